@@ -1,0 +1,1 @@
+"""Host side of benchdock: plans, runs and files containerized deep-learning benchmarks."""
