@@ -1,0 +1,250 @@
+"""The judge of every builder: a graph's inference in NumPy, double precision.
+
+Written for being right and readable, fast enough for a batch of two: matrix products go to
+BLAS, and a value is dropped once nothing needs it.
+"""
+
+import numpy as np
+
+# Numbers per block of unfolded windows or converted weights: 128 MiB in double precision.
+BLOCK = 1 << 24
+
+
+def forward(graph, values, x, each=None):
+    """Logits of a batch, float64; ``each(node, array)`` sees every value, batch first.
+
+    `values` maps the names of all parameters and statistics to arrays.
+    """
+    array = None
+    for node, array in walk(graph, values, x):
+        if each is not None:
+            each(node, array)
+    return array
+
+
+def walk(graph, values, x):
+    """Yield (node, float64 array) in drawing order, which ends with the logits."""
+    uses = {}
+    for node in graph.nodes:
+        for source in node.inputs:
+            uses[source] = uses.get(source, 0) + 1
+    alive = {}
+    for node in graph.nodes:
+        if node is graph.input:
+            array = np.asarray(x, dtype=np.float64)
+        else:
+            array = apply(node, values, [alive[source] for source in node.inputs])
+        if array.shape[1:] != node.shape:
+            raise ValueError(
+                "%s: %s was drawn, %s was computed" % (node.name, node.shape, array.shape[1:])
+            )
+        yield node, array
+        alive[node] = array
+        for source in node.inputs:
+            uses[source] -= 1
+            if not uses[source]:
+                del alive[source]
+
+
+def apply(node, values, arrays):
+    """One node's value from its inputs' (batch first, float64)."""
+    return _OPERATORS[node.op](node, values, *arrays)
+
+
+def loss(graph, logits, labels):
+    """Mean loss of a batch: softmax cross entropy, or CTC with blank 0 for speech."""
+    scores = _log_softmax(np.asarray(logits, dtype=np.float64))
+    if graph.kind == "speech":
+        return float(np.mean([_ctc(steps, target) for steps, target in zip(scores, labels)]))
+    return float(-np.mean(scores[np.arange(len(labels)), labels]))
+
+
+def _value(node, values, role):
+    return np.asarray(values[node.name + "." + role], dtype=np.float64)
+
+
+def _channels(vector):
+    return vector.reshape(-1, 1, 1)
+
+
+def _padded(x, pad, fill):
+    top, left, bottom, right = pad
+    widths = ((0, 0), (0, 0), (top, bottom), (left, right))
+    return np.pad(x, widths, mode="constant", constant_values=fill) if any(pad) else x
+
+
+def _conv(node, values, x):
+    a = node.attrs
+    weight = _value(node, values, "weight").reshape(a["filters"], -1)
+    x = _padded(x, a["pad"], 0.0)
+    result = np.empty((len(x),) + node.shape)
+    rows = max(1, BLOCK // (weight.shape[1] * node.shape[2]))
+    for sample, target in zip(x, result):
+        windows = _windows(sample, a["kernel"], a["stride"])
+        for start in range(0, node.shape[1], rows):
+            block = windows[..., start : start + rows, :]
+            columns = block.reshape(weight.shape[1], -1)
+            part = target[:, start : start + rows]
+            part[...] = np.dot(weight, columns).reshape(part.shape)
+    if a["bias"]:
+        result += _channels(_value(node, values, "bias"))
+    return result
+
+
+def _windows(x, kernel, stride):
+    """View of a (C, H, W) array as (C, kh, kw, output height, output width)."""
+    channels, height, width = x.shape
+    shape = (channels,) + kernel
+    shape += ((height - kernel[0]) // stride[0] + 1, (width - kernel[1]) // stride[1] + 1)
+    c, h, w = x.strides
+    strides = (c, h, w, h * stride[0], w * stride[1])
+    return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+def _batch_norm(node, values, x):
+    gamma, beta, mean, variance = (
+        _value(node, values, role) for role in ("gamma", "beta", "mean", "variance")
+    )
+    factor = gamma / np.sqrt(variance + node.attrs["eps"])
+    return x * _channels(factor) + _channels(beta - mean * factor)
+
+
+def _dense(node, values, x):
+    """Also per_step: the last axis is the features."""
+    weight = values[node.name + ".weight"]
+    result = np.empty(x.shape[:-1] + (len(weight),))
+    rows = max(1, BLOCK // weight.shape[1])
+    for start in range(0, len(weight), rows):
+        block = np.asarray(weight[start : start + rows], dtype=np.float64)
+        result[..., start : start + rows] = np.dot(x, block.T)
+    if node.attrs["bias"]:
+        result += _value(node, values, "bias")
+    return result
+
+
+def _relu(_node, _values, x):
+    return np.maximum(x, 0.0)
+
+
+def _lrn(node, _values, x):
+    a = node.attrs
+    half, channels = a["size"] // 2, x.shape[1]
+    squares = x * x
+    total = np.zeros_like(x)
+    for channel in range(channels):
+        near = squares[:, max(0, channel - half) : channel + half + 1]
+        total[:, channel] = near.sum(axis=1)
+    return x / (a["k"] + a["alpha"] / a["size"] * total) ** a["beta"]
+
+
+def _shifted(node, x):
+    """Yield, for each position inside the window, its values under all windows."""
+    (kh, kw), (sh, sw) = node.attrs["kernel"], node.attrs["stride"]
+    height, width = node.shape[1:]
+    for i in range(kh):
+        for j in range(kw):
+            yield x[:, :, i : i + sh * (height - 1) + 1 : sh, j : j + sw * (width - 1) + 1 : sw]
+
+
+def _max_pool(node, _values, x):
+    x = _padded(x, node.attrs["pad"], -np.inf)
+    result = np.full((len(x),) + node.shape, -np.inf)
+    for part in _shifted(node, x):
+        np.maximum(result, part, out=result)
+    return result
+
+
+def _avg_pool(node, _values, x):
+    kernel = node.attrs["kernel"]
+    total = sum(_shifted(node, _padded(x, node.attrs["pad"], 0.0)))
+    return total / (kernel[0] * kernel[1])
+
+
+def _identity(_node, _values, x):
+    return x
+
+
+def _flatten(_node, _values, x):
+    return x.reshape(len(x), -1)
+
+
+def _add(_node, _values, x, y):
+    return x + y
+
+
+def _concat(_node, _values, *arrays):
+    return np.concatenate(arrays, axis=1)
+
+
+def _scale(node, _values, x):
+    return x * node.attrs["factor"]
+
+
+def _sequence(_node, _values, x):
+    moved = x.transpose(0, 2, 1, 3)
+    return moved.reshape(moved.shape[:2] + (-1,))
+
+
+def _rnn(node, values, x):
+    for layer in range(node.attrs["layers"]):
+        prefix = "l%d_" % layer
+        ahead = _direction(node, values, prefix + "forward_", x)
+        back = _direction(node, values, prefix + "backward_", x[:, ::-1])
+        x = np.concatenate([ahead, back[:, ::-1]], axis=2)
+    return x
+
+
+def _direction(node, values, prefix, x):
+    hidden_weight = _value(node, values, prefix + "weight_hidden").T
+    biases = [_value(node, values, prefix + which) for which in ("bias_input", "bias_hidden")]
+    pushed = np.dot(x, _value(node, values, prefix + "weight_input").T) + sum(biases)
+    hidden = np.zeros((len(x), node.attrs["hidden"]))
+    result = np.empty(pushed.shape)
+    for step in range(x.shape[1]):
+        hidden = np.maximum(pushed[:, step] + np.dot(hidden, hidden_weight), 0.0)
+        result[:, step] = hidden
+    return result
+
+
+_OPERATORS = {
+    "conv": _conv,
+    "batch_norm": _batch_norm,
+    "dense": _dense,
+    "per_step": _dense,
+    "relu": _relu,
+    "lrn": _lrn,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "dropout": _identity,
+    "flatten": _flatten,
+    "add": _add,
+    "concat": _concat,
+    "scale": _scale,
+    "sequence": _sequence,
+    "rnn": _rnn,
+}
+
+
+def _log_softmax(logits):
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def _ctc(steps, target):
+    """Minus log of the summed probability of all paths that spell `target`.
+
+    Graves et al. 2006: states are blank, label, blank, ..., blank; a path stays, advances
+    by one, or skips a blank between two different labels.
+    """
+    states = np.zeros(2 * len(target) + 1, dtype=np.int64)
+    states[1::2] = target
+    skips = np.zeros(len(states), dtype=bool)
+    skips[2:] = (states[2:] != 0) & (states[2:] != states[:-2])
+    paths = np.full(len(states), -np.inf)
+    paths[:2] = steps[0, states[:2]]
+    for scores in steps[1:]:
+        moved = paths.copy()
+        moved[1:] = np.logaddexp(moved[1:], paths[:-1])
+        moved[2:] = np.where(skips[2:], np.logaddexp(moved[2:], paths[:-2]), moved[2:])
+        paths = moved + scores[states]
+    return -np.logaddexp.reduce(paths[-2:])
