@@ -1,0 +1,319 @@
+"""The command line: arguments in, an exit status out. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NoReturn, TypeVar
+
+from orchestrator.errors import BenchdockError, ExitStatus, unknown
+
+T = TypeVar("T")
+
+PHASES = ("training", "inference")
+DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
+RUNTIMES = ("auto", "docker", "host")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with our exit status, one line of text, and a suggestion for a mistyped word."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave with the status of a wrong request."""
+        print(f"benchdock: {message}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(int(ExitStatus.BAD_REQUEST))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            kind = action.metavar or action.dest
+            listing = f"{self.prog} --help"
+            error = unknown(str(kind).lower(), str(value), map(str, action.choices), listing=listing)
+            choices = ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(None, f"{error} (one of: {choices})")
+
+
+def positive(text: str) -> int:
+    """Read a count of at least one."""
+    return _count(text, lowest=1)
+
+
+def not_negative(text: str) -> int:
+    """Read a count of at least zero."""
+    return _count(text, lowest=0)
+
+
+def _count(text: str, *, lowest: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if value < lowest:
+        raise argparse.ArgumentTypeError(f"{value} is too small, the least is {lowest}")
+    return value
+
+
+def size(text: str) -> int:
+    """Read a size such as 512m or 4GiB, in bytes."""
+    from orchestrator.units import parse_size
+
+    return _converted(parse_size, text)
+
+
+def duration(text: str) -> float:
+    """Read a duration such as 90s or 10m, in seconds."""
+    from orchestrator.units import parse_duration
+
+    return _converted(parse_duration, text)
+
+
+def _converted(convert: Callable[[str], T], text: str) -> T:
+    try:
+        return convert(text)
+    except BenchdockError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def gpu_choice(text: str) -> str | tuple[int, ...]:
+    """Read "all", "none" or a list of GPU indices such as 0,1."""
+    if text in ("all", "none"):
+        return text
+    words = text.split(",")
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither all, none nor indices such as 0,1")
+    indices = tuple(map(int, words))
+    if len(set(indices)) < len(indices):
+        raise argparse.ArgumentTypeError(f"{text!r} names a GPU twice")
+    return indices
+
+
+def option(text: str) -> tuple[str, str]:
+    """Read KEY=VALUE."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def build_parser() -> Parser:
+    """Return the parser of all commands; each command's handler is named, not imported."""
+    parser = Parser(
+        prog="benchdock",
+        description="Containerized deep-learning benchmarks: the same networks in every "
+        "framework, numbers one can trust.",
+        epilog="examples:\n"
+        "  benchdock run resnet50 -f pytorch\n"
+        "  benchdock run vgg16 -f pytorch --phase inference --batch 16 --gpus none\n"
+        "  benchdock doctor\n"
+        "exit status: 0 measured, 1 the benchmark failed, 2 the request is wrong, 3 this machine\n"
+        "cannot do it, 4 measured and a gate was missed, 70 a bug of ours, 130 interrupted",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    from orchestrator.version import VERSION
+
+    parser.add_argument("--version", action="version", version=f"benchdock {VERSION}")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=Parser
+    )
+    for add in (
+        _add_run,
+        _add_models,
+        _add_frameworks,
+        _add_images,
+        _add_doctor,
+        _add_parse,
+        _add_parity,
+        _add_completion,
+    ):
+        add(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str, *examples: str) -> Parser:
+    epilog = "examples:\n" + "\n".join(f"  benchdock {line}" for line in examples)
+    parser: Parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def _add_run(commands: Any) -> None:
+    run = _command(
+        commands,
+        "run",
+        "run one benchmark",
+        "run resnet50 -f pytorch",
+        "run alexnet -f pytorch --phase inference --batch 16 --steps 50 --gpus none",
+        "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
+        "run resnet50 -f pytorch --dry-run",
+    )
+    run.add_argument("model", metavar="MODEL", help="a network of `benchdock models`")
+    run.add_argument("-f", "--framework", required=True, help="one of `benchdock frameworks`")
+    run.add_argument("--phase", choices=PHASES, default="training", metavar="PHASE",
+                     help="training (default): forward, loss, backward, update; or inference")
+    run.add_argument("--dtype", choices=DTYPES, default="float32", metavar="DTYPE",
+                     help=f"one of {', '.join(DTYPES)} (default: float32)")
+    run.add_argument("--batch", type=positive, metavar="N", help="samples per device")
+    run.add_argument("--gpus", type=gpu_choice, metavar="all|none|0,1",
+                     help="default: the first GPU where there is one, else the CPU")
+    run.add_argument("--steps", type=positive, metavar="N", help="timed steps")
+    run.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
+    run.add_argument("--data", metavar="DIR", help="dataset (default: synthetic data)")
+    run.add_argument("--image", metavar="REF", help="another image than ours")
+    run.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME",
+                     help="auto (default): docker where an engine answers, else host")
+    run.add_argument("--timeout", type=duration, metavar="S", help="end of the whole run")
+    run.add_argument("--first-output", type=duration, metavar="S",
+                     help="longest wait for the first line (default: 10m)")
+    run.add_argument("--silence", type=duration, metavar="S",
+                     help="longest silence afterwards (default: 10m)")
+    run.add_argument("--memory", type=size, metavar="SIZE", help="memory limit, such as 8g")
+    run.add_argument("--pids", type=positive, metavar="N", help="limit of processes")
+    run.add_argument("--shm-size", type=size, metavar="SIZE", help="size of /dev/shm")
+    run.add_argument("--threads", type=positive, metavar="N",
+                     help="CPU threads (default: as many as this process may use)")
+    run.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and data")
+    run.add_argument("--option", type=option, action="append", default=[], metavar="KEY=VALUE",
+                     help="an option of the framework's backend, recorded in the result")
+    run.add_argument("--dry-run", action="store_true",
+                     help="print image, launcher script and container settings; start nothing")
+    loud = run.add_mutually_exclusive_group()
+    loud.add_argument("--quiet", action="store_true", help="print the result alone")
+    loud.add_argument("--verbose", action="store_true", help="print the program's own output too")
+    _json(run)
+    run.set_defaults(handler="run")
+
+
+def _add_models(commands: Any) -> None:
+    models = _command(commands, "models", "list the networks", "models", "models --json")
+    _json(models)
+    models.set_defaults(handler="models")
+
+
+def _add_frameworks(commands: Any) -> None:
+    parser = _command(
+        commands, "frameworks", "list the frameworks and what each can do", "frameworks --json"
+    )
+    _json(parser)
+    parser.set_defaults(handler="frameworks")
+
+
+def _add_images(commands: Any) -> None:
+    images = _command(
+        commands,
+        "images",
+        "list, fetch and build the images",
+        "images",
+        "images fetch pytorch-cpu",
+        "images fetch pytorch-cpu --from /media/usb/wheels",
+        "images build pytorch-cpu",
+        "images bootstrap",
+    )
+    images.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "fetch", "build", "bootstrap"),
+        default="list",
+        metavar="ACTION",
+        help="list (default); fetch: fill the wheelhouse; build; bootstrap: make the base images "
+        "from Debian's packages where no registry answers",
+    )
+    images.add_argument("names", nargs="*", metavar="IMAGE", help="default: the CPU images")
+    images.add_argument("--from", dest="source", metavar="DIR", help="fetch: wheels from a folder")
+    images.add_argument("--force", action="store_true", help="build or bootstrap anew")
+    _json(images)
+    images.set_defaults(handler="images")
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = _command(
+        commands, "doctor", "say what this machine can do and how to mend what is missing", "doctor"
+    )
+    _json(doctor)
+    doctor.set_defaults(handler="doctor")
+
+
+def _add_parse(commands: Any) -> None:
+    parse = _command(
+        commands,
+        "parse",
+        "derive a result from the log of a benchmark program",
+        "parse benchdock log.txt",
+        "parse benchdock - --json < log.txt",
+    )
+    parse.add_argument("program", metavar="PROGRAM", help="the program that printed the log")
+    parse.add_argument("log", metavar="LOG", help="a file, - for standard input")
+    parse.add_argument("--batch", type=positive, metavar="N", help="per device, if the log is mute")
+    parse.add_argument("--devices", type=positive, metavar="N", help="if the log is mute")
+    _json(parse)
+    parse.set_defaults(handler="parse")
+
+
+def _add_parity(commands: Any) -> None:
+    parity = _command(
+        commands,
+        "parity",
+        "prove that frameworks compute the same networks",
+        "parity",
+        "parity -f pytorch resnet50 vgg16 --level P2",
+    )
+    parity.add_argument("models", nargs="*", metavar="MODEL", help="default: all")
+    parity.add_argument("-f", "--framework", action="append", default=[], help="default: all")
+    parity.add_argument("--level", action="append", choices=("P1", "P2", "P3"), default=[],
+                        metavar="LEVEL", help="P1 build, P2 forward, P3 step (default: P1 and P2)")
+    parity.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME")
+    _json(parity)
+    parity.set_defaults(handler="parity")
+
+
+def _add_completion(commands: Any) -> None:
+    completion = _command(
+        commands,
+        "completion",
+        "print the completion script of a shell",
+        "completion bash > ~/.local/share/bash-completion/completions/benchdock",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL",
+                            help="bash, zsh or tcsh")
+    completion.set_defaults(handler="completion")
+
+
+def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
+    """Carry out one command. Raises BenchdockError; usage errors leave by SystemExit."""
+    arguments = build_parser().parse_args(argv)
+    handler = import_module(f"orchestrator.commands.{arguments.handler}")
+    status: ExitStatus = handler.execute(arguments)
+    return status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and turn whatever comes of it into one line and an exit status."""
+    try:
+        status = main_inner(argv)
+        sys.stdout.flush()
+        return int(status)
+    except BenchdockError as error:
+        print(f"benchdock: {error}", file=sys.stderr)
+        return int(error.exit_status)
+    except KeyboardInterrupt:
+        print("benchdock: interrupted", file=sys.stderr)
+        return int(ExitStatus.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, less) has what it wanted; a second failure at shutdown must not show.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitStatus.OK)
+    except Exception:  # the one door out: anything else is a bug of ours and is kept for a report
+        from orchestrator.bugs import report_bug
+
+        print(f"benchdock: {report_bug()}", file=sys.stderr)
+        return int(ExitStatus.BUG)

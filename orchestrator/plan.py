@@ -1,0 +1,84 @@
+"""What will run: everything an execution needs, decided beforehand, as plain data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from orchestrator.request import Device, Dtype, LenientRecord, Phase
+
+
+class Mount(LenientRecord):
+    """A host path that the program sees. A missing source is an error, never created."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+class Ulimit(LenientRecord):
+    """One resource limit; -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+class Limits(LenientRecord):
+    """Resource limits of the container; sizes in bytes, None leaves the engine's default."""
+
+    memory: int | None = None
+    pids: int | None = None
+    shm_size: int | None = None
+    ulimits: tuple[Ulimit, ...] = ()
+
+
+class Timeouts(LenientRecord):
+    """The three clocks of a run, in seconds; None never expires."""
+
+    first_output: float | None = None
+    silence: float | None = None
+    total: float | None = None
+
+
+class Plan(LenientRecord):
+    """One execution, decided.
+
+    `gpus` are the device ids given to the engine (UUIDs where NVML told them, else indices);
+    empty means CPU. `image` is what the engine is asked for, `image_id` what it resolved to;
+    both are None on the host runtime. `script` is the rendered launcher; `argv` starts it.
+    """
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    model: str
+    framework: str
+    program: str
+    phase: Phase
+    dtype: Dtype
+    batch: int
+    device: Device
+    device_count: int = 1
+    gpus: tuple[str, ...] = ()
+    steps: int
+    warmup: int
+    fingerprint: str | None = None
+    runtime: Literal["docker", "host"]
+    runtime_reason: str
+    image: str | None = None
+    image_id: str | None = None
+    image_digest: str | None = None
+    argv: tuple[str, ...]
+    environment: dict[str, str] = Field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    user: str | None = None
+    network: str = "none"
+    capabilities: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    options: dict[str, str] = Field(default_factory=dict)
+    script: str
+    warnings: tuple[str, ...] = ()
+
+    model_config = {**LenientRecord.model_config, "populate_by_name": True}

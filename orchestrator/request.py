@@ -1,0 +1,67 @@
+"""What a person asked for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Phase = Literal["training", "inference"]
+Dtype = Literal["float32", "tf32", "float16", "bfloat16", "int8"]
+Device = Literal["cpu", "gpu"]
+
+LARGEST_BATCH = 1_000_000
+
+
+class RuntimeChoice(StrEnum):
+    """Where the launcher script runs."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    HOST = "host"
+
+
+class StrictRecord(BaseModel):
+    """A frozen record that a person may write: an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LenientRecord(BaseModel):
+    """A frozen record that we wrote, perhaps with an older version: unknown keys are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Request(StrictRecord):
+    """One benchmark as it was asked for; None means "benchdock chooses".
+
+    Times are in seconds, memory in bytes. `gpus` is "all", "none", a tuple of GPU indices, or
+    None: the first GPU where there is one, else the CPU.
+    """
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    model: str
+    framework: str
+    phase: Phase = "training"
+    dtype: Dtype = "float32"
+    batch: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
+    gpus: Literal["all", "none"] | tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    warmup: Annotated[int, Field(ge=0)] | None = None
+    data: Path | None = None
+    image: str | None = None
+    runtime: RuntimeChoice = RuntimeChoice.AUTO
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    first_output_timeout: Annotated[float, Field(gt=0)] | None = None
+    silence_timeout: Annotated[float, Field(gt=0)] | None = None
+    memory: Annotated[int, Field(gt=0)] | None = None
+    pids: Annotated[int, Field(gt=0)] | None = None
+    shm_size: Annotated[int, Field(gt=0)] | None = None
+    threads: Annotated[int, Field(gt=0)] | None = None
+    seed: int = 0
+    options: dict[str, str] = Field(default_factory=dict)
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

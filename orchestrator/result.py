@@ -1,0 +1,89 @@
+"""What came of a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from orchestrator.plan import Plan
+from orchestrator.request import LenientRecord, Request
+
+Status = Literal["ok", "failed", "planned"]
+FailureKind = Literal[
+    "out_of_memory",
+    "timeout",
+    "no_output",
+    "crashed",
+    "no_result",
+    "unsupported",
+    "image",
+    "data",
+    "engine",
+    "interrupted",
+]
+
+
+class Metric(LenientRecord):
+    """A number with its unit."""
+
+    value: float
+    unit: str
+
+
+class Failure(LenientRecord):
+    """Why there is no result: the kind, one line for a person, and the log line that proves it."""
+
+    kind: FailureKind
+    message: str
+    evidence: str = ""
+
+
+class StepSamples(LenientRecord):
+    """Raw samples: seconds of each timed step, from step number `first`, samples per step."""
+
+    first: int
+    seconds: tuple[float, ...]
+    samples: int
+
+
+class Measurement(LenientRecord):
+    """All that a program's log tells. Derived from the log alone by `orchestrator.parsers`.
+
+    `failure` is set where the log itself shows that the run is no success.
+    """
+
+    program: str
+    begin: dict[str, Any] = Field(default_factory=dict)
+    fingerprint: str | None = None
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+    steps: tuple[StepSamples, ...] = ()
+    warmup: dict[str, float] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+
+class Result(LenientRecord):
+    """The file `result.json` and what `--json` prints."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    benchdock: str
+    run: str | None = None
+    status: Status
+    failure: Failure | None = None
+    request: Request | None = None
+    plan: Plan | None = None
+    fingerprint: str | None = None
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+    steps: tuple[StepSamples, ...] = ()
+    program: dict[str, Any] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    environment: dict[str, Any] = Field(default_factory=dict)
+    timings: dict[str, float] = Field(default_factory=dict)
+    monitor: dict[str, Metric] = Field(default_factory=dict)
+    exit_code: int | None = None
+    started: datetime | None = None
+    finished: datetime | None = None

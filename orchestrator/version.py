@@ -1,0 +1,3 @@
+"""The version of benchdock."""
+
+VERSION = "0.1.0"
