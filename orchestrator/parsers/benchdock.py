@@ -1,0 +1,234 @@
+"""Our own programs: `::benchdock {json}` lines with raw samples."""
+
+from __future__ import annotations
+
+import math
+from typing import assert_never
+
+from orchestrator import stats
+from orchestrator.parsers import crash, events
+from orchestrator.parsers.contract import ParseHints, Progress, Stage
+from orchestrator.parsers.lines import SelectedLines, clean, printable
+from orchestrator.parsers.samples import Samples
+from orchestrator.result import Failure, FailureKind, Measurement, Metric
+from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND
+
+program = "benchdock"
+
+_LAST_LINES = 10
+_MOST_WARNINGS = 20
+_TEXT = 300
+_MESSAGE = 1000
+
+_KINDS: dict[str, FailureKind] = {
+    "out_of_memory": "out_of_memory",
+    "unsupported": "unsupported",
+    "data": "data",
+    "internal": "crashed",
+}
+
+
+class Parser:
+    """Reads the log of one of our programs; only step times (8 bytes each) are kept of it.
+
+    A tagged line that cannot be read is a warning; the result is refused where it is missed.
+    """
+
+    def __init__(self, hints: ParseHints) -> None:
+        del hints  # our programs print batch and devices themselves
+        self._lines = SelectedLines([events.TAG], limit=events.LONGEST_EVENT)
+        self._stage: Stage = "starting"
+        self._begin: events.Begin | None = None
+        self._warmup: events.Warmup | None = None
+        self._samples = Samples()
+        self._end: events.End | None = None
+        self._failure: Failure | None = None
+        self._warnings: list[str] = []
+        self._unreadable = 0
+        self._fed = False
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the log, cut anywhere."""
+        self._fed = self._fed or bool(block)
+        for line in self._lines.feed(block):
+            self._line(line)
+
+    @property
+    def progress(self) -> Progress:
+        """Return how far the program is, from what was fed so far."""
+        done, total = self._samples.count, self._begin.steps if self._begin else None
+        if self._stage == "warmup":
+            done = self._warmup.steps if self._warmup else 0
+            total = self._begin.warmup if self._begin else None
+        return Progress(
+            stage=self._stage,
+            steps_done=done,
+            steps_total=total,
+            throughput=self._samples.latest_throughput,
+            last_lines=self._last_lines(_LAST_LINES),
+        )
+
+    def finish(self, exit_code: int | None = None) -> Measurement:
+        """Judge the whole log. A failed run has no metrics, but its raw samples."""
+        for line in self._lines.finish():
+            self._line(line)
+        if self._lines.cut:
+            self._unreadable += self._lines.cut
+            self._warn(f"{self._lines.cut} tagged lines are longer than any event")
+        failure = self._failure or self._judge(exit_code)
+        if self._unreadable > _MOST_WARNINGS:
+            self._warnings.append(f"{self._unreadable} tagged lines could not be read in all")
+        metrics = self._metrics() if failure is None else {}
+        if failure is None:
+            self._warnings += self._doubts()
+        self._warnings += self._samples.left_out()
+        return Measurement(
+            program=program,
+            begin=self._begin.model_dump(exclude={"event"}) if self._begin else {},
+            fingerprint=self._begin.fingerprint if self._begin else None,
+            metrics=metrics,
+            steps=self._samples.records(),
+            warmup=self._warmup.model_dump(exclude={"event"}) if self._warmup else {},
+            warnings=tuple(self._warnings),
+            failure=failure,
+        )
+
+    def _line(self, raw: bytes) -> None:
+        line = clean(raw)
+        if not line.startswith(events.TAG):
+            self._lines.recent.add(raw + b"\n")
+            self._unreadable += 1
+            self._warn(f"a tagged line does not begin its line: {_shown(line)}")
+            return
+        try:
+            event = events.read(line)
+        except ValueError as error:
+            self._unreadable += 1
+            self._warn(f"a tagged line cannot be read ({error}): {_shown(line)}")
+            return
+        self._event(event, line)
+
+    def _event(
+        self,
+        event: events.Begin | events.Warmup | events.Steps | events.End | events.Error,
+        line: bytes,
+    ) -> None:
+        match event:
+            case events.Begin():
+                self._on_begin(event, line)
+            case events.Warmup():
+                self._warmup = event
+                self._stage = "warmup" if self._stage == "starting" else self._stage
+            case events.Steps():
+                self._on_steps(event, line)
+            case events.End():
+                self._on_end(event, line)
+            case events.Error():
+                message = printable(event.message.encode("utf-8", "replace"))[:_MESSAGE]
+                self._fail(_KINDS[event.kind], message, line)
+            case _:
+                assert_never(event)
+
+    def _on_begin(self, event: events.Begin, line: bytes) -> None:
+        if self._begin is not None and self._begin != event:
+            self._inconsistent("the log holds more than one run", line)
+        self._begin = self._begin or event
+        self._stage = "warmup" if self._stage == "starting" else self._stage
+
+    def _on_steps(self, event: events.Steps, line: bytes) -> None:
+        if self._end is not None:
+            self._inconsistent("there are timed steps after the end", line)
+        problem = self._samples.add(event)
+        if problem:
+            self._inconsistent(problem, line)
+        self._stage = "timing"
+
+    def _on_end(self, event: events.End, line: bytes) -> None:
+        if self._end is not None and self._end.model_dump_json() != event.model_dump_json():
+            self._inconsistent("the log holds two different ends", line)
+        self._end = self._end or event
+        self._stage = "done"
+
+    def _judge(self, exit_code: int | None) -> Failure | None:
+        """Decide whether a log without an error event is a success."""
+        if self._end is None:
+            died = crash.evidence(self._last_lines(crash.EVIDENCE_LINES))
+            return died or self._stopped(died_of=exit_code)
+        if exit_code:
+            return Failure(kind="crashed", message="the program failed after its result")
+        problem = self._contradiction(self._end)
+        return Failure(kind="no_result", message=problem) if problem else None
+
+    def _stopped(self, died_of: int | None) -> Failure:
+        """Build the failure of a log that neither has an end nor tells why."""
+        if not self._fed and not died_of:
+            return Failure(kind="no_output", message="the program printed nothing")
+        at = self.progress
+        message = "the program printed no result line"
+        if at.stage == "warmup":
+            message = f"no end line: the program stopped after {at.steps_done} steps of warm-up"
+        elif at.stage == "timing":
+            of = f" of {at.steps_total}" if at.steps_total else ""
+            message = f"no end line: the program stopped after {at.steps_done}{of} timed steps"
+        return Failure(
+            kind="crashed" if died_of else "no_result",
+            message=message,
+            evidence=at.last_lines[-1] if at.last_lines else "",
+        )
+
+    def _last_lines(self, count: int) -> tuple[str, ...]:
+        return self._lines.recent.lines(count, unfinished=self._lines.unfinished)
+
+    def _contradiction(self, end: events.End) -> str:
+        """Return why the end line is not to be believed, or ""."""
+        if not 0 < end.seconds < math.inf or end.samples <= 0:
+            return f"{end.samples} samples in {end.seconds} seconds is not a throughput"
+        if not math.isfinite(end.samples / end.seconds):
+            return f"{end.samples} samples in {end.seconds} seconds is not a plausible throughput"
+        if self._begin is None:
+            return "the begin line is missing: nobody knows what was measured"
+        problem = self._samples.contradiction(
+            samples=end.samples,
+            seconds=end.seconds,
+            per_step=self._begin.batch * self._begin.devices,
+        )
+        return f"inconsistent: {problem}" if problem else ""
+
+    def _metrics(self) -> dict[str, Metric]:
+        end = self._end
+        assert end is not None  # _judge refuses a log without end
+        metrics = {"throughput": Metric(value=end.samples / end.seconds, unit=SAMPLES_PER_SECOND)}
+        metrics |= self._samples.metrics(end.samples, end.seconds)
+        if end.peak_memory is not None:
+            metrics["peak_memory"] = Metric(value=end.peak_memory, unit=BYTES)
+        if end.loss is not None and math.isfinite(end.loss):
+            metrics["loss"] = Metric(value=end.loss, unit=DIMENSIONLESS)
+        return metrics
+
+    def _doubts(self) -> list[str]:
+        end, begin = self._end, self._begin
+        assert end is not None  # _judge refuses a log without these
+        assert begin is not None
+        found = stats.doubts(self._samples.seconds, window=end.seconds)
+        found += self._samples.doubts()
+        if begin.steps is not None and begin.steps != self._samples.count:
+            found.append(f"{begin.steps} steps were asked for, {self._samples.count} were timed")
+        if end.loss is not None and not math.isfinite(end.loss):
+            found.append(f"the loss is {end.loss}: training diverged (the throughput stands)")
+        return found
+
+    def _fail(self, kind: FailureKind, message: str, line: bytes) -> None:
+        """Keep the first failure: what follows is its consequence."""
+        self._failure = self._failure or Failure(kind=kind, message=message, evidence=_shown(line))
+
+    def _inconsistent(self, problem: str, line: bytes) -> None:
+        self._fail("no_result", f"inconsistent: {problem}", line)
+
+    def _warn(self, text: str) -> None:
+        if len(self._warnings) < _MOST_WARNINGS:
+            self._warnings.append(text)
+
+
+def _shown(line: bytes) -> str:
+    """Return the start of a line for a message."""
+    return printable(line[: 4 * _TEXT])[:_TEXT]

@@ -1,0 +1,57 @@
+"""What every parser module offers, and what it may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from orchestrator.result import Measurement
+
+Stage = Literal["starting", "warmup", "timing", "done"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParseHints:
+    """What some programs do not print: batch per device and number of devices."""
+
+    batch: int | None = None
+    devices: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a program is.
+
+    Steps are those of the stage: warm-up steps in `warmup`, timed ones after it. `throughput` is
+    of the latest block, in samples/s over all devices. `last_lines` are at most ten lines of the
+    log, of at most 300 characters each, safe to show on a terminal.
+    """
+
+    stage: Stage = "starting"
+    steps_done: int = 0
+    steps_total: int | None = None
+    throughput: float | None = None
+    last_lines: tuple[str, ...] = ()
+
+
+class LogParser(Protocol):
+    """Reads one program's log block by block, in memory that does not grow with the log's text."""
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the log, cut anywhere."""
+
+    def finish(self, exit_code: int | None = None) -> Measurement:
+        """Judge the whole log, in the light of the program's exit code if known. Call it once."""
+
+    @property
+    def progress(self) -> Progress:
+        """Return how far the program is, from what was fed so far."""
+
+
+class ParserModule(Protocol):
+    """A module of this package: the program's id and its parser class."""
+
+    program: str
+
+    def Parser(self, hints: ParseHints) -> LogParser:  # noqa: N802 (a class in each module)
+        """Start on a new log."""

@@ -1,0 +1,109 @@
+"""The tagged lines that our own programs print, one strictly checked record per event."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FailFast,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+TAG = b"::benchdock "
+# About 200 000 step times; a program prints a block of steps about every second.
+LONGEST_EVENT = 4 << 20
+
+_EXACT = 2**53  # beyond it a float cannot hold every integer
+_AGES = 1e9  # seconds; sums of such times cannot overflow
+Count = Annotated[int, Field(ge=0, le=_EXACT)]
+Positive = Annotated[int, Field(ge=1, le=_EXACT)]
+Time = Annotated[float, Field(ge=0, le=_AGES, allow_inf_nan=False)]
+
+
+_WORDS = ("nan", "inf", "-inf")
+
+
+def _named_number(value: object) -> object:
+    """JSON has no nan and no infinity, so programs print them as words."""
+    return float(value) if isinstance(value, str) and value in _WORDS else value
+
+
+Number = Annotated[float, BeforeValidator(_named_number)]
+
+
+class Event(BaseModel):
+    """What all events share: exact types, and keys of newer programs are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class Begin(Event):
+    """What is measured. All keys are kept, also those unknown here."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    event: Literal["begin"]
+    framework: str
+    model: str
+    fingerprint: str | None = None
+    phase: str
+    dtype: str
+    batch: Positive
+    devices: Positive = 1
+    steps: Count | None = None
+    warmup: Count | None = None
+
+
+class Warmup(Event):
+    """Steps and seconds of warm-up so far."""
+
+    event: Literal["warmup"]
+    steps: Count
+    seconds: Time
+
+
+class Steps(Event):
+    """A block of timed steps; `block_seconds` is the clock around the whole block."""
+
+    event: Literal["steps"]
+    first: Count
+    seconds: Annotated[list[Time], Field(min_length=1), FailFast()]
+    samples: Positive
+    block_seconds: Annotated[float, Field(gt=0, le=_AGES, allow_inf_nan=False)] | None = None
+
+
+class End(Event):
+    """The result. Numbers that are no throughput are let in here, to be refused in words."""
+
+    event: Literal["end"]
+    samples: Annotated[int, Field(ge=-_EXACT, le=_EXACT)]
+    seconds: Number
+    peak_memory: Count | None = None
+    loss: Number | None = None
+
+
+class Error(Event):
+    """Why there will be no result."""
+
+    event: Literal["error"]
+    kind: Literal["out_of_memory", "unsupported", "data", "internal"]
+    message: str
+
+
+AnyEvent = Annotated[Begin | Warmup | Steps | End | Error, Field(discriminator="event")]
+_ADAPTER: TypeAdapter[Begin | Warmup | Steps | End | Error] = TypeAdapter(AnyEvent)
+
+
+def read(line: bytes) -> Begin | Warmup | Steps | End | Error:
+    """Read one line that starts with the tag. Raises ValueError with one line of reasons."""
+    try:
+        return _ADAPTER.validate_json(line[len(TAG) :])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None

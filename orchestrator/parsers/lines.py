@@ -1,0 +1,159 @@
+"""Finds the few interesting lines in a large log, fast and in bounded memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+LINE_LIMIT = 1 << 16
+WINDOW = 1 << 16
+
+_ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+# mpirun --tag-output and horovodrun: "[1,0]<stdout>:"; srun --label: "0: ".
+_RANK = re.compile(rb"(?:\[\d+,\d+\]<std(?:out|err)>:| *\d+: )")
+
+
+def clean(line: bytes) -> bytes:
+    """Return a line without colours, a rank's prefix and space at its end."""
+    line = _without_colours(line)
+    prefix = _RANK.match(line)
+    return line[prefix.end() if prefix else 0 :].rstrip()
+
+
+def _without_colours(line: bytes) -> bytes:
+    return _ANSI.sub(b"", line) if b"\x1b" in line else line
+
+
+class RecentText:
+    """The last 64 KiB of a log, for showing its last lines."""
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+
+    def add(self, text: bytes) -> None:
+        """Append text; it holds its own line ends."""
+        self._text += text[-WINDOW:]
+        if len(self._text) > 2 * WINDOW:
+            del self._text[:-WINDOW]
+
+    def lines(self, count: int, *, width: int = 300, unfinished: bytes = b"") -> tuple[str, ...]:
+        """Return the last lines that are not blank, without control characters, cut at `width`.
+
+        `unfinished` is the start of a line that is still being written.
+        """
+        text = (bytes(self._text[-WINDOW:]) + unfinished[:WINDOW]).replace(b"\r", b"\n")
+        found: list[str] = []
+        for line in reversed(text.split(b"\n")):
+            if len(found) == count:
+                break
+            shown = printable(_without_colours(line).rstrip())
+            if shown:
+                found.append(shown[:width])
+        return tuple(reversed(found))
+
+
+def printable(text: bytes) -> str:
+    """Decode text for a terminal: what is not UTF-8 or not printable becomes U+FFFD."""
+    decoded = text.decode("utf-8", "replace").expandtabs(8)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in decoded)
+
+
+class SelectedLines:
+    r"""Yields the lines that hold one of some byte strings; the rest goes to `recent`.
+
+    Lines end at \n, \r or \r\n, and blank ones are never yielded. A line longer than `limit` is
+    not yielded; `cut` counts such lines that held one of the strings within the limit.
+    Nothing is done per line where no string occurs: `bytes.find` runs over whole blocks.
+    """
+
+    def __init__(self, needles: Sequence[bytes], *, limit: int = LINE_LIMIT) -> None:
+        self.recent = RecentText()
+        self.cut = 0
+        self._needles = tuple(needles)
+        self._limit = limit
+        self._partial = bytearray()
+        self._skipping = False
+
+    def feed(self, block: bytes) -> Iterator[bytes]:
+        """Take the next block and yield the selected lines in it, without their ends.
+
+        The iterator must be exhausted before the next call.
+        """
+        if b"\r" in block:
+            block = block.replace(b"\r", b"\n")
+        start = 0
+        if self._partial or self._skipping:
+            end = block.find(b"\n")
+            head = block if end < 0 else block[: end + 1]
+            yield from self._continue(head)
+            if end < 0:
+                return
+            start = end + 1
+        last = block.rfind(b"\n", start) + 1 or start
+        yield from self._whole_lines(block, start, last)
+        if last < len(block):
+            yield from self._continue(block[last:])
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield the last line if it has no end and is selected."""
+        if self._partial:
+            yield from self._continue(b"\n")
+
+    @property
+    def unfinished(self) -> bytes:
+        """Return the line that is still being written if it is not selected so far."""
+        return b"" if self._selected(self._partial) else bytes(self._partial[:WINDOW])
+
+    def _selected(self, text: bytes | bytearray) -> bool:
+        return any(needle in text for needle in self._needles)
+
+    def _continue(self, text: bytes) -> Iterator[bytes]:
+        """Add text to the unfinished line; only its last byte may be a line end."""
+        ended = text.endswith(b"\n")
+        if self._skipping:
+            self.recent.add(text)
+            self._skipping = not ended
+            return
+        self._partial += text
+        if len(self._partial) > self._limit + ended:
+            self.cut += self._selected(self._partial[: self._limit])
+            self._drop_partial()
+            self._skipping = not ended
+        elif ended:
+            line = bytes(self._partial[:-1])
+            if self._selected(line):
+                self._partial.clear()
+                yield line
+            else:
+                self._drop_partial()
+
+    def _drop_partial(self) -> None:
+        self.recent.add(bytes(self._partial))
+        self._partial.clear()
+
+    def _whole_lines(self, block: bytes, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the selected lines of block[start:stop], which ends at a line's end."""
+        hits = [block.find(needle, start, stop) for needle in self._needles]
+        while start < stop:
+            found = [hit for hit in hits if hit >= 0]
+            if not found:
+                break
+            first = min(found)
+            begin = block.rfind(b"\n", start, first) + 1 or start
+            end = block.find(b"\n", first, stop)
+            self._add_recent(block, start, begin)
+            if end - begin <= self._limit:
+                yield block[begin:end]
+            else:
+                self.cut += first < begin + self._limit
+                self._add_recent(block, begin, end + 1)
+            start = end + 1
+            hits = [
+                block.find(needle, start, stop) if 0 <= hit < start else hit
+                for needle, hit in zip(self._needles, hits, strict=True)
+            ]
+        self._add_recent(block, start, stop)
+
+    def _add_recent(self, block: bytes, start: int, stop: int) -> None:
+        if start < stop:
+            self.recent.add(block[max(start, stop - WINDOW) : stop])

@@ -1,0 +1,85 @@
+"""The parity program of our images: one `parity` event per model and level."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, ValidationError
+
+from orchestrator.parsers import crash
+from orchestrator.parsers.contract import ParseHints, Progress
+from orchestrator.parsers.events import TAG
+from orchestrator.parsers.lines import SelectedLines, clean, printable
+from orchestrator.request import LenientRecord
+from orchestrator.result import Failure, Measurement
+
+program = "parity"
+
+LONGEST_EVENT = 1 << 16
+
+
+class Cell(LenientRecord):
+    """One comparison of a framework with the referee.
+
+    `deviation` is the largest difference relative to the largest magnitude, None where nothing
+    could be compared; `detail` names the first differing node of a comparison that fails.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=True)
+
+    level: str
+    model: str
+    framework: str
+    fingerprint: str
+    holds: bool
+    deviation: float | None = None
+    tolerance: float | None = None
+    detail: str = ""
+
+
+class Parser:
+    """Collects cells into `Measurement.begin["cells"]`; whether they hold is not judged here."""
+
+    def __init__(self, hints: ParseHints) -> None:
+        del hints
+        self._lines = SelectedLines([TAG], limit=LONGEST_EVENT)
+        self._cells: list[Cell] = []
+        self._error = ""
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the log, cut anywhere."""
+        for line in self._lines.feed(block):
+            self._line(clean(line))
+
+    @property
+    def progress(self) -> Progress:
+        """Return how many comparisons are behind."""
+        return Progress(
+            stage="timing" if self._cells else "starting",
+            steps_done=len(self._cells),
+            last_lines=self._lines.recent.lines(10),
+        )
+
+    def finish(self, exit_code: int | None = None) -> Measurement:
+        """Return the cells; a failure where the program broke off."""
+        for line in self._lines.finish():
+            self._line(clean(line))
+        cells = [cell.model_dump(mode="json") for cell in self._cells]
+        return Measurement(
+            program=program, begin={"cells": cells}, failure=self._failure(exit_code)
+        )
+
+    def _line(self, line: bytes) -> None:
+        text = line.removeprefix(TAG)
+        try:
+            self._cells.append(Cell.model_validate_json(text))
+        except ValidationError:
+            # Of the other events only an error matters, and its own text is the best evidence.
+            self._error = printable(text)[:300]
+
+    def _failure(self, exit_code: int | None) -> Failure | None:
+        if self._error:
+            return Failure(kind="crashed", message=self._error, evidence=self._error)
+        # It leaves with 1 where a comparison does not hold; that is an answer.
+        if self._cells and exit_code in (None, 0, 1):
+            return None
+        found = crash.evidence(self._lines.recent.lines(crash.EVIDENCE_LINES))
+        return found or Failure(kind="no_result", message="the parity program broke off")

@@ -1,0 +1,115 @@
+"""Raw samples of timed steps, in 8 bytes per step, and what follows from them."""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+from orchestrator import stats
+from orchestrator.parsers.events import Steps
+from orchestrator.result import Metric, StepSamples
+from orchestrator.units import SAMPLES_PER_SECOND, SECONDS
+
+MOST_STEPS = 10_000_000  # as many as a request may ask for
+MOST_RECORDED = 1_000_000  # in a result; statistics are made of all
+TOLERANCE = 1e-6  # relative; programs print block times rounded
+UNCOUNTED_TIME = 0.10
+
+
+class Samples:
+    """The blocks of timed steps in the order they came."""
+
+    def __init__(self) -> None:
+        self.seconds = array("d")
+        self._starts = array("q")
+        self._per_step = array("q")
+        self._block_seconds = array("d")
+        self._total_samples = 0
+
+    @property
+    def count(self) -> int:
+        """Number of steps."""
+        return len(self.seconds)
+
+    @property
+    def latest_throughput(self) -> float | None:
+        """Throughput of the last block, in samples/s."""
+        return self._block_throughput(len(self._starts) - 1) if self._starts else None
+
+    def add(self, block: Steps) -> str:
+        """Take a block; return why it does not fit to those before, or ""."""
+        if block.first != self.count:
+            return f"timed steps go on at {block.first} after {self.count} steps"
+        if self.count + len(block.seconds) > MOST_STEPS:
+            return f"more than {MOST_STEPS} timed steps"
+        self._starts.append(block.first)
+        self._per_step.append(block.samples)
+        self._block_seconds.append(block.block_seconds or math.fsum(block.seconds))
+        self._total_samples += block.samples * len(block.seconds)
+        self.seconds.extend(block.seconds)
+        return ""
+
+    def contradiction(self, *, samples: int, seconds: float, per_step: int) -> str:
+        """Return where the blocks contradict the totals that the program printed, or ""."""
+        if self._total_samples != samples:
+            return f"the steps have {self._total_samples} samples, the end says {samples}"
+        window = math.fsum(self._block_seconds)
+        if not math.isclose(window, seconds, rel_tol=TOLERANCE):
+            return f"the steps took {window:.9g} s, the end says {seconds:.9g} s"
+        wrong = next((n for n in self._per_step if n != per_step), per_step)
+        if wrong != per_step:
+            return f"{wrong} samples per step, but batch x devices is {per_step}"
+        return ""
+
+    def metrics(self, samples: int, seconds: float) -> dict[str, Metric]:
+        """Return step times in seconds and how far the throughput varied."""
+        summary = stats.summarize(self.seconds)
+        found = {
+            f"step_time_{name}": Metric(value=value, unit=SECONDS)
+            for name, value in vars(summary).items()
+        }
+        if len(self._starts) > 1:
+            rates = [self._block_throughput(i) for i in range(len(self._starts))]
+            found["throughput_min"] = Metric(value=min(rates), unit=SAMPLES_PER_SECOND)
+            found["throughput_max"] = Metric(value=max(rates), unit=SAMPLES_PER_SECOND)
+        total = math.fsum(self.seconds)
+        if self.count >= stats.FEWEST_STEPS and total > 0:
+            # Time between steps belongs to the window too: share it out evenly.
+            low, high = stats.throughput_interval(self.seconds, samples * total / seconds)
+            found["throughput_ci95_low"] = Metric(value=low, unit=SAMPLES_PER_SECOND)
+            found["throughput_ci95_high"] = Metric(value=high, unit=SAMPLES_PER_SECOND)
+        return found
+
+    def doubts(self) -> list[str]:
+        """Compare the clock around the blocks with the step times in them."""
+        window, steps = math.fsum(self._block_seconds), math.fsum(self.seconds)
+        if abs(window - steps) <= UNCOUNTED_TIME * window:
+            return []
+        return [
+            f"the step times add up to {steps / window:.0%} of the timed window: "
+            "trust the throughput, not the step times"
+        ]
+
+    def records(self) -> tuple[StepSamples, ...]:
+        """Return the raw samples, at most the first 1 000 000 steps."""
+        ends = [*self._starts[1:], self.count] if self._starts else []
+        return tuple(
+            StepSamples(first=first, seconds=tuple(self.seconds[first:end]), samples=samples)
+            for first, end, samples in zip(self._starts, ends, self._per_step, strict=True)
+            if end <= MOST_RECORDED
+        )
+
+    def left_out(self) -> list[str]:
+        """Say so where `records` does not return everything."""
+        if self.count <= MOST_RECORDED:
+            return []
+        return [
+            f"the result holds the raw times of the first {MOST_RECORDED} steps at most, "
+            f"the log those of all {self.count}"
+        ]
+
+    def _block_throughput(self, index: int) -> float:
+        end = self._starts[index + 1] if index + 1 < len(self._starts) else self.count
+        steps = end - self._starts[index]
+        seconds = self._block_seconds[index]
+        return self._per_step[index] * steps / seconds if seconds > 0 else math.inf

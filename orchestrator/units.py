@@ -1,0 +1,115 @@
+"""How quantities are written for people, and read from people.
+
+Records keep SI base units (seconds, bytes, samples/s); only what is shown is scaled.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+from orchestrator.errors import RequestError
+
+SECONDS = "s"
+BYTES = "bytes"
+SAMPLES_PER_SECOND = "samples/s"
+PERCENT = "%"
+DIMENSIONLESS = ""
+
+_TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+_BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+# As Docker reads them: powers of 1024 however the unit is spelled.
+_SIZE_POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
+_DURATION_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
+_DURATION = re.compile(
+    "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?){unit})?" for unit in _DURATION_SECONDS), re.ASCII
+)
+_PLAIN_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_LONGEST_NUMBER = 40
+LARGEST_SIZE = 2**63 - 1
+LONGEST_DURATION = 365 * 86400.0
+
+
+def _significant(value: float, digits: int = 4) -> str:
+    """Write a number with so many significant digits and never in exponent notation."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 12)}f}"
+
+
+def _seconds(value: float) -> str:
+    if not math.isfinite(value):
+        return f"{value} s"
+    if abs(value) >= 119.5:
+        minutes, seconds = divmod(round(value), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+    scale, unit = next(
+        (pair for pair in _TIME_SCALES if abs(value) >= pair[0]),
+        _TIME_SCALES[-1] if value else _TIME_SCALES[0],
+    )
+    return f"{_significant(value / scale)} {unit}"
+
+
+def _bytes(value: float) -> str:
+    if not math.isfinite(value):
+        return f"{value} B"
+    power = 0
+    while abs(value) >= 1024 and power < len(_BYTE_UNITS) - 1:
+        value /= 1024
+        power += 1
+    digits = _significant(value) if power else f"{value:.0f}"
+    return f"{digits} {_BYTE_UNITS[power]}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1f} %"
+
+
+_FORMATS: dict[str, Callable[[float], str]] = {
+    SECONDS: _seconds,
+    BYTES: _bytes,
+    PERCENT: _percent,
+}
+
+
+def quantity(value: float, unit: str) -> str:
+    """Write a value for a person; a unit that is not in the table follows the number as it is."""
+    scaled = _FORMATS.get(unit)
+    return scaled(value) if scaled else f"{_significant(value)} {unit}".rstrip()
+
+
+def parse_size(text: str) -> int:
+    """Read bytes from text like "512m", "4g", "1.5GiB" or "1048576". Raises RequestError."""
+    match = _SIZE.fullmatch(text.strip()) if len(text) <= _LONGEST_NUMBER else None
+    if match is None:
+        raise RequestError(f"{text[:60]!r} is not a size", hint="write it like 512m, 4g or 1.5GiB")
+    size = int(float(match[1]) * 1024 ** _SIZE_POWERS[match[2].lower()])
+    if not 0 < size <= LARGEST_SIZE:
+        raise RequestError(f"size {text!r} is out of range", hint="write it like 512m or 4g")
+    return size
+
+
+def parse_duration(text: str) -> float:
+    """Read seconds from text like "90", "90s", "10m" or "1h30m". Raises RequestError."""
+    word = text.strip().lower()
+    if len(word) > _LONGEST_NUMBER:
+        word = ""
+    if _PLAIN_NUMBER.fullmatch(word):
+        word += "s"
+    match = _DURATION.fullmatch(word)
+    if not word or match is None:
+        raise RequestError(
+            f"{text[:60]!r} is not a duration", hint="write it like 90s, 10m or 1h30m"
+        )
+    parts = match.groupdict(default="0")
+    seconds = math.fsum(float(parts[unit]) * size for unit, size in _DURATION_SECONDS.items())
+    if not 0 < seconds <= LONGEST_DURATION:
+        raise RequestError(f"duration {text!r} is out of range", hint="from 1ms to 365d")
+    return seconds

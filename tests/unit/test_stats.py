@@ -1,0 +1,108 @@
+import math
+import random
+import statistics
+import time
+from array import array
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import stats
+
+TIMES = st.lists(st.floats(min_value=0, max_value=1e6), min_size=1, max_size=50)
+
+
+def noisy(count, seconds=0.1, noise=0.001, seed=1):
+    source = random.Random(seed)
+    return [seconds + source.gauss(0, noise) for _ in range(count)]
+
+
+@given(TIMES, st.floats(min_value=0, max_value=100))
+def test_percentile_is_numpys(values, percent):
+    numpy = pytest.importorskip("numpy")
+    expected = float(numpy.percentile(values, percent))
+    assert stats.percentile(sorted(values), percent) == pytest.approx(expected, abs=1e-9)
+
+
+@given(TIMES)
+def test_summary_agrees_with_the_standard_library(values):
+    summary = stats.summarize(values)
+    assert summary.mean == pytest.approx(statistics.fmean(values))
+    assert summary.median == pytest.approx(statistics.median(values))
+    expected = statistics.stdev(values) if len(values) > 1 else 0.0
+    assert summary.stdev == pytest.approx(expected, abs=1e-9)
+    assert summary.min <= summary.median <= summary.p90 <= summary.p99 <= summary.max
+
+
+def test_no_values_have_no_percentile():
+    with pytest.raises(ValueError, match="no values"):
+        stats.percentile([], 50)
+
+
+def test_outliers_are_found_where_the_standard_deviation_would_hide_them():
+    values = noisy(50)
+    values[7] = values[33] = 9.0
+    assert stats.outliers(values) == [7, 33]
+    assert stats.outliers([0.1] * 20) == []
+    assert stats.outliers([0.1] * 20 + [0.1005]) == []
+
+
+def test_interval_holds_the_throughput_and_is_repeatable():
+    values = noisy(1000, noise=0.01)
+    low, high = stats.throughput_interval(values, 8000)
+    assert low < 8000 / sum(values) < high
+    assert (low, high) == stats.throughput_interval(values, 8000)
+    # standard error of the mean: 10 % / sqrt(1000) = 0.3 %; 95 % is about 2 of them either side
+    assert (high - low) / low == pytest.approx(4 * 0.1 / math.sqrt(1000), rel=0.35)
+
+
+def test_interval_of_no_time_is_refused():
+    for values in ([], [0.0, 0.0]):
+        with pytest.raises(ValueError, match="no time"):
+            stats.throughput_interval(values, 1)
+
+
+def test_a_steady_run_raises_no_doubt():
+    assert stats.doubts(noisy(100)) == []
+    assert stats.doubts([]) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "word"),
+    [
+        (noisy(5, seconds=1.0), "too few timed steps (5)"),
+        (noisy(20, seconds=0.01, noise=1e-5), "timed for only 200.0 ms"),
+        ([0.5, *noisy(99)], "the first timed step took 5.0 times"),
+        (noisy(100, noise=0.02), "standard deviation of the step time is"),
+        (noisy(60) + noisy(60, seconds=0.12), "steps became 20% slower"),
+        (noisy(60, seconds=0.12) + noisy(60), "raise --warmup"),
+        ([*noisy(90), *[0.4] * 10] * 3, "outliers, the slowest 4.0 times"),
+    ],
+)
+def test_doubts_in_words(seconds, word):
+    assert [doubt for doubt in stats.doubts(seconds) if word in doubt], stats.doubts(seconds)
+
+
+def test_noise_alone_is_no_drift():
+    for seed in range(30):
+        assert not [d for d in stats.doubts(noisy(60, noise=0.009, seed=seed)) if "became" in d]
+
+
+def test_the_window_counts_where_it_is_known():
+    assert stats.doubts(noisy(20, seconds=0.01, noise=1e-5), window=5.0) == []
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e9), max_size=60))
+def test_any_times_can_be_doubted(seconds):
+    assert all(isinstance(doubt, str) for doubt in stats.doubts(seconds))
+
+
+def test_many_steps_take_seconds_at_most():
+    source = random.Random(1)
+    values = array("d", (source.random() for _ in range(200_000)))
+    start = time.process_time()
+    stats.summarize(values)
+    stats.doubts(values)
+    stats.throughput_interval(values, 2e5)
+    assert time.process_time() - start < 10
