@@ -1,0 +1,188 @@
+"""Renders the bash script that a run executes.
+
+Every value is shell-quoted on its way out of a template, by the environment and not by the
+template's author; constructs that could join a value to text before that are refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import PurePath
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from markupsafe import Markup
+
+from orchestrator.errors import RequestError
+from orchestrator.paths import LAUNCHERS
+from orchestrator.request import Device, Dtype, Phase
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LauncherContext:
+    """What a launcher template may write, as the program will see it (paths in the container).
+
+    `run_folder` is the working directory; `log` takes stdout and stderr; `module_path` goes
+    before PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself.
+    Raises RequestError, naming the field, for a value that no script can hold.
+    """
+
+    run_id: str
+    run_folder: PurePath
+    log: PurePath
+    model: str
+    phase: Phase
+    dtype: Dtype
+    batch: int
+    device: Device
+    devices: int
+    steps: int
+    warmup: int
+    warmup_seconds: float | None = None
+    threads: int | None = None
+    seed: int = 0
+    data: PurePath | None = None
+    python: str = "python3"
+    module_path: tuple[PurePath, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in _texts(self):
+            _check_text(name, value)
+        for key in self.options:
+            if not _OPTION.fullmatch(key):
+                raise RequestError(
+                    f"{key!r} is not an option's name", hint="write --option name=value"
+                )
+        for key in self.environment:
+            if not _VARIABLE.fullmatch(key):
+                raise RequestError(
+                    f"{key!r} is not a variable's name", hint="use letters, digits and _"
+                )
+        for path in self.module_path:
+            if ":" in str(path):
+                raise RequestError(
+                    f"module_path: PYTHONPATH cannot hold {str(path)!r}",
+                    hint="use a folder without ':' in its name",
+                )
+
+    @property
+    def search_path(self) -> str:
+        """Return `module_path` as PYTHONPATH wants it."""
+        return ":".join(str(path) for path in self.module_path)
+
+
+def render(template: str, context: LauncherContext) -> str:
+    """Return the script that `launchers/<template>.sh.j2` makes."""
+    values = {f.name: getattr(context, f.name) for f in fields(context)}
+    values["search_path"] = context.search_path
+    return _environment().get_template(f"{template}.sh.j2").render(values)
+
+
+def _texts(context: LauncherContext) -> Iterator[tuple[str, str]]:
+    """Yield every text in a context with the name of its field."""
+    for f in fields(context):
+        value = getattr(context, f.name)
+        if isinstance(value, Mapping):
+            for key, text in value.items():
+                yield f.name, key
+                yield f"{f.name} {key}", text
+        elif isinstance(value, tuple):
+            yield from ((f.name, str(part)) for part in value)
+        elif isinstance(value, str | PurePath):
+            yield f.name, str(value)
+
+
+def _check_text(name: str, text: str) -> None:
+    if any(unicodedata.category(c) == "Cc" for c in text):
+        raise RequestError(
+            f"{name}: {text[:60]!r} has a control character", hint="write it without one"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RequestError(
+            f"{name}: {text[:60]!r} is not valid UTF-8", hint="rename it to plain text"
+        ) from None
+
+
+def quote(value: object) -> Markup:
+    """Return a value as shell words: text and numbers as one, a list as one word per item.
+
+    Markup, the output of a macro or block, is what the environment quoted before. Raises TypeError
+    for what has no one way to be written: None, True, a mapping.
+    """
+    match value:
+        case Markup():
+            return value
+        case bool():
+            raise TypeError(f"a launcher cannot write {value!r}")
+        case str() | int() | float() | PurePath():
+            return Markup(shlex.quote(str(value)))
+        case list() | tuple():
+            return Markup(" ").join(quote(item) for item in value)
+        case _:  # an undefined name says so itself when it is formatted
+            raise TypeError(f"a launcher cannot write {value}")
+
+
+_REFUSED: tuple[type[nodes.Node], ...] = (
+    nodes.Filter,
+    nodes.FilterBlock,
+    nodes.Concat,
+    nodes.BinExpr,
+    nodes.EvalContextModifier,
+)
+_METHODS = frozenset({"items"})
+
+
+def check_template(tree: nodes.Template) -> None:
+    """Refuse what could carry a value past `quote`: filters, joins, methods. Raises TypeError.
+
+    Jinja would escape such a value for HTML, which a shell does not care about.
+    """
+    for node in tree.find_all(_REFUSED):
+        if not isinstance(node, nodes.And | nodes.Or):
+            raise TypeError(f"line {node.lineno}: no {type(node).__name__} in a launcher")
+    for call in tree.find_all(nodes.Call):
+        target = call.node
+        if isinstance(target, nodes.Name) or (
+            isinstance(target, nodes.Getattr) and target.attr in _METHODS
+        ):
+            continue
+        raise TypeError(f"line {call.lineno}: no method calls in a launcher")
+
+
+class _CheckedLoader(FileSystemLoader):
+    """Loads templates that `check_template` lets pass."""
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        source, path, current = super().get_source(environment, template)
+        check_template(environment.parse(source, template, path))
+        return source, path, current
+
+
+@functools.cache
+def _environment() -> Environment:
+    options: dict[str, Any] = {
+        # Marks the output of macros and blocks, so that it is not quoted twice.
+        "autoescape": True,
+        "finalize": quote,
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "keep_trailing_newline": True,
+    }
+    environment = Environment(loader=_CheckedLoader(LAUNCHERS), **options)
+    environment.globals.clear()
+    return environment
