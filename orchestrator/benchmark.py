@@ -1,0 +1,193 @@
+"""One benchmark from request to filed result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator import machine
+from orchestrator.catalogue import Framework
+from orchestrator.errors import (
+    BenchdockError,
+    DataError,
+    ExitStatus,
+    ImageError,
+    Interrupted,
+    MachineError,
+)
+from orchestrator.filing import file_result, hold_reserve, to_json
+from orchestrator.gpu import GpuReport
+from orchestrator.monitor import Monitor
+from orchestrator.paths import RunFolder, write_aside
+from orchestrator.places import ready_place
+from orchestrator.plan import Plan
+from orchestrator.planner import Target, choose_device, make_plan, resolve
+from orchestrator.request import Request
+from orchestrator.result import Failure, FailureKind, Result
+from orchestrator.runner import Outcome, StageClock, execute
+from orchestrator.runtime import Runtime
+from orchestrator.verdict import exit_status
+from orchestrator.version import VERSION
+from orchestrator.view import View
+
+
+@dataclass
+class _Draft:
+    """What is known of a run so far: a result can be filed at any point of its life."""
+
+    request: Request
+    folder: RunFolder
+    clock: StageClock
+    environment: dict[str, Any]
+    started: datetime
+    plan: Plan | None = None
+    outcome: Outcome | None = None
+    monitor: Monitor | None = None
+
+    def result(self, failure: Failure | None, warnings: Sequence[str] = ()) -> Result:
+        """Put the records together."""
+        measured = self.outcome.measurement if self.outcome else None
+        planned = self.plan.fingerprint if self.plan else None
+        return Result(
+            benchdock=VERSION,
+            run=self.folder.run_id,
+            status="failed" if failure else "ok",
+            failure=failure,
+            request=self.request,
+            plan=self.plan,
+            fingerprint=measured.fingerprint if measured and measured.fingerprint else planned,
+            metrics=measured.metrics if measured else {},
+            steps=measured.steps if measured else (),
+            program=measured.begin if measured else {},
+            warnings=(*(self.plan.warnings if self.plan else ()), *self._warnings(), *warnings),
+            environment=self.environment,
+            timings=self.clock.seconds,
+            monitor=self.monitor.summary() if self.monitor else {},
+            exit_code=self.outcome.exit_code if self.outcome else None,
+            started=self.started,
+            finished=datetime.now(UTC),
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        told = self.outcome.measurement.warnings if self.outcome else ()
+        notes = self.outcome.notes if self.outcome else ()
+        seen = self.monitor.warnings() if self.monitor else ()
+        return (*told, *notes, *seen)
+
+
+def gpu_report(request: Request) -> GpuReport:
+    """Look for GPUs unless the request has no use for them."""
+    if request.gpus == "none":
+        return GpuReport(state="no_gpu", reason="none was asked for")
+    from orchestrator import gpu
+
+    return gpu.report()
+
+
+def kind_of(error: BenchdockError) -> FailureKind:
+    """Return the failure kind under which an error is filed."""
+    match error:
+        case Interrupted():
+            return "interrupted"
+        case ImageError():
+            return "image"
+        case DataError():
+            return "data"
+        case MachineError():
+            return "engine"
+        case _:
+            return "crashed"
+
+
+def run(request: Request, view: View) -> tuple[Result, ExitStatus]:
+    """Carry out a request and file what came of it.
+
+    Raises RequestError or MachineError where it is refused before anything starts; later
+    failures are results with a `failure`.
+    """
+    clock = StageClock(view)
+    with clock.stage("check", f"checking {request.framework} {request.model}"):
+        report = gpu_report(request)
+        target = choose_device(request, report)
+        row = resolve(request, target.device)
+        folder = _open_folder(request)
+    draft = _Draft(
+        request=request,
+        folder=folder,
+        clock=clock,
+        environment=machine.facts(report),
+        started=datetime.now(UTC),
+    )
+    try:
+        status = _measure(draft, row, target, view)
+        result = draft.result(draft.outcome.failure if draft.outcome else None)
+    except BenchdockError as error:
+        status = error.exit_status
+        result = draft.result(Failure(kind=kind_of(error), message=str(error)))
+    file_result(folder, result)
+    view.result(result)
+    return result, status if status is not ExitStatus.OK else exit_status(result)
+
+
+def _open_folder(request: Request) -> RunFolder:
+    try:
+        folder = RunFolder.create(request.model, request.framework)
+        hold_reserve(folder)
+        write_aside(folder.request, to_json(request))
+    except OSError as error:
+        raise MachineError(
+            f"no run folder can be made: {error}", hint="set BENCHDOCK_HOME to a writable folder"
+        ) from None
+    return folder
+
+
+def _measure(draft: _Draft, row: Framework, target: Target, view: View) -> ExitStatus:
+    """Find a place for the program, plan it and run it."""
+    with draft.clock.stage("image", "looking for a place to run"):
+        place, runtime = ready_place(draft.request, row, target, view)
+    plan = make_plan(draft.request, row, target, place, draft.folder)
+    draft.plan = plan
+    _write_launcher(draft.folder, plan)
+    draft.outcome = _run(draft, plan, runtime, view)
+    if draft.outcome.signal_number is not None:
+        return ExitStatus(128 + draft.outcome.signal_number)
+    return ExitStatus.OK
+
+
+def _write_launcher(folder: RunFolder, plan: Plan) -> None:
+    try:
+        write_aside(folder.launcher, plan.script)
+        folder.launcher.chmod(0o755)
+    except OSError as error:
+        raise MachineError(f"cannot write {folder.launcher}: {error.strerror}") from None
+
+
+def _run(draft: _Draft, plan: Plan, runtime: Runtime, view: View) -> Outcome:
+    with Monitor(draft.folder.monitor, gpus=plan.gpus) as monitor:
+        draft.monitor = monitor
+        return execute(plan, runtime, draft.folder, view, draft.clock)
+
+
+def dry_run(request: Request) -> Result:
+    """Plan a request and start nothing; what this machine lacks becomes a warning.
+
+    Raises RequestError.
+    """
+    from orchestrator.places import planned_place
+    from orchestrator.planner import planned_device
+
+    target, warnings = planned_device(request, gpu_report(request))
+    row = resolve(request, target.device)
+    folder = RunFolder.planned(request.model, request.framework)
+    place = planned_place(request, row, target)
+    plan = make_plan(request, row, target, place, folder)
+    return Result(
+        benchdock=VERSION,
+        status="planned",
+        request=request,
+        plan=plan,
+        fingerprint=plan.fingerprint,
+        warnings=(*plan.warnings, *warnings),
+    )

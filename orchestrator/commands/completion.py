@@ -1,0 +1,35 @@
+"""`benchdock completion SHELL`: prints a script that completes words without starting us."""
+
+from __future__ import annotations
+
+import argparse
+
+import shtab
+
+from backends import zoo
+from orchestrator.catalogue import FRAMEWORKS
+from orchestrator.cli import build_parser
+from orchestrator.errors import ExitStatus
+
+
+def _with_names(parser: argparse.ArgumentParser) -> None:
+    """Give the completion the names that the parser itself leaves to the catalogue."""
+    names = {"model": zoo.names(), "models": zoo.names(), "framework": list(FRAMEWORKS)}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _with_names(command)
+        elif action.dest in names:
+            action.choices = names[action.dest]
+        elif action.dest in ("data", "source"):
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        elif action.dest == "log":
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Print the script."""
+    parser = build_parser()
+    _with_names(parser)
+    print(shtab.complete(parser, arguments.shell))
+    return ExitStatus.OK

@@ -1,0 +1,142 @@
+"""`benchdock images`: what images there are, and how they come to be here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import base_images, image_table, images, wheelhouse
+from orchestrator.errors import BenchdockError, EngineError, ExitStatus, RequestError, unknown
+from orchestrator.image_build import Event
+from orchestrator.image_table import ImageRow, ImageTable
+from orchestrator.table import print_table
+
+if TYPE_CHECKING:
+    from orchestrator.engine import Engine
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """List, fetch, build or bootstrap. Raises RequestError, ImageError, EngineError."""
+    table = image_table.load()
+    if arguments.source is not None and arguments.action != "fetch":
+        raise RequestError("--from belongs to `images fetch`")
+    match arguments.action:
+        case "list":
+            _list(table, _rows(table, arguments.names, default=table.images.values()), arguments)
+        case "fetch":
+            source = Path(arguments.source) if arguments.source is not None else None
+            for row in _built_rows(table, arguments.names):
+                folder = wheelhouse.fetch(row, table, _say, source=source)
+                print(f"{row.id}: wheels are in {folder}")
+        case "build":
+            _build(table, _built_rows(table, arguments.names), force=arguments.force)
+        case _:
+            _bootstrap(table, arguments.names, force=arguments.force)
+    return ExitStatus.OK
+
+
+def _rows(
+    table: ImageTable, names: Sequence[str], *, default: Sequence[ImageRow] | Any
+) -> list[ImageRow]:
+    return [table.row(name) for name in names] if names else list(default)
+
+
+def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
+    """Return the rows that are built here: those named, else the CPU's."""
+    ours = [row for row in table.images.values() if row.source == "build" and row.device == "cpu"]
+    chosen = _rows(table, names, default=ours)
+    for row in chosen:
+        if row.source != "build":
+            raise RequestError(
+                f"{row.id} is a vendor's image and is not built here",
+                hint=f"`docker pull {row.reference}` gets it",
+            )
+    return chosen
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _tell(event: Event) -> None:
+    _say(event.text if event.kind == "line" else f"== {event.text}")
+
+
+def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> None:
+    from orchestrator.engine import Engine
+
+    policy = images.Policy.FORCE if force else images.Policy.AUTO
+    with Engine.connect() as engine:
+        for row in rows:
+            try:
+                ready = images.ensure(row, table, engine, policy, _tell)
+            except BenchdockError as error:
+                for line in error.details:
+                    _say(f"  | {line}")
+                raise
+            print(f"{row.id}: {ready.did} {ready.reference} {ready.id}")
+
+
+def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> None:
+    from orchestrator.engine import Engine
+
+    for name in names:
+        if name not in table.bases:
+            raise unknown("base image", name, table.bases, listing="benchdock images bootstrap")
+    wanted = names or sorted({row.base for row in table.images.values() if row.base})
+    with Engine.connect() as engine:
+        for name in wanted:
+            did = base_images.bootstrap(table.bases[name], engine, _say, force=force)
+            print(f"{name}: {did}")
+
+
+def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Namespace) -> None:
+    engine, why = _engine()
+    described = [_describe(row, table, engine) for row in rows]
+    if arguments.json:
+        print(json.dumps({"schema": 1, "engine": why, "images": described}, indent=2))
+        return
+    print_table(
+        ("image", "framework", "version", "device", "python", "source", "size", "here"),
+        [
+            (
+                row["id"],
+                row["framework"],
+                row["version"],
+                row["device"],
+                row["python"],
+                row["reference"] or row["base"],
+                row["size"],
+                row["state"] + (f": {row['reason']}" if row["reason"] else ""),
+            )
+            for row in described
+        ],
+    )
+    if engine is None:
+        print(f"\nwhat is here is unknown: {why}")
+
+
+def _engine() -> tuple[Engine | None, str]:
+    from orchestrator.engine import Engine
+
+    try:
+        engine = Engine.connect()
+    except EngineError as error:
+        return None, str(error)
+    return engine, f"{engine.name} {engine.version}"
+
+
+def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[str, Any]:
+    state = images.state(row, table, engine) if engine is not None else None
+    return {
+        **row.model_dump(mode="json"),
+        "tag": row.tag,
+        "state": state.kind if state else "unknown",
+        "reason": state.reason if state else "",
+        "image_id": state.found.id if state and state.found else None,
+        "image_digest": state.found.digest if state and state.found else None,
+    }

@@ -1,0 +1,54 @@
+"""`benchdock models`: the networks, by the numbers that their definitions give."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from backends import zoo
+from orchestrator import catalogue
+from orchestrator.errors import ExitStatus
+from orchestrator.table import print_table
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return one model's row. `size_mib` is of 4-byte parameters, `macs` per sample forward."""
+    graph = zoo.draw(name)
+    return {
+        "name": name,
+        "input_shape": list(graph.input_shape),
+        "classes": graph.classes,
+        "parameters": graph.published,
+        "learnable": graph.learnable,
+        "size_mib": round(graph.size_mib, 3),
+        "macs": graph.macs,
+        "fingerprint": graph.fingerprint,
+        "frameworks": catalogue.frameworks_for(name),
+    }
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Print the table or, with --json, the document."""
+    rows = [describe(name) for name in zoo.names()]
+    if arguments.json:
+        print(json.dumps({"schema": 1, "models": rows}, indent=2))
+        return ExitStatus.OK
+    print_table(
+        ("model", "input", "classes", "#parameters", "MiB", "GMACs", "fingerprint", "frameworks"),
+        [
+            (
+                row["name"],
+                "x".join(map(str, row["input_shape"])),
+                f"{row['classes']:,}",
+                f"{row['parameters']:,}",
+                f"{row['size_mib']:.0f}",
+                f"{row['macs'] / 1e9:.3f}",
+                row["fingerprint"],
+                " ".join(row["frameworks"]),
+            )
+            for row in rows
+        ],
+        right=(2, 3, 4, 5),
+    )
+    return ExitStatus.OK

@@ -1,0 +1,77 @@
+"""`benchdock parity`: the proof that every framework computes the same networks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from orchestrator import catalogue, parity, ui
+from orchestrator.catalogue import FRAMEWORKS, Framework
+from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.parsers.parity import Cell
+from orchestrator.request import RuntimeChoice
+from orchestrator.signals import interruptible
+from orchestrator.table import print_table
+
+DEFAULT_LEVELS = ("P1", "P2")
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Compare what was asked for; 0 only where every comparison holds. Raises RequestError."""
+    from backends import zoo
+
+    models = arguments.models or zoo.names()
+    for model in models:
+        catalogue.draw(model)
+    rows = [catalogue.framework(name) for name in arguments.framework] or [*FRAMEWORKS.values()]
+    levels = sorted(set(arguments.level)) or DEFAULT_LEVELS
+    runtime = RuntimeChoice(arguments.runtime)
+    view = ui.choose(result_on_stdout=False)
+    cells: list[Cell] = []
+    try:
+        with interruptible():
+            for row in rows:
+                able = _able(row, models, named=bool(arguments.framework and arguments.models))
+                cells += parity.prove(row, able, levels, runtime, view) if able else []
+    finally:
+        view.close()
+    if arguments.json:
+        document = {"schema": 1, "cells": [cell.model_dump(mode="json") for cell in cells]}
+        print(json.dumps(document, indent=2))
+    else:
+        _show(cells, [row.name for row in rows], models)
+    held = bool(cells) and all(cell.holds for cell in cells)
+    return ExitStatus.OK if held else ExitStatus.BENCHMARK_FAILED
+
+
+def _able(row: Framework, models: Sequence[str], *, named: bool) -> list[str]:
+    """Return the models without declared gap; a gap that was asked for by name is refused."""
+    for model in models:
+        if named and model in row.gaps:
+            raise RequestError(f"{row.name} cannot draw {model}: {row.gaps[model]}")
+    return [model for model in models if model not in row.gaps]
+
+
+def _show(cells: Sequence[Cell], frameworks: Sequence[str], models: Sequence[str]) -> None:
+    """Print the worst deviation of each model and framework, then what does not hold."""
+    table = []
+    for model in models:
+        row = [model]
+        for framework in frameworks:
+            row.append(_worst([c for c in cells if (c.model, c.framework) == (model, framework)]))
+        table.append(row)
+    print_table(("model", *frameworks), table)
+    broken = [cell for cell in cells if not cell.holds]
+    for cell in broken:
+        print(f"\n{cell.framework} {cell.model} {cell.level} does not hold: {cell.detail}")
+    print(f"\n{len(cells) - len(broken)} of {len(cells)} comparisons hold")
+
+
+def _worst(cells: Sequence[Cell]) -> str:
+    if not cells:
+        return "-"
+    broken = [cell.level for cell in cells if not cell.holds]
+    measured = [cell.deviation for cell in cells if cell.deviation is not None]
+    worst = f"{max(measured):.1e}" if measured else "no figure"
+    return f"{worst} FAILS {' '.join(broken)}" if broken else worst

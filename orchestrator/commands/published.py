@@ -1,0 +1,161 @@
+"""`benchdock published`: what vendors and others have published, to compare with."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from orchestrator import published
+from orchestrator.errors import ExitStatus
+from orchestrator.published import Claim, Filters
+from orchestrator.table import print_table
+
+# GPUs that exist though nobody in the catalogue measured them: asking for one is no mistake.
+_OTHER_GPUS = (
+    ["l4", "l40", "l40s", "a2", "a16", "a40", "a100-80gb", "h100-nvl", "h200-nvl", "gh200", "b100"]
+    + ["b200", "b300", "gb200", "gb300", "rtx-3060", "rtx-3080", "rtx-4070", "rtx-4080", "rtx-5080"]
+    + ["rtx-a5000", "gtx-1080", "gtx-1070", "titan-rtx", "titan-xp"]
+)
+
+
+def describe(claim: Claim) -> dict[str, Any]:
+    """Return a claim as plain values; `throughput` in samples/s over all devices."""
+    source = claim.source
+    return {
+        "id": claim.id,
+        "model": claim.model,
+        "network": claim.network,
+        "framework": claim.framework,
+        "program": claim.program,
+        "container": claim.container,
+        "version": claim.version,
+        "phase": claim.phase,
+        "precision": claim.precision,
+        "gpu": claim.gpu,
+        "gpus": claim.gpus,
+        "system": claim.system,
+        "batch": claim.batch,
+        "throughput": {"value": claim.throughput, "unit": "samples/s"},
+        "published": {"value": claim.value, "unit": claim.unit},
+        "conditions": list(claim.conditions),
+        "suspect": list(claim.doubts()),
+        "source": {
+            "url": source.url,
+            "title": source.title,
+            "date": source.date,
+            "publisher": source.publisher,
+        },
+    }
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Print the claims that pass the filters, or an overview where there is no filter."""
+    claims = published.load()
+    asked = Filters(
+        model=arguments.model,
+        framework=arguments.framework,
+        gpu=arguments.gpu,
+        precision=arguments.precision,
+        phase=arguments.phase,
+        container=arguments.container,
+    )
+    filters = published.resolve(asked, claims, known=_known(asked, claims))
+    found = published.find(claims, filters)
+    near = () if found else published.nearest(claims, filters)
+    if arguments.json:
+        rows = [describe(claim) for claim in found]
+        print(json.dumps({"schema": 1, "claims": rows, "nearest": list(near)}, indent=2))
+    elif not found:
+        _print_nothing(filters, near)
+    elif filters.given():
+        _print_claims(found)
+    else:
+        _print_overview(claims)
+    return ExitStatus.OK
+
+
+def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:
+    """Return the names of our own that nothing need be published of; the zoo only when needed."""
+    known: dict[str, Iterable[str]] = {
+        "gpu": _OTHER_GPUS,
+        "precision": ("float32", "tf32", "float16", "bfloat16", "int8"),
+    }
+    if asked.model and asked.model not in {claim.model for claim in claims}:
+        from backends import zoo
+
+        known["model"] = zoo.names()
+    if asked.framework and asked.framework not in {claim.framework for claim in claims}:
+        from orchestrator.catalogue import FRAMEWORKS
+
+        known["framework"] = FRAMEWORKS
+    return known
+
+
+def _print_nothing(filters: Filters, near: Sequence[str]) -> None:
+    what = ", ".join(f"{name} {word}" for name, word in filters.given().items())
+    print(f"nothing is published with {what}")
+    for sentence in near:
+        print(f"  {sentence}")
+    if not near:
+        print("  `benchdock published` lists what is")
+
+
+def _print_claims(found: Sequence[Claim]) -> None:
+    print_table(
+        ("claim", "program", "samples/s", "date", "conditions", "doubts"),
+        [
+            (
+                claim.id,
+                claim.program,
+                f"{claim.throughput:,.1f}",
+                claim.source.date or "-",
+                " ".join(claim.conditions) or "-",
+                " ".join(claim.suspect) or "-",
+            )
+            for claim in found
+        ],
+        right=(2,),
+    )
+    for heading, notes in (
+        ("doubts", {code: published.explain(code) for claim in found for code in claim.suspect}),
+        ("networks", {f"{c.model} of {c.program}": c.network for c in found if c.network}),
+        ("sources", {c.source.publisher: _repository(c) for c in found}),
+    ):
+        if notes:
+            print(f"\n{heading}:")
+            print_table(("", ""), [(f"  {name}", str(text)) for name, text in notes.items()])
+
+
+def _repository(claim: Claim) -> str:
+    """Return the address without the path of one file of many."""
+    return "/".join(claim.source.url.split("/")[:5])
+
+
+def _print_overview(claims: Sequence[Claim]) -> None:
+    groups: dict[tuple[str, str], list[Claim]] = collections.defaultdict(list)
+    for claim in claims:
+        groups[claim.source.publisher, claim.program].append(claim)
+    print_table(
+        ("publisher", "program", "claims", "frameworks", "models", "GPUs"),
+        [
+            (
+                publisher,
+                program,
+                f"{len(group):,}",
+                _some(claim.framework for claim in group),
+                _some(claim.model for claim in group),
+                _some(claim.gpu for claim in group if claim.gpu),
+            )
+            for (publisher, program), group in groups.items()
+        ],
+        right=(2,),
+    )
+    print(f"\n{len(claims):,} claims; `benchdock published --model resnet50 --gpu v100` lists some")
+
+
+def _some(words: Iterable[str]) -> str:
+    unique = list(dict.fromkeys(words))
+    return " ".join(unique[:4]) + (f" +{len(unique) - 4}" if len(unique) > 4 else "")

@@ -1,0 +1,95 @@
+"""`benchdock run`: one benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.filing import to_json
+from orchestrator.request import Request
+from orchestrator.result import Result
+
+
+def make_request(arguments: argparse.Namespace) -> Request:
+    """Turn the command line into a request. Raises RequestError."""
+    try:
+        return Request(
+            model=arguments.model,
+            framework=arguments.framework,
+            phase=arguments.phase,
+            dtype=arguments.dtype,
+            batch=arguments.batch,
+            gpus=arguments.gpus,
+            steps=arguments.steps,
+            warmup=arguments.warmup,
+            data=Path(arguments.data) if arguments.data is not None else None,
+            image=arguments.image,
+            runtime=arguments.runtime,
+            timeout=arguments.timeout,
+            first_output_timeout=arguments.first_output,
+            silence_timeout=arguments.silence,
+            memory=arguments.memory,
+            pids=arguments.pids,
+            shm_size=arguments.shm_size,
+            threads=arguments.threads,
+            seed=arguments.seed,
+            options=dict(arguments.option),
+        )
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        where = ".".join(map(str, mistake["loc"]))
+        raise RequestError(f"{where}: {mistake['msg']}, not {mistake['input']!r}") from None
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Run, or with --dry-run print what would run."""
+    from orchestrator import benchmark, ui
+    from orchestrator.signals import interruptible
+
+    request = make_request(arguments)
+    if arguments.dry_run:
+        _show_plan(benchmark.dry_run(request), as_json=arguments.json)
+        return ExitStatus.OK
+    view = ui.choose(
+        quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
+    )
+    try:
+        with interruptible():
+            result, status = benchmark.run(request, view)
+    finally:
+        view.close()
+    if arguments.json:
+        sys.stdout.write(to_json(result))
+    return status
+
+
+def _show_plan(result: Result, *, as_json: bool) -> None:
+    """Print a plan: the record itself, or its settings followed by the script."""
+    if as_json:
+        sys.stdout.write(to_json(result))
+        return
+    plan = result.plan
+    assert plan is not None
+    settings = plan.model_dump(mode="json", exclude={"script", "schema_version"})
+    warnings = [*result.warnings]
+    settings.pop("warnings")
+    for name, value in settings.items():
+        if value not in (None, {}, []):
+            print(f"{name:15} {_shown(value)}")
+    for warning in warnings:
+        print(f"{'warning':15} {warning}")
+    print(f"\n# launcher.sh\n{plan.script}", end="")
+
+
+def _shown(value: object) -> str:
+    match value:
+        case dict():
+            return ", ".join(f"{k}={_shown(v)}" for k, v in value.items() if v not in (None, []))
+        case list():
+            return " ".join(map(_shown, value))
+        case _:
+            return str(value)

@@ -1,0 +1,167 @@
+"""Finds the place where a program runs: a container of a ready image, or this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator import environments, image_table, images
+from orchestrator.catalogue import Framework
+from orchestrator.errors import EngineError, RequestError
+from orchestrator.host_records import reap_host
+from orchestrator.host_runtime import HostRuntime
+from orchestrator.image_build import Event, OnEvent
+from orchestrator.image_table import ImageRow
+from orchestrator.paths import PROJECT
+from orchestrator.plan import Ulimit
+from orchestrator.planner import Needs, Place, Target, caller
+from orchestrator.reaper import reap
+from orchestrator.request import Request, RuntimeChoice
+from orchestrator.runtime import Runtime
+from orchestrator.view import View
+
+if TYPE_CHECKING:
+    from orchestrator.engine import Engine
+
+
+def connect(choice: RuntimeChoice) -> tuple[Engine | None, str]:
+    """Return the engine, or None for the host, and why.
+
+    Raises EngineError where a container was asked for by name and no engine answers.
+    """
+    if choice is RuntimeChoice.HOST:
+        return None, "asked for"
+    from orchestrator.engine import Engine
+
+    try:
+        engine = Engine.connect()
+    except EngineError as error:
+        if choice is RuntimeChoice.DOCKER:
+            raise
+        return None, error.what
+    why = "asked for" if choice is RuntimeChoice.DOCKER else "an engine answers"
+    return engine, f"{why}: {engine.name} {engine.version}"
+
+
+def ready_place(
+    request: Request, row: Framework, target: Target, view: View
+) -> tuple[Place, Runtime]:
+    """Return a place that is ready to run in, and its runtime.
+
+    Builds, pulls or installs what is missing. Raises EngineError, ImageError, RequestError or
+    MachineError.
+    """
+    engine, reason = connect(request.runtime)
+    for name in reap(engine) if engine else reap_host():
+        view.note(f"removed what a killed benchdock left behind: {name}")
+    events = _teller(view)
+    if engine is None:
+        view.note(f"runtime host: {reason}")
+        return _host(request, _image_row(row, target), reason, events), HostRuntime()
+    return _container(request, row, target, engine, reason, events), engine
+
+
+def _teller(view: View) -> OnEvent:
+    def tell(event: Event) -> None:
+        if event.kind == "stage":
+            view.stage(event.text)
+        else:
+            view.output(event.text.encode() + b"\n")
+
+    return tell
+
+
+def _image_row(row: Framework, target: Target) -> ImageRow:
+    if target.device not in row.images:
+        raise RequestError(
+            f"{row.name} has no image for the {target.device}", hint="give one with --image"
+        )
+    return image_table.load().row(row.images[target.device])
+
+
+def _host(request: Request, image: ImageRow, reason: str, events: OnEvent) -> Place:
+    if request.image is not None:
+        raise RequestError(
+            f"--image {request.image} needs a container engine, and this run is on the host "
+            f"({reason})",
+            hint="leave --image away, or start an engine (`benchdock doctor` says how)",
+        )
+    events(Event("stage", f"preparing the environment of {image.id} on this host"))
+    ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
+    return Place(runtime="host", reason=reason, python=str(ready.python), code=PROJECT)
+
+
+def _container(
+    request: Request,
+    row: Framework,
+    target: Target,
+    engine: Engine,
+    reason: str,
+    events: OnEvent,
+) -> Place:
+    table = image_table.load()
+    policy = images.Policy.AUTO
+    if request.image is not None:
+        ready = images.resolve(request.image, table, engine, policy, events)
+    else:
+        ready = images.ensure(_image_row(row, target), table, engine, policy, events)
+    return Place(
+        runtime="docker",
+        reason=reason,
+        python="python3",
+        image=ready.reference,
+        image_id=ready.id,
+        image_digest=ready.digest,
+        mount_code=ready.mount_backends,
+        user=caller(),
+        warnings=ready.warnings,
+        needs=_needs(ready.row),
+    )
+
+
+def _needs(image: ImageRow | None) -> Needs:
+    if image is None:
+        return Needs()
+    return Needs(
+        capabilities=image.capabilities,
+        shm_size=image.shm_size,
+        ulimits=tuple(
+            Ulimit(name=name, soft=value, hard=value) for name, value in image.ulimits.items()
+        ),
+    )
+
+
+def planned_place(request: Request, row: Framework, target: Target) -> Place:
+    """Return the place a run would have, changing nothing; nothing is built, pulled or started.
+
+    Raises EngineError where a container was asked for by name and no engine answers.
+    """
+    engine, reason = connect(request.runtime)
+    if engine is None:
+        return _planned_host(_image_row(row, target), reason)
+    table = image_table.load()
+    image = table.row_of_tag(request.image) if request.image else _image_row(row, target)
+    reference = image.tag if image else str(request.image)
+    found = engine.image(reference)
+    warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
+    if found and image:
+        state = images.state(image, table, engine)
+        warnings += [f"{reference} would be rebuilt: {state.reason}"] if state.reason else []
+    return Place(
+        runtime="docker",
+        reason=reason,
+        python="python3",
+        image=reference,
+        image_id=found.id if found else None,
+        image_digest=found.digest if found else None,
+        mount_code=image is None or image.source == "vendor",
+        user=caller(),
+        warnings=tuple(warnings),
+        needs=_needs(image),
+    )
+
+
+def _planned_host(image: ImageRow, reason: str) -> Place:
+    ready = environments.existing(image)
+    python = ready.python if ready else environments.folder(image) / "bin" / "python"
+    warnings = () if ready else (f"{environments.folder(image)} would be made first",)
+    return Place(runtime="host", reason=reason, python=str(python), code=PROJECT, warnings=warnings)

@@ -1,0 +1,144 @@
+"""The execution of one plan: start, follow, end, judge. What it leaves is in the run folder."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from orchestrator.clocks import expired
+from orchestrator.errors import Interrupted
+from orchestrator.parsers import ParseHints, parser_for
+from orchestrator.parsers.contract import LogParser
+from orchestrator.paths import RunFolder
+from orchestrator.plan import Plan, Timeouts
+from orchestrator.result import Failure, Measurement
+from orchestrator.runtime import Execution, Exit, Runtime
+from orchestrator.tail import Tail
+from orchestrator.verdict import judge
+from orchestrator.view import View
+
+POLL_SECONDS = 0.25
+STOP_GRACE_SECONDS = 8.0
+ENGINE_LOG_LIMIT = 256 * 1024
+# Bytes taken from the log between two looks at the clocks: no program can print so fast that
+# its time limit is not looked at.
+SLICE = 64 * 1024 * 1024
+# Less free space than this after a failed run means that the disk was full.
+DISK_FULL = 64 * 1024
+
+
+class StageClock:
+    """Seconds spent in each stage of a run, in the order in which they came."""
+
+    def __init__(self, view: View) -> None:
+        self.seconds: dict[str, float] = {}
+        self._view = view
+
+    @contextmanager
+    def stage(self, name: str, text: str) -> Iterator[None]:
+        """Time a stage and say what it does."""
+        self._view.stage(text)
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of an execution; `signal_number` is set where the user ended it."""
+
+    measurement: Measurement
+    failure: Failure | None
+    exit_code: int | None
+    notes: tuple[str, ...] = ()
+    signal_number: int | None = None
+
+
+class _Follower:
+    """Feeds a growing log to its parser and to the view."""
+
+    def __init__(self, parser: LogParser, tail: Tail, view: View) -> None:
+        self.last_output: float | None = None
+        self._parser = parser
+        self._tail = tail
+        self._view = view
+
+    def drain(self, *, whole: bool = True) -> bool:
+        """Feed what the log has grown by, at most a slice unless `whole`; tell if more waits."""
+        taken = 0
+        for block in self._tail.read():
+            self._parser.feed(block)
+            self._view.output(block)
+            taken += len(block)
+            if taken >= SLICE and not whole:
+                break
+        if taken:
+            self.last_output = time.monotonic()
+            self._view.progress(self._parser.progress)
+        return taken >= SLICE
+
+    def until_end(self, execution: Execution, timeouts: Timeouts) -> tuple[Exit | None, Failure | None]:
+        """Follow to the end of the execution, or to the clock that ran out (then no Exit)."""
+        started = time.monotonic()
+        behind = False
+        while True:
+            ended = execution.wait(0.0 if behind else POLL_SECONDS)
+            behind = self.drain(whole=ended is not None)
+            if ended is not None:
+                return ended, None
+            now = time.monotonic()
+            failure = expired(timeouts, now=now, started=started, last_output=self.last_output)
+            if failure is not None:
+                return None, failure
+
+
+def execute(
+    plan: Plan, runtime: Runtime, folder: RunFolder, view: View, clock: StageClock
+) -> Outcome:
+    """Run a plan to its end, whatever the end is, and judge it.
+
+    Raises EngineError, ImageError or MachineError where it cannot be started or where the engine
+    is gone for good, and Interrupted where a signal came before it was started.
+    """
+    parser = parser_for(plan.program, ParseHints(batch=plan.batch, devices=plan.device_count))
+    signal_number: int | None = None
+    with ExitStack() as stack:
+        follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view)
+        with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
+            execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
+        with clock.stage("run", f"running {plan.framework} {plan.model} {plan.phase}"):
+            try:
+                ended, stopped = follower.until_end(execution, plan.timeouts)
+            except Interrupted as interruption:
+                signal_number = interruption.signal_number
+                ended, stopped = None, Failure(kind="interrupted", message=str(interruption))
+            if ended is None:
+                assert stopped is not None
+                view.note(f"stopping: {stopped.message}")
+                ended = execution.stop(STOP_GRACE_SECONDS)
+                follower.drain()
+        with clock.stage("collect", "collecting"):
+            execution.collect_output(folder.engine_log, ENGINE_LOG_LIMIT)
+            notes = execution.notes()
+    measurement = parser.finish(ended.code)
+    failure = judge(measurement, ended, stopped)
+    return Outcome(
+        measurement=measurement,
+        failure=_disk_full(folder, failure),
+        exit_code=ended.code,
+        notes=notes,
+        signal_number=signal_number,
+    )
+
+
+def _disk_full(folder: RunFolder, failure: Failure | None) -> Failure | None:
+    """Name the disk as the cause where a run failed and its folder has no room left."""
+    if failure is None or shutil.disk_usage(folder.root).free > DISK_FULL:
+        return failure
+    message = f"the disk of {folder.root} is full: the program could not write its log"
+    return Failure(kind="crashed", message=message, evidence=failure.evidence or failure.message)

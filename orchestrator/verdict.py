@@ -1,0 +1,79 @@
+"""Decides what a finished run was: pure functions over how it ended and what its log tells."""
+
+from __future__ import annotations
+
+import signal
+
+from orchestrator.errors import ExitStatus
+from orchestrator.result import Failure, Measurement, Result
+from orchestrator.runtime import Exit
+
+
+def judge(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Failure | None:
+    """Return why a run is no success, or None where it is one.
+
+    `stopped` is set where benchdock itself ended the run (a clock, a signal, a full disk). The
+    causes are asked in the order in which they explain each other: who was stopped by us did not
+    crash, and who was killed for memory did not forget to print a result.
+    """
+    if stopped is not None:
+        return stopped
+    told = measurement.failure
+    if ended.oom_killed:
+        return _out_of_memory(ended, told)
+    if told is not None and told.kind not in ("no_result", "crashed"):
+        return told
+    if ended.code is None:
+        detail = ended.detail or "the engine no longer knows the container"
+        return Failure(kind="engine", message=f"the container vanished: {detail}")
+    if ended.code != 0:
+        return _crashed(ended.code, told, ended.detail)
+    return told
+
+
+def _out_of_memory(ended: Exit, told: Failure | None) -> Failure:
+    victim = "the program" if ended.code else "a process of the program"
+    return Failure(
+        kind="out_of_memory",
+        message=f"the kernel killed {victim} for memory (exit code {ended.code}); "
+        "raise --memory or lower --batch",
+        evidence=told.evidence if told else "",
+    )
+
+
+def _crashed(code: int, told: Failure | None, detail: str) -> Failure:
+    how = describe_exit(code)
+    if told is None:
+        message = f"the program printed a result and then ended with {how}"
+    elif told.kind == "crashed":
+        message = f"{told.message} ({how})"
+    else:
+        message = f"the program ended with {how}"
+    if detail:
+        message += f": {detail}"
+    return Failure(kind="crashed", message=message, evidence=told.evidence if told else "")
+
+
+def describe_exit(code: int) -> str:
+    """Put an exit code in words: a signal is named (128 + signal, as shells count)."""
+    if code > 128:
+        try:
+            return f"exit code {code} ({signal.Signals(code - 128).name})"
+        except ValueError:
+            pass
+    return f"exit code {code}"
+
+
+def exit_status(result: Result, *, signal_number: int | None = None) -> ExitStatus:
+    """Return the exit status of the command that made this result."""
+    if signal_number is not None:
+        return ExitStatus(128 + signal_number)
+    if result.failure is None:
+        return ExitStatus.OK
+    match result.failure.kind:
+        case "engine" | "image":
+            return ExitStatus.MACHINE_CANNOT
+        case "interrupted":
+            return ExitStatus.INTERRUPTED
+        case _:
+            return ExitStatus.BENCHMARK_FAILED

@@ -1,0 +1,138 @@
+"""From a request to a plan."""
+
+import os
+
+import pytest
+
+from orchestrator import catalogue, planner
+from orchestrator.errors import DataError, MachineError, RequestError
+from orchestrator.gpu import Gpu, GpuReport
+from orchestrator.paths import RunFolder
+from orchestrator.planner import Needs, Place, Target
+from orchestrator.request import Request
+
+NONE = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
+TWO = GpuReport(
+    state="ok",
+    reason="2 GPUs",
+    gpus=(Gpu(index=0, uuid="GPU-a", name="A"), Gpu(index=1, uuid="GPU-b", name="B")),
+)
+PLACE = Place(
+    runtime="docker", reason="test", python="python3", image="i", image_id="sha256:1", user="1:2"
+)
+
+
+def request(**changes):
+    return Request(**{"model": "resnet18", "framework": "pytorch", **changes})
+
+
+def plan(tmp_path, place=PLACE, target=None, **changes):
+    asked = request(**changes)
+    row = catalogue.framework("pytorch")
+    return planner.make_plan(asked, row, target or Target(device="cpu"), place, RunFolder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "report", "expected"),
+    [
+        (None, NONE, ()),
+        ("none", TWO, ()),
+        (None, TWO, ("GPU-a",)),
+        ("all", TWO, ("GPU-a", "GPU-b")),
+        ((1,), TWO, ("GPU-b",)),
+        ((1, 0), TWO, ("GPU-b", "GPU-a")),
+    ],
+)
+def test_devices_are_handed_on_by_uuid(gpus, report, expected):
+    target = planner.choose_device(request(gpus=gpus), report)
+    assert target.gpus == expected
+    assert target.device == ("gpu" if expected else "cpu")
+    assert target.count == (len(expected) or 1)
+
+
+@pytest.mark.parametrize("gpus", ["all", (0,)])
+def test_a_gpu_without_driver_says_what_is_missing(gpus):
+    with pytest.raises(MachineError, match="no NVIDIA driver is installed; use --gpus none"):
+        planner.choose_device(request(gpus=gpus), NONE)
+    target, warnings = planner.planned_device(request(gpus=gpus), NONE)
+    assert target.device == "gpu"
+    assert "no NVIDIA driver" in warnings[0]
+
+
+def test_a_gpu_index_that_is_not_there_says_which_are():
+    with pytest.raises(RequestError, match="there is no GPU 7 in this machine; it has 0, 1"):
+        planner.choose_device(request(gpus=(0, 7)), TWO)
+
+
+def test_a_dataset_must_be_a_readable_folder_that_holds_something(tmp_path):
+    with pytest.raises(DataError, match="there is no dataset at"):
+        planner.check_dataset(tmp_path / "absent")
+    with pytest.raises(DataError, match="is empty"):
+        planner.check_dataset(tmp_path)
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(DataError, match="is a file"):
+        planner.check_dataset(file)
+    planner.check_dataset(tmp_path)
+
+
+def test_only_the_run_folder_is_writable(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    made = plan(tmp_path, place=PLACE, data=data)
+    writable = [mount.target for mount in made.mounts if not mount.read_only]
+    assert writable == [planner.RUN]
+    assert {mount.target for mount in made.mounts} == {planner.RUN, planner.DATA}
+    assert f"--data={planner.DATA}" in made.script
+
+
+def test_a_foreign_image_gets_our_code_mounted_read_only(tmp_path):
+    place = Place(runtime="docker", reason="", python="python3", image="x", mount_code=True)
+    mount = plan(tmp_path, place=place).mounts[-1]
+    assert mount.target == f"{planner.CODE}/backends"
+    assert mount.read_only
+    assert (mount.source / "zoo").is_dir()
+
+
+def test_the_host_sees_host_paths_and_no_mounts(tmp_path):
+    place = Place(runtime="host", reason="no engine", python="/venv/bin/python", code=tmp_path)
+    made = plan(tmp_path, place=place)
+    assert made.mounts == ()
+    assert made.argv == ("bash", f"{tmp_path}/launcher.sh")
+    assert "/venv/bin/python" in made.script
+    assert planner.RUN not in made.script
+    assert made.image is None
+
+
+def test_what_an_image_needs_and_what_was_asked_reach_the_limits(tmp_path):
+    place = Place(
+        runtime="docker", reason="", python="python3", needs=Needs(shm_size=1, capabilities=("A",))
+    )
+    made = plan(tmp_path, place=place, memory=123, pids=9)
+    assert (made.limits.shm_size, made.limits.memory, made.limits.pids) == (1, 123, 9)
+    assert made.capabilities == ("A",)
+    assert plan(tmp_path, place=place, shm_size=7).limits.shm_size == 7
+
+
+def test_the_plan_names_the_network_and_the_caller(tmp_path):
+    made = plan(tmp_path)
+    assert made.fingerprint == catalogue.draw("resnet18").fingerprint
+    assert made.network == "none"
+    assert planner.caller() == f"{os.getuid()}:{os.getgid()}"
+
+
+def test_more_than_one_gpu_starts_one_process_each(tmp_path):
+    made = plan(tmp_path, target=Target(device="gpu", gpus=("GPU-a", "GPU-b")))
+    assert made.device_count == 2
+    assert "--nproc-per-node=2" in made.script
+
+
+def test_a_parity_plan_runs_the_parity_program(tmp_path):
+    row = catalogue.framework("pytorch")
+    made = planner.parity_plan(
+        request(), row, PLACE, RunFolder(tmp_path), levels=("P1", "P2"), models=("vgg11", "alexnet")
+    )
+    assert made.program == "parity"
+    assert "backends.pytorch parity" in made.script
+    assert "--level=P2" in made.script
+    assert "vgg11 alexnet" in made.script

@@ -1,0 +1,86 @@
+"""What a finished run was."""
+
+import pytest
+
+from orchestrator.errors import ExitStatus
+from orchestrator.result import Failure, Measurement, Result
+from orchestrator.runtime import Exit
+from orchestrator.verdict import describe_exit, exit_status, judge
+
+GOOD = Measurement(program="benchdock")
+SILENT = Measurement(
+    program="benchdock", failure=Failure(kind="no_result", message="no end", evidence="last line")
+)
+
+
+def failed(kind):
+    return Measurement(program="benchdock", failure=Failure(kind=kind, message="told"))
+
+
+def test_a_complete_result_and_exit_code_zero_is_a_success():
+    assert judge(GOOD, Exit(code=0), None) is None
+
+
+def test_a_result_followed_by_exit_code_one_is_a_crash():
+    failure = judge(GOOD, Exit(code=1), None)
+    assert failure.kind == "crashed"
+    assert "printed a result and then ended with exit code 1" in failure.message
+
+
+@pytest.mark.parametrize("code", [0, 137])
+def test_an_oom_kill_counts_even_where_the_exit_code_is_zero(code):
+    failure = judge(GOOD, Exit(code=code, oom_killed=True), None)
+    assert failure.kind == "out_of_memory"
+    assert "--memory" in failure.message
+
+
+def test_a_killed_container_is_a_crash_that_names_the_signal():
+    failure = judge(SILENT, Exit(code=137), None)
+    assert failure.kind == "crashed"
+    assert "SIGKILL" in failure.message
+    assert failure.evidence == "last line"
+
+
+def test_a_silent_success_is_no_result():
+    assert judge(SILENT, Exit(code=0), None).kind == "no_result"
+
+
+@pytest.mark.parametrize("kind", ["out_of_memory", "unsupported", "data"])
+def test_what_the_program_tells_of_itself_beats_its_exit_code(kind):
+    assert judge(failed(kind), Exit(code=1), None).kind == kind
+
+
+def test_who_was_stopped_by_us_did_not_crash():
+    stopped = Failure(kind="timeout", message="too long")
+    assert judge(SILENT, Exit(code=143, oom_killed=True), stopped) is stopped
+
+
+def test_a_vanished_container_is_the_engines_failure():
+    failure = judge(SILENT, Exit(code=None, detail="gone"), None)
+    assert failure.kind == "engine"
+    assert "gone" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(1, "exit code 1"), (139, "exit code 139 (SIGSEGV)"), (255, "exit code 255")],
+)
+def test_exit_codes_in_words(code, words):
+    assert describe_exit(code) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (None, ExitStatus.OK),
+        ("crashed", ExitStatus.BENCHMARK_FAILED),
+        ("out_of_memory", ExitStatus.BENCHMARK_FAILED),
+        ("image", ExitStatus.MACHINE_CANNOT),
+        ("engine", ExitStatus.MACHINE_CANNOT),
+        ("interrupted", ExitStatus.INTERRUPTED),
+    ],
+)
+def test_exit_status_of_a_result(kind, status):
+    failure = Failure(kind=kind, message="x") if kind else None
+    result = Result(benchdock="0", status="failed" if failure else "ok", failure=failure)
+    assert exit_status(result) is status
