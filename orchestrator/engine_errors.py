@@ -1,0 +1,165 @@
+"""What a container engine's refusals mean, told in one line with what to do about them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from orchestrator.errors import BenchdockError, EngineError, ImageError, MachineError
+
+LONGEST_TEXT: Final = 300
+
+# What runc and containerd put before the cause, outermost first.
+_WRAPPING: Final = re.compile(
+    r"(failed to create (shim task|task for container)"
+    r"|OCI runtime create failed|runc create failed|crun"
+    r"|unable to start container process"
+    r"|error during container init|error setting rlimits for ready process"
+    r"|Error response from daemon): "
+)
+
+# setrlimit(2) on Linux; runc names a limit by its number, crun by its constant.
+_RLIMITS: Final = {
+    0: "cpu",
+    1: "fsize",
+    2: "data",
+    3: "stack",
+    4: "core",
+    5: "rss",
+    6: "nproc",
+    7: "nofile",
+    8: "memlock",
+    9: "as",
+    10: "locks",
+    11: "sigpending",
+    12: "msgqueue",
+    13: "nice",
+    14: "rtprio",
+    15: "rttime",
+}
+_REFUSED_RLIMIT: Final = re.compile(
+    r"error setting rlimit type (?P<number>\d+)|setrlimit `?RLIMIT_(?P<name>[A-Z]+)"
+)
+
+
+class RefusedError(EngineError):
+    """The engine answered, and said no. `status` is HTTP's, `text` the engine's own words."""
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status = status
+        self.text = one_line(text)
+        super().__init__(f"the container engine refused: {self.text}")
+
+
+class LostError(EngineError):
+    """The engine did not answer, or its answer broke off."""
+
+    def __init__(self, address: str, text: str) -> None:
+        super().__init__(
+            f"the container engine at {address} does not answer: {one_line(text)}",
+            hint="is it running? `benchdock doctor` looks",
+        )
+
+
+def one_line(text: str) -> str:
+    """Return the cause without runc's wrapping, on one line of bounded length."""
+    cause = _WRAPPING.sub("", " ".join(text.split())).removesuffix(": unknown")
+    return cause if len(cause) <= LONGEST_TEXT else cause[: LONGEST_TEXT - 1] + "…"
+
+
+def refused_ulimit(text: str) -> str | None:
+    """Return the name of the ulimit that the host refused to set, if that is what happened.
+
+    A daemon without CAP_SYS_RESOURCE cannot raise a hard limit above its own.
+    """
+    found = _REFUSED_RLIMIT.search(text)
+    if found is None:
+        return None
+    if found["number"] is not None:
+        return _RLIMITS.get(int(found["number"]))
+    return found["name"].lower()
+
+
+_Row = tuple[str, type[MachineError], str, str]
+
+# Pattern in the engine's text, class, what to say (groups and {image} filled in), hint.
+# The first match counts. A missing program is none of them: the container's init starts, says
+# `exec nosuch failed` and ends with 127.
+_REFUSALS: Final[tuple[_Row, ...]] = (
+    (
+        r"could not select device driver|unresolvable CDI devices",
+        MachineError,
+        "the container engine cannot give GPUs to containers: it has no NVIDIA container toolkit",
+        "install nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, "
+        "restart the engine; or run on the CPU with --gpus none",
+    ),
+    (
+        r"nvidia-container-cli: (?P<cause>.+?)(: unknown)?$",
+        MachineError,
+        "the NVIDIA container toolkit refuses: {cause}",
+        "`nvidia-smi` on the host shows whether driver and GPUs are well",
+    ),
+    (
+        r"No such image: (?P<name>\S+)",
+        ImageError,
+        "the container engine has no image {name}",
+        "`benchdock images` lists the images and how to get them",
+    ),
+    (
+        r"bind source path does not exist: (?P<path>.+)",
+        MachineError,
+        "the container engine does not see {path}",
+        "with a remote engine or one in a virtual machine, share that folder with it",
+    ),
+    (
+        r"container-init binary not found|\"docker-init\": executable file not found",
+        MachineError,
+        "the container engine lacks its init program (docker-init or catatonit)",
+        "install docker-init (part of Docker's packages), or catatonit for podman",
+    ),
+    (
+        r"unable to find (user|group) (?P<who>[^:]+): no matching entries",
+        ImageError,
+        "image {image} knows no user {who}",
+        "numeric ids need no entry in the image",
+    ),
+    (
+        r"no space left on device",
+        MachineError,
+        "the container engine's disk is full",
+        "`docker system df` shows what takes the space",
+    ),
+    (
+        r"(?P<cause>Minimum memory limit allowed is \w+)|container init was OOM-killed",
+        MachineError,
+        "the memory limit is too small for a container to start",
+        "ask for more with --memory",
+    ),
+    (
+        r"network (?P<name>\S+) not found",
+        MachineError,
+        "the container engine has no network {name}",
+        "`docker network ls` lists them",
+    ),
+    (
+        r"(?i)(unknown|invalid) capability[^\"]*\"?(?P<name>\w*)",
+        MachineError,
+        "the container engine knows no capability {name}",
+        "capabilities are declared in dockerfiles/images.toml",
+    ),
+    (
+        r"error setting rlimit|setrlimit",
+        MachineError,
+        "the host refuses a ulimit that the engine itself sets for every container",
+        "lower default-ulimits in the engine's configuration",
+    ),
+)
+
+
+def explain(refused: RefusedError, *, image: str) -> BenchdockError:
+    """Return the error that tells a person why a container of `image` cannot be had."""
+    for pattern, kind, what, hint in _REFUSALS:
+        found = re.search(pattern, refused.text)
+        if found is not None:
+            return kind(what.format(image=image, **found.groupdict()), hint=hint)
+    return EngineError(f"the container engine cannot start image {image}: {refused.text}")

@@ -1,0 +1,68 @@
+"""What an image reference says: registry, repository, tag, digest, and a vendor's month."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from orchestrator.errors import RequestError
+
+# The grammar of the engines: a first component with a dot or a port, or "localhost", is a registry.
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:(?P<registry>localhost(?::\d+)?|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?"
+    rf"|[A-Za-z0-9-]+:\d+)/)?"
+    rf"(?P<repository>{_PART}(?:/{_PART})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?"
+    r"(?:@(?P<digest>[a-z0-9]+:[0-9a-fA-F]{32,}))?",
+    re.ASCII,
+)
+_MONTH = re.compile(r"(?P<release>\d\d\.(?:0[1-9]|1[0-2]))(?:-(?P<suffix>[a-z0-9.-]+))?", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """An image reference in its parts; an empty part is not there.
+
+    `release` is the month of an NGC tag ("18.08" of "18.08-py3"), `suffix` what follows it.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+    release: str
+    suffix: str
+
+    @property
+    def short(self) -> str:
+        """Return what a person calls the image: "caffe2:18.08-py3"."""
+        name = self.repository.rpartition("/")[2]
+        return f"{name}:{self.tag}" if self.tag else name
+
+    def __str__(self) -> str:
+        """Return the reference as it was written."""
+        registry = f"{self.registry}/" if self.registry else ""
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{registry}{self.repository}{tag}{digest}"
+
+
+def parse_reference(text: str) -> Reference:
+    """Read an image reference. Raises RequestError for what no engine would accept."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        raise RequestError(
+            f"{text!r} is not an image reference",
+            hint="write one such as nvcr.io/nvidia/pytorch:24.06-py3",
+        )
+    tag = match["tag"] or ""
+    month = _MONTH.fullmatch(tag)
+    return Reference(
+        registry=match["registry"] or "",
+        repository=match["repository"],
+        tag=tag,
+        digest=match["digest"] or "",
+        release=month["release"] if month else "",
+        suffix=(month["suffix"] or "") if month else "",
+    )

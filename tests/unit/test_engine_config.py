@@ -1,0 +1,152 @@
+"""From a plan to the engine's JSON, and from the engine's words to ours."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.engine_config import container_config, granted_gpus
+from orchestrator.engine_errors import RefusedError, explain, one_line, refused_ulimit
+from orchestrator.errors import BenchdockError, EngineError, ImageError, MachineError
+from orchestrator.plan import Limits, Mount, Plan, Ulimit
+from tests.fakes import plan
+
+WRAPPED = (
+    "failed to create shim task: OCI runtime create failed: runc create failed: "
+    "unable to start container process: "
+)
+
+
+def config_of(made: Plan) -> dict[str, Any]:
+    return container_config(made, labels={"a": "b"}, ulimits=made.limits.ulimits)
+
+
+def test_safety_defaults():
+    config = config_of(plan())
+    assert config["Cmd"] == ["bash", "/benchdock/run/launcher.sh"]
+    assert "Entrypoint" not in config
+    assert "User" not in config
+    assert config["HostConfig"] == {
+        "Init": True,
+        "NetworkMode": "none",
+        "CapDrop": ["ALL"],
+        "CapAdd": [],
+        "SecurityOpt": ["no-new-privileges"],
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
+        "Mounts": [],
+        "Ulimits": [],
+    }
+
+
+def test_everything_asked_for():
+    host = config_of(
+        plan(
+            gpus=("GPU-1", "GPU-2"),
+            capabilities=("SYS_NICE",),
+            network="host",
+            mounts=(Mount(source=Path("/data"), target="/benchdock/data"),),
+            limits=Limits(
+                memory=2**30,
+                pids=99,
+                shm_size=2**26,
+                ulimits=(Ulimit(name="memlock", soft=-1, hard=-1),),
+            ),
+        )
+    )["HostConfig"]
+    assert host["DeviceRequests"] == [
+        {"Driver": "", "DeviceIDs": ["GPU-1", "GPU-2"], "Capabilities": [["gpu"]]}
+    ]
+    assert host["CapAdd"] == ["SYS_NICE"]
+    assert host["NetworkMode"] == "host"
+    assert host["Mounts"] == [
+        {"Type": "bind", "Source": "/data", "Target": "/benchdock/data", "ReadOnly": True}
+    ]
+    assert host["Memory"] == host["MemorySwap"] == 2**30
+    assert host["PidsLimit"] == 99
+    assert host["ShmSize"] == 2**26
+    assert host["Ulimits"] == [{"Name": "memlock", "Soft": -1, "Hard": -1}]
+
+
+def test_the_resolved_image_is_the_one_that_runs():
+    assert config_of(plan(image_id="sha256:123"))["Image"] == "sha256:123"
+
+
+def test_values_of_the_environment_are_kept_whole():
+    assert config_of(plan(environment={"A": "x=y z"}))["Env"] == ["A=x=y z"]
+
+
+def test_a_plan_without_an_image_is_a_bug():
+    with pytest.raises(ValueError, match="image"):
+        config_of(plan(image=None))
+
+
+@pytest.mark.parametrize("requests", [None, [], [{"DeviceIDs": None}]])
+def test_dropped_device_requests_grant_nothing(requests):
+    assert granted_gpus({"HostConfig": {"DeviceRequests": requests}}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        (f"{WRAPPED}error setting rlimit type 8: operation not permitted: unknown", "memlock"),
+        (f"{WRAPPED}error setting rlimit type 7: operation not permitted: unknown", "nofile"),
+        ("crun: setrlimit `RLIMIT_MEMLOCK`: Operation not permitted", "memlock"),
+        ("error setting rlimit type 99: operation not permitted", None),
+        ("no space left on device", None),
+    ],
+)
+def test_refused_ulimit(text, limit):
+    assert refused_ulimit(text) == limit
+
+
+# The engine's words as measured with 20.10.24, and podman 4.3.1 for the init program.
+REFUSALS = [
+    (
+        'could not select device driver "" with capabilities: [[gpu]]',
+        MachineError,
+        "NVIDIA container toolkit",
+    ),
+    (
+        f"{WRAPPED}error running hook #0: nvidia-container-cli: device error: 9: unknown device",
+        MachineError,
+        "refuses: device error: 9: unknown device",
+    ),
+    ("No such image: absent:latest", ImageError, "no image absent:latest"),
+    (
+        'invalid mount config for type "bind": bind source path does not exist: /no/such',
+        MachineError,
+        "does not see /no/such",
+    ),
+    (
+        "unable to find user alice: no matching entries in passwd file",
+        ImageError,
+        "knows no user alice",
+    ),
+    (
+        "container-init binary not found on the host: stat /usr/libexec/podman/catatonit",
+        MachineError,
+        "init program",
+    ),
+    ("write /var/lib/x: no space left on device", MachineError, "disk is full"),
+    ("Minimum memory limit allowed is 6MB", MachineError, "--memory"),
+    ("network nosuch not found", MachineError, "no network nosuch"),
+    ("something never seen", EngineError, "something never seen"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "words"), REFUSALS)
+def test_refusals_become_one_clear_line(text, kind, words):
+    error = explain(RefusedError(500, text), image="tiny:1")
+    assert type(error) is kind
+    assert words in str(error)
+    assert "OCI runtime" not in str(error)
+
+
+@given(st.text())
+def test_any_refusal_becomes_one_bounded_line(text):
+    error = explain(RefusedError(500, text), image="tiny:1")
+    assert isinstance(error, BenchdockError)
+    assert "\n" not in str(error)
+    assert len(one_line(text)) <= 300
