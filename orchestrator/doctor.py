@@ -1,0 +1,328 @@
+"""What this machine can do, and for each thing missing the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator import (
+    gpu,
+    host_pip,
+    host_records,
+    image_table,
+    images,
+    machine,
+    paths,
+    processes,
+    reaper,
+)
+from orchestrator.engine import Engine, EngineInfo
+from orchestrator.errors import BenchdockError, ExitStatus
+from orchestrator.image_table import ImageRow, ImageTable
+from orchestrator.units import quantity
+
+FindingState = Literal["ok", "warning", "missing"]
+# "place": a run needs one of these; "need": every run needs it.
+Role = Literal["place", "need", ""]
+
+GIB = 2**30
+ROOM_WANTED = 10 * GIB  # a GPU image with its build's leftovers
+ROOM_NEEDED = 1 * GIB
+MEMORY_WANTED = 4 * GIB
+_NVIDIA_VENDOR = "0x10de"
+_TOOLKIT = (
+    "sudo apt-get install nvidia-container-toolkit && "
+    "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing looked at; `remedy` is a command to type."""
+
+    name: str
+    state: FindingState
+    detail: str
+    remedy: str = ""
+    role: Role = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything. Changes nothing; what cannot be looked at is a finding, no error."""
+    report = gpu.report()
+    found = [*_engine_findings(report), *host_findings(), *gpu_findings(report)]
+    found += [home_finding(paths.home()), memory_finding(machine.memory())]
+    found += governor_findings(machine.governors())
+    return [*found, *_host_leftovers()]
+
+
+def can_run(findings: Sequence[Finding]) -> bool:
+    """Tell whether anything can run: there is a place, and nothing that every run needs lacks."""
+    place = any(one.role == "place" and one.state != "missing" for one in findings)
+    return place and not any(one.role == "need" and one.state == "missing" for one in findings)
+
+
+def exit_status(findings: Sequence[Finding]) -> ExitStatus:
+    """Return 0 where something can run, 3 where nothing can."""
+    return ExitStatus.OK if can_run(findings) else ExitStatus.MACHINE_CANNOT
+
+
+def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return the document of `benchdock doctor --json`."""
+    return {
+        "schema": 1,
+        "can_run": can_run(findings),
+        "findings": [asdict(one) for one in findings],
+    }
+
+
+# The container engine
+
+
+def _engine_findings(report: gpu.GpuReport) -> Iterator[Finding]:
+    try:
+        with Engine.connect() as engine:
+            yield from engine_findings(engine, report)
+    except BenchdockError as error:
+        yield Finding(
+            name="engine", state="missing", detail=error.what, remedy=error.hint, role="place"
+        )
+
+
+def engine_findings(engine: Engine, report: gpu.GpuReport) -> Iterator[Finding]:
+    """Look at an engine that answers. Raises EngineError where it stops doing so."""
+    info = engine.info()
+    detail = f"{info.name} {info.version} at {info.address}"
+    yield Finding(name="engine", state="ok", detail=detail, role="place")
+    yield from toolkit_findings(info, report)
+    root = Path(info.root_dir)
+    if info.root_dir and os.access(root.parent, os.X_OK) and root.is_dir():  # not a remote engine's
+        remedy = "docker system df, then docker image prune"
+        yield room_finding("engine's disk", root, remedy=remedy)
+    try:
+        table = image_table.load()
+    except BenchdockError as error:
+        yield Finding(name="images", state="missing", detail=str(error))
+        return
+    yield from image_findings(engine, table, report)
+    here = reaper.Owner.here()
+    dead = [one.name for one in engine.our_containers() if reaper.is_orphan(one, here)]
+    if dead:
+        yield Finding(
+            name="leftovers",
+            state="warning",
+            detail=f"{len(dead)} containers of dead runs; the next run removes them",
+            remedy=f"docker rm -f {' '.join(dead)}",
+        )
+
+
+def toolkit_findings(info: EngineInfo, report: gpu.GpuReport) -> Iterator[Finding]:
+    """Tell whether the engine can hand GPUs to containers, where there are any."""
+    if not report.gpus:
+        return
+    if info.gpu_support:
+        yield Finding(name="container toolkit", state="ok", detail="the engine hands out GPUs")
+        return
+    yield Finding(
+        name="container toolkit",
+        state="missing",
+        detail="the engine cannot hand GPUs to containers",
+        remedy=_TOOLKIT,
+    )
+
+
+def image_findings(engine: Engine, table: ImageTable, report: gpu.GpuReport) -> Iterator[Finding]:
+    """Tell which of the images that fit this machine are ready."""
+    bases: set[str] = set()
+    for row in table.images.values():
+        if row.source == "vendor" or platform.machine() not in row.machines:
+            continue
+        if row.device == "gpu" and not report.gpus:
+            continue
+        state = images.state(row, table, engine)
+        build = f"benchdock images build {row.id}"
+        name = f"image {row.id}"
+        match state.kind:
+            case "current":
+                yield Finding(name=name, state="ok", detail=row.tag)
+            case "stale":
+                detail = f"{row.tag} is stale ({state.reason}); a run rebuilds it"
+                yield Finding(name=name, state="warning", detail=detail, remedy=build)
+            case "absent":
+                detail = f"{row.tag} is not here; a run builds it"
+                yield Finding(name=name, state="missing", detail=detail, remedy=build)
+        yield from driver_findings(row, report)
+        if state.kind != "current":
+            bases.add(row.base)
+    for base in sorted(bases):
+        if engine.image(base) is None:
+            yield Finding(
+                name=f"base {base}",
+                state="missing",
+                detail="not here; a build pulls it where a registry answers",
+                remedy="benchdock images bootstrap",
+            )
+
+
+def driver_findings(row: ImageRow, report: gpu.GpuReport) -> Iterator[Finding]:
+    """Compare the driver with the lowest that an image's CUDA runs on."""
+    if row.driver is None or report.driver is None or row.device != "gpu":
+        return
+    if _numbers(report.driver) < _numbers(row.driver):
+        needed = f"{row.driver}, which CUDA {row.cuda} needs"
+        yield Finding(
+            name=f"driver for {row.id}",
+            state="missing",
+            detail=f"driver {report.driver} is older than {needed}",
+            remedy="sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
+
+
+# The host
+
+
+def host_findings() -> Iterator[Finding]:
+    """Tell whether the host runtime can run: bash, and a Python that makes environments."""
+    lacking = []
+    if shutil.which("bash") is None:
+        lacking.append(("bash is not on PATH", "sudo apt-get install bash"))
+    if find_spec("venv") is None:
+        lacking.append(("this Python has no venv module", "sudo apt-get install python3-venv"))
+    try:
+        host_pip.command()
+    except BenchdockError as error:
+        lacking.append((error.what, error.hint))
+    if not lacking:
+        detail = f"bash, Python {platform.python_version()} with venv and pip"
+        yield Finding(name="host runtime", state="ok", detail=detail, role="place")
+    for detail, remedy in lacking:
+        yield Finding(
+            name="host runtime", state="missing", detail=detail, remedy=remedy, role="place"
+        )
+
+
+def gpu_findings(report: gpu.GpuReport, *, root: Path = machine.ROOT) -> Iterator[Finding]:
+    """Tell of the driver and of each GPU."""
+    if report.state == "no_library":
+        if not has_nvidia_device(root):
+            detail = "this machine has no NVIDIA GPU: runs use the CPU"
+            yield Finding(name="GPU", state="warning", detail=detail)
+            return
+        detail = "there is an NVIDIA GPU, but no driver is installed"
+        remedy = "sudo apt-get install nvidia-driver, then sudo reboot"
+        yield Finding(name="NVIDIA driver", state="missing", detail=detail, remedy=remedy)
+        return
+    if report.state in ("not_loaded", "mismatch", "failed"):
+        yield Finding(
+            name="NVIDIA driver", state="missing", detail=report.reason, remedy=report.hint
+        )
+        return
+    detail = f"{report.driver or 'unknown version'}, CUDA up to {report.cuda or 'unknown'}"
+    yield Finding(name="NVIDIA driver", state="ok", detail=detail)
+    if not report.gpus:
+        yield Finding(name="GPU", state="warning", detail=report.reason)
+    for one in report.gpus:
+        yield _gpu_finding(one)
+
+
+def _gpu_finding(one: gpu.Gpu) -> Finding:
+    parts = [one.name]
+    if one.memory_total is not None:
+        parts.append(quantity(one.memory_total, "bytes"))
+    if one.compute_capability is not None:
+        parts.append(f"compute capability {one.compute_capability}")
+    detail, name = ", ".join(parts), f"GPU {one.index}"
+    if one.mig:
+        detail += "; MIG is on: a run sees only a slice of it, and its load cannot be watched"
+        remedy = f"sudo nvidia-smi -i {one.index} -mig 0"
+        return Finding(name=name, state="warning", detail=detail, remedy=remedy)
+    return Finding(name=name, state="ok", detail=detail)
+
+
+def has_nvidia_device(root: Path = machine.ROOT) -> bool:
+    """Look for a display device of NVIDIA's on the PCI bus; no driver is needed for that."""
+    for device in (root / "sys/bus/pci/devices").glob("*"):
+        try:
+            vendor = (device / "vendor").read_text("ascii").strip()
+            kind = (device / "class").read_text("ascii").strip()
+        except OSError:
+            continue
+        if vendor == _NVIDIA_VENDOR and kind.startswith("0x03"):
+            return True
+    return False
+
+
+def home_finding(home: Path) -> Finding:
+    """Tell whether there is a writable home with room for results and environments."""
+    existing = home
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(
+            name="home",
+            state="missing",
+            detail=f"{home} cannot be written",
+            remedy="export BENCHDOCK_HOME=/a/folder/of/yours",
+            role="need",
+        )
+    remedy = "export BENCHDOCK_HOME=/a/folder/on/a/larger/disk"
+    found = room_finding("home", existing, remedy=remedy)
+    return Finding(**{**asdict(found), "detail": f"{home}: {found.detail}", "role": "need"})
+
+
+def room_finding(name: str, folder: Path, *, remedy: str) -> Finding:
+    """Tell how much room is left where a folder is."""
+    free = shutil.disk_usage(folder).free
+    detail = f"{quantity(free, 'bytes')} free"
+    if free >= ROOM_WANTED:
+        return Finding(name=name, state="ok", detail=detail)
+    state: FindingState = "warning" if free >= ROOM_NEEDED else "missing"
+    detail += f", {quantity(ROOM_WANTED, 'bytes')} are wanted for images and results"
+    return Finding(name=name, state=state, detail=detail, remedy=remedy)
+
+
+def memory_finding(meminfo: dict[str, int]) -> Finding:
+    """Tell whether there is memory for the larger networks."""
+    available, total = meminfo.get("MemAvailable", 0), meminfo.get("MemTotal", 0)
+    detail = f"{quantity(available, 'bytes')} of {quantity(total, 'bytes')} available"
+    if available >= MEMORY_WANTED:
+        return Finding(name="memory", state="ok", detail=detail)
+    detail += ": large networks or batches will not fit"
+    return Finding(
+        name="memory", state="warning", detail=detail, remedy="ps aux --sort=-rss | head"
+    )
+
+
+def governor_findings(governors: Sequence[str]) -> Iterator[Finding]:
+    """Tell of CPU frequency governors that keep the clock down."""
+    slow = [name for name in governors if name in machine.SLOW_GOVERNORS]
+    if slow:
+        yield Finding(
+            name="CPU governor",
+            state="warning",
+            detail=f"{', '.join(slow)}: CPU measurements vary with the clock",
+            remedy="sudo cpupower frequency-set -g performance",
+        )
+    elif governors:
+        yield Finding(name="CPU governor", state="ok", detail=", ".join(governors))
+
+
+def _host_leftovers() -> Iterator[Finding]:
+    left = [one.run_id for one in host_records.leftovers() if processes.members(one.token)]
+    if left:
+        yield Finding(
+            name="leftovers",
+            state="warning",
+            detail=f"processes of dead runs: {', '.join(left)}; the next run ends them",
+            remedy="benchdock run alexnet -f pytorch --runtime host --steps 1",
+        )

@@ -1,0 +1,32 @@
+"""What a person sees. Only `live` and `drawn` import `rich`, and only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from orchestrator.view import View
+
+
+def is_capable(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal on which a cursor can be moved."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+
+
+def choose(*, quiet: bool = False, verbose: bool = False, result_on_stdout: bool = True) -> View:
+    """Return the view for the streams as they are: progress and notes go to standard error.
+
+    `result_on_stdout` is false where standard output is for a JSON document.
+    """
+    out, err = sys.stdout if result_on_stdout else sys.stderr, sys.stderr
+    if not quiet and not verbose and is_capable(err):
+        from orchestrator.ui.live import LiveView
+
+        return LiveView(out, err)
+    from orchestrator.ui.plain import PlainView, QuietView, VerboseView
+
+    if quiet:
+        return QuietView(out)
+    return VerboseView(out, err) if verbose else PlainView(out, err)

@@ -1,0 +1,121 @@
+"""Views without control codes: for pipes, files, dumb terminals, and whoever wants it so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from orchestrator.parsers.contract import Progress
+from orchestrator.result import Result
+from orchestrator.ui import words
+from orchestrator.ui.text import Outlet, clean
+
+EVERY_SECONDS = 30.0
+_LONGEST_LINE = 64 * 1024
+
+
+def print_result(result: Result, outlet: Outlet, last_lines: tuple[str, ...] = ()) -> None:
+    """Write a result as aligned plain lines."""
+    outlet.line(words.title(result))
+    found = words.rows(result, last_lines)
+    width = max(len(label) for label, _ in found)
+    before = ""
+    for label, text in found:
+        outlet.line(f"  {'' if label == before else label:<{width}}  {clean(text)}".rstrip())
+        before = label
+
+
+class QuietView:
+    """Shows the result alone."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = Outlet(out)
+        self._latest = Progress()
+
+    def stage(self, text: str) -> None:
+        """Say nothing."""
+
+    def progress(self, progress: Progress) -> None:
+        """Remember the last lines, in case of a failure."""
+        self._latest = progress
+
+    def output(self, block: bytes) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def result(self, result: Result) -> None:
+        """Write what came of the run."""
+        print_result(result, self._out, self._latest.last_lines)
+
+    def close(self) -> None:
+        """Leave the streams to their owner."""
+
+
+class PlainView(QuietView):
+    """Lines on `err` when the stage changes and every 30 s, the result on `out`."""
+
+    def __init__(
+        self, out: TextIO, err: TextIO, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(out)
+        self._err = Outlet(err)
+        self._now = now
+        self._started = now()
+        self._said_at = self._started
+        self._said_stage = self._latest.stage
+
+    def stage(self, text: str) -> None:
+        """Say what begins."""
+        self._say(text)
+
+    def progress(self, progress: Progress) -> None:
+        """Say how far it is, but not often."""
+        self._latest = progress
+        if progress.stage != self._said_stage or self._now() - self._said_at >= EVERY_SECONDS:
+            self._say(words.progress_words(progress))
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._said_at, self._said_stage = self._now(), self._latest.stage
+        self._err.line(f"[{words.clock(self._said_at - self._started)}] {clean(text)}")
+
+
+class VerboseView(PlainView):
+    """Passes the program's own output through: verbatim into a pipe, made safe on a terminal."""
+
+    def __init__(
+        self, out: TextIO, err: TextIO, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(out, err, now=now)
+        self._unfinished = b""
+
+    def output(self, block: bytes) -> None:
+        """Pass a piece of the log through."""
+        if not self._err.isatty():
+            self._err.write_bytes(block)
+            return
+        *lines, self._unfinished = (self._unfinished + block).split(b"\n")
+        for line in lines:
+            self._err.line(line.decode("utf-8", "replace"))
+        if len(self._unfinished) > _LONGEST_LINE:
+            self._end_line()
+
+    def close(self) -> None:
+        """Write the last line, though it has no end."""
+        self._end_line()
+
+    def result(self, result: Result) -> None:
+        """Write what came of the run; the log's last lines stand above already."""
+        self._end_line()
+        print_result(result, self._out)
+
+    def _end_line(self) -> None:
+        if self._unfinished:
+            self._err.line(self._unfinished.decode("utf-8", "replace"))
+            self._unfinished = b""

@@ -1,0 +1,96 @@
+"""Makes text that others wrote safe to print, and keeps a broken terminal from ending a run."""
+
+from __future__ import annotations
+
+import re
+from typing import TextIO
+
+_ESCAPES = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    "|(?:\x1b\\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # OSC: titles, links, clipboard
+    "|\x1b[PX^_][^\x1b]*(?:\x1b\\\\)?"  # DCS, SOS, PM, APC
+    "|\x1b[ -/]*[0-~]"  # the rest: charsets, reset
+)
+# Reordering and invisible characters can make a line read as another than it is.
+_INVISIBLE = (
+    0x061C,
+    0xFEFF,
+    *range(0x200B, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+)
+_CONTROLS = {
+    **dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), *_INVISIBLE), None),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+    ord("\t"): "    ",
+    ord("\n"): " ",
+    ord("\r"): " ",
+}
+
+
+def clean(text: str) -> str:
+    """Return one line without escape sequences, control, bidirectional and invisible characters."""
+    if "\x1b" in text or "\x9b" in text or "\x9d" in text:
+        text = _ESCAPES.sub("", text)
+    return text if text.isascii() and text.isprintable() else text.translate(_CONTROLS)
+
+
+class Outlet:
+    """A text stream whose failure is nobody's problem: a closed terminal must not end a run.
+
+    What the stream's encoding lacks is written as an escape such as `\\u2713`.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.broken = False
+
+    @property
+    def encoding(self) -> str:
+        """Return the encoding of what is behind, ASCII where it has none."""
+        return getattr(self._stream, "encoding", None) or "ascii"
+
+    def isatty(self) -> bool:
+        """Tell whether a terminal is behind."""
+        return not self.broken and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the file descriptor, by which the terminal's size is asked. Raises OSError."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write, or quietly drop what cannot be written."""
+        if self.broken:
+            return len(text)
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:
+            self.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            self.broken = True
+        return len(text)
+
+    def write_bytes(self, block: bytes) -> None:
+        """Write bytes as they are, where the stream is one of bytes underneath."""
+        buffer = getattr(self._stream, "buffer", None)
+        if buffer is None:
+            self.write(block.decode("utf-8", "replace"))
+            return
+        self.flush()
+        try:
+            buffer.write(block)
+            buffer.flush()
+        except (OSError, ValueError):
+            self.broken = True
+
+    def flush(self) -> None:
+        """Flush, or quietly fail to."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.broken = True
+
+    def line(self, text: str) -> None:
+        """Write one line, made safe."""
+        self.write(clean(text) + "\n")
+        self.flush()

@@ -1,0 +1,122 @@
+"""What is said about a run, as lines of text: the same in a panel, in a pipe and on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from orchestrator.parsers.contract import Progress
+from orchestrator.paths import RunFolder, runs
+from orchestrator.result import Metric, Result
+from orchestrator.units import quantity
+
+Row = tuple[str, str]
+LAST_LINES = 8
+_STAGES = {"starting": "starting", "warmup": "warming up", "timing": "timing", "done": "finished"}
+
+
+def clock(seconds: float) -> str:
+    """Write an elapsed time as 1:23 or 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def progress_words(progress: Progress) -> str:
+    """Put a snapshot in one line: "timing, 12 of 20 steps, 123.4 samples/s"."""
+    parts = [_STAGES[progress.stage]]
+    if progress.steps_total:
+        parts.append(f"{progress.steps_done} of {progress.steps_total} steps")
+    elif progress.steps_done:
+        parts.append(f"{progress.steps_done} steps")
+    if progress.throughput is not None:
+        parts.append(quantity(progress.throughput, "samples/s"))
+    return ", ".join(parts)
+
+
+def subject(result: Result) -> str:
+    """Say what was measured: "resnet50 training, pytorch, float32, batch 8, cpu"."""
+    plan, told = result.plan, result.request
+    if plan is not None:
+        devices = f"{plan.device_count} x {plan.device}" if plan.device_count > 1 else plan.device
+        batch = f"batch {plan.batch}" + (" per device" if plan.device_count > 1 else "")
+        return f"{plan.model} {plan.phase}, {plan.framework}, {plan.dtype}, {batch}, {devices}"
+    if told is not None:
+        return f"{told.model} {told.phase}, {told.framework}, {told.dtype}"
+    begin = result.program
+    names = ("model", "phase", "framework", "dtype")
+    return ", ".join(str(begin[name]) for name in names if begin.get(name)) or "benchmark"
+
+
+def title(result: Result) -> str:
+    """Say how it ended."""
+    match result.status:
+        case "ok":
+            return "measured"
+        case "planned":
+            return "planned"
+        case "failed":
+            return f"failed: {result.failure.kind if result.failure else 'unknown'}"
+
+
+def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
+    """Return label and text of all that a person wants to know, most important first."""
+    found = [("what", subject(result))]
+    if result.failure is not None:
+        found += _failure_rows(result, last_lines)
+    else:
+        found += _metric_rows(result.metrics)
+    found += [("warning", text) for text in result.warnings]
+    return found + _file_rows(result)
+
+
+def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:
+    if "throughput" in metrics:
+        yield "throughput", _written(metrics, "throughput") + _spread(metrics)
+    times = [
+        f"{word} {_written(metrics, name)}"
+        for word, name in (
+            ("median", "step_time_median"),
+            ("p90", "step_time_p90"),
+            ("p99", "step_time_p99"),
+        )
+        if name in metrics
+    ]
+    if times:
+        yield "step time", ", ".join(times)
+    if "peak_memory" in metrics:
+        yield "memory", f"{_written(metrics, 'peak_memory')} at most on the device"
+
+
+def _spread(metrics: Mapping[str, Metric]) -> str:
+    if "throughput_ci95_low" in metrics and "throughput_ci95_high" in metrics:
+        low, high = metrics["throughput_ci95_low"], metrics["throughput_ci95_high"]
+        unit = f" {low.unit}"
+        low_text = quantity(low.value, low.unit).removesuffix(unit)
+        return (
+            f" (95 % interval {low_text} to {quantity(high.value, high.unit).removesuffix(unit)})"
+        )
+    return ""
+
+
+def _written(metrics: Mapping[str, Metric], name: str) -> str:
+    return quantity(metrics[name].value, metrics[name].unit)
+
+
+def _failure_rows(result: Result, last_lines: tuple[str, ...]) -> Iterator[Row]:
+    failure = result.failure
+    if failure is None:
+        return
+    yield "why", failure.message
+    if failure.evidence:
+        yield "evidence", failure.evidence
+    for line in last_lines[-LAST_LINES:]:
+        yield "log", line
+
+
+def _file_rows(result: Result) -> list[Row]:
+    if result.run is None:
+        return []
+    folder = RunFolder(runs() / result.run)
+    if result.failure is None or not folder.log.exists():
+        return [("files", str(folder.root))]
+    return [("whole log", str(folder.log)), ("files", str(folder.root))]

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from orchestrator import doctor, image_digests, image_table
+from orchestrator.doctor import GIB, Finding
+from orchestrator.engine import Engine, EngineInfo
+from orchestrator.errors import EngineError, ExitStatus, MachineError
+from orchestrator.gpu import Gpu, GpuReport
+
+H200 = Gpu(
+    index=0, uuid="GPU-1", name="NVIDIA H200", memory_total=140 * GIB, compute_capability="9.0"
+)
+WITH_GPU = GpuReport(state="ok", reason="1 GPU", gpus=(H200,), driver="580.65", cuda="13.0")
+NO_GPU = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
+
+
+def info(**fields: Any) -> EngineInfo:
+    usual: dict[str, Any] = {
+        "name": "docker",
+        "version": "28.2",
+        "api_version": "1.50",
+        "address": "unix:///var/run/docker.sock",
+        "storage_driver": "overlay2",
+        "runtimes": ("runc",),
+        "gpu_support": False,
+        "live_restore": False,
+        "rootless": False,
+        "root_dir": "/absent/docker",
+        "operating_system": "Debian",
+        "cgroup_version": "2",
+        "cpus": 2,
+        "memory": 4 * GIB,
+        "warnings": (),
+    }
+    return EngineInfo(**usual | fields)
+
+
+class FakeEngine:
+    """An engine with some images, by tag."""
+
+    def __init__(self, images: dict[str, Any] | None = None, **fields: Any) -> None:
+        self.images = images or {}
+        self.told = info(**fields)
+        self.containers: tuple[Any, ...] = ()
+
+    def info(self) -> EngineInfo:
+        return self.told
+
+    def image(self, reference: str) -> Any:
+        return self.images.get(reference)
+
+    def our_containers(self) -> tuple[Any, ...]:
+        return self.containers
+
+
+def engine(**fields: Any) -> Engine:
+    return cast(Engine, FakeEngine(**fields))
+
+
+def by_name(findings: Iterable[Finding]) -> dict[str, Finding]:
+    return {one.name: one for one in findings}
+
+
+def fitting(device: str) -> list[image_table.ImageRow]:
+    rows = image_table.load().images.values()
+    return [
+        row
+        for row in rows
+        if row.source == "build" and row.device == device and platform.machine() in row.machines
+    ]
+
+
+def test_this_machine() -> None:
+    found = doctor.examine()
+    names = set(by_name(found))
+    assert {"engine", "host runtime", "home", "memory"} <= names
+    document = doctor.as_json(found)
+    assert json.loads(json.dumps(document)) == document
+    assert set(document["findings"][0]) == {"name", "state", "detail", "remedy", "role"}
+    assert document["can_run"] is (doctor.exit_status(found) is ExitStatus.OK)
+    for one in found:
+        assert one.remedy or one.state != "missing", f"nothing mends {one}"
+
+
+def test_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Engine:
+        raise EngineError("permission denied", hint="sudo usermod -aG docker $USER")
+
+    monkeypatch.setattr(Engine, "connect", refuse)
+    found = by_name(doctor.examine())["engine"]
+    assert (found.state, found.detail) == ("missing", "permission denied")
+    assert found.remedy == "sudo usermod -aG docker $USER"
+
+
+@pytest.mark.parametrize(
+    ("places", "needs", "status"),
+    [
+        (["ok", "missing"], ["ok"], ExitStatus.OK),
+        (["missing", "ok"], ["warning"], ExitStatus.OK),
+        (["missing", "missing"], ["ok"], ExitStatus.MACHINE_CANNOT),
+        (["ok", "ok"], ["missing"], ExitStatus.MACHINE_CANNOT),
+    ],
+)
+def test_exit_status(places: list[Any], needs: list[Any], status: ExitStatus) -> None:
+    found = [Finding(name="p", state=state, detail="", role="place") for state in places]
+    found += [Finding(name="n", state=state, detail="", role="need") for state in needs]
+    found.append(Finding(name="other", state="missing", detail=""))
+    assert doctor.exit_status(found) is status
+
+
+def test_absent_images_and_bases_say_how_to_get_them() -> None:
+    found = by_name(doctor.engine_findings(engine(), NO_GPU))
+    (row,) = fitting("cpu")
+    image, base = found[f"image {row.id}"], found[f"base {row.base}"]
+    assert (image.state, image.remedy) == ("missing", f"benchdock images build {row.id}")
+    assert (base.state, base.remedy) == ("missing", "benchdock images bootstrap")
+    assert not any(row.id in name for row in fitting("gpu") for name in found)
+
+
+def test_current_and_stale_images() -> None:
+    table = image_table.load()
+    (row,) = fitting("cpu")
+    labels = image_digests.labels(row, table)
+    current = SimpleNamespace(labels=labels)
+    found = by_name(doctor.image_findings(engine(images={row.tag: current}), table, NO_GPU))
+    assert found[f"image {row.id}"].state == "ok"
+    assert f"base {row.base}" not in found
+    stale = SimpleNamespace(labels=labels | {image_digests.ZOO: "other"})
+    found = by_name(doctor.image_findings(engine(images={row.tag: stale}), table, NO_GPU))
+    assert found[f"image {row.id}"].state == "warning"
+    assert "stale" in found[f"image {row.id}"].detail
+
+
+def test_a_driver_that_is_too_old() -> None:
+    (row,) = fitting("gpu") or pytest.skip("no GPU image for this machine's architecture")
+    old = GpuReport(state="ok", reason="1 GPU", gpus=(H200,), driver="570.86.15")
+    (found,) = doctor.driver_findings(row, old)
+    assert found.state == "missing"
+    assert "driver 570.86.15 is older than 580" in found.detail
+    assert list(doctor.driver_findings(row, WITH_GPU)) == []
+
+
+def test_container_toolkit() -> None:
+    assert list(doctor.toolkit_findings(info(), NO_GPU)) == []
+    (missing,) = doctor.toolkit_findings(info(), WITH_GPU)
+    assert missing.state == "missing"
+    assert "nvidia-ctk runtime configure" in missing.remedy
+    (there,) = doctor.toolkit_findings(info(gpu_support=True), WITH_GPU)
+    assert there.state == "ok"
+
+
+def test_leftover_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = FakeEngine()
+    there.containers = (SimpleNamespace(name="dead"), SimpleNamespace(name="alive"))
+    monkeypatch.setattr(
+        "orchestrator.reaper.is_orphan", lambda container, here: container.name == "dead"
+    )
+    found = by_name(doctor.engine_findings(cast(Engine, there), NO_GPU))["leftovers"]
+    assert found.remedy == "docker rm -f dead"
+
+
+def test_gpus() -> None:
+    found = by_name(doctor.gpu_findings(WITH_GPU))
+    assert found["NVIDIA driver"].detail == "580.65, CUDA up to 13.0"
+    assert found["GPU 0"].detail == "NVIDIA H200, 140.0 GiB, compute capability 9.0"
+
+
+def test_mig() -> None:
+    sliced = GpuReport(
+        state="ok", reason="", gpus=(Gpu(index=1, uuid="GPU-1", name="A100", mig=True),)
+    )
+    found = by_name(doctor.gpu_findings(sliced))["GPU 1"]
+    assert (found.state, found.remedy) == ("warning", "sudo nvidia-smi -i 1 -mig 0")
+
+
+def test_a_gpu_without_a_driver(tmp_path: Path) -> None:
+    (plain,) = doctor.gpu_findings(NO_GPU, root=tmp_path)
+    assert (plain.name, plain.state) == ("GPU", "warning")
+    for number, (vendor, kind) in enumerate([("0x8086", "0x030000"), ("0x10de", "0x040300")]):
+        device = tmp_path / f"sys/bus/pci/devices/{number}"
+        device.mkdir(parents=True)
+        (device / "vendor").write_text(f"{vendor}\n")
+        (device / "class").write_text(f"{kind}\n")
+    assert doctor.has_nvidia_device(tmp_path) is False
+    (device / "class").write_text("0x030200\n")
+    (missing,) = doctor.gpu_findings(NO_GPU, root=tmp_path)
+    assert (missing.name, missing.state) == ("NVIDIA driver", "missing")
+    assert "nvidia-driver" in missing.remedy
+
+
+def test_a_driver_that_is_not_loaded() -> None:
+    report = GpuReport(state="not_loaded", reason="not loaded", hint="sudo modprobe nvidia")
+    (found,) = doctor.gpu_findings(report)
+    assert (found.state, found.remedy) == ("missing", "sudo modprobe nvidia")
+
+
+def test_host_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def no_pip() -> tuple[str, ...]:
+        raise MachineError("there is no pip", hint="python3 -m ensurepip")
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("orchestrator.host_pip.command", no_pip)
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    found = list(doctor.host_findings())
+    assert [one.state for one in found] == ["missing"] * 3
+    assert all(one.role == "place" and one.remedy for one in found)
+
+
+def test_home(tmp_path: Path) -> None:
+    found = doctor.home_finding(tmp_path / "a" / "b")
+    assert found.role == "need"
+    assert str(tmp_path / "a" / "b") in found.detail
+    (tmp_path / "file").write_text("")
+    found = doctor.home_finding(tmp_path / "file" / "home")
+    assert (found.state, found.role) == ("missing", "need")
+    assert "BENCHDOCK_HOME" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("free", "state"), [(20 * GIB, "ok"), (5 * GIB, "warning"), (GIB // 2, "missing")]
+)
+def test_room(free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
+    found = doctor.room_finding("home", tmp_path, remedy="docker image prune")
+    assert found.state == state
+    assert bool(found.remedy) is (state != "ok")
+
+
+def test_memory_and_governors() -> None:
+    assert doctor.memory_finding({"MemAvailable": 8 * GIB, "MemTotal": 16 * GIB}).state == "ok"
+    assert doctor.memory_finding({"MemAvailable": GIB, "MemTotal": 16 * GIB}).state == "warning"
+    assert list(doctor.governor_findings([])) == []
+    (good,) = doctor.governor_findings(["performance"])
+    assert good.state == "ok"
+    (slow,) = doctor.governor_findings(["performance", "powersave"])
+    assert (slow.state, slow.remedy) == ("warning", "sudo cpupower frequency-set -g performance")

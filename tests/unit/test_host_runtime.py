@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import host_runtime, processes
+from orchestrator.errors import MachineError
+from orchestrator.host_records import Record, leftovers, reap_host
+from orchestrator.host_runtime import HostExecution, HostRuntime
+from orchestrator.plan import Limits, Mount, Plan, Ulimit
+from orchestrator.processes import status
+from orchestrator.reaper import Owner
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def plan(script: str = "true", **fields: Any) -> Plan:
+    usual: dict[str, Any] = {
+        "model": "alexnet",
+        "framework": "pytorch",
+        "program": "benchdock",
+        "phase": "training",
+        "dtype": "float32",
+        "batch": 1,
+        "device": "cpu",
+        "steps": 1,
+        "warmup": 0,
+        "runtime": "host",
+        "runtime_reason": "asked for",
+        "argv": ("bash", "-c", script),
+        "script": script,
+    }
+    return Plan(**usual | fields)
+
+
+def execution(script: str, **fields: Any) -> HostExecution:
+    return HostExecution(plan(script, **fields), "run-1")
+
+
+def output(running: HostExecution, folder: Path, limit: int = 10_000_000) -> bytes:
+    path = folder / "engine.log"
+    running.collect_output(path, limit)
+    return path.read_bytes()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    return status(pid) is not None
+
+
+def test_output_exit_code_and_nothing_left(tmp_path: Path, home: Path) -> None:
+    with HostRuntime().start(plan("echo out; echo err >&2; exit 7"), run_id="r") as running:
+        assert running.name.startswith("process group ")
+        ended = running.wait(10)
+        running.collect_output(tmp_path / "log", 1000)
+    assert ended is not None
+    assert (ended.code, ended.oom_killed) == (7, False)
+    assert (tmp_path / "log").read_bytes() == b"out\nerr\n"
+    assert list((home / "host").iterdir()) == []
+
+
+def test_wait_is_patient_and_idle() -> None:
+    with execution("sleep 60") as running:
+        cpu, begin = time.thread_time(), time.monotonic()
+        assert running.wait(0.3) is None
+        assert time.monotonic() - begin >= 0.29
+        assert time.thread_time() - cpu < 0.05
+        assert running.wait(0) is None
+
+
+def test_wait_without_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(pid: int, flags: int = 0) -> int:
+        raise OSError("not permitted")
+
+    monkeypatch.setattr(os, "pidfd_open", forbid)
+    with execution("sleep 0.2; exit 3") as running:
+        assert running.wait(0.05) is None
+        ended = running.wait(10)
+        assert ended is not None
+        assert ended.code == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_death_by_signal(number: signal.Signals) -> None:
+    with execution(f"kill -{int(number)} $$") as running:
+        ended = running.wait(10)
+        assert ended is not None
+        assert (ended.code, ended.oom_killed) == (128 + number, False)
+        assert running.wait(0) == ended
+        assert running.stop(1) == ended
+
+
+def test_a_kill_for_memory_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = iter([4, 5])
+    monkeypatch.setattr(host_runtime, "_oom_kills", lambda: next(kills))
+    with execution("kill -9 $$") as running:
+        ended = running.wait(10)
+        assert ended is not None
+        assert (ended.code, ended.oom_killed) == (137, True)
+
+
+def test_somebody_elses_kill_for_memory_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = iter([4, 5])
+    monkeypatch.setattr(host_runtime, "_oom_kills", lambda: next(kills))
+    with execution("exit 0") as running:
+        ended = running.wait(10)
+        assert ended is not None
+        assert ended.oom_killed is False
+        assert "killed a process for memory" in running.notes()[-1]
+
+
+def test_this_kernel_counts_kills_for_memory() -> None:
+    if "oom_kill " not in Path("/proc/vmstat").read_text():
+        pytest.skip("this kernel does not count kills for memory")
+    assert host_runtime._oom_kills() is not None
+
+
+def test_stop_asks_first() -> None:
+    with execution("trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done") as running:
+        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)  # type: ignore[union-attr]
+        assert running.stop(10).code == 5
+
+
+def test_stop_kills_who_does_not_listen() -> None:
+    script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    with execution(script) as running:
+        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)  # type: ignore[union-attr]
+        begin = time.monotonic()
+        ended = running.stop(0.3)
+        assert (ended.code, ended.oom_killed) == (137, False)
+        assert time.monotonic() - begin < 5
+
+
+FAMILY = """
+import os, subprocess, sys
+folder = sys.argv[1]
+def note(name):
+    open(os.path.join(folder, name), "w").write(str(os.getpid()))
+if os.fork() == 0:
+    os.setsid()          # leaves the process group, as PyTorch's launcher does
+    if os.fork() == 0:
+        note("grandchild")
+        while True:
+            os.read(os.pipe()[0], 1)
+    note("child")
+    while True:
+        os.read(os.pipe()[0], 1)
+note("leader")
+if len(sys.argv) == 2:
+    while True:
+        os.read(os.pipe()[0], 1)
+"""
+
+
+def family(folder: Path, *words: str) -> Plan:
+    folder.mkdir()
+    return plan(argv=(sys.executable, "-c", FAMILY, str(folder), *words))
+
+
+def pids(folder: Path) -> list[int]:
+    names = ("leader", "child", "grandchild")
+    wait_for(lambda: all((folder / n).exists() and (folder / n).read_text() for n in names))
+    return [int((folder / name).read_text()) for name in names]
+
+
+def test_stop_reaches_grandchildren_in_other_sessions(tmp_path: Path) -> None:
+    with HostExecution(family(tmp_path / "f"), "r") as running:
+        found = pids(tmp_path / "f")
+        running.stop(0.5)
+        assert not any(map(alive, found))
+
+
+def test_what_a_finished_program_leaves_is_ended(tmp_path: Path) -> None:
+    with HostExecution(family(tmp_path / "f", "leave"), "r") as running:
+        found = pids(tmp_path / "f")
+        assert running.wait(10) is not None
+        assert alive(found[2])
+    assert not any(map(alive, found))
+
+
+def test_an_exception_ends_everything(tmp_path: Path, home: Path) -> None:
+    found: list[int] = []
+
+    def fail() -> None:
+        with HostExecution(family(tmp_path / "f"), "r"):
+            found.extend(pids(tmp_path / "f"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert len(found) == 3
+    assert not any(map(alive, found))
+    assert list((home / "host").iterdir()) == []
+
+
+def test_the_callers_environment_stays_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with execution("env", environment={"OMP_NUM_THREADS": "2"}) as running:
+        running.wait(10)
+        told = output(running, tmp_path).decode()
+    seen = dict(line.split("=", 1) for line in told.splitlines())
+    assert "hunter2" not in told
+    assert seen["OMP_NUM_THREADS"] == "2"
+    assert seen["CUDA_VISIBLE_DEVICES"] == ""
+    assert set(seen) <= {
+        *host_runtime.HANDED_ON,
+        *("LANG", "CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"),
+        *(processes.TOKEN, "PWD", "SHLVL", "_"),
+    }
+
+
+def test_gpus_are_handed_out_by_uuid() -> None:
+    given = host_runtime.environment(plan(device="gpu", gpus=("GPU-1", "GPU-2")), "token")
+    assert given["CUDA_VISIBLE_DEVICES"] == "GPU-1,GPU-2"
+    assert given["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+def test_standard_input_is_empty(tmp_path: Path) -> None:
+    with execution("cat; echo end") as running:
+        assert running.wait(10) is not None
+        assert output(running, tmp_path) == b"end\n"
+
+
+def test_100_megabytes_of_output(tmp_path: Path) -> None:
+    with execution("head -c 100000000 /dev/zero; printf last") as running:
+        ended = running.wait(60)
+        assert ended is not None
+        assert ended.code == 0
+        told = output(running, tmp_path, limit=1000)
+    assert len(told) == 1000
+    assert b"left out here" in told
+    assert told.endswith(b"last")
+
+
+def test_a_limit_smaller_than_the_mark(tmp_path: Path) -> None:
+    with execution("head -c 1000 /dev/zero") as running:
+        running.wait(10)
+        assert len(output(running, tmp_path, limit=5)) == 5
+
+
+def test_missing_bash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MachineError, match=r"bash is not on PATH; .*apt-get install bash"):
+        execution("true").__enter__()
+    assert not (home / "host").exists()
+
+
+def test_missing_dataset(tmp_path: Path) -> None:
+    mount = Mount(source=tmp_path / "absent", target="/benchdock/data")
+    with pytest.raises(MachineError, match="absent does not exist"):
+        execution("true", mounts=(mount,)).__enter__()
+
+
+def test_a_home_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "file"))
+    with pytest.raises(MachineError, match="cannot be started on the host"):
+        execution("true").__enter__()
+
+
+def test_limits_that_do_not_hold_are_noted() -> None:
+    limits = Limits(memory=1, pids=2, ulimits=(Ulimit(name="stack", soft=1, hard=1),))
+    with execution("true", limits=limits) as running:
+        notes = running.notes()
+    assert len(notes) == 3
+    assert notes[0] == "no memory limit on the host runtime: the one asked for was not applied"
+
+
+# What a killed benchdock leaves
+
+ABANDON = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.unit.test_host_runtime import family, pids
+from orchestrator.host_runtime import HostExecution
+with HostExecution(family(Path(sys.argv[1])), "abandoned") as running:
+    pids(Path(sys.argv[1]))
+    print("ready", flush=True)
+    running.wait(600)
+"""
+
+
+def abandon(folder: Path) -> list[int]:
+    """Start a run in another benchdock and kill that."""
+    command = [sys.executable, "-c", ABANDON, str(folder), str(ROOT)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"
+        assert reap_host() == ()  # its benchdock lives
+        other.kill()
+    return pids(folder)
+
+
+def test_the_reaper_ends_what_a_killed_benchdock_left(tmp_path: Path, home: Path) -> None:
+    found = abandon(tmp_path / "f")
+    assert all(map(alive, found))
+    assert [record.run_id for record in leftovers()] == ["abandoned"]
+    assert reap_host() == ("abandoned",)
+    assert not any(map(alive, found))
+    assert list((home / "host").iterdir()) == []
+    assert reap_host() == ()
+
+
+def gone() -> Owner:
+    return replace(Owner.here(), start="1")  # this process's number, another's start
+
+
+def test_the_reaper_leaves_strangers_alone(home: Path) -> None:
+    """The leader's number has passed to another process, which has no token of ours."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        Record(
+            run_id="r", token="t" * 32, owner=gone(), leader=stranger.pid, leader_start=1
+        ).write()
+        assert reap_host() == ()
+        assert alive(stranger.pid)
+        stranger.kill()
+    assert list((home / "host").iterdir()) == []
+
+
+def test_the_reaper_ends_a_group_whose_leader_is_known(home: Path) -> None:
+    """Also a program that overwrote its environment is found."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as lost:
+        seen = status(lost.pid)
+        assert seen is not None
+        Record(
+            run_id="r", token="t" * 32, owner=gone(), leader=lost.pid, leader_start=seen.start
+        ).write()
+        assert reap_host() == ("r",)
+        assert lost.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"host": "another"}, True),
+        ({"namespace": "1"}, True),  # another container: its processes are not seen here
+        ({"boot": "before"}, False),
+        ({"boot": "before", "namespace": "1"}, False),
+    ],
+)
+def test_records_of_elsewhere(home: Path, changes: dict[str, Any], kept: bool) -> None:
+    Record(run_id="r", token="t" * 32, owner=replace(Owner.here(), **changes)).write()
+    assert reap_host() == ()
+    assert bool(list((home / "host").iterdir())) is kept
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"run_id": "r"}', '"text"'])
+def test_a_damaged_record_is_passed_over(home: Path, text: str) -> None:
+    (home / "host").mkdir(parents=True)
+    (home / "host" / "r.json").write_text(text)
+    assert reap_host() == ()
+
+
+def test_a_record_reads_as_it_was_written() -> None:
+    record = Record(run_id="r", token="0123456789abcdef", owner=Owner.here(), leader=7)
+    record.write()
+    assert Record.read(record.path) == record
+    assert json.loads(record.path.read_text())["owner"]["pid"] == os.getpid()
+
+
+def test_a_process_name_with_parentheses(tmp_path: Path) -> None:
+    program = tmp_path / "a ) b ("
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(program), "60"]) as odd:
+        assert alive(odd.pid)
+        odd.kill()
+    assert not alive(odd.pid)
