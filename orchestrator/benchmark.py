@@ -21,9 +21,16 @@ from orchestrator.filing import file_result, hold_reserve, to_json
 from orchestrator.gpu import GpuReport
 from orchestrator.monitor import Monitor
 from orchestrator.paths import RunFolder, write_aside
-from orchestrator.places import ready_place
+from orchestrator.places import connect, planned_place, ready_place
 from orchestrator.plan import Plan
-from orchestrator.planner import Target, choose_device, make_plan, resolve
+from orchestrator.planner import (
+    Place,
+    Target,
+    choose_device,
+    make_plan,
+    planned_device,
+    resolve,
+)
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
 from orchestrator.runner import Outcome, StageClock, execute
@@ -74,7 +81,9 @@ class _Draft:
         told = self.outcome.measurement.warnings if self.outcome else ()
         notes = self.outcome.notes if self.outcome else ()
         seen = self.monitor.warnings() if self.monitor else ()
-        return (*told, *notes, *seen)
+        on_cpu = self.plan is not None and self.plan.device == "cpu"
+        doubts = machine.doubts(self.environment) if on_cpu else ()
+        return (*told, *notes, *seen, *doubts)
 
 
 def gpu_report(request: Request) -> GpuReport:
@@ -105,13 +114,14 @@ def run(request: Request, view: View) -> tuple[Result, ExitStatus]:
     """Carry out a request and file what came of it.
 
     Raises RequestError or MachineError where it is refused before anything starts; later
-    failures are results with a `failure`.
+    failures are results with a `failure`, whose kind tells who is to blame.
     """
     clock = StageClock(view)
-    with clock.stage("check", f"checking {request.framework} {request.model}"):
+    with clock.stage("check"):
         report = gpu_report(request)
         target = choose_device(request, report)
         row = resolve(request, target.device)
+        engine, reason = connect(request)
         folder = _open_folder(request)
     draft = _Draft(
         request=request,
@@ -121,7 +131,9 @@ def run(request: Request, view: View) -> tuple[Result, ExitStatus]:
         started=datetime.now(UTC),
     )
     try:
-        status = _measure(draft, row, target, view)
+        with clock.stage("image", "looking for a place to run"):
+            place, runtime = ready_place(request, row, target, engine, reason, view)
+        status = _measure(draft, row, target, place, runtime, view)
         result = draft.result(draft.outcome.failure if draft.outcome else None)
     except BenchdockError as error:
         status = error.exit_status
@@ -143,10 +155,10 @@ def _open_folder(request: Request) -> RunFolder:
     return folder
 
 
-def _measure(draft: _Draft, row: Framework, target: Target, view: View) -> ExitStatus:
-    """Find a place for the program, plan it and run it."""
-    with draft.clock.stage("image", "looking for a place to run"):
-        place, runtime = ready_place(draft.request, row, target, view)
+def _measure(
+    draft: _Draft, row: Framework, target: Target, place: Place, runtime: Runtime, view: View
+) -> ExitStatus:
+    """Plan the run, write its script and run it."""
     plan = make_plan(draft.request, row, target, place, draft.folder)
     draft.plan = plan
     _write_launcher(draft.folder, plan)
@@ -167,7 +179,7 @@ def _write_launcher(folder: RunFolder, plan: Plan) -> None:
 def _run(draft: _Draft, plan: Plan, runtime: Runtime, view: View) -> Outcome:
     with Monitor(draft.folder.monitor, gpus=plan.gpus) as monitor:
         draft.monitor = monitor
-        return execute(plan, runtime, draft.folder, view, draft.clock)
+        return execute(plan, runtime, draft.folder, view, draft.clock, on_stage=monitor.stage)
 
 
 def dry_run(request: Request) -> Result:
@@ -175,9 +187,6 @@ def dry_run(request: Request) -> Result:
 
     Raises RequestError.
     """
-    from orchestrator.places import planned_place
-    from orchestrator.planner import planned_device
-
     target, warnings = planned_device(request, gpu_report(request))
     row = resolve(request, target.device)
     folder = RunFolder.planned(request.model, request.framework)

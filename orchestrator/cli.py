@@ -30,7 +30,9 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             kind = action.metavar or action.dest
             listing = f"{self.prog} --help"
-            error = unknown(str(kind).lower(), str(value), map(str, action.choices), listing=listing)
+            error = unknown(
+                str(kind).lower(), str(value), map(str, action.choices), listing=listing
+            )
             choices = ", ".join(map(str, action.choices))
             raise argparse.ArgumentError(None, f"{error} (one of: {choices})")
 
@@ -159,34 +161,71 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("model", metavar="MODEL", help="a network of `benchdock models`")
     run.add_argument("-f", "--framework", required=True, help="one of `benchdock frameworks`")
-    run.add_argument("--phase", choices=PHASES, default="training", metavar="PHASE",
-                     help="training (default): forward, loss, backward, update; or inference")
-    run.add_argument("--dtype", choices=DTYPES, default="float32", metavar="DTYPE",
-                     help=f"one of {', '.join(DTYPES)} (default: float32)")
+    run.add_argument(
+        "--phase",
+        choices=PHASES,
+        default="training",
+        metavar="PHASE",
+        help="training (default): forward, loss, backward, update; or inference",
+    )
+    run.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        metavar="DTYPE",
+        help=f"one of {', '.join(DTYPES)} (default: float32)",
+    )
     run.add_argument("--batch", type=positive, metavar="N", help="samples per device")
-    run.add_argument("--gpus", type=gpu_choice, metavar="all|none|0,1",
-                     help="default: the first GPU where there is one, else the CPU")
+    run.add_argument(
+        "--gpus",
+        type=gpu_choice,
+        metavar="all|none|0,1",
+        help="default: the first GPU where there is one, else the CPU",
+    )
     run.add_argument("--steps", type=positive, metavar="N", help="timed steps")
     run.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
     run.add_argument("--data", metavar="DIR", help="dataset (default: synthetic data)")
     run.add_argument("--image", metavar="REF", help="another image than ours")
-    run.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME",
-                     help="auto (default): docker where an engine answers, else host")
+    run.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        metavar="RUNTIME",
+        help="auto (default): docker where an engine answers, else host",
+    )
     run.add_argument("--timeout", type=duration, metavar="S", help="end of the whole run")
-    run.add_argument("--first-output", type=duration, metavar="S",
-                     help="longest wait for the first line (default: 10m)")
-    run.add_argument("--silence", type=duration, metavar="S",
-                     help="longest silence afterwards (default: 10m)")
+    run.add_argument(
+        "--first-output",
+        type=duration,
+        metavar="S",
+        help="longest wait for the first line (default: 10m)",
+    )
+    run.add_argument(
+        "--silence", type=duration, metavar="S", help="longest silence afterwards (default: 10m)"
+    )
     run.add_argument("--memory", type=size, metavar="SIZE", help="memory limit, such as 8g")
     run.add_argument("--pids", type=positive, metavar="N", help="limit of processes")
     run.add_argument("--shm-size", type=size, metavar="SIZE", help="size of /dev/shm")
-    run.add_argument("--threads", type=positive, metavar="N",
-                     help="CPU threads (default: as many as this process may use)")
+    run.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="CPU threads (default: as many as this process may use)",
+    )
     run.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and data")
-    run.add_argument("--option", type=option, action="append", default=[], metavar="KEY=VALUE",
-                     help="an option of the framework's backend, recorded in the result")
-    run.add_argument("--dry-run", action="store_true",
-                     help="print image, launcher script and container settings; start nothing")
+    run.add_argument(
+        "--option",
+        type=option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the framework's backend, recorded in the result",
+    )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print image, launcher script and container settings; start nothing",
+    )
     loud = run.add_mutually_exclusive_group()
     loud.add_argument("--quiet", action="store_true", help="print the result alone")
     loud.add_argument("--verbose", action="store_true", help="print the program's own output too")
@@ -269,8 +308,14 @@ def _add_parity(commands: Any) -> None:
     )
     parity.add_argument("models", nargs="*", metavar="MODEL", help="default: all")
     parity.add_argument("-f", "--framework", action="append", default=[], help="default: all")
-    parity.add_argument("--level", action="append", choices=("P1", "P2", "P3"), default=[],
-                        metavar="LEVEL", help="P1 build, P2 forward, P3 step (default: P1 and P2)")
+    parity.add_argument(
+        "--level",
+        action="append",
+        choices=("P1", "P2", "P3"),
+        default=[],
+        metavar="LEVEL",
+        help="P1 build, P2 forward, P3 step (default: P1 and P2)",
+    )
     parity.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME")
     _json(parity)
     parity.set_defaults(handler="parity")
@@ -283,8 +328,9 @@ def _add_completion(commands: Any) -> None:
         "print the completion script of a shell",
         "completion bash > ~/.local/share/bash-completion/completions/benchdock",
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL",
-                            help="bash, zsh or tcsh")
+    completion.add_argument(
+        "shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh"
+    )
     completion.set_defaults(handler="completion")
 
 

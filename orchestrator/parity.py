@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from orchestrator.catalogue import Framework
 from orchestrator.parsers.parity import Cell
 from orchestrator.paths import RunFolder, write_aside
-from orchestrator.places import ready_place
+from orchestrator.places import connect, ready_place
 from orchestrator.planner import Target, parity_plan
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.runner import StageClock, execute
@@ -32,7 +32,8 @@ def prove(
     clock = StageClock(view)
     target = Target(device="cpu")
     request = Request(model=models[0], framework=row.name, gpus="none", runtime=runtime)
-    place, where = ready_place(request, row, target, view)
+    engine, reason = connect(request)
+    place, where = ready_place(request, row, target, engine, reason, view)
     plan = parity_plan(request, row, place, folder, levels=tuple(levels), models=tuple(models))
     write_aside(folder.launcher, plan.script)
     outcome = execute(plan, where, folder, view, clock)

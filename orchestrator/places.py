@@ -23,11 +23,23 @@ if TYPE_CHECKING:
     from orchestrator.engine import Engine
 
 
-def connect(choice: RuntimeChoice) -> tuple[Engine | None, str]:
+def connect(request: Request) -> tuple[Engine | None, str]:
     """Return the engine, or None for the host, and why.
 
-    Raises EngineError where a container was asked for by name and no engine answers.
+    Raises EngineError where a container was asked for by name and no engine answers, and
+    RequestError for an image where there is no engine.
     """
+    engine, reason = _choose(request.runtime)
+    if engine is None and request.image is not None:
+        raise RequestError(
+            f"--image {request.image} needs a container engine, and this run is on the host "
+            f"({reason})",
+            hint="leave --image away, or start an engine (`benchdock doctor` says how)",
+        )
+    return engine, reason
+
+
+def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
     if choice is RuntimeChoice.HOST:
         return None, "asked for"
     from orchestrator.engine import Engine
@@ -43,20 +55,24 @@ def connect(choice: RuntimeChoice) -> tuple[Engine | None, str]:
 
 
 def ready_place(
-    request: Request, row: Framework, target: Target, view: View
+    request: Request,
+    row: Framework,
+    target: Target,
+    engine: Engine | None,
+    reason: str,
+    view: View,
 ) -> tuple[Place, Runtime]:
     """Return a place that is ready to run in, and its runtime.
 
-    Builds, pulls or installs what is missing. Raises EngineError, ImageError, RequestError or
-    MachineError.
+    `engine` and `reason` are what `connect` chose. Builds, pulls or installs what is missing.
+    Raises EngineError, ImageError or MachineError.
     """
-    engine, reason = connect(request.runtime)
     for name in reap(engine) if engine else reap_host():
         view.note(f"removed what a killed benchdock left behind: {name}")
     events = _teller(view)
     if engine is None:
         view.note(f"runtime host: {reason}")
-        return _host(request, _image_row(row, target), reason, events), HostRuntime()
+        return _host(_image_row(row, target), reason, events), HostRuntime()
     return _container(request, row, target, engine, reason, events), engine
 
 
@@ -78,13 +94,7 @@ def _image_row(row: Framework, target: Target) -> ImageRow:
     return image_table.load().row(row.images[target.device])
 
 
-def _host(request: Request, image: ImageRow, reason: str, events: OnEvent) -> Place:
-    if request.image is not None:
-        raise RequestError(
-            f"--image {request.image} needs a container engine, and this run is on the host "
-            f"({reason})",
-            hint="leave --image away, or start an engine (`benchdock doctor` says how)",
-        )
+def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
     events(Event("stage", f"preparing the environment of {image.id} on this host"))
     ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
     return Place(runtime="host", reason=reason, python=str(ready.python), code=PROJECT)
@@ -135,7 +145,7 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
 
     Raises EngineError where a container was asked for by name and no engine answers.
     """
-    engine, reason = connect(request.runtime)
+    engine, reason = connect(request)
     if engine is None:
         return _planned_host(_image_row(row, target), reason)
     table = image_table.load()

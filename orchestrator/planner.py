@@ -81,7 +81,9 @@ def choose_device(request: Request, report: GpuReport) -> Target:
     if request.gpus == "none" or (request.gpus is None and not report.gpus):
         return Target(device="cpu")
     if not report.gpus:
-        raise MachineError(f"no GPU can be used: {report.reason}", hint="use --gpus none for the CPU")
+        raise MachineError(
+            f"no GPU can be used: {report.reason}", hint="use --gpus none for the CPU"
+        )
     if request.gpus == "all":
         chosen = report.gpus
     elif request.gpus is None:

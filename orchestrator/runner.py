@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from orchestrator.clocks import expired
 from orchestrator.errors import Interrupted
 from orchestrator.parsers import ParseHints, parser_for
-from orchestrator.parsers.contract import LogParser
+from orchestrator.parsers.contract import LogParser, Stage
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan, Timeouts
 from orchestrator.result import Failure, Measurement
@@ -38,9 +38,10 @@ class StageClock:
         self._view = view
 
     @contextmanager
-    def stage(self, name: str, text: str) -> Iterator[None]:
-        """Time a stage and say what it does."""
-        self._view.stage(text)
+    def stage(self, name: str, text: str = "") -> Iterator[None]:
+        """Time a stage and say what it does, where there is something to say."""
+        if text:
+            self._view.stage(text)
         begin = time.monotonic()
         try:
             yield
@@ -60,13 +61,17 @@ class Outcome:
 
 
 class _Follower:
-    """Feeds a growing log to its parser and to the view."""
+    """Feeds a growing log to its parser, and what the parser makes of it to who wants to know."""
 
-    def __init__(self, parser: LogParser, tail: Tail, view: View) -> None:
+    def __init__(
+        self, parser: LogParser, tail: Tail, view: View, on_stage: Callable[[Stage], None]
+    ) -> None:
         self.last_output: float | None = None
         self._parser = parser
         self._tail = tail
         self._view = view
+        self._on_stage = on_stage
+        self._progress = parser.progress
 
     def drain(self, *, whole: bool = True) -> bool:
         """Feed what the log has grown by, at most a slice unless `whole`; tell if more waits."""
@@ -79,10 +84,15 @@ class _Follower:
                 break
         if taken:
             self.last_output = time.monotonic()
-            self._view.progress(self._parser.progress)
+            self._progress = self._parser.progress
+            self._on_stage(self._progress.stage)
+        # Also where nothing is new: a view shows the time that passes.
+        self._view.progress(self._progress)
         return taken >= SLICE
 
-    def until_end(self, execution: Execution, timeouts: Timeouts) -> tuple[Exit | None, Failure | None]:
+    def until_end(
+        self, execution: Execution, timeouts: Timeouts
+    ) -> tuple[Exit | None, Failure | None]:
         """Follow to the end of the execution, or to the clock that ran out (then no Exit)."""
         started = time.monotonic()
         behind = False
@@ -98,17 +108,23 @@ class _Follower:
 
 
 def execute(
-    plan: Plan, runtime: Runtime, folder: RunFolder, view: View, clock: StageClock
+    plan: Plan,
+    runtime: Runtime,
+    folder: RunFolder,
+    view: View,
+    clock: StageClock,
+    *,
+    on_stage: Callable[[Stage], None] = lambda _: None,
 ) -> Outcome:
     """Run a plan to its end, whatever the end is, and judge it.
 
-    Raises EngineError, ImageError or MachineError where it cannot be started or where the engine
+    `on_stage` is told what the program is doing whenever its log has grown. Raises EngineError, ImageError or MachineError where it cannot be started or where the engine
     is gone for good, and Interrupted where a signal came before it was started.
     """
     parser = parser_for(plan.program, ParseHints(batch=plan.batch, devices=plan.device_count))
     signal_number: int | None = None
     with ExitStack() as stack:
-        follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view)
+        follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
         with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
             execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
         with clock.stage("run", f"running {plan.framework} {plan.model} {plan.phase}"):

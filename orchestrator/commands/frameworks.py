@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.catalogue import FRAMEWORKS, Framework
 from orchestrator.errors import ExitStatus
-from orchestrator.table import print_table
+from orchestrator.ui.tables import print_table
 
 
 def describe(row: Framework) -> dict[str, Any]:
@@ -38,7 +38,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             for (device, phase), dtypes in row.dtypes.items()
         ],
     )
-    gaps = [(row.name, model, why) for row in FRAMEWORKS.values() for model, why in row.gaps.items()]
+    gaps = [
+        (row.name, model, why) for row in FRAMEWORKS.values() for model, why in row.gaps.items()
+    ]
     if gaps:
         print("\nmodels that a framework cannot draw:")
         print_table(("framework", "model", "why"), gaps)

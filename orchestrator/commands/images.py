@@ -13,7 +13,7 @@ from orchestrator import base_images, image_table, images, wheelhouse
 from orchestrator.errors import BenchdockError, EngineError, ExitStatus, RequestError, unknown
 from orchestrator.image_build import Event
 from orchestrator.image_table import ImageRow, ImageTable
-from orchestrator.table import print_table
+from orchestrator.ui.tables import print_table
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine

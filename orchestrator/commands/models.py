@@ -9,7 +9,7 @@ from typing import Any
 from backends import zoo
 from orchestrator import catalogue
 from orchestrator.errors import ExitStatus
-from orchestrator.table import print_table
+from orchestrator.ui.tables import print_table
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import RuntimeChoice
 from orchestrator.signals import interruptible
-from orchestrator.table import print_table
+from orchestrator.ui.tables import print_table
 
 DEFAULT_LEVELS = ("P1", "P2")
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator import published
 from orchestrator.errors import ExitStatus
 from orchestrator.published import Claim, Filters
-from orchestrator.table import print_table
+from orchestrator.ui.tables import print_table
 
 # GPUs that exist though nobody in the catalogue measured them: asking for one is no mistake.
-_OTHER_GPUS = (
-    ["l4", "l40", "l40s", "a2", "a16", "a40", "a100-80gb", "h100-nvl", "h200-nvl", "gh200", "b100"]
-    + ["b200", "b300", "gb200", "gb300", "rtx-3060", "rtx-3080", "rtx-4070", "rtx-4080", "rtx-5080"]
-    + ["rtx-a5000", "gtx-1080", "gtx-1070", "titan-rtx", "titan-xp"]
+_OTHER_GPUS = frozenset(
+    {"l4", "l40", "l40s", "a2", "a16", "a40", "h100-nvl", "h200-nvl", "gh200", "b100", "b200"}
+    | {"b300", "gb200", "gb300", "rtx-3060", "rtx-3080", "rtx-4070", "rtx-4080", "rtx-5080"}
+    | {"rtx-a5000", "gtx-1080", "gtx-1070", "titan-rtx", "titan-xp"}
 )
+_MONTHLY = re.compile(r"\b\d\d\.(?:0[1-9]|1[0-2])\b", re.ASCII)
 
 
 def describe(claim: Claim) -> dict[str, Any]:
@@ -83,6 +85,8 @@ def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:
         "gpu": _OTHER_GPUS,
         "precision": ("float32", "tf32", "float16", "bfloat16", "int8"),
     }
+    if asked.container and _MONTHLY.search(asked.container):
+        known["container"] = (asked.container.lower(),)
     if asked.model and asked.model not in {claim.model for claim in claims}:
         from backends import zoo
 
@@ -126,7 +130,8 @@ def _print_claims(found: Sequence[Claim]) -> None:
     ):
         if notes:
             print(f"\n{heading}:")
-            print_table(("", ""), [(f"  {name}", str(text)) for name, text in notes.items()])
+            for name, text in notes.items():
+                print(f"  {name}: {text}")
 
 
 def _repository(claim: Claim) -> str:

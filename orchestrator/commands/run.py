@@ -64,6 +64,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         view.close()
     if arguments.json:
         sys.stdout.write(to_json(result))
+    if result.failure is not None:
+        print(f"benchdock: {result.failure.message}", file=sys.stderr)
     return status
 
 

@@ -1,0 +1,108 @@
+# benchdock: thin targets over the `benchdock` command. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Any Python >= 3.11; everything else comes from the lock files into .venv.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BENCHDOCK := $(VENV)/bin/benchdock
+
+MODEL ?= resnet50
+FRAMEWORK ?= pytorch
+PHASE ?=
+DTYPE ?=
+BATCH ?=
+GPUS ?=
+STEPS ?=
+DATA ?=
+RUNTIME ?=
+IMAGE ?=
+ARGS ?=
+
+.PHONY: help setup bench test lint format type images parity base-images engine bench-self clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= STEPS= DATA= RUNTIME= IMAGE= ARGS=]"
+
+setup: $(VENV)/.setup ## make the virtual environment from the lock file
+
+$(VENV)/.setup: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "benchdock needs Python 3.11 or newer on PATH" >&2; exit 3; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup requirements-dev.lock
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Values reach the command through the environment, so that no shell reads what a user typed;
+# ARGS alone is shell words.
+bench: export BENCH_MODEL := $(MODEL)
+bench: export BENCH_FRAMEWORK := $(FRAMEWORK)
+bench: export BENCH_PHASE := $(PHASE)
+bench: export BENCH_DTYPE := $(DTYPE)
+bench: export BENCH_BATCH := $(BATCH)
+bench: export BENCH_GPUS := $(GPUS)
+bench: export BENCH_STEPS := $(STEPS)
+bench: export BENCH_DATA := $(DATA)
+bench: export BENCH_RUNTIME := $(RUNTIME)
+bench: export BENCH_IMAGE := $(IMAGE)
+bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
+	@$(BENCHDOCK) run --framework="$$BENCH_FRAMEWORK" \
+		$${BENCH_PHASE:+--phase="$$BENCH_PHASE"} $${BENCH_DTYPE:+--dtype="$$BENCH_DTYPE"} \
+		$${BENCH_BATCH:+--batch="$$BENCH_BATCH"} $${BENCH_GPUS:+--gpus="$$BENCH_GPUS"} \
+		$${BENCH_STEPS:+--steps="$$BENCH_STEPS"} $${BENCH_DATA:+--data="$$BENCH_DATA"} \
+		$${BENCH_RUNTIME:+--runtime="$$BENCH_RUNTIME"} $${BENCH_IMAGE:+--image="$$BENCH_IMAGE"} \
+		$(ARGS) -- "$$BENCH_MODEL"
+
+test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
+	$(VENV)/bin/python -m pytest
+
+unit: $(VENV)/.setup-dev
+	$(VENV)/bin/python -m pytest -n auto tests/unit
+
+lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, shell scripts
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/vermin --target=3.5- --no-tips --violations backends
+	$(VENV)/bin/shellcheck .ci/run
+
+format: $(VENV)/.setup-dev ## reformat the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+type: $(VENV)/.setup-dev ## mypy --strict
+	$(VENV)/bin/mypy
+
+images: setup ## build every CPU image
+	$(BENCHDOCK) images build
+
+image-%: setup ## build one image: make image-pytorch-gpu
+	$(BENCHDOCK) images build $*
+
+base-images: setup ## make the base images from Debian's packages, where no registry answers
+	$(BENCHDOCK) images bootstrap
+
+parity: setup ## prove that every framework computes the same networks
+	$(BENCHDOCK) parity $(if $(filter command line,$(origin FRAMEWORK)),-f '$(FRAMEWORK)') \
+		$(if $(filter command line,$(origin MODEL)),'$(MODEL)')
+
+engine: setup ## say whether a container engine answers, and how to start one
+	$(BENCHDOCK) doctor
+
+bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
+	$(VENV)/bin/python -m tests.bench
+
+clean: ## remove the virtual environment and caches; results are kept
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,124 @@
+"""What an NGC image's entrypoint prints before the program starts.
+
+The banner is a table lookup of the image's, no test: tensorflow:18.07 complained of an RTX 2080
+SUPER and ran at full speed, pytorch:21.07 of an A100 that it supports but could not see. So its
+complaints are warnings of a result, never its failure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_RANK = re.compile(r"^\[\d+,\d+\]<std(?:out|err)>: ?")
+_PRODUCT = re.compile(r"== (\S.*?) ==")
+_RELEASE = re.compile(r"NVIDIA Release (\d\d\.\d\d(?:\.\d+)?)(?: \(build (\w+)\))?")
+_VERSION = re.compile(r"([A-Z]\w*(?: \w+)?) Version (\d[\w.+-]*)")
+_TOO_NEW = re.compile(
+    r"WARNING: Detected (.+?) GPU, which is not yet supported in this version of the container"
+)
+_TOO_OLD = re.compile(r"ERROR: Detected (.+?) GPU, which is not supported by this container")
+_NO_GPU = re.compile(r"ERROR: No (?:NVIDIA )?supported GPU\(s\) detected to run this container")
+_DRIVER = re.compile(r"(?:ERROR|WARNING|NOTE): .*\bNVIDIA Driver\b.*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Banner:
+    """What a banner says; an empty field where it is silent.
+
+    `too_new` and `too_old` are GPUs by name; `supported` is False where the image found no GPU it
+    knows, None where it does not say. `driver` are complaints about the driver, one line each.
+    """
+
+    product: str = ""
+    release: str = ""
+    build: str = ""
+    framework: str = ""
+    framework_version: str = ""
+    too_new: tuple[str, ...] = ()
+    too_old: tuple[str, ...] = ()
+    supported: bool | None = None
+    driver: tuple[str, ...] = ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say in one sentence each what the image doubts."""
+        said = [f"the image's banner does not know the {name} yet" for name in self.too_new]
+        said += [
+            f"the image's banner says that it no longer supports {name}" for name in self.too_old
+        ]
+        if self.supported is False and not said:
+            said.append("the image's banner found no GPU that it supports")
+        said += [f"the image says of the driver: {line}" for line in self.driver]
+        return tuple(said)
+
+
+def read_banner(lines: Iterable[str]) -> Banner:
+    """Read the banner out of a log, or out of what was printed before the launcher started.
+
+    The first of several banners counts (a multi-node run prints one per node); GPUs and complaints
+    are listed once each.
+    """
+    found: dict[str, str] = {}
+    too_new: dict[str, None] = {}
+    too_old: dict[str, None] = {}
+    driver: dict[str, None] = {}
+    supported: bool | None = None
+    for line in _sentences(lines):
+        _read_title(line, found)
+        if match := _TOO_NEW.match(line):
+            too_new[_once(match[1])] = None
+        elif match := _TOO_OLD.match(line):
+            too_old[_once(match[1])] = None
+        elif _NO_GPU.match(line):
+            supported = False
+        elif _DRIVER.match(line):
+            driver[line.partition(": ")[2]] = None
+    return Banner(
+        product=found.get("product", ""),
+        release=found.get("release", ""),
+        build=found.get("build", ""),
+        framework=found.get("framework", ""),
+        framework_version=found.get("framework_version", ""),
+        too_new=tuple(too_new),
+        too_old=tuple(too_old),
+        supported=supported,
+        driver=tuple(driver),
+    )
+
+
+def _read_title(line: str, found: dict[str, str]) -> None:
+    if (match := _PRODUCT.fullmatch(line)) and "product" not in found:
+        found["product"] = match[1]
+    elif (match := _RELEASE.fullmatch(line)) and "release" not in found:
+        found["release"] = match[1]
+        found["build"] = match[2] or ""
+    elif (match := _VERSION.fullmatch(line)) and "release" in found:
+        found.setdefault("framework", match[1])
+        if found["framework"] == match[1]:
+            found.setdefault("framework_version", match[2])
+
+
+def _sentences(lines: Iterable[str]) -> Iterable[str]:
+    """Join a complaint with the indented lines that continue it; drop colours and rank prefixes."""
+    sentence = ""
+    for raw in lines:
+        line = _RANK.sub("", _ANSI.sub("", raw)).rstrip()
+        if sentence and line.startswith("   ") and line.strip():
+            sentence += " " + line.strip()
+            continue
+        if sentence:
+            yield sentence
+            sentence = ""
+        if line.startswith(("ERROR:", "WARNING:", "NOTE:")):
+            sentence = line
+        else:
+            yield line
+    if sentence:
+        yield sentence
+
+
+def _once(name: str) -> str:
+    """Drop the doubled maker's name that newer drivers cause: "NVIDIA NVIDIA GeForce"."""
+    return name.removeprefix("NVIDIA ") if name.startswith("NVIDIA NVIDIA ") else name

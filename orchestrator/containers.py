@@ -1,0 +1,335 @@
+"""Whether a vendor's image can work on a GPU, said before it is started.
+
+The rule is CUDA's: binaries run on GPUs of the same major compute capability and a minor one no
+lower than theirs. The images' own banners only look names up in a table (see `banner`), so what
+they alone would doubt is a warning here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.container_table import ContainerTable, Facts, Family, Row, numbers, shipped
+from orchestrator.image_reference import Reference, parse_reference
+
+_WORKSTATION = re.compile(r"geforce|\brtx\b|\bgtx\b|titan|quadro", re.IGNORECASE)
+_GOOD = ("fits", "newer")
+# A GPU of each generation, for the sentence that says which can be used instead.
+_EXAMPLES = {
+    "Kepler": "3.7",
+    "Maxwell": "5.2",
+    "Pascal": "6.0",
+    "Volta": "7.0",
+    "Turing": "7.5",
+    "Ampere": "8.0",
+    "Ada": "8.9",
+    "Hopper": "9.0",
+    "Blackwell": "10.0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """Why an image cannot work, in a sentence, or None; and what to doubt where it can.
+
+    `row` is None where the catalogue does not know the image.
+    """
+
+    refusal: str | None
+    warnings: tuple[str, ...]
+    row: Row | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """A GPU as the rules see it; `capability` is its compute capability, such as "9.0"."""
+
+    name: str
+    capability: str
+
+
+def generation(capability: str) -> str:
+    """Name the generation of a compute capability: "9.0" is Hopper; empty where unknown."""
+    major, minor = (*numbers(capability), 0, 0)[:2]
+    if major == 7:
+        return "Turing" if minor >= 5 else "Volta"
+    if major == 8:
+        return "Ada" if minor == 9 else "Ampere"
+    names = {3: "Kepler", 5: "Maxwell", 6: "Pascal", 9: "Hopper"}
+    return "Blackwell" if 10 <= major <= 12 else names.get(major, "")
+
+
+def assess(
+    reference: str,
+    gpus: Sequence[tuple[str, str]],
+    driver: str | None = None,
+    *,
+    table: ContainerTable | None = None,
+) -> Assessment:
+    """Compare an image with the (name, compute capability) of each GPU and with the driver.
+
+    An image that the catalogue does not know is allowed, with a note. Raises RequestError for what
+    is no image reference.
+    """
+    table = table or shipped()
+    image = parse_reference(reference)
+    row = table.describe(image)
+    if row is None:
+        return Assessment(refusal=None, warnings=_unknown(table, image), row=None)
+    warnings = list(_about_tag(row))
+    refusals: list[str] = []
+    for gpu in dict.fromkeys(Gpu(name=name, capability=cc) for name, cc in gpus):
+        _check_gpu(table, row, gpu, refusals, warnings)
+    if gpus and driver and not refusals:
+        _check_driver(row, [name for name, _ in gpus], driver, refusals, warnings)
+    return Assessment(
+        refusal=refusals[0] if refusals else None,
+        warnings=tuple(dict.fromkeys(warnings)),
+        row=row,
+    )
+
+
+def short(row: Row) -> str:
+    """Return what a person calls the image: "caffe2:18.08-py3"."""
+    return f"{row.family.repository.removeprefix('nvcr.io/nvidia/')}:{row.tag}"
+
+
+def _unknown(table: ContainerTable, image: Reference) -> tuple[str, ...]:
+    family = table.family_of(image)
+    if family is None:
+        return (f"{image} is not in the catalogue: nothing is known of the GPUs it supports",)
+    if not image.tag:
+        return (f"{image} names no tag: nothing is known of the GPUs it supports",)
+    tags = f"{family.first} to {family.last or 'now'}"
+    if family.first == family.last_tag:
+        tags = ", ".join(row.first for row in family.releases)
+    return (
+        f"{image.short} is not in the catalogue, which knows {family.title} images of {tags}: "
+        "nothing is known of the GPUs it supports",
+    )
+
+
+def _about_tag(row: Row) -> list[str]:
+    """Say what makes the tag itself doubtful: never seen, or ended."""
+    family = row.family
+    notes = []
+    if row.release and family.last and row.release > family.last:
+        notes.append(
+            f"no {short(row)} is known: the last NGC image of {family.title} is {family.last_tag}"
+        )
+    elif row.release and row.release < family.first:
+        notes.append(f"no {family.title} image older than {family.first} is known")
+    if row.facts.end_of_life:
+        notes.append(f"{short(row)}: {row.facts.end_of_life}")
+    return notes
+
+
+def _check_gpu(
+    table: ContainerTable, row: Row, gpu: Gpu, refusals: list[str], warnings: list[str]
+) -> None:
+    facts = row.facts
+    capability = numbers(gpu.capability)
+    if not facts.architectures or not capability:
+        return
+    match _fit(facts, gpu.capability):
+        case "too old":
+            refusals.append(_too_old(table, row, gpu))
+        case "too new" if row.release >= table.eras[-1].first:
+            warnings.append(
+                f"the {gpu.name} (compute capability {gpu.capability}) is newer than anything the "
+                f"catalogue knows of {short(row)}: it may work or not"
+            )
+        case "too new":
+            refusals.append(_too_new(table, row, gpu))
+        case "jit":
+            warnings.append(
+                f"{short(row)} has no binaries for the {gpu.name} (compute capability "
+                f"{gpu.capability}): at best its kernels are compiled when the program starts, "
+                "which takes many minutes, and some may be missing"
+            )
+        case "newer":
+            warnings.append(
+                f"{short(row)} was built for GPUs up to compute capability {_newest(facts)}; the "
+                f"{gpu.name} ({gpu.capability}) runs those binaries, but the image's banner may "
+                "say that it is not supported"
+            )
+        case "doubtful":
+            warnings.append(
+                f"no release note of {short(row)} promises support of GPUs below compute "
+                f"capability {facts.doubtful_below}; the {gpu.name} is {gpu.capability}"
+            )
+        case _:
+            pass
+
+
+def _fit(facts: Facts, capability: str) -> str:
+    """Say how a GPU fits: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
+    gpu = numbers(capability)
+    built = [numbers(architecture) for architecture in facts.architectures]
+    if facts.lowest and gpu < numbers(facts.lowest):
+        return "too old"
+    if facts.doubtful_below and gpu < numbers(facts.doubtful_below):
+        return "doubtful"
+    if capability in facts.jit:
+        return "jit"
+    if any(major == gpu[0] and minor <= gpu[1] for major, minor in built):
+        return "newer" if gpu > max(built) else "fits"
+    return "too old" if gpu < min(built) else "too new"
+
+
+def _newest(facts: Facts) -> str:
+    return max(facts.architectures, key=numbers)
+
+
+def _built_with(row: Row) -> str:
+    """Return "caffe2:18.08-py3 was built with CUDA 9.0 (2018)"."""
+    year = row.facts.year or (2000 + int(row.release[:2]) if row.release else None)
+    cuda = ".".join(row.facts.cuda.split(".")[:2])
+    return f"{short(row)} was built with CUDA {cuda}" + (f" ({year})" if year else "")
+
+
+def _too_new(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+    cuda = _cuda_for(table, gpu.capability)
+    needs = f", which needs CUDA {cuda} or newer" if cuda else ""
+    return (
+        f"{_built_with(row)} for GPUs up to compute capability {_newest(row.facts)}. "
+        f"This GPU is {_with_generation(gpu.capability)}{needs}. "
+        f"{_newer_image(table, row, gpu)}"
+    )
+
+
+def _too_old(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+    lowest = row.facts.lowest or min(row.facts.architectures, key=numbers)
+    older = _older_image(table, row, gpu)
+    use = f"use an older one, such as {older}" if older else "use an older one, or a newer GPU"
+    return (
+        f"{_built_with(row)} for GPUs of compute capability {lowest} or newer. "
+        f"This GPU is {_with_generation(gpu.capability)}: this image needs compute capability "
+        f"{lowest}+; {use}."
+    )
+
+
+def _with_generation(capability: str) -> str:
+    name = generation(capability)
+    return f"{capability} ({name})" if name else capability
+
+
+def _cuda_for(table: ContainerTable, capability: str) -> str:
+    """Return the oldest CUDA with binaries for a capability, empty where nobody knows yet."""
+    known = [
+        cc
+        for cc in table.cuda_for
+        if numbers(cc)[0] == numbers(capability)[0] and numbers(cc) <= numbers(capability)
+    ]
+    return table.cuda_for[max(known, key=numbers)] if known else ""
+
+
+def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+    """Say what to use where the image is too old for the GPU."""
+    family = row.family
+    for era in table.eras if row.release else ():
+        ended = bool(family.last) and era.first > family.last
+        if era.first > row.release and not ended and _fit(era, gpu.capability) in _GOOD:
+            like = row.tag.partition("-")[2]
+            return f"Use a newer image, from {family.image(era.first, like)} on."
+    if not row.release:
+        newest = f"{family.title} has no newer image"
+    elif row.tag == family.last_tag:
+        newest = f"{family.title} has no newer NGC image"
+    else:
+        newest = f"No NGC image of {family.title} can, the last is {family.last_tag}"
+    able = [name for name, cc in _EXAMPLES.items() if _fit(row.facts, cc) in _GOOD]
+    return f"{newest}: use a {_or(able)} GPU, or benchmark the model with {family.alternative}."
+
+
+def _older_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+    """Name the newest older image that fits, of a month that a release note speaks of."""
+    family = row.family
+    months = sorted(
+        month
+        for other in table.families.values()
+        for month in (facts.last or facts.first for facts in other.releases)
+        if month[:1].isdigit() and family.first <= month < row.release
+        if not family.last or month <= family.last
+    )
+    for month in reversed(months):
+        older = table.row(family, month, month)
+        if older and older.facts.architectures and _fit(older.facts, gpu.capability) in _GOOD:
+            return family.image(month)
+    return ""
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _check_driver(
+    row: Row, names: Sequence[str], driver: str, refusals: list[str], warnings: list[str]
+) -> None:
+    facts = row.facts
+    if not facts.driver or numbers(driver) >= numbers(facts.driver):
+        return
+    needs = f"{short(row)} (CUDA {facts.cuda}) needs NVIDIA driver {facts.driver} or newer"
+    workstation = [name for name in names if _WORKSTATION.search(name)]
+    if "driver" not in row.stated:
+        warnings.append(
+            f"{needs} by the images of its time, and this machine has {driver}; no release note "
+            "of this very tag is known"
+        )
+    elif not workstation and any(_in_branch(driver, branch) for branch in facts.driver_branches):
+        warnings.append(
+            f"{needs}; {driver} does on data-centre GPUs, by the vendor's forward compatibility"
+        )
+    elif not workstation and not facts.driver_branches:
+        warnings.append(
+            f"{needs}, and this machine has {driver}; the vendor's forward compatibility may help "
+            "on data-centre GPUs"
+        )
+    else:
+        refusals.append(
+            f"{needs}, and this machine has {driver}. Install a newer driver, or use an older "
+            "image."
+        )
+
+
+def _in_branch(driver: str, branch: str) -> bool:
+    have, least = numbers(driver), numbers(branch)
+    return have >= least and (branch.endswith("+") or have[0] == least[0])
+
+
+def overview(table: ContainerTable | None = None) -> list[dict[str, object]]:
+    """Return the catalogue as rows of plain values, one per stated release, for a table or JSON.
+
+    Where a family states no release there is one row of its whole range.
+    """
+    table = table or shipped()
+    rows = []
+    for family in table.families.values():
+        for release in family.releases or (None,):
+            tag = release.first if release else family.last or family.first
+            row = table.row(family, tag, tag if tag[:1].isdigit() else "")
+            rows.append(_plain(family, release.last if release else "", row, tag))
+    return rows
+
+
+def _plain(family: Family, last: str, row: Row | None, tag: str) -> dict[str, object]:
+    facts = row.facts if row else Facts()
+    return {
+        "family": family.name,
+        "image": f"{family.repository}:{tag}" + (f" to {last}" if last else ""),
+        "framework_version": facts.version,
+        "cuda": facts.cuda,
+        "driver": facts.driver,
+        "driver_branches": list(facts.driver_branches),
+        "compute_capabilities": list(facts.architectures),
+        "python": facts.python or " ".join(suffix.name for suffix in family.suffixes),
+        "programs": [program.path for program in row.programs] if row else [],
+        "first": family.first,
+        "last": family.last_tag,
+        "end_of_life": facts.end_of_life or family.end_of_life,
+        "shm_size": family.settings.shm_size,
+        "ulimits": dict(family.settings.ulimits),
+        "stated": sorted(row.stated) if row else [],
+    }

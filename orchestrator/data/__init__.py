@@ -1,0 +1,1 @@
+"""Catalogues that ship with benchdock, and the tool that renews one of them."""

