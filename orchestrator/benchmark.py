@@ -18,7 +18,7 @@ from orchestrator.errors import (
     MachineError,
 )
 from orchestrator.filing import file_result, hold_reserve, to_json
-from orchestrator.gpu import GpuReport
+from orchestrator.gpu_facts import GpuReport
 from orchestrator.monitor import Monitor
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.places import connect, planned_place, ready_place
@@ -136,6 +136,8 @@ def run(request: Request, view: View) -> tuple[Result, ExitStatus]:
         status = _measure(draft, row, target, place, runtime, view)
         result = draft.result(draft.outcome.failure if draft.outcome else None)
     except BenchdockError as error:
+        for line in error.details:
+            view.note(line)
         status = error.exit_status
         result = draft.result(Failure(kind=kind_of(error), message=str(error)))
     file_result(folder, result)

@@ -127,6 +127,7 @@ def build_parser() -> Parser:
         _add_doctor,
         _add_parse,
         _add_parity,
+        _add_published,
         _add_completion,
     ):
         add(commands)
@@ -321,6 +322,28 @@ def _add_parity(commands: Any) -> None:
     parity.set_defaults(handler="parity")
 
 
+def _add_published(commands: Any) -> None:
+    published = _command(
+        commands,
+        "published",
+        "list what vendors and others have published",
+        "published",
+        "published --model resnet50 --gpu v100 --phase training",
+        "published --container pytorch:20.06 --json",
+    )
+    for name, what in (
+        ("model", "a network; its variants (v1.5, v2) are listed with it"),
+        ("framework", "by name"),
+        ("gpu", "such as v100 or a100-40gb"),
+        ("precision", "float32, tf32, float16 or int8"),
+        ("phase", "training or inference"),
+        ("container", "reference, name:tag or month"),
+    ):
+        published.add_argument(f"--{name}", metavar=name.upper(), help=what)
+    _json(published)
+    published.set_defaults(handler="published")
+
+
 def _add_completion(commands: Any) -> None:
     completion = _command(
         commands,
@@ -349,6 +372,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return int(status)
     except BenchdockError as error:
+        for line in error.details:
+            print(f"  | {line}", file=sys.stderr)
         print(f"benchdock: {error}", file=sys.stderr)
         return int(error.exit_status)
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from orchestrator import (
 )
 from orchestrator.engine import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
+from orchestrator.gpu_facts import Gpu, GpuReport
 from orchestrator.image_table import ImageRow, ImageTable
 from orchestrator.units import quantity
 
@@ -85,7 +86,7 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 # The container engine
 
 
-def _engine_findings(report: gpu.GpuReport) -> Iterator[Finding]:
+def _engine_findings(report: GpuReport) -> Iterator[Finding]:
     try:
         with Engine.connect() as engine:
             yield from engine_findings(engine, report)
@@ -95,7 +96,7 @@ def _engine_findings(report: gpu.GpuReport) -> Iterator[Finding]:
         )
 
 
-def engine_findings(engine: Engine, report: gpu.GpuReport) -> Iterator[Finding]:
+def engine_findings(engine: Engine, report: GpuReport) -> Iterator[Finding]:
     """Look at an engine that answers. Raises EngineError where it stops doing so."""
     info = engine.info()
     detail = f"{info.name} {info.version} at {info.address}"
@@ -122,7 +123,7 @@ def engine_findings(engine: Engine, report: gpu.GpuReport) -> Iterator[Finding]:
         )
 
 
-def toolkit_findings(info: EngineInfo, report: gpu.GpuReport) -> Iterator[Finding]:
+def toolkit_findings(info: EngineInfo, report: GpuReport) -> Iterator[Finding]:
     """Tell whether the engine can hand GPUs to containers, where there are any."""
     if not report.gpus:
         return
@@ -137,7 +138,7 @@ def toolkit_findings(info: EngineInfo, report: gpu.GpuReport) -> Iterator[Findin
     )
 
 
-def image_findings(engine: Engine, table: ImageTable, report: gpu.GpuReport) -> Iterator[Finding]:
+def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iterator[Finding]:
     """Tell which of the images that fit this machine are ready."""
     bases: set[str] = set()
     for row in table.images.values():
@@ -170,7 +171,7 @@ def image_findings(engine: Engine, table: ImageTable, report: gpu.GpuReport) -> 
             )
 
 
-def driver_findings(row: ImageRow, report: gpu.GpuReport) -> Iterator[Finding]:
+def driver_findings(row: ImageRow, report: GpuReport) -> Iterator[Finding]:
     """Compare the driver with the lowest that an image's CUDA runs on."""
     if row.driver is None or report.driver is None or row.device != "gpu":
         return
@@ -211,7 +212,7 @@ def host_findings() -> Iterator[Finding]:
         )
 
 
-def gpu_findings(report: gpu.GpuReport, *, root: Path = machine.ROOT) -> Iterator[Finding]:
+def gpu_findings(report: GpuReport, *, root: Path = machine.ROOT) -> Iterator[Finding]:
     """Tell of the driver and of each GPU."""
     if report.state == "no_library":
         if not has_nvidia_device(root):
@@ -235,7 +236,7 @@ def gpu_findings(report: gpu.GpuReport, *, root: Path = machine.ROOT) -> Iterato
         yield _gpu_finding(one)
 
 
-def _gpu_finding(one: gpu.Gpu) -> Finding:
+def _gpu_finding(one: Gpu) -> Finding:
     parts = [one.name]
     if one.memory_total is not None:
         parts.append(quantity(one.memory_total, "bytes"))

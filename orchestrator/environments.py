@@ -64,6 +64,11 @@ def ensure(
             f"{row.id} is a vendor's image and cannot run without a container engine",
             hint="start an engine (`benchdock doctor` says how)",
         )
+    if row.packages:
+        raise ImageError(
+            f"{row.id} is made of Debian's packages and cannot run without a container engine",
+            hint="start an engine (`benchdock doctor` says how)",
+        )
     if found := existing(row):
         return found
     root = folder(row)
@@ -107,7 +112,9 @@ def _make(
             details=tuple(said),
         )
     python = root / "bin" / "python"
-    install = ["--python", str(python), "install", "--requirement", str(row.lock_file)]
+    # The lock file names every package; it may leave out what is asked for and never imported.
+    install = ["--python", str(python), "install", "--no-deps", "--requirement"]
+    install.append(str(row.lock_file))
     if _wheels_fit(row, table):
         house = paths.wheelhouse(row.id)
         on_line(f"installing the wheels of {house}")

@@ -60,7 +60,7 @@ class DataError(RequestError):
     """The dataset that was asked for cannot be read."""
 
 
-class Interrupted(BenchdockError):
+class Interrupted(BenchdockError):  # noqa: N818 - it says what happened, as KeyboardInterrupt does
     """The user (SIGINT) or the system (SIGTERM) ended the command."""
 
     def __init__(self, signal_number: int) -> None:

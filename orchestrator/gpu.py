@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pynvml
 
-T = TypeVar("T")
+from orchestrator.gpu_facts import Gpu, GpuGoneError, GpuProcess, GpuReport, GpuSample
 
-GpuState = Literal["ok", "no_gpu", "no_library", "not_loaded", "mismatch", "failed"]
+T = TypeVar("T")
 
 # Bits of nvmlDeviceGetCurrentClocksEventReasons that hold the clock below what the chip could do.
 # "Idle" (0x1), "application clocks" (0x2) and "display clocks" (0x100) are no throttling.
@@ -31,59 +30,6 @@ _THROTTLE_BITS = {
 }
 _HARDWARE_SLOWDOWN = 0x8  # set together with the more telling 0x40 or 0x80, seldom alone
 _MEMORY_V2 = 0x02000028  # v1 counts the driver's reserve as used
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gpu:
-    """One GPU; None where the board does not tell. Bytes, watts, MHz."""
-
-    index: int
-    uuid: str
-    name: str
-    memory_total: int | None = None
-    compute_capability: str | None = None
-    bus_id: str | None = None
-    power_limit: float | None = None
-    sm_clock_max: int | None = None
-    ecc: bool | None = None
-    mig: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuReport:
-    """What there is, or in words why there is nothing and what mends it."""
-
-    state: GpuState
-    reason: str
-    hint: str = ""
-    gpus: tuple[Gpu, ...] = ()
-    driver: str | None = None
-    cuda: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuProcess:
-    """A process that computes on a GPU; `memory` in bytes, None where the driver hides it."""
-
-    pid: int
-    memory: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuSample:
-    """One look at one GPU: shares of 1, bytes, watts, degrees Celsius, MHz, joules since boot."""
-
-    utilisation: float | None = None
-    memory_used: int | None = None
-    power: float | None = None
-    temperature: int | None = None
-    sm_clock: int | None = None
-    energy: float | None = None
-    throttle: tuple[str, ...] = ()
-
-
-class GpuGoneError(Exception):
-    """The GPU no longer answers (fell off the bus, driver unloaded); the text says how."""
 
 
 def report() -> GpuReport:

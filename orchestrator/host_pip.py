@@ -25,6 +25,8 @@ _NO_INDEX = re.compile(
     r"|CERTIFICATE_VERIFY_FAILED|ProxyError|Connection (?:refused|reset|to \S+ timed out)"
 )
 _CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED")
+_FOLDER_HINT = "folder that has the wheels: `benchdock images fetch --from DIR`"
+_UNREACHABLE_HINT = f"check `pip config list` (index-url, proxy), or give a {_FOLDER_HINT}"
 _FULL_DISK = re.compile(r"No space left on device")
 
 
@@ -93,17 +95,14 @@ def explain(lines: Sequence[str], code: int) -> PipError:
         )
     # An unreachable index also ends in "no matching distribution", so it is looked for first.
     if _NO_INDEX.search(text):
-        what = f" for {package[1]}" if package else ""
-        return PipError(
-            f"pip reached no package index{what}",
-            hint="check `pip config list` (index-url, proxy), or give a folder of wheels: "
-            "`benchdock images fetch --from DIR`",
-            details=details,
-        )
+        what = f"that answers has {package[1]}" if package else "answers"
+        return PipError(f"no package index {what}", hint=_UNREACHABLE_HINT, details=details)
     if package:
+        # With its retries turned off, pip passes over an unreachable index without a word.
+        none_at_all = "(from versions: none)" in text
         return NoMatchError(
             f"no package index has {package[1]} for this Python and machine",
-            hint="give a folder that has the wheel: `benchdock images fetch --from DIR`",
+            hint=_UNREACHABLE_HINT if none_at_all else f"give a {_FOLDER_HINT}",
             details=details,
         )
     if _BAD_HASH.search(text):

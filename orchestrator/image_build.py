@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ def build(
             context,
             tag=row.tag,
             labels=image_digests.labels(row, table),
-            buildargs={"FRAMEWORK_IMAGE": framework, "BACKEND": row.framework},
+            buildargs={"FRAMEWORK_IMAGE": framework, "BACKENDS": " ".join(row.frameworks)},
             # The self check needs no network, and shows thereby that no benchmark does.
             network_mode="none",
             on_line=_as_lines(on_event),
@@ -131,16 +130,16 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
 def _build_framework(
     row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent
 ) -> None:
-    house = wheelhouse.fetch(row, table, _as_lines(on_event))
+    house = (
+        paths.debs(row.id) if row.packages else wheelhouse.fetch(row, table, _as_lines(on_event))
+    )
     _need_base(row, engine, on_event)
     tag = framework_tag(row, table)
     on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
     with _context(row) as context:
         shutil.copy(row.folder / "Dockerfile", context / "Dockerfile")
-        shutil.copy(row.lock_file, context / "requirements.lock")
-        (context / "wheels").mkdir()
-        for wheel in house.glob("*.whl"):
-            _link_or_copy(wheel, context / "wheels" / wheel.name)
+        shutil.copy(row.lock_file, context / row.lock_file.name)
+        _put_packages(house, context / ("debs" if row.packages else "wheels"))
         try:
             engine.build(
                 context,
@@ -161,6 +160,13 @@ def _build_framework(
             ) from error
 
 
+def _put_packages(house: Path, target: Path) -> None:
+    """Bring wheels, or .deb files where there are any: without them the build asks Debian."""
+    target.mkdir()
+    for package in (*house.glob("*.whl"), *house.glob("*.deb")):
+        _link_or_copy(package, target / package.name)
+
+
 def _need_base(row: ImageRow, engine: ImageEngine, on_event: OnEvent) -> None:
     if engine.image(row.base) is not None:
         return
@@ -175,11 +181,17 @@ def _need_base(row: ImageRow, engine: ImageEngine, on_event: OnEvent) -> None:
 
 @contextmanager
 def _context(row: ImageRow) -> Iterator[Path]:
-    """Give a folder for the build's context, beside the wheels so that they can be linked."""
-    parent = paths.wheelhouse(row.id).parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".context-", dir=parent) as folder:
-        yield Path(folder)
+    """Give a folder for the build's context, beside the wheels so that they can be linked.
+
+    One name per image, of which one process builds at a time: what a killed one left goes.
+    """
+    folder = paths.wheelhouse(row.id).with_name(f".{row.id}.context")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy_backends(target: Path) -> None:

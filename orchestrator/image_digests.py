@@ -64,7 +64,7 @@ def framework_digest(row: ImageRow, table: ImageTable) -> str:
 def recipe_digest(row: ImageRow, table: ImageTable) -> str:
     """Return the digest of the whole recipe: all but the in-image code."""
     last_layers = (paths.DOCKERFILES / BACKENDS_DOCKERFILE).read_text(encoding="utf-8")
-    return _of_texts(framework_digest(row, table), row.framework, last_layers)
+    return _of_texts(framework_digest(row, table), " ".join(row.frameworks), last_layers)
 
 
 def code_labels() -> dict[str, str]:

@@ -1,7 +1,5 @@
 """The table of images, `dockerfiles/images.toml`, as records."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import re
@@ -35,6 +33,8 @@ class BaseImage(StrictRecord):
 class ImageRow(StrictRecord):
     """One image: built here from `folder`, or a vendor's `reference`.
 
+    `also` names further frameworks that it holds. What is built is pinned by `lock`, a file of
+    Python packages, or by `packages`, one of Debian's.
     `driver` is the lowest NVIDIA driver, `datacenter_driver` the lowest where the vendor's
     forward compatibility applies. `shm_size` is in bytes. `extra_index` is asked for wheels only
     where the host's own indexes do not have them.
@@ -42,6 +42,7 @@ class ImageRow(StrictRecord):
 
     id: ImageId
     framework: str
+    also: tuple[str, ...] = ()
     version: str
     device: Device
     source: Literal["build", "vendor"]
@@ -52,6 +53,7 @@ class ImageRow(StrictRecord):
     reference: str = ""
     base: str = ""
     lock: str = ""
+    packages: str = ""
     extra_index: str = ""
     cuda: Version | None = None
     driver: Version | None = None
@@ -73,8 +75,11 @@ class ImageRow(StrictRecord):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = ("base", "lock") if self.source == "build" else ("reference",)
-        useless = ("reference",) if self.source == "build" else ("base", "lock", "extra_index")
+        pins = "packages" if self.packages else "lock"
+        needed = ("base", pins) if self.source == "build" else ("reference",)
+        useless: tuple[str, ...] = ("base", "lock", "packages", "extra_index")
+        if self.source == "build":
+            useless = ("reference", "lock") if self.packages else ("reference",)
         for key in needed:
             if not getattr(self, key):
                 raise ValueError(f'source = "{self.source}" needs {key!r}')
@@ -94,9 +99,14 @@ class ImageRow(StrictRecord):
         return paths.DOCKERFILES / self.id
 
     @property
+    def frameworks(self) -> tuple[str, ...]:
+        """Return the ids of every framework in the image."""
+        return (self.framework, *self.also)
+
+    @property
     def lock_file(self) -> Path:
-        """Return the file of the exact Python packages."""
-        return self.folder / self.lock
+        """Return the file of the exact packages, Python's or Debian's."""
+        return self.folder / (self.packages or self.lock)
 
 
 class ImageTable(StrictRecord):

@@ -14,7 +14,7 @@ from orchestrator.paths import PROJECT
 from orchestrator.version import VERSION
 
 if TYPE_CHECKING:
-    from orchestrator.gpu import GpuReport
+    from orchestrator.gpu_facts import GpuReport
 
 ROOT = Path("/")
 # Instruction sets that decide how fast a CPU computes networks, of the flags it reports.

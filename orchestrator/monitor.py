@@ -11,12 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import TextIOBase
 from pathlib import Path
 from typing import Protocol, Self
 
-from orchestrator.gpu import GpuGoneError, GpuProcess, GpuSample, GpuSampler
+from orchestrator.gpu_facts import GpuGoneError, GpuProcess, GpuSample
 from orchestrator.machine import parse_meminfo
 from orchestrator.result import Metric
 
@@ -37,6 +37,7 @@ UNITS = {
 THROTTLED_ENOUGH = 0.02
 STEAL_ENOUGH = 0.02
 BUSY_BEFORE = 0.10
+STALE_SECONDS = 3.0
 # A GPU driver in trouble may never answer; the run does not wait for it.
 JOIN_SECONDS = 3.0
 
@@ -144,6 +145,23 @@ class HostSource:
             for name in ("stat", "loadavg", "meminfo")
         }
         self._ticks = self._read_ticks()
+        self._since = time.monotonic()
+        self._own = _own_cpu()
+
+    def before(self, window: float) -> HostSample:
+        """Look at what others do, since this was made; wait until that is `window` seconds.
+
+        Our own CPU time is left out. What is too long ago (an image was built meanwhile) says
+        nothing of now: then the window begins here.
+        """
+        if time.monotonic() - self._since > STALE_SECONDS:
+            self.sample()
+            self._since, self._own = time.monotonic(), _own_cpu()
+        time.sleep(max(0.0, self._since + window - time.monotonic()))
+        passed = (time.monotonic() - self._since) * (os.cpu_count() or 1)
+        sample = self.sample()
+        own = (_own_cpu() - self._own) / passed if passed else 0.0
+        return replace(sample, cpu=max(0.0, sample.cpu - own))
 
     def close(self) -> None:
         """Close the files."""
@@ -174,6 +192,17 @@ class HostSource:
         return os.pread(self._files[name], 2048, 0).decode("ascii", "replace")
 
 
+def _own_cpu() -> float:
+    """Return the CPU seconds of this process and its ended children."""
+    return sum(os.times()[:4])
+
+
+def _nvml() -> GpuSource:
+    from orchestrator.gpu import GpuSampler
+
+    return GpuSampler()
+
+
 class Monitor:
     """A thread that samples until the `with` block ends.
 
@@ -186,8 +215,8 @@ class Monitor:
         *,
         gpus: Sequence[str] = (),
         interval: float = 1.0,
-        baseline: float = 0.2,
-        gpu_source: Callable[[], GpuSource] = GpuSampler,
+        baseline: float = 0.1,
+        gpu_source: Callable[[], GpuSource] = _nvml,
         host_source: Callable[[], HostSource] = HostSource,
     ) -> None:
         self._path = path
@@ -288,11 +317,10 @@ class Monitor:
             self._warn(f"{_title(name)} stopped answering the monitor: {error}")
 
     def _before(self) -> None:
-        """Look at the host just before the run, when what is busy is not us."""
+        """Look at the host as it was just before the run."""
         if self._host is None:
             return
-        time.sleep(self._baseline)
-        sample = self._look_at_host()
+        sample = self._look_at_host(lambda host: host.before(self._baseline))
         if sample is not None and sample.cpu > BUSY_BEFORE:
             cores = os.cpu_count() or 1
             self._warn(
@@ -300,11 +328,13 @@ class Monitor:
                 f"load {sample.load:.1f} on {cores} cores".replace("%", " %")
             )
 
-    def _look_at_host(self) -> HostSample | None:
+    def _look_at_host(
+        self, look: Callable[[HostSource], HostSample] = lambda host: host.sample()
+    ) -> HostSample | None:
         if self._host is None:
             return None
         try:
-            return self._host.sample()
+            return look(self._host)
         except (OSError, ValueError, IndexError) as error:
             self._warn(f"the host was no longer watched: {error}")
             self._host.close()

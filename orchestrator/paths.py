@@ -33,6 +33,11 @@ def wheelhouse(image_id: str) -> Path:
     return home() / "wheels" / image_id
 
 
+def debs(image_id: str) -> Path:
+    """Return the folder of the .deb files that an image is built from, where somebody kept them."""
+    return home() / "debs" / image_id
+
+
 def virtual_environments() -> Path:
     """Return the folder of the host runtime's virtual environments."""
     return home() / "venvs"

@@ -1,11 +1,9 @@
 """What will run: everything an execution needs, decided beforehand, as plain data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orchestrator.request import Device, Dtype, LenientRecord, Phase
 
@@ -81,4 +79,4 @@ class Plan(LenientRecord):
     script: str
     warnings: tuple[str, ...] = ()
 
-    model_config = {**LenientRecord.model_config, "populate_by_name": True}
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)

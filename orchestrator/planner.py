@@ -21,7 +21,7 @@ from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
 
 if TYPE_CHECKING:
-    from orchestrator.gpu import Gpu, GpuReport
+    from orchestrator.gpu_facts import Gpu, GpuReport
 
 # Where things are inside a container; the images put the in-image code at CODE themselves.
 RUN = "/benchdock/run"
@@ -146,7 +146,7 @@ def make_plan(
 ) -> Plan:
     """Decide everything an execution needs. Raises RequestError for values no script can hold."""
     batch, steps, warmup = catalogue.check_counts(request, target.device)
-    context = _context(request, row, target, place, folder)
+    context = _context(request, target, place, folder)
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -210,7 +210,7 @@ def parity_plan(
     """Plan a framework's parity program: the CPU, whatever the request says."""
     target = Target(device="cpu")
     plan = make_plan(request, row, target, place, folder)
-    context = _context(request, row, target, place, folder)
+    context = _context(request, target, place, folder)
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
     return plan.model_copy(update={"program": "parity", "script": render("parity", parity)})
@@ -225,9 +225,7 @@ def _mounts(request: Request, place: Place, folder: RunFolder) -> tuple[Mount, .
     return tuple(mounts)
 
 
-def _context(
-    request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
-) -> LauncherContext:
+def _context(request: Request, target: Target, place: Place, folder: RunFolder) -> LauncherContext:
     batch, steps, warmup = catalogue.check_counts(request, target.device)
     in_container = place.runtime == "docker"
     data: PurePath | None = None

@@ -1,6 +1,8 @@
-"""What a person asked for."""
+"""What a person asked for.
 
-from __future__ import annotations
+Modules of records have no `from __future__ import annotations`: pydantic would have to compile
+every annotation again, a third of the time these imports take.
+"""
 
 from enum import StrEnum
 from pathlib import Path
@@ -30,7 +32,7 @@ class StrictRecord(BaseModel):
 
 
 class LenientRecord(BaseModel):
-    """A frozen record that we wrote, perhaps with an older version: unknown keys are passed over."""
+    """A frozen record that some version of benchdock wrote: unknown keys are passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -1,7 +1,5 @@
 """What came of a run."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, Literal
 

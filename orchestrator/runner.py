@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from orchestrator.clocks import expired
-from orchestrator.errors import Interrupted
+from orchestrator.errors import EngineError, Interrupted
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.parsers.contract import LogParser, Stage
 from orchestrator.paths import RunFolder
@@ -118,38 +118,73 @@ def execute(
 ) -> Outcome:
     """Run a plan to its end, whatever the end is, and judge it.
 
-    `on_stage` is told what the program is doing whenever its log has grown. Raises EngineError, ImageError or MachineError where it cannot be started or where the engine
-    is gone for good, and Interrupted where a signal came before it was started.
+    `on_stage` is told what the program is doing whenever its log has grown. Raises EngineError,
+    ImageError or MachineError where it cannot be started or where the engine is gone for good,
+    and Interrupted where a signal came before it was started.
     """
     parser = parser_for(plan.program, ParseHints(batch=plan.batch, devices=plan.device_count))
-    signal_number: int | None = None
-    with ExitStack() as stack:
-        follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
-        with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
-            execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
-        with clock.stage("run", f"running {plan.framework} {plan.model} {plan.phase}"):
-            try:
-                ended, stopped = follower.until_end(execution, plan.timeouts)
-            except Interrupted as interruption:
-                signal_number = interruption.signal_number
-                ended, stopped = None, Failure(kind="interrupted", message=str(interruption))
-            if ended is None:
-                assert stopped is not None
-                view.note(f"stopping: {stopped.message}")
-                ended = execution.stop(STOP_GRACE_SECONDS)
-                follower.drain()
-        with clock.stage("collect", "collecting"):
-            execution.collect_output(folder.engine_log, ENGINE_LOG_LIMIT)
-            notes = execution.notes()
-    measurement = parser.finish(ended.code)
-    failure = judge(measurement, ended, stopped)
+    run = _Run()
+    try:
+        with ExitStack() as stack:
+            follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
+            with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
+                execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
+            with clock.stage("run", f"running {plan.framework} {plan.model} {plan.phase}"):
+                run.follow(follower, execution, plan.timeouts, view)
+            with clock.stage("collect"):
+                execution.collect_output(folder.engine_log, ENGINE_LOG_LIMIT)
+                run.notes = execution.notes()
+                run.complete = True
+    except EngineError as error:
+        if not run.complete:
+            raise
+        # The container could not be removed: a reason to tell, not to lose what was measured.
+        run.notes = (*run.notes, str(error))
+    assert run.ended is not None
+    measurement = parser.finish(run.ended.code)
+    failure = judge(measurement, run.ended, run.stopped)
     return Outcome(
         measurement=measurement,
-        failure=_disk_full(folder, failure),
-        exit_code=ended.code,
-        notes=notes,
-        signal_number=signal_number,
+        failure=_with_evidence(folder, _disk_full(folder, failure)),
+        exit_code=run.ended.code,
+        notes=run.notes,
+        signal_number=run.signal_number,
     )
+
+
+@dataclass
+class _Run:
+    """How an execution went."""
+
+    ended: Exit | None = None
+    stopped: Failure | None = None
+    signal_number: int | None = None
+    notes: tuple[str, ...] = ()
+    complete: bool = False
+
+    def follow(
+        self, follower: _Follower, execution: Execution, timeouts: Timeouts, view: View
+    ) -> None:
+        """Follow to the end; stop it where a clock runs out or a signal comes."""
+        try:
+            self.ended, self.stopped = follower.until_end(execution, timeouts)
+        except Interrupted as interruption:
+            self.signal_number = interruption.signal_number
+            self.stopped = Failure(kind="interrupted", message=str(interruption))
+        if self.ended is None:
+            assert self.stopped is not None
+            view.note(f"stopping: {self.stopped.message}")
+            self.ended = execution.stop(STOP_GRACE_SECONDS)
+            follower.drain()
+
+
+def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None:
+    """Quote what was said before the launcher took over, where the log itself proves nothing."""
+    if failure is None or failure.evidence or not folder.engine_log.exists():
+        return failure
+    lines = folder.engine_log.read_text(encoding="utf-8", errors="replace").split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    return failure.model_copy(update={"evidence": said[-1][:300]}) if said else failure
 
 
 def _disk_full(folder: RunFolder, failure: Failure | None) -> Failure | None:

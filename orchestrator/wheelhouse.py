@@ -1,7 +1,5 @@
 """The folder of wheels that an image is built from, filled on the host with the host's pip."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -99,6 +97,11 @@ def fetch(
     `source`, wheels come from that folder alone and no index is asked. Raises ImageError, or
     MachineError where there is no pip.
     """
+    if row.packages:
+        raise ImageError(
+            f"{row.id} is made of Debian's packages, not of wheels",
+            hint="dockerfiles/README.md says how to keep them",
+        )
     if machine() not in row.machines:
         known = " and ".join(row.machines)
         raise ImageError(f"{row.id} is made for {known}, this machine is {machine()}")

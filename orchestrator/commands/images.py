@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import base_images, image_table, images, wheelhouse
-from orchestrator.errors import BenchdockError, EngineError, ExitStatus, RequestError, unknown
+from orchestrator.errors import EngineError, ExitStatus, RequestError, unknown
 from orchestrator.image_build import Event
 from orchestrator.image_table import ImageRow, ImageTable
 from orchestrator.ui.tables import print_table
@@ -29,7 +29,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             _list(table, _rows(table, arguments.names, default=table.images.values()), arguments)
         case "fetch":
             source = Path(arguments.source) if arguments.source is not None else None
-            for row in _built_rows(table, arguments.names):
+            rows = _built_rows(table, arguments.names)
+            for row in rows if arguments.names else [row for row in rows if row.lock]:
                 folder = wheelhouse.fetch(row, table, _say, source=source)
                 print(f"{row.id}: wheels are in {folder}")
         case "build":
@@ -72,12 +73,7 @@ def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> None:
     policy = images.Policy.FORCE if force else images.Policy.AUTO
     with Engine.connect() as engine:
         for row in rows:
-            try:
-                ready = images.ensure(row, table, engine, policy, _tell)
-            except BenchdockError as error:
-                for line in error.details:
-                    _say(f"  | {line}")
-                raise
+            ready = images.ensure(row, table, engine, policy, _tell)
             print(f"{row.id}: {ready.did} {ready.reference} {ready.id}")
 
 

@@ -12,10 +12,18 @@ Stage = Literal["starting", "warmup", "timing", "done"]
 
 @dataclass(frozen=True, kw_only=True)
 class ParseHints:
-    """What some programs do not print: batch per device and number of devices."""
+    """What some programs do not print: batch per device and number of devices.
+
+    `block` chooses one of several runs in a log, counted from 1. `pattern`, `unit` and `estimator`
+    are for the program `custom` alone.
+    """
 
     batch: int | None = None
     devices: int | None = None
+    block: int | None = None
+    pattern: str | None = None
+    unit: str | None = None
+    estimator: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

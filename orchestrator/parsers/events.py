@@ -1,7 +1,5 @@
 """The tagged lines that our own programs print, one strictly checked record per event."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import (

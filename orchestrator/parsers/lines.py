@@ -10,14 +10,22 @@ WINDOW = 1 << 16
 
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 # mpirun --tag-output and horovodrun: "[1,0]<stdout>:"; srun --label: "0: ".
-_RANK = re.compile(rb"(?:\[\d+,\d+\]<std(?:out|err)>:| *\d+: )")
+_RANK = re.compile(rb"\[(\d{1,9}),(\d{1,9})\]<std(?:out|err)>:| *(\d{1,9}): ")
 
 
 def clean(line: bytes) -> bytes:
     """Return a line without colours, a rank's prefix and space at its end."""
+    return clean_with_rank(line)[0]
+
+
+def clean_with_rank(line: bytes) -> tuple[bytes, tuple[int, int] | None]:
+    """Return a cleaned line, and job and rank where a prefix tells which process printed it."""
     line = _without_colours(line)
     prefix = _RANK.match(line)
-    return line[prefix.end() if prefix else 0 :].rstrip()
+    if prefix is None:
+        return line.rstrip(), None
+    rank = (int(prefix[1] or 0), int(prefix[2] or prefix[3]))
+    return line[prefix.end() :].rstrip(), rank
 
 
 def _without_colours(line: bytes) -> bytes:
@@ -58,17 +66,40 @@ def printable(text: bytes) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in decoded)
 
 
+class _LineEnds:
+    """Counts the line ends in a block before places that only grow."""
+
+    def __init__(self, block: bytes, before: int) -> None:
+        self._block = block
+        self._count = before
+        self._place = 0
+
+    def before(self, place: int) -> int:
+        """Return how many line ends the log has before a place in the block."""
+        self._count += self._block.count(b"\n", self._place, place)
+        self._place = place
+        return self._count
+
+
 class SelectedLines:
     r"""Yields the lines that hold one of some byte strings; the rest goes to `recent`.
 
     Lines end at \n, \r or \r\n, and blank ones are never yielded. A line longer than `limit` is
     not yielded; `cut` counts such lines that held one of the strings within the limit.
     Nothing is done per line where no string occurs: `bytes.find` runs over whole blocks.
+    `number` is that of the line yielded last, as `sed -n` counts: by \n alone.
+    With a translation `table` the strings are looked for in the text that `bytes.translate` makes.
     """
 
-    def __init__(self, needles: Sequence[bytes], *, limit: int = LINE_LIMIT) -> None:
+    def __init__(
+        self, needles: Sequence[bytes], *, limit: int = LINE_LIMIT, table: bytes | None = None
+    ) -> None:
         self.recent = RecentText()
         self.cut = 0
+        self.number = 0
+        self._table = table
+        self._line_ends = 0
+        self._partial_number = 1
         self._needles = tuple(needles)
         self._limit = limit
         self._partial = bytearray()
@@ -79,8 +110,13 @@ class SelectedLines:
 
         The iterator must be exhausted before the next call.
         """
+        counter = _LineEnds(block, self._line_ends)
         if b"\r" in block:
             block = block.replace(b"\r", b"\n")
+        yield from self._feed(block, counter)
+        self._line_ends = counter.before(len(block))
+
+    def _feed(self, block: bytes, counter: _LineEnds) -> Iterator[bytes]:
         start = 0
         if self._partial or self._skipping:
             end = block.find(b"\n")
@@ -90,8 +126,9 @@ class SelectedLines:
                 return
             start = end + 1
         last = block.rfind(b"\n", start) + 1 or start
-        yield from self._whole_lines(block, start, last)
+        yield from self._whole_lines(block, start, last, counter)
         if last < len(block):
+            self._partial_number = counter.before(last) + 1
             yield from self._continue(block[last:])
 
     def finish(self) -> Iterator[bytes]:
@@ -105,6 +142,8 @@ class SelectedLines:
         return b"" if self._selected(self._partial) else bytes(self._partial[:WINDOW])
 
     def _selected(self, text: bytes | bytearray) -> bool:
+        if self._table is not None:
+            text = text.translate(self._table)
         return any(needle in text for needle in self._needles)
 
     def _continue(self, text: bytes) -> Iterator[bytes]:
@@ -123,6 +162,7 @@ class SelectedLines:
             line = bytes(self._partial[:-1])
             if self._selected(line):
                 self._partial.clear()
+                self.number = self._partial_number
                 yield line
             else:
                 self._drop_partial()
@@ -131,9 +171,12 @@ class SelectedLines:
         self.recent.add(bytes(self._partial))
         self._partial.clear()
 
-    def _whole_lines(self, block: bytes, start: int, stop: int) -> Iterator[bytes]:
+    def _whole_lines(
+        self, block: bytes, start: int, stop: int, counter: _LineEnds
+    ) -> Iterator[bytes]:
         """Yield the selected lines of block[start:stop], which ends at a line's end."""
-        hits = [block.find(needle, start, stop) for needle in self._needles]
+        searched = block if self._table is None else block.translate(self._table)
+        hits = [searched.find(needle, start, stop) for needle in self._needles]
         while start < stop:
             found = [hit for hit in hits if hit >= 0]
             if not found:
@@ -143,13 +186,14 @@ class SelectedLines:
             end = block.find(b"\n", first, stop)
             self._add_recent(block, start, begin)
             if end - begin <= self._limit:
+                self.number = counter.before(begin) + 1
                 yield block[begin:end]
             else:
                 self.cut += first < begin + self._limit
                 self._add_recent(block, begin, end + 1)
             start = end + 1
             hits = [
-                block.find(needle, start, stop) if 0 <= hit < start else hit
+                searched.find(needle, start, stop) if 0 <= hit < start else hit
                 for needle, hit in zip(self._needles, hits, strict=True)
             ]
         self._add_recent(block, start, stop)

@@ -4,7 +4,6 @@ import io
 import os
 import secrets
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from orchestrator.engine import Engine
 from orchestrator.errors import EngineError
 from tests.engine.private_engine import PrivateEngine, missing
 from tests.fakes import plan
+from tests.misbehaving import add_folders, add_own_programs, libraries
 
 PROGRAMS = ("sh", "cat", "dd", "df", "head", "id", "ls", "sleep", "touch", "true")
 
@@ -37,10 +37,7 @@ def tiny_archive(tmp_path_factory) -> Path:
     busybox = shutil.which("busybox")
     path = tmp_path_factory.mktemp("tiny") / "root.tar"
     with tarfile.open(path, "w") as archive:
-        for folder in ("bin", "tmp", "proc", "dev", "sys", "etc"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
+        add_folders(archive, ("bin", "tmp", "proc", "dev", "sys", "etc"))
         passwd = tarfile.TarInfo("etc/passwd")
         content = b"root:x:0:0:root:/:/bin/sh\n"
         passwd.size = len(content)
@@ -53,13 +50,7 @@ def tiny_archive(tmp_path_factory) -> Path:
 
 
 def _is_static(program: str) -> bool:
-    return not _libraries(program)
-
-
-def _libraries(program: str) -> list[str]:
-    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-    words = [word for line in listed.splitlines() for word in line.split()]
-    return [word for word in words if word.startswith("/")]
+    return not libraries(program)
 
 
 def _add_busybox(archive: tarfile.TarFile, busybox: str) -> None:
@@ -68,17 +59,6 @@ def _add_busybox(archive: tarfile.TarFile, busybox: str) -> None:
         link = tarfile.TarInfo(f"bin/{program}")
         link.type, link.linkname = tarfile.SYMTYPE, "busybox"
         archive.addfile(link)
-
-
-def add_own_programs(archive: tarfile.TarFile, programs: tuple[str, ...]) -> None:
-    """Take the host's programs with their libraries."""
-    libraries: set[str] = set()
-    for program in programs:
-        found = os.path.realpath(shutil.which(program) or "")
-        archive.add(found, f"bin/{program}")
-        libraries.update(_libraries(found))
-    for library in sorted(libraries):
-        archive.add(os.path.realpath(library), library.lstrip("/"))
 
 
 @pytest.fixture(scope="session")

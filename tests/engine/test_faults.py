@@ -2,40 +2,25 @@
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import tarfile
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import add_own_programs
+from tests import misbehaving
 
 pytestmark = pytest.mark.engine
 
-HERE = Path(__file__).parent
-PROGRAMS = ("bash", "sleep", "head", "tr", "tail", "yes", "id", "touch", "mktemp", "env")
 FILES = {"request.json", "launcher.sh", "log.txt", "engine.log", "result.json", "monitor.jsonl"}
 
 
 @pytest.fixture(scope="module")
-def image(engine, tmp_path_factory):
+def image(engine):
     """An image whose python3 misbehaves on request."""
-    path = tmp_path_factory.mktemp("image") / "root.tar"
-    with tarfile.open(path, "w") as archive:
-        for folder in ("bin", "tmp", "proc", "dev", "sys", "etc", "opt"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry)
-        add_own_programs(archive, PROGRAMS)
-        archive.add(HERE / "misbehaving-python3", "bin/python3")
-    tag = f"benchdock-test-faults:{secrets.token_hex(4)}"
-    engine.import_image(path, tag)
-    yield tag
-    engine.remove_image(tag)
+    with misbehaving.image(engine) as tag:
+        yield tag
 
 
 class Command:
@@ -45,8 +30,8 @@ class Command:
         self.image, self.home = image, home
 
     def start(self, behaviour, *options, **popen):
-        words = ["run", "deep_mnist", "-f", "pytorch", "--batch=2", "--steps=4", "--gpus=none"]
-        words += ["--runtime=docker", f"--image={self.image}", f"--option=behaviour={behaviour}"]
+        words = ["run", *misbehaving.RUN_OPTIONS]
+        words += [f"--image={self.image}", f"--option=behaviour={behaviour}"]
         return subprocess.Popen(
             [sys.executable, "-m", "orchestrator", *words, "--json", *options],
             env={**os.environ, "BENCHDOCK_HOME": str(self.home)},

@@ -25,6 +25,9 @@ class FakeHost:
             raise sample
         return sample
 
+    def before(self, window: float) -> HostSample:
+        return self.sample()
+
     def close(self) -> None:
         self.closed = True
 
@@ -102,6 +105,18 @@ def test_host_shares(tmp_path: Path) -> None:
     tell("cpu  130 0 120 840 0 0 0 10 0 0\ncpu0 1 2 3\n")
     assert source.sample() == HostSample(load=3.1, cpu=0.5, steal=0.1, memory_available=40 * 1024)
     assert source.sample().cpu == 0  # no time passed: nothing is divided by zero
+    source.close()
+
+
+def test_what_others_did_before_leaves_out_what_we_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.monitor._own_cpu", lambda: own)
+    own = 5.0
+    source = HostSource()
+    monkeypatch.setattr(source, "sample", lambda: host(0.9))
+    own = 5.0 + 0.1
+    waited = source.before(0.2)
+    cores = os.cpu_count() or 1
+    assert waited.cpu == pytest.approx(0.9 - 0.1 / 0.2 / cores, abs=0.1)
     source.close()
 
 

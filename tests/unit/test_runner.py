@@ -154,6 +154,26 @@ def test_an_engine_that_is_gone_for_good_is_an_error_and_the_execution_is_left(f
         run(folder, BEGIN, EngineError("gone"))
 
 
+def test_a_container_that_cannot_be_removed_does_not_cost_the_measurement(folder):
+    class Clinging(Script):
+        @contextmanager
+        def start(self, plan, *, run_id):
+            yield self
+            raise EngineError("container x stays")
+
+    view = View()
+    runtime = Clinging(folder, BEGIN + STEPS + END, Exit(code=0))
+    outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
+    assert outcome.failure is None
+    assert "container x stays" in outcome.notes
+
+
+def test_what_the_engine_kept_is_the_evidence_where_the_log_is_empty(folder):
+    outcome, _, _ = run(folder, Exit(code=127))
+    assert outcome.failure.kind == "crashed"
+    assert outcome.failure.evidence == "banner"
+
+
 def test_a_log_that_was_cut_is_an_error(folder):
     class Cutting(Script):
         def wait(self, timeout):

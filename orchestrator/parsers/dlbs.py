@@ -1,0 +1,150 @@
+"""DLBS (Deep Learning Benchmarking Suite, dlcookbook): `__key__=JSON` lines."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from orchestrator.parsers import vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.run import Estimator
+from orchestrator.parsers.vendor import NUMBER, Format, Found, Log, Rule, Run
+
+program = "dlbs"
+
+MOST_TIMES = 100_000
+_NUMBER = re.compile(NUMBER)
+
+_FACTS = {
+    "exp.framework": "framework",
+    "exp.framework_ver": "framework_version",
+    "exp.model": "model",
+    "exp.phase": "mode",
+    "exp.dtype": "dtype",
+    "exp.replica_batch": "batch",
+    "exp.num_gpus": "devices",
+    "exp.effective_batch": "global_batch",
+}
+_ESTIMATORS: dict[str, Estimator] = {
+    "nvtfcnn": "mean_of_rates",
+    "nvcnn": "mean_of_rates",
+    "tensorflow": "total",
+    "caffe": "mean_time",
+    "tensorrt": "mean_time",
+}
+_TRUNCATED = ("caffe2", "mxnet", "pytorch")
+_SUCCESS = "success"
+_FAILURES = ("failure", "error")
+
+
+def _start(log: Log, found: Found) -> None:
+    del found
+    log.begin()
+
+
+def _key(log: Log, found: Found) -> None:
+    key, text = found.text("key"), found.text("value")
+    if key in _FACTS:
+        _fact(log, _FACTS[key], _value(text))
+    elif key == "exp.status":
+        _status(log, found, _value(text))
+    elif re.fullmatch(r"results\.\w*throughput", key):
+        log.run.replace(key, _figure(found), found.line)
+        log.stage = "done"
+    elif re.fullmatch(r"results\.\w*time(?:_min|_max|_stdev)?", key):
+        log.run.replace(key, _figure(found), found.line)
+    elif key == "results.time_data":
+        _times(log, found, _value(text))
+
+
+def _value(text: str) -> Any:
+    """Read JSON; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _figure(found: Found) -> float | None:
+    """Read a number; nan, which is not plausible, where the value is another thing."""
+    if found.cut("value"):
+        return None
+    text = found.text("value").strip('"')
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
+
+
+def _fact(log: Log, name: str, value: Any) -> None:
+    """Keep a fact; the last of several counts, and an empty one is none."""
+    counts = name in ("batch", "devices", "global_batch")
+    wanted = isinstance(value, int) and 0 < value < 10**9 if counts else isinstance(value, str)
+    if wanted and value:
+        log.run.facts[name] = value if counts else str(value)[:80]
+
+
+def _status(log: Log, found: Found, value: Any) -> None:
+    log.run.notes["failed"] = int(value in _FAILURES)
+    log.run.notes["succeeded"] = int(value == _SUCCESS)
+    if value == _SUCCESS or value in _FAILURES:
+        log.run.replace("status", 1.0, found.line)
+
+
+def _times(log: Log, found: Found, value: Any) -> None:
+    """Take milliseconds per effective batch as windows, in batches/s."""
+    if not isinstance(value, list):
+        return
+    for index, time in enumerate(value[:MOST_TIMES]):
+        if isinstance(time, float | int) and 0 < time < 1e12:
+            log.run.windows.add((index,), 1000 / time, found.line)
+
+
+def _throughput(run: Run) -> str:
+    """Return the key of the throughput; there may be one per prefix, such as `inference_`."""
+    keys = [key for key in run.printed if key.endswith("throughput")]
+    plain = "results.throughput"
+    if plain not in keys and len(keys) > 1:
+        values = ", ".join(f"{key} {run.printed[key]:.10g}" for key in keys)
+        run.fail(f"the log has several throughputs: {values}")
+    return plain if plain in keys or not keys else keys[0]
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    del hints
+    key = _throughput(run)
+    prefix = key.removesuffix("throughput")
+    batch = run.facts.get("global_batch")
+    run.seconds("step_time_mean", f"{prefix}time", scale=1e-3)
+    run.seconds("step_time_min", f"{prefix}time_min", scale=1e-3)
+    run.seconds("step_time_max", f"{prefix}time_max", scale=1e-3)
+    if batch:
+        run.recompute(first=0, why="warm-up is not recorded", factor=batch)
+        run.recompute_from_time(batch)
+    if run.notes.get("failed"):
+        run.fail("the log says that the experiment failed")
+    framework = run.facts.get("framework", "")
+    if framework in _TRUNCATED:
+        run.warn(f"DLBS cuts the throughput of {framework} to a whole number")
+    run.headline(
+        run.printed.get(key),
+        estimator=_ESTIMATORS.get(framework, "unknown"),
+        missing="__results.throughput__",
+        names=(key, f"{prefix}time"),
+    )
+    if not run.notes.get("succeeded"):
+        run.warn("the log does not say that the experiment succeeded")
+
+
+FORMAT = Format(
+    program=program,
+    rules=(
+        Rule(b"Variables from python", re.compile(r"Variables from python script"), _start),
+        Rule(b"__", re.compile(r"\s*__(?P<key>[\w.]+?)__\s*=\s*(?P<value>\S.*)$"), _key),
+    ),
+    conclude=_conclude,
+)
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of a class)
+    """Start on a new log."""
+    return vendor.Parser(FORMAT, hints)

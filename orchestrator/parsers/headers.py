@@ -1,0 +1,72 @@
+"""Headers that several TensorFlow benchmarks print in the same words."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.parsers.numbers import COUNT, Found
+from orchestrator.parsers.run import Log
+from orchestrator.parsers.vendor import Rule
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_ARGUMENTS = {
+    "batch_size": "batch",
+    "layers": "layers",
+    "precision": "dtype",
+    "num_iter": "num_iter",
+    "iter_unit": "iter_unit",
+    "display_every": "display_every",
+}
+
+
+def _model(log: Log, found: Found) -> None:
+    if not found.cut():
+        log.run.fact("model", found.text())
+
+
+def _mode(log: Log, found: Found) -> None:
+    if not found.cut():
+        log.run.fact("mode", found.text())
+
+
+def _global_batch(log: Log, found: Found) -> None:
+    log.run.fact("global_batch", found.count())
+    devices = log.run.facts.get("devices")
+    if devices and found.count() % devices == 0:
+        log.run.fact("batch", found.count() // devices)
+
+
+def _batch(log: Log, found: Found) -> None:
+    log.run.fact("batch", found.count())
+
+
+def _devices(log: Log, found: Found) -> None:
+    devices = len(_QUOTED.findall(found.text()))
+    if devices == 0:
+        return
+    log.run.fact("devices", devices)
+    whole = log.run.facts.get("global_batch")
+    if whole and whole % devices == 0:
+        log.run.fact("batch", whole // devices)
+
+
+def _argument(log: Log, found: Found) -> None:
+    if found.cut(2):
+        return
+    name, value = _ARGUMENTS[found.text(1)], found.text(2)
+    log.run.fact(name, int(value) if re.fullmatch(COUNT, value) else value)
+
+
+MODEL = Rule(b"Model:", re.compile(r"Model: +([\w.+-]{1,80})$"), _model)
+HEADERS = (
+    MODEL,
+    Rule(b"Mode:", re.compile(r"Mode: +([\w ,.+-]{1,60})$"), _mode),
+    Rule(b" global", re.compile(rf"Batch size: +({COUNT}) global"), _global_batch),
+    Rule(b" per device", re.compile(rf" *({COUNT}) per device"), _batch),
+    Rule(b"Devices:", re.compile(r"Devices: +(\[.*\])$"), _devices),
+)
+# "Script arguments:" of the runner in NVIDIA's containers.
+ARGUMENTS = tuple(
+    Rule(f"--{name} ".encode(), re.compile(rf" *--({name}) ([\w.+-]{{1,40}})$"), _argument)
+    for name in _ARGUMENTS
+)

@@ -1,0 +1,85 @@
+"""Horovod's synthetic benchmarks (PyTorch, TensorFlow 1 and 2, MXNet)."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.parsers import vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.headers import MODEL
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+
+program = "horovod"
+
+
+def _batch(log: Log, found: Found) -> None:
+    log.run.fact("batch", found.count())
+
+
+def _devices(log: Log, found: Found) -> None:
+    log.run.fact("devices", found.count())
+
+
+def _warm_up(log: Log, found: Found) -> None:
+    del found
+    log.begin()
+    log.stage = "warmup"
+
+
+def _window(log: Log, found: Found) -> None:
+    log.window((found.count("iter"),), found.number("rate"), found.line)
+
+
+def _per_device(log: Log, found: Found) -> None:
+    log.run.take("per_device", found.number(), found.line)
+
+
+def _total(log: Log, found: Found) -> None:
+    log.run.fact("devices", found.count("devices"))
+    log.run.take("total", found.number("rate"), found.line)
+    log.stage = "done"
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    del hints
+    if "total" in run.printed:
+        run.recompute(first=0, why="warm-up is not printed", factor=run.facts.get("devices", 1))
+    run.headline(
+        run.printed.get("total"),
+        estimator="mean_of_rates",
+        missing='line "Total img/sec"',
+        names=("per_device", "total"),
+    )
+
+
+_DEVICE = r"(?:GPU|CPU)"
+
+FORMAT = Format(
+    program=program,
+    rules=(
+        Rule(
+            b"Iter #",
+            re.compile(rf"Iter #(?P<iter>{COUNT}): (?P<rate>{NUMBER}) img/sec per {_DEVICE}"),
+            _window,
+        ),
+        Rule(b"Img/sec per ", re.compile(rf"Img/sec per {_DEVICE}: ({NUMBER})"), _per_device),
+        Rule(
+            b"Total img/sec",
+            re.compile(
+                rf"Total img/sec on (?P<devices>{COUNT}) {_DEVICE}\(s\): (?P<rate>{NUMBER})"
+            ),
+            _total,
+        ),
+        Rule(b"Batch size:", re.compile(rf"Batch size: +({COUNT})\s"), _batch),
+        Rule(b"Batch size:", re.compile(rf"Batch size: +({COUNT})$"), _batch),
+        Rule(b"Number of ", re.compile(rf"Number of {_DEVICE}s: +({COUNT})$"), _devices),
+        Rule(b"Running warmup", re.compile(r"Running warmup"), _warm_up),
+        MODEL,
+    ),
+    conclude=_conclude,
+)
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of a class)
+    """Start on a new log."""
+    return vendor.Parser(FORMAT, hints)

@@ -1,0 +1,71 @@
+"""Lines of a log, and the numbers that match in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from orchestrator.parsers.lines import printable
+
+# C++ switches to scientific notation by itself; three-digit exponents are Windows'. What looks
+# like a decimal comma or a version is no number: better none than a guess.
+NUMBER = (
+    r"(?:[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?|nan|inf)"
+    r"(?![\d.]|,\d|[eE][-+\d]))"
+)
+COUNT = r"(?:\d{1,15}(?![\d.]))"
+SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line without colours, rank prefix and space at its end; `number` counts from 1.
+
+    `ended` is False for a last line without line end: a number at its end may be cut short.
+    """
+
+    number: int
+    text: str
+    ended: bool = True
+
+    def evidence(self) -> list[int | str]:
+        """Return line number and text, to be shown on a terminal."""
+        return [self.number, printable(self.text[:SHOWN].encode("utf-8", "replace"))]
+
+
+class Found:
+    """A rule's match in a line."""
+
+    def __init__(self, match: re.Match[str], line: Line) -> None:
+        self.line = line
+        self._match = match
+
+    def has(self, group: str | int) -> bool:
+        """Tell whether an optional group took part in the match."""
+        return self._match[group] is not None
+
+    def text(self, group: str | int = 1) -> str:
+        """Return a group's text, "" where it took no part."""
+        return self._match[group] or ""
+
+    def number(self, group: str | int = 1) -> float | None:
+        """Return a group as a number (maybe nan or inf); None where absent, cut or not one."""
+        if self.cut(group):
+            return None
+        return as_number(self.text(group))
+
+    def count(self, group: str | int = 1) -> int:
+        """Return a group matched by COUNT."""
+        return int(self.text(group))
+
+    def cut(self, group: str | int = 1) -> bool:
+        """Tell whether the log ends within or right after a group, so that it may go on."""
+        return not self.line.ended and self._match.end(group) == len(self.line.text)
+
+
+_NUMBER = re.compile(NUMBER)
+
+
+def as_number(text: str) -> float | None:
+    """Return a whole text as a number; None where it is none."""
+    return float(text) if _NUMBER.fullmatch(text) else None

@@ -1,0 +1,76 @@
+"""resnet.py and its likes (nvutils runner) of NVIDIA's TensorFlow containers since 18.06."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.parsers import vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.headers import ARGUMENTS
+from orchestrator.parsers.tables import DIGITS, LAST_COLUMN, LAST_COLUMN_WIDE, VALUE
+from orchestrator.parsers.vendor import COUNT, Format, Found, Log, Rule, Run
+
+program = "nvtfcnn"
+
+# The rows that DLBS, whose published figures are made so, leaves out.
+FEW_ROWS = 20
+WARM_UP_OF_FEW = 2
+WARM_UP_OF_MANY = 10
+
+
+def _table(log: Log, found: Found) -> None:
+    del found
+    log.begin()
+    log.stage = "warmup"
+
+
+def _version(log: Log, found: Found) -> None:
+    if not found.cut():
+        log.run.fact("framework_version", found.text())
+
+
+def _row(log: Log, found: Found) -> None:
+    """Take the rate of the steps since the row before."""
+    step = found.count("step")
+    before = log.run.windows.last_key
+    steps = step - before[0] if before and before[0] < step else 1
+    log.window((step,), found.number("rate"), found.line, samples=steps)
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    del hints
+    rows = run.windows.count
+    first = WARM_UP_OF_FEW if rows < FEW_ROWS else WARM_UP_OF_MANY
+    mean = run.recompute(first=first, last=1, why="warm-up, and a last window that may be short")
+    run.prove_by_windows()
+    run.headline(mean, estimator="mean_of_rates", missing="table of Img/sec", names=())
+    wanted, every = run.facts.get("num_iter"), run.facts.get("display_every")
+    if not (isinstance(wanted, int) and isinstance(every, int)) or not rows:
+        return
+    last = run.windows.last_key[0]
+    if run.facts.get("iter_unit") == "batch" and last + every <= wanted:
+        run.fail(f"the run stopped after step {last} of {wanted}")
+
+
+_ROWS = re.compile(
+    rf" *(?P<step>{COUNT}) +\d+\.\d +(?P<rate>\d+\.\d|nan|inf) +{VALUE} +{VALUE} +-?\d+\.\d{{5}}$"
+)
+
+FORMAT = Format(
+    program=program,
+    rules=(
+        Rule(b"Step Epoch Img/sec", re.compile(r" *Step Epoch Img/sec +Loss +LR$"), _table),
+        Rule(LAST_COLUMN, _ROWS, _row),
+        Rule(LAST_COLUMN_WIDE, _ROWS, _row),
+        Rule(b"TF 0.0", re.compile(r"TF (\d[\w.+-]{0,40})$"), _version),
+        *ARGUMENTS,
+    ),
+    conclude=_conclude,
+    table=DIGITS,
+    has_end=False,
+)
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of a class)
+    """Start on a new log."""
+    return vendor.Parser(FORMAT, hints)

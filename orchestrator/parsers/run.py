@@ -1,0 +1,328 @@
+"""One run of a vendor's program, as far as its log tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+from orchestrator import stats
+from orchestrator.parsers.contract import ParseHints, Stage
+from orchestrator.parsers.numbers import Line
+from orchestrator.parsers.windows import Windows
+from orchestrator.result import FailureKind, Metric
+from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, quantity
+
+# How a program comes to the figure that is its headline.
+ESTIMATORS = (
+    "total",  # samples of all timed steps / their total time
+    "mean_of_rates",  # arithmetic mean of window rates: too high where they vary
+    "harmonic_mean",  # of equally long windows: the same as total
+    "running_mean",  # since the program's start, warm-up included or not
+    "window",  # the last window alone
+    "median",  # of step times
+    "mean_time",  # samples / arithmetic mean of step times: the same as total
+    "unknown",
+)
+Estimator = Literal[
+    "total",
+    "mean_of_rates",
+    "harmonic_mean",
+    "running_mean",
+    "window",
+    "median",
+    "mean_time",
+    "unknown",
+]
+# What the printed figure covers; the metric `throughput` is always of all devices.
+Scope = Literal["all_devices", "device", "rank"]
+
+MOST_EVIDENCE = 24
+MOST_WARNINGS = 20
+LARGEST_SPREAD = 0.10
+MOST_RUNS = 1000
+
+
+class Run:
+    """What was printed in one run, and what `conclude` makes of it."""
+
+    def __init__(self, hints: ParseHints) -> None:
+        self.hints = hints
+        self.facts: dict[str, Any] = {}
+        self.printed: dict[str, float] = {}
+        self.metrics: dict[str, Metric] = {}
+        self.windows = Windows()
+        self.warnings: list[str] = []
+        self.problem = ""
+        self.problem_line = ""
+        self.kind: FailureKind = "no_result"
+        self.contradicts = False
+        self.ranks = 1  # that printed a result, with a prefix or without
+        self.notes: dict[str, int] = {}
+        self.estimator: Estimator = "unknown"
+        self.scope: Scope = "all_devices"
+        self._taken: dict[str, Line] = {}
+        self._evidence: list[Line] = []
+        self._used: dict[str, Any] = {}
+
+    @property
+    def started(self) -> bool:
+        """Tell whether the run printed any figure; a header alone does not count."""
+        return bool(self.printed or self.windows.count or self.problem)
+
+    @property
+    def succeeded(self) -> bool:
+        """Tell whether the run has a result and no problem. Only after `conclude`."""
+        return not self.problem and bool(self.metrics)
+
+    @property
+    def throughput(self) -> float | None:
+        """Return the headline in samples/s over all devices, None where there is none."""
+        metric = self.metrics.get("throughput")
+        return metric.value if metric and not self.problem else None
+
+    @property
+    def batch(self) -> int | None:
+        """Samples per device and step: the hint, else what was printed."""
+        return self.hints.batch or self.facts.get("batch")
+
+    @property
+    def devices(self) -> int | None:
+        """Number of devices: the hint, else what was printed."""
+        return self.hints.devices or self.facts.get("devices")
+
+    def fact(self, name: str, value: Any) -> None:
+        """Keep what the program printed about itself; the first of several counts."""
+        self.facts.setdefault(name, value)
+
+    def take(self, name: str, value: float | None, line: Line, *, tolerance: float = 0.0) -> None:
+        """Keep a printed number, whatever it is; None is one that the log's end cuts short.
+
+        The same again (within a relative tolerance: ranks have clocks of their own) is ignored.
+        """
+        if value is None:
+            self.fail("the log breaks off in the line of the result", line)
+        elif name not in self.printed:
+            self.printed[name] = value
+            self._taken[name] = line
+        elif not _same(self.printed[name], value, tolerance):
+            self.contradicts = True
+            self.fail(f"the log has two results, {self.printed[name]:.10g} and {value:.10g}", line)
+        else:
+            self.ranks = max(self.ranks, 2)
+            if value != self.printed[name] and not math.isnan(value):
+                self.warn(f"{name} is printed again as {value:.10g}: the first one counts")
+
+    def replace(self, name: str, value: float | None, line: Line) -> None:
+        """Keep a printed number in place of an earlier one, where the program means it so."""
+        if value is not None:
+            self.printed[name] = value
+            self._taken[name] = line
+
+    def fail(
+        self, problem: str, line: Line | None = None, *, kind: FailureKind = "no_result"
+    ) -> None:
+        """Refuse the run; the first reason counts."""
+        if not self.problem:
+            self.problem, self.kind = problem, kind
+            self.problem_line = str(line.evidence()[1]) if line else ""
+
+    def warn(self, text: str) -> None:
+        """Doubt the run in words."""
+        if text not in self.warnings and len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(text)
+
+    def headline(
+        self,
+        value: float | None,
+        *,
+        estimator: Estimator,
+        missing: str,
+        factor: float = 1.0,
+        scope: Scope = "all_devices",
+        names: tuple[str, ...] = ("total",),
+    ) -> None:
+        """Set `throughput` to value * factor, in samples/s over all devices.
+
+        `names` are the taken numbers whose lines prove it; `missing` completes "the log has no".
+        """
+        self.estimator, self.scope = estimator, scope
+        if value is None:
+            self.fail(f"the log has no {missing}: the run did not come to its end")
+            return
+        self.prove(*names)
+        result = value * factor
+        if not 0 < result < math.inf:
+            line = next((self._taken[name] for name in names if name in self._taken), None)
+            self.fail(f"a throughput of {value:.10g} is not plausible", line)
+            return
+        self.metrics["throughput"] = Metric(value=result, unit=SAMPLES_PER_SECOND)
+
+    def prove(self, *names: str) -> None:
+        """Show the lines of these taken numbers as evidence."""
+        self._evidence += [self._taken[name] for name in names if name in self._taken]
+
+    def seconds(self, metric: str, name: str, *, scale: float = 1.0) -> None:
+        """Set a metric to a taken number * scale, in seconds, if it was printed and is one.
+
+        A time of zero or none is left out with a warning.
+        """
+        value = self.printed.get(name)
+        if value is None:
+            return
+        if 0 < value * scale < math.inf:
+            self.metrics[metric] = Metric(value=value * scale, unit=SECONDS)
+        else:
+            self.warn(f"{metric} is left out: {value:.10g} is no time")
+
+    def needs(self, option: str, what: str) -> None:
+        """Refuse a throughput that cannot be computed without an option such as --batch."""
+        self.fail(f"the log does not tell {what}: give {option}")
+
+    def recompute(
+        self, *, first: int, last: int = 0, why: str = "", factor: float = 1.0
+    ) -> float | None:
+        """Set `throughput_recomputed`: total samples / total time of the windows.
+
+        The first and last so many windows are dropped, because of `why`, where enough are left.
+        Returns the arithmetic mean of the windows' rates * factor, None where there are none.
+        """
+        windows = self.windows
+        if not windows.count:
+            return None
+        if windows.count <= first + last:
+            self.warn(f"only {windows.count} windows were printed: warm-up cannot be told apart")
+            first, last = min(first, windows.count - 1), 0
+        self._used = {
+            "count": windows.count,
+            "used": windows.count - first - last,
+            "dropped_first": first,
+            "dropped_last": last,
+            "why": why,
+        }
+        value = windows.harmonic(first, last) * factor
+        if not 0 < value < math.inf:
+            self.warn("a window's rate is 0 or no number: nothing is recomputed from the windows")
+            return math.nan
+        rates = [rate * factor for rate in windows.used(first, last)]
+        self.metrics["throughput_recomputed"] = Metric(value=value, unit=SAMPLES_PER_SECOND)
+        self.metrics["throughput_min"] = Metric(value=min(rates), unit=SAMPLES_PER_SECOND)
+        self.metrics["throughput_max"] = Metric(value=max(rates), unit=SAMPLES_PER_SECOND)
+        self._doubt_windows(rates)
+        return stats.mean(rates)
+
+    def recompute_from_time(self, samples: float) -> None:
+        """Set `throughput_recomputed` to samples / `step_time_mean`, where windows gave none."""
+        time = self.metrics.get("step_time_mean")
+        if time is not None and "throughput_recomputed" not in self.metrics:
+            value = Metric(value=samples / time.value, unit=SAMPLES_PER_SECOND)
+            self.metrics["throughput_recomputed"] = value
+
+    def prove_by_windows(self) -> None:
+        """Show the first and last lines of the windows used as evidence."""
+        used = self._used
+        if used:
+            self._evidence += self.windows.lines(used["dropped_first"], used["dropped_last"])
+
+    def _doubt_windows(self, rates: list[float]) -> None:
+        spread = stats.relative_spread(rates)
+        if spread > LARGEST_SPREAD:
+            self.warn(f"the standard deviation of the windows' rates is {spread:.0%} of their mean")
+        if self.windows.left_out:
+            self.warn(f"the last {self.windows.left_out} windows are left out: too many")
+
+    def conclude(self, conclude: Callable[[Run, ParseHints], None], hints: ParseHints) -> None:
+        """Let the format make metrics of what was taken; a run with a problem has no throughput."""
+        conclude(self, hints)
+        if self.problem:
+            self.metrics.pop("throughput", None)
+        for name in ("batch", "devices"):
+            value = getattr(self, name)
+            if value is not None:
+                self.facts[name] = value
+
+    def summary(self) -> dict[str, Any]:
+        """Return facts, estimator, scope, windows and evidence."""
+        lines = self._evidence
+        if len(lines) > MOST_EVIDENCE:
+            lines = [*lines[: MOST_EVIDENCE // 2], *lines[-MOST_EVIDENCE // 2 :]]
+        return {
+            **self.facts,
+            "estimator": self.estimator,
+            "scope": self.scope,
+            "windows": self._used,
+            "evidence": [line.evidence() for line in lines],
+        }
+
+    def block(self) -> dict[str, Any]:
+        """Return the summary with metrics and problem: one of several runs in a log."""
+        metrics = {name: metric.model_dump() for name, metric in self.metrics.items()}
+        return {**self.summary(), "problem": self.problem, "metrics": metrics}
+
+    def short(self) -> str:
+        """Name the run and its throughput in a few words."""
+        name = " ".join(str(self.facts[key]) for key in ("model", "batch") if key in self.facts)
+        value = self.throughput
+        shown = "no result" if value is None else quantity(value, SAMPLES_PER_SECOND)
+        return f"{name}: {shown}" if name else shown
+
+
+class Log:
+    """What one rank printed: its runs, and what rules remember between lines."""
+
+    def __init__(self, hints: ParseHints) -> None:
+        self.hints = hints
+        self.runs: list[Run] = [Run(hints)]
+        self.stage: Stage = "starting"
+        self.state: dict[str, Any] = {}
+
+    @property
+    def run(self) -> Run:
+        """The run that is being printed."""
+        return self.runs[-1]
+
+    def begin(self) -> None:
+        """Start another run, unless the present one has printed no figure yet."""
+        if self.run.started:
+            if len(self.runs) < MOST_RUNS:
+                self.runs.append(Run(self.hints))
+            else:
+                self.run.fail(f"the log holds more than {MOST_RUNS} runs")
+        self.state.clear()
+
+    def window(
+        self,
+        key: tuple[int, ...],
+        rate: float | None,
+        line: Line,
+        *,
+        samples: float = 1.0,
+    ) -> None:
+        """Take a window's rate in the program's own unit; None is one the log's end cuts short."""
+        if rate is None:
+            return
+        if self.run.windows.classify(key) == "restart":
+            facts = self.run.facts
+            self.begin()
+            self.run.facts.update(facts)
+        self.run.windows.add(key, rate, line, samples=samples)
+        self.stage = "timing"
+
+    def running(self, key: tuple[int, ...], steps: int, mean: float, line: Line) -> None:
+        """Take a mean rate of all steps so far as that of the steps since the one before."""
+        kind = self.run.windows.classify(key)
+        if kind == "again" or not 0 < mean < math.inf:
+            return
+        before = self.state.get("running") if kind == "new" else None
+        done, time = before or (0, 0.0)
+        total = steps / mean
+        if steps > done and total > time:
+            rate = (steps - done) / (total - time)
+            self.window(key, rate, line, samples=steps - done)
+        self.state["running"] = (steps, total)
+
+
+def _same(one: float, other: float, tolerance: float) -> bool:
+    if math.isnan(one) or math.isnan(other):
+        return math.isnan(one) and math.isnan(other)
+    return math.isclose(one, other, rel_tol=max(tolerance, 1e-12))

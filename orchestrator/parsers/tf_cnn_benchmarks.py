@@ -1,0 +1,91 @@
+"""TensorFlow's tf_cnn_benchmarks, and the copies of it by Lambda and DLBS."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.parsers import vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.headers import HEADERS
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+
+program = "tf_cnn_benchmarks"
+
+_RANKS_AGREE = 0.01
+_WORKERS_AGREE = 0.1
+
+
+def _start(log: Log, found: Found) -> None:
+    log.begin()
+    if not found.cut():
+        log.run.fact("framework_version", found.text())
+
+
+def _warm_up(log: Log, found: Found) -> None:
+    del found
+    log.begin()
+    log.stage = "warmup"
+
+
+def _step(log: Log, found: Found) -> None:
+    """Take a running mean since warm-up as the rate of the steps since the line before."""
+    step, mean = found.count("step"), found.number("rate")
+    if step and mean is not None:
+        log.running((step,), step, mean, found.line)
+
+
+def _examples(log: Log, found: Found) -> None:
+    log.run.fact("mode", "evaluation")
+    log.window((found.count("step"),), found.number("rate"), found.line)
+
+
+def _total(log: Log, found: Found) -> None:
+    log.run.take("total", found.number(), found.line, tolerance=_RANKS_AGREE)
+    log.stage = "done"
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    del hints
+    total = run.printed.get("total")
+    workers = 1
+    if total is not None and run.windows.count:
+        # With Horovod or parameter servers a step line is of one worker, the total of all.
+        step = run.windows.harmonic(0, 0)
+        ratio = total / step if step else 0.0
+        if ratio >= 2 - _WORKERS_AGREE and abs(ratio - round(ratio)) < _WORKERS_AGREE * ratio:
+            workers = round(ratio)
+            run.fact("workers", workers)
+        elif run.ranks > 1:
+            run.warn("the total may be one rank's alone: it is no multiple of the steps' rate")
+    run.recompute(first=0, why="warm-up is not printed", factor=workers)
+    run.headline(total, estimator="total", missing='line "total images/sec"')
+
+
+FORMAT = Format(
+    program=program,
+    rules=(
+        Rule(
+            b"images/sec: ",
+            re.compile(
+                rf"(?P<step>{COUNT})\s+images/sec: (?P<rate>{NUMBER}) \+/- {NUMBER} "
+                rf"\(jitter = {NUMBER}\)"
+            ),
+            _step,
+        ),
+        Rule(b"images/sec: ", re.compile(rf"total images/sec: ({NUMBER})$"), _total),
+        Rule(
+            b" examples/sec",
+            re.compile(rf"(?P<step>{COUNT})\s+(?P<rate>{NUMBER}) examples/sec"),
+            _examples,
+        ),
+        Rule(b"TensorFlow:", re.compile(r"TensorFlow: +(\d[\w.+-]{0,40})$"), _start),
+        Rule(b"Running warm up", re.compile(r"Running warm up$"), _warm_up),
+        *HEADERS,
+    ),
+    conclude=_conclude,
+)
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of a class)
+    """Start on a new log."""
+    return vendor.Parser(FORMAT, hints)

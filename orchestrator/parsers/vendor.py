@@ -1,0 +1,276 @@
+r"""What the parsers of vendors' programs share.
+
+A parser module is data and small functions; this module does everything that is common:
+
+    program = "horovod"
+
+    def _window(log: Log, found: Found) -> None:
+        log.window((found.count("step"),), found.number("rate"), found.line)
+
+    def _total(log: Log, found: Found) -> None:
+        log.run.take("total", found.number("rate"), found.line)
+
+    def _conclude(run: Run, hints: ParseHints) -> None:
+        run.recompute(first=0, last=0)
+        run.headline(run.printed.get("total"), estimator="mean_of_rates", missing="Total img/sec")
+
+    FORMAT = Format(
+        program=program,
+        rules=(
+            Rule(b"Iter #", re.compile(rf"Iter #(?P<step>{COUNT}): (?P<rate>{NUMBER}) img/sec"),
+                 _window),
+            Rule(b"Total img/sec", re.compile(rf"Total img/sec .*: (?P<rate>{NUMBER}) "), _total),
+        ),
+        conclude=_conclude,
+    )
+
+    def Parser(hints: ParseHints) -> LogParser:  # noqa: N802
+        return vendor.Parser(FORMAT, hints)
+
+and the module is listed in `parsers/__init__.py`.
+
+Lines. Only lines that hold a rule's needle are looked at, so a needle must be bytes that every
+line of the rule contains and few others do. A pattern is *matched* at the line's start (cleaned of
+colours, rank prefix and space at the end), the first rule that matches takes the line. Use NUMBER
+and COUNT of `numbers`; a line that matches nothing is skipped, never an error. `found.number()` is
+None where the log breaks off right after the number: hand it on, `take` and `window` know.
+
+Ranks. A `Log` is what one rank printed (by prefix), and has its own runs; the lowest rank with a
+result counts, never the sum. Without prefixes, `take` and `window` recognise what is repeated.
+
+Runs. A log may hold several runs. A rule calls `log.begin()` at the line that only starts one
+(that does nothing while the run is empty); `log.window` does it by itself where step numbers start
+again. With more than one run there is no result unless one is chosen (`--block N`); all of them
+are in `begin["blocks"]`, each with its metrics.
+
+Figures. `take(name, value, line)` keeps a printed number in `run.printed` and the line as evidence;
+the same number again is ignored, another one makes the run contradict itself. `conclude` turns them
+into metrics by `headline` (-> throughput), `recompute` (-> throughput_recomputed) and `seconds`.
+Zero, nan, inf and missing headlines become the run's problem, hence a failure.
+
+A measurement's `begin` holds the run's facts (model, batch, devices, ...: whatever was printed or
+hinted, `batch` per device) and always: `estimator` (one of ESTIMATORS), `scope`, `evidence` (lines
+[number, text] that gave the headline), `windows` (count, used, dropped_first, dropped_last, why).
+Metrics: `throughput`, `throughput_recomputed`, `throughput_min`, `throughput_max` (samples/s, all
+devices); `latency_mean|median|min|max|p90|p95|p99` and `step_time_*` in seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.banner import read_banner
+from orchestrator.parsers import crash
+from orchestrator.parsers.contract import ParseHints, Progress
+from orchestrator.parsers.lines import SelectedLines, clean_with_rank, printable
+from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
+from orchestrator.parsers.run import ESTIMATORS, Log, Run, Scope
+from orchestrator.result import Failure, Measurement
+
+__all__ = [
+    "COUNT",
+    "ESTIMATORS",
+    "NUMBER",
+    "Format",
+    "Found",
+    "Line",
+    "Log",
+    "Parser",
+    "Rule",
+    "Run",
+    "Scope",
+]
+
+_LAST_LINES = 10
+_HEAD = 1 << 18  # bytes at the start of a log among which an image's banner is looked for
+_MOST_RANKS = 4096
+_RANKS_AGREE = 0.01
+_MOST_SHOWN = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """What a program prints. `conclude` is called once per run, at the end of the log.
+
+    `table` translates bytes before needles are looked for, where lines have nothing else in common.
+    A program without `has_end` prints no summary: a crash after its last figure is a failure.
+    """
+
+    program: str
+    rules: tuple[Rule, ...]
+    conclude: Callable[[Run, ParseHints], None]
+    table: bytes | None = None
+    has_end: bool = True
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Lines that hold the needle and match the pattern at their start are taken."""
+
+    needle: bytes
+    pattern: re.Pattern[str]
+    take: Callable[[Log, Found], None]
+
+
+class Parser:
+    """Reads a vendor program's log by its format. See LogParser."""
+
+    def __init__(self, form: Format, hints: ParseHints) -> None:
+        self._format = form
+        self._hints = hints
+        needles = dict.fromkeys(rule.needle for rule in form.rules)
+        self._lines = SelectedLines(tuple(needles), table=form.table)
+        self._logs: dict[tuple[int, int] | None, Log] = {}
+        self._latest: Log | None = None
+        self._head = bytearray()
+        self._fed = False
+        self._taken = ""
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the log, cut anywhere."""
+        self._fed = self._fed or bool(block)
+        if len(self._head) < _HEAD:
+            self._head += block[: _HEAD - len(self._head)]
+        for raw in self._lines.feed(block):
+            self._line(raw, ended=True)
+
+    @property
+    def progress(self) -> Progress:
+        """Return how far the program is, from what was fed so far."""
+        last = self._last_lines(_LAST_LINES)
+        if self._latest is None:
+            return Progress(last_lines=last)
+        windows = self._latest.run.windows
+        return Progress(
+            stage=self._latest.stage,
+            steps_done=windows.last_key[-1] if windows.last_key else 0,
+            throughput=windows.rates[-1] if windows.count else None,
+            last_lines=last,
+        )
+
+    def finish(self, exit_code: int | None = None) -> Measurement:
+        """Judge the whole log, in the light of the program's exit code if known."""
+        for raw in self._lines.finish():
+            self._line(raw, ended=False)
+        log = self._chosen_log()
+        runs = [run for run in log.runs if run.started]
+        warnings: list[str] = []
+        begin = self._banner(warnings)
+        run, problem = self._chosen_run(runs)
+        if len(runs) > 1:
+            begin["blocks"] = [one.block() for one in runs]
+        begin |= run.summary()
+        failure = self._failure(run, problem, exit_code)
+        return Measurement(
+            program=self._format.program,
+            begin=begin,
+            metrics=run.metrics,
+            warnings=(*warnings, *run.warnings, *self._rank_doubts(log, run)),
+            failure=failure,
+        )
+
+    def _line(self, raw: bytes, *, ended: bool) -> None:
+        self._lines.recent.add(raw + b"\n")
+        cleaned, rank = clean_with_rank(raw)
+        line = Line(self._lines.number, cleaned.decode("utf-8", "replace"), ended)
+        for rule in self._format.rules:
+            match = rule.pattern.match(line.text)
+            if match is not None:
+                log = self._logs.get(rank)
+                if log is None:
+                    if len(self._logs) >= _MOST_RANKS:
+                        return
+                    log = self._logs[rank] = Log(self._hints)
+                self._latest = log
+                self._taken = printable(raw.rstrip())[:SHOWN]
+                rule.take(log, Found(match, line))
+                return
+
+    def _last_lines(self, count: int) -> tuple[str, ...]:
+        return self._lines.recent.lines(count, unfinished=self._lines.unfinished)
+
+    def _chosen_log(self) -> Log:
+        """Conclude all runs; return the log of the lowest rank that has a result, else the first.
+
+        Rank None, of lines without prefix, is the lowest.
+        """
+        ranks = len([log for log in self._logs.values() if log.run.started])
+        for log in self._logs.values():
+            for run in log.runs:
+                if run.started:
+                    run.ranks = max(run.ranks, ranks)
+                    run.conclude(self._format.conclude, self._hints)
+        logs = [self._logs[rank] for rank in sorted(self._logs, key=lambda r: r or (-1, -1))]
+        good = [log for log in logs if any(run.succeeded for run in log.runs)]
+        return next(iter(good or logs), Log(self._hints))
+
+    def _chosen_run(self, runs: list[Run]) -> tuple[Run, str]:
+        """Return the run that is asked for, or an empty one and why there is none."""
+        asked = self._hints.block
+        if asked is not None and asked > len(runs) > 0:
+            return Run(self._hints), f"the log holds {len(runs)} runs: there is no block {asked}"
+        if asked is not None and runs:
+            return runs[asked - 1], ""
+        if len(runs) > 1:
+            values = ", ".join(run.short() for run in runs[:_MOST_SHOWN])
+            more = ", ..." if len(runs) > _MOST_SHOWN else ""
+            return Run(self._hints), (
+                f"the log holds {len(runs)} runs ({values}{more}): "
+                f"choose one with --block 1 to --block {len(runs)}"
+            )
+        return (runs[0] if runs else Run(self._hints)), ""
+
+    def _failure(self, run: Run, problem: str, exit_code: int | None) -> Failure | None:
+        if problem:
+            return Failure(kind="no_result", message=problem)
+        if run.succeeded:
+            failed = Failure(kind="crashed", message="the program failed after its result")
+            return failed if exit_code else self._end_failure()
+        last = self._last_lines(crash.EVIDENCE_LINES)
+        unexplained = run.kind == "no_result" and not run.contradicts
+        died = crash.evidence(last) if unexplained else None
+        if died is not None:
+            return died
+        if not self._fed and not exit_code:
+            return Failure(kind="no_output", message="the program printed nothing")
+        evidence = run.problem_line or (last[-1] if last else "")
+        return Failure(
+            kind="crashed" if exit_code and run.kind == "no_result" else run.kind,
+            message=run.problem or f"the log holds no result of {self._format.program}",
+            evidence=evidence,
+        )
+
+    def _end_failure(self) -> Failure | None:
+        """Return the crash after the last figure of a program that prints no summary."""
+        if self._format.has_end:
+            return None
+        lines = self._last_lines(crash.EVIDENCE_LINES)
+        after = next((i for i in range(len(lines), 0, -1) if lines[i - 1] == self._taken), 0)
+        return crash.evidence(lines[after:])
+
+    def _banner(self, warnings: list[str]) -> dict[str, Any]:
+        """Return what an image's banner at the head of the log says, if there is one."""
+        if b"NVIDIA Release" not in self._head and b" GPU" not in self._head:
+            return {}
+        banner = read_banner(self._head.decode("utf-8", "replace").splitlines())
+        warnings += banner.warnings()
+        if not banner.release:
+            return {}
+        return {"image_release": banner.release, "image_product": banner.product}
+
+    def _rank_doubts(self, chosen: Log, run: Run) -> list[str]:
+        """Say where ranks do not agree on what each of them printed."""
+        value = run.throughput
+        others = [
+            other.throughput
+            for log in self._logs.values()
+            for other in log.runs
+            if log is not chosen and other.throughput is not None
+        ]
+        far = [v for v in others if value and abs(v - value) > _RANKS_AGREE * value]
+        if not far:
+            return []
+        return [f"{len(far)} of {len(others)} other ranks printed a rate more than 1 % different"]

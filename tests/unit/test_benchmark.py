@@ -1,0 +1,134 @@
+"""From request to filed result, with a stand-in program on the host runtime."""
+
+import json
+import signal
+
+import pytest
+
+from orchestrator import benchmark
+from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
+from orchestrator.filing import to_json
+from orchestrator.host_runtime import HostRuntime
+from orchestrator.parsers import parse
+from orchestrator.paths import PROJECT
+from orchestrator.planner import Place
+from orchestrator.request import Request, RuntimeChoice
+from orchestrator.result import Result
+from tests.misbehaving import PROGRAM
+
+FILES = {"request.json", "launcher.sh", "log.txt", "engine.log", "result.json", "monitor.jsonl"}
+
+
+class View:
+    def __init__(self):
+        self.results, self.notes = [], []
+
+    def stage(self, text):
+        pass
+
+    def progress(self, progress):
+        pass
+
+    def output(self, block):
+        pass
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def result(self, result):
+        self.results.append(result)
+
+
+def request(behaviour="good", **changes):
+    return Request(
+        model="deep_mnist",
+        framework="pytorch",
+        batch=2,
+        steps=4,
+        gpus="none",
+        runtime=RuntimeChoice.HOST,
+        options={"behaviour": behaviour},
+        **changes,
+    )
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
+
+    def ready_place(*_):
+        return Place(
+            runtime="host", reason="test", python=str(PROGRAM), code=PROJECT
+        ), HostRuntime()
+
+    monkeypatch.setattr(benchmark, "ready_place", ready_place)
+
+
+def folder(tmp_path):
+    (found,) = (tmp_path / "runs").iterdir()
+    return found
+
+
+def test_a_measured_run_is_filed_whole(tmp_path):
+    view = View()
+    result, status = benchmark.run(request(), view)
+    assert status is ExitStatus.OK
+    assert result.status == "ok"
+    assert result.metrics["throughput"].value == 4.0
+    assert result.plan.runtime == "host"
+    assert {"check", "image", "start", "run"} <= set(result.timings)
+    assert view.results == [result]
+    filed = folder(tmp_path)
+    assert {path.name for path in filed.iterdir()} == FILES
+    assert filed.joinpath("result.json").read_text() == to_json(result)
+    again = parse("benchdock", filed / "log.txt")
+    assert (again.metrics, again.steps) == (result.metrics, result.steps)
+
+
+def test_a_failed_run_is_filed_whole_and_has_no_throughput(tmp_path):
+    result, status = benchmark.run(request("nan"), View())
+    assert status is ExitStatus.BENCHMARK_FAILED
+    assert result.failure.kind == "no_result"
+    assert "throughput" not in result.metrics
+    assert {path.name for path in folder(tmp_path).iterdir()} == FILES
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        (ImageError("no image", details=("last line",)), "image", ExitStatus.MACHINE_CANNOT),
+        (MachineError("no disk"), "engine", ExitStatus.MACHINE_CANNOT),
+        (Interrupted(signal.SIGTERM), "interrupted", ExitStatus.TERMINATED),
+    ],
+)
+def test_what_fails_before_the_start_is_filed_too(monkeypatch, tmp_path, error, kind, status):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(benchmark, "ready_place", refuse)
+    view = View()
+    result, found = benchmark.run(request(), view)
+    assert found is status
+    assert result.failure.kind == kind
+    assert result.failure.message == str(error)
+    assert view.notes == list(error.details)
+    assert json.loads((folder(tmp_path) / "result.json").read_text())["status"] == "failed"
+
+
+def test_a_wrong_request_leaves_nothing(tmp_path):
+    with pytest.raises(RequestError):
+        benchmark.run(Request(model="x", framework="pytorch", gpus="none"), View())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_home_that_cannot_be_written_is_a_line(monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    monkeypatch.setenv("BENCHDOCK_HOME", str(blocked))
+    with pytest.raises(MachineError, match="BENCHDOCK_HOME"):
+        benchmark.run(request(), View())
+
+
+def test_a_result_survives_the_round_trip(tmp_path):
+    result, _ = benchmark.run(request(), View())
+    assert Result.model_validate_json(to_json(result)) == result
