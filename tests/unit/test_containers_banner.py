@@ -1,0 +1,93 @@
+"""What is read back from the banners of NGC images."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.banner import Banner, read_banner
+
+LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
+
+
+def banner_of(name: str) -> Banner:
+    path = LOGS / f"{name}.txt"
+    if not path.exists():
+        pytest.skip("the collection of real logs is not beside this checkout")
+    return read_banner(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_release_and_framework_of_a_real_banner() -> None:
+    found = banner_of("ngc_banner-1")
+    assert (found.release, found.build) == ("19.10", "8472689")
+    assert (found.framework, found.framework_version) == ("PyTorch", "1.3.0a0+24ae9b5")
+    assert found.supported is False
+    assert found.warnings() == ("the image's banner found no GPU that it supports",)
+
+
+def test_a_gpu_too_old() -> None:
+    found = banner_of("ngc_banner-2")
+    assert (found.too_old, found.too_new, found.supported) == (("NVIDIA Tesla K80",), (), False)
+
+
+def test_a_gpu_too_new_has_the_makers_name_once() -> None:
+    found = banner_of("ngc_banner-3")
+    assert found.too_new == ("NVIDIA GeForce RTX 4090",)
+    assert found.supported is False
+
+
+def test_a_log_of_a_run_that_succeeded_all_the_same() -> None:
+    found = banner_of("ngc_tf_resnet-1")
+    assert (found.product, found.release, found.build) == ("TensorFlow", "18.07", "552349")
+    assert found.too_new == ("NVIDIA GeForce RTX 2080 SUPER",)
+    assert "RTX 2080 SUPER" in found.warnings()[0]
+
+
+def test_a_log_without_a_banner_says_nothing() -> None:
+    found = banner_of("ngc_tf_resnet-2")
+    assert found == Banner()
+    assert found.warnings() == ()
+
+
+def test_driver_complaints_are_joined_over_their_lines() -> None:
+    found = read_banner(
+        [
+            "ERROR: This container was built for NVIDIA Driver Release 450.51 or later, but",
+            "       version 418.87.01 was detected and compatibility mode is UNAVAILABLE.",
+            "",
+            "WARNING: The NVIDIA Driver was not detected.",
+            "   Use 'nvidia-docker run' to start this container",
+            "NOTE: MOFED driver was detected, but nv_peer_mem driver was not detected.",
+            "      Multi-node communication performance may be reduced.",
+        ]
+    )
+    assert len(found.driver) == 2
+    assert found.driver[0] == (
+        "This container was built for NVIDIA Driver Release 450.51 or later, but version "
+        "418.87.01 was detected and compatibility mode is UNAVAILABLE."
+    )
+    assert all("the image says of the driver" in line for line in found.warnings())
+
+
+def test_ranks_and_colours_are_stripped_and_repeats_listed_once() -> None:
+    too_old = "ERROR: Detected NVIDIA Tesla K80 GPU, which is not supported by this container"
+    lines = [
+        "[1,0]<stdout>:NVIDIA Release 20.03 (build 11026100)\r",
+        "[1,1]<stdout>:NVIDIA Release 20.03 (build 11026100)",
+        f"\x1b[31m{too_old}\x1b[0m",
+        too_old,
+    ]
+    found = read_banner(lines)
+    assert found.release == "20.03"
+    assert found.too_old == ("NVIDIA Tesla K80",)
+
+
+def test_a_version_without_a_release_before_it_is_no_banner() -> None:
+    assert read_banner(["Python Version 3.6.9"]) == Banner()
+
+
+@given(st.lists(st.text(max_size=80), max_size=20))
+def test_any_text_can_be_read(lines: list[str]) -> None:
+    found = read_banner(lines)
+    assert found.supported in (None, False)

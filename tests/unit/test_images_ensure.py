@@ -1,0 +1,300 @@
+"""Images are found, built, rebuilt when stale, pulled or refused, and never used silently stale."""
+
+import os
+
+import pytest
+
+from orchestrator import image_build, image_digests, images
+from orchestrator.errors import ImageError, MachineError
+from orchestrator.images import Policy
+from tests.unit.image_helpers import FakeImages, info, make_place
+
+TAG = "benchdock/tiny-cpu:1.0"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("BENCHDOCK_BUILD_NETWORK", raising=False)
+    return make_place(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def engine():
+    fake = FakeImages()
+    fake.add("debian:bookworm-slim")
+    return fake
+
+
+class Events(list):
+    def __call__(self, event):
+        self.append(event)
+
+    @property
+    def stages(self):
+        return [event.text for event in self if event.kind == "stage"]
+
+
+def ensure(place, engine, policy=Policy.AUTO, events=print):
+    return images.ensure(place.row, place.table, engine, policy, events)
+
+
+def change_backends(place):
+    (place.backends / "tiny" / "__main__.py").write_text("print('better')\n")
+
+
+def change_recipe(place):
+    place.row.lock_file.write_text("alpha==1.1\n")
+
+
+def test_a_missing_image_is_built_in_two_builds(place, engine):
+    events = Events()
+    ready = ensure(place, engine, events=events)
+    assert (ready.did, ready.mount_backends, ready.reference) == ("built", False, TAG)
+    assert ready.id == engine.here[TAG].id
+
+    framework, whole = engine.builds
+    assert framework.tag == image_build.framework_tag(place.row, place.table)
+    assert framework.buildargs == {"BASE": "debian:bookworm-slim"}
+    assert framework.network_mode is None
+    wheels = [name for name in framework.files if name.startswith("wheels/")]
+    assert len(wheels) == 3
+    assert {"Dockerfile", "requirements.lock"} <= set(framework.files)
+
+    assert whole.network_mode == "none"
+    assert whole.buildargs == {"FRAMEWORK_IMAGE": framework.tag, "BACKEND": "tiny"}
+    assert whole.labels == image_digests.labels(place.row, place.table)
+    assert "backends/tiny/__main__.py" in whole.files
+    assert not any("__pycache__" in name for name in whole.files)
+    assert any("self check" in stage for stage in events.stages)
+    assert not list(place.house.parent.glob("*context*"))
+
+
+def test_the_context_of_a_killed_build_does_not_get_into_the_next(place, engine):
+    left = place.house.with_name(".tiny-cpu.context")
+    left.mkdir(parents=True)
+    (left / "half").write_text("")
+    ensure(place, engine)
+    assert not any("half" in build.files for build in engine.builds)
+    assert not left.exists()
+
+
+def test_every_user_may_read_the_code_whatever_the_umask(place, engine):
+    (place.backends / "tiny" / "__main__.py").chmod(0o600)
+    before = os.umask(0o077)
+    try:
+        ensure(place, engine)
+    finally:
+        os.umask(before)
+    modes = engine.builds[1].files
+    assert modes["backends"] == modes["backends/tiny"] == 0o755
+    assert modes["backends/tiny/__main__.py"] == 0o644
+
+
+def test_a_current_image_is_used_as_it_is(place, engine):
+    ensure(place, engine)
+    engine.builds.clear()
+    events = Events()
+    assert ensure(place, engine, events=events).did == "found"
+    assert ensure(place, engine, Policy.NEVER).did == "found"
+    assert (engine.builds, events) == ([], [])
+
+
+def test_changed_programs_rebuild_only_the_last_layers(place, engine):
+    ensure(place, engine)
+    engine.builds.clear()
+    change_backends(place)
+    events = Events()
+    assert ensure(place, engine, events=events).did == "rebuilt"
+    assert [build.tag for build in engine.builds] == [TAG]
+    assert f"rebuilding {TAG}: it holds other benchmark programs" in events.stages[0]
+    assert engine.removed == []
+
+
+def test_a_changed_recipe_rebuilds_all_and_drops_the_old_name(place, engine):
+    ensure(place, engine)
+    # What the engine makes of FROM: labels are inherited.
+    old = image_build.framework_tag(place.row, place.table)
+    engine.here[TAG].labels[image_digests.FRAMEWORK] = old
+    engine.builds.clear()
+    change_recipe(place)
+    assert ensure(place, engine).did == "rebuilt"
+    assert len(engine.builds) == 2
+    assert engine.removed == [old]
+
+
+def test_force_makes_everything_anew(place, engine):
+    ensure(place, engine)
+    engine.builds.clear()
+    assert ensure(place, engine, Policy.FORCE).did == "rebuilt"
+    assert len(engine.builds) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (change_backends, "is stale: it holds other benchmark programs"),
+        (change_recipe, "is stale: its recipe"),
+        (None, "is not here"),
+    ],
+)
+def test_what_may_not_be_built_is_refused_with_the_reason(place, engine, change, reason):
+    if change:
+        ensure(place, engine)
+        change(place)
+    engine.builds.clear()
+    with pytest.raises(ImageError, match=reason) as caught:
+        ensure(place, engine, Policy.NEVER)
+    assert caught.value.hint == "`benchdock images build tiny-cpu`"
+    assert engine.builds == []
+
+
+def test_changed_networks_are_named(place, engine, monkeypatch):
+    ensure(place, engine)
+    monkeypatch.setattr(image_digests, "fingerprints", lambda: {"alexnet": "0123"})
+    state = images.state(place.row, place.table, engine)
+    assert state.kind == "stale"
+    assert "other definitions of the networks" in state.reason
+
+
+def test_a_base_that_is_missing_is_pulled(place, engine):
+    base = engine.here.pop("debian:bookworm-slim")
+    engine.registry["debian:bookworm-slim"] = base
+    events = Events()
+    ensure(place, engine, events=events)
+    assert "pulling debian:bookworm-slim" in events.stages
+
+
+def test_where_no_registry_answers_the_error_says_how_to_make_the_base(place, engine):
+    engine.here.clear()
+    with pytest.raises(ImageError, match=r"no such host.*`make base-images`") as caught:
+        ensure(place, engine)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_build_keeps_the_engines_words_and_last_lines(place, engine):
+    engine.build_error = ImageError("step 3/9 (RUN x): code 1", details=("Step 3/9", "boom"))
+    with pytest.raises(ImageError, match="step 3/9") as caught:
+        ensure(place, engine)
+    assert caught.value.details == ("Step 3/9", "boom")
+
+
+def test_a_build_without_network_is_told_of_the_variable(place, engine, monkeypatch):
+    lines = ("Err:1 x", "  Temporary failure resolving 'mirror.example'")
+    engine.build_error = ImageError("step 3/9 (RUN apt-get): code 100", details=lines)
+    with pytest.raises(ImageError, match=r"step 3/9.*BENCHDOCK_BUILD_NETWORK=host") as caught:
+        ensure(place, engine)
+    assert caught.value.details == lines
+
+    engine.build_error = None
+    monkeypatch.setenv("BENCHDOCK_BUILD_NETWORK", "host")
+    ensure(place, engine)
+    assert engine.builds[-2].network_mode == "host"
+    assert engine.builds[-1].network_mode == "none"
+
+
+def test_the_hosts_proxy_reaches_the_framework_build_only(place, engine, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    ensure(place, engine)
+    assert engine.builds[0].buildargs["https_proxy"] == "http://proxy.example:3128"
+    assert "https_proxy" not in engine.builds[1].buildargs
+    assert not any("proxy" in value for build in engine.builds for value in build.labels.values())
+
+
+def test_an_image_that_is_wrong_after_its_build_is_not_used(place, engine):
+    engine.forgetful = True
+    with pytest.raises(ImageError, match="is not what it should be: it is gone"):
+        ensure(place, engine)
+
+
+def test_a_home_that_cannot_be_written(place, engine, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "file"))
+    with pytest.raises(MachineError, match="cannot write"):
+        ensure(place, engine)
+
+
+def test_a_vendors_image_is_pulled_and_gets_our_code_mounted(place, engine):
+    with pytest.raises(ImageError, match=r"`docker pull registry.example/tiny:24.06`"):
+        images.ensure(place.vendor, place.table, engine, Policy.NEVER, Events())
+    engine.registry[place.vendor.tag] = info(place.vendor.tag, {}, digest="sha256:dd")
+    ready = images.ensure(place.vendor, place.table, engine, Policy.AUTO, Events())
+    assert (ready.did, ready.digest, ready.mount_backends) == ("pulled", "sha256:dd", True)
+    assert ready.warnings == ("registry.example/tiny:24.06: nobody mends it any more",)
+    assert images.ensure(place.vendor, place.table, engine, Policy.NEVER, Events()).did == "found"
+
+
+def resolve(place, engine, reference, policy=Policy.AUTO):
+    return images.resolve(reference, place.table, engine, policy, Events())
+
+
+def test_a_reference_that_the_table_knows_is_that_row(place, engine):
+    assert resolve(place, engine, "tiny-cpu").did == "built"
+    assert resolve(place, engine, TAG).did == "found"
+    change_backends(place)
+    assert resolve(place, engine, TAG).did == "rebuilt"
+
+
+def test_a_foreign_image_is_run_as_it_is_with_our_code_mounted(place, engine):
+    engine.add("mine/framework:1", maintainer="me")
+    ready = resolve(place, engine, "mine/framework:1", Policy.NEVER)
+    assert (ready.row, ready.mount_backends, ready.did) == (None, True, "found")
+    assert ready.reference == "mine/framework:1"
+
+
+def test_a_foreign_image_that_is_missing_is_pulled_or_refused(place, engine):
+    with pytest.raises(ImageError, match="could not be pulled"):
+        resolve(place, engine, "mine/framework:1")
+    with pytest.raises(ImageError, match=r"`docker pull mine/framework:1`"):
+        resolve(place, engine, "mine/framework:1", Policy.NEVER)
+    engine.registry["mine/framework:1"] = info("mine/framework:1", {})
+    assert resolve(place, engine, "mine/framework:1").did == "pulled"
+
+
+def test_our_image_under_another_name_must_be_up_to_date(place, engine):
+    ensure(place, engine)
+    engine.here["registry.mine/tiny:7"] = engine.here[TAG]
+    ready = resolve(place, engine, "registry.mine/tiny:7")
+    assert ready.row is place.row
+    assert not ready.mount_backends
+
+    change_backends(place)
+    engine.builds.clear()
+    with pytest.raises(ImageError, match=r"registry.mine/tiny:7 is stale: .*leave --image away"):
+        resolve(place, engine, "registry.mine/tiny:7")
+    assert engine.builds == []
+
+
+def test_an_image_of_another_version_of_ours_is_not_taken_for_a_foreign_one(place, engine):
+    ensure(place, engine)
+    stranger = {**engine.here[TAG].labels, image_digests.IMAGE: "no-such-row"}
+    engine.here["registry.mine/other:1"] = info("registry.mine/other:1", stranger)
+    assert not resolve(place, engine, "registry.mine/other:1").mount_backends
+    change_backends(place)
+    with pytest.raises(ImageError, match=r"registry\.mine/other:1 is stale"):
+        resolve(place, engine, "registry.mine/other:1")
+
+
+def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
+    from orchestrator.engine import PullProgress
+
+    class Pulling(FakeImages):
+        def pull(self, reference, on_progress):
+            on_progress(PullProgress(status="Pulling from tiny"))
+            for layer in "ab":
+                for done in range(0, 300 * 2**20, 2**20):
+                    on_progress(PullProgress(status="Downloading", layer=layer, done=done, total=1))
+                on_progress(PullProgress(status="Pull complete", layer=layer))
+            return info(reference, {})
+
+    events = Events()
+    image_build.pull("tiny", Pulling(), events)
+    lines = [event.text for event in events if event.kind == "line"]
+    assert lines == [
+        "Pulling from tiny",
+        "0.25 GiB downloaded",
+        "a: Pull complete",
+        "0.50 GiB downloaded",
+        "b: Pull complete",
+    ]

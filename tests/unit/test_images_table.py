@@ -1,0 +1,118 @@
+"""The table of images: what is in it, and how mistakes in it are told."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import image_table, paths, wheelhouse
+from orchestrator.errors import ImageError, RequestError
+from tests.unit.image_helpers import TABLE
+
+REAL = (paths.DOCKERFILES / "images.toml").read_text(encoding="utf-8")
+BUILT = [row for row in image_table.load().images.values() if row.source == "build"]
+
+
+def mistake(text: str) -> str:
+    with pytest.raises(ImageError) as caught:
+        image_table.read(text, name="images.toml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("row", BUILT, ids=lambda row: row.id)
+def test_a_built_image_has_its_files(row):
+    dockerfile = (row.folder / "Dockerfile").read_text(encoding="utf-8")
+    assert f"ARG BASE={row.base}" in dockerfile
+    assert ("--no-download" if row.packages else "--no-index") in dockerfile
+    assert "apt-get upgrade" not in dockerfile
+
+
+@pytest.mark.parametrize("row", [r for r in BUILT if r.packages], ids=lambda row: row.id)
+def test_debian_packages_are_pinned_exactly(row):
+    lines = row.lock_file.read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    assert all(re.fullmatch(r"[0-9][\w.+:~-]*", version) for version in pins.values())
+    assert any(version.startswith(row.version) for version in pins.values())
+    assert "python3-numpy" in pins
+
+
+@pytest.mark.parametrize("row", [r for r in BUILT if r.lock], ids=lambda row: row.id)
+def test_a_lock_pins_every_package_exactly(row):
+    lines = row.lock_file.read_text(encoding="utf-8").splitlines()
+    packages = [line for line in lines if re.match(r"[A-Za-z0-9]", line)]
+    pins = wheelhouse.pins("\n".join(lines))
+    assert len(pins) == len(packages)
+    assert row.version in {version.split("+")[0] for version in pins.values()}
+    assert "numpy" in pins
+
+
+def test_the_lock_of_the_gpu_image_refuses_the_cpu_build_of_torch():
+    text = image_table.load().row("pytorch-gpu").lock_file.read_text(encoding="utf-8")
+    chunks = re.split(r"\n(?=\S)", text)
+    torch = next(chunk for chunk in chunks if chunk.startswith("torch=="))
+    # pip prefers 2.13.0+cpu for ==2.13.0 wherever an index has it; its digest stops that.
+    assert "--hash=sha256:" in torch
+    assert any(chunk.startswith("triton==") for chunk in chunks)
+
+
+def test_a_gpu_image_says_what_it_needs():
+    for row in image_table.load().images.values():
+        if row.device == "gpu":
+            assert row.cuda, row.id
+            assert row.driver, row.id
+            assert row.compute_capabilities, row.id
+            assert row.shm_size == 2**30
+
+
+def test_lookups():
+    table = image_table.load()
+    assert table.row_of_tag("pytorch-cpu") is table.row_of_tag("benchdock/pytorch-cpu:2.13.0")
+    assert table.row_of_tag("nvcr.io/nvidia/pytorch:24.06-py3") is table.row("ngc-pytorch-24-06")
+    assert table.row_of_tag("something/else") is None
+    with pytest.raises(RequestError, match="did you mean 'pytorch-gpu'"):
+        table.row("pytorch-gpus")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('framework = "tiny"', 'framwork = "tiny"', "image.tiny-cpu.framwork: unknown key"),
+        ('framework = "tiny"', 'framwork = "tiny"', "did you mean 'framework'"),
+        ('glibc = "2.36"', 'glibc = "2.36"\nsuit = "x"', "did you mean 'suite'"),
+        ('device = "cpu"', 'device = "tpu"', "image.tiny-cpu.device"),
+        ('lock = "requirements.lock"', "", "source = \"build\" needs 'lock'"),
+        ('reference = "registry.example/tiny:24.06"', "", "needs 'reference'"),
+        ('source = "vendor"', 'source = "vendor"\nlock = "x"', "has no use for 'lock'"),
+        ('source = "build"', 'source = "build"\npackages = "x"', "has no use for 'lock'"),
+        ('base = "debian:bookworm-slim"', 'base = "debian:sid"', "'debian:sid', which has no row"),
+        ('python = "3.11"\nmachines', 'python = "3.12"\nmachines', "says Python 3.12, its base"),
+        ('version = "1.0"', 'version = "1.0"\nshm_size = "much"', "'much' is no size"),
+        ("schema = 1", "schema = 2", "schema"),
+        ("schema = 1", "schema = ", "is no TOML"),
+        ("[image.tiny-cpu]", "[image.Tiny_CPU]", "image.Tiny_CPU.id"),
+    ],
+)
+def test_a_mistake_is_named(old, new, told):
+    assert old in TABLE
+    assert told in mistake(TABLE.replace(old, new, 1))
+
+
+@given(st.data())
+def test_a_damaged_table_is_a_table_or_one_line(data):
+    start = data.draw(st.integers(0, len(REAL)))
+    end = data.draw(st.integers(start, min(len(REAL), start + 200)))
+    text = REAL[:start] + data.draw(st.text(max_size=20)) + REAL[end:]
+    told = ""
+    try:
+        image_table.read(text, name="images.toml")
+    except ImageError as error:
+        told = str(error)
+    assert len(told.splitlines()) <= 1
+
+
+@given(st.integers(1, 1000), st.sampled_from([("", 1), ("k", 2**10), ("m", 2**20), ("G", 2**30)]))
+def test_sizes(number, unit):
+    text = TABLE.replace('version = "1.0"', f'version = "1.0"\nshm_size = "{number}{unit[0]}"')
+    assert image_table.read(text, name="x").images["tiny-cpu"].shm_size == number * unit[1]

@@ -1,0 +1,185 @@
+"""The catalogue of published results and the command that asks it."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import published
+from orchestrator.commands import published as command
+from orchestrator.errors import BenchdockError, ExitStatus, RequestError
+from orchestrator.published import Filters
+
+PROJECT = Path(__file__).parents[2]
+CLAIM = "nvidia-dle-tensorflow-20.03-resnet50_v1.5-v100-16gb-float16-training-b256x8-xla"
+
+
+def ask(**words: str) -> tuple[published.Claim, ...]:
+    claims = published.load()
+    return published.find(claims, published.resolve(Filters(**words), claims))
+
+
+def run(**words: object) -> ExitStatus:
+    filters = ("model", "framework", "gpu", "precision", "phase", "container")
+    arguments = dict.fromkeys(filters) | {"json": False} | words
+    return command.execute(argparse.Namespace(**arguments))
+
+
+def test_ids_are_unique_and_can_be_typed() -> None:
+    claims = published.load()
+    assert len({claim.id for claim in claims}) == len(claims)
+    for claim in claims:
+        assert set(claim.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
+        assert len(claim.id) <= 110
+
+
+def test_a_claim_by_its_id() -> None:
+    claim = published.claim(CLAIM)
+    assert claim.throughput == 9485.21
+    assert (claim.gpus, claim.batch, claim.gpu, claim.system) == (8, 256, "v100-16gb", "dgx-1")
+    assert claim.container == "nvcr.io/nvidia/tensorflow:20.03-tf1-py3"
+    assert claim.conditions == ("amp", "xla")
+    assert "DeepLearningExamples" in claim.source.url
+    assert claim.source.date == "2020-06-12"
+
+
+def test_an_unknown_id_is_answered_with_the_nearest() -> None:
+    with pytest.raises(RequestError, match=f"did you mean {CLAIM!r}"):
+        published.claim(CLAIM.replace("xla", "xxla"))
+
+
+def test_milliseconds_become_samples_per_second() -> None:
+    claim = published.claim("u39kun-caffe2-17.12-vgg16-titan-v-float32-inference-b16x1")
+    assert (claim.value, claim.unit) == (57.5, "ms/batch")
+    assert claim.throughput == pytest.approx(278.26, abs=0.01)
+
+
+def test_no_throughput_is_implausible() -> None:
+    assert all(0.1 < claim.throughput < 1e6 for claim in published.load())
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ({"framework": "caffe2"}, 16),
+        ({"gpu": "NVIDIA H200"}, 6),
+        ({"model": "ResNet-50 v1.5", "framework": "mxnet"}, 134),
+        ({"container": "mxnet:22.10"}, 17),
+        ({"container": "nvcr.io/nvidia/mxnet:22.10-py3"}, 17),
+        ({"container": "22.10"}, 17),
+        ({"precision": "int8"}, 81),
+        ({"phase": "training", "gpu": "v100-sxm2-16gb", "framework": "tensorflow"}, 29),
+    ],
+)
+def test_filters(words: dict[str, str], count: int) -> None:
+    assert len(ask(**words)) == count
+
+
+def test_a_model_is_listed_with_its_variants_apart() -> None:
+    models = {claim.model for claim in ask(model="resnet50")}
+    assert models == {"resnet50", "resnet50_v1.5", "resnet50_v2"}
+    assert {claim.model for claim in ask(model="resnet50_v1.5")} == {"resnet50_v1.5"}
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ({"model": "resnt50"}, "resnet50"),
+        ({"framework": "pytroch"}, "pytorch"),
+        ({"gpu": "v10"}, "v100"),
+        ({"precision": "flot16"}, "float16"),
+        ({"phase": "trainning"}, "training"),
+        ({"container": "pytorch-20"}, "pytorch:"),
+    ],
+)
+def test_a_mistyped_filter_is_answered_with_the_nearest(words: dict[str, str], hint: str) -> None:
+    with pytest.raises(RequestError, match=f"did you mean '{hint}"):
+        run(**words)
+
+
+def test_an_empty_result_says_what_there_is(capsys) -> None:
+    assert run(model="vgg16", framework="caffe2", gpu="h100") == ExitStatus.OK
+    out = capsys.readouterr().out
+    assert "nothing is published with model vgg16, framework caffe2, gpu h100" in out
+    assert "without --gpu h100 there are 8, with gtx-1080-ti, titan-v" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{"model": "deep_speech2"}, {"gpu": "b200"}, {"container": "nvcr.io/nvidia/pytorch:25.01-py3"}],
+)
+def test_what_exists_but_is_not_published_is_no_mistake(words: dict[str, str], capsys) -> None:
+    assert run(**words) == ExitStatus.OK
+    assert "nothing is published" in capsys.readouterr().out
+
+
+def test_json_is_one_document(capsys) -> None:
+    assert run(framework="caffe2", json=True) == ExitStatus.OK
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["claims"]) == 16
+    first = document["claims"][0]
+    assert first["throughput"]["unit"] == "samples/s"
+    assert first["source"]["url"].startswith("https://")
+    assert document["nearest"] == []
+
+
+def test_doubts_and_sources_are_explained_below_the_table(capsys) -> None:
+    run(container="mxnet:22.10", phase="training")
+    out = capsys.readouterr().out
+    assert "speedup: the source's own speed-up column" in out
+    assert "github.com/NVIDIA/DeepLearningExamples" in out
+    assert "never compare with v1" in out
+
+
+def test_without_a_filter_there_is_an_overview(capsys) -> None:
+    run()
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) < 30
+    assert "convnet-benchmarks" in out
+
+
+def test_every_doubt_has_a_sentence() -> None:
+    for claim in published.load():
+        assert all("{" not in sentence for sentence in claim.doubts())
+
+
+def test_the_command_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from orchestrator.commands import published; "
+        "from orchestrator import published as data; data.load(); "
+        "print([name for name in ('pydantic', 'rich', 'docker', 'numpy') if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def damaged(tmp_path: Path, old: str, new: str) -> Path:
+    text = published.DATA.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "published.json"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"schema":1', '"schema":2', "schema 2 is not 1"),
+        ('"schema":1', '"schema":', "Expecting value"),
+        ('"networks":', '"network":', "networks"),
+        ('"id","source"', '"source","id"', "columns are not"),
+        ('"images/s"', '"furlongs"', "unit 'furlongs'"),
+        (',1,null,null,747.3,', ",1,null,null,-747.3,", "-747.3"),
+        (',1,null,null,747.3,', ",1,null,747.3,", "18 columns|17 columns"),
+        ('["container"]', '["gossip"]', "unknown doubt 'gossip'"),
+    ],
+)  # fmt: skip
+def test_damaged_data_is_named(tmp_path, old: str, new: str, complaint: str) -> None:
+    with pytest.raises(BenchdockError, match=complaint) as caught:
+        published.load(damaged(tmp_path, old, new))
+    assert "make it anew" in str(caught.value)
