@@ -38,6 +38,8 @@ $(VENV)/.setup: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@# Bytecode now: where PYTHONDONTWRITEBYTECODE is set, each start would compile our modules anew.
+	$(VENV)/bin/python -m compileall -q orchestrator backends
 	@touch $@
 
 $(VENV)/.setup-dev: $(VENV)/.setup requirements-dev.lock

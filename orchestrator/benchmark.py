@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator import machine
-from orchestrator.catalogue import Framework
 from orchestrator.errors import (
     BenchdockError,
     DataError,
@@ -19,13 +18,11 @@ from orchestrator.errors import (
 )
 from orchestrator.filing import file_result, hold_reserve, to_json
 from orchestrator.gpu_facts import GpuReport
-from orchestrator.monitor import Monitor
+from orchestrator.monitor import HostSource, Monitor, watched_host
 from orchestrator.paths import RunFolder, write_aside
-from orchestrator.places import connect, planned_place, ready_place
+from orchestrator.places import FindPlace, connect, planned_place, ready_place
 from orchestrator.plan import Plan
 from orchestrator.planner import (
-    Place,
-    Target,
     choose_device,
     make_plan,
     planned_device,
@@ -34,7 +31,6 @@ from orchestrator.planner import (
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
 from orchestrator.runner import Outcome, StageClock, execute
-from orchestrator.runtime import Runtime
 from orchestrator.verdict import exit_status
 from orchestrator.version import VERSION
 from orchestrator.view import View
@@ -110,17 +106,27 @@ def kind_of(error: BenchdockError) -> FailureKind:
             return "crashed"
 
 
-def run(request: Request, view: View) -> tuple[Result, ExitStatus]:
+def run(
+    request: Request, view: View, *, find_place: FindPlace | None = None
+) -> tuple[Result, ExitStatus]:
     """Carry out a request and file what came of it.
 
+    `find_place` chooses another place to run than `places.ready_place` does: for a replay.
     Raises RequestError or MachineError where it is refused before anything starts; later
     failures are results with a `failure`, whose kind tells who is to blame.
     """
+    with watched_host() as host:
+        return _run_watched(request, view, find_place or ready_place, host)
+
+
+def _run_watched(
+    request: Request, view: View, find_place: FindPlace, host: Callable[[], HostSource]
+) -> tuple[Result, ExitStatus]:
     clock = StageClock(view)
     with clock.stage("check"):
         report = gpu_report(request)
         target = choose_device(request, report)
-        row = resolve(request, target.device)
+        row = resolve(request, target)
         engine, reason = connect(request)
         folder = _open_folder(request)
     draft = _Draft(
@@ -132,8 +138,14 @@ def run(request: Request, view: View) -> tuple[Result, ExitStatus]:
     )
     try:
         with clock.stage("image", "looking for a place to run"):
-            place, runtime = ready_place(request, row, target, engine, reason, view)
-        status = _measure(draft, row, target, place, runtime, view)
+            place, runtime = find_place(request, row, target, engine, reason, view)
+        plan = make_plan(request, row, target, place, folder)
+        draft.plan = plan
+        _write_launcher(folder, plan)
+        with Monitor(folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
+            draft.monitor = monitor
+            draft.outcome = execute(plan, runtime, folder, view, clock, on_stage=monitor.stage)
+        status = _status(draft.outcome)
         result = draft.result(draft.outcome.failure if draft.outcome else None)
     except BenchdockError as error:
         for line in error.details:
@@ -157,16 +169,10 @@ def _open_folder(request: Request) -> RunFolder:
     return folder
 
 
-def _measure(
-    draft: _Draft, row: Framework, target: Target, place: Place, runtime: Runtime, view: View
-) -> ExitStatus:
-    """Plan the run, write its script and run it."""
-    plan = make_plan(draft.request, row, target, place, draft.folder)
-    draft.plan = plan
-    _write_launcher(draft.folder, plan)
-    draft.outcome = _run(draft, plan, runtime, view)
-    if draft.outcome.signal_number is not None:
-        return ExitStatus(128 + draft.outcome.signal_number)
+def _status(outcome: Outcome) -> ExitStatus:
+    """Return the status that a signal decides, OK where none came."""
+    if outcome.signal_number is not None:
+        return ExitStatus(128 + outcome.signal_number)
     return ExitStatus.OK
 
 
@@ -178,19 +184,13 @@ def _write_launcher(folder: RunFolder, plan: Plan) -> None:
         raise MachineError(f"cannot write {folder.launcher}: {error.strerror}") from None
 
 
-def _run(draft: _Draft, plan: Plan, runtime: Runtime, view: View) -> Outcome:
-    with Monitor(draft.folder.monitor, gpus=plan.gpus) as monitor:
-        draft.monitor = monitor
-        return execute(plan, runtime, draft.folder, view, draft.clock, on_stage=monitor.stage)
-
-
 def dry_run(request: Request) -> Result:
     """Plan a request and start nothing; what this machine lacks becomes a warning.
 
     Raises RequestError.
     """
     target, warnings = planned_device(request, gpu_report(request))
-    row = resolve(request, target.device)
+    row = resolve(request, target)
     folder = RunFolder.planned(request.model, request.framework)
     place = planned_place(request, row, target)
     plan = make_plan(request, row, target, place, folder)

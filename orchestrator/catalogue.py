@@ -135,8 +135,73 @@ INTEL_CAFFE = Framework(
     multi_gpu=False,
 )
 
+# Its CPU kernels for half precision are few, and training with it is another package.
+ONNXRUNTIME = Framework(
+    name="onnxruntime",
+    title="ONNX Runtime",
+    program="benchdock",
+    launcher="onnxruntime",
+    backend="backends.onnxruntime",
+    dtypes={("cpu", "inference"): ("float32",)},
+    images={"cpu": "onnxruntime-cpu"},
+    multi_gpu=False,
+)
+
+# Which of the dtypes a processor has instructions for is asked when it runs.
+OPENVINO = Framework(
+    name="openvino",
+    title="OpenVINO",
+    program="benchdock",
+    launcher="openvino",
+    backend="backends.openvino",
+    dtypes={("cpu", "inference"): ("float32", "bfloat16", "float16")},
+    images={"cpu": "openvino-cpu"},
+    multi_gpu=False,
+)
+
+# trtexec times an ONNX file that our writer makes, which needs NumPy and onnx: NVIDIA's PyTorch
+# image has both beside TensorRT, its TensorRT image neither. int8 without calibration is right in
+# time and wrong in values.
+TENSORRT = Framework(
+    name="tensorrt",
+    title="TensorRT",
+    program="trtexec",
+    launcher="tensorrt",
+    backend="backends.onnx",
+    dtypes={("gpu", "inference"): ("float32", "tf32", "float16", "bfloat16", "int8")},
+    images={"gpu": "ngc-pytorch-24-06"},
+    multi_gpu=False,
+)
+
+MXNET = Framework(
+    name="mxnet",
+    title="MXNet",
+    program="benchdock",
+    launcher="mxnet",
+    backend="backends.mxnet",
+    dtypes={
+        ("cpu", "training"): ("float32",),
+        ("cpu", "inference"): ("float32",),
+        ("gpu", "training"): ("float32", "tf32", "float16"),
+        ("gpu", "inference"): ("float32", "tf32", "float16"),
+    },
+    images={"cpu": "mxnet-cpu", "gpu": "ngc-mxnet-24-06"},
+)
+
 FRAMEWORKS: Mapping[str, Framework] = {
-    row.name: row for row in (PYTORCH, TENSORFLOW, CAFFE2, BVLC_CAFFE, NVIDIA_CAFFE, INTEL_CAFFE)
+    row.name: row
+    for row in (
+        PYTORCH,
+        TENSORFLOW,
+        MXNET,
+        CAFFE2,
+        BVLC_CAFFE,
+        NVIDIA_CAFFE,
+        INTEL_CAFFE,
+        ONNXRUNTIME,
+        OPENVINO,
+        TENSORRT,
+    )
 }
 
 
@@ -161,6 +226,14 @@ def draw(name: str) -> Graph:
 def frameworks_for(model: str) -> list[str]:
     """Name the frameworks that can draw a model."""
     return [row.name for row in FRAMEWORKS.values() if model not in row.gaps]
+
+
+def check_devices(row: Framework, count: int) -> None:
+    """Refuse more than one GPU where a backend uses one."""
+    if count > 1 and not row.multi_gpu:
+        raise RequestError(
+            f"{row.name} uses one GPU here, {count} were asked for", hint="use --gpus 0"
+        )
 
 
 def check(row: Framework, request: Request, device: Device) -> None:

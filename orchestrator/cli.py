@@ -128,6 +128,11 @@ def build_parser() -> Parser:
         _add_parse,
         _add_parity,
         _add_published,
+        _add_reproduce,
+        _add_replay,
+        _add_compare,
+        _add_bundle,
+        _add_verify,
         _add_completion,
     ):
         add(commands)
@@ -146,7 +151,7 @@ def _command(commands: Any, name: str, summary: str, *examples: str) -> Parser:
     return parser
 
 
-def _json(parser: argparse.ArgumentParser) -> None:
+def _json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -236,7 +241,9 @@ def _add_run(commands: Any) -> None:
 
 def _add_models(commands: Any) -> None:
     models = _command(commands, "models", "list the networks", "models", "models --json")
-    _json(models)
+    how = models.add_mutually_exclusive_group()
+    _json(how)
+    how.add_argument("--markdown", action="store_true", help="the page docs/models.md")
     models.set_defaults(handler="models")
 
 
@@ -290,11 +297,28 @@ def _add_parse(commands: Any) -> None:
         "derive a result from the log of a benchmark program",
         "parse benchdock log.txt",
         "parse benchdock - --json < log.txt",
+        "parse tf_cnn_benchmarks log.txt --explain",
+        "parse torchbench log.txt --batch 32",
+        "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
     )
     parse.add_argument("program", metavar="PROGRAM", help="the program that printed the log")
     parse.add_argument("log", metavar="LOG", help="a file, - for standard input")
     parse.add_argument("--batch", type=positive, metavar="N", help="per device, if the log is mute")
     parse.add_argument("--devices", type=positive, metavar="N", help="if the log is mute")
+    parse.add_argument("--block", type=positive, metavar="N", help="which of several runs in a log")
+    parse.add_argument(
+        "--explain", action="store_true", help="show the very lines that gave the number"
+    )
+    custom = parse.add_argument_group("the program `custom`")
+    custom.add_argument("--pattern", metavar="REGEX", help="its group holds the number")
+    custom.add_argument(
+        "--unit", metavar="UNIT", help="samples/s (default), images/s, or s, ms, us per batch"
+    )
+    custom.add_argument(
+        "--estimator",
+        metavar="HOW",
+        help="which of several numbers counts: only (default), last, mean or harmonic",
+    )
     _json(parse)
     parse.set_defaults(handler="parse")
 
@@ -342,6 +366,101 @@ def _add_published(commands: Any) -> None:
         published.add_argument(f"--{name}", metavar=name.upper(), help=what)
     _json(published)
     published.set_defaults(handler="published")
+
+
+def _loudness(parser: argparse.ArgumentParser) -> None:
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument("--quiet", action="store_true", help="print the result alone")
+    loud.add_argument("--verbose", action="store_true", help="print the program's own output too")
+
+
+def _add_reproduce(commands: Any) -> None:
+    reproduce = _command(
+        commands,
+        "reproduce",
+        "run what somebody published and tell whether it can be had here",
+        "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-b256x1-amp "
+        "--dry-run",
+        "reproduce claim.yaml --runs 5",
+    )
+    reproduce.add_argument(
+        "claim", metavar="CLAIM", help="an id of `benchdock published`, or a YAML file"
+    )
+    reproduce.add_argument(
+        "--runs", type=positive, default=3, metavar="N", help="how often (default and least: 3)"
+    )
+    reproduce.add_argument("--data", metavar="DIR", help="dataset (default: synthetic data)")
+    reproduce.add_argument("--steps", type=positive, metavar="N", help="timed steps of each run")
+    reproduce.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
+    reproduce.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME")
+    reproduce.add_argument("--timeout", type=duration, metavar="S", help="end of each run")
+    reproduce.add_argument(
+        "--dry-run", action="store_true", help="list the conditions that cannot be met here"
+    )
+    _loudness(reproduce)
+    _json(reproduce)
+    reproduce.set_defaults(handler="reproduce")
+
+
+def _add_replay(commands: Any) -> None:
+    replay = _command(
+        commands,
+        "replay",
+        "run a stored result again, in the very image it was measured in",
+        "replay 20260101T120000-pytorch-resnet50-0a1b2c",
+        "replay run.zip --dry-run",
+    )
+    replay.add_argument("run", metavar="RUN", help="a run id or its begin, a folder, or a bundle")
+    replay.add_argument(
+        "--allow-changed",
+        action="store_true",
+        help="run also where image, network, program or script are no longer the same",
+    )
+    replay.add_argument("--dry-run", action="store_true", help="say what would run; start nothing")
+    _loudness(replay)
+    _json(replay)
+    replay.set_defaults(handler="replay")
+
+
+def _add_compare(commands: Any) -> None:
+    compare = _command(
+        commands,
+        "compare",
+        "tell how two results differ, and what could be why",
+        "compare 20260101T1200 20260102T1200",
+        "compare run.zip ./result.json --json",
+    )
+    for name in ("a", "b"):
+        compare.add_argument(
+            name, metavar=name.upper(), help="a run id or its begin, a folder, file or bundle"
+        )
+    _json(compare)
+    compare.set_defaults(handler="compare")
+
+
+def _add_bundle(commands: Any) -> None:
+    bundle = _command(
+        commands,
+        "bundle",
+        "put everything of a run into one file",
+        "bundle 20260101T120000-pytorch-resnet50-0a1b2c -o run.zip",
+    )
+    bundle.add_argument("run", metavar="RUN", help="a run id or its begin, or a run folder")
+    bundle.add_argument("-o", "--output", metavar="FILE", help="default: RUN.zip, here")
+    _json(bundle)
+    bundle.set_defaults(handler="bundle")
+
+
+def _add_verify(commands: Any) -> None:
+    verify = _command(
+        commands,
+        "verify",
+        "check that a bundle is whole, and that its log gives its result",
+        "verify run.zip",
+    )
+    verify.add_argument("bundle", metavar="BUNDLE", help="a file that `benchdock bundle` wrote")
+    _json(verify)
+    verify.set_defaults(handler="verify")
 
 
 def _add_completion(commands: Any) -> None:

@@ -118,6 +118,12 @@ def resolve(
     return _ready(row, found, did, reference=reference)
 
 
+def as_it_is(found: ImageInfo, reference: str, table: ImageTable) -> ReadyImage:
+    """Return an image the engine has, current or stale: to repeat what was measured with it."""
+    row = table.images.get(found.labels.get(image_digests.IMAGE, ""))
+    return _ready(row or table.row_of_tag(reference), found, "found", reference=reference)
+
+
 def _refuse_stale(reference: str, found: ImageInfo) -> None:
     # The recipe may differ: a registry of one's own may hold an image built in another way.
     reason = image_digests.staleness(found.labels, image_digests.code_labels())

@@ -10,7 +10,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from io import TextIOBase
 from pathlib import Path
@@ -190,6 +191,23 @@ class HostSource:
 
     def _text(self, name: str) -> str:
         return os.pread(self._files[name], 2048, 0).decode("ascii", "replace")
+
+
+@contextmanager
+def watched_host() -> Iterator[Callable[[], HostSource]]:
+    """Begin to watch the host now, for the `host_source` of a Monitor that starts later.
+
+    So the time until then, which passes anyway, is the look at what others do before the run.
+    """
+    try:
+        source = HostSource()
+    except OSError:
+        yield HostSource  # which raises again in the monitor, and that tells it
+        return
+    try:
+        yield lambda: source
+    finally:
+        source.close()
 
 
 def _own_cpu() -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import environments, image_table, images
 from orchestrator.catalogue import Framework
@@ -11,6 +11,7 @@ from orchestrator.host_records import reap_host
 from orchestrator.host_runtime import HostRuntime
 from orchestrator.image_build import Event, OnEvent
 from orchestrator.image_table import ImageRow
+from orchestrator.images import ReadyImage
 from orchestrator.paths import PROJECT
 from orchestrator.plan import Ulimit
 from orchestrator.planner import Needs, Place, Target, caller
@@ -21,6 +22,21 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.engine import Engine
+
+
+class FindPlace(Protocol):
+    """Chooses where a request runs and makes that place ready; `ready_place` is one."""
+
+    def __call__(
+        self,
+        request: Request,
+        row: Framework,
+        target: Target,
+        engine: Engine | None,
+        reason: str,
+        view: View,
+    ) -> tuple[Place, Runtime]:
+        """Return the place and its runtime. Raises EngineError, ImageError or MachineError."""
 
 
 def connect(request: Request) -> tuple[Engine | None, str]:
@@ -114,6 +130,11 @@ def _container(
         ready = images.resolve(request.image, table, engine, policy, events)
     else:
         ready = images.ensure(_image_row(row, target), table, engine, policy, events)
+    return place_in(ready, reason)
+
+
+def place_in(ready: ReadyImage, reason: str) -> Place:
+    """Return a container of an image as the place to run in, with what the image's row needs."""
     return Place(
         runtime="docker",
         reason=reason,

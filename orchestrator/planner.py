@@ -110,12 +110,13 @@ def _gpu_at(index: int, report: GpuReport) -> Gpu:
     raise RequestError(f"there is no GPU {index} in this machine", hint=f"it has {there}")
 
 
-def resolve(request: Request, device: Device) -> Framework:
+def resolve(request: Request, target: Target) -> Framework:
     """Check a request against the catalogue and its dataset. Raises RequestError, DataError."""
     catalogue.draw(request.model)
     row = catalogue.framework(request.framework)
-    catalogue.check(row, request, device)
-    catalogue.check_counts(request, device)
+    catalogue.check(row, request, target.device)
+    catalogue.check_devices(row, target.count)
+    catalogue.check_counts(request, target.device)
     if request.data is not None:
         check_dataset(request.data)
     return row

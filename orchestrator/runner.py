@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import Thread
 
 from orchestrator.clocks import expired
 from orchestrator.errors import EngineError, Interrupted
-from orchestrator.parsers import ParseHints, parser_for
+from orchestrator.parsers import ParseHints, module, parser_for
 from orchestrator.parsers.contract import LogParser, Stage
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan, Timeouts
@@ -122,13 +123,16 @@ def execute(
     ImageError or MachineError where it cannot be started or where the engine is gone for good,
     and Interrupted where a signal came before it was started.
     """
-    parser = parser_for(plan.program, ParseHints(batch=plan.batch, devices=plan.device_count))
     run = _Run()
     try:
         with ExitStack() as stack:
-            follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
             with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
+                loading = _load_meanwhile(plan.program)
                 execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
+                loading.join()
+            hints = ParseHints(batch=plan.batch, devices=plan.device_count)
+            parser = parser_for(plan.program, hints)
+            follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
             with clock.stage("run", f"running {plan.framework} {plan.model} {plan.phase}"):
                 run.follow(follower, execution, plan.timeouts, view)
             with clock.stage("collect"):
@@ -150,6 +154,13 @@ def execute(
         notes=run.notes,
         signal_number=run.signal_number,
     )
+
+
+def _load_meanwhile(program: str) -> Thread:
+    """Import the parser while the engine starts the container and this thread would wait."""
+    thread = Thread(target=module, args=(program,), daemon=True)
+    thread.start()
+    return thread
 
 
 @dataclass

@@ -117,17 +117,63 @@ def throughput_interval(
     Neighbouring steps are drawn together in at most 200 groups, since their times are correlated.
     The same input gives the same interval. Raises ValueError on no values or no time.
     """
+    totals = sorted(_bootstrap_totals(seconds, random.Random(seed)))
+    margin = (1 - confidence) / 2 * 100
+    slowest, fastest = percentile(totals, 100 - margin), percentile(totals, margin)
+    return samples / slowest, (samples / fastest if fastest > 0 else math.inf)
+
+
+def time_ratio_interval(
+    above: Sequence[float], below: Sequence[float], *, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Return the interval of mean(`above`) / mean(`below`), by bootstrap of both runs' steps.
+
+    Grouped and repeatable as `throughput_interval` is. Raises ValueError on no values or no time.
+    """
+    scale = len(below) / len(above) if above else 0.0
+    pairs = zip(
+        _bootstrap_totals(above, random.Random(seed)),
+        _bootstrap_totals(below, random.Random(seed + 1)),
+        strict=True,
+    )
+    ratios = sorted(scale * up / down if down > 0 else math.inf for up, down in pairs)
+    margin = (1 - confidence) / 2 * 100
+    return percentile(ratios, margin), percentile(ratios, 100 - margin)
+
+
+def _bootstrap_totals(seconds: Sequence[float], source: random.Random) -> list[float]:
+    """Return what the sum of `seconds` might have been, once per round."""
     count = len(seconds)
     groups = min(count, _BOOTSTRAP_GROUPS)
     bounds = [count * i // groups for i in range(groups + 1)] if groups else []
     sums = [math.fsum(seconds[a:b]) for a, b in itertools.pairwise(bounds)]
     if math.fsum(sums) <= 0:
         raise ValueError("no time passed")
-    source = random.Random(seed)
-    totals = sorted(sum(source.choices(sums, k=groups)) for _ in range(_BOOTSTRAP_ROUNDS))
-    margin = (1 - confidence) / 2 * 100
-    slowest, fastest = percentile(totals, 100 - margin), percentile(totals, margin)
-    return samples / slowest, (samples / fastest if fastest > 0 else math.inf)
+    return [sum(source.choices(sums, k=groups)) for _ in range(_BOOTSTRAP_ROUNDS)]
+
+
+# Two-sided 95 % quantiles of Student's t by degrees of freedom: tables of any textbook.
+_STUDENT_95 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+)  # fmt: skip
+_NORMAL_95 = 1.96
+_BEYOND_TABLE = 2.5  # t(n) - 1.96 is about 2.5 / n beyond the table
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of independent values, by Student's t.
+
+    Meant for few whole runs, whose differences a bootstrap of three would understate. Raises
+    ValueError on fewer than two values.
+    """
+    freedom = len(values) - 1
+    if freedom < 1:
+        raise ValueError("one value tells nothing of the spread")
+    inside = freedom <= len(_STUDENT_95)
+    quantile = _STUDENT_95[freedom - 1] if inside else _NORMAL_95 + _BEYOND_TABLE / freedom
+    center, half = mean(values), quantile * standard_deviation(values) / math.sqrt(freedom + 1)
+    return center - half, center + half
 
 
 def _doubt_length(seconds: Sequence[float], window: float) -> list[str]:

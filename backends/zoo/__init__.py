@@ -71,7 +71,7 @@ class UnknownModel(ValueError):  # noqa: N818 - read as a sentence: except Unkno
     """No network has this name; the message offers the nearest ones."""
 
     def __init__(self, name):
-        import difflib  # noqa: PLC0415 - only an error needs it
+        import difflib
 
         self.name = name
         self.suggestions = difflib.get_close_matches(name, list(_MODELS), 3)

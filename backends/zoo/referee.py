@@ -51,12 +51,17 @@ def apply(node, values, arrays):
     return _OPERATORS[node.op](node, values, *arrays)
 
 
-def loss(graph, logits, labels):
-    """Mean loss of a batch: softmax cross entropy, or CTC with blank 0 for speech."""
+def loss(graph, logits, labels, ceiling=np.inf):
+    """Mean loss of a batch: softmax cross entropy, or CTC with blank 0 for speech.
+
+    No sample's loss counts for more than `ceiling`.
+    """
     scores = _log_softmax(np.asarray(logits, dtype=np.float64))
     if graph.kind == "speech":
-        return float(np.mean([_ctc(steps, target) for steps, target in zip(scores, labels)]))
-    return float(-np.mean(scores[np.arange(len(labels)), labels]))
+        losses = [_ctc(steps, target) for steps, target in zip(scores, labels)]
+    else:
+        losses = -scores[np.arange(len(labels)), labels]
+    return float(np.mean(np.minimum(losses, ceiling)))
 
 
 def _value(node, values, role):

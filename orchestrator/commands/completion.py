@@ -23,7 +23,7 @@ def _with_names(parser: argparse.ArgumentParser) -> None:
             action.choices = names[action.dest]
         elif action.dest in ("data", "source"):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-        elif action.dest == "log":
+        elif action.dest in ("log", "claim", "run", "a", "b", "bundle", "output"):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
 
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from backends import zoo
-from orchestrator import catalogue
+from orchestrator import catalogue, models_page
 from orchestrator.errors import ExitStatus
 from orchestrator.ui.tables import print_table
 
@@ -29,7 +29,10 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Print the table or, with --json, the document."""
+    """Print the table, the document or the page."""
+    if arguments.markdown:
+        print(models_page.page(), end="")
+        return ExitStatus.OK
     rows = [describe(name) for name in zoo.names()]
     if arguments.json:
         print(json.dumps({"schema": 1, "models": rows}, indent=2))

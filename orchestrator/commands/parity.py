@@ -24,7 +24,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     models = arguments.models or zoo.names()
     for model in models:
         catalogue.draw(model)
-    rows = [catalogue.framework(name) for name in arguments.framework] or [*FRAMEWORKS.values()]
+    here = [row for row in FRAMEWORKS.values() if "cpu" in row.images]
+    rows = [catalogue.framework(name) for name in arguments.framework] or here
     levels = sorted(set(arguments.level)) or DEFAULT_LEVELS
     runtime = RuntimeChoice(arguments.runtime)
     view = ui.choose(result_on_stdout=False)

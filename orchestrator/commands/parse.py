@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import ExitStatus
 from orchestrator.filing import to_json
@@ -27,11 +29,36 @@ def as_result(measurement: Measurement) -> Result:
     )
 
 
+def explanation(program: dict[str, Any]) -> Iterator[str]:
+    """Yield what tells how the number came about: estimator, windows and lines of the log."""
+    chosen = bool(program.get("evidence")) or "blocks" not in program
+    for index, block in enumerate([program] if chosen else program["blocks"], start=1):
+        if not chosen:
+            yield f"block {index}:\n"
+        evidence = block.get("evidence", [])
+        if evidence:
+            yield f"the program's figure is of kind {block['estimator']}, over {block['scope']}\n"
+        windows = block.get("windows")
+        if windows:
+            dropped = windows["dropped_first"], windows["dropped_last"]
+            yield f"windows: {windows['used']} of {windows['count']} are used; left out are "
+            yield f"the first {dropped[0]} and the last {dropped[1]} ({windows['why']})\n"
+        for number, text in evidence:
+            yield f"line {number}: {text}\n"
+
+
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Parse a log and print its result. Raises RequestError."""
     from orchestrator import ui
 
-    hints = ParseHints(batch=arguments.batch, devices=arguments.devices)
+    hints = ParseHints(
+        batch=arguments.batch,
+        devices=arguments.devices,
+        block=arguments.block,
+        pattern=arguments.pattern,
+        unit=arguments.unit,
+        estimator=arguments.estimator,
+    )
     source = sys.stdin.buffer if arguments.log == "-" else Path(arguments.log)
     result = as_result(parse(arguments.program, source, hints=hints))
     if arguments.json:
@@ -40,4 +67,6 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         view = ui.choose(quiet=True, verbose=False, result_on_stdout=True)
         view.result(result)
         view.close()
+        if arguments.explain:
+            sys.stdout.writelines(explanation(result.program))
     return ExitStatus.BENCHMARK_FAILED if result.failure else ExitStatus.OK

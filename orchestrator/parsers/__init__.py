@@ -2,37 +2,64 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from orchestrator.errors import RequestError, unknown
-from orchestrator.parsers import benchdock, parity
 from orchestrator.parsers.contract import LogParser, ParseHints, ParserModule, Progress, Stage
 from orchestrator.result import Measurement
 
 __all__ = [
-    "PARSERS",
+    "PROGRAMS",
     "LogParser",
     "ParseHints",
     "ParserModule",
     "Progress",
     "Stage",
+    "module",
     "parse",
     "parser_for",
 ]
 
 BLOCK = 1 << 20
 
-_MODULES: tuple[ParserModule, ...] = (benchdock, parity)
-PARSERS: dict[str, ParserModule] = {module.program: module for module in _MODULES}
+# A program's id is the name of its module here, which is imported when it is asked for: a run
+# needs one of them, and none before its container has started.
+PROGRAMS = (
+    "benchdock",
+    "parity",
+    "tf_cnn_benchmarks",
+    "nvcnn",
+    "nvtfcnn",
+    "deeplearningexamples",
+    "caffe_time",
+    "caffe_train",
+    "caffe2_trainer",
+    "caffe2_net",
+    "mxnet_train_imagenet",
+    "mxnet_score",
+    "pytorch_imagenet",
+    "torchbench",
+    "timm",
+    "trtexec",
+    "horovod",
+    "openvino_benchmark_app",
+    "dlbs",
+    "custom",
+)
+
+
+def module(program: str) -> ParserModule:
+    """Import a program's module. Raises RequestError where there is none."""
+    if program not in PROGRAMS:
+        raise unknown("program", program, PROGRAMS, listing="benchdock parse --help")
+    return cast(ParserModule, import_module(f"orchestrator.parsers.{program}"))
 
 
 def parser_for(program: str, hints: ParseHints | None = None) -> LogParser:
     """Return a new parser of a program's log. Raises RequestError where there is none."""
-    module = PARSERS.get(program)
-    if module is None:
-        raise unknown("program", program, PARSERS, listing="benchdock parse --help")
-    return module.Parser(hints or ParseHints())
+    return module(program).Parser(hints or ParseHints())
 
 
 def parse(

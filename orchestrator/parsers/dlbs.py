@@ -78,9 +78,10 @@ def _figure(found: Found) -> float | None:
 def _fact(log: Log, name: str, value: Any) -> None:
     """Keep a fact; the last of several counts, and an empty one is none."""
     counts = name in ("batch", "devices", "global_batch")
-    wanted = isinstance(value, int) and 0 < value < 10**9 if counts else isinstance(value, str)
-    if wanted and value:
-        log.run.facts[name] = value if counts else str(value)[:80]
+    if counts and type(value) is int and 0 < value < 10**9:
+        log.run.facts[name] = value
+    elif not counts and isinstance(value, str) and value:
+        log.run.facts[name] = vendor.shown(value)[:80]
 
 
 def _status(log: Log, found: Found, value: Any) -> None:

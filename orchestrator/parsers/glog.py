@@ -10,7 +10,10 @@ from datetime import datetime
 
 from orchestrator.parsers.numbers import Found
 
-PREFIX = r"\s*(?:[IWEF](?:\d{4})?(?P<date>\d{4}) (?P<clock>\d\d:\d\d:\d\d\.\d{6}) +\d+ [\w./-]+:\d+\] *)?"
+PREFIX = (
+    r"\s*(?:[IWEF](?:\d{4})?(?P<date>\d{4}) (?P<clock>\d\d:\d\d:\d\d\.\d{6}) +\d+ "
+    r"[\w./-]+:\d+\] *)?"
+)
 
 _YEAR = 366 * 86400.0
 _DAY = 86400.0

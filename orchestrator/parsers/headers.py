@@ -19,6 +19,12 @@ _ARGUMENTS = {
 }
 
 
+def _start(log: Log, found: Found) -> None:
+    log.begin()
+    if not found.cut():
+        log.run.fact("framework_version", found.text())
+
+
 def _model(log: Log, found: Found) -> None:
     if not found.cut():
         log.run.fact("model", found.text())
@@ -57,16 +63,15 @@ def _argument(log: Log, found: Found) -> None:
     log.run.fact(name, int(value) if re.fullmatch(COUNT, value) else value)
 
 
-MODEL = Rule(b"Model:", re.compile(r"Model: +([\w.+-]{1,80})$"), _model)
+_ALIGNED = b":  "  # values stand in a column of their own
+MODEL_NAME = re.compile(r"Model: +([\w.+-]{1,80})$")
 HEADERS = (
-    MODEL,
-    Rule(b"Mode:", re.compile(r"Mode: +([\w ,.+-]{1,60})$"), _mode),
-    Rule(b" global", re.compile(rf"Batch size: +({COUNT}) global"), _global_batch),
+    Rule(_ALIGNED, re.compile(r"TensorFlow: +(\d[\w.+-]{0,40})$"), _start),
+    Rule(_ALIGNED, MODEL_NAME, _model),
+    Rule(_ALIGNED, re.compile(r"Mode: +([\w ,.+-]{1,60})$"), _mode),
+    Rule(_ALIGNED, re.compile(rf"Batch size: +({COUNT}) global"), _global_batch),
     Rule(b" per device", re.compile(rf" *({COUNT}) per device"), _batch),
-    Rule(b"Devices:", re.compile(r"Devices: +(\[.*\])$"), _devices),
+    Rule(_ALIGNED, re.compile(r"Devices: +(\[.*\])$"), _devices),
 )
 # "Script arguments:" of the runner in NVIDIA's containers.
-ARGUMENTS = tuple(
-    Rule(f"--{name} ".encode(), re.compile(rf" *--({name}) ([\w.+-]{{1,40}})$"), _argument)
-    for name in _ARGUMENTS
-)
+ARGUMENT = Rule(b"  --", re.compile(rf" +--({'|'.join(_ARGUMENTS)}) ([\w.+-]{{1,40}})$"), _argument)

@@ -6,10 +6,16 @@ import re
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.headers import MODEL
+from orchestrator.parsers.headers import MODEL_NAME
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
 program = "horovod"
+
+
+def _start(log: Log, found: Found) -> None:
+    log.begin()
+    if not found.cut():
+        log.run.fact("model", found.text())
 
 
 def _batch(log: Log, found: Found) -> None:
@@ -58,13 +64,13 @@ FORMAT = Format(
     program=program,
     rules=(
         Rule(
-            b"Iter #",
+            b"mg/sec",
             re.compile(rf"Iter #(?P<iter>{COUNT}): (?P<rate>{NUMBER}) img/sec per {_DEVICE}"),
             _window,
         ),
-        Rule(b"Img/sec per ", re.compile(rf"Img/sec per {_DEVICE}: ({NUMBER})"), _per_device),
+        Rule(b"mg/sec", re.compile(rf"Img/sec per {_DEVICE}: ({NUMBER})"), _per_device),
         Rule(
-            b"Total img/sec",
+            b"mg/sec",
             re.compile(
                 rf"Total img/sec on (?P<devices>{COUNT}) {_DEVICE}\(s\): (?P<rate>{NUMBER})"
             ),
@@ -74,7 +80,7 @@ FORMAT = Format(
         Rule(b"Batch size:", re.compile(rf"Batch size: +({COUNT})$"), _batch),
         Rule(b"Number of ", re.compile(rf"Number of {_DEVICE}s: +({COUNT})$"), _devices),
         Rule(b"Running warmup", re.compile(r"Running warmup"), _warm_up),
-        MODEL,
+        Rule(b"Model: ", MODEL_NAME, _start),
     ),
     conclude=_conclude,
 )

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from orchestrator.parsers.lines import printable
 
-# C++ switches to scientific notation by itself; three-digit exponents are Windows'. What looks
-# like a decimal comma or a version is no number: better none than a guess.
+# C++ switches to scientific notation by itself; three-digit exponents are Windows', and so is
+# "1.#INF". What looks like a decimal comma or a version is no number: better none than a guess.
 NUMBER = (
     r"(?:[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?|nan|inf)"
-    r"(?![\d.]|,\d|[eE][-+\d]))"
+    r"(?![\d.eEx_#]|,\d))"
 )
-COUNT = r"(?:\d{1,15}(?![\d.]))"
+COUNT = r"(?:\d{1,15}(?!\d|\.\d))"
 SHOWN = 300
 
 
@@ -44,6 +44,10 @@ class Found:
         """Tell whether an optional group took part in the match."""
         return self._match[group] is not None
 
+    def named(self, group: str) -> bool:
+        """Tell whether the pattern has a group of that name."""
+        return group in self._match.re.groupindex
+
     def text(self, group: str | int = 1) -> str:
         """Return a group's text, "" where it took no part."""
         return self._match[group] or ""
@@ -53,6 +57,10 @@ class Found:
         if self.cut(group):
             return None
         return as_number(self.text(group))
+
+    def value(self, group: str | int = 1) -> float:
+        """Return a group matched by NUMBER after which the pattern goes on: it cannot be cut."""
+        return float(self.text(group))
 
     def count(self, group: str | int = 1) -> int:
         """Return a group matched by COUNT."""

@@ -6,7 +6,7 @@ import re
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.headers import ARGUMENTS, HEADERS
+from orchestrator.parsers.headers import HEADERS
 from orchestrator.parsers.tables import DIGITS, LAST_COLUMN, LAST_COLUMN_WIDE, VALUE
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
@@ -55,11 +55,11 @@ _ROWS = re.compile(
 FORMAT = Format(
     program=program,
     rules=(
-        Rule(b"Step Epoch Img/sec", re.compile(r" *Step Epoch Img/sec +Loss +LR$"), _table),
+        Rule(b"/sec", re.compile(r" *Step Epoch Img/sec +Loss +LR$"), _table),
         Rule(LAST_COLUMN, _ROWS, _row),
         Rule(LAST_COLUMN_WIDE, _ROWS, _row),
         Rule(
-            b"Images/sec: ",
+            b"/sec",
             re.compile(rf"Images/sec: ({NUMBER}) \+/- {NUMBER} \(jitter = {NUMBER}\)"),
             _summary,
         ),
@@ -70,7 +70,6 @@ FORMAT = Format(
             _out_of_memory,
         ),
         *HEADERS,
-        *ARGUMENTS,
     ),
     conclude=_conclude,
     table=DIGITS,

@@ -6,7 +6,7 @@ import re
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.headers import ARGUMENTS
+from orchestrator.parsers.headers import ARGUMENT
 from orchestrator.parsers.tables import DIGITS, LAST_COLUMN, LAST_COLUMN_WIDE, VALUE
 from orchestrator.parsers.vendor import COUNT, Format, Found, Log, Rule, Run
 
@@ -24,7 +24,8 @@ def _table(log: Log, found: Found) -> None:
     log.stage = "warmup"
 
 
-def _version(log: Log, found: Found) -> None:
+def _start(log: Log, found: Found) -> None:
+    log.begin()
     if not found.cut():
         log.run.fact("framework_version", found.text())
 
@@ -48,7 +49,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if not (isinstance(wanted, int) and isinstance(every, int)) or not rows:
         return
     last = run.windows.last_key[0]
-    if run.facts.get("iter_unit") == "batch" and last + every <= wanted:
+    if run.facts.get("iter_unit") == "batch" and last + every < wanted:
         run.fail(f"the run stopped after step {last} of {wanted}")
 
 
@@ -62,8 +63,8 @@ FORMAT = Format(
         Rule(b"Step Epoch Img/sec", re.compile(r" *Step Epoch Img/sec +Loss +LR$"), _table),
         Rule(LAST_COLUMN, _ROWS, _row),
         Rule(LAST_COLUMN_WIDE, _ROWS, _row),
-        Rule(b"TF 0.0", re.compile(r"TF (\d[\w.+-]{0,40})$"), _version),
-        *ARGUMENTS,
+        Rule(b"TF 0.0", re.compile(r"TF (\d[\w.+-]{0,40})$"), _start),
+        ARGUMENT,
     ),
     conclude=_conclude,
     table=DIGITS,

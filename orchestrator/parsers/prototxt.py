@@ -8,6 +8,7 @@ writes the definition after it divided the batch among the GPUs, the other forks
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from orchestrator.parsers import glog
 from orchestrator.parsers.numbers import COUNT, Found
@@ -17,9 +18,10 @@ from orchestrator.parsers.vendor import Rule
 _STATE = "definition"
 
 
-def _definition(log: Log, found: Found) -> None:
-    # The networks after the first are those of the test phase.
+def definition(log: Log, found: Found) -> None:
+    """Expect the batch of the network whose definition begins here, if it is the first."""
     del found
+    # The networks after the first are those of the test phase.
     log.state[_STATE] = _STATE not in log.state
 
 
@@ -33,9 +35,13 @@ def _rule(needle: bytes, key: str) -> Rule:
     return Rule(needle, re.compile(rf"\s*{key}: ({COUNT})$"), _batch)
 
 
-START = re.compile(glog.PREFIX + r"Initializing net from parameters:")
-RULES = (
-    Rule(b"Initializing net from parameters:", START, _definition),
+def start_rule(take: Callable[[Log, Found], None]) -> Rule:
+    """Return the rule for the line before a definition."""
+    needle = b"Initializing net from parameters:"
+    return Rule(needle, re.compile(glog.PREFIX + needle.decode()), take)
+
+
+BATCH_RULES = (
     _rule(b"batch_size: ", "batch_size"),
     _rule(b"input_dim: ", "input_dim"),
     _rule(b" dim: ", "dim"),

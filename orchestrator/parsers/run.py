@@ -40,6 +40,9 @@ Scope = Literal["all_devices", "device", "rank"]
 MOST_EVIDENCE = 24
 MOST_WARNINGS = 20
 LARGEST_SPREAD = 0.10
+# No network is as slow or as fast; a clock that ran backwards makes such figures.
+PLAUSIBLE_RATES = (1e-6, 1e10)  # samples/s
+LONGEST_TIME = 1e7  # seconds
 MOST_RUNS = 1000
 
 
@@ -59,6 +62,7 @@ class Run:
         self.contradicts = False
         self.ranks = 1  # that printed a result, with a prefix or without
         self.notes: dict[str, int] = {}
+        self.span: tuple[int, float, float] | None = None  # steps, seconds, error in seconds
         self.estimator: Estimator = "unknown"
         self.scope: Scope = "all_devices"
         self._taken: dict[str, Line] = {}
@@ -152,11 +156,11 @@ class Run:
             return
         self.prove(*names)
         result = value * factor
-        if not 0 < result < math.inf:
+        if not PLAUSIBLE_RATES[0] < result < PLAUSIBLE_RATES[1]:
             line = next((self._taken[name] for name in names if name in self._taken), None)
             self.fail(f"a throughput of {value:.10g} is not plausible", line)
             return
-        self.metrics["throughput"] = Metric(value=result, unit=SAMPLES_PER_SECOND)
+        self.rate("throughput", result)
 
     def prove(self, *names: str) -> None:
         """Show the lines of these taken numbers as evidence."""
@@ -170,14 +174,28 @@ class Run:
         value = self.printed.get(name)
         if value is None:
             return
-        if 0 < value * scale < math.inf:
+        if 0 < value * scale < LONGEST_TIME:
             self.metrics[metric] = Metric(value=value * scale, unit=SECONDS)
         else:
             self.warn(f"{metric} is left out: {value:.10g} is no time")
 
+    def step_time(self, value: float) -> None:
+        """Set the metric `step_time_mean`, in seconds."""
+        self.metrics["step_time_mean"] = Metric(value=value, unit=SECONDS)
+
+    def rate(self, metric: str, value: float) -> None:
+        """Set a metric in samples/s over all devices."""
+        self.metrics[metric] = Metric(value=value, unit=SAMPLES_PER_SECOND)
+
+    def prefer(self, name: str, other: str) -> None:
+        """Let one taken number, with its line, replace another."""
+        self.printed[name] = self.printed[other]
+        self._taken[name] = self._taken[other]
+
     def needs(self, option: str, what: str) -> None:
         """Refuse a throughput that cannot be computed without an option such as --batch."""
-        self.fail(f"the log does not tell {what}: give {option}")
+        line = self._evidence[-1] if self._evidence else None
+        self.fail(f"the log does not tell {what}: give {option}", line)
 
     def recompute(
         self, *, first: int, last: int = 0, why: str = "", factor: float = 1.0
@@ -205,9 +223,9 @@ class Run:
             self.warn("a window's rate is 0 or no number: nothing is recomputed from the windows")
             return math.nan
         rates = [rate * factor for rate in windows.used(first, last)]
-        self.metrics["throughput_recomputed"] = Metric(value=value, unit=SAMPLES_PER_SECOND)
-        self.metrics["throughput_min"] = Metric(value=min(rates), unit=SAMPLES_PER_SECOND)
-        self.metrics["throughput_max"] = Metric(value=max(rates), unit=SAMPLES_PER_SECOND)
+        self.rate("throughput_recomputed", value)
+        self.rate("throughput_min", min(rates))
+        self.rate("throughput_max", max(rates))
         self._doubt_windows(rates)
         return stats.mean(rates)
 
@@ -215,8 +233,7 @@ class Run:
         """Set `throughput_recomputed` to samples / `step_time_mean`, where windows gave none."""
         time = self.metrics.get("step_time_mean")
         if time is not None and "throughput_recomputed" not in self.metrics:
-            value = Metric(value=samples / time.value, unit=SAMPLES_PER_SECOND)
-            self.metrics["throughput_recomputed"] = value
+            self.rate("throughput_recomputed", samples / time.value)
 
     def prove_by_windows(self) -> None:
         """Show the first and last lines of the windows used as evidence."""
@@ -280,6 +297,10 @@ class Log:
     def run(self) -> Run:
         """The run that is being printed."""
         return self.runs[-1]
+
+    def shown_runs(self) -> list[Run]:
+        """Return the runs that printed something: a last one may have died after its header."""
+        return [run for run in self.runs if run.started or run.facts]
 
     def begin(self) -> None:
         """Start another run, unless the present one has printed no figure yet."""

@@ -15,12 +15,6 @@ _RANKS_AGREE = 0.01
 _WORKERS_AGREE = 0.1
 
 
-def _start(log: Log, found: Found) -> None:
-    log.begin()
-    if not found.cut():
-        log.run.fact("framework_version", found.text())
-
-
 def _warm_up(log: Log, found: Found) -> None:
     del found
     log.begin()
@@ -65,20 +59,19 @@ FORMAT = Format(
     program=program,
     rules=(
         Rule(
-            b"images/sec: ",
+            b"s/sec",
             re.compile(
                 rf"(?P<step>{COUNT})\s+images/sec: (?P<rate>{NUMBER}) \+/- {NUMBER} "
                 rf"\(jitter = {NUMBER}\)"
             ),
             _step,
         ),
-        Rule(b"images/sec: ", re.compile(rf"total images/sec: ({NUMBER})$"), _total),
+        Rule(b"s/sec", re.compile(rf"total images/sec: ({NUMBER})$"), _total),
         Rule(
-            b" examples/sec",
+            b"s/sec",
             re.compile(rf"(?P<step>{COUNT})\s+(?P<rate>{NUMBER}) examples/sec"),
             _examples,
         ),
-        Rule(b"TensorFlow:", re.compile(r"TensorFlow: +(\d[\w.+-]{0,40})$"), _start),
         Rule(b"Running warm up", re.compile(r"Running warm up$"), _warm_up),
         *HEADERS,
     ),

@@ -57,6 +57,7 @@ devices); `latency_mean|median|min|max|p90|p95|p99` and `step_time_*` in seconds
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ __all__ = [
     "Rule",
     "Run",
     "Scope",
+    "shown",
 ]
 
 _LAST_LINES = 10
@@ -108,11 +110,21 @@ class Format:
 
 @dataclass(frozen=True)
 class Rule:
-    """Lines that hold the needle and match the pattern at their start are taken."""
+    """Lines that hold the needle and match the pattern at their start are taken.
+
+    `anywhere` is for patterns that a user gives; ours are anchored, since people quote logs.
+    """
 
     needle: bytes
     pattern: re.Pattern[str]
     take: Callable[[Log, Found], None]
+    anywhere: bool = False
+
+
+def shown(text: bytes | str) -> str:
+    """Return the start of a text, safe to show on a terminal."""
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    return printable(raw[: 4 * SHOWN])[:SHOWN]
 
 
 class Parser:
@@ -144,10 +156,11 @@ class Parser:
         if self._latest is None:
             return Progress(last_lines=last)
         windows = self._latest.run.windows
+        rate = windows.rates[-1] if windows.count else math.nan
         return Progress(
             stage=self._latest.stage,
             steps_done=windows.last_key[-1] if windows.last_key else 0,
-            throughput=windows.rates[-1] if windows.count else None,
+            throughput=rate if math.isfinite(rate) else None,
             last_lines=last,
         )
 
@@ -156,7 +169,7 @@ class Parser:
         for raw in self._lines.finish():
             self._line(raw, ended=False)
         log = self._chosen_log()
-        runs = [run for run in log.runs if run.started]
+        runs = log.shown_runs()
         warnings: list[str] = []
         begin = self._banner(warnings)
         run, problem = self._chosen_run(runs)
@@ -177,7 +190,8 @@ class Parser:
         cleaned, rank = clean_with_rank(raw)
         line = Line(self._lines.number, cleaned.decode("utf-8", "replace"), ended)
         for rule in self._format.rules:
-            match = rule.pattern.match(line.text)
+            find = rule.pattern.search if rule.anywhere else rule.pattern.match
+            match = find(line.text)
             if match is not None:
                 log = self._logs.get(rank)
                 if log is None:
@@ -185,7 +199,7 @@ class Parser:
                         return
                     log = self._logs[rank] = Log(self._hints)
                 self._latest = log
-                self._taken = printable(raw.rstrip())[:SHOWN]
+                self._taken = shown(raw.rstrip())
                 rule.take(log, Found(match, line))
                 return
 
@@ -199,10 +213,9 @@ class Parser:
         """
         ranks = len([log for log in self._logs.values() if log.run.started])
         for log in self._logs.values():
-            for run in log.runs:
-                if run.started:
-                    run.ranks = max(run.ranks, ranks)
-                    run.conclude(self._format.conclude, self._hints)
+            for run in log.shown_runs():
+                run.ranks = max(run.ranks, ranks)
+                run.conclude(self._format.conclude, self._hints)
         logs = [self._logs[rank] for rank in sorted(self._logs, key=lambda r: r or (-1, -1))]
         good = [log for log in logs if any(run.succeeded for run in log.runs)]
         return next(iter(good or logs), Log(self._hints))

@@ -11,6 +11,7 @@ from orchestrator.parsers.numbers import Line
 
 MOST_WINDOWS = 1_000_000
 KEPT_LINES = 12  # of the first and of the last windows
+SANE_RATES = (1e-15, 1e15)  # others are kept as nan, so that no sum overflows
 
 Added = Literal["new", "again", "restart"]
 
@@ -62,7 +63,7 @@ class Windows:
         if self.count < KEPT_LINES:
             self._first.append(line)
         self._last.append((self.count, line))
-        self.rates.append(rate)
+        self.rates.append(rate if SANE_RATES[0] < rate < SANE_RATES[1] else math.nan)
         self._samples.append(samples)
         return added
 

@@ -160,7 +160,7 @@ def test_a_ulimit_that_the_host_may_refuse(engine, tiny_plan, run_id, tmp_path):
         ({"limits": Limits(memory=4096)}, MachineError, "memory limit is too small"),
     ],
 )
-def test_refusals(engine, run, run_id, tiny_plan, changes, kind, words):  # noqa: PLR0917
+def test_refusals(engine, run, run_id, tiny_plan, changes, kind, words):
     with pytest.raises(kind, match=words) as raised:
         run(tiny_plan("true").model_copy(update=changes))
     assert "\n" not in str(raised.value)

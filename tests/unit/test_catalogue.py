@@ -65,3 +65,11 @@ def test_counts_are_chosen_where_the_request_is_silent():
 def test_a_warm_up_that_takes_every_step_is_refused(steps, warmup):
     with pytest.raises(RequestError, match=f"a warm-up of {warmup} steps leaves nothing of"):
         catalogue.check_counts(request(steps=steps, warmup=warmup), "cpu")
+
+
+def test_more_gpus_than_a_backend_can_use_are_refused():
+    one = catalogue.framework("caffe2")
+    catalogue.check_devices(one, 1)
+    with pytest.raises(RequestError, match="caffe2 uses one GPU here, 4 were asked for"):
+        catalogue.check_devices(one, 4)
+    catalogue.check_devices(catalogue.framework("pytorch"), 4)

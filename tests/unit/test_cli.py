@@ -89,7 +89,11 @@ def test_reports_are_tables_or_one_document(command):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "models", "frameworks", "images", "doctor", "parse", "parity", "completion"]
+    "command",
+    [
+        *("run", "models", "frameworks", "images", "doctor", "parse", "parity", "completion"),
+        *("published", "reproduce", "replay", "compare", "bundle", "verify"),
+    ],
 )
 def test_every_command_has_help_with_examples(command):
     done = benchdock(command, "--help")

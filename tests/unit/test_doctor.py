@@ -118,7 +118,7 @@ def test_exit_status(places: list[Any], needs: list[Any], status: ExitStatus) ->
 
 def test_absent_images_and_bases_say_how_to_get_them() -> None:
     found = by_name(doctor.engine_findings(engine(), NO_GPU))
-    (row,) = fitting("cpu")
+    row, *_ = fitting("cpu")
     image, base = found[f"image {row.id}"], found[f"base {row.base}"]
     assert (image.state, image.remedy) == ("missing", f"benchdock images build {row.id}")
     assert (base.state, base.remedy) == ("missing", "benchdock images bootstrap")
@@ -127,14 +127,16 @@ def test_absent_images_and_bases_say_how_to_get_them() -> None:
 
 def test_current_and_stale_images() -> None:
     table = image_table.load()
-    (row,) = fitting("cpu")
-    labels = image_digests.labels(row, table)
-    current = SimpleNamespace(labels=labels)
-    found = by_name(doctor.image_findings(engine(images={row.tag: current}), table, NO_GPU))
+    row, *others = fitting("cpu")
+    here = {
+        one.tag: SimpleNamespace(labels=image_digests.labels(one, table)) for one in (row, *others)
+    }
+    found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "ok"
     assert f"base {row.base}" not in found
-    stale = SimpleNamespace(labels=labels | {image_digests.ZOO: "other"})
-    found = by_name(doctor.image_findings(engine(images={row.tag: stale}), table, NO_GPU))
+    stale = image_digests.labels(row, table) | {image_digests.ZOO: "other"}
+    here[row.tag] = SimpleNamespace(labels=stale)
+    found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "warning"
     assert "stale" in found[f"image {row.id}"].detail
 

@@ -63,7 +63,7 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
     assert {"Dockerfile", "requirements.lock"} <= set(framework.files)
 
     assert whole.network_mode == "none"
-    assert whole.buildargs == {"FRAMEWORK_IMAGE": framework.tag, "BACKEND": "tiny"}
+    assert whole.buildargs == {"FRAMEWORK_IMAGE": framework.tag, "BACKENDS": "tiny"}
     assert whole.labels == image_digests.labels(place.row, place.table)
     assert "backends/tiny/__main__.py" in whole.files
     assert not any("__pycache__" in name for name in whole.files)

@@ -65,6 +65,24 @@ CASES = {
         options={"a": NASTY, "b": "-x"},
         environment={"A": NASTY},
     ),
+    "mxnet-cpu": replace(PLAIN, options={"optimizer": "plain"}),
+    "mxnet-gpu-4": replace(PLAIN, device="gpu", devices=4, dtype="tf32", threads=None),
+    "tensorflow-cpu": replace(PLAIN, options={"xla": "on"}),
+    "tensorflow-gpu-4": replace(PLAIN, device="gpu", devices=4, threads=None),
+    "onnxruntime-cpu": replace(PLAIN, phase="inference", options={"io_binding": "off"}),
+    "tensorrt-gpu": replace(
+        PLAIN,
+        phase="inference",
+        dtype="float16",
+        device="gpu",
+        warmup_seconds=2.5,
+        options={"builderOptimizationLevel": "5"},
+    ),
+    "caffe2-cpu": replace(PLAIN, options={"net_type": "simple"}),
+    "bvlc_caffe-cpu": PLAIN,
+    "nvidia_caffe-gpu": replace(PLAIN, device="gpu", dtype="float16", threads=None),
+    "intel_caffe-cpu": PLAIN,
+    "openvino-cpu": replace(PLAIN, phase="inference", options={"hint": "throughput"}),
 }
 
 
@@ -74,7 +92,7 @@ def case(request):
 
 
 def test_golden(case):
-    script = render("pytorch", CASES[case])
+    script = render(case.split("-")[0], CASES[case])  # named after the framework
     golden = GOLDEN / f"{case}.sh"
     if os.environ.get("BENCHDOCK_UPDATE_GOLDEN") == "1":
         golden.write_text(script, encoding="utf-8")

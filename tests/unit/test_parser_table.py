@@ -3,17 +3,17 @@ import io
 import pytest
 
 from orchestrator.errors import RequestError
-from orchestrator.parsers import PARSERS, parse, parser_for
+from orchestrator.parsers import PROGRAMS, module, parse, parser_for
 from orchestrator.parsers.contract import ParseHints, ParserModule
 
 
-@pytest.mark.parametrize("program", PARSERS)
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_every_parser_keeps_the_contract(program):
     """What holds for every program: nothing in, or junk in, is no result and no exception."""
-    module: ParserModule = PARSERS[program]
-    assert module.program == program
+    parsers: ParserModule = module(program)
+    assert parsers.program == program
     for junk in (b"", b"\n", b"junk", bytes(range(256)) * 20, b"images/sec: nan\n0\n"):
-        parser = module.Parser(ParseHints(batch=8, devices=1))
+        parser = parsers.Parser(ParseHints(batch=8, devices=1, pattern=r"images/sec: (\S+)"))
         parser.feed(junk)
         assert len(parser.progress.last_lines) <= 10
         found = parser.finish()

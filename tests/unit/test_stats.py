@@ -106,3 +106,27 @@ def test_many_steps_take_seconds_at_most():
     stats.doubts(values)
     stats.throughput_interval(values, 2e5)
     assert time.process_time() - start < 10
+
+
+def test_the_interval_of_a_few_runs_is_students():
+    low, high = stats.mean_interval([9.0, 10.0, 11.0])
+    assert high - 10 == pytest.approx(4.303 / math.sqrt(3), rel=1e-6)
+    assert low == pytest.approx(20 - high)
+    with pytest.raises(ValueError, match="one value"):
+        stats.mean_interval([1.0])
+
+
+def test_the_interval_beyond_the_table_of_students_t_goes_on_smoothly():
+    many = [1.0, 2.0] * 15  # 29 degrees of freedom: t = 2.045
+    low, high = stats.mean_interval(many)
+    error = stats.standard_deviation(many) / math.sqrt(30)
+    assert (high - low) / 2 == pytest.approx(2.045 * error, rel=1e-3)
+
+
+def test_the_interval_of_a_ratio_of_times_is_repeatable_and_holds_it():
+    before, after = [1.0, 1.2, 0.8, 1.0] * 5, [0.5, 0.6, 0.4] * 9
+    low, high = stats.time_ratio_interval(before, after)
+    assert low < 2 < high
+    assert (low, high) == stats.time_ratio_interval(before, after)
+    with pytest.raises(ValueError, match="no time"):
+        stats.time_ratio_interval([], after)

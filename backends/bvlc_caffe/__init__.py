@@ -1,0 +1,1 @@
+"""BVLC Caffe; see `backends.caffe`, which all forks share."""

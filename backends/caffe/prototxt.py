@@ -1,0 +1,410 @@
+"""Graph to prototxt: networks for inference and training, and the solver.
+
+Caffe has no padding at the end alone and rounds pooling up, so a window's geometry is
+translated, and refused where Caffe cannot do just the same. As one writes networks by hand,
+what may overwrite its input does (BatchNorm, Scale, ReLU, Dropout), and a constant factor
+before a sum becomes the sum's coefficient; a `plain` network does neither, so every node has
+a blob of its own.
+"""
+
+from collections import OrderedDict, namedtuple
+
+from backends.caffe.dialects import Word
+from backends.caffe.text import render
+from backends.harness.errors import Unsupported
+
+DATA = "data"
+LABEL = "label"
+LOSS = "loss"
+
+LEARNING_RATE = 1e-4
+MOMENTUM = 0.9
+
+# Node operator -> operators it may overwrite: their backward passes keep the input, or only
+# the sign of the output, which ReLU and Dropout leave alone.
+OVERWRITES = {
+    "batch_norm": ("conv",),
+    "relu": ("conv", "dense", "batch_norm", "add"),
+    "dropout": ("relu",),
+}
+
+RECURRENT = "Caffe has no CTC loss, and its recurrent layer knows tanh only"
+GAPS = {"sequence": RECURRENT, "rnn": RECURRENT, "per_step": RECURRENT}
+
+Source = namedtuple("Source", "kind path")
+Source.__doc__ = """Where a network's batches come from.
+
+`kind` is "input" (the program fills the blobs), "dummy" (a constant, made once by Caffe)
+or "lmdb" (a database of Datum at `path`, as uint8 images).
+"""
+
+INPUT = Source("input", None)
+DUMMY = Source("dummy", None)
+# uint8 to -2..2, as `backends.harness.data` does.
+CENTRE = 127.5
+SPREAD = 63.75
+
+Network = namedtuple("Network", "text blobs arrays output")
+Network.__doc__ = """A network as text, and where things are in it.
+
+`blobs` maps nodes to blobs' names, `arrays` parameters and statistics to (layer, index).
+"""
+
+
+def network(graph, dialect, batch, training, **choices):
+    """The `Network` of a graph.
+
+    `choices`: `dtype` ("float32"), `source` (`INPUT`), `devices` (1), `plain` (False),
+    `dropout` (True), `fillers` (False: only a program that brings no weights of its own
+    needs Caffe to make some), `round_mode` (False: pooling's round_mode of August 2018).
+    """
+    writer = _Writer(graph, dialect, batch, training, _Choices(**choices))
+    for node in graph.nodes:
+        if node.op in GAPS:
+            raise Unsupported("%s cannot draw %s: %s" % (dialect.title, graph.name, GAPS[node.op]))
+        OPERATORS[node.op](writer, node)
+        writer.settle(node)
+    if training:
+        writer.loss()
+    if writer.choices.dtype not in dialect.network_fields:
+        raise Unsupported("%s has no %s" % (dialect.title, writer.choices.dtype))
+    fields = [("name", graph.name)] + dialect.network_fields[writer.choices.dtype]
+    text = render(fields + writer.layers)
+    return Network(text, writer.blobs, writer.arrays, writer.blobs[graph.output.name])
+
+
+def solver(dialect, net, device, **choices):
+    """A solver's text; `net` is the network's text or, as ``path=...``, its file's name.
+
+    `choices`: `dtype`, `rate`, `momentum`, `steps`, `seed`.
+    """
+    rate = choices.get("rate", LEARNING_RATE)
+    fields = [
+        ("type", "SGD"),
+        ("base_lr", rate),
+        ("lr_policy", "fixed"),
+        ("momentum", choices.get("momentum", MOMENTUM)),
+        ("weight_decay", 0.0),
+        ("max_iter", choices.get("steps", 2**31 - 1)),
+        ("display", choices.get("display", 0)),
+        ("snapshot", 0),
+        ("snapshot_after_train", False),
+        ("random_seed", choices.get("seed", 1)),
+        ("solver_mode", Word(device.upper())),
+    ]
+    fields += dialect.solver_fields[choices.get("dtype", "float32")]
+    if choices.get("path"):
+        return render([("net", choices["path"])] + fields)
+    indented = "".join("  " + line for line in net.splitlines(True))
+    return render(fields) + "train_net_param {\n" + indented + "}\n"
+
+
+class _Choices(object):
+    """Keyword arguments of `network` with their defaults."""
+
+    def __init__(self, **given):
+        self.dtype = given.pop("dtype", "float32")
+        self.source = given.pop("source", INPUT)
+        self.devices = given.pop("devices", 1)
+        self.plain = given.pop("plain", False)
+        self.dropout = given.pop("dropout", True)
+        self.fillers = given.pop("fillers", False)
+        self.round_mode = given.pop("round_mode", False)
+        if given:
+            raise TypeError("unknown: %s" % ", ".join(sorted(given)))
+
+
+class _Writer(object):
+    """The layers written so far."""
+
+    def __init__(self, graph, dialect, batch, training, choices):
+        self.graph = graph
+        self.dialect = dialect
+        self.batch = batch
+        self.training = training
+        self.choices = choices
+        self.layers = []
+        self.blobs = OrderedDict()
+        self.arrays = OrderedDict()
+        self.factors = {}  # node -> its coefficient in the sum that reads it
+        self._readers = {}
+        self._shared = set()  # blobs that more than one layer reads
+        for node in graph.nodes:
+            for source in node.inputs:
+                self._readers.setdefault(source, []).append(node)
+
+    def layer(self, kind, name, bottoms, tops, *fields):
+        """Append a layer."""
+        entry = [("name", name), ("type", kind)]
+        entry += [("bottom", bottom) for bottom in bottoms]
+        entry += [("top", top) for top in tops]
+        self.layers.append(("layer", entry + list(fields)))
+
+    def unary(self, kind, node, *fields):
+        """Append a layer with one input, which it overwrites where it may."""
+        bottom = self.blobs[node.inputs[0].name]
+        self.blobs[node.name] = top = bottom if self.may_overwrite(node) else node.name
+        self.layer(kind, node.name, [bottom], [top], *fields)
+        return top
+
+    def skip(self, node):
+        """The node's value is its input's."""
+        self.blobs[node.name] = self.blobs[node.inputs[0].name]
+
+    def settle(self, node):
+        """Call once a node's blob is known."""
+        if len(self._readers.get(node, ())) > 1:
+            self._shared.add(self.blobs[node.name])
+
+    def may_overwrite(self, node):
+        """Whether nobody else needs what the node reads."""
+        source = node.inputs[0]
+        if self.choices.plain or source.op not in OVERWRITES.get(node.op, ()):
+            return False
+        return self.blobs[source.name] not in self._shared
+
+    def becomes_coefficient(self, node):
+        """Whether the only reader of a `scale` node is a sum."""
+        readers = self._readers.get(node, ())
+        return not self.choices.plain and len(readers) == 1 and readers[0].op == "add"
+
+    def holds(self, node, roles, layer=None):
+        """Tell which blobs of a layer hold a node's arrays; None for one that is not ours."""
+        for index, role in enumerate(roles):
+            if role is not None:
+                self.arrays["%s.%s" % (node.name, role)] = (layer or node.name, index)
+
+    def filler(self, weights):
+        """Fields for random weights and no bias, or none."""
+        return [("weight_filler", [("type", "msra")])] if weights and self.choices.fillers else []
+
+    def loss(self):
+        """Mean softmax cross entropy."""
+        bottoms = [self.blobs[self.graph.output.name], LABEL]
+        how = ("loss_param", [("normalization", Word("VALID"))])
+        self.layer("SoftmaxWithLoss", LOSS, bottoms, [LOSS], how)
+
+
+def _input(writer, node):
+    writer.blobs[node.name] = DATA
+    shapes = [(DATA, (writer.batch,) + node.shape)]
+    if writer.training:
+        shapes.append((LABEL, (writer.batch,)))
+    tops = [top for top, _ in shapes]
+    dims = [("shape", [("dim", size) for size in shape]) for _, shape in shapes]
+    kind = writer.choices.source.kind
+    if kind == "input":
+        for (top, _), dim in zip(shapes, dims):
+            writer.layer("Input", top, [], [top], ("input_param", [dim]))
+    elif kind == "dummy":
+        # Constants are filled in once; anything random would be made anew in every step.
+        fillers = [("data_filler", [("type", "constant"), ("value", v)]) for v in (0.5, 0.0)]
+        fields = dims + fillers[: len(dims)]
+        writer.layer("DummyData", DATA, [], tops, ("dummy_data_param", fields))
+    else:
+        _database(writer, tops)
+
+
+def _database(writer, tops):
+    """A Data layer; its label has no use in inference, but is always given."""
+    shape, batch = writer.graph.input_shape, writer.batch
+    if len(shape) != 3:
+        raise Unsupported(
+            "Caffe's databases hold images, which %s does not take" % writer.graph.name
+        )
+    if writer.dialect.divides_data_batch:
+        batch *= writer.choices.devices
+    values = [("scale", 1.0 / SPREAD)] + [("mean_value", CENTRE)] * shape[0]
+    source = [
+        ("source", writer.choices.source.path),
+        ("batch_size", batch),
+        ("backend", Word("LMDB")),
+    ]
+    tops = tops if LABEL in tops else tops + [LABEL]
+    writer.layer("Data", DATA, [], tops, ("transform_param", values), ("data_param", source))
+
+
+def _pair(name, pair):
+    """One or two fields of a window: kernel, stride or pad."""
+    if name == "kernel":
+        return [("kernel_h", pair[0]), ("kernel_w", pair[1])]
+    return [(name + "_h", pair[0]), (name + "_w", pair[1])]
+
+
+def _window(node):
+    """Fields of kernel, stride and (beginning) padding."""
+    a = node.attrs
+    return _pair("kernel", a["kernel"]) + _pair("stride", a["stride"]) + _pair("pad", a["pad"][:2])
+
+
+def _conv(writer, node):
+    a = node.attrs
+    for axis in (0, 1):
+        # Caffe pads both ends alike; more at the end than drawn must add no window.
+        size, pad = node.inputs[0].shape[1 + axis], a["pad"][axis]
+        count = (size + 2 * pad - a["kernel"][axis]) // a["stride"][axis] + 1
+        if count != node.shape[1 + axis]:
+            raise Unsupported("Caffe cannot pad %s only at one end" % node.name)
+    fields = [("num_output", a["filters"]), ("bias_term", a["bias"])] + _window(node)
+    param = ("convolution_param", fields + writer.filler(True))
+    writer.unary("Convolution", node, param)
+    writer.holds(node, ("weight", "bias")[: 1 + a["bias"]])
+
+
+def _dense(writer, node):
+    a = node.attrs
+    fields = [("num_output", a["units"]), ("bias_term", a["bias"])]
+    writer.unary("InnerProduct", node, ("inner_product_param", fields + writer.filler(True)))
+    writer.holds(node, ("weight", "bias")[: 1 + a["bias"]])
+
+
+def _batch_norm(writer, node):
+    a = node.attrs
+    frozen = [("param", [("lr_mult", 0.0), ("decay_mult", 0.0)])] * 3
+    fields = [
+        ("use_global_stats", not writer.training),
+        ("moving_average_fraction", a["decay"]),
+        ("eps", a["eps"]),
+    ]
+    if writer.dialect.fused_norm:
+        fields.append(("scale_bias", True))
+        writer.unary("BatchNorm", node, *(frozen + [("batch_norm_param", fields)]))
+        writer.holds(node, ("mean", "variance", None, "gamma", "beta"))
+        return
+    scaled = node.name + "_scale"
+    bottom = writer.blobs[node.inputs[0].name]
+    plain = writer.choices.plain
+    middle = bottom if writer.may_overwrite(node) else node.name + ("_norm" if plain else "")
+    top = node.name if plain else middle
+    writer.layer(
+        "BatchNorm", node.name, [bottom], [middle], *(frozen + [("batch_norm_param", fields)])
+    )
+    writer.layer("Scale", scaled, [middle], [top], ("scale_param", [("bias_term", True)]))
+    writer.blobs[node.name] = top
+    writer.holds(node, ("mean", "variance"))
+    writer.holds(node, ("gamma", "beta"), scaled)
+
+
+def _relu(writer, node):
+    writer.unary("ReLU", node)
+
+
+def _lrn(writer, node):
+    a = node.attrs
+    fields = [
+        ("local_size", a["size"]),
+        ("alpha", a["alpha"]),
+        ("beta", a["beta"]),
+        ("k", a["k"]),
+        ("norm_region", Word("ACROSS_CHANNELS")),
+    ]
+    writer.unary("LRN", node, ("lrn_param", fields))
+
+
+def _pool(writer, node, method):
+    fields = [("pool", Word(method))] + _window(node)
+    counts = [_pooled(node, axis) for axis in (0, 1)]
+    drawn = node.shape[1:]
+    surplus = [count - size for count, size in zip(counts, drawn)]
+    if min(surplus) < 0:
+        raise Unsupported("Caffe's pooling cannot pad %s as drawn" % node.name)
+    if method == "AVE" and (any(surplus) or not all(_whole(node, axis) for axis in (0, 1))):
+        raise Unsupported("Caffe averages the cut windows of %s over fewer values" % node.name)
+    if not any(surplus):
+        writer.unary("Pooling", node, ("pooling_param", fields))
+    elif writer.choices.round_mode:
+        fields.append(("round_mode", Word("FLOOR")))
+        writer.unary("Pooling", node, ("pooling_param", fields))
+    else:
+        _cropped(writer, node, fields)
+
+
+def _cropped(writer, node, fields):
+    """A pool that yields too much, and what was drawn cut out of it."""
+    larger, mould = node.name + "_rounded_up", node.name + "_size"
+    shape = ("shape", [("dim", size) for size in (1, 1) + node.shape[1:]])
+    filler = ("data_filler", [("type", "constant"), ("value", 0.0)])
+    bottom = writer.blobs[node.inputs[0].name]
+    writer.layer("Pooling", larger, [bottom], [larger], ("pooling_param", fields))
+    writer.layer("DummyData", mould, [], [mould], ("dummy_data_param", [shape, filler]))
+    crop = ("crop_param", [("axis", 2), ("offset", 0)])
+    writer.layer("Crop", node.name, [larger, mould], [node.name], crop)
+    writer.blobs[node.name] = node.name
+
+
+def _pooled(node, axis):
+    """How many windows Caffe makes: rounded up, but none that begins in the end padding."""
+    a = node.attrs
+    size, pad, stride = node.inputs[0].shape[1 + axis], a["pad"][axis], a["stride"][axis]
+    count = -(-(size + 2 * pad - a["kernel"][axis]) // stride) + 1
+    if pad and (count - 1) * stride >= size + pad:
+        count -= 1
+    return count
+
+
+def _whole(node, axis):
+    """Whether the last window ends within the padding, which Caffe counts as zeros."""
+    a = node.attrs
+    end = (node.shape[1 + axis] - 1) * a["stride"][axis] + a["kernel"][axis]
+    return end <= node.inputs[0].shape[1 + axis] + 2 * a["pad"][axis]
+
+
+def _max_pool(writer, node):
+    _pool(writer, node, "MAX")
+
+
+def _avg_pool(writer, node):
+    _pool(writer, node, "AVE")
+
+
+def _dropout(writer, node):
+    if writer.training and writer.choices.dropout:
+        ratio = ("dropout_param", [("dropout_ratio", node.attrs["rate"])])
+        writer.unary("Dropout", node, ratio)
+    else:
+        writer.skip(node)
+
+
+def _flatten(writer, node):
+    writer.unary("Flatten", node)
+
+
+def _scale(writer, node):
+    if writer.becomes_coefficient(node):
+        writer.factors[node] = node.attrs["factor"]
+        writer.skip(node)
+    else:
+        writer.unary("Power", node, ("power_param", [("scale", node.attrs["factor"])]))
+
+
+def _add(writer, node):
+    factors = [writer.factors.get(source, 1.0) for source in node.inputs]
+    fields = [("operation", Word("SUM"))]
+    if any(factor != 1.0 for factor in factors):
+        fields += [("coeff", factor) for factor in factors]
+    bottoms = [writer.blobs[source.name] for source in node.inputs]
+    writer.layer("Eltwise", node.name, bottoms, [node.name], ("eltwise_param", fields))
+    writer.blobs[node.name] = node.name
+
+
+def _concat(writer, node):
+    bottoms = [writer.blobs[source.name] for source in node.inputs]
+    writer.layer("Concat", node.name, bottoms, [node.name], ("concat_param", [("axis", 1)]))
+    writer.blobs[node.name] = node.name
+
+
+OPERATORS = {
+    "input": _input,
+    "conv": _conv,
+    "batch_norm": _batch_norm,
+    "dense": _dense,
+    "relu": _relu,
+    "lrn": _lrn,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "dropout": _dropout,
+    "flatten": _flatten,
+    "scale": _scale,
+    "add": _add,
+    "concat": _concat,
+}

@@ -1,0 +1,334 @@
+"""Training and inference steps with pycaffe, and what parity and the self check need.
+
+Fulfils the contract in `backends.harness` for one fork. The networks are generated as
+prototxt and given to Caffe's own parser; then pycaffe makes the calls that the ``caffe``
+binary makes: Forward for inference, a solver's step (forward, backward, update) for
+training. ``caffe time`` with a training network would leave the update out.
+"""
+
+import math
+import os
+import tempfile
+from collections import OrderedDict
+from contextlib import contextmanager
+
+import numpy as np
+
+from backends import zoo
+from backends.caffe import dialects, prototxt
+from backends.harness import blas, data, job, machine, parity, substitute
+from backends.harness.arguments import Settings
+from backends.harness.errors import Unsupported
+from backends.zoo import weights
+
+# Caffe describes every layer it makes in the log; warnings stay.
+os.environ.setdefault("GLOG_minloglevel", "1")
+
+
+def load():
+    """The caffe module; importing it costs a second."""
+    import caffe
+
+    return caffe
+
+
+class Backend(object):
+    """One fork of Caffe."""
+
+    OPTIONS = ()
+    # SoftmaxWithLoss raises every probability to the least normal float32, 2 ** -126.
+    LOSS_CEILING = 126 * math.log(2)
+
+    def __init__(self, name):
+        """`name` is the framework's id."""
+        self.FRAMEWORK = name
+        self.dialect = dialects.DIALECTS[name]
+
+    def version(self):
+        """Caffe's, which only says 1.0.0 for years of commits; raises for another fork."""
+        caffe = load()
+        found = fork(caffe.proto.caffe_pb2)
+        if found is not self.dialect:
+            raise Unsupported("the Caffe here is %s's, not %s" % (found.title, self.dialect.title))
+        return str(getattr(caffe, "__version__", "unknown"))
+
+    def classify(self, _error):
+        """Caffe's own failures end the process; Python sees only MemoryError."""
+        return
+
+    def prepare(self, settings, graph):
+        """A ready job; see the contract."""
+        if settings.dtype not in self.dialect.dtypes.get(settings.device, ()):
+            raise Unsupported(
+                "%s on the %s has no %s" % (self.dialect.title, settings.device, settings.dtype)
+            )
+        if settings.devices != 1:
+            raise Unsupported("pycaffe runs one device; `caffe train` runs several")
+        _choose_device(settings.device)
+        kind = Training if settings.phase == "training" else Inference
+        return kind(self, settings, graph)
+
+    def choices(self, **choices):
+        """Arguments of `prototxt.network` that depend on this Caffe's age."""
+        pooling = load().proto.caffe_pb2.PoolingParameter.DESCRIPTOR.fields_by_name
+        return dict(choices, round_mode="round_mode" in pooling)
+
+    def open_network(self, graph, batch, **choices):
+        """Caffe's network for inference, and ours."""
+        caffe = load()
+        ours = prototxt.network(graph, self.dialect, batch, False, **self.choices(**choices))
+        with _file(ours.text) as path:
+            return caffe.Net(path, caffe.TEST), ours
+
+    def open_solver(self, graph, batch, device, dropout=True, dtype="float32", **choices):
+        """Caffe's solver with its network, and our network."""
+        ours = prototxt.network(
+            graph, self.dialect, batch, True, **self.choices(dropout=dropout, dtype=dtype)
+        )
+        text = prototxt.solver(self.dialect, ours.text, device, dtype=dtype, **choices)
+        with _file(text) as path:
+            return load().SGDSolver(path), ours
+
+    # -- parity and the self check ---------------------------------------------------------
+
+    def shapes(self, graph):
+        """Every node's shape in the network that a benchmark runs."""
+        load().set_mode_cpu()
+        net, ours = self.open_network(graph, 1)
+        for node in graph.nodes:
+            yield node.name, tuple(net.blobs[ours.blobs[node.name]].data.shape[1:])
+
+    def forward(self, graph, values, inputs, _options):
+        """Logits as a benchmark computes them."""
+        load().set_mode_cpu()
+        net, ours = self.open_network(graph, len(inputs))
+        fill(net, ours, values, self.dialect, graph)
+        net.blobs[prototxt.DATA].data[...] = inputs
+        run(net)
+        return np.array(net.blobs[ours.output].data)
+
+    def activations(self, graph, values, inputs):
+        """Every node's value, nothing overwritten."""
+        load().set_mode_cpu()
+        net, ours = self.open_network(graph, len(inputs), plain=True)
+        fill(net, ours, values, self.dialect, graph)
+        net.blobs[prototxt.DATA].data[...] = inputs
+        run(net)
+        for node in graph.nodes:
+            yield node.name, np.array(net.blobs[ours.blobs[node.name]].data)
+
+    def training_step(self, graph, values, inputs, labels, precise=False, *, decisions=None):
+        """One step of the benchmark's solver; momentum does nothing in the first.
+
+        Caffe's Python side has no float64: PyTorch's takes its place where it is installed.
+        """
+        if precise:
+            return substitute.training_step(graph, values, inputs, labels, decisions)
+        load().set_mode_cpu()
+        solver, ours = self.open_solver(graph, len(inputs), "cpu", dropout=False, rate=parity.RATE)
+        fill(solver.net, ours, values, self.dialect, graph)
+        solver.net.blobs[prototxt.DATA].data[...] = inputs
+        solver.net.blobs[prototxt.LABEL].data[...] = labels
+        # step() turns gradients into updates; this pass is for their sake, and the normalisers'
+        # statistics, which it moves, are put back.
+        solver.net.clear_param_diffs()
+        run(solver.net)
+        solver.net.backward()
+        gradients = read(solver.net, ours, [p.name for p in graph.parameters], "diff")
+        fill(solver.net, ours, values, self.dialect, graph)
+        solver.step(1)
+        updated = read(solver.net, ours, [p.name for p in graph.parameters], "data")
+        statistics = read(solver.net, ours, [s.name for s in graph.statistics], "data")
+        for name in statistics:
+            statistics[name] = statistics[name] / _weight(solver.net, ours, name, self.dialect)
+        made = substitute.decisions(
+            graph, lambda node: solver.net.blobs[ours.blobs[node.name]].data
+        )
+        loss = float(solver.net.blobs[prototxt.LOSS].data)
+        return parity.Step(loss, gradients, updated, statistics, made)
+
+    def self_check(self):
+        """Parse every model's network, and run the smallest through both phases."""
+        load().set_mode_cpu()
+        graphs = [graph for graph in map(zoo.draw, zoo.names()) if not gap(graph)]
+        for graph in graphs:
+            for training in (False, True):
+                ours = prototxt.network(graph, self.dialect, 2, training, **self.choices())
+                parse(ours.text)
+        smallest = min(graphs, key=lambda graph: graph.macs)
+        for phase in ("training", "inference"):
+            settings = Settings(
+                smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, {}
+            )
+            prepared = self.prepare(settings, smallest)
+            prepared.step()
+            if phase == "training" and not np.isfinite(prepared.loss()):
+                raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
+            prepared.close()
+        return "%d models parse, %s trains and infers" % (len(graphs), smallest.name)
+
+
+def fork(schema):
+    """The dialect that a parser's schema (caffe_pb2) speaks."""
+    for dialect in dialects.DIALECTS.values():
+        if dialect.marks and all(
+            name in getattr(schema, message).DESCRIPTOR.fields_by_name
+            for message, name in dialect.marks
+        ):
+            return dialect
+    return dialects.BVLC
+
+
+def gap(graph):
+    """Why Caffe cannot draw a graph, or None."""
+    return next((prototxt.GAPS[n.op] for n in graph.nodes if n.op in prototxt.GAPS), None)
+
+
+def parse(text):
+    """What Caffe's own schema makes of a network's text; raises for a word it does not know."""
+    from google.protobuf import text_format
+
+    return text_format.Parse(text, load().proto.caffe_pb2.NetParameter())
+
+
+def run(net):
+    """Forward through all layers, without pycaffe's copies of the outputs."""
+    return net._forward(0, len(net.layers) - 1)
+
+
+def fill(net, ours, values, dialect, graph):
+    """Put parameters and statistics in their places."""
+    decays = {node.name: node.attrs["decay"] for node in graph.nodes if node.op == "batch_norm"}
+    for name, (layer, index) in ours.arrays.items():
+        target = net.params[layer][index].data
+        value = values[name]
+        if index < 2 and layer in decays and not dialect.averages:
+            # A sum in which each step's weight decays tends to 1 / (1 - decay) times the
+            # average. Started there, one more step keeps `decay` of the old average.
+            value = value / (1 - decays[layer])
+            net.params[layer][2].data[...] = 1 / (1 - decays[layer])
+        target[...] = value.reshape(target.shape)
+
+
+def read(net, ours, names, what):
+    """Name -> array; `what` is "data" or "diff"."""
+    found = OrderedDict()
+    for name in names:
+        layer, index = ours.arrays[name]
+        found[name] = np.array(getattr(net.params[layer][index], what))
+    return found
+
+
+def _weight(net, ours, name, dialect):
+    layer, _ = ours.arrays[name]
+    return 1.0 if dialect.averages else float(net.params[layer][2].data[0])
+
+
+@contextmanager
+def _file(text):
+    """Caffe reads prototxt from files only."""
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
+def _choose_device(device):
+    caffe = load()
+    if device == "cpu":
+        caffe.set_mode_cpu()
+        return
+    caffe.set_device(0)
+    caffe.set_mode_gpu()
+
+
+class _Step(job.Job):
+    """What training and inference share."""
+
+    def __init__(self, backend, settings, graph):
+        super(_Step, self).__init__()
+        self.backend = backend
+        self.samples = settings.batch
+        self.device_names = [machine.cpu_name() if settings.device == "cpu" else "GPU 0"]
+        self.gpu = settings.device == "gpu"
+        if self.gpu:
+            self.timing = "host clock around each step; a step ends with a copy to the host"
+        library, self.threads = blas.set_threads(settings.threads or machine.cpus())
+        self.options["blas"] = library
+        self.options["pooling_round_mode"] = backend.choices()["round_mode"]
+        self._source = data.source(settings, graph)
+        self.net, self.ours = self.open(settings, graph)
+        fill(self.net, self.ours, weights.for_graph(graph, settings.seed), backend.dialect, graph)
+        self._feed()
+
+    def open(self, settings, graph):
+        """Caffe's network and ours."""
+        raise NotImplementedError
+
+    def _feed(self):
+        x, y = self._source.next()
+        blobs = self.net.blobs
+        blobs[prototxt.DATA].data[...] = x
+        if prototxt.LABEL in blobs:
+            blobs[prototxt.LABEL].data[...] = y
+
+    def step(self):
+        """One step; real data is fetched and copied within it."""
+        if not self._source.fixed:
+            self._feed()
+        self.work()
+
+    def work(self):
+        """Forward, or a solver's step."""
+        raise NotImplementedError
+
+    def peak_memory(self):
+        """Of the process; pycaffe cannot tell a GPU's."""
+        return None if self.gpu else super(_Step, self).peak_memory()
+
+    def close(self):
+        """Stop reading data."""
+        self._source.close()
+
+
+class Inference(_Step):
+    """Forward to logits in the TEST phase, with the running statistics."""
+
+    def open(self, settings, graph):
+        """See `_Step`."""
+        net, ours = self.backend.open_network(graph, settings.batch, dtype=settings.dtype)
+        self._last = len(net.layers) - 1
+        self._logits = net.blobs[ours.output]
+        return net, ours
+
+    def work(self):
+        """Caffe's Forward; a GPU is waited for by reading the logits."""
+        self.net._forward(0, self._last)
+        if self.gpu:
+            self._logits.data.ravel()
+
+
+class Training(_Step):
+    """A solver's step: forward, loss, backward and a momentum SGD update."""
+
+    def open(self, settings, graph):
+        """See `_Step`."""
+        self._solver, ours = self.backend.open_solver(
+            graph, settings.batch, settings.device, dtype=settings.dtype, seed=settings.seed
+        )
+        self.options.update(
+            learning_rate=prototxt.LEARNING_RATE, momentum=prototxt.MOMENTUM, solver="SGD"
+        )
+        layer, index = next(iter(ours.arrays.values()))
+        self._weight = self._solver.net.params[layer][index]
+        return self._solver.net, ours
+
+    def work(self):
+        """Solver::Step; a GPU is waited for by reading what it updated last."""
+        self._solver.step(1)
+        if self.gpu:
+            self._weight.data.ravel()
+
+    def loss(self):
+        """Of the last step."""
+        return float(self.net.blobs[prototxt.LOSS].data)

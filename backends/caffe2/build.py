@@ -1,0 +1,261 @@
+"""Graph to a Caffe2 net, one native operator per node.
+
+Blobs are named after nodes, parameters after themselves. As one writes nets by hand, ReLU
+overwrites its input where nobody else needs it; a `plain` net overwrites nothing.
+"""
+
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+from caffe2.python import core, workspace
+
+from backends.harness.errors import Unsupported
+
+DATA = "data"
+LABEL = "label"
+LOSS = "loss"
+RATE = "learning_rate"
+
+# Operators whose gradients do not need their output as it was.
+OVERWRITABLE = ("conv", "dense", "batch_norm", "add")
+
+# What cuDNN implements: asked for on a GPU.
+CUDNN = ("Conv", "MaxPool", "AveragePool", "SpatialBN", "Relu", "LRN", "Dropout")
+
+RECURRENT = "Caffe2's packages carry no CTC loss"
+GAPS = {"sequence": RECURRENT, "rnn": RECURRENT, "per_step": RECURRENT}
+
+Built = namedtuple("Built", "net blobs gradients")
+Built.__doc__ = """A core.Net; node -> blob; parameter -> its gradient's blob (in training)."""
+
+
+def build(graph, training, gpu=False, **choices):
+    """The `Built` net of a graph.
+
+    `choices`: `plain` (False), `dropout` (True), `momentum` (0.9), `exhaustive` (False:
+    cuDNN tries every algorithm in the first run), `net_type` ("simple").
+    """
+    for node in graph.nodes:
+        if node.op in GAPS:
+            raise Unsupported("Caffe2 cannot draw %s: %s" % (graph.name, GAPS[node.op]))
+    writer = _Writer(graph, training, gpu, choices)
+    for node in graph.nodes:
+        OPERATORS[node.op](writer, node)
+        writer.settle(node)
+    gradients = _train(writer, choices.get("momentum", 0.9)) if training else {}
+    writer.net.Proto().type = choices.get("net_type", "simple")
+    return Built(writer.net, writer.blobs, gradients)
+
+
+class _Writer(object):
+    """The operators added so far."""
+
+    def __init__(self, graph, training, gpu, choices):
+        self.graph = graph
+        self.net = core.Net(graph.name)
+        self.training = training
+        self.gpu = gpu
+        self.plain = choices.get("plain", False)
+        self.dropout = choices.get("dropout", True)
+        self.exhaustive = choices.get("exhaustive", False)
+        self.blobs = OrderedDict()
+        self._shared = set()
+        self._readers = {}
+        for node in graph.nodes:
+            for source in node.inputs:
+                self._readers[source] = self._readers.get(source, 0) + 1
+
+    def add(self, kind, node, roles=(), more=(), **arguments):
+        """Add an operator that reads the node's inputs and its arrays of these roles."""
+        inputs = [self.blobs[source.name] for source in node.inputs]
+        inputs += ["%s.%s" % (node.name, role) for role in roles]
+        top = inputs[0] if self._overwrites(node) else node.name
+        self.blobs[node.name] = top
+        if self.gpu and kind in CUDNN:
+            arguments["engine"] = "CUDNN"
+        getattr(self.net, kind)(inputs, [top] + list(more), **arguments)
+
+    def skip(self, node):
+        """The node's value is its input's."""
+        self.blobs[node.name] = self.blobs[node.inputs[0].name]
+
+    def settle(self, node):
+        """Call once a node's blob is known."""
+        if self._readers.get(node, 0) > 1:
+            self._shared.add(self.blobs[node.name])
+
+    def _overwrites(self, node):
+        if self.plain or node.op != "relu" or node.inputs[0].op not in OVERWRITABLE:
+            return False
+        return self.blobs[node.inputs[0].name] not in self._shared
+
+
+def _train(writer, momentum):
+    """Add loss, gradients and updates; return parameter -> gradient."""
+    net = writer.net
+    logits = writer.blobs[writer.graph.output.name]
+    net.SoftmaxWithLoss([logits, LABEL], ["softmax", LOSS])
+    found = net.AddGradientOperators([LOSS])
+    gradients = OrderedDict()
+    for parameter in writer.graph.parameters:
+        name = parameter.name
+        gradients[name] = gradient = str(found[name])
+        # Turns the gradient into what is subtracted: rate * gradient + momentum * before.
+        net.MomentumSGDUpdate(
+            [gradient, momentum_of(name), RATE, name],
+            [gradient, momentum_of(name), name],
+            momentum=momentum,
+            nesterov=0,
+        )
+    return gradients
+
+
+def momentum_of(parameter):
+    """Name of the blob with a parameter's momentum."""
+    return parameter + "_momentum"
+
+
+def _window(node):
+    a = node.attrs
+    return {
+        "kernels": list(a["kernel"]),
+        "strides": list(a["stride"]),
+        "pads": list(a["pad"]),
+        "order": "NCHW",
+    }
+
+
+def _input(writer, node):
+    writer.blobs[node.name] = DATA
+
+
+def _conv(writer, node):
+    arguments = _window(node)
+    if writer.gpu and writer.exhaustive:
+        arguments["exhaustive_search"] = 1
+    bias = node.attrs["bias"]
+    # Without a bias the operator takes two inputs.
+    writer.add("Conv", node, ("weight", "bias")[: 1 + bias], **arguments)
+
+
+def _dense(writer, node):
+    if not node.attrs["bias"]:
+        raise Unsupported("Caffe2's FC always adds a bias, %s has none" % node.name)
+    writer.add("FC", node, ("weight", "bias"))
+
+
+def _batch_norm(writer, node):
+    a = node.attrs
+    arguments = {"epsilon": a["eps"], "momentum": a["decay"], "order": "NCHW"}
+    roles = ("gamma", "beta", "mean", "variance")
+    if not writer.training:
+        writer.add("SpatialBN", node, roles, is_test=1, **arguments)
+        return
+    name = node.name
+    more = [name + ".mean", name + ".variance", name + "_batch_mean", name + "_batch_scale"]
+    writer.add("SpatialBN", node, roles, more, is_test=0, **arguments)
+
+
+def _relu(writer, node):
+    writer.add("Relu", node)
+
+
+def _lrn(writer, node):
+    a = node.attrs
+    more = [node.name + "_scale"]
+    writer.add(
+        "LRN",
+        node,
+        (),
+        more,
+        size=a["size"],
+        alpha=a["alpha"],
+        beta=a["beta"],
+        bias=a["k"],
+        order="NCHW",
+    )
+
+
+def _max_pool(writer, node):
+    writer.add("MaxPool", node, **_window(node))
+
+
+def _avg_pool(writer, node):
+    arguments = _window(node)
+    if not any(node.attrs["pad"]) or counts_padding():
+        writer.add("AveragePool", node, count_include_pad=1, **arguments)
+        return
+    top, left, bottom, right = arguments.pop("pads")
+    padded = node.name + "_padded"
+    writer.net.PadImage(
+        [writer.blobs[node.inputs[0].name]],
+        [padded],
+        pad_t=top,
+        pad_l=left,
+        pad_b=bottom,
+        pad_r=right,
+        mode="constant",
+        value=0.0,
+        order="NCHW",
+    )
+    writer.net.AveragePool([padded], [node.name], **arguments)
+    writer.blobs[node.name] = node.name
+
+
+def counts_padding():
+    """Whether this Caffe2's AveragePool knows count_include_pad, which came in late 2018."""
+    x, y = "count_padding_x", "count_padding_y"
+    workspace.FeedBlob(x, np.ones((1, 1, 2, 2), dtype=np.float32))
+    operator = core.CreateOperator(
+        "AveragePool",
+        [x],
+        [y],
+        kernels=[2, 2],
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+        count_include_pad=1,
+        order="NCHW",
+    )
+    workspace.RunOperatorOnce(operator)
+    return float(workspace.FetchBlob(y)[0, 0, 0, 0]) == 0.25
+
+
+def _dropout(writer, node):
+    if writer.training and writer.dropout:
+        mask = [node.name + "_mask"]
+        writer.add("Dropout", node, (), mask, ratio=float(node.attrs["rate"]), is_test=0)
+    else:
+        writer.skip(node)
+
+
+def _flatten(writer, node):
+    writer.add("Flatten", node)
+
+
+def _scale(writer, node):
+    writer.add("Scale", node, scale=node.attrs["factor"])
+
+
+def _add(writer, node):
+    writer.add("Sum", node)
+
+
+def _concat(writer, node):
+    writer.add("Concat", node, (), [node.name + "_sizes"], axis=1)
+
+
+OPERATORS = {
+    "input": _input,
+    "conv": _conv,
+    "batch_norm": _batch_norm,
+    "dense": _dense,
+    "relu": _relu,
+    "lrn": _lrn,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "dropout": _dropout,
+    "flatten": _flatten,
+    "scale": _scale,
+    "add": _add,
+    "concat": _concat,
+}

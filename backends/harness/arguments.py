@@ -1,0 +1,126 @@
+"""The command line every backend takes."""
+
+import argparse
+import difflib
+from collections import OrderedDict, namedtuple
+
+from backends.harness.errors import Unsupported
+
+PHASES = ("training", "inference")
+DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
+DEVICES = ("cpu", "gpu")
+WARMUP_SECONDS = 2.0
+
+Option = namedtuple("Option", "name values help")
+Option.__doc__ = """A knob of a backend; `values` are what may be typed besides "auto"."""
+
+Settings = namedtuple(
+    "Settings",
+    "model phase dtype batch device devices steps warmup warmup_seconds threads seed data options",
+)
+Settings.__doc__ = """One benchmark as asked for.
+
+`batch` is per device; `threads` and `data` may be None; `options` maps every declared
+option to a value or "auto".
+"""
+
+ParitySettings = namedtuple("ParitySettings", "levels models options")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in our way, so that the host sees a wrong argument as an event."""
+
+    def error(self, message):
+        raise Unsupported(message)
+
+
+def _count(lowest):
+    def parse(text):
+        number = int(text)
+        if number < lowest:
+            raise argparse.ArgumentTypeError("must be %d or more, not %s" % (lowest, text))
+        return number
+
+    parse.__name__ = "integer"  # argparse names it in "invalid integer value"
+    return parse
+
+
+def _seconds(text):
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError("must be 0 or more, not %s" % text)
+    return number
+
+
+def _key_value(text):
+    key, sign, value = text.partition("=")
+    if not (key and sign and value):
+        raise argparse.ArgumentTypeError("write key=value, not %r" % text)
+    return key, value
+
+
+def parse(argv, program, declared):
+    """Settings of a benchmark; raises `Unsupported` for what cannot be understood."""
+    parser = _Parser(prog=program, description="Runs one benchmark and prints tagged lines.")
+    add = parser.add_argument
+    add("--model", required=True)
+    add("--phase", required=True, choices=PHASES)
+    add("--dtype", required=True, choices=DTYPES)
+    add("--batch", required=True, type=_count(1), help="samples per device")
+    add("--device", required=True, choices=DEVICES)
+    add("--devices", type=_count(1), default=1)
+    add("--steps", required=True, type=_count(1), help="timed steps")
+    add("--warmup", required=True, type=_count(0), help="least warm-up steps")
+    add("--warmup-seconds", type=_seconds, default=WARMUP_SECONDS, help="least warm-up time")
+    add("--threads", type=_count(1))
+    add("--seed", type=_count(0), default=1)
+    add("--data", metavar="DIR", help="folder of real data; synthetic without it")
+    _add_options(parser, declared)
+    found = vars(parser.parse_args(argv))
+    found["options"] = choose(declared, found["options"])
+    return Settings(**found)
+
+
+def parse_parity(argv, program, declared, known_levels):
+    """What ``parity`` was asked to check."""
+    parser = _Parser(prog=program + " parity", description="Compares models with the referee.")
+    parser.add_argument("--level", action="append", required=True, choices=known_levels)
+    parser.add_argument("models", nargs="+", metavar="MODEL")
+    _add_options(parser, declared)
+    found = parser.parse_args(argv)
+    return ParitySettings(found.level, found.models, choose(declared, found.options))
+
+
+def _add_options(parser, declared):
+    text = "; ".join("%s (%s): %s" % (o.name, "|".join(o.values), o.help) for o in declared)
+    parser.add_argument(
+        "--option",
+        dest="options",
+        action="append",
+        type=_key_value,
+        default=[],
+        metavar="key=value",
+        help=text.replace("%", "%%") or "this backend has none",
+    )
+
+
+def choose(declared, pairs):
+    """Every declared option with its value; "auto" where nothing was said."""
+    allowed = OrderedDict((option.name, ("auto",) + tuple(option.values)) for option in declared)
+    chosen = OrderedDict((name, "auto") for name in allowed)
+    for key, value in pairs:
+        if key not in allowed:
+            raise Unsupported("no option %r%s" % (key, suggestion(key, allowed)))
+        if value not in allowed[key]:
+            raise Unsupported(
+                "option %s cannot be %r%s" % (key, value, suggestion(value, allowed[key]))
+            )
+        chosen[key] = value
+    return chosen
+
+
+def suggestion(word, known):
+    """The end of a complaint: what was probably meant, and all there is."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    meant = "; did you mean %s?" % near[0] if near else ";"
+    return "%s possible: %s" % (meant, ", ".join(known) or "none")

@@ -1,0 +1,44 @@
+"""What can go wrong in an image, as the kinds the host knows."""
+
+import sys
+import traceback
+
+KINDS = ("out_of_memory", "unsupported", "data", "internal")
+
+
+class BenchmarkError(Exception):
+    """A failure the user can act on; `kind` is one of `KINDS`."""
+
+    kind = "internal"
+
+
+class OutOfMemory(BenchmarkError):  # noqa: N818 - the kind is the name
+    """The device or the host has not enough memory for this batch."""
+
+    kind = "out_of_memory"
+
+
+class Unsupported(BenchmarkError):  # noqa: N818 - the kind is the name
+    """This backend cannot do what was asked, on this device or at all."""
+
+    kind = "unsupported"
+
+
+class DataProblem(BenchmarkError):  # noqa: N818 - the kind is the name
+    """The data folder is missing, empty or does not fit the model."""
+
+    kind = "data"
+
+
+def describe(error, classify=None):
+    """Kind and one-line message of any exception; a bug also leaves its traceback on stderr."""
+    message = " ".join(str(error).split())
+    if isinstance(error, BenchmarkError):
+        return error.kind, message
+    kind = classify(error) if classify else None
+    if kind is None and isinstance(error, MemoryError):
+        kind = "out_of_memory"
+    if kind is None:
+        traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+        kind = "internal"
+    return kind, "%s: %s" % (type(error).__name__, message or "no message")

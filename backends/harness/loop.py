@@ -1,0 +1,76 @@
+"""Warm-up and the timed window.
+
+Warm-up lasts until it has both the steps and the seconds asked for, and counts for
+nothing. The window is made of blocks of about a second or more, the devices synchronised
+at both ends of each; between blocks, untimed, the block is reported, so a run that dies
+has left what it measured and memory does not grow with the number of steps.
+"""
+
+import time
+from collections import namedtuple
+
+BLOCK_SECONDS = 1.0
+WARMUP_REPORT_SECONDS = 0.5
+LARGEST_BLOCK = 20000  # bounds the marks kept and the length of a line
+
+Window = namedtuple("Window", "samples seconds")
+
+
+def measure(job, settings, emit, clock=time.perf_counter):
+    """Warm up, time ``settings.steps`` steps, return the `Window`."""
+    estimate = warm_up(job, settings.warmup, settings.warmup_seconds, emit, clock)
+    return timed(job, settings.steps, estimate, emit, clock)
+
+
+def warm_up(job, steps, seconds, emit, clock):
+    """Run untimed steps; return seconds per step at their end, None when there were none."""
+    done, spent, estimate = 0, 0.0, None
+    if not steps and not seconds:
+        emit("warmup", steps=0, seconds=0.0)
+    while done < steps or spent < seconds:
+        size = _chunk(steps - done, seconds - spent, estimate)
+        elapsed = job.agree(_run(job, size, clock))
+        done, spent, estimate = done + size, spent + elapsed, elapsed / size
+        emit("warmup", steps=done, seconds=spent)
+    return estimate
+
+
+def _chunk(steps_left, seconds_left, estimate):
+    """How many warm-up steps before the next report; the first stands alone, it compiles."""
+    if not estimate:
+        return 1
+    needed = max(steps_left, int(seconds_left / estimate) + 1 if seconds_left > 0 else 0)
+    return max(1, min(needed, int(WARMUP_REPORT_SECONDS / estimate), LARGEST_BLOCK))
+
+
+def timed(job, steps, estimate, emit, clock):
+    """Time `steps` steps in blocks; return the `Window`."""
+    first, total = 0, 0.0
+    while first < steps:
+        size = block_size(steps - first, estimate)
+        seconds = _run(job, size, clock)
+        each = [round(value, 9) for value in job.intervals(size)]
+        emit("steps", first=first, seconds=each, samples=job.samples, block_seconds=seconds)
+        first, total = first + size, total + seconds
+        estimate = job.agree(seconds) / size
+    return Window(steps * job.samples, total)
+
+
+def block_size(left, estimate):
+    """Share the steps left evenly over blocks that each last `BLOCK_SECONDS` or more."""
+    if not estimate:
+        return 1
+    blocks = max(1, int(left * estimate / BLOCK_SECONDS))
+    return min(-(-left // blocks), LARGEST_BLOCK)
+
+
+def _run(job, count, clock):
+    """Seconds that `count` steps take from a synchronised start to a synchronised end."""
+    job.synchronize()
+    start = clock()
+    job.mark(0)
+    for index in range(1, count + 1):
+        job.step()
+        job.mark(index)
+    job.synchronize()
+    return clock() - start

@@ -1,0 +1,209 @@
+"""Does a framework compute what was drawn? The same three checks for all of them.
+
+P1: the built network yields every node in the shape drawn.
+P2: inference logits, float32 on the CPU, random running statistics, against the referee.
+P3: one training step of plain SGD, dropout off: the loss and the new running statistics
+against the referee in training mode, the slope of the referee's loss along the gradient
+against the gradient's length, and gradient norms and updated weights against the same
+framework in double precision that decides alike at every kink.
+
+A deviation is max |difference| / max |reference|. The referee's logits know nothing of the
+framework, so a builder cannot pass by being wrong in the same way twice.
+"""
+
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+
+from backends.harness import errors
+from backends.zoo import referee, weights
+
+BATCH = 2
+SEED = 7
+RATE = 1e-4
+LOGITS_TOLERANCE = 1e-5
+STEP_TOLERANCE = 1e-4
+
+# How much the finite difference moves the loss: far above double precision's rounding of a
+# loss near ten, far below where curvature and ReLU's kinks would show (in Inception-3,
+# whose normalised layers are steep, 1e-5 was off by 1.5e-4).
+LOSS_MOVE = 1e-7
+
+# A gradient that is zero in exact arithmetic (a bias before batch normalisation) has no
+# meaningful relative error: norms below this share of the largest count as that share.
+NORM_FLOOR = 1e-2
+
+Verdict = namedtuple("Verdict", "holds deviation tolerance detail")
+
+Step = namedtuple("Step", "loss gradients updated statistics decisions")
+Step.__new__.__defaults__ = (None,)
+Step.__doc__ = """A training step.
+
+`gradients`, `updated` (weights) and `statistics` (running, after the step) map canonical
+names to arrays. `decisions`, which way ReLU and max pooling went, mean something only to
+the backend; None where it cannot tell.
+"""
+
+
+def check(level, backend, graph, options):
+    """The `Verdict` of one model at one level."""
+    return LEVELS[level](backend, graph, options)
+
+
+def deviation(found, reference):
+    """Relative to the reference's largest magnitude; inf for another shape, nan stays nan."""
+    found = np.asarray(found, dtype=np.float64)
+    reference = np.asarray(reference, dtype=np.float64)
+    if found.shape != reference.shape:
+        return float("inf")
+    largest = float(np.max(np.abs(reference)))
+    return float(np.max(np.abs(found - reference))) / (largest or 1.0)
+
+
+def _verdict(worst, tolerance, detail):
+    return Verdict(bool(worst <= tolerance), float(worst), tolerance, detail)
+
+
+def check_shapes(backend, graph, _options):
+    """P1; the deviation is the number of nodes that are missing or differ."""
+    found = OrderedDict((name, tuple(shape)) for name, shape in backend.shapes(graph))
+    wrong = [
+        "%s is %s, drawn %s" % (node.name, found.get(node.name, "missing"), node.shape)
+        for node in graph.nodes
+        if found.get(node.name) != node.shape
+    ]
+    detail = wrong[0] if wrong else "%d nodes" % len(graph.nodes)
+    return _verdict(len(wrong), 0, detail)
+
+
+def check_forward(backend, graph, options):
+    """P2."""
+    values = weights.for_graph(graph, SEED)
+    inputs = weights.inputs(graph, BATCH, SEED)
+    logits = backend.forward(graph, values, inputs, options)
+    reference = referee.forward(graph, values, inputs)
+    worst = deviation(logits, reference)
+    detail = "max |logit| %.4g" % np.max(np.abs(reference))
+    if not worst <= LOGITS_TOLERANCE:
+        detail = first_difference(backend, graph, values, inputs)
+    return _verdict(worst, LOGITS_TOLERANCE, detail)
+
+
+def first_difference(backend, graph, values, inputs):
+    """Name the first node whose values differ from the referee's."""
+    pairs = zip(referee.walk(graph, values, inputs), backend.activations(graph, values, inputs))
+    for (node, reference), (name, found) in pairs:
+        if name != node.name:
+            return "%s was built where %s was drawn" % (name, node.name)
+        worst = deviation(found, reference)
+        if not worst <= LOGITS_TOLERANCE:
+            return "%s (%s) is the first to differ: %.3g" % (node.name, node.op, worst)
+    return "every node agrees when computed one by one"
+
+
+def check_step(backend, graph, _options):
+    """P3."""
+    values = weights.for_graph(graph, SEED)
+    inputs = weights.inputs(graph, BATCH, SEED)
+    labels = weights.labels(graph, BATCH, SEED)
+    biased = getattr(backend, "BIASED_VARIANCE", False)
+    ceiling = getattr(backend, "LOSS_CEILING", np.inf)
+    loss, running = train_forward(graph, values, inputs, labels, biased, ceiling)
+    step = backend.training_step(graph, values, inputs, labels)
+    found = [("loss", "", deviation([step.loss], [loss]))]
+    found.append(_worst("statistics", step.statistics, running))
+    found.append(_update(values, step))
+    try:
+        precise = backend.training_step(graph, values, inputs, labels, True)
+    except errors.Unsupported:
+        precise = None
+    found.append(_slope(graph, values, inputs, labels, (precise or step).gradients))
+    if precise:
+        if step.decisions is not None:
+            precise = backend.training_step(
+                graph, values, inputs, labels, True, decisions=step.decisions
+            )
+        found.append(_norms(step.gradients, precise.gradients))
+        found.append(_worst("weights", step.updated, precise.updated))
+    detail = ", ".join("%s %.2g%s" % (what, worst, where) for what, where, worst in found)
+    # max() would lose a nan that is not first.
+    worst = float(np.max([entry[2] for entry in found]))
+    return _verdict(worst, STEP_TOLERANCE, detail)
+
+
+def train_forward(graph, values, inputs, labels, biased=False, ceiling=np.inf):
+    """The referee's loss in training mode and the running statistics it leaves behind.
+
+    The referee normalises with whatever statistics it is given; here they are the batch's,
+    put in place just before each normalisation is computed. `biased`: running variances are
+    fed the biased batch variance, as some frameworks do. `ceiling`: see `referee.loss`.
+    """
+    norms = {}
+    for node in graph.nodes:
+        if node.op == "batch_norm":
+            norms.setdefault(node.inputs[0], []).append(node)
+    current, running, array = dict(values), OrderedDict(), None
+    for node, array in referee.walk(graph, current, inputs):
+        for norm in norms.get(node, ()):
+            mean, variance = array.mean(axis=(0, 2, 3)), array.var(axis=(0, 2, 3))
+            count = array.size // array.shape[1]
+            fed = variance if biased else variance * count / (count - 1)
+            current[norm.name + ".mean"] = mean
+            current[norm.name + ".variance"] = variance
+            for role, new in (("mean", mean), ("variance", fed)):
+                name, decay = norm.name + "." + role, norm.attrs["decay"]
+                running[name] = decay * values[name] + (1 - decay) * new
+    return referee.loss(graph, array, labels, ceiling), running
+
+
+def _worst(what, found, reference):
+    worst, where = 0.0, ""
+    for name in reference:
+        distance = deviation(found[name], reference[name]) if name in found else float("inf")
+        if not distance <= worst:
+            worst, where = distance, " (%s)" % name
+    return what, where, worst
+
+
+def _update(values, step):
+    """The weights moved as far as the rate and the step's own gradients say."""
+    moved = [step.updated[name] - values[name] for name in step.gradients]
+    expected = [RATE * gradient for gradient in step.gradients.values()]
+    return "update", "", deviation([_total(moved)], [_total(expected)])
+
+
+def _norms(found, reference):
+    lengths = OrderedDict((name, _length(reference[name])) for name in reference)
+    floor = NORM_FLOOR * max(lengths.values())
+    worst, where = 0.0, ""
+    for name in lengths:
+        distance = abs(_length(found[name]) - lengths[name]) / max(lengths[name], floor)
+        if not distance <= worst:
+            worst, where = distance, " (%s)" % name
+    return "gradient norms", where, float(worst)
+
+
+def _length(array):
+    """Summed in float64: NumPy's own norm sums in the array's type."""
+    return float(np.sqrt(np.sum(np.square(array, dtype=np.float64))))
+
+
+def _total(arrays):
+    """Length of all arrays as one vector."""
+    return _length([_length(array) for array in arrays])
+
+
+def _slope(graph, values, inputs, labels, gradients):
+    """Along the gradient the referee's loss must rise as steeply as the gradient is long."""
+    squared = _total(gradients.values()) ** 2
+    reach = LOSS_MOVE / squared
+    ends = []
+    for sign in (1, -1):
+        moved = dict(values)
+        for name in gradients:
+            moved[name] = values[name] + sign * reach * gradients[name].astype(np.float64)
+        ends.append(train_forward(graph, moved, inputs, labels)[0])
+    return "slope", "", deviation([(ends[0] - ends[1]) / (2 * reach)], [squared])
+
+
+LEVELS = {"P1": check_shapes, "P2": check_forward, "P3": check_step}

@@ -1,0 +1,123 @@
+"""The program a backend's ``__main__`` runs: arguments in, events and an exit status out."""
+
+import os
+import sys
+
+from backends import zoo
+from backends.harness import VERSION, arguments, errors, events, loop, parity
+
+
+def main(backend, argv, emit=None):
+    """Run one command; return the exit status: 0 done, 1 failed or parity does not hold."""
+    emit = events.Emitter() if emit is None else emit
+    commands = {"self-check": self_check, "parity": check_parity}
+    try:
+        command = commands.get(argv[0]) if argv else None
+        return command(backend, argv[1:], emit) if command else benchmark(backend, argv, emit)
+    except Exception as error:  # the one door out: whatever it was, the host is told
+        kind, message = errors.describe(error, backend.classify)
+        emit("error", kind=kind, message=message)
+        return 1
+
+
+def leave(status):
+    """End the process at once, everything written.
+
+    Old frameworks crash while the interpreter shuts down (PyTorch 1.7.1 exits with 139
+    after any backward pass), which would turn a good run into a failure.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def draw(name):
+    """The model's graph; an unknown name is unsupported here."""
+    try:
+        return zoo.draw(name)
+    except zoo.UnknownModel as error:
+        raise errors.Unsupported(str(error)) from error
+
+
+def benchmark(backend, argv, emit):
+    """Prepare, announce, measure, report."""
+    settings = arguments.parse(argv, "backends." + backend.FRAMEWORK, backend.OPTIONS)
+    graph = draw(settings.model)
+    backend.version()
+    job = backend.prepare(settings, graph)
+    try:
+        report = emit if job.leader else events.mute
+        announce(report, backend, settings, graph, job)
+        window = loop.measure(job, settings, report)
+        report(
+            "end",
+            samples=window.samples,
+            seconds=window.seconds,
+            peak_memory=job.peak_memory(),
+            loss=job.loss(),
+        )
+    finally:
+        job.close()
+    return 0
+
+
+def announce(report, backend, settings, graph, job):
+    """Say everything that is needed to repeat the run."""
+    report(
+        "begin",
+        program="benchdock",
+        version=VERSION,
+        framework=backend.FRAMEWORK,
+        framework_version=backend.version(),
+        model=graph.name,
+        fingerprint=graph.fingerprint,
+        phase=settings.phase,
+        dtype=settings.dtype,
+        batch=settings.batch,
+        device=settings.device,
+        devices=settings.devices,
+        device_names=job.device_names,
+        parameters=graph.published,
+        learnable=graph.learnable,
+        threads=job.threads,
+        seed=settings.seed,
+        data="synthetic" if settings.data is None else "real",
+        options=job.options,
+        steps=settings.steps,
+        warmup=settings.warmup,
+        warmup_seconds=settings.warmup_seconds,
+        timing=job.timing,
+    )
+
+
+def self_check(backend, argv, _emit):
+    """Last step of an image's build: an image that cannot draw the models must not exist."""
+    if argv:
+        raise errors.Unsupported("self-check takes no arguments")
+    print("%s %s: %s" % (backend.FRAMEWORK, backend.version(), backend.self_check()))
+    return 0
+
+
+def check_parity(backend, argv, emit):
+    """Check every model at every level asked for, reporting each."""
+    program = "backends." + backend.FRAMEWORK
+    asked = arguments.parse_parity(argv, program, backend.OPTIONS, sorted(parity.LEVELS))
+    backend.version()
+    holds = True
+    for name in asked.models:
+        graph = draw(name)
+        for level in asked.levels:
+            verdict = parity.check(level, backend, graph, asked.options)
+            emit(
+                "parity",
+                level=level,
+                model=name,
+                framework=backend.FRAMEWORK,
+                fingerprint=graph.fingerprint,
+                holds=verdict.holds,
+                deviation=verdict.deviation,
+                tolerance=verdict.tolerance,
+                detail=verdict.detail,
+            )
+            holds = holds and verdict.holds
+    return 0 if holds else 1

@@ -1,0 +1,1 @@
+"""Intel Caffe; see `backends.caffe`, which all forks share."""

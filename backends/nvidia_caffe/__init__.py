@@ -1,0 +1,1 @@
+"""NVIDIA Caffe; see `backends.caffe`, which all forks share."""

@@ -1,0 +1,1 @@
+"""Zoo networks as ONNX files, for whatever runs those: ONNX Runtime, OpenVINO, TensorRT."""

@@ -1,0 +1,119 @@
+"""What running an ONNX model has in common, whichever program does it."""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from backends import zoo
+from backends.harness import data, job, machine, parity
+from backends.harness.arguments import Settings
+from backends.harness.errors import Unsupported
+from backends.onnx.build import serialised
+
+INPUT = "input"
+
+
+def check(settings, title, dtypes):
+    """Raise `Unsupported` for what is no inference on one CPU in one of the `dtypes`."""
+    if settings.phase != "inference":
+        raise Unsupported("%s here does inference only" % title)
+    if settings.device != "cpu" or settings.devices != 1:
+        raise Unsupported("%s here runs on the CPU, as one device" % title)
+    if settings.dtype not in dtypes:
+        raise Unsupported(
+            "%s has no %s on this CPU; possible: %s" % (title, settings.dtype, ", ".join(dtypes))
+        )
+
+
+def resolve(asked, defaults):
+    """Option name -> value: what was asked for, else the default."""
+    return OrderedDict(
+        (name, value if asked[name] == "auto" else asked[name]) for name, value in defaults
+    )
+
+
+def threads(settings):
+    """Use --threads, else every CPU this process may use."""
+    return settings.threads or machine.cpus()
+
+
+class Inference(job.Job):
+    """Feeds batches to a model with an array as input; a subclass fills in `_run`.
+
+    The array is the model's input itself: synthetic data is there before the clock starts,
+    real data is copied into it within the step.
+    """
+
+    def __init__(self, settings, graph, used):
+        """`used` is what `resolve` gave."""
+        super(Inference, self).__init__()
+        self.options = OrderedDict(used)
+        self.threads = threads(settings)
+        self.samples = settings.batch
+        self.device_names = [machine.cpu_name()]
+        self._source = data.source(settings, graph)
+        self._x = np.ascontiguousarray(self._source.next()[0])
+
+    def _run(self):
+        raise NotImplementedError
+
+    def step(self):
+        """One batch to logits."""
+        if not self._source.fixed:
+            np.copyto(self._x, self._source.next()[0])
+        self._run()
+
+    def close(self):
+        """Stop reading data."""
+        self._source.close()
+
+
+def model_file(settings, graph):
+    """The model of a benchmark: a batch size that is fixed lets a reader plan everything."""
+    return serialised(graph, settings.seed, settings.batch)
+
+
+def parity_settings(graph, options):
+    """Settings of the float32 benchmark that parity stands for."""
+    return Settings(
+        graph.name,
+        "inference",
+        "float32",
+        parity.BATCH,
+        "cpu",
+        1,
+        1,
+        0,
+        0.0,
+        None,
+        0,
+        None,
+        options,
+    )
+
+
+def no_training(title):
+    """A `training_step` for backends that have none."""
+
+    def training_step(*_arguments, **_keywords):
+        """Always raises `Unsupported`."""
+        raise Unsupported("%s here does inference only" % title)
+
+    return training_step
+
+
+def self_check(backend):
+    """Let the framework read every model without weights, and run the smallest with them."""
+    graphs = [zoo.draw(name) for name in zoo.names()]
+    for graph in graphs:
+        found = OrderedDict(backend.shapes(graph))
+        for node in graph.nodes:
+            if found[node.name] != node.shape:
+                raise ValueError("%s of %s is %s" % (node.name, graph.name, found[node.name]))
+    smallest = min(graphs, key=lambda graph: graph.macs)
+    auto = OrderedDict((option.name, "auto") for option in backend.OPTIONS)
+    prepared = backend.prepare(parity_settings(smallest, auto), smallest)
+    prepared.step()
+    prepared.synchronize()
+    prepared.close()
+    return "%d models load, %s infers" % (len(graphs), smallest.name)

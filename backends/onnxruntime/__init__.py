@@ -1,0 +1,1 @@
+"""ONNX Runtime: inference of the zoo's ONNX models on the CPU."""

@@ -1,0 +1,155 @@
+"""Inference steps, and what parity and the self check need.
+
+Fulfils the contract in `backends.harness`.
+"""
+
+import sys
+
+import numpy as np
+import onnxruntime as ort
+
+from backends.harness.arguments import Option
+from backends.onnx import runs
+from backends.onnx.build import build, with_outputs
+
+FRAMEWORK = "onnxruntime"
+TITLE = "ONNX Runtime"
+# Its CPU kernels for float16 and bfloat16 are few: such a graph is mostly conversions.
+DTYPES = ("float32",)
+ON_OFF = ("on", "off")
+
+LEVELS = {
+    "off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+MODES = {
+    "sequential": ort.ExecutionMode.ORT_SEQUENTIAL,
+    "parallel": ort.ExecutionMode.ORT_PARALLEL,
+}
+
+OPTIONS = (
+    Option("graph_optimization", tuple(sorted(LEVELS)), "how far the graph is rewritten"),
+    Option("execution_mode", tuple(sorted(MODES)), "whether branches may run side by side"),
+    Option("io_binding", ON_OFF, "input and output arrays made once"),
+    Option("spinning", ON_OFF, "waiting threads keep their CPU"),
+)
+
+DEFAULTS = (
+    ("graph_optimization", "all"),
+    # Every operator has all threads; branches of the zoo are too short to pay for two pools.
+    ("execution_mode", "sequential"),
+    ("io_binding", "on"),
+    ("spinning", "on"),
+)
+
+
+def version():
+    """As ONNX Runtime tells it."""
+    return str(ort.__version__)
+
+
+def classify(error):
+    """ONNX Runtime has a class for what it lacks, but none for want of memory."""
+    text = str(error).lower()
+    if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
+        return "out_of_memory"
+    if type(error).__name__ == "NotImplemented":
+        return "unsupported"
+    return None
+
+
+def make_session(model, used, threads):
+    """A session that reads the model, bytes, with these options."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = LEVELS[used["graph_optimization"]]
+    options.execution_mode = MODES[used["execution_mode"]]
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = threads if used["execution_mode"] == "parallel" else 1
+    spin = "1" if used["spinning"] == "on" else "0"
+    options.add_session_config_entry("session.intra_op.allow_spinning", spin)
+    options.log_severity_level = 3  # errors
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def prepare(settings, graph):
+    """A ready job; see the contract."""
+    runs.check(settings, TITLE, DTYPES)
+    return Inference(settings, graph, runs.resolve(settings.options, DEFAULTS))
+
+
+class Inference(runs.Inference):
+    """Runs a session, to arrays of its own or to one made once."""
+
+    def __init__(self, settings, graph, used):
+        """Read the model, bind the arrays if so chosen."""
+        super(Inference, self).__init__(settings, graph, used)
+        self._session = make_session(runs.model_file(settings, graph), used, self.threads)
+        self._feed = {runs.INPUT: self._x}
+        self.logits = None
+        self._binding = None
+        if used["io_binding"] == "on":
+            self.logits = np.empty((settings.batch,) + graph.output.shape, np.float32)
+            self._binding = bound(self._session, graph, self._x, self.logits)
+
+    def _run(self):
+        if self._binding is None:
+            self.logits = self._session.run(None, self._feed)[0]
+        else:
+            self._session.run_with_iobinding(self._binding)
+
+
+def bound(session, graph, x, logits):
+    """A binding of a session to two arrays, which must outlive it."""
+    binding = session.io_binding()
+    for bind, name, array in (
+        (binding.bind_input, runs.INPUT, x),
+        (binding.bind_output, graph.output.name, logits),
+    ):
+        bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+    return binding
+
+
+# -- parity and the self check -------------------------------------------------------------
+
+
+def shapes(graph):
+    """Every node's shape as the session infers it; weights are inputs, so none are made."""
+    model, tensors = with_outputs(build(graph, None, 1))
+    session = make_session(model, dict(DEFAULTS, graph_optimization="off"), 1)
+    found = {value.name: value.shape for value in session.get_inputs() + session.get_outputs()}
+    for name, tensor in tensors.items():
+        yield name, tuple(found[tensor][1:])
+
+
+def forward(graph, values, inputs, options):
+    """Logits as a benchmark computes them, from these weights and inputs."""
+    used = runs.resolve(options, DEFAULTS)
+    model = build(graph, values, len(inputs)).proto.SerializeToString()
+    session = make_session(model, used, runs.threads(runs.parity_settings(graph, options)))
+    if used["io_binding"] == "off":
+        return session.run(None, {runs.INPUT: inputs})[0]
+    logits = np.empty((len(inputs),) + graph.output.shape, np.float32)
+    session.run_with_iobinding(bound(session, graph, inputs, logits))
+    return logits
+
+
+def activations(graph, values, inputs):
+    """Every node's value, nothing fused."""
+    model, tensors = with_outputs(build(graph, values, len(inputs)))
+    used = dict(DEFAULTS, graph_optimization="off")
+    session = make_session(model, used, 1)
+    wanted = [value.name for value in session.get_outputs()]
+    found = dict(zip(wanted, session.run(wanted, {runs.INPUT: inputs})))
+    found[runs.INPUT] = inputs
+    for name, tensor in tensors.items():
+        yield name, found[tensor]
+
+
+training_step = runs.no_training(TITLE)
+
+
+def self_check():
+    """See `runs.self_check`."""
+    return runs.self_check(sys.modules[__name__])

@@ -1,0 +1,1 @@
+"""OpenVINO: inference of the zoo's ONNX models on the CPU."""

@@ -1,0 +1,9 @@
+"""``python3 -m backends.openvino``: one benchmark, the self check or parity."""
+
+import sys
+
+from backends.harness import program
+from backends.openvino import step
+
+if __name__ == "__main__":
+    program.leave(program.main(step, sys.argv[1:]))

@@ -1,0 +1,181 @@
+"""Inference steps, and what parity and the self check need.
+
+Fulfils the contract in `backends.harness`.
+"""
+
+import io
+import sys
+import time
+from collections import OrderedDict
+
+import openvino
+
+from backends.harness.arguments import Option
+from backends.onnx import runs
+from backends.onnx.build import build, with_outputs
+
+FRAMEWORK = "openvino"
+TITLE = "OpenVINO"
+DEVICE = "CPU"
+
+# Our name -> OpenVINO's, and what the processor must be capable of. Where bfloat16 is fast,
+# OpenVINO computes float32 models with it unless told not to: the precision is always said.
+PRECISIONS = OrderedDict(
+    [("float32", ("f32", "FP32")), ("bfloat16", ("bf16", "BF16")), ("float16", ("f16", "FP16"))]
+)
+
+OPTIONS = (
+    Option("hint", ("latency", "throughput"), "one batch at a time, or several side by side"),
+)
+
+# As all frameworks here: a step is one batch, computed by all threads.
+DEFAULTS = (("hint", "latency"),)
+
+
+def version():
+    """As OpenVINO tells it, without its build's number."""
+    return str(openvino.__version__).split("-")[0]
+
+
+def classify(error):
+    """OpenVINO says most things with RuntimeError; its text tells them apart."""
+    text = str(error).lower()
+    if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
+        return "out_of_memory"
+    if isinstance(error, RuntimeError) and ("not supported" in text or "unsupported" in text):
+        return "unsupported"
+    return None
+
+
+def dtypes():
+    """What this processor computes with instructions of its own."""
+    capabilities = openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return [name for name in PRECISIONS if PRECISIONS[name][1] in capabilities]
+
+
+def read(model):
+    """OpenVINO's model of ONNX bytes."""
+    return openvino.Core().read_model(io.BytesIO(model))
+
+
+def compiled(model, used, dtype, threads):
+    """A model, ONNX bytes, ready to run with these options."""
+    settings = {
+        "PERFORMANCE_HINT": used["hint"].upper(),
+        "INFERENCE_PRECISION_HINT": PRECISIONS[dtype][0],
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    return openvino.Core().compile_model(read(model), DEVICE, settings)
+
+
+def prepare(settings, graph):
+    """A ready job; see the contract."""
+    runs.check(settings, TITLE, dtypes())
+    used = runs.resolve(settings.options, DEFAULTS)
+    kind = Latency if used["hint"] == "latency" else Throughput
+    return kind(settings, graph, used)
+
+
+class Inference(runs.Inference):
+    """What both ways of running share; `requests` all read the same array."""
+
+    def __init__(self, settings, graph, used):
+        """Read and compile the model."""
+        super(Inference, self).__init__(settings, graph, used)
+        model = runs.model_file(settings, graph)
+        self._compiled = compiled(model, used, settings.dtype, self.threads)
+        self._tensor = openvino.Tensor(self._x, shared_memory=True)
+        for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"):
+            self.options[name.lower()] = int(self._compiled.get_property(name))
+
+
+class Latency(Inference):
+    """One batch at a time."""
+
+    def __init__(self, settings, graph, used):
+        """See `Inference`."""
+        super(Latency, self).__init__(settings, graph, used)
+        self._request = self._compiled.create_infer_request()
+        self._request.set_input_tensor(self._tensor)
+
+    def _run(self):
+        self._request.infer(share_outputs=True)
+
+
+class Throughput(Inference):
+    """As many batches in flight as OpenVINO thinks best; a step hands in one more."""
+
+    timing = "host clock at each batch's completion; several are in flight at a time"
+
+    def __init__(self, settings, graph, used):
+        """See `Inference`."""
+        super(Throughput, self).__init__(settings, graph, used)
+        self._queue = openvino.AsyncInferQueue(self._compiled)
+        self._queue.set_callback(self._note)
+        self.options["requests"] = len(self._queue)
+        self._done = []
+        if self._source.fixed:
+            for request in self._queue:
+                request.set_input_tensor(self._tensor)
+
+    def _note(self, _request, _data):
+        self._done.append(time.perf_counter())
+
+    def step(self):
+        """Wait for a free request and start it; real data is copied into the request."""
+        inputs = None if self._source.fixed else {0: self._source.next()[0]}
+        self._queue.start_async(inputs)
+
+    def synchronize(self):
+        """Wait for all batches in flight."""
+        self._queue.wait_all()
+
+    def mark(self, index):
+        """Note where a block starts; the rest is noted as batches are done."""
+        if index == 0:
+            self._done = [time.perf_counter()]
+
+    def intervals(self, count):
+        """Seconds between completions."""
+        ends = sorted(self._done)
+        return [ends[i + 1] - ends[i] for i in range(count)]
+
+
+# -- parity and the self check -------------------------------------------------------------
+
+
+def shapes(graph):
+    """Every node's shape as OpenVINO infers it; weights are inputs, so none are made."""
+    serialised, tensors = with_outputs(build(graph, None, 1))
+    model = read(serialised)
+    found = {}
+    for value in model.inputs + model.outputs:
+        for name in value.names:
+            found[name] = tuple(value.shape)[1:]
+    for name, tensor in tensors.items():
+        yield name, found[tensor]
+
+
+def forward(graph, values, inputs, options):
+    """Logits as a benchmark computes them, from these weights and inputs."""
+    used = runs.resolve(options, DEFAULTS)
+    threads = runs.threads(runs.parity_settings(graph, options))
+    model = build(graph, values, len(inputs)).proto.SerializeToString()
+    return compiled(model, used, "float32", threads)(inputs)[0]
+
+
+def activations(graph, values, inputs):
+    """Every node's value; outputs keep their nodes from being fused away."""
+    serialised, tensors = with_outputs(build(graph, values, len(inputs)))
+    network = compiled(serialised, dict(DEFAULTS), "float32", 1)
+    found = network(inputs)
+    for name, tensor in tensors.items():
+        yield name, inputs if tensor == runs.INPUT else found[network.output(tensor)]
+
+
+training_step = runs.no_training(TITLE)
+
+
+def self_check():
+    """See `runs.self_check`."""
+    return runs.self_check(sys.modules[__name__])

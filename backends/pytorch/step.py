@@ -1,0 +1,340 @@
+"""Training and inference steps, and what parity and the self check need.
+
+Fulfils the contract in `backends.harness`.
+"""
+
+import warnings
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from backends import zoo
+from backends.harness import data, parity
+from backends.harness.arguments import Settings
+from backends.pytorch import capture, choices, device, kinks
+from backends.pytorch.build import build
+from backends.zoo import weights
+
+FRAMEWORK = "pytorch"
+OPTIONS = choices.OPTIONS
+
+# Small enough for random weights of every model to stay finite, which keeps the arithmetic
+# honest: a CPU is slower on denormals, and nan would end the mixed precision's updates.
+LEARNING_RATE = 1e-4
+MOMENTUM = 0.9
+
+HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+_MEMORY_WORDS = (
+    "out of memory",
+    "you tried to allocate",
+    "std::bad_alloc",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
+_UNSUPPORTED_WORDS = ("no kernel image is available", "not implemented for '", "driver version is")
+
+
+def version():
+    """As PyTorch tells it, with its build: 2.13.0+cpu."""
+    return str(torch.__version__)
+
+
+def classify(error):
+    """PyTorch says most things with RuntimeError; its text tells them apart."""
+    text = str(error).lower()
+    if any(word in text for word in _MEMORY_WORDS):
+        return "out_of_memory"
+    if isinstance(error, RuntimeError) and any(word in text for word in _UNSUPPORTED_WORDS):
+        return "unsupported"
+    return None
+
+
+# -- benchmarks ----------------------------------------------------------------------------
+
+
+def prepare(settings, graph):
+    """A ready job; see the contract."""
+    choices.check_dtype(settings)
+    place = device.world(settings)
+    where = device.open_device(settings, place)
+    threads = device.set_threads(settings, place)
+    used = choices.resolve(settings, graph.kind, device.facts(where))
+    device.set_precision(settings.dtype, used["cudnn_benchmark"] == "on")
+    device.join(place, where)
+    kind = Training if settings.phase == "training" else Inference
+    prepared = kind(settings, graph, used, place, where)
+    prepared.threads = threads
+    return prepared
+
+
+class Step(device.DeviceJob):
+    """What training and inference share: data in place, options recorded, graphs."""
+
+    def __init__(self, settings, graph, used, place, where):
+        """Fill in `_work` and call `_begin` at the end."""
+        super(Step, self).__init__(settings, place, where)
+        self.options = OrderedDict(used)
+        self._source = data.source(settings, graph, place.rank, place.size)
+        x, y = self._source.next()
+        memory = layout(used)
+        self._x = torch.from_numpy(x).to(where).contiguous(memory_format=memory)
+        self._y = torch.from_numpy(y).to(where)
+        self._run = self._work
+
+    def _begin(self):
+        if self.options["cuda_graphs"] == "on":
+            self._run, self.options["cuda_graphs"] = capture.captured(self._work)
+
+    def _work(self):
+        raise NotImplementedError
+
+    def step(self):
+        """One step; real data is fetched and copied to the device within it."""
+        if not self._source.fixed:
+            x, y = self._source.next()
+            self._x.copy_(torch.from_numpy(x))
+            self._y.copy_(torch.from_numpy(y))
+        self._run()
+
+    def close(self):
+        """Stop reading data, leave the process group."""
+        self._source.close()
+        super(Step, self).close()
+
+
+class Inference(Step):
+    """Forward to logits in evaluation mode without gradients."""
+
+    def __init__(self, settings, graph, used, place, where):
+        """See `Step`."""
+        super(Inference, self).__init__(settings, graph, used, place, where)
+        if settings.dtype in HALF:
+            self._x = self._x.to(HALF[settings.dtype])
+        values = weights.for_graph(graph, settings.seed)
+        self._network = inference_network(graph, values, used, self._x)
+        self._logits = None
+        self._begin()
+
+    def _work(self):
+        with no_gradients():
+            self._logits = self._network(self._x)
+
+
+class Training(Step):
+    """Forward, loss, backward and a momentum SGD update."""
+
+    def __init__(self, settings, graph, used, place, where):
+        """See `Step`."""
+        super(Training, self).__init__(settings, graph, used, place, where)
+        network = build(graph).load(weights.for_graph(graph, settings.seed)).train()
+        network = network.to(where).to(memory_format=layout(used))
+        self._optimizer = make_optimizer(network, used["optimizer"], LEARNING_RATE)
+        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
+        if place.size > 1:
+            self.options["parallel"] = "DistributedDataParallel"
+            network = nn.parallel.DistributedDataParallel(
+                network,
+                device_ids=[where.index] if where.type == "cuda" else None,
+                broadcast_buffers=False,  # each device keeps its own statistics
+                gradient_as_bucket_view=True,
+            )
+        self._network = compiled(network, used)
+        self._criterion = criterion(graph)
+        self._autocast = autocast(where, settings.dtype)
+        self._scaler = None
+        if settings.dtype == "float16":
+            self._scaler = loss_scaler()
+        if settings.dtype in HALF:
+            self.options["mixed_precision"] = "autocast"
+        self._loss = None
+        self._begin()
+
+    def _work(self):
+        self._optimizer.zero_grad(set_to_none=True)
+        with self._autocast:
+            logits = self._network(self._x)
+        loss = self._criterion(logits.float(), self._y)
+        if self._scaler is None:
+            loss.backward()
+            self._optimizer.step()
+        else:
+            self._scaler.scale(loss).backward()
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        self._loss = loss.detach()
+
+    def loss(self):
+        """Of the last step, on this device's batch."""
+        return self._loss.item()
+
+
+def layout(used):
+    """torch.memory_format of the option."""
+    last = used["layout"] == "channels_last"
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def no_gradients():
+    """Inference mode where there is one (PyTorch 1.9)."""
+    return getattr(torch, "inference_mode", torch.no_grad)()
+
+
+def autocast(where, dtype):
+    """Mixed precision of the forward pass; does nothing for full precision."""
+    if hasattr(torch, "autocast"):
+        half = HALF.get(dtype)
+        return torch.autocast(where.type, dtype=half or torch.bfloat16, enabled=half is not None)
+    if dtype == "bfloat16":
+        raise device.Unsupported("PyTorch %s has no bfloat16 training" % torch.__version__)
+    return torch.cuda.amp.autocast(enabled=dtype == "float16")
+
+
+def loss_scaler():
+    """Keeps float16 gradients from vanishing; moved to torch.amp in 2.3."""
+    amp = getattr(torch, "amp", None)
+    return amp.GradScaler("cuda") if hasattr(amp, "GradScaler") else torch.cuda.amp.GradScaler()
+
+
+def compiled(network, used):
+    """The network through torch.compile, if so chosen; compilation happens in warm-up."""
+    if used["compile"] == "off":
+        return network
+    mode = {"default": None, "max-autotune": "max-autotune-no-cudagraphs"}[used["compile"]]
+    return torch.compile(network, mode=mode, dynamic=False)
+
+
+def inference_network(graph, values, used, example):
+    """A callable network with its weights in place, for inputs like the example."""
+    network = build(graph, fold=used["fold_batch_norm"] == "on").load(values).eval()
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    network = network.to(example.device, example.dtype).to(memory_format=layout(used))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.float()  # native kernels take half values with float32 statistics
+    if used["freeze"] == "on":
+        return frozen(network, example)
+    return compiled(network, used)
+
+
+def frozen(network, example):
+    """TorchScript with constant weights. Deprecated, and still the fastest on a CPU."""
+    with torch.no_grad(), warnings.catch_warnings():
+        # TorchScript cannot save tensors of inference mode, hence no_grad.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Only empty batches would take another way through the network.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        traced = torch.jit.trace(network, example, check_trace=False)
+        return torch.jit.freeze(traced.eval())
+
+
+def make_optimizer(network, how, rate):
+    """Momentum SGD; `how` is the option."""
+    keywords = {"fused": {"fused": True}, "foreach": {"foreach": True}}.get(how, {})
+    if how == "plain" and device.facts(torch.device("cpu")).foreach_sgd:
+        keywords = {"foreach": False}
+    return torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM, **keywords)
+
+
+def criterion(graph):
+    """Mean loss of a batch: cross entropy, or CTC with blank 0 for speech."""
+    if graph.kind != "speech":
+        return functional.cross_entropy
+
+    def ctc(logits, labels):
+        batch, steps = logits.shape[:2]
+        scores = functional.log_softmax(logits, 2).transpose(0, 1)
+        used, lengths = (steps,) * batch, (labels.shape[1],) * batch
+        return functional.ctc_loss(scores, labels, used, lengths, reduction="sum") / batch
+
+    return ctc
+
+
+# -- parity and the self check -------------------------------------------------------------
+
+
+def _cpu_options(graph, phase, options):
+    settings = Settings(
+        graph.name, phase, "float32", parity.BATCH, "cpu", 1, 1, 0, 0.0, None, 0, None, options
+    )
+    where = torch.device("cpu")
+    return choices.resolve(settings, graph.kind, device.facts(where))
+
+
+def shapes(graph):
+    """Every node's shape, computed without numbers where PyTorch can (2.0)."""
+    meta = hasattr(torch, "get_default_device") or hasattr(torch, "set_default_device")
+    where = torch.device("meta") if meta else torch.device("cpu")
+    network = build(graph, overwrite=False).eval().to(where)
+    with torch.no_grad():
+        for name, value in network.walk(torch.zeros((1,) + graph.input_shape, device=where)):
+            yield name, tuple(value.shape[1:])
+
+
+def forward(graph, values, inputs, options):
+    """Logits as a float32 CPU benchmark computes them."""
+    used = _cpu_options(graph, "inference", options)
+    x = torch.from_numpy(inputs).contiguous(memory_format=layout(used))
+    network = inference_network(graph, values, used, x)
+    with no_gradients():
+        return network(x).numpy()
+
+
+def activations(graph, values, inputs):
+    """Every node's value, nothing folded and nothing overwritten."""
+    network = build(graph, overwrite=False).load(values).eval()
+    with torch.no_grad():
+        for name, value in network.walk(torch.from_numpy(inputs)):
+            yield name, value.numpy()
+
+
+def training_step(graph, values, inputs, labels, precise=False, *, decisions=None):
+    """One step with a benchmark's own pieces; momentum does nothing in the first."""
+    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
+    used = _cpu_options(graph, "training", auto)
+    deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions)
+    network = build(graph, dropout=False, kinks=deciding.functions()).load(values).train()
+    x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
+    if precise:
+        network, x = network.double(), x.double()
+    network = network.to(memory_format=layout(used))
+    optimizer = make_optimizer(network, used["optimizer"], parity.RATE)
+    loss = criterion(graph)(network(x.contiguous(memory_format=layout(used))), y)
+    loss.backward()
+    gradients = _arrays(network, [p.name for p in graph.parameters], lambda t: t.grad)
+    optimizer.step()
+    updated = _arrays(network, [p.name for p in graph.parameters], lambda t: t)
+    statistics = _arrays(network, [s.name for s in graph.statistics], lambda t: t)
+    made = getattr(deciding, "decisions", decisions)
+    return parity.Step(loss.item(), gradients, updated, statistics, made)
+
+
+def _arrays(network, names, get):
+    tensors = network.tensors()
+    return OrderedDict((name, get(tensors[name]).detach().numpy()) for name in names)
+
+
+def self_check():
+    """Build every model, and run the smallest one through a training step and inference."""
+    graphs = [zoo.draw(name) for name in zoo.names()]
+    for graph in graphs:
+        tensors = build(graph).tensors()
+        for parameter in graph.parameters + graph.statistics:
+            if tuple(tensors[parameter.name].shape) != parameter.shape:
+                raise ValueError("%s of %s is misshapen" % (parameter.name, graph.name))
+    smallest = min(graphs, key=lambda graph: graph.macs)
+    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
+    for phase in ("training", "inference"):
+        settings = Settings(
+            smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, auto
+        )
+        prepared = prepare(settings, smallest)
+        prepared.step()
+        if phase == "training" and not np.isfinite(prepared.loss()):
+            raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
+        prepared.close()
+    return "%d models build, %s trains and infers" % (len(graphs), smallest.name)

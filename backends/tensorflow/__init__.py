@@ -1,0 +1,1 @@
+"""TensorFlow 2 as a traced function, and TensorFlow 1.x in a session; CPU and NVIDIA GPUs."""

@@ -1,0 +1,105 @@
+"""Which options a run really uses: what was asked, else the fastest sound choice here.
+
+Framework-free, so that every rule is a unit test.
+"""
+
+from collections import OrderedDict, namedtuple
+
+from backends.harness.arguments import Option
+from backends.harness.errors import Unsupported
+
+ON_OFF = ("on", "off")
+
+OPTIONS = (
+    Option("execution", ("function", "session"), "a traced function (TF 2) or a v1 session"),
+    Option("layout", ("channels_last", "channels_first"), "memory order of images"),
+    Option("xla", ON_OFF, "compile with XLA (a function whole, a session in clusters)"),
+    Option("fold_batch_norm", ON_OFF, "inference: normalisation inside convolutions"),
+    Option("freeze", ON_OFF, "inference: weights as constants of the graph"),
+)
+
+Facts = namedtuple("Facts", "version tensor_cores")
+Facts.__doc__ = """What this TensorFlow on this machine has; `version` is (major, minor)."""
+
+
+def check_dtype(settings):
+    """Raise `Unsupported` for a precision no device of this kind has."""
+    dtype = settings.dtype
+    if dtype == "int8":
+        raise Unsupported("int8 is no TensorFlow benchmark here; use float32, float16 or bfloat16")
+    if settings.device == "cpu" and dtype in ("tf32", "float16"):
+        raise Unsupported("%s needs a GPU; a CPU takes float32 or bfloat16" % dtype)
+
+
+def resolve(settings, kind, facts):
+    """Option name -> value for a model of this kind; raises `Unsupported` for contradictions."""
+    check_dtype(settings)
+    if settings.dtype == "bfloat16" and facts.version < (2, 4):
+        raise Unsupported("TensorFlow %d.%d lacks bfloat16 kernels" % facts.version)
+    refused = _refusals(settings, kind, facts)
+    used = OrderedDict()
+    for option in OPTIONS:
+        asked = settings.options[option.name]
+        reason = refused.get((option.name, asked)) or refused.get(option.name)
+        if reason and asked not in ("auto", "off"):
+            raise Unsupported("option %s=%s: %s" % (option.name, asked, reason))
+        if asked != "auto":
+            used[option.name] = asked
+        elif option.name in refused:
+            used[option.name] = "off"
+        else:
+            used[option.name] = _DEFAULTS[option.name](settings, facts)
+    return used
+
+
+def _refusals(settings, kind, facts):
+    """Options, or values of options, that cannot work here, with the reason."""
+    refused = {}
+    if facts.version < (2, 0):
+        refused["execution", "function"] = "TensorFlow %d.%d has sessions only" % facts.version
+    if kind != "image":
+        refused["layout"] = "only images have a layout to choose"
+    elif settings.device == "cpu":
+        refused["layout", "channels_first"] = "TensorFlow has no such kernels for CPUs"
+    if kind == "speech":
+        refused["xla"] = "CTC has no XLA kernel"
+        # Measured: 10 GB for deep_speech2.
+        refused["freeze"] = "oneDNN would keep recurrent weights once for every step"
+    if settings.phase == "training":
+        refused["fold_batch_norm"] = refused["freeze"] = "for inference only"
+    return refused
+
+
+def _execution(_settings, facts):
+    return "function" if facts.version >= (2, 0) else "session"
+
+
+def _layout(settings, facts):
+    # Tensor cores want channels last; cuDNN's float32 kernels prefer channels first.
+    if settings.device == "cpu" or (settings.dtype != "float32" and facts.tensor_cores):
+        return "channels_last"
+    return "channels_first"
+
+
+def _xla(_settings, _facts):
+    # Minutes of compilation before the first number, and on CPUs slower convolutions.
+    return "off"
+
+
+def _fold(_settings, _facts):
+    # One multiplication and addition per value less, exact up to rounding.
+    return "on"
+
+
+def _freeze(_settings, _facts):
+    # oneDNN keeps constant weights in its own order instead of reordering them every step.
+    return "on"
+
+
+_DEFAULTS = {
+    "execution": _execution,
+    "layout": _layout,
+    "xla": _xla,
+    "fold_batch_norm": _fold,
+    "freeze": _freeze,
+}

@@ -1,0 +1,182 @@
+"""Devices, threads, precision and processes. Import this before TensorFlow itself."""
+
+import os
+from collections import namedtuple
+
+# Read by TensorFlow when it is loaded. oneDNN became the default with 2.9; before 2.5 the
+# variable is not known.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.client import device_lib
+
+from backends.harness import job, machine
+from backends.harness.errors import Unsupported
+from backends.tensorflow.build import v1
+from backends.tensorflow.choices import Facts
+
+World = namedtuple("World", "rank size local_rank horovod")
+World.__doc__ = """This process among all that share the benchmark, one per device."""
+
+Place = namedtuple("Place", "config names capability threads inter_op")
+Place.__doc__ = """Where to run: a v1 ConfigProto, the device's name, its compute capability
+or None, threads inside an operation and operations at a time."""
+
+
+def version():
+    """(major, minor)."""
+    return tuple(int(part) for part in tf.__version__.split(".")[:2])
+
+
+def onednn():
+    """Were oneDNN's kernels asked for? Not every build and processor has them."""
+    return "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] in ("0", "false") else "on"
+
+
+def has_bfloat16(path="/proc/cpuinfo"):
+    """Has the CPU what oneDNN's bfloat16 kernels need? Without it generic ones are used."""
+    with open(path) as file:
+        return "avx512" in file.read()
+
+
+def world(settings):
+    """What Horovod says where several devices were asked for."""
+    if settings.devices == 1:
+        return World(0, 1, 0, None)
+    if settings.device == "cpu":
+        raise Unsupported("several devices means GPUs; a CPU counts as one device")
+    try:
+        import horovod.tensorflow as horovod
+    except ImportError as error:
+        raise Unsupported("several GPUs need Horovod, which this image lacks") from error
+    horovod.init()
+    if horovod.size() != settings.devices:
+        raise Unsupported(
+            "--devices %d needs as many processes, started by mpirun; there is %d"
+            % (settings.devices, horovod.size())
+        )
+    return World(horovod.rank(), horovod.size(), horovod.local_rank(), horovod)
+
+
+def open_place(settings, where):
+    """Choose the device and set threads and precision; raises `Unsupported` without a GPU."""
+    threads = settings.threads or machine.cpus()
+    config = v1.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=threads,
+        allow_soft_placement=True,  # some kernels exist for CPUs only: CTC
+    )
+    config.gpu_options.allow_growth = True
+    if settings.device == "cpu":
+        config.device_count["GPU"] = 0
+        _set_up_eager(None, threads)
+        return Place(config, [machine.cpu_name()], None, threads, threads)
+    # TensorFlow 1 has no switch for TF32; the libraries underneath read this one.
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "1" if settings.dtype == "tf32" else "0"
+    config.gpu_options.visible_device_list = str(where.local_rank)
+    _set_up_eager(where.local_rank, threads)
+    _set_tf32(settings.dtype == "tf32")
+    name, capability = _gpu(config)
+    _check_gpu_precision(settings.dtype, name, capability)
+    # Processes on one machine are taken to have devices of one kind.
+    return Place(config, [name] * where.size, capability, threads, threads)
+
+
+def _set_up_eager(gpu, threads):
+    """TensorFlow 2's own settings, which hold for functions; None hides all GPUs."""
+    if version() < (2, 0):
+        return
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    devices = tf.config.experimental.list_physical_devices("GPU")
+    if gpu is not None and gpu >= len(devices):
+        raise Unsupported("%d GPUs here, device %d was asked for" % (len(devices), gpu))
+    chosen = [] if gpu is None else [devices[gpu]]
+    tf.config.experimental.set_visible_devices(chosen, "GPU")
+    for device in chosen:
+        tf.config.experimental.set_memory_growth(device, True)
+
+
+def _set_tf32(allowed):
+    switch = getattr(
+        getattr(tf.config, "experimental", None), "enable_tensor_float_32_execution", None
+    )
+    if switch is not None:
+        switch(allowed)
+
+
+def _gpu(config):
+    """Name and compute capability, which both versions tell in a sentence only."""
+    for device in device_lib.list_local_devices(session_config=config):
+        if device.device_type == "GPU":
+            return parse_description(device.physical_device_desc)
+    raise Unsupported("this TensorFlow (%s) sees no GPU" % tf.__version__)
+
+
+def parse_description(text):
+    """("Tesla V100-SXM2-16GB", (7, 0)) of "device: 0, name: ..., compute capability: 7.0"."""
+    fields = dict(part.split(": ", 1) for part in text.split(", ") if ": " in part)
+    capability = fields.get("compute capability", "0.0").split(".")
+    return fields.get("name", "GPU"), (int(capability[0]), int(capability[1]))
+
+
+def _check_gpu_precision(dtype, name, capability):
+    needed = {"tf32": (8, 0), "bfloat16": (8, 0), "float16": (5, 3)}.get(dtype, (0, 0))
+    if capability < needed:
+        raise Unsupported(
+            "%s needs compute capability %d.%d, %s has %d.%d"
+            % ((dtype,) + needed + (name,) + capability)
+        )
+
+
+def facts(place):
+    """What the choices depend on."""
+    return Facts(version(), place.capability is not None and place.capability >= (7, 0))
+
+
+class DeviceJob(job.Job):
+    """Clock, barrier and memory for one device per process.
+
+    Every step ends with a number on the host, so the host's clock is right on GPUs too.
+    """
+
+    def __init__(self, settings, where, place, execution):
+        """`execution` is one of `backends.tensorflow.execution`."""
+        super(DeviceJob, self).__init__()
+        self.leader = where.rank == 0
+        self.samples = settings.batch * where.size
+        self.threads = place.threads
+        self.device_names = place.names
+        self.execution = execution
+        self._gpu = settings.device == "gpu"
+        self._sum = None
+        if where.size > 1:
+            self._number = execution.variable("agreed", np.float64(0))
+            average = where.horovod.allreduce
+            self._sum = execution.compile(
+                lambda: ([average(tf.convert_to_tensor(self._number)) * where.size], [])
+            )
+
+    def agree(self, number):
+        """The leader's number: the sum of it and the others' zeros."""
+        if self._sum is None:
+            return number
+        self.execution.assign(self._number, np.float64(number if self.leader else 0))
+        return float(self.execution.array(self._sum()[0]))
+
+    def synchronize(self):
+        """Wait for the other processes; a step waits for its own device."""
+        self.agree(0.0)
+
+    def peak_memory(self):
+        """Allocated tensors' peak on this GPU where TensorFlow tells (2.5), or the process's."""
+        if not self._gpu:
+            return super(DeviceJob, self).peak_memory()
+        ask = getattr(getattr(tf.config, "experimental", None), "get_memory_info", None)
+        return ask("GPU:0")["peak"] if ask else None
+
+    def close(self):
+        """Free the device."""
+        self.execution.close()

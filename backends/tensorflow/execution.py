@@ -1,0 +1,105 @@
+"""Two ways to run what was drawn, behind the same six methods.
+
+`work` is a function without arguments that draws operations on variables and returns
+(tensors to hand out, operations that must have run).
+"""
+
+import inspect
+
+import tensorflow as tf
+
+from backends.tensorflow.build import v1
+
+
+class Function(object):
+    """TensorFlow 2: work is traced once and called as one function."""
+
+    def __init__(self, _config, xla):
+        """`xla` compiles the whole function."""
+        self._keywords = {}
+        if xla:
+            known = inspect.signature(tf.function).parameters
+            name = "jit_compile" if "jit_compile" in known else "experimental_compile"
+            self._keywords = {name: True}
+
+    def variable(self, name, array):
+        """A variable on the device."""
+        return tf.Variable(array, name=name.replace(".", "_"), trainable=False)
+
+    def compile(self, work):
+        """A callable that does the work and returns a list of tensors."""
+
+        def outputs():
+            tensors, operations = work()
+            with tf.control_dependencies(operations):
+                return [tf.identity(tensor) for tensor in tensors]
+
+        return tf.function(outputs, autograph=False, **self._keywords).get_concrete_function()
+
+    def assign(self, variable, array):
+        """Another value for a variable."""
+        variable.assign(array)
+
+    def value(self, variable):
+        """As an array."""
+        return variable.numpy()
+
+    def array(self, tensor):
+        """What a compiled callable returned, as an array; waits for the device."""
+        return tensor.numpy()
+
+    def close(self):
+        """Nothing to free."""
+
+
+class Session(object):
+    """TensorFlow 1: work is drawn into one graph and run in a session."""
+
+    def __init__(self, config, xla):
+        """`xla` lets it cluster operations."""
+        if xla:
+            jit = config.graph_options.optimizer_options
+            jit.global_jit_level = v1.OptimizerOptions.ON_1
+        self._graph = tf.Graph()
+        self._session = v1.Session(graph=self._graph, config=config)
+
+    def variable(self, name, array):
+        """A variable on the device; its value is no part of the graph, which 2 GiB limit."""
+        with self._graph.as_default():
+            found = v1.get_variable(
+                name.replace(".", "_"),
+                array.shape,
+                tf.as_dtype(array.dtype),
+                initializer=v1.zeros_initializer(),
+                trainable=False,
+                use_resource=True,
+            )
+        self.assign(found, array)
+        return found
+
+    def compile(self, work):
+        """A callable that does the work and returns a list of arrays."""
+        with self._graph.as_default():
+            tensors, operations = work()
+            with tf.control_dependencies(operations):
+                tensors = [tf.identity(tensor) for tensor in tensors]
+        return self._session.make_callable(tensors)
+
+    def assign(self, variable, array):
+        """Another value for a variable."""
+        self._session.run(variable.initializer, {variable.initializer.inputs[1]: array})
+
+    def value(self, variable):
+        """As an array."""
+        return self._session.run(variable)
+
+    def array(self, array):
+        """Sessions return arrays."""
+        return array
+
+    def close(self):
+        """Free the device."""
+        self._session.close()
+
+
+KINDS = {"function": Function, "session": Session}

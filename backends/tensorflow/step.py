@@ -1,0 +1,274 @@
+"""Training and inference steps, and what parity and the self check need.
+
+Fulfils the contract in `backends.harness`.
+"""
+
+from collections import OrderedDict
+
+from backends.tensorflow import device  # isort: skip - sets variables that TensorFlow reads
+
+import numpy as np
+import tensorflow as tf
+
+from backends import zoo
+from backends.harness import data, parity
+from backends.harness.arguments import Settings
+from backends.tensorflow import choices, kinks
+from backends.tensorflow.build import Drawing, Network, v1
+from backends.tensorflow.execution import KINDS
+from backends.tensorflow.training import Trainer
+from backends.zoo import weights
+
+FRAMEWORK = "tensorflow"
+OPTIONS = choices.OPTIONS
+
+# As small as the other backends': random weights of every model stay finite.
+LEARNING_RATE = 1e-4
+MOMENTUM = 0.9
+
+DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
+
+
+def version():
+    """As TensorFlow tells it."""
+    return str(tf.__version__)
+
+
+def classify(error):
+    """The errors module has a class for each."""
+    if isinstance(error, tf.errors.ResourceExhaustedError) or "bad_alloc" in str(error):
+        return "out_of_memory"
+    if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
+        return "unsupported"  # NotFound is what a missing kernel is called
+    return None
+
+
+# -- benchmarks ----------------------------------------------------------------------------
+
+
+def prepare(settings, graph):
+    """A ready job; see the contract."""
+    choices.check_dtype(settings)
+    where = device.world(settings)
+    place = device.open_place(settings, where)
+    used = choices.resolve(settings, graph.kind, device.facts(place))
+    kind = Training if settings.phase == "training" else Inference
+    return kind(settings, graph, used, where, place)
+
+
+class Step(device.DeviceJob):
+    """What training and inference share: data in variables on the device, options recorded."""
+
+    def __init__(self, settings, graph, used, where, place):
+        """Fill in `_run`, a compiled callable."""
+        execution = KINDS[used["execution"]](place.config, used["xla"] == "on")
+        super(Step, self).__init__(settings, where, place, execution)
+        self.options = OrderedDict(used)
+        self.options["intra_op_threads"] = place.threads
+        self.options["inter_op_threads"] = place.inter_op
+        self.options["onednn"] = device.onednn()
+        if settings.dtype == "bfloat16" and settings.device == "cpu":
+            # Without them training is an order of magnitude slower than in float32.
+            self.options["bfloat16_kernels"] = "onednn" if device.has_bfloat16() else "generic"
+        self.dtype = DTYPES.get(settings.dtype, tf.float32)
+        self._last = None
+        self._run = None
+        self._source = data.source(settings, graph, where.rank, where.size)
+        self._network = network_of(graph, used)
+        x, y = self._source.next()
+        self._x = execution.variable("x", self._network.native_inputs(x))
+        self._y = execution.variable("y", y)
+
+    def step(self):
+        """One step; real data is fetched and copied to the device within it."""
+        if not self._source.fixed:
+            x, y = self._source.next()
+            self.execution.assign(self._x, self._network.native_inputs(x))
+            self.execution.assign(self._y, y)
+        self._last = self.execution.array(self._run()[0])
+
+    def close(self):
+        """Stop reading data, free the device."""
+        self._source.close()
+        super(Step, self).close()
+
+
+class Inference(Step):
+    """Forward to logits with running statistics."""
+
+    def __init__(self, settings, graph, used, where, place):
+        """See `Step`."""
+        super(Inference, self).__init__(settings, graph, used, where, place)
+        values = weights.for_graph(graph, settings.seed)
+        work = inference(self._network, values, self.execution, self._x, self.dtype, used)
+        self._run = self.execution.compile(work)
+
+
+class Training(Step):
+    """Forward, loss, backward and a momentum SGD update."""
+
+    def __init__(self, settings, graph, used, where, place):
+        """See `Step`."""
+        super(Training, self).__init__(settings, graph, used, where, place)
+        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
+        if settings.dtype in DTYPES:
+            self.options["mixed_precision"] = "float32 weights and normalisation"
+        if where.size > 1:
+            self.options["parallel"] = "Horovod"
+        trainer = Trainer(
+            self._network,
+            weights.for_graph(graph, settings.seed),
+            self.execution,
+            self.dtype,
+            LEARNING_RATE,
+            MOMENTUM,
+            where.horovod and where.horovod.allreduce,
+        )
+        self._run = self.execution.compile(lambda: trainer.step(self._x, self._y))
+
+    def loss(self):
+        """Of the last step, on this device's batch."""
+        return float(self._last)
+
+
+def network_of(graph, used):
+    """The network that these options describe; what is no image has one layout only."""
+    last = used["layout"] != "channels_first"
+    return Network(graph, channels_last=last, fold=used["fold_batch_norm"] == "on")
+
+
+def inference(network, values, execution, x, dtype, used):
+    """Work that yields the logits of `x`."""
+    native = network.native(values)
+    norms = {node.name for node in network.graph.nodes if node.op == "batch_norm"}
+
+    def typed(name):
+        return tf.float32 if name.rsplit(".", 1)[0] in norms else dtype
+
+    half = {name: a.astype(typed(name).as_numpy_dtype) for name, a in native.items()}
+    if used["freeze"] != "on":
+        half = {name: execution.variable(name, half[name]) for name in native}
+
+    def weight(name):
+        return tf.convert_to_tensor(half[name])
+
+    def work():
+        return [Drawing(network, weight, dtype).logits(tf.cast(x, dtype))], []
+
+    return work
+
+
+# -- parity and the self check -------------------------------------------------------------
+
+
+def _on_cpu(graph, phase, options):
+    """(options used, execution) of a float32 benchmark on the CPU."""
+    settings = Settings(
+        graph.name, phase, "float32", parity.BATCH, "cpu", 1, 1, 0, 0.0, None, 0, None, options
+    )
+    place = device.open_place(settings, device.world(settings))
+    used = choices.resolve(settings, graph.kind, device.facts(place))
+    return used, KINDS[used["execution"]](place.config, used["xla"] == "on")
+
+
+def _auto():
+    return OrderedDict((option.name, "auto") for option in OPTIONS)
+
+
+def shapes(graph):
+    """Every node's shape as TensorFlow infers it, without numbers."""
+    network = Network(graph)
+    arrays = OrderedDict((p.name, network.arrays.shape(p)) for p in _all(graph))
+    with tf.Graph().as_default():
+        drawing = Drawing(
+            network, lambda name: v1.placeholder(tf.float32, arrays[name]), tf.float32
+        )
+        shape = graph.input_shape
+        if len(shape) == 3:
+            shape = shape[1:] + shape[:1]
+        for node, tensor in drawing.walk(v1.placeholder(tf.float32, (1,) + shape)):
+            found = tuple(tensor.shape.as_list()[1:])
+            yield node.name, found[-1:] + found[:-1] if len(found) == 3 else found
+
+
+def _all(graph):
+    return graph.parameters + graph.statistics
+
+
+def forward(graph, values, inputs, options):
+    """Logits as a float32 CPU benchmark computes them."""
+    used, execution = _on_cpu(graph, "inference", options)
+    network = network_of(graph, used)
+    x = execution.variable("x", network.native_inputs(inputs))
+    work = inference(network, values, execution, x, tf.float32, used)
+    logits = execution.array(execution.compile(work)()[0])
+    execution.close()
+    return logits
+
+
+def activations(graph, values, inputs):
+    """Every node's value, nothing folded."""
+    _, execution = _on_cpu(graph, "inference", _auto())
+    network = Network(graph)
+    native = network.native(values)
+    x = execution.variable("x", network.native_inputs(inputs))
+
+    def work():
+        drawing = Drawing(network, lambda name: tf.constant(native[name]), tf.float32)
+        return [value for _, value in drawing.walk(tf.convert_to_tensor(x))], []
+
+    found = execution.compile(work)()
+    for node, value in zip(graph.nodes, found):
+        array = execution.array(value)
+        yield node.name, network.arrays.value_to_canonical(node, array, True)
+    execution.close()
+
+
+def training_step(graph, values, inputs, labels, precise=False, *, decisions=None):
+    """One step with a benchmark's own pieces; without momentum, which starts at zero."""
+    used, execution = _on_cpu(graph, "training", _auto())
+    network = network_of(graph, used)
+    x = network.native_inputs(inputs).astype(np.float64 if precise else np.float32)
+    x, y = execution.variable("x", x), execution.variable("y", labels)
+    dtype = tf.float64 if precise else tf.float32
+    trainer = Trainer(network, values, execution, dtype, parity.RATE, 0.0)
+    deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions)
+
+    def work():
+        loss, gradients, operations = trainer.draw(x, y, dropout=False, kinks=deciding)
+        return [loss] + gradients + deciding.decisions, operations
+
+    results = [execution.array(value) for value in execution.compile(work)()]
+    loss, results = results[0], results[1:]
+    canonical = network.arrays.to_canonical
+    names = [parameter.name for parameter in graph.parameters]
+    gradients, made = results[: len(names)], results[len(names) :]
+    found = parity.Step(
+        float(loss),
+        OrderedDict((name, canonical(name, g)) for name, g in zip(names, gradients)),
+        OrderedDict((n, canonical(n, execution.value(trainer.variables[n]))) for n in names),
+        OrderedDict((s.name, execution.value(trainer.variables[s.name])) for s in graph.statistics),
+        made or decisions,
+    )
+    execution.close()
+    return found
+
+
+def self_check():
+    """Draw every model, and run the smallest one through a training step and inference."""
+    graphs = [zoo.draw(name) for name in zoo.names()]
+    for graph in graphs:
+        for node, (name, shape) in zip(graph.nodes, shapes(graph)):
+            if (name, shape) != (node.name, node.shape):
+                raise ValueError("%s of %s is misshapen: %s" % (node.name, graph.name, shape))
+    smallest = min(graphs, key=lambda graph: graph.macs)
+    for phase in ("training", "inference"):
+        settings = Settings(
+            smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, _auto()
+        )
+        prepared = prepare(settings, smallest)
+        prepared.step()
+        if phase == "training" and not np.isfinite(prepared.loss()):
+            raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
+        prepared.close()
+    return "%d models are drawn, %s trains and infers" % (len(graphs), smallest.name)

@@ -1,0 +1,55 @@
+"""`benchdock bundle RUN`: one file with everything of a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from orchestrator.bundle import write
+from orchestrator.errors import ExitStatus, MachineError, RequestError
+from orchestrator.paths import RunFolder
+from orchestrator.stored import Stored, load
+from orchestrator.verification import verify
+
+SUFFIX = ".zip"
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Write a bundle and check it before it gets its name. Raises RequestError, MachineError."""
+    stored = load(arguments.run)
+    if stored.kind != "folder":
+        raise RequestError(
+            f"{arguments.run} is no run folder", hint="give a run id or the path of a run folder"
+        )
+    destination = Path(arguments.output or f"{stored.name}{SUFFIX}")
+    if destination.exists():
+        raise RequestError(f"{destination} exists already", hint="choose another with -o")
+    files = _write(stored, destination)
+    size = destination.stat().st_size
+    if arguments.json:
+        document = {"schema": 1, "bundle": str(destination), "bytes": size, "files": files}
+        print(json.dumps(document, indent=2))
+    else:
+        print(f"{destination} holds {len(files)} files of {stored.name}, {size:,} bytes")
+        print(f"`benchdock verify {destination}` checks it anywhere")
+    return ExitStatus.OK
+
+
+def _write(stored: Stored, destination: Path) -> dict[str, str]:
+    """Write aside, verify, rename; return each file's SHA-256."""
+    aside = destination.with_name(f".{destination.name}.{os.getpid()}")
+    try:
+        manifest = write(RunFolder(stored.path), stored.result, aside)
+        try:
+            verify(aside)
+        except RequestError as error:
+            what = error.what.replace(str(aside), stored.name)
+            raise RequestError(f"not bundled, since it could not be trusted: {what}") from None
+        aside.replace(destination)
+    except OSError as error:
+        raise MachineError(f"cannot write {destination}: {error.strerror or error}") from None
+    finally:
+        aside.unlink(missing_ok=True)
+    return {name: entry.sha256 for name, entry in manifest.files.items()}

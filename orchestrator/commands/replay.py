@@ -1,0 +1,81 @@
+"""`benchdock replay RUN`: a stored result, run again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from orchestrator import comparison, replay, ui
+from orchestrator.commands.compare import show
+from orchestrator.errors import ExitStatus
+from orchestrator.replay import Replay
+from orchestrator.signals import interruptible
+from orchestrator.stored import load
+from orchestrator.ui.text import clean
+from orchestrator.ui.words import subject
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Run again and compare. Raises RequestError, MachineError, ImageError or EngineError."""
+    prepared = replay.prepare(load(arguments.run))
+    if arguments.dry_run:
+        _show_plan(prepared, as_json=arguments.json)
+        return ExitStatus.OK
+    if not arguments.allow_changed:
+        prepared.refuse_changes()
+    view = ui.choose(
+        quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
+    )
+    try:
+        with interruptible():
+            prepared = replay.fetch(prepared, view, allow_changed=arguments.allow_changed)
+            for text in prepared.changed:
+                view.note(f"changed: {text}")
+            result, status = replay.run(prepared, view)
+    finally:
+        view.close()
+    before = prepared.stored
+    found = comparison.compare(before.result, result, names=("before", "now"))
+    if arguments.json:
+        names, results = (before.name, result.run or ""), (before.result, result)
+        document = {
+            "schema": 1,
+            "changed": list(prepared.changed),
+            "result": result.model_dump(mode="json", by_alias=True),
+            "comparison": comparison.as_json(found, names, results),
+        }
+        print(json.dumps(document, indent=2))
+    elif result.failure is None:
+        print()
+        show(found, before.result, result)
+    if result.failure is not None:
+        print(f"benchdock: {result.failure.message}", file=sys.stderr)
+    return status
+
+
+def _show_plan(prepared: Replay, *, as_json: bool) -> None:
+    source = prepared.source
+    if as_json:
+        document = {
+            "schema": 1,
+            "replay_of": prepared.stored.name,
+            "source": source.how,
+            "changed": list(prepared.changed),
+            "notes": list(prepared.notes),
+            "plan": prepared.plan.model_dump(mode="json", by_alias=True),
+        }
+        print(json.dumps(document, indent=2))
+        return
+    place = {
+        "exact": "in the very image it was measured in, which is here",
+        "pull": f"in the very image it was measured in, pulled as {source.registry}",
+        "ours": "in the image of today",
+        "host": "on this host",
+    }[source.how]
+    print(clean(f"{prepared.stored.name}: {subject(prepared.stored.result)}"))
+    print(f"would run {place}")
+    for text in prepared.changed:
+        print(clean(f"changed: {text} ({replay.ALLOW} is needed)"))
+    for text in prepared.notes:
+        print(clean(f"note: {text}"))

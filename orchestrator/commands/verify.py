@@ -1,0 +1,35 @@
+"""`benchdock verify BUNDLE`: whether a bundle is what it says, on any machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from orchestrator.errors import ExitStatus
+from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import clean
+from orchestrator.ui.words import subject, title
+from orchestrator.verification import verify
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Check a bundle and say what was checked. Raises RequestError where something is wrong."""
+    result, checks = verify(Path(arguments.bundle))
+    if arguments.json:
+        told = result.metrics.get("throughput")
+        document = {
+            "schema": 1,
+            "bundle": arguments.bundle,
+            "run": result.run,
+            "status": result.status,
+            "throughput": told.model_dump() if told else None,
+            "holds": True,
+            "checks": [asdict(check) for check in checks],
+        }
+        print(json.dumps(document, indent=2))
+        return ExitStatus.OK
+    print(clean(f"{result.run}: {title(result)}, {subject(result)}"))
+    print_table(("holds", "what was checked"), [(check.name, check.detail) for check in checks])
+    return ExitStatus.OK

@@ -1,0 +1,84 @@
+"""Caffe2's resnet50_trainer.py and imagenet_trainer.py: one rate per iteration.
+
+Per device or total: batch of all local GPUs / the iteration's time, of one shard where there are
+several. There is no summary. The first iterations choose cuDNN's algorithms and allocate (34
+images/s, then 477, then 550), so the first two are dropped; the headline is total / total of the
+others, the harmonic mean as their batches are alike.
+"""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.parsers import derived, vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+
+program = "caffe2_trainer"
+
+_WARMUP = 2
+_WHY = "the first two iterations choose algorithms and allocate memory"
+
+
+def _iteration(log: Log, found: Found) -> None:
+    epoch, iteration = found.count("epoch"), found.count("iteration")
+    log.window((epoch, iteration), found.number("rate"), found.line)
+    log.run.facts["last_iteration"] = iteration
+    log.run.fact("epoch_iterations", found.count("iterations"))
+
+
+def _gpus(log: Log, found: Found) -> None:
+    if not log.run.windows.count:
+        log.run.fact("devices", found.text().count(",") + 1)
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    del hints
+    run.fact("phase", "training")
+    iterations, last = run.facts.get("epoch_iterations"), run.facts.pop("last_iteration", None)
+    if run.windows.count <= _WARMUP:
+        run.fail(f"the log has {run.windows.count} iterations, and the first {_WARMUP} are warm-up")
+        return
+    if last != iterations:
+        run.warn(f"the log ends at iteration {last} of {iterations} of an epoch")
+    mean = run.recompute(first=_WARMUP, why=_WHY)
+    derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
+    recomputed = run.metrics.get("throughput_recomputed")
+    run.headline(
+        recomputed.value if recomputed else 0.0,
+        estimator="harmonic_mean",
+        missing="images/sec",
+        scope="rank",
+    )
+    run.prove_by_windows()
+    if run.batch and run.devices and recomputed:
+        step = run.batch * run.devices * derived.inverse(recomputed.value)
+        derived.seconds(run, "step_time_mean", step)
+
+
+_LOGGER = r"\s*(?:INFO:\w+:)?"
+
+FORMAT = Format(
+    program=program,
+    rules=(
+        Rule(
+            b"Finished iteration ",
+            re.compile(
+                _LOGGER + rf"Finished iteration (?P<iteration>{COUNT})/(?P<iterations>{COUNT}) "
+                rf"of epoch (?P<epoch>{COUNT}) \((?P<rate>{NUMBER}) images/sec\)"
+            ),
+            _iteration,
+        ),
+        Rule(
+            b"Running on GPUs: ",
+            re.compile(_LOGGER + r"Running on GPUs: \[(\d+(?:, ?\d+)*)\]"),
+            _gpus,
+        ),
+    ),
+    conclude=_conclude,
+)
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a class by contract)
+    """Start on a new log."""
+    return vendor.Parser(FORMAT, hints)

@@ -1,0 +1,255 @@
+"""`caffe train` of BVLC, NVIDIA and Intel: iterations per second.
+
+Per device or total: an iteration is one step of all GPUs together. BVLC's and Intel's batch is per
+GPU; NVCaffe divides that of data layers among the GPUs (and not that of Input layers), but what it
+prints, in `Solver performance` and in the network's definition, is already the batch of one GPU.
+So throughput = iterations/s x batch x iter_size x GPUs in every fork.
+
+Figures: NVCaffe prints a total of its own without its first two iterations, tests not counted:
+`Overall multi-GPU performance` is the headline where it is. The others print windows alone:
+iterations / seconds over all of them (`harmonic_mean`), without the first window of a run that the
+log shows from its start: cuDNN chooses its algorithms in it (NVCaffe: 3.2 iter/s, then 16.6).
+Releases before 1.0, and Intel's, print no rate: the stamps of the lines give it, and windows with
+a test in them are left out.
+"""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.parsers import derived, glog, prototxt, vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+
+program = "caffe_train"
+
+# BVLC prints a rate before the first step: zero, or whatever was in memory (-4.8e-40).
+_NO_RATE = 1e-30
+_OVERALL = "overall"
+_DEVICE = "device"  # and the device's number
+_AGREE = 0.05
+
+
+def _solver(log: Log, found: Found) -> None:
+    del found
+    log.begin()
+
+
+def _start(log: Log, found: Found) -> None:
+    if log.run.windows.count:
+        log.begin()
+    log.run.fact("started", found.line.number)
+    log.stage = "warmup"
+
+
+def _done(log: Log, found: Found) -> None:
+    log.run.fact("done", found.line.number)
+    log.stage = "done"
+
+
+def _version(log: Log, found: Found) -> None:
+    log.begin()
+    log.run.fact("nvcaffe_version", found.text("version"))
+
+
+def _gpus(log: Log, found: Found) -> None:
+    log.begin()
+    # A list that the log's end cuts is none.
+    if not found.cut("gpus"):
+        log.run.fact("devices", found.text("gpus").count(",") + 1)
+
+
+def _iter_size(log: Log, found: Found) -> None:
+    if not found.cut() and found.count() > 0:
+        log.run.fact("iter_size", found.count())
+
+
+def _rated(log: Log, found: Found) -> None:
+    # Text follows both, so neither is cut.
+    rate, lapse = found.number("rate") or 0.0, found.number("lapse") or 0.0
+    iteration = found.count("iteration")
+    windows = log.run.windows
+    if abs(rate) < _NO_RATE and (not windows.count or (iteration,) <= windows.last_key):
+        _start(log, found)
+        return
+    log.run.fact("rates", "printed")
+    # The count of iterations after the slash is wrong in old NVCaffe: `0.3s/100 iter` for one.
+    steps = rate * lapse
+    log.window((iteration,), rate, found.line, samples=steps if 0 < steps < 1e15 else 1.0)
+
+
+def _first(log: Log, found: Found) -> None:
+    """Take NVCaffe's first iterations, `Iteration 0 (7.62135 s)`: each its own, all warm-up."""
+    if not log.run.windows.count or (found.count("iteration"),) <= log.run.windows.last_key:
+        _start(log, found)
+
+
+def _tested(log: Log, found: Found) -> None:
+    del found
+    log.state["tested"] = True
+
+
+def _unrated(log: Log, found: Found) -> None:
+    if log.run.facts.get("rates") == "printed":
+        return
+    iteration, now = found.count("iteration"), glog.seconds(found)
+    before, tested = log.state.get("stamp"), log.state.pop("tested", False)
+    restarts = before is not None and iteration <= before[0]
+    if iteration == 0:
+        _start(log, found)
+    elif restarts:
+        log.begin()
+    log.state["stamp"] = (iteration, now)
+    if before is None or restarts or tested or now is None or before[1] is None:
+        return
+    steps, seconds = iteration - before[0], glog.between(before[1], now)
+    if seconds > 0:
+        log.run.fact("rates", "stamps")
+        log.window((iteration,), steps / seconds, found.line, samples=steps)
+
+
+def _device(log: Log, found: Found) -> None:
+    name = _DEVICE + found.text("device")
+    log.run.take(name, found.number("total"), found.line)
+    log.run.fact("batch", found.count("batch"))
+    log.run.fact("solvers", [])
+    if name not in log.run.facts["solvers"]:
+        log.run.facts["solvers"].append(name)
+
+
+def _overall(log: Log, found: Found) -> None:
+    log.run.take(_OVERALL, found.number("total"), found.line)
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    del hints
+    run.fact("phase", "training")
+    solvers = run.facts.pop("solvers", [])
+    if solvers:
+        run.fact("devices", len(solvers))
+    if "started" in run.facts and "done" not in run.facts:
+        run.warn("the log has no Optimization Done: the training broke off")
+    _windows(run, solvers)
+    if _OVERALL in run.printed:
+        overall = run.printed[_OVERALL]
+        run.headline(overall, estimator="total", missing=_OVERALL, names=(_OVERALL, *solvers))
+    elif len(solvers) == 1 and run.devices == 1:
+        run.headline(
+            run.printed.get(solvers[0]), estimator="total", missing="total", names=tuple(solvers)
+        )
+    elif solvers or "nvcaffe_version" in run.facts:
+        run.fail("the log has no Overall multi-GPU performance: the training broke off")
+    else:
+        _headline_of_windows(run)
+    _compare(run)
+
+
+def _windows(run: Run, solvers: list[str]) -> None:
+    """Set step times, and what can be recomputed."""
+    fresh = "started" in run.facts
+    why = "cuDNN chooses its algorithms in the first window" if fresh else ""
+    first = int(fresh and run.windows.count > 1)
+    if run.windows.count:
+        derived.seconds(run, "step_time_mean", derived.inverse(run.windows.harmonic(first, 0)))
+    if run.batch is not None and not solvers and run.devices is None:
+        run.warn("the log does not tell the number of devices: one is assumed (--devices)")
+        run.fact("devices", 1)
+    if run.batch is None:
+        run.recompute(first=first, why=why)
+        for name, other in (("recomputed", "mean"), ("min", "min"), ("max", "max")):
+            if metric := run.metrics.pop(f"throughput_{name}", None):
+                derived.per_second(run, f"iterations_{other}", metric.value, "iterations/s")
+    else:
+        factor = run.batch * (run.devices or 1) * run.facts.get("iter_size", 1)
+        run.recompute(first=int(fresh), why=why, factor=factor)
+
+
+def _headline_of_windows(run: Run) -> None:
+    if not run.windows.count:
+        run.fail("the log has no `Iteration ... loss` lines that tell a rate")
+    elif run.batch is None:
+        run.prove_by_windows()
+        run.needs("--batch", "the batch per device")
+    else:
+        metric = run.metrics.get("throughput_recomputed")
+        run.headline(
+            metric.value if metric else 0.0,
+            estimator="harmonic_mean",
+            missing="iter/s",
+            scope="device",
+        )
+        run.prove_by_windows()
+
+
+def _compare(run: Run) -> None:
+    own, windows = run.throughput, run.metrics.get("throughput_recomputed")
+    if own and windows and abs(windows.value / own - 1) > _AGREE:
+        run.warn(
+            f"the windows give {windows.value:.6g} samples/s, the program's total is {own:.6g}"
+        )
+
+
+_ITERATION = glog.PREFIX + rf"(?:[\[(][\d.]+[\])] +)?Iteration (?P<iteration>{COUNT})"
+
+FORMAT = Format(
+    program=program,
+    rules=(
+        Rule(
+            b"loss = ",
+            re.compile(
+                _ITERATION + rf" \((?P<rate>{NUMBER}) iter/s, (?P<lapse>{NUMBER})s/{COUNT} iters?\)"
+                r".*\bloss = "
+            ),
+            _rated,
+        ),
+        Rule(b"loss = ", re.compile(_ITERATION + rf" \({NUMBER} s\).*\bloss = "), _first),
+        Rule(b"loss = ", re.compile(_ITERATION + r", loss = "), _unrated),
+        Rule(b", Testing net", re.compile(_ITERATION + r", Testing net"), _tested),
+        Rule(
+            b"Initializing solver from parameters:",
+            re.compile(glog.PREFIX + r"Initializing solver from parameters:"),
+            _solver,
+        ),
+        prototxt.start_rule(prototxt.definition),
+        Rule(b"iter_size: ", re.compile(rf"\s*iter_size: ({COUNT})$"), _iter_size),
+        Rule(b"Starting Optimization", re.compile(glog.PREFIX + "Starting Optimization"), _start),
+        Rule(b"Optimization Done", re.compile(glog.PREFIX + "Optimization Done"), _done),
+        Rule(
+            b"This is NVCaffe ",
+            re.compile(glog.PREFIX + r"This is NVCaffe (?P<version>\d[\w.]*) "),
+            _version,
+        ),
+        Rule(
+            b"Using GPUs ", re.compile(glog.PREFIX + r"Using GPUs (?P<gpus>\d+(?:, \d+)*)$"), _gpus
+        ),
+        Rule(b"Use CPU.", re.compile(glog.PREFIX + r"Use (?P<gpus>CPU)\.$"), _gpus),
+        Rule(
+            b"Use GPU with ",
+            re.compile(glog.PREFIX + r"Use GPU with device ID (?P<gpus>\d+)$"),
+            _gpus,
+        ),
+        Rule(
+            b" performance",
+            re.compile(
+                glog.PREFIX + r"(?:Node \{\d+\} +)?(?:Root +)?Solver performance on device "
+                rf"(?P<device>\d{{1,4}}): (?P<rate>{NUMBER}) \* (?P<batch>{COUNT}) = "
+                rf"(?P<total>{NUMBER}) img/sec"
+            ),
+            _device,
+        ),
+        Rule(
+            b" performance",
+            re.compile(
+                glog.PREFIX + rf"Overall(?: multi-GPU)? performance: (?P<total>{NUMBER}) img/sec"
+            ),
+            _overall,
+        ),
+        *prototxt.BATCH_RULES,
+    ),
+    conclude=_conclude,
+)
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a class by contract)
+    """Start on a new log."""
+    return vendor.Parser(FORMAT, hints)

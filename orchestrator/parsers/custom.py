@@ -1,0 +1,106 @@
+"""Any other program: a regular expression of the user's finds the figure."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from orchestrator.errors import RequestError, unknown
+from orchestrator.parsers import vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.literals import longest_literal
+from orchestrator.parsers.run import Estimator
+from orchestrator.parsers.vendor import Format, Found, Log, Rule, Run
+
+program = "custom"
+
+# Seconds in a unit of time per step; None is a rate.
+UNITS: dict[str, float | None] = {
+    "samples/s": None,
+    "images/s": None,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+}
+ESTIMATORS: dict[str, Estimator] = {
+    "only": "unknown",  # the same number wherever the pattern matches
+    "last": "window",
+    "mean": "mean_of_rates",
+    "harmonic": "harmonic_mean",
+}
+
+
+def _take(log: Log, found: Found) -> None:
+    """Take a rate, or the inverse of a time."""
+    group = "value" if found.named("value") else 1
+    value, scale = found.number(group), UNITS[log.hints.unit or "samples/s"]
+    if value is None:
+        log.run.warn("the pattern also matches what is no number, or not a whole one")
+        return
+    if scale is not None:
+        value = 1 / (value * scale) if value * scale else 0.0
+    log.window((log.run.windows.count,), value, found.line)
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    choice = hints.estimator or "only"
+    estimator, factor = ESTIMATORS[choice], 1
+    times = UNITS[hints.unit or "samples/s"] is not None
+    if times:
+        if run.batch is None:
+            run.needs("--batch", "the batch")
+        factor = (run.batch or 1) * (run.devices or 1)
+    mean = run.recompute(first=0, factor=factor)
+    value = run.windows.rates[-1] * factor
+    harmonic = run.metrics.get("throughput_recomputed")
+    if harmonic is None:
+        value = math.nan
+    elif choice == "only":
+        _refuse_different(run)
+    elif choice == "harmonic" or (choice == "mean" and times):
+        # The mean of the times of equal batches is the harmonic mean of their rates.
+        value, estimator = harmonic.value, "mean_time" if times else "harmonic_mean"
+    elif choice == "mean":
+        value = mean or math.nan
+    if harmonic and times:
+        run.step_time(factor / harmonic.value)
+    run.prove_by_windows()
+    run.headline(value, estimator=estimator, missing="number that the pattern finds", names=())
+
+
+def _refuse_different(run: Run) -> None:
+    if run.metrics["throughput_min"] != run.metrics["throughput_max"]:
+        run.fail(
+            f"the pattern finds {run.windows.count} numbers that differ: choose with "
+            "--estimator last, mean or harmonic"
+        )
+
+
+def _compiled(hints: ParseHints) -> re.Pattern[str]:
+    if hints.pattern is None:
+        raise RequestError("the program custom needs a pattern", hint="give --pattern 'fps=(.+)'")
+    try:
+        pattern = re.compile(hints.pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise RequestError(
+            f"{hints.pattern!r} is no regular expression: {error}", hint="see Python's re module"
+        ) from None
+    if not pattern.groups:
+        raise RequestError(
+            f"{hints.pattern!r} has no group", hint="put the number in brackets: 'fps=([0-9.]+)'"
+        )
+    return pattern
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of a class)
+    """Start on a new log. Raises RequestError where pattern, unit or estimator is wrong."""
+    pattern = _compiled(hints)
+    for kind, word, choices in (
+        ("unit", hints.unit, UNITS),
+        ("estimator", hints.estimator, ESTIMATORS),
+    ):
+        if word is not None and word not in choices:
+            raise unknown(kind, word, choices, listing="benchdock parse --help")
+    needle = longest_literal(pattern.pattern).encode()
+    rule = Rule(needle, pattern, _take, anywhere=True)
+    return vendor.Parser(Format(program=program, rules=(rule,), conclude=_conclude), hints)

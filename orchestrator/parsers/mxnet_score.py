@@ -1,0 +1,82 @@
+"""MXNet's benchmark_score.py: one rate per network, device and batch size; inference.
+
+A rate belongs to the network and device named above it, and is of that one device: batches x batch
+size / total time, after untimed warm-up batches. A log usually holds many, each a run of its own;
+with --batch only those of that batch size are read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.parsers import derived, vendor
+from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+
+program = "mxnet_score"
+
+_HEADERS = ("network", "device")
+
+
+def _header(log: Log, found: Found) -> None:
+    log.state[found.text("key")] = found.text("value")
+
+
+def _score(log: Log, found: Found) -> None:
+    batch = found.count("batch")
+    if log.hints.batch not in (None, batch):
+        return
+    above = {key: log.state[key] for key in _HEADERS if key in log.state}
+    named = {
+        "model": above.get("network"),
+        "device": above.get("device"),
+        "batch": batch,
+        "dtype": found.text("dtype") or None,
+    }
+    facts = {key: value for key, value in named.items() if value is not None}
+    # The same again is another rank's line, or a contradiction: `take` knows.
+    if log.run.started and facts != {key: log.run.facts.get(key) for key in facts}:
+        log.begin()
+        log.state.update(above)
+    log.run.facts.update(facts)
+    log.run.take("rate", found.number("rate"), found.line)
+    log.stage = "timing"
+
+
+def _conclude(run: Run, hints: ParseHints) -> None:
+    del hints
+    run.fact("phase", "inference")
+    run.fact("devices", 1)
+    run.headline(
+        run.printed.get("rate"),
+        estimator="total",
+        missing="images/sec",
+        scope="device",
+        names=("rate",),
+    )
+    derived.seconds(run, "step_time_mean", (run.batch or 0) * derived.inverse(run.throughput or 0))
+
+
+_LOGGER = r"\s*(?:INFO:\w+:)?"
+
+FORMAT = Format(
+    program=program,
+    rules=(
+        Rule(
+            b"batch size ",
+            re.compile(
+                _LOGGER + rf"batch size +(?P<batch>{COUNT}), (?:dtype (?P<dtype>\w+), )?"
+                rf"images?/sec: (?P<rate>{NUMBER})"
+            ),
+            _score,
+        ),
+        Rule(b"network: ", re.compile(_LOGGER + r"(?P<key>network): (?P<value>\S+)"), _header),
+        Rule(b"device: ", re.compile(_LOGGER + r"(?P<key>device): (?P<value>\S+)"), _header),
+    ),
+    conclude=_conclude,
+)
+
+
+def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a class by contract)
+    """Start on a new log."""
+    return vendor.Parser(FORMAT, hints)

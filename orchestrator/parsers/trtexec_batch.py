@@ -1,0 +1,91 @@
+"""How many samples one query of trtexec has.
+
+With an implicit batch (Caffe and UFF models up to release 8) trtexec counts samples as queries.
+With an explicit one (ONNX, everything since 10) a query is a whole batch, whose size is the leading
+dimension of the inputs. An engine that was loaded says `Batch: 1` in either case.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from orchestrator.parsers.run import Run
+
+EXPLICIT = "explicit"
+# Facts that are only kept until the run's end.
+_SHAPES = "input_shapes"
+_ASKED_BATCH = "batch_asked"
+_LOADS = "loads_engine"
+_OLD = "release_5_or_before"
+# What was really bound tells more than what was asked for.
+_SOURCES = ("binding", "inference", "shapes", "optShapes")
+_ASKED = re.compile(r"--(?P<source>shapes|optShapes)=(?P<shapes>\S{1,2000})")
+_COMMAND_BATCH = re.compile(r"--batch[= ](\d{1,9})(?!\S)")
+_SHAPE = re.compile(r"(?:.*[=:])?(\d{1,9}(?:x\d{1,9})*)$")
+
+
+def read_command(facts: dict[str, Any], command: str) -> None:
+    """Read the command that trtexec repeats in its banners."""
+    if not command:
+        return
+    facts[_LOADS] = "--loadEngine" in command
+    facts[_ASKED_BATCH] = int(match[1]) if (match := _COMMAND_BATCH.search(command)) else 1
+    for asked in _ASKED.finditer(command):
+        read_shapes(facts, asked["source"], asked["shapes"])
+
+
+def read_option(facts: dict[str, Any], text: str) -> None:
+    """Read what stands after `Batch: ` since release 6: a number, or Explicit."""
+    facts.setdefault("batch_option", int(text) if text.isdecimal() else EXPLICIT)
+
+
+def read_shapes(facts: dict[str, Any], source: str, text: str) -> None:
+    """Read `1x3x224x224`, or `a:1x3x224x224,b:1x5`."""
+    for part in text.strip("'\"").split(","):
+        if match := _SHAPE.match(part):
+            shape = [int(size) for size in match[1].split("x")]
+            facts.setdefault(_SHAPES, {}).setdefault(source, []).append(shape)
+
+
+def mark_old(facts: dict[str, Any]) -> None:
+    """Remember that a line is of a release that knows implicit batches alone."""
+    facts[_OLD] = True
+
+
+def samples_per_query(run: Run) -> int | None:
+    """Return what the printed queries are multiplied with; None where the log does not tell.
+
+    Sets the fact `batch`, samples per inference, where the log tells it.
+    """
+    facts, option = run.facts, run.facts.get("batch_option")
+    shapes, asked = facts.pop(_SHAPES, {}), facts.pop(_ASKED_BATCH, None)
+    loads, old = facts.pop(_LOADS, None), facts.pop(_OLD, False)
+    implicit = option if isinstance(option, int) and option > 1 else None
+    batch = implicit or _leading(shapes, certain=option == EXPLICIT)
+    if batch is None and old:
+        batch = asked
+    if batch is None and option == 1 and not shapes and loads is False:
+        batch = 1
+    if batch:
+        run.fact("batch", batch)
+    told = facts.get("batch")
+    if told and run.hints.batch not in (None, told):
+        run.warn(f"the log says batch {told}, but --batch {run.hints.batch} is taken")
+    # Before release 8 a throughput with an explicit batch is printed as 0.
+    counts_samples = option != EXPLICIT and run.printed.get("throughput", 0.0) > 0
+    return 1 if counts_samples or implicit else run.batch
+
+
+def _leading(shapes: dict[str, list[list[int]]], *, certain: bool) -> int | None:
+    """Return the first dimension of the inputs, None where they have none in common."""
+    for source in _SOURCES:
+        found = shapes.get(source, [])
+        if not found:
+            continue
+        # An implicit batch is no dimension: what leads channels x height x width is no batch.
+        if source == "binding" and not certain and any(len(shape) == 3 for shape in found):
+            return 1 if all(shape[0] in (1, 3) for shape in found) else None
+        leading = {shape[0] for shape in found}
+        return leading.pop() if len(leading) == 1 else None
+    return None

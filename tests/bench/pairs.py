@@ -1,0 +1,68 @@
+"""Timing two things in turn, so that what disturbs the machine disturbs both."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Seconds of two things, run by run."""
+
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Return the median of ours / theirs, pair by pair."""
+        return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+
+    @property
+    def difference(self) -> float:
+        """Return the median of ours - theirs in seconds, pair by pair."""
+        return statistics.median(a - b for a, b in zip(self.ours, self.theirs, strict=True))
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        """Return both medians in seconds."""
+        return statistics.median(self.ours), statistics.median(self.theirs)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Time one call by the wall clock."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def in_turn(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> Paired:
+    """Run A B A B ... after one uncounted turn of each."""
+    ours(), theirs()
+    times = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+    return Paired(tuple(a for a, _ in times), tuple(b for _, b in times))
+
+
+def command(*argv: str, environment: dict[str, str] | None = None) -> Callable[[], object]:
+    """Return a call that runs a command to its end and insists on success."""
+
+    def run() -> object:
+        return subprocess.run(argv, check=True, capture_output=True, env=environment)
+
+    return run
+
+
+def report(name: str, value: float, limit: float, unit: str, *, at_least: bool = False) -> bool:
+    """Print one figure beside its limit; return whether it is kept."""
+    kept = value >= limit if at_least else value <= limit
+    sign = ">=" if at_least else "<="
+    print(f"{'ok  ' if kept else 'MISS'}  {name:58} {value:8.3f} {unit:6} ({sign} {limit:g})")
+    return kept
+
+
+def spread(times: Sequence[float]) -> str:
+    """Return least and most of some seconds."""
+    return f"{min(times):.3f}..{max(times):.3f} s"

@@ -1,0 +1,60 @@
+"""Caffe and Caffe2 compute what was drawn: run where they are installed, as in legacy-cpu."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+from backends import zoo
+from backends.harness import arguments, parity
+from backends.harness.errors import Unsupported
+
+pytestmark = pytest.mark.parity
+
+DRAWABLE = [name for name in zoo.names() if name != "deep_speech2"]
+
+
+@pytest.fixture(params=["bvlc_caffe", "caffe2"])
+def backend(request):
+    if request.param == "bvlc_caffe":
+        pytest.importorskip("caffe", reason="Caffe is not installed in this environment")
+        return import_module("backends.caffe.step").Backend("bvlc_caffe")
+    if find_spec("caffe2") is None or find_spec("caffe2.python") is None:
+        pytest.skip("Caffe2 is not installed in this environment")
+    return import_module("backends.caffe2.step")
+
+
+def check(level, backend, model):
+    options = arguments.choose(backend.OPTIONS, [])
+    verdict = parity.check(level, backend, zoo.draw(model), options)
+    assert verdict.holds, verdict.detail
+
+
+@pytest.mark.parametrize("model", DRAWABLE)
+def test_every_node_has_the_shape_drawn(backend, model):
+    check("P1", backend, model)
+
+
+@pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet50_v1.5"])
+def test_logits_are_the_referees(backend, model):
+    check("P2", backend, model)
+
+
+@pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
+def test_a_training_step(backend, model):
+    check("P3", backend, model)
+
+
+def test_the_gap_is_told(backend):
+    with pytest.raises(Unsupported, match="deep_speech2"):
+        list(backend.shapes(zoo.draw("deep_speech2")))
+
+
+def test_pooling_cut_out_is_the_same_as_rounded_down(backend):
+    if backend.FRAMEWORK != "bvlc_caffe":
+        pytest.skip("only Caffe has two ways")
+    backend.choices = lambda **choices: choices
+    check("P1", backend, "resnet50_v1.5")
+    check("P2", backend, "resnet50_v1.5")

@@ -1,0 +1,118 @@
+"""OpenVINO computes what was drawn, whatever the options."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends import zoo
+from backends.harness import arguments, parity
+from backends.zoo import weights
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed in this environment")
+
+from backends.onnx import build
+from backends.openvino import step
+
+pytestmark = pytest.mark.parity
+
+ROOT = Path(__file__).parents[2]
+BENCHMARK = [sys.executable, "-m", "backends.openvino", "--model", "deep_mnist"]
+BENCHMARK += ["--device", "cpu", "--warmup", "1", "--warmup-seconds", "0"]
+
+
+def options(*pairs):
+    return arguments.choose(step.OPTIONS, [pair.split("=") for pair in pairs])
+
+
+def run(**changed):
+    asked = {"phase": "inference", "dtype": "float32", "batch": "4", "steps": "5", **changed}
+    words = [f"--{name}={value}" for name, value in asked.items()]
+    done = subprocess.run(
+        [*BENCHMARK, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
+    return done, [json.loads(line.split(" ", 1)[1]) for line in lines]
+
+
+@pytest.mark.parametrize("model", zoo.names())
+def test_every_node_has_the_shape_drawn(model):
+    verdict = parity.check("P1", step, zoo.draw(model), options())
+    assert verdict.holds, verdict.detail
+
+
+@pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
+def test_logits_are_the_referees(model):
+    verdict = parity.check("P2", step, zoo.draw(model), options())
+    assert verdict.holds, verdict.detail
+
+
+def test_a_mistake_in_the_builder_is_found_and_named(monkeypatch):
+    def ceiling(model, node, x):
+        build._max_pool(model, node, model.add("Neg", [x], node.name + "_wrong"))
+
+    monkeypatch.setitem(build.OPERATORS, "max_pool", ceiling)
+    verdict = parity.check("P2", step, zoo.draw("resnet18"), options())
+    assert not verdict.holds
+    assert verdict.detail.startswith("max_pool1 (max_pool) is the first to differ")
+
+
+@pytest.mark.parametrize("hint", ["latency", "throughput"])
+def test_benchmarks_run_to_their_end(hint):
+    done, events = run(option=f"hint={hint}", threads="1")
+    assert done.returncode == 0, done.stderr
+    assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
+    assert events[0]["threads"] == 1
+    assert events[0]["options"]["hint"] == hint
+    assert events[-1]["samples"] == 20
+    blocks = [event for event in events if event["event"] == "steps"]
+    assert sum(len(block["seconds"]) for block in blocks) == 5
+    assert all(second > 0 for block in blocks for second in block["seconds"])
+    assert sum(sum(b["seconds"]) for b in blocks) <= events[-1]["seconds"]
+    assert events[-1]["loss"] is None
+
+
+@pytest.mark.parametrize("hint", ["latency", "throughput"])
+def test_real_data_reaches_the_logits(hint, tmp_path):
+    graph = zoo.draw("deep_mnist")
+    x = np.random.default_rng(1).random((4, *graph.input_shape)).astype("float32")
+    np.savez(tmp_path / "some.npz", x=x, y=np.zeros(4, "int64"))
+    settings = arguments.Settings(
+        *("deep_mnist", "inference", "float32", 2, "cpu", 1, 1, 0, 0.0, 1, 1),
+        str(tmp_path),
+        options(f"hint={hint}"),
+    )
+    job = step.prepare(settings, graph)
+    requests = [job._request] if hint == "latency" else list(job._queue)
+    expected = step.forward(graph, weights.for_graph(graph, 1), x, options())
+    # The first batch was read to make the input array; the run starts with the second.
+    for logits in (expected[2:], expected[:2]):
+        job.step()
+        job.synchronize()
+        found = [request.get_output_tensor().data for request in requests]
+        assert min(parity.deviation(array, logits) for array in found) < 1e-6
+    job.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "message"),
+    [
+        ({"phase": "training"}, "unsupported", "does inference only"),
+        ({"dtype": "int8"}, "unsupported", "has no int8"),
+        ({"device": "gpu"}, "unsupported", "on the CPU"),
+        ({"devices": "2"}, "unsupported", "as one device"),
+        ({"option": "hnt=latency"}, "unsupported", "did you mean hint"),
+        ({"data": "/nonexistent"}, "data", "not a folder"),
+        ({"batch": "99999999999"}, "out_of_memory", ""),
+        ({"model": "resnet5"}, "unsupported", "did you mean resnet50"),
+    ],
+)
+def test_failures_are_told_apart(changed, kind, message):
+    done, events = run(**changed)
+    assert done.returncode == 1
+    assert events[-1]["event"] == "error"
+    assert events[-1]["kind"] == kind
+    assert message in events[-1]["message"]

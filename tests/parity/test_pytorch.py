@@ -1,0 +1,164 @@
+"""PyTorch computes what was drawn, whatever the options."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backends import zoo
+from backends.harness import arguments, parity
+from backends.harness.errors import Unsupported
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed in this environment")
+
+from backends.pytorch import build, choices, step  # noqa: E402 - only with PyTorch
+
+pytestmark = pytest.mark.parity
+
+ROOT = Path(__file__).parents[2]
+BENCHMARK = [sys.executable, "-m", "backends.pytorch", "--model", "deep_mnist", "--batch", "4"]
+BENCHMARK += ["--device", "cpu", "--warmup", "1", "--warmup-seconds", "0"]
+
+
+def options(*pairs):
+    return arguments.choose(choices.OPTIONS, [pair.split("=") for pair in pairs])
+
+
+def run(*extra, **environment):
+    done = subprocess.run(
+        [*BENCHMARK, *extra],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
+    return done, [json.loads(line.split(" ", 1)[1]) for line in lines]
+
+
+@pytest.mark.parametrize("model", zoo.names())
+def test_every_node_has_the_shape_drawn(model):
+    verdict = parity.check("P1", step, zoo.draw(model), options())
+    assert verdict.holds, verdict.detail
+
+
+@pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
+def test_logits_are_the_referees(model):
+    verdict = parity.check("P2", step, zoo.draw(model), options())
+    assert verdict.holds, verdict.detail
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        ("freeze=off",),
+        ("freeze=off", "fold_batch_norm=off"),
+        ("freeze=on", "fold_batch_norm=off"),
+        ("freeze=off", "layout=contiguous"),
+    ],
+)
+def test_options_do_not_change_the_computation(pairs):
+    verdict = parity.check("P2", step, zoo.draw("resnet18"), options(*pairs))
+    assert verdict.holds, verdict.detail
+
+
+@pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
+def test_a_training_step_is_the_referees(model):
+    verdict = parity.check("P3", step, zoo.draw(model), options())
+    assert verdict.holds, verdict.detail
+
+
+def test_a_mistake_in_a_builder_is_found(monkeypatch):
+    def swapped(node, plan):
+        module, text = build._batch_norm(node, plan)
+        module.eps = 2e-3
+        return module, text
+
+    monkeypatch.setitem(build.OPERATORS, "batch_norm", swapped)
+    verdict = parity.check(
+        "P2", step, zoo.draw("resnet18"), options("freeze=off", "fold_batch_norm=off")
+    )
+    assert not verdict.holds
+    assert verdict.detail.startswith("batch_norm1 (batch_norm) is the first to differ")
+
+
+def test_an_operator_we_lack_is_a_declared_gap(monkeypatch):
+    monkeypatch.delitem(build.OPERATORS, "lrn")
+    with pytest.raises(Unsupported, match="alexnet needs lrn"):
+        build.build(zoo.draw("alexnet"))
+    build.build(zoo.draw("vgg11"))
+
+
+def test_values_are_dropped_after_their_last_use():
+    network = build.build(zoo.draw("resnet18"))
+    forward = network.source.split("def walk")[0]
+    ends = re.findall(r"; (.*) = None", forward)
+    dropped = [name for end in ends for name in end.split(" = ")]
+    kept = {"v_" + node.name for node in network.graph.nodes} - set(dropped)
+    assert kept == {"v_" + network.graph.output.name}
+    assert len(dropped) == len(set(dropped))
+
+
+@pytest.mark.parametrize("phase", ["training", "inference"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_benchmarks_run_to_their_end(phase, dtype):
+    done, events = run("--phase", phase, "--dtype", dtype, "--steps", "5", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
+    assert events[0]["threads"] == 1
+    assert events[-1]["samples"] == 20
+    blocks = [event for event in events if event["event"] == "steps"]
+    assert sum(len(block["seconds"]) for block in blocks) == 5
+    assert events[-1]["seconds"] == pytest.approx(sum(b["block_seconds"] for b in blocks))
+    assert (events[-1]["loss"] is None) == (phase == "inference")
+
+
+def test_training_lowers_the_loss():
+    losses = []
+    for steps in ("1", "30"):
+        _, events = run(
+            *("--phase", "training", "--dtype", "float32", "--steps", steps, "--threads", "1")
+        )
+        losses.append(events[-1]["loss"])
+    assert losses[1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("extra", "kind", "message"),
+    [
+        (["--dtype", "float16"], "unsupported", "needs a GPU"),
+        (["--dtype", "float32", "--devices", "2"], "unsupported", "torchrun"),
+        (["--dtype", "float32", "--data", "/nonexistent"], "data", "not a folder"),
+        (["--dtype", "float32", "--batch", "99999999999"], "out_of_memory", ""),
+    ],
+)
+def test_failures_are_told_apart(extra, kind, message):
+    done, events = run("--phase", "inference", "--steps", "2", *extra)
+    assert done.returncode == 1
+    assert events[-1]["event"] == "error"
+    assert events[-1]["kind"] == kind
+    assert message in events[-1]["message"]
+
+
+def test_several_processes_report_once():
+    """Two CPU processes as torchrun starts them; samples count over both."""
+    import torch.distributed.run  # noqa: F401 - absent from old versions
+
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += [*BENCHMARK[1:], "--phase", "training", "--dtype", "float32", "--steps", "4"]
+    command += ["--devices", "2", "--threads", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
+    events = [json.loads(line.split(" ", 1)[1]) for line in lines]
+    assert [event["event"] for event in events].count("begin") == 1
+    assert events[0]["devices"] == 2
+    assert len(events[0]["device_names"]) == 2
+    assert events[-1]["samples"] == 4 * 4 * 2

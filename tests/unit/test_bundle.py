@@ -1,0 +1,243 @@
+"""A bundle: the same bytes for the same run, and nothing but one line for a broken one."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import zipfile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator import bundle
+from orchestrator.cli import main
+from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.paths import RunFolder
+from orchestrator.stored import load
+from orchestrator.verification import verify
+from tests.unit import stand_in
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A run, its bundle, and a home that stays for the whole module."""
+    with stand_in.home(tmp_path_factory.mktemp("home")) as home:
+        result, folder = stand_in.run()
+        path = home / "run.zip"
+        assert main(["bundle", result.run, "-o", str(path)]) == ExitStatus.OK
+        yield result, folder, path
+
+
+def test_a_bundle_holds_the_run_and_can_be_verified(measured, capsys):
+    result, folder, path = measured
+    with zipfile.ZipFile(path) as archive:
+        assert set(archive.namelist()) == {
+            *(file.name for file in folder.root.iterdir()),
+            "plan.json",
+            "manifest.json",
+        }
+        assert archive.read("log.txt") == folder.log.read_bytes()
+    assert main(["verify", str(path), "--json"]) == ExitStatus.OK
+    told = json.loads(capsys.readouterr().out)
+    assert told["holds"]
+    assert [check["name"] for check in told["checks"]] == ["hashes", "request", "script", "log"]
+    assert told["throughput"] == {"value": 4.0, "unit": "samples/s"}
+    assert load(str(path)).result == result
+
+
+def test_the_same_run_makes_the_same_bytes(measured, tmp_path):
+    result, folder, path = measured
+    copy = RunFolder(tmp_path / folder.run_id)
+    shutil.copytree(folder.root, copy.root)
+    for file in copy.root.iterdir():
+        os.utime(file, (0, 0))
+        file.chmod(0o777)
+    bundle.write(copy, result, tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == path.read_bytes()
+
+
+def test_a_failed_run_can_be_bundled_for_a_report(tmp_path):
+    with stand_in.home(tmp_path):
+        result, folder = stand_in.run("nan")
+        assert main(["bundle", str(folder.root), "-o", str(tmp_path / "x.zip")]) == ExitStatus.OK
+    found, checks = verify(tmp_path / "x.zip")
+    assert found.failure == result.failure
+    assert "no throughput" in checks[-1].detail
+
+
+def repacked(path, to, **changes):
+    """Copy a bundle with other contents; None leaves a member out."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w") as new:
+        for name in dict.fromkeys([*old.namelist(), *changes]):
+            data = changes.get(name, old.read(name) if name in old.namelist() else b"")
+            if data is not None:
+                new.writestr(name, data)
+    return to
+
+
+def resealed(path, to, **changes):
+    """Copy a bundle with other contents and hashes that fit: a careful forger's work."""
+    with zipfile.ZipFile(path) as old:
+        members = {name: old.read(name) for name in old.namelist()} | changes
+    manifest = json.loads(members.pop("manifest.json"))
+    manifest["files"] = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        for name, data in members.items()
+    }
+    with zipfile.ZipFile(to, "w") as new:
+        for name, data in members.items():
+            new.writestr(name, data)
+        new.writestr("manifest.json", json.dumps(manifest))
+    return to
+
+
+def refused(path, told, capsys):
+    """The one line of every command that reads a bundle."""
+    folder = sorted(file.name for file in path.parent.iterdir())
+    for words in (["verify", path], ["replay", path], ["compare", path, path]):
+        assert main(list(map(str, words))) == ExitStatus.BAD_REQUEST
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1, err
+        assert told in err, err
+    assert sorted(file.name for file in path.parent.iterdir()) == folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"../../evil": b"x"}, "no run has a file '../../evil'"),
+        ({"/etc/passwd": b"x"}, "no run has a file '/etc/passwd'"),
+        ({"a\x1b[31m\n": b"x"}, r"'a\x1b[31m\n'"),
+        ({"manifest.json": None}, "lacks manifest.json"),
+        ({"result.json": None}, "lacks result.json"),
+        ({"log.txt": None}, "lacks 'log.txt'"),
+        ({"manifest.json": b"{"}, "manifest.json"),
+        ({"manifest.json": b"[" * 100_000}, "manifest.json"),
+        ({"manifest.json": b"[]"}, "manifest.json"),
+        ({"result.json": b"{}"}, "result.json is not what was bundled"),
+        ({"log.txt": b""}, "log.txt is not what was bundled"),
+    ],
+)
+def test_a_broken_bundle_is_one_line(measured, tmp_path, capsys, changes, told):
+    refused(repacked(measured[2], tmp_path / "bad.zip", **changes), told, capsys)
+
+
+def test_a_member_twice_or_encrypted_is_refused(measured, tmp_path, capsys):
+    path = tmp_path / "bad.zip"
+    shutil.copy(measured[2], path)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("log.txt", b"another")
+    refused(path, "log.txt twice", capsys)
+    data = bytearray(measured[2].read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    refused(path, "encrypted", capsys)
+
+
+def test_a_member_that_says_it_is_huge_is_refused_unread(measured, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(bundle.LARGEST, "log.txt", 1000)
+    path = repacked(measured[2], tmp_path / "bomb.zip", **{"log.txt": b"\0" * 1001})
+    refused(path, "log.txt is larger than", capsys)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"PK\x05\x06" + b"\0" * 18, b"nonsense"])
+def test_what_is_no_archive_is_one_line(tmp_path, capsys, data):
+    path = tmp_path / "x.zip"
+    path.write_bytes(data)
+    assert main(["verify", str(path)]) == ExitStatus.BAD_REQUEST
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("log.txt", lambda text: text.replace("2.0,", "1.0,"), "the log gives throughput"),
+        ("result.json", lambda text: text.replace('"value": 4.0', '"value": 5.0'), "result says"),
+        ("result.json", lambda text: re.sub(r"\n( +)0\.5", r"\n\g<1>0.6", text), "other step"),
+        ("launcher.sh", lambda text: text + "rm -rf ~\n", "not the script of the plan"),
+        ("request.json", lambda text: text.replace('"seed": 0', '"seed": 1'), "not the request"),
+        ("plan.json", lambda text: text.replace('"batch": 2', '"batch": 3'), "not the plan"),
+    ],
+)
+def test_a_forged_bundle_contradicts_itself(measured, tmp_path, name, change, told):
+    with zipfile.ZipFile(measured[2]) as archive:
+        text = archive.read(name).decode()
+    assert change(text) != text
+    path = resealed(measured[2], tmp_path / "forged.zip", **{name: change(text).encode()})
+    with pytest.raises(RequestError, match=told):
+        verify(path)
+
+
+def test_a_run_whose_log_was_changed_is_not_bundled(measured, tmp_path, capsys):
+    _, folder, _ = measured
+    copy = tmp_path / folder.run_id
+    shutil.copytree(folder.root, copy)
+    (copy / "log.txt").write_text("nothing\n")
+    assert main(["bundle", str(copy), "-o", str(tmp_path / "x.zip")]) == ExitStatus.BAD_REQUEST
+    assert "could not be trusted" in capsys.readouterr().err
+    assert {file.name for file in tmp_path.iterdir()} == {folder.run_id}
+
+
+def test_a_link_that_the_program_left_is_not_followed(measured, tmp_path, capsys):
+    _, folder, _ = measured
+    copy = tmp_path / folder.run_id
+    shutil.copytree(folder.root, copy)
+    (copy / "engine.log").unlink()
+    (copy / "engine.log").symlink_to("/etc/passwd")
+    assert main(["bundle", str(copy), "-o", str(tmp_path / "x.zip")]) == ExitStatus.BAD_REQUEST
+    assert "engine.log" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["bundle", "absent"], "there is no run or file 'absent'"),
+        (["bundle", "x" * 5000], "there is no run or file"),
+        (["verify", "/absent"], "cannot read /absent"),
+        (["compare", "2", "absent"], "absent"),
+        (["replay", "/dev/null"], "/dev/null"),
+    ],
+)
+def test_what_is_not_there_is_one_line(measured, capsys, words, told):
+    assert main(words) == ExitStatus.BAD_REQUEST
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert told in err
+
+
+def test_an_existing_file_is_not_overwritten(measured, capsys):
+    result, _, path = measured
+    before = path.read_bytes()
+    assert main(["bundle", result.run, "-o", str(path)]) == ExitStatus.BAD_REQUEST
+    assert "exists already" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_a_run_is_found_by_the_begin_of_its_id(measured):
+    result, _, _ = measured
+    assert load(result.run[:20]).result == result
+    with pytest.raises(RequestError, match=f"did you mean '{result.run}'"):
+        load(result.run[1:])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_damage_is_more_than_a_line(measured, tmp_path_factory, data):
+    """Whatever bytes change, a bundle is either refused in one line or still the same run."""
+    result, _, path = measured
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del raw[data.draw(st.integers(0, len(raw) - 1)) :]
+    damaged = tmp_path_factory.getbasetemp() / "damaged.zip"
+    damaged.write_bytes(raw)
+    told, found = "", None
+    try:
+        found, _ = verify(damaged)
+    except RequestError as error:
+        told = str(error)
+    assert "\n" not in told
+    assert told or found == result

@@ -1,0 +1,121 @@
+"""The command line of the in-image programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.harness import arguments, machine
+from backends.harness.arguments import Option
+from backends.harness.errors import Unsupported
+
+OPTIONS = (
+    Option("layout", ("contiguous", "channels_last"), "memory order"),
+    Option("compile", ("on", "off"), "100 % compiled"),
+)
+NEEDED = {
+    "--model": "alexnet",
+    "--phase": "training",
+    "--dtype": "float32",
+    "--batch": "2",
+    "--device": "cpu",
+    "--steps": "10",
+    "--warmup": "1",
+}
+
+
+def parse(*extra, **changed):
+    words = dict(NEEDED, **{"--" + key: value for key, value in changed.items()})
+    argv = [word for pair in words.items() if pair[1] is not None for word in pair]
+    return arguments.parse(argv + list(extra), "backends.fake", OPTIONS)
+
+
+def test_defaults():
+    settings = parse()
+    assert (settings.devices, settings.seed, settings.threads, settings.data) == (1, 1, None, None)
+    assert settings.warmup_seconds == arguments.WARMUP_SECONDS
+    assert dict(settings.options) == {"layout": "auto", "compile": "auto"}
+
+
+def test_options_are_kept():
+    settings = parse("--option", "layout=channels_last", "--option", "compile=off")
+    assert dict(settings.options) == {"layout": "channels_last", "compile": "off"}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("layuot=contiguous", "no option 'layuot'; did you mean layout? possible: layout, compile"),
+        ("layout=chanels_last", "cannot be 'chanels_last'; did you mean channels_last?"),
+        ("zzz=on", "no option 'zzz'; possible: layout, compile"),
+        ("layout", "write key=value"),
+        ("layout=", "write key=value"),
+    ],
+)
+def test_wrong_options_say_what_is_possible(option, message):
+    with pytest.raises(Unsupported) as caught:
+        parse("--option", option)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"phase": "train"}, "invalid choice"),
+        ({"dtype": "float64"}, "invalid choice"),
+        ({"batch": "0"}, "must be 1 or more, not 0"),
+        ({"batch": "2.5"}, "invalid integer value: '2.5'"),
+        ({"steps": "0"}, "must be 1 or more"),
+        ({"warmup": "-1"}, "must be 0 or more"),
+        ({"warmup-seconds": "nan"}, "must be 0 or more"),
+        ({"warmup-seconds": "inf"}, "must be 0 or more"),
+        ({"model": None}, "--model"),
+    ],
+)
+def test_wrong_arguments_are_exceptions_not_exits(changed, message):
+    with pytest.raises(Unsupported) as caught:
+        parse(**changed)
+    assert message in str(caught.value)
+
+
+def test_help_survives_a_per_cent_sign(capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse("--help")
+    assert caught.value.code == 0
+    assert "100 % compiled" in " ".join(capsys.readouterr().out.split())
+
+
+def test_parity_arguments():
+    asked = arguments.parse_parity(
+        ["--level", "P1", "--level", "P2", "vgg11", "alexnet"], "x", OPTIONS, ["P1", "P2"]
+    )
+    assert asked.levels == ["P1", "P2"]
+    assert asked.models == ["vgg11", "alexnet"]
+    with pytest.raises(Unsupported):
+        arguments.parse_parity(["--level", "P9", "vgg11"], "x", OPTIONS, ["P1", "P2"])
+
+
+def test_cpus_respect_a_quota(tmp_path, monkeypatch):
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(machine, "CPU_MAX", str(quota))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)))
+    for text, expected in (("max 100000", 8), ("250000 100000", 3), ("1000 100000", 1)):
+        quota.write_text(text + "\n")
+        assert machine.cpus() == expected
+
+
+def test_cpus_respect_a_quota_of_the_first_control_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "CPU_MAX", str(tmp_path / "absent"))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)))
+    for name, text in (("CFS_QUOTA", "-1"), ("CFS_PERIOD", "100000")):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(machine, name, str(tmp_path / name))
+    assert machine.cpus() == 8
+    (tmp_path / "CFS_QUOTA").write_text("400000\n")
+    assert machine.cpus() == 4
+
+
+def test_cpu_name(tmp_path):
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nmodel name\t: Some: CPU\n")
+    assert machine.cpu_name(str(info)) == "Some: CPU"
+    assert machine.cpu_name(str(tmp_path / "absent"))

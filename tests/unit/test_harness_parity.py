@@ -1,0 +1,180 @@
+"""The judge, judged: builders with one mistake each must not pass."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from backends.harness import parity
+from backends.harness.errors import Unsupported
+from backends.zoo import Graph, referee
+
+
+def small():
+    g = Graph("small", (2, 5, 5), 4)
+    x = g.relu(g.batch_norm(g.conv(g.input, 3, 3, pad=1), 1e-3))
+    x = g.max_pool(x, 3, 2, round_up=True)
+    return g.finish(g.dense(g.flatten(x), 4))
+
+
+class Numpy:
+    """A backend made of the referee; `spoil` changes a node's value."""
+
+    def __init__(self, spoil=None):
+        self.spoil = spoil or (lambda node, array: array)
+
+    def shapes(self, graph):
+        for node in graph.nodes:
+            yield node.name, node.shape
+
+    def activations(self, graph, values, inputs):
+        alive = {}
+        for node in graph.nodes:
+            if node is graph.input:
+                alive[node] = inputs
+            else:
+                alive[node] = referee.apply(node, values, [alive[x] for x in node.inputs])
+            alive[node] = self.spoil(node, alive[node])
+            yield node.name, alive[node]
+
+    def forward(self, graph, values, inputs, options):
+        *_, (_, logits) = self.activations(graph, values, inputs)
+        return logits.astype(np.float32)
+
+
+def test_the_referee_agrees_with_itself():
+    for level in ("P1", "P2"):
+        verdict = parity.check(level, Numpy(), small(), {})
+        assert verdict.holds
+        assert verdict.deviation <= 1e-6
+
+
+@pytest.mark.parametrize("op", ["batch_norm", "conv", "max_pool", "dense"])
+def test_the_first_node_that_differs_is_named(op):
+    def spoil(node, array):
+        return array * (1 + 1e-3) if node.op == op else array
+
+    verdict = parity.check("P2", Numpy(spoil), small(), {})
+    assert not verdict.holds
+    assert verdict.deviation > 1e-4
+    assert verdict.detail.startswith(f"{op}1 ({op}) is the first to differ: 0.001")
+
+
+def test_a_slip_of_epsilon_is_seen():
+    class OtherEpsilon(Numpy):
+        def activations(self, graph, values, inputs):
+            for node in graph.nodes:
+                if node.op == "batch_norm":
+                    node.attrs["eps"] = 2e-3
+            try:
+                yield from super().activations(graph, values, inputs)
+            finally:
+                for node in graph.nodes:
+                    if node.op == "batch_norm":
+                        node.attrs["eps"] = 1e-3
+
+    verdict = parity.check("P2", OtherEpsilon(), small(), {})
+    assert not verdict.holds
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_never_hold(value):
+    def spoil(node, array):
+        return array + value if node.op == "dense" else array
+
+    verdict = parity.check("P2", Numpy(spoil), small(), {})
+    assert not verdict.holds
+
+
+def test_missing_and_misshapen_nodes_fail():
+    class Lacking(Numpy):
+        def shapes(self, graph):
+            for node in graph.nodes[:-1]:
+                yield node.name, node.shape if node.op != "conv" else (3, 5, 6)
+
+    verdict = parity.check("P1", Lacking(), small(), {})
+    assert not verdict.holds
+    assert verdict.deviation == 2
+    assert verdict.detail == "conv1 is (3, 5, 6), drawn (3, 5, 5)"
+
+
+def test_logits_of_another_shape_fail():
+    class Transposed(Numpy):
+        def forward(self, graph, values, inputs, options):
+            return super().forward(graph, values, inputs, options)[:1]
+
+    assert not parity.check("P2", Transposed(), small(), {}).holds
+
+
+def logistic():
+    """Normalisation and one dense layer: its gradient is known on paper."""
+    g = Graph("logistic", (2, 3, 3), 4)
+    return g.finish(g.dense(g.flatten(g.batch_norm(g.input, 1e-3)), 4))
+
+
+class Logistic(Numpy):
+    """A hand-written training step of `logistic`; every knob is a mistake to make."""
+
+    gradient_scale = 1.0
+    unbiased = True
+    rate = parity.RATE
+
+    def training_step(self, graph, values, inputs, labels, precise=False):
+        if precise:
+            raise Unsupported("float32 only")
+        axes, count = (0, 2, 3), inputs.size // inputs.shape[1]
+        mean, variance = inputs.mean(axes), inputs.var(axes)
+        normal = (inputs - mean.reshape(-1, 1, 1)) / np.sqrt(variance + 1e-3).reshape(-1, 1, 1)
+        gamma, beta = (values["batch_norm1." + r].reshape(-1, 1, 1) for r in ("gamma", "beta"))
+        flat = (gamma * normal + beta).reshape(len(inputs), -1)
+        weight = values["dense1.weight"]
+        logits = flat @ weight.T + values["dense1.bias"]
+        shares = np.exp(logits - logits.max(1, keepdims=True))
+        shares /= shares.sum(1, keepdims=True)
+        slope = (shares - np.eye(4)[labels]) / len(inputs)
+        back = (slope @ weight).reshape(inputs.shape)
+        gradients = OrderedDict(
+            [
+                ("batch_norm1.gamma", (back * normal).sum(axes)),
+                ("batch_norm1.beta", back.sum(axes)),
+                ("dense1.weight", slope.T @ flat),
+                ("dense1.bias", slope.sum(0)),
+            ]
+        )
+        gradients = OrderedDict((n, g * self.gradient_scale) for n, g in gradients.items())
+        if self.unbiased:
+            variance = variance * count / (count - 1)
+        new = (("mean", mean), ("variance", variance))
+        statistics = {
+            "batch_norm1." + role: 0.9 * values["batch_norm1." + role] + 0.1 * value
+            for role, value in new
+        }
+        updated = {name: values[name] - self.rate * gradients[name] for name in gradients}
+        return parity.Step(referee.loss(graph, logits, labels), gradients, updated, statistics)
+
+
+def test_a_right_training_step_holds():
+    verdict = parity.check("P3", Logistic(), logistic(), {})
+    assert verdict.holds, verdict.detail
+    assert verdict.deviation < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("mistake", "culprit"),
+    [
+        ({"gradient_scale": 1.001}, "slope"),
+        ({"unbiased": False}, "statistics"),
+        ({"rate": 0.0}, "update"),
+    ],
+)
+def test_a_wrong_training_step_does_not_hold(mistake, culprit):
+    class Mistaken(Logistic):
+        pass
+
+    for name, value in mistake.items():
+        setattr(Mistaken, name, value)
+    verdict = parity.check("P3", Mistaken(), logistic(), {})
+    assert not verdict.holds
+    assert culprit in verdict.detail

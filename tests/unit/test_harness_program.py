@@ -1,0 +1,167 @@
+"""Whole commands with a backend that computes nothing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from backends import zoo
+from backends.harness import program
+from backends.harness.arguments import Option
+from backends.harness.errors import DataProblem, OutOfMemory, Unsupported
+from backends.harness.job import Job
+
+COMMAND = (
+    "--model alexnet --phase training --dtype float32 --batch 4 --device cpu --steps 20 "
+    "--warmup 2 --warmup-seconds 0"
+)
+ARGUMENTS = COMMAND.split()
+
+
+class IdleJob(Job):
+    samples = 4
+
+    def __init__(self, fails=None, leader=True):
+        super().__init__()
+        self.options["layout"] = "plain"
+        self.fails, self.leader, self.closed = fails, leader, False
+
+    def step(self):
+        if self.fails:
+            raise self.fails
+
+    def loss(self):
+        return float("nan")
+
+    def close(self):
+        self.closed = True
+
+
+def backend(job=None, prepare=None, **changed):
+    found = SimpleNamespace(
+        FRAMEWORK="fake",
+        OPTIONS=(Option("layout", ("plain",), "none"),),
+        version=lambda: "1.0",
+        classify=lambda error: "out_of_memory" if "no room" in str(error) else None,
+        prepare=prepare or (lambda settings, graph: job),
+        self_check=lambda: "all is well",
+    )
+    return SimpleNamespace(**dict(vars(found), **changed))
+
+
+class Log(list):
+    def __call__(self, event, **fields):
+        self.append((event, fields))
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+def names(log):
+    return [name for name, _ in log]
+
+
+def test_a_run_that_works(log):
+    job = IdleJob()
+    assert program.main(backend(job), ARGUMENTS, log) == 0
+    assert names(log) == ["begin", "warmup", "warmup", "steps", "end"]
+    begin, end = log[0][1], log[-1][1]
+    graph = zoo.draw("alexnet")
+    assert begin["fingerprint"] == graph.fingerprint
+    assert begin["parameters"] == graph.published
+    assert begin["options"] == {"layout": "plain"}
+    assert {
+        "program",
+        "version",
+        "framework",
+        "framework_version",
+        "model",
+        "phase",
+        "dtype",
+    } < set(begin)
+    assert {"batch", "device", "devices", "device_names", "learnable", "threads", "timing"} < set(
+        begin
+    )
+    assert end["samples"] == 80
+    assert end["seconds"] > 0
+    assert end["peak_memory"] > 2**20
+    assert job.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (OutOfMemory("batch 4 is too large"), "out_of_memory", "batch 4 is too large"),
+        (Unsupported("no int8"), "unsupported", "no int8"),
+        (DataProblem("empty"), "data", "empty"),
+        (RuntimeError("no room\nfor it"), "out_of_memory", "RuntimeError: no room for it"),
+        (MemoryError(), "out_of_memory", "MemoryError: no message"),
+        (KeyError("bug"), "internal", "KeyError: 'bug'"),
+    ],
+)
+def test_a_failing_step_is_an_error_event_and_no_end(log, capfd, error, kind, message):
+    job = IdleJob(fails=error)
+    assert program.main(backend(job), ARGUMENTS, log) == 1
+    assert log[-1] == ("error", {"kind": kind, "message": message})
+    assert "end" not in names(log)
+    assert job.closed
+    assert ("Traceback" in capfd.readouterr().err) == (kind == "internal")
+
+
+def test_failing_before_the_start(log):
+    def prepare(settings, graph):
+        raise Unsupported("needs a GPU")
+
+    assert program.main(backend(prepare=prepare), ARGUMENTS, log) == 1
+    assert log == [("error", {"kind": "unsupported", "message": "needs a GPU"})]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "required"),
+        (["--model", "alexnet"], "required"),
+        ([*ARGUMENTS, "--model", "alexnett"], "did you mean alexnet"),
+        ([*ARGUMENTS, "--option", "x=y"], "no option 'x'"),
+        (["self-check", "please"], "no arguments"),
+        (["parity", "--level", "P1"], "MODEL"),
+    ],
+)
+def test_wrong_arguments_are_error_events(log, argv, message):
+    assert program.main(backend(IdleJob()), argv, log) == 1
+    assert names(log) == ["error"]
+    assert log[0][1]["kind"] == "unsupported"
+    assert message in log[0][1]["message"]
+
+
+def test_only_the_leader_reports(log):
+    assert program.main(backend(IdleJob(leader=False)), ARGUMENTS, log) == 0
+    assert log == []
+
+
+def test_self_check(log, capsys):
+    assert program.main(backend(), ["self-check"], log) == 0
+    assert capsys.readouterr().out == "fake 1.0: all is well\n"
+
+    def broken():
+        raise ValueError("misshapen")
+
+    assert program.main(backend(self_check=broken), ["self-check"], log) == 1
+    assert log[0][1] == {"kind": "internal", "message": "ValueError: misshapen"}
+
+
+def test_parity_holds_only_if_all_do(log):
+    def shapes(graph):
+        for node in graph.nodes:
+            yield node.name, (1,) if graph.name == "vgg11" and node.op == "relu" else node.shape
+
+    tested = backend(shapes=shapes)
+    assert program.main(tested, ["parity", "--level", "P1", "alexnet"], log) == 0
+    assert program.main(tested, ["parity", "--level", "P1", "vgg11", "alexnet"], log) == 1
+    assert [(f["model"], f["holds"]) for _, f in log] == [
+        *(("alexnet", True), ("vgg11", False), ("alexnet", True)),
+    ]
+    assert log[1][1]["detail"].startswith("stage1_relu1 is (1,), drawn (64, ")

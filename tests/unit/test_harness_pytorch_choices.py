@@ -1,0 +1,106 @@
+"""The PyTorch backend's rules for options, which need no PyTorch."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import pytest
+
+from backends.harness.arguments import Settings, choose
+from backends.harness.errors import Unsupported
+from backends.pytorch import choices
+
+NEW_CPU = choices.Facts((2, 13), True, True, False, False, False, True)
+OLD_CPU = choices.Facts((1, 7), False, False, False, False, False, False)
+NEW_GPU = choices.Facts((2, 13), True, True, True, True, True, True)
+
+
+def resolve(facts, kind="image", options=(), **changed):
+    asked = choose(choices.OPTIONS, [word.split("=") for word in options])
+    settings = Settings("m", "training", "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, asked)
+    return choices.resolve(settings._replace(**changed), kind, facts)
+
+
+def test_every_option_gets_a_value_it_declares():
+    declared = OrderedDict((o.name, o.values) for o in choices.OPTIONS)
+    for facts in (NEW_CPU, OLD_CPU, NEW_GPU):
+        device = "gpu" if facts is NEW_GPU else "cpu"
+        for phase in ("training", "inference"):
+            for kind in ("image", "vector", "speech"):
+                used = resolve(facts, kind, phase=phase, device=device)
+                assert list(used) == list(declared)
+                for name, value in used.items():
+                    assert value in (*declared[name], "off")
+
+
+def test_nothing_but_numbers_on_old_versions():
+    used = resolve(OLD_CPU, phase="inference")
+    assert (used["freeze"], used["layout"], used["compile"]) == ("off", "contiguous", "off")
+    assert resolve(OLD_CPU)["optimizer"] == "plain"
+
+
+def test_compilation_is_never_a_default():
+    assert resolve(NEW_GPU, device="gpu")["compile"] == "off"
+    assert resolve(NEW_GPU, options=["compile=default"], device="gpu")["compile"] == "default"
+
+
+def test_freezing_gives_way_to_compilation():
+    able = NEW_CPU._replace(compiler=True)
+    used = resolve(able, options=["compile=default"], phase="inference")
+    assert (used["freeze"], used["compile"]) == ("off", "default")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "layout"), [("float32", "contiguous"), ("tf32", "channels_last")]
+)
+def test_layout_on_a_gpu_follows_the_tensor_cores(dtype, layout):
+    assert resolve(NEW_GPU, device="gpu", dtype=dtype)["layout"] == layout
+
+
+def test_graphs_are_replayed_where_they_can_be():
+    assert resolve(NEW_GPU, device="gpu")["cuda_graphs"] == "on"
+    assert resolve(NEW_GPU, device="gpu", devices=2)["cuda_graphs"] == "off"
+    assert resolve(NEW_GPU, device="gpu", devices=2, phase="inference")["cuda_graphs"] == "on"
+    assert resolve(NEW_GPU, "speech", device="gpu")["cuda_graphs"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("option", "changed", "message"),
+    [
+        ("cuda_graphs=on", {}, "for GPUs only"),
+        ("cuda_graphs=on", {"device": "gpu", "devices": 2}, "exchanged between GPUs"),
+        ("freeze=on", {}, "for inference only"),
+        ("optimizer=fused", {"phase": "inference"}, "for training only"),
+        ("compile=default", {}, "no C++ compiler"),
+    ],
+)
+def test_contradictions_are_refused_before_anything_runs(option, changed, message):
+    facts = NEW_GPU if changed.get("device") == "gpu" else NEW_CPU
+    with pytest.raises(Unsupported, match=message.replace("+", r"\+")):
+        resolve(facts, options=[option], **changed)
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "message"),
+    [
+        (OLD_CPU, ["optimizer=fused"], "no fused SGD"),
+        (OLD_CPU, ["optimizer=foreach"], "no foreach SGD"),
+        (OLD_CPU, ["freeze=on"], "for inference only"),
+        (OLD_CPU, ["compile=default"], r"PyTorch 1\.7 has none"),
+    ],
+)
+def test_what_a_version_lacks(facts, options, message):
+    with pytest.raises(Unsupported, match=message):
+        resolve(facts, options=options)
+
+
+def test_freeze_and_compile_exclude_each_other():
+    able = NEW_CPU._replace(compiler=True)
+    with pytest.raises(Unsupported, match="exclude each other"):
+        resolve(able, options=["freeze=on", "compile=default"], phase="inference")
+
+
+@pytest.mark.parametrize("dtype", ["tf32", "float16", "int8"])
+def test_precisions_a_cpu_lacks(dtype):
+    with pytest.raises(Unsupported, match=dtype):
+        resolve(NEW_CPU, dtype=dtype)

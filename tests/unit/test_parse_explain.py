@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from orchestrator.cli import main_inner
+from tests.unit.vendor_samples import HOROVOD, NVTFCNN, TORCHBENCH
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def parse(program, data, *arguments):
+        log = tmp_path / "log.txt"
+        log.write_bytes(data)
+        status = main_inner(["parse", program, str(log), *arguments])
+        return int(status), capsys.readouterr().out
+
+    return parse
+
+
+def test_explain_shows_the_lines_that_gave_the_number(run):
+    status, shown = run("horovod", HOROVOD, "--explain")
+    assert status == 0
+    assert "line 9: Total img/sec on 4 GPU(s): 800.0 +-4.9\n" in shown
+    assert "mean_of_rates" in shown
+    _, shown = run("nvtfcnn", NVTFCNN, "--explain")
+    assert "windows: 3 of 6 are used; left out are the first 2 and the last 1" in shown
+    assert "line 14:     20  20.0   100.0  0.002  0.978 1.31220\n" in shown
+    assert "line 14" not in run("nvtfcnn", NVTFCNN)[1]
+
+
+def test_explain_shows_every_run_of_a_log(run):
+    status, shown = run("horovod", HOROVOD * 2, "--explain")
+    assert status == 1
+    assert "block 2:\n" in shown
+    assert "line 18: Total" in shown
+    status, shown = run("horovod", HOROVOD * 2, "--explain", "--block", "2", "--json")
+    assert status == 0
+    result = json.loads(shown)
+    assert result["metrics"]["throughput"] == {"value": 800.0, "unit": "samples/s"}
+    assert result["program"]["evidence"][-1] == [18, "Total img/sec on 4 GPU(s): 800.0 +-4.9"]
+    _, shown = run("horovod", HOROVOD * 2, "--explain", "--block", "2")
+    assert "line 9:" not in shown
+
+
+def test_explain_of_our_own_programs_has_nothing_to_add(run):
+    assert run("benchdock", b"", "--explain")[1] == run("benchdock", b"")[1]
+
+
+def test_hints_reach_the_parser(run):
+    text = TORCHBENCH.replace(b" with input batch size 32.", b".")
+    assert run("torchbench", text)[0] == 1
+    assert run("torchbench", text, "--batch", "4")[0] == 0
+    custom = ("--pattern", r"per batch: +(\S+) milliseconds", "--unit", "ms", "--estimator", "last")
+    status, shown = run("custom", TORCHBENCH, *custom, "--batch", "8", "--devices", "2", "--json")
+    assert status == 0
+    assert json.loads(shown)["metrics"]["throughput"]["value"] == pytest.approx(16 / 0.0126)

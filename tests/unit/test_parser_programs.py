@@ -1,0 +1,435 @@
+"""Variants of each vendor program's output."""
+
+import io
+import json
+import re
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import RequestError
+from orchestrator.parsers import ParseHints, parse
+from orchestrator.parsers.literals import longest_literal
+from tests.unit.vendor_samples import (
+    CUSTOM,
+    DLBS,
+    DLE_JSON,
+    DLE_PYTORCH,
+    IMAGENET,
+    NVCNN,
+    NVTFCNN,
+    TF_CNN,
+    TIMM,
+    TIMM_TRAIN,
+    TORCHBENCH,
+)
+
+
+def measure(program, data, **hints):
+    return parse(program, io.BytesIO(data), ParseHints(**hints))
+
+
+def value(found, metric="throughput"):
+    return found.metrics[metric].value if metric in found.metrics else None
+
+
+def test_tf_cnn_benchmarks_knows_workers_by_the_total():
+    found = measure("tf_cnn_benchmarks", TF_CNN.replace(b"398.50", b"3190.10"))
+    assert found.begin["workers"] == 8
+    assert value(found) == 3190.1
+    assert value(found, "throughput_recomputed") == pytest.approx(3200)
+
+
+def test_tf_cnn_benchmarks_takes_one_of_the_totals_that_ranks_print():
+    again = b"total images/sec: 399.00\n"
+    found = measure("tf_cnn_benchmarks", TF_CNN + again)
+    assert value(found) == 398.5
+    assert "printed again as 399" in found.warnings[0]
+    assert "one rank's alone" in found.warnings[1]
+    other = measure("tf_cnn_benchmarks", TF_CNN + b"total images/sec: 80.03\n")
+    assert "two results" in other.failure.message
+
+
+def test_tf_cnn_benchmarks_evaluation_prints_other_windows():
+    log = b"10\t80.0 examples/sec\n20\t120.0 examples/sec\ntotal images/sec: 95.00\n"
+    found = measure("tf_cnn_benchmarks", log)
+    assert value(found) == 95
+    assert value(found, "throughput_recomputed") == pytest.approx(96)
+    assert found.begin["mode"] == "evaluation"
+
+
+def test_tf_cnn_benchmarks_with_steps_of_no_use():
+    means = {0: b"1.0", 1: b"nan", 5: b"10.0", 10: b"400.0"}
+    row = b"%d\timages/sec: %s +/- 0.0 (jitter = 0.0)\t1\n"
+    rows = b"".join(row % item for item in means.items())
+    found = measure("tf_cnn_benchmarks", rows + b"total images/sec: 95.00\n")
+    assert value(found) == 95
+    assert found.begin["windows"]["count"] == 1
+
+
+def test_tf_cnn_benchmarks_with_a_step_of_zero_seconds():
+    log = b"10\t0.0 examples/sec\ntotal images/sec: 95.00\n"
+    assert value(measure("tf_cnn_benchmarks", log)) == 95
+
+
+@pytest.mark.parametrize(
+    ("lines", "batch"),
+    [
+        (b"Batch size:  129 global\nDevices:     ['a', 'b']\n", None),
+        (b"Devices:     ['a', 'b']\nBatch size:  128 global\n", 64),
+        (b"Devices:     []\nBatch size:  128 global\n", None),
+        (b"Batch size:  128 global\n             32 per device\nDevices:     ['a', 'b']\n", 32),
+    ],
+)
+def test_batch_per_device_in_a_header(lines, batch):
+    assert measure("tf_cnn_benchmarks", lines + TF_CNN[TF_CNN.index(b"Done") :]).begin.get(
+        "batch"
+    ) == (batch)
+
+
+def test_nvcnn_that_was_too_short_or_out_of_memory():
+    head = NVCNN[: NVCNN.index(b"    30 ")]
+    short = measure("nvcnn", head + b"No results, did not get past burn-in phase (20 steps)\n")
+    assert short.failure.kind == "no_result"
+    assert "burn-in" in short.failure.message
+    full = measure("nvcnn", head + b"Out of memory error detected, exiting\n")
+    assert full.failure.kind == "out_of_memory"
+
+
+def test_nvtfcnn_that_stopped_early():
+    found = measure("nvtfcnn", NVTFCNN[: NVTFCNN.index(b"    40 ")])
+    assert "stopped after step 30 of 51" in found.failure.message
+    few = measure("nvtfcnn", b"".join(NVTFCNN.splitlines(keepends=True)[10:12]))
+    assert "cannot be told apart" in few.warnings[0]
+    assert value(few) == 68.3
+
+
+MXNET = b"""2020-05-06 10:11:12,123:INFO: Batch [20]\tSpeed: 50.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:12,123:INFO: Batch [20]\tSpeed: 50.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:13,123:INFO: Batch [40]\tSpeed: 100.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:13,123:INFO: Batch [60]\tSpeed: 100.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:14,123:INFO: Batch [20]\tSpeed: 100.00 samples/sec\taccuracy=0.1
+DLL 2020-05-06 10:11:14.5 - Summary: train.ips : 99.5 images/s val.latency_avg : 0.25 s
+"""
+
+
+def test_deeplearningexamples_mxnet():
+    found = measure("deeplearningexamples", MXNET)
+    assert value(found) == 99.5
+    assert value(found, "throughput_recomputed") == 100
+    assert value(found, "latency_mean") == 0.25
+    assert found.begin["windows"]["count"] == 4
+    unfinished = measure("deeplearningexamples", MXNET[: MXNET.index(b"DLL")])
+    assert "no summary" in unfinished.failure.message
+
+
+def test_deeplearningexamples_inference():
+    log = b"""DLL 2020-03-03 18:53:11.5 - Epoch: 0 Validation Iteration: 1 val.total_ips : 4.0 img/s
+DLL 2020-03-03 18:53:11.5 - Epoch: 0 Validation Iteration: 2  val.total_ips : 90.0 img/s
+DLL 2020-03-03 18:53:11.5 - Epoch: 0 Validation Iteration: 3  val.total_ips : 100.0 img/s
+DLL 2020-03-03 18:53:11.5 - Summary: train.total_ips : None img/s val.total_ips : 99.0 img/s
+DLL 2020-03-03 18:53:11.5 - Summary: val.compute_latency_at99 : 0.5 s
+"""
+    found = measure("deeplearningexamples", log)
+    assert value(found) == 99
+    assert value(found, "throughput_recomputed") == 100
+    assert value(found, "latency_p99") == 0.5
+    assert found.begin["phase"] == "inference"
+    validated = DLE_PYTORCH.replace(b"98\n", log[: log.index(b"DLL", 9)], 1)
+    assert measure("deeplearningexamples", validated).begin["phase"] == "training"
+
+
+def test_deeplearningexamples_tensorflow_latencies_are_milliseconds():
+    log = b"DLL 2020-06-20 01:22:56.3 - () eval_throughput : 99.5 eval_latency_p99 : 12.5\n"
+    assert value(measure("deeplearningexamples", log), "latency_p99") == 0.0125
+
+
+def test_deeplearningexamples_prefers_json_over_text():
+    log = b"DLL 2020-03-03 18:54:30.5 - Summary: train.total_ips : 64.0 img/s\n"
+    found = measure("deeplearningexamples", DLE_JSON + log)
+    assert value(found) == 64.5
+    assert "DLLL" in found.begin["evidence"][0][1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'DLLL {"type": "LOG", "step": [], "data": 5}',
+        b'DLLL {"type": "LOG", "step": "odd", "data": {}}',
+        b'DLLL {"type": "LOG", "step": ["a", 1], "data": {"train.total_ips": 5}}',
+        b'DLLL {"type": "LOG", "step": [0, 1], "data": {"train.total_ips": true}}',
+        b'DLLL {"type": "LOG", "step": [0, 1], "data": {"train.total_ips": 1' + b"0" * 999 + b"}}",
+        b'DLLL {"type": "LOG", "step": [0, 1], "data": {"train.loss": 1}}',
+        b'DLLL {"type": "LOG", "step": }',
+        b"DLLL {" + b"[" * 60000 + b"}",
+        b"DLL 2020-03-03 18:54:30.5 - Something else : 5",
+        b"DLL 2020-03-03 18:54:30.5 - Summary: train.total_ips : None",
+        b"DLL 2020-03-03 18:54:30.5 - PARAMETER batch_size : 0",
+        b"DLL 2020-03-03 18:54:30.5 - PARAMETER batch_size : many",
+    ],
+)
+def test_deeplearningexamples_skips_what_it_does_not_know(line):
+    assert measure("deeplearningexamples", line + b"\n").metrics == {}
+    assert value(measure("deeplearningexamples", line + b"\n" + DLE_JSON)) == 64.5
+
+
+def test_deeplearningexamples_with_a_compute_rate_of_zero():
+    found = measure("deeplearningexamples", DLE_PYTORCH.replace(b"99.25", b"0.0"))
+    assert "throughput_compute" not in found.metrics
+
+
+def dlbs(*lines, without=()):
+    kept = [line for line in DLBS.splitlines() if not any(word in line for word in without)]
+    return measure("dlbs", b"\n".join([*kept, *lines]) + b"\n")
+
+
+def test_dlbs_that_failed_or_does_not_say():
+    failed = dlbs(b'__exp.status__="failure"')
+    assert "experiment failed" in failed.failure.message
+    silent = dlbs(without=[b"success"])
+    assert value(silent) == 120.5
+    assert "does not say" in silent.warnings[-1]
+    assert "no __results.throughput__" in dlbs(without=[b"throughput"]).failure.message
+
+
+def test_dlbs_later_values_win():
+    assert value(dlbs(b"__results.throughput__=130.5")) == 130.5
+
+
+@pytest.mark.parametrize("text", [b'"n/a"', b"[1]", b"null", b"0", b"-1.0", b"1e999", b"NaN"])
+def test_dlbs_refuses_what_is_no_throughput(text):
+    found = dlbs(b"__results.throughput__=" + text)
+    assert found.failure.kind == "no_result"
+    assert "throughput" not in found.metrics
+
+
+def test_dlbs_tensorrt_has_a_prefix():
+    found = dlbs(
+        b'__exp.framework__="tensorrt"',
+        b"__results.inference_throughput__= 400.0",
+        b"__results.inference_time__= 40.0",
+        b"__results.inference_time_min__= 0.0",
+        without=[b"results."],
+    )
+    assert value(found) == 400
+    assert value(found, "throughput_recomputed") == pytest.approx(400)
+    assert value(found, "step_time_mean") == 0.04
+    assert "step_time_min is left out" in found.warnings[0]
+    two = dlbs(
+        b"__results.inference_throughput__=4.0",
+        b"__results.total_throughput__=5.0",
+        without=[b"throughput"],
+    )
+    assert "several throughputs" in two.failure.message
+
+
+def test_dlbs_says_where_it_cuts_a_throughput():
+    found = dlbs(b'__exp.framework__="mxnet"')
+    assert "whole number" in found.warnings[-1]
+
+
+def test_dlbs_skips_what_is_no_json():
+    found = dlbs(
+        b"__exp.model__=" + b"[" * 60000,
+        b"__exp.effective_batch__=true",
+        b'__results.time_data__="many"',
+        b'__results.time_data__=[0, "x", 1e300]',
+        without=[b"effective_batch", b"time_data"],
+    )
+    assert value(found) == 120.5
+    assert "throughput_recomputed" not in found.metrics
+    assert found.begin["model"] == "resnet50"
+
+
+def test_imagenet_validation_and_ranks():
+    test = IMAGENET.replace(b"Epoch: [0][", b"Test: [").replace(b"=> creating", b"=> loading")
+    found = measure("pytorch_imagenet", test, batch=32)
+    assert found.begin["phase"] == "inference"
+    assert value(found) == pytest.approx(32 / 1.01)
+    both = measure("pytorch_imagenet", IMAGENET + test, batch=32)
+    assert both.begin["phase"] == "training"
+    assert value(both) == pytest.approx(32 / 1.01)
+    doubled = b"".join(line * 2 for line in IMAGENET.splitlines(keepends=True))
+    ranks = measure("pytorch_imagenet", doubled, batch=32)
+    assert "give --devices" in ranks.warnings[0]
+
+
+def test_imagenet_with_times_of_no_use():
+    zero = b"Epoch: [0][0/9]\tTime 0.000 (0.000)\tData\n"
+    assert "not plausible" in measure("pytorch_imagenet", zero, batch=32).failure.message
+    cut = b"Epoch: [0][0/9]\tTime 0.1 (0.1)\nEpoch: [0][1/9]\tTime 0.1 (nan)"
+    assert measure("pytorch_imagenet", cut, batch=32).failure.kind == "no_result"
+    row = b"Epoch: [0][%d/9]\tTime 0.1 (%s)\n"
+    falling = b"".join(row % (i, mean) for i, mean in enumerate((b"0.9", b"0.9", b"0.1")))
+    assert "throughput_recomputed" not in measure("pytorch_imagenet", falling, batch=32).metrics
+
+
+def test_torchvision_without_rates():
+    row = b"Epoch: [0]  [0/9]  eta: 1:00  lr: 0.1  img/s: 0.0  loss: 7\n"
+    assert measure("pytorch_imagenet", row).failure.kind == "no_result"
+
+
+def test_torchbench_on_a_cpu_and_in_the_words_of_2022():
+    cpu = b"CPU Total Wall Time:  20.0 milliseconds\nCPU Dispatch Time: 1.5 milliseconds\n"
+    found = measure("torchbench", cpu, batch=4)
+    assert value(found) == pytest.approx(200)
+    assert value(found, "cpu_dispatch_time") == 0.0015
+    assert value(measure("torchbench", cpu, batch=4, devices=2)) == pytest.approx(400)
+    train = TORCHBENCH.replace(b"Running eval", b"Running train").replace(
+        b" with input batch size 32.", b"."
+    )
+    found = measure("torchbench", train)
+    assert found.begin["phase"] == "training"
+    assert "--batch" in found.failure.message
+    zero = measure("torchbench", TORCHBENCH.replace(b"12.500", b"0.000"))
+    assert "not plausible" in zero.failure.message
+    header = measure("torchbench", TORCHBENCH.splitlines(keepends=True)[0])
+    assert "no time per batch" in header.failure.message
+
+
+def timm_result(**changes):
+    result = {"model": "resnet50", "infer_samples_per_sec": 100.5, "infer_step_time": 10.5}
+    return {**result, **changes}
+
+
+@pytest.mark.parametrize("indent", [4, None])
+def test_timm_inference_and_training_are_two_runs(indent):
+    both = timm_result(train_samples_per_sec=30.5, train_batch_size=16)
+    log = b"--result\n" + json.dumps([both], indent=indent).encode() + b"\n"
+    assert "--block 2" in measure("timm", log).failure.message
+    training = measure("timm", log, block=2)
+    assert value(training) == 30.5
+    assert training.begin["phase"] == "training"
+    assert training.begin["model"] == "resnet50"
+    assert training.begin["batch"] == 16
+    assert value(measure("timm", log, block=1)) == 100.5
+
+
+@pytest.mark.parametrize("indent", [4, None])
+def test_timm_several_models(indent):
+    models = [timm_result(), timm_result(model="vgg16", infer_samples_per_sec=50.5)]
+    log = b"--result\n" + json.dumps(models, indent=indent).encode() + b"\n"
+    assert value(measure("timm", log, block=2)) == 50.5
+    assert measure("timm", log, block=2).begin["model"] == "vgg16"
+
+
+@pytest.mark.parametrize("indent", [4, None])
+def test_timm_errors(indent):
+    for message, kind in (("CUDA out of memory.", "out_of_memory"), ("bad", "no_result")):
+        log = json.dumps({"model": "a", "error": message}, indent=indent).encode() + b"\n"
+        found = measure("timm", log)
+        assert found.failure.kind == kind
+        assert message in found.failure.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a": 5, }',
+        b"[" * 60000 + b'": ]',
+        b'[5, "b": 1]',
+        b'["a", "c\\": "]',
+        b'{"infer_samples_per_sec": true, "model": 5, "error": 6, "infer_batch_size": 0}',
+        b'    "infer_samples_per_sec": 12,34,',
+    ],
+)
+def test_timm_skips_what_it_does_not_know(line):
+    assert measure("timm", line + b"\n").metrics == {}
+
+
+def test_timm_without_model_or_with_a_cut_figure():
+    no_model = b'"infer_samples_per_sec": 5.0,\n"train_samples_per_sec": 6.0,\n'
+    assert "2 runs" in measure("timm", no_model).failure.message
+    assert measure("timm", b'"infer_samples_per_sec": 5.0').metrics == {}
+    assert measure("timm", b'"infer_batch_size": 0\n').metrics == {}
+    assert value(measure("timm", TIMM, devices=2)) == 4701
+
+
+def test_timm_training_of_many_ranks_is_of_all_of_them():
+    doubled = b"".join(line * 2 for line in TIMM_TRAIN.splitlines(keepends=True))
+    assert value(measure("timm", doubled)) == 150
+
+
+SPEEDS = b"speed=10.0\nother\nspeed=30.0\n"
+TIMES = b"step 100 ms\nstep 300 ms\n"
+
+
+@pytest.mark.parametrize(("estimator", "expected"), [("last", 30), ("mean", 20), ("harmonic", 15)])
+def test_custom_estimators(estimator, expected):
+    found = measure("custom", SPEEDS, pattern=r"speed=(\S+)", estimator=estimator)
+    assert value(found) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"), [("last", 2 * 8 / 0.3), ("mean", 80), ("harmonic", 80)]
+)
+def test_custom_times(estimator, expected):
+    hints = {"pattern": r"step (?P<value>\S+) ms", "unit": "ms", "estimator": estimator}
+    found = measure("custom", TIMES, batch=8, devices=2, **hints)
+    assert value(found) == pytest.approx(expected)
+    assert value(found, "step_time_mean") == pytest.approx(0.2)
+    assert "--batch" in measure("custom", TIMES, **hints).failure.message
+    nothing = measure("custom", b"hello\n", **hints)
+    assert nothing.failure.message == "the log holds no result of custom"
+
+
+def test_custom_numbers_that_differ_or_are_none():
+    differ = measure("custom", SPEEDS, pattern=r"speed=(\S+)")
+    assert "--estimator" in differ.failure.message
+    words = measure("custom", CUSTOM + b"speed=fast\n", pattern=r"speed=(\S+)")
+    assert value(words) == 64.5
+    assert "no number" in words.warnings[0]
+    zero = measure("custom", b"step 0 ms\n", pattern=r"step (\S+) ms", unit="ms", batch=8)
+    assert "not plausible" in zero.failure.message
+    for estimator in ("mean", "harmonic"):
+        none = measure("custom", b"fps=0\n", pattern=r"fps=(\S+)", estimator=estimator)
+        assert none.failure.kind == "no_result"
+        assert "throughput" not in none.metrics
+    unfinished = measure("custom", b"fps=1", pattern=r"fps=(\S+)")
+    assert unfinished.failure.kind == "no_result"
+
+
+@pytest.mark.parametrize(
+    ("hints", "words"),
+    [
+        ({}, "--pattern"),
+        ({"pattern": "("}, "no regular expression"),
+        ({"pattern": "fps=.*"}, "has no group"),
+        ({"pattern": "(a)", "unit": "image/s"}, "did you mean 'images/s'"),
+        ({"pattern": "(a)", "estimator": "men"}, "did you mean 'mean'"),
+    ],
+)
+def test_custom_arguments_that_are_wrong(hints, words):
+    with pytest.raises(RequestError, match=words.replace("(", r"\(")):
+        measure("custom", b"", **hints)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        (r"speed=(\S+)", "speed="),
+        (r"^\s*total: fps\.(\d+)", "total: fps."),
+        (r"colou?r=(\d+)", "colo"),
+        (r"x{2}yy*z+(\d)", "y"),
+        (r"[a-z]long(\d)", "long"),
+        (r"a|b(\d)", ""),
+        (r"(?i)speed=(\d)", ""),
+        (r"(\d+) fps", ""),
+        (r"\d+ fps(?P<value>x)", " fps"),
+    ],
+)
+def test_what_every_match_contains(pattern, literal):
+    assert longest_literal(pattern) == literal
+
+
+@given(st.from_regex(r"[ab.\\d*+?{}()\[\]^$|1]{0,8}"), st.text(alphabet="ab1.d", max_size=8))
+def test_the_literal_is_in_every_match(pattern, text):
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = re.search(pattern, text)
+    except re.error:
+        return
+    if found is not None:
+        assert longest_literal(pattern) in text

@@ -1,0 +1,178 @@
+"""Logs as vendors' programs print them, with figures of our own."""
+
+from orchestrator.parsers import ParseHints
+
+TF_CNN = b"""TensorFlow:  1.15
+Model:       resnet50
+Mode:        training
+Batch size:  128 global
+             64 per device
+Devices:     ['/gpu:0', '/gpu:1']
+==========
+Running warm up
+2020-11-01 16:39:59.514737: I tensorflow/core/common_runtime/bfc_allocator.cc:917] 1 Chunks
+Done warm up
+Step\tImg/sec\ttotal_loss
+1\timages/sec: 500.0 +/- 0.0 (jitter = 0.0)\t7.790 1604248868
+10\timages/sec: 400.0 +/- 1.4 (jitter = 3.7)\tnan
+20\timages/sec: 400.0 +/- 1.8 (jitter = 5.2)\t7.555
+----------------------------------------------------------------
+total images/sec: 398.50
+----------------------------------------------------------------
+"""
+
+NVCNN = b"""TensorFlow:  1.8
+Model:       resnet50
+Batch size:  16 global
+             8 per device
+Devices:     ['/gpu:0', '/gpu:1']
+  Step Epoch Img/sec   Loss   LR
+     1     1     3.1   7.936 0.10000
+    10     1    80.0   7.936 0.10000
+    20     1    90.0   7.936 0.10000
+    30     1   100.0     nan 0.10000
+    40     1   100.0   7.936 12.10000
+----------------------------------------------------------------
+Images/sec: 99.5 +/- 0.5 (jitter = 0.1)
+----------------------------------------------------------------
+"""
+
+NVTFCNN = b"""PY 3.5.2 (default, Nov 23 2017, 16:37:01)
+TF 1.8.0
+Script arguments:
+  --layers 50
+  --display_every 10
+  --iter_unit batch
+  --num_iter 51
+  --batch_size 8
+Training
+  Step Epoch Img/sec   Loss  LR
+     1   1.0     3.1  7.936  8.907 2.00000
+    10  10.0    68.3  1.989  2.961 12.65620
+2019-10-16 04:10:47.328221: I tensorflow/core/common_runtime/gpu/gpu_device.cc:1356] Found
+    20  20.0   100.0  0.002  0.978 1.31220
+    30  30.0   200.0  0.008    nan 1.00820
+    40  40.0   100.0  0.008  0.979 1.00820
+    50  50.0    10.0  0.095  1.063 0.74420
+"""
+
+DLE_PYTORCH = b"""DLL 2020-03-03 18:53:05.5 - PARAMETER arch : resnet50  batch_size : 32
+98
+DLL 2020-03-03 18:53:11.5 - Epoch: 0 Iteration: 1  train.loss : 7.1  train.total_ips : 3.7 img/s
+DLL 2020-03-03 18:53:11.5 - Epoch: 0 Iteration: 2  train.loss : 7.3  train.total_ips : 90.0 img/s
+DLL 2020-03-03 18:53:12.5 - Epoch: 0 Iteration: 3  train.loss : 7.6  train.total_ips : 100.0 img/s
+DLL 2020-03-03 18:53:13.5 - Epoch: 0 Iteration: 4  train.loss : nan train.total_ips : 200.0 img/s
+DLL 2020-03-03 18:54:30.5 - Epoch: 0  train.loss : 7.29293  train.total_ips : 99.0 img/s
+DLL 2020-03-03 18:54:30.5 - Summary: train.loss : 7.29293  train.total_ips : 98.5 img/s
+DLL 2020-03-03 18:54:30.5 - Summary: train.compute_ips : 99.25 img/s train.compute_time : 0.85355 s
+['/opt/conda/bin/python', '-u', './main.py']
+DONE!
+"""
+
+DLE_TF = b"""DLL 2020-06-20 01:15:38.5 - PARAMETER arch : resnet50  mode : training_benchmark
+  precision : fp16
+Num GPUs 8
+Per-GPU Batch Size 256
+DLL 2020-06-20 01:16:39.5 - (0, 50) total_ips : 100.5
+DLL 2020-06-20 01:16:40.5 - (0, 51) total_ips : 200.5
+DLL 2020-06-20 01:22:56.5 - () train_throughput : 150.5
+"""
+
+DLE_JSON = b"""DLLL {"timestamp": "1", "type": "METADATA", "metric": "x", "metadata": {"unit": "s"}}
+DLLL {"type": "LOG", "step": "PARAMETER", "data": {"arch": "resnet50", "batch_size": 32}}
+DLLL {"type": "LOG", "step": [0, 0], "data": {"train.total_ips": 3.0}}
+DLLL {"type": "LOG", "step": [0, 1], "data": {"train.total_ips": 90.0}}
+DLLL {"type": "LOG", "step": [0, 2], "data": {"train.total_ips": 100.0, "train.loss": NaN}}
+DLLL {"type": "LOG", "step": [0], "data": {"train.total_ips": 64.0}}
+DLLL {"type": "LOG", "step": [], "data": {"train.total_ips": 64.5, "val.top1": null}}
+"""
+
+HOROVOD = b"""Model: resnet50
+Batch size: 32
+Number of GPUs: 4
+Running warmup...
+Running benchmark...
+Iter #0: 100.0 img/sec per GPU
+Iter #1: 300.0 img/sec per GPU
+Img/sec per GPU: 200.0 +-1.2
+Total img/sec on 4 GPU(s): 800.0 +-4.9
+"""
+
+DLBS = b"""--------------------------
+Variables from python script.
+--------------------------
+__exp.replica_batch__=16
+__exp.status__="ok"
+__exp.framework__="nvtfcnn"
+__exp.effective_batch__=16
+__exp.model__="resnet50"
+__results.start_time__= "2019-10-16:06:54:37:607"
+__results.time_data__=[100.0, 200.0]
+__results.throughput__=120.5
+__results.time__= 150.0
+__exp.status__="success"
+"""
+
+IMAGENET = b"""=> creating model 'resnet18'
+Epoch: [0][   0/5005]\tTime 10.000 (10.000)\tData 9.0 (9.0)\tLoss 7.1 (7.1)
+Epoch: [0][  10/5005]\tTime  1.000 ( 2.000)\tData 0.0 (0.9)\tLoss 7.1 (7.1)
+Epoch: [0][1000/5005]\tTime  1.000 ( 1.010)\tData 0.0 (0.1)\tLoss 7.1 (7.1)
+"""
+
+TORCHVISION = b"""Not using distributed mode
+Epoch: [0]  [   0/5005]  eta: 1:00:00  lr: 0.1  img/s: 1.5  loss: 7.0 (7.0)
+Epoch: [0]  [  10/5005]  eta: 1:00:00  lr: 0.1  img/s: 100.0  loss: 7.0 (7.0)
+Epoch: [0]  [  20/5005]  eta: 1:00:00  lr: 0.1  img/s: 300.0  loss: 7.0 (7.0)
+Epoch: [0] Total time: 0:10:11
+"""
+
+TORCHBENCH = b"""Running eval method from resnet50 on cuda in jit mode with input batch size 32.
+GPU Time per batch:   12.500 milliseconds
+CPU Wall Time per batch:  12.600 milliseconds
+CPU Wall Time:        25.200 milliseconds
+Time to first batch:         1234.5000 ms
+"""
+
+TIMM = b"""Benchmarking in float32 precision. NCHW layout. torchscript disabled
+Model resnet50 created, param count: 25557032
+Infer [8/40]. 2345.67 samples/sec. 109.123 ms/step.
+Infer [40/40]. 2350.67 samples/sec. 108.9 ms/step.
+--result
+{
+    "model": "resnet50",
+    "infer_samples_per_sec": 2350.5,
+    "infer_step_time": 108.5,
+    "infer_batch_size": 256,
+    "infer_img_size": 224,
+    "param_count": 25.56
+}
+"""
+
+TIMM_TRAIN = b"""Train: 0 [   0/1251 (  0%)]  Time: 5.0s,   51.20/s  (5.0s,   51.20/s)
+Train: 0 [  50/1251 (  4%)]  Time: 0.1s,  200.00/s  (0.2s,  180.00/s)
+Train: 0 [ 100/1251 (  8%)]  Time: 0.1s,  100.00/s  (0.2s,  150.00/s)
+"""
+
+CUSTOM = b"warming up\nspeed=64.5 img\nloss 3\nspeed=64.5 img\n"
+
+HINTS = ParseHints(batch=32, devices=2)
+NONE = ParseHints()
+PATTERN = ParseHints(pattern=r"^speed=(\S+)")
+
+# program, log, hints, headline, recomputed
+SAMPLES = {
+    "tf_cnn_benchmarks": ("tf_cnn_benchmarks", TF_CNN, NONE, 398.5, 400.0),
+    "nvcnn": ("nvcnn", NVCNN, NONE, 99.5, 100.0),
+    "nvtfcnn": ("nvtfcnn", NVTFCNN, NONE, 400 / 3, 120.0),
+    "dle_pytorch": ("deeplearningexamples", DLE_PYTORCH, NONE, 98.5, 400 / 3),
+    "dle_tensorflow": ("deeplearningexamples", DLE_TF, NONE, 150.5, 2 / (1 / 100.5 + 1 / 200.5)),
+    "dle_json": ("deeplearningexamples", DLE_JSON, NONE, 64.5, 100.0),
+    "horovod": ("horovod", HOROVOD, NONE, 800.0, 600.0),
+    "dlbs": ("dlbs", DLBS, NONE, 120.5, 16 / 0.15),
+    "imagenet": ("pytorch_imagenet", IMAGENET, HINTS, 64 / 1.01, 64 * 990 / (1011.01 - 22)),
+    "torchvision": ("pytorch_imagenet", TORCHVISION, NONE, 150.0, 150.0),
+    "torchbench": ("torchbench", TORCHBENCH, NONE, 2560.0, None),
+    "timm": ("timm", TIMM, NONE, 2350.5, None),
+    "timm_train": ("timm", TIMM_TRAIN, NONE, 150.0, 400 / 3),
+    "custom": ("custom", CUSTOM, PATTERN, 64.5, 64.5),
+}
