@@ -38,6 +38,9 @@ def file_result(folder: RunFolder, result: Result) -> None:
     """Write the result aside and rename it. Raises MachineError where it cannot be written."""
     os.unlink(_reserve(folder))
     try:
+        # A run that ended before it began has printed nothing: empty is what its logs are.
+        for path in (folder.log, folder.engine_log, folder.monitor):
+            path.touch()
         write_aside(folder.result, to_json(result))
     except OSError as error:
         raise MachineError(

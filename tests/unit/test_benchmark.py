@@ -112,7 +112,10 @@ def test_what_fails_before_the_start_is_filed_too(monkeypatch, tmp_path, error, 
     assert result.failure.kind == kind
     assert result.failure.message == str(error)
     assert view.notes == list(error.details)
-    assert json.loads((folder(tmp_path) / "result.json").read_text())["status"] == "failed"
+    filed = folder(tmp_path)
+    assert json.loads((filed / "result.json").read_text())["status"] == "failed"
+    # All but the script, which nobody wrote.
+    assert {path.name for path in filed.iterdir()} == FILES - {"launcher.sh"}
 
 
 def test_a_wrong_request_leaves_nothing(tmp_path):

@@ -149,7 +149,7 @@ def test_only_nvidia_divides_a_databases_batch_among_its_gpus():
     graph, source = zoo.draw("resnet18"), prototxt.Source("lmdb", "/data/train")
     for dialect, batch in ((BVLC, 16), (INTEL, 16), (NVIDIA, 64)):
         text = prototxt.network(graph, dialect, 16, True, source=source, devices=4).text
-        assert "batch_size: %d\n" % batch in text
+        assert f"batch_size: {batch}\n" in text
         made = prototxt.network(graph, dialect, 16, True, source=prototxt.DUMMY, devices=4).text
         assert "dim: 16\n" in made
         assert "dim: 64\n      dim: 3" not in made
