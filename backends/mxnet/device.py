@@ -1,0 +1,164 @@
+"""Devices: which there are, what they are called, when their work is done."""
+
+import ctypes
+import time
+
+import mxnet as mx
+
+from backends.harness import job, machine
+from backends.harness.errors import Unsupported
+from backends.mxnet import environment
+from backends.mxnet.choices import Facts
+
+# Attributes of cuDeviceGetAttribute: compute capability, major and minor.
+CAPABILITY = (75, 76)
+# Steps that may be queued while an earlier one is waited for: a GPU never runs dry.
+AHEAD = 1
+
+
+def contexts(settings):
+    """One mx.Context per device; raises `Unsupported` for devices that are not there."""
+    if settings.device == "cpu":
+        return [mx.cpu(index) for index in range(settings.devices)]
+    found = gpu_count()
+    if found < settings.devices:
+        raise Unsupported("this MXNet (%s) sees %d GPUs" % (mx.__version__, found))
+    check_capability(settings.dtype, [capability(i) for i in range(settings.devices)])
+    return [mx.gpu(index) for index in range(settings.devices)]
+
+
+def gpu_count():
+    """How many GPUs MXNet can use; none where it was built without CUDA."""
+    if hasattr(mx.context, "num_gpus"):  # since 1.3
+        try:
+            return mx.context.num_gpus()
+        except mx.base.MXNetError:
+            return 0
+    count = 0
+    while _works(mx.gpu(count)):
+        count += 1
+    return count
+
+
+def _works(context):
+    try:
+        mx.nd.zeros((1,), ctx=context).wait_to_read()
+    except mx.base.MXNetError:
+        return False
+    return True
+
+
+def _driver(function, *arguments):
+    """Call the CUDA driver; False where it is missing or refuses."""
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return library.cuInit(0) == 0 and getattr(library, function)(*arguments) == 0
+
+
+def capability(index):
+    """Compute capability as (major, minor); None where the driver does not say."""
+    numbers = []
+    for attribute in CAPABILITY:
+        number = ctypes.c_int()
+        if not _driver("cuDeviceGetAttribute", ctypes.byref(number), attribute, index):
+            return None
+        numbers.append(number.value)
+    return tuple(numbers)
+
+
+def check_capability(dtype, found):
+    """Raise `Unsupported` where a GPU has no arithmetic of this kind."""
+    needed = {"tf32": (8, 0), "float16": (5, 3)}.get(dtype, (0, 0))
+    for index, one in enumerate(found):
+        if one is not None and one < needed:
+            raise Unsupported(
+                "%s needs compute capability %d.%d, GPU %d has %d.%d"
+                % ((dtype,) + needed + (index,) + one)
+            )
+
+
+def gpu_name(index):
+    """As the CUDA driver tells it."""
+    text = ctypes.create_string_buffer(256)
+    found = _driver("cuDeviceGetName", text, ctypes.c_int(256), index)
+    return text.value.decode("ascii", "replace") if found else "GPU %d" % index
+
+
+def facts():
+    """What this MXNet can do."""
+    return Facts(
+        version=tuple(int(part) for part in mx.__version__.split(".")[:2]),
+        subgraph=_has_subgraphs(),
+        aggregation=getattr(mx.optimizer.create("sgd"), "aggregate_num", 0) > 0,
+    )
+
+
+def _has_subgraphs():
+    if not hasattr(mx, "runtime"):  # since 1.5, as are subgraphs that can be relied on
+        return False
+    try:
+        return mx.runtime.Features().is_enabled("MKLDNN")
+    except RuntimeError:  # 2.0 renamed it
+        return False
+
+
+class DeviceJob(job.Job):
+    """Clock, barrier and memory for all devices, which one process drives.
+
+    MXNet queues work and has no timed events, so the end of a step is when its marker, an
+    array computed from the step's last result, can be read.
+    """
+
+    timing = "host clock at the end of each step, the next one already queued"
+
+    def __init__(self, settings, places):
+        """`places` are the contexts."""
+        super(DeviceJob, self).__init__()
+        self.places = places
+        self.samples = settings.batch * len(places)
+        self.threads = environment.threads()
+        gpu = settings.device == "gpu"
+        self.device_names = [gpu_name(p.device_id) if gpu else machine.cpu_name() for p in places]
+        self._waiting = []
+        self._free = [_free_memory(place) for place in places] if gpu else None
+
+    def markers(self):
+        """Arrays that can be read when all that was queued until now is done."""
+        raise NotImplementedError
+
+    def mark(self, index):
+        """The end of a step, if not of this one then of the one before it."""
+        if index == 0:
+            self._marks = [time.perf_counter()]
+            return
+        self._waiting.append(self.markers())
+        if len(self._waiting) > AHEAD:
+            self._wait()
+
+    def _wait(self):
+        for marker in self._waiting.pop(0):
+            marker.wait_to_read()
+        self._marks.append(time.perf_counter())
+
+    def synchronize(self):
+        """Wait for all devices."""
+        while self._waiting:
+            self._wait()
+        mx.nd.waitall()
+
+    def peak_memory(self):
+        """What MXNet took of the fullest GPU, as its pool gives nothing back."""
+        if self._free is None:
+            return super(DeviceJob, self).peak_memory()
+        now = [_free_memory(place) for place in self.places]
+        if None in now:
+            return None
+        return max(before - after for before, after in zip(self._free, now))
+
+
+def _free_memory(place):
+    if not hasattr(mx.context, "gpu_memory_info"):  # since 1.5
+        return None
+    return mx.context.gpu_memory_info(place.device_id)[0]

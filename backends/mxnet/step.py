@@ -1,0 +1,303 @@
+"""Training and inference steps, and what parity and the self check need.
+
+Fulfils the contract in `backends.harness`. One process drives all devices, each with a bound
+copy of the symbol: MXNet's fastest way on a CPU, where binding also fuses operators, and on
+every version from 1.2 to 1.9.
+
+One definition of MXNet's differs from the zoo's: on a CPU running variances are fed the
+biased batch variance, which training leaves as it is and P3 expects.
+"""
+
+from collections import OrderedDict
+
+import mxnet as mx
+import numpy as np
+
+from backends import zoo
+from backends.harness import data, parity
+from backends.harness.arguments import Settings
+from backends.mxnet import bound, build, choices, device, kinks
+from backends.zoo import weights
+
+FRAMEWORK = "mxnet"
+OPTIONS = choices.OPTIONS
+BIASED_VARIANCE = True
+
+# Small enough for random weights of every model to stay finite, which keeps the arithmetic
+# honest: a CPU is slower on denormals.
+LEARNING_RATE = 1e-4
+MOMENTUM = 0.9
+
+# Keeps small gradients above float16's smallest number.
+LOSS_SCALE = 128.0
+
+_MEMORY_WORDS = ("out of memory", "memory allocation failed", "bad_alloc", "alloc_failed")
+_UNSUPPORTED_WORDS = ("no kernel image is available", "compile with use_cuda", "driver version is")
+
+
+def version():
+    """As MXNet tells it."""
+    return str(mx.__version__)
+
+
+def classify(error):
+    """MXNet says everything with MXNetError; its text tells errors apart."""
+    text = str(error).lower()
+    if any(word in text for word in _MEMORY_WORDS):
+        return "out_of_memory"
+    if any(word in text for word in _UNSUPPORTED_WORDS):
+        return "unsupported"
+    return None
+
+
+# -- benchmarks ----------------------------------------------------------------------------
+
+
+def prepare(settings, graph):
+    """A ready job; see the contract."""
+    used = choices.resolve(settings, device.facts())
+    places = device.contexts(settings)
+    kind = Training if settings.phase == "training" else Inference
+    return kind(settings, graph, used, places)
+
+
+class Step(device.DeviceJob):
+    """What training and inference share: networks in place, data fed."""
+
+    def __init__(self, settings, graph, used, places):
+        """Bind, fill and feed every device."""
+        super(Step, self).__init__(settings, places)
+        self.options = OrderedDict(used)
+        self._sources = [
+            data.source(settings, graph, rank, len(places)) for rank in range(len(places))
+        ]
+        half = settings.dtype == "float16"
+        on_cpu = settings.device == "cpu"
+        self._network = build.build(
+            graph,
+            dtype="float16" if half else "float32",
+            fold=used["fold_batch_norm"] == "on",
+            plain_lrn=on_cpu and settings.phase == "training",
+            cudnn_tune=None if on_cpu else used["cudnn_tune"],
+        )
+        batches = [source.next() for source in self._sources]
+        self._executors = [self._bind(place, *batch) for place, batch in zip(places, batches)]
+        values = weights.for_graph(graph, settings.seed)
+        for executor, batch in zip(self._executors, batches):
+            bound.fill(self._network, executor, values)
+            self._feed(executor, *batch)
+        mx.nd.waitall()
+
+    def _bind(self, place, x, y):
+        raise NotImplementedError
+
+    def _work(self):
+        raise NotImplementedError
+
+    def _feed(self, executor, x, y):
+        _copy(x, executor.arg_dict[build.INPUT])
+        if bound.LABELS in executor.arg_dict:
+            _copy(y, executor.arg_dict[bound.LABELS])
+
+    def step(self):
+        """One step; real data is fetched and copied to the devices within it."""
+        for executor, source in zip(self._executors, self._sources):
+            if not source.fixed:
+                self._feed(executor, *source.next())
+        self._work()
+
+    def markers(self):
+        """A number of the last result per device."""
+        return [mx.nd.slice(last, (0,), (1,)) for last in self._last()]
+
+    def _last(self):
+        raise NotImplementedError
+
+    def close(self):
+        """Stop reading data."""
+        for source in self._sources:
+            source.close()
+
+
+def _copy(array, target):
+    """Queue the copy; assigning NumPy arrays would wait for the step that reads the target."""
+    mx.nd.array(array, ctx=mx.cpu(), dtype=target.dtype).copyto(target)
+
+
+class Inference(Step):
+    """Forward to logits in inference mode, no gradients."""
+
+    def _bind(self, place, x, _y):
+        fuse = self.options["subgraph"] == "on"
+        return bound.bind(self._network.logits, self._network, place, x.shape, fuse=fuse)
+
+    def _work(self):
+        for executor in self._executors:
+            executor.forward(is_train=False)
+
+    def _last(self):
+        return [executor.outputs[0] for executor in self._executors]
+
+
+class Training(Step):
+    """Forward, loss, backward and a momentum SGD update."""
+
+    def __init__(self, settings, graph, used, places):
+        """See `Step`."""
+        self._half = settings.dtype == "float16"
+        self._scale = LOSS_SCALE if self._half else 1.0
+        super(Training, self).__init__(settings, graph, used, places)
+        rescale = 1.0 / (self._scale * len(places))  # gradients are summed over devices
+        how = used["optimizer"]
+        self._updaters = [
+            bound.make_updater(how, LEARNING_RATE, MOMENTUM, rescale, self._half) for _ in places
+        ]
+        self._gradients = [bound.trained(executor) for executor in self._executors]
+        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
+        if self._half:
+            self.options.update(mixed_precision="multi_precision SGD", loss_scale=LOSS_SCALE)
+        self._store = self._make_store() if len(places) > 1 else None
+
+    def _make_store(self):
+        """Sums gradients over devices, on the devices."""
+        store = mx.kv.create("device")
+        self.options["parallel"] = "kvstore device"
+        for name, gradient in self._gradients[0].items():
+            store.init(name, mx.nd.zeros_like(gradient))
+        return store
+
+    def _bind(self, place, x, y):
+        symbol = bound.loss_symbol(self._network, self._scale)
+        return bound.bind(symbol, self._network, place, x.shape, y.shape)
+
+    def _work(self):
+        for executor in self._executors:
+            executor.forward(is_train=True)
+            executor.backward()
+        if self._store is not None:
+            self._exchange()
+        for executor, gradients, updater in zip(self._executors, self._gradients, self._updaters):
+            updater(gradients, executor.arg_dict)
+
+    def _exchange(self):
+        # Layers near the input are needed first in the next step.
+        for index, name in enumerate(self._gradients[0]):
+            copies = [gradients[name] for gradients in self._gradients]
+            self._store.push(name, copies, priority=-index)
+            self._store.pull(name, copies, priority=-index)
+
+    def _last(self):
+        name = list(self._gradients[0])[-1]
+        return [executor.arg_dict[name].reshape((-1,)) for executor in self._executors]
+
+    def loss(self):
+        """Of the last step, on the first device's batch."""
+        return float(self._executors[0].outputs[0].asnumpy().reshape(-1)[0])
+
+
+# -- parity and the self check -------------------------------------------------------------
+
+
+def _cpu_options(graph, phase, options):
+    settings = Settings(
+        graph.name, phase, "float32", parity.BATCH, "cpu", 1, 1, 0, 0.0, None, 0, None, options
+    )
+    return choices.resolve(settings, device.facts())
+
+
+def shapes(graph):
+    """Every node's shape as MXNet infers it, nothing computed."""
+    network = build.build(graph)
+    everything = mx.sym.Group(list(network.symbols.values()))
+    found = everything.infer_shape(**{build.INPUT: (1,) + graph.input_shape})[1]
+    for node, shape in zip(network.symbols, found):
+        yield node.name, build.batch_first(node, np.empty(shape)).shape[1:]
+
+
+def forward(graph, values, inputs, options):
+    """Logits as a float32 CPU benchmark computes them."""
+    used = _cpu_options(graph, "inference", options)
+    network = build.build(graph, fold=used["fold_batch_norm"] == "on")
+    fuse = used["subgraph"] == "on"
+    executor = bound.bind(network.logits, network, mx.cpu(), inputs.shape, fuse=fuse)
+    return _run(network, executor, values, inputs)[0]
+
+
+def activations(graph, values, inputs):
+    """Every node's value, nothing folded and nothing fused."""
+    network = build.build(graph)
+    everything = mx.sym.Group(list(network.symbols.values()))
+    executor = bound.bind(everything, network, mx.cpu(), inputs.shape)
+    for node, array in zip(network.symbols, _run(network, executor, values, inputs)):
+        yield node.name, array
+
+
+def _run(network, executor, values, inputs):
+    """Yields the outputs as the zoo lays them out."""
+    bound.fill(network, executor, values)
+    _copy(inputs, executor.arg_dict[build.INPUT])
+    arrays = [array.asnumpy() for array in executor.forward(is_train=False)]
+    if network.graph.kind != "speech":
+        return arrays
+    return [array.swapaxes(0, 1) if array.ndim == 3 else array for array in arrays]
+
+
+def training_step(graph, values, inputs, labels, precise=False, decisions=None):
+    """One step with a benchmark's own pieces; momentum does nothing in the first."""
+    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
+    used = _cpu_options(graph, "training", auto)
+    network = build.build(
+        graph,
+        kinks.double(decisions) if precise else None,
+        dtype="float64" if precise else "float32",
+        dropout=False,
+        plain_lrn=True,
+    )
+    watched = OrderedDict() if precise else kinks.watched(network)
+    seen = [mx.sym.BlockGrad(symbol) for _, symbol in watched.values()]
+    symbol = mx.sym.Group([bound.loss_symbol(network)] + seen)
+    fed = [(name, array.shape) for name, array in (decisions or {}).items()]
+    executor = bound.bind(symbol, network, mx.cpu(), inputs.shape, labels.shape, fed=fed)
+    bound.fill(network, executor, values)
+    given = dict(decisions or {})
+    given.update({build.INPUT: inputs, bound.LABELS: labels})
+    for name, array in given.items():
+        _copy(array, executor.arg_dict[name])
+    outputs = executor.forward(is_train=True)
+    executor.backward()
+    gradients = bound.trained(executor)
+    bound.make_updater(used["optimizer"], parity.RATE, MOMENTUM)(gradients, executor.arg_dict)
+    made = OrderedDict(
+        (name, kinks.decided(watched[name][0], array.asnumpy()))
+        for name, array in zip(watched, outputs[1:])
+    )
+    return parity.Step(
+        float(outputs[0].asnumpy().reshape(-1)[0]),
+        network.unpack(gradients, graph.parameters),
+        network.unpack(executor.arg_dict, graph.parameters),
+        network.unpack(executor.aux_dict, graph.statistics),
+        made,
+    )
+
+
+def self_check():
+    """Build every model, and run the smallest one through a training step and inference."""
+    graphs = [zoo.draw(name) for name in zoo.names()]
+    for graph in graphs:
+        found = dict(shapes(graph))
+        for node in graph.nodes:
+            if found[node.name] != node.shape:
+                raise ValueError("%s of %s is misshapen" % (node.name, graph.name))
+    smallest = min(graphs, key=lambda graph: graph.macs)
+    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
+    for phase in ("training", "inference"):
+        settings = Settings(
+            smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, auto
+        )
+        prepared = prepare(settings, smallest)
+        prepared.step()
+        prepared.synchronize()
+        if phase == "training" and not np.isfinite(prepared.loss()):
+            raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
+        prepared.close()
+    return "%d models build, %s trains and infers" % (len(graphs), smallest.name)
