@@ -60,13 +60,22 @@ def title(result: Result) -> str:
 
 def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
     """Return label and text of all that a person wants to know, most important first."""
-    found = [("what", subject(result))]
+    found = [("what", subject(result)), *_place_rows(result)]
     if result.failure is not None:
         found += _failure_rows(result, last_lines)
     else:
         found += _metric_rows(result.metrics)
     found += [("warning", text) for text in result.warnings]
     return found + _file_rows(result)
+
+
+def _place_rows(result: Result) -> Iterator[Row]:
+    if result.plan is None:
+        return
+    if result.plan.runtime == "host":
+        yield "where", f"on this host, not in a container: {result.plan.runtime_reason}"
+    else:
+        yield "where", f"container of {result.plan.image}"
 
 
 def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:

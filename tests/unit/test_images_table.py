@@ -25,7 +25,7 @@ def mistake(text: str) -> str:
 def test_a_built_image_has_its_files(row):
     dockerfile = (row.folder / "Dockerfile").read_text(encoding="utf-8")
     assert f"ARG BASE={row.base}" in dockerfile
-    assert ("--no-download" if row.packages else "--no-index") in dockerfile
+    assert ("/debs/*.deb" if row.packages else "--no-index") in dockerfile
     assert "apt-get upgrade" not in dockerfile
 
 
