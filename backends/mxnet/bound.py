@@ -41,7 +41,7 @@ def bind(symbol, network, where, inputs, labels=None, fuse=False, fed=()):
     shapes[build.INPUT] = inputs
     if labels is not None:
         shapes[LABELS] = labels
-    types = {name: network.plan.dtype for name in shapes}
+    types = dict.fromkeys(shapes, network.plan.dtype)
     types[LABELS] = label_type(network)
     requests = {
         name: "null" if labels is None or name in shapes or is_state(name) else "write"
