@@ -95,9 +95,9 @@ def test_wait_without_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("not permitted")
 
     monkeypatch.setattr(os, "pidfd_open", forbid)
-    with execution("sleep 0.2; exit 3") as running:
+    with execution("sleep 3; exit 3") as running:
         assert running.wait(0.05) is None
-        ended = running.wait(10)
+        ended = running.wait(20)
         assert ended is not None
         assert ended.code == 3
 
