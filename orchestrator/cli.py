@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, TypeVar
 
@@ -476,6 +478,16 @@ def _add_completion(commands: Any) -> None:
     completion.set_defaults(handler="completion")
 
 
+def _hurry() -> None:
+    """Save a third of the time that imports take; who runs for long turns collection on again.
+
+    Imports allocate much and leave no garbage to look for, and pydantic would read the metadata
+    of every installed package in search of plug-ins.
+    """
+    gc.disable()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+
+
 def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
     """Carry out one command. Raises BenchdockError; usage errors leave by SystemExit."""
     arguments = build_parser().parse_args(argv)
@@ -507,3 +519,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"benchdock: {report_bug()}", file=sys.stderr)
         return int(ExitStatus.BUG)
+
+
+def entry() -> NoReturn:
+    """Run as a program: leave without tearing down modules that the system frees anyway."""
+    _hurry()
+    status = main()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -130,6 +131,7 @@ def execute(
                 loading = _load_meanwhile(plan.program)
                 execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
                 loading.join()
+                gc.enable()
             hints = ParseHints(batch=plan.batch, devices=plan.device_count)
             parser = parser_for(plan.program, hints)
             follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
