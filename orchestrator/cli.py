@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NoReturn, TypeVar
 
 from orchestrator.errors import BenchdockError, ExitStatus, unknown
+from orchestrator.programs import PROGRAMS
 
 T = TypeVar("T")
 
@@ -303,7 +304,7 @@ def _add_parse(commands: Any) -> None:
         "parse torchbench log.txt --batch 32",
         "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
     )
-    parse.add_argument("program", metavar="PROGRAM", help="the program that printed the log")
+    parse.add_argument("program", metavar="PROGRAM", help=f"one of {', '.join(PROGRAMS)}")
     parse.add_argument("log", metavar="LOG", help="a file, - for standard input")
     parse.add_argument("--batch", type=positive, metavar="N", help="per device, if the log is mute")
     parse.add_argument("--devices", type=positive, metavar="N", help="if the log is mute")

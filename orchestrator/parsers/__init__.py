@@ -8,6 +8,7 @@ from typing import BinaryIO, cast
 
 from orchestrator.errors import RequestError, unknown
 from orchestrator.parsers.contract import LogParser, ParseHints, ParserModule, Progress, Stage
+from orchestrator.programs import PROGRAMS
 from orchestrator.result import Measurement
 
 __all__ = [
@@ -23,31 +24,6 @@ __all__ = [
 ]
 
 BLOCK = 1 << 20
-
-# A program's id is the name of its module here, which is imported when it is asked for: a run
-# needs one of them, and none before its container has started.
-PROGRAMS = (
-    "benchdock",
-    "parity",
-    "tf_cnn_benchmarks",
-    "nvcnn",
-    "nvtfcnn",
-    "deeplearningexamples",
-    "caffe_time",
-    "caffe_train",
-    "caffe2_trainer",
-    "caffe2_net",
-    "mxnet_train_imagenet",
-    "mxnet_score",
-    "pytorch_imagenet",
-    "torchbench",
-    "timm",
-    "trtexec",
-    "horovod",
-    "openvino_benchmark_app",
-    "dlbs",
-    "custom",
-)
 
 
 def module(program: str) -> ParserModule:

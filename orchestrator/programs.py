@@ -1,0 +1,26 @@
+"""The programs whose logs can be read; light, because `--help` names them."""
+
+# A program's id is the name of its module in `orchestrator.parsers`, which is imported when it is asked for: a
+# run needs one of them, and none before its container has started.
+PROGRAMS = (
+    "benchdock",
+    "parity",
+    "tf_cnn_benchmarks",
+    "nvcnn",
+    "nvtfcnn",
+    "deeplearningexamples",
+    "caffe_time",
+    "caffe_train",
+    "caffe2_trainer",
+    "caffe2_net",
+    "mxnet_train_imagenet",
+    "mxnet_score",
+    "pytorch_imagenet",
+    "torchbench",
+    "timm",
+    "trtexec",
+    "horovod",
+    "openvino_benchmark_app",
+    "dlbs",
+    "custom",
+)

@@ -1,0 +1,100 @@
+"""The MXNet backend's rules for options and its environment, which need no MXNet."""
+
+import os
+
+import pytest
+
+from backends.harness import machine
+from backends.harness.arguments import Settings, choose
+from backends.harness.errors import Unsupported
+from backends.mxnet import choices, environment
+
+NEW = choices.Facts((1, 9), True, True)
+OLD = choices.Facts((1, 2), False, False)
+
+
+def resolve(facts, options=(), **changed):
+    asked = choose(choices.OPTIONS, [word.split("=") for word in options])
+    settings = Settings("m", "training", "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, asked)
+    return choices.resolve(settings._replace(**changed), facts)
+
+
+def test_every_option_gets_a_value_it_declares():
+    declared = {option.name: option.values for option in choices.OPTIONS}
+    for facts in (NEW, OLD):
+        for device in ("cpu", "gpu"):
+            for phase in ("training", "inference"):
+                used = resolve(facts, phase=phase, device=device)
+                assert list(used) == list(declared)
+                assert all(used[name] in (*declared[name], "off") for name in used)
+
+
+def test_normalisation_is_folded_once():
+    assert resolve(NEW, phase="inference")["fold_batch_norm"] == "off"
+    assert resolve(NEW, ["subgraph=off"], phase="inference")["fold_batch_norm"] == "on"
+    assert resolve(OLD, phase="inference")["fold_batch_norm"] == "on"
+    assert resolve(NEW, phase="inference", device="gpu")["fold_batch_norm"] == "on"
+
+
+@pytest.mark.parametrize(
+    ("facts", "option", "changed", "reason"),
+    [
+        (NEW, "subgraph=on", {}, "for inference only"),
+        (NEW, "subgraph=on", {"phase": "inference", "device": "gpu"}, "for CPUs only"),
+        (OLD, "subgraph=on", {"phase": "inference"}, "MXNet 1.2 has none"),
+        (OLD, "optimizer=aggregated", {}, "updates one by one"),
+        (NEW, "optimizer=plain", {"phase": "inference"}, "for training only"),
+        (NEW, "cudnn_tune=fastest", {}, "for GPUs only"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(facts, option, changed, reason):
+    with pytest.raises(Unsupported, match=reason):
+        resolve(facts, [option], **changed)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype"), [("cpu", "float16"), ("cpu", "tf32"), ("cpu", "bfloat16"), ("gpu", "int8")]
+)
+def test_precisions_that_do_not_exist(device, dtype):
+    with pytest.raises(Unsupported, match=dtype):
+        resolve(NEW, device=device, dtype=dtype)
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    for name in (environment.THREADS, environment.TF32, environment.SUBGRAPH):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("argv", [["--threads", "3"], ["--threads=3", "--dtype=float32", "x"]])
+def test_threads_are_those_asked_for(variables, argv):
+    variables.setenv(environment.THREADS, "5")
+    environment.settle(argv)
+    assert environment.threads() == 3
+
+
+def test_threads_of_the_environment_are_left_alone_else_all_cpus(variables):
+    environment.settle(["--threads", "many"])
+    assert environment.threads() == machine.cpus()
+    variables.setenv(environment.THREADS, "5")
+    environment.settle([])
+    assert environment.threads() == 5
+
+
+def test_float32_is_not_rounded_to_tf32_unless_asked(variables):
+    environment.settle(["--dtype=float32"])
+    assert os.environ[environment.TF32] == "0"
+    environment.settle(["--dtype", "tf32"])
+    assert environment.TF32 not in os.environ
+
+
+def test_the_subgraph_backend_is_put_back(variables):
+    with environment.subgraph_backend("NONE"):
+        assert os.environ[environment.SUBGRAPH] == "NONE"
+    assert environment.SUBGRAPH not in os.environ
+    variables.setenv(environment.SUBGRAPH, "mine")
+    with environment.subgraph_backend("MKLDNN"):
+        assert os.environ[environment.SUBGRAPH] == "MKLDNN"
+    assert os.environ[environment.SUBGRAPH] == "mine"
