@@ -34,7 +34,8 @@ class StrictRecord(BaseModel):
 class LenientRecord(BaseModel):
     """A frozen record that some version of benchdock wrote: unknown keys are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Built at first use: a result's schema is not needed before its run has started.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Request(StrictRecord):

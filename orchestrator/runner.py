@@ -160,7 +160,12 @@ def execute(
 
 def _load_meanwhile(program: str) -> Thread:
     """Import the parser while the engine starts the container and this thread would wait."""
-    thread = Thread(target=module, args=(program,), daemon=True)
+
+    def load() -> None:
+        module(program)
+        Measurement.model_rebuild()
+
+    thread = Thread(target=load, daemon=True)
     thread.start()
     return thread
 
