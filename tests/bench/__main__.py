@@ -3,52 +3,80 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator import environments, image_table
+from orchestrator import image_table, images
 from orchestrator.engine import Engine
 from orchestrator.paths import PROJECT
 from tests import misbehaving
 from tests.bench import overhead
 from tests.bench.pairs import report
 
+OVERHEADS = ("start_up", "container", "flood", "silence")
+# Per framework: the image, the module of tests.bench.twins, its arguments.
+TWINS = {
+    "pytorch": ("pytorch-cpu", "pytorch"),
+    "tensorflow": ("tensorflow-cpu", "tensorflow"),
+    "mxnet": ("mxnet-cpu", "mxnet"),
+    "caffe2": ("legacy-cpu", "caffe2"),
+    "bvlc_caffe": ("legacy-cpu", "caffe"),
+    "onnxruntime": ("onnxruntime-cpu", "onnx", "onnxruntime"),
+    "openvino": ("openvino-cpu", "onnx", "openvino"),
+}
 
-def builder() -> bool:
-    """Our PyTorch networks against hand-written twins."""
+
+def builder(framework: str, engine: Engine) -> bool:
+    """Our networks of a framework against the twins that people write, in its CPU image."""
+    image, module, *words = TWINS[framework]
     table = image_table.load()
-    python = environments.ensure(table.row("pytorch-cpu"), table, print).python
-    twins = Path(__file__).with_name("twins.py")
+    ready = images.ensure(table.row(image), table, engine, images.Policy.AUTO, print)
+    argv = [
+        "docker", "run", "--rm", "--network=none", f"--volume={PROJECT}:/project:ro",
+        "--workdir=/project", f"--env=OMP_NUM_THREADS={len(os.sched_getaffinity(0))}",
+        "--env=PYTHONDONTWRITEBYTECODE=1", ready.reference,
+        "python3", "-m", f"tests.bench.twins.{module}", *words,
+    ]  # fmt: skip
     kept = True
-    with subprocess.Popen(
-        [python, twins], stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(PROJECT)}
-    ) as process:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            one = json.loads(line)
-            name = f"{one['model']} {one['phase']}: hand-written twin / ours"
-            kept &= report(name, one["ratio"], 0.98, "x", at_least=True)
+            if line.startswith("{"):
+                one = json.loads(line)
+                name = f"{framework} {one['model']} {one['phase']}: hand-written twin / ours"
+                kept &= report(name, one["ratio"], 0.98, "x", at_least=True)
     return kept and process.returncode == 0
 
 
 def main() -> int:
     """Run every part; parts named on the command line alone where there are any."""
-    wanted = sys.argv[1:] or ["start_up", "container", "flood", "silence", "builder"]
-    kept = True
-    with tempfile.TemporaryDirectory() as folder:
-        environment = overhead.home(Path(folder))
-        if "start_up" in wanted:
-            kept &= overhead.start_up()
-        if {"container", "flood", "silence"} & set(wanted):
-            with Engine.connect() as engine, misbehaving.image(engine) as image:
-                for part in (overhead.container, overhead.flood, overhead.silence):
-                    if part.__name__ in wanted:
-                        kept &= part(image, environment)
-        if "builder" in wanted:
-            kept &= builder()
+    wanted = sys.argv[1:] or [*OVERHEADS, *TWINS]
+    if strange := set(wanted) - {*OVERHEADS, *TWINS}:
+        print(f"no such part: {', '.join(strange)}; there are {', '.join((*OVERHEADS, *TWINS))}")
+        return 2
+    kept = "start_up" not in wanted or overhead.start_up()
+    with Engine.connect() as engine:
+        if set(OVERHEADS[1:]) & set(wanted):
+            kept &= overheads(wanted, engine)
+        for framework in TWINS:
+            if framework in wanted:
+                kept &= builder(framework, engine)
     return 0 if kept else 1
+
+
+def overheads(wanted: Sequence[str], engine: Engine) -> bool:
+    """Measure what benchdock adds to a container."""
+    kept = True
+    with tempfile.TemporaryDirectory() as folder, misbehaving.image(engine) as image:
+        environment = overhead.home(Path(folder))
+        for part in (overhead.container, overhead.flood, overhead.silence):
+            if part.__name__ in wanted:
+                kept &= part(image, environment)
+    return kept
 
 
 if __name__ == "__main__":

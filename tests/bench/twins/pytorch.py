@@ -1,13 +1,9 @@
 """Hand-written PyTorch networks as a person would write them, to measure our builder against.
 
-Runs where PyTorch is: `python tests/bench/twins.py` prints one JSON object per comparison. Twins
-get the options that ours chooses (layout, freezing, optimizer), so the ratio is the builder's.
+Twins get the options that ours chooses (layout, freezing, optimizer): the ratio is the builder's.
 """
 
-import json
-import statistics
 import sys
-import time
 import warnings
 
 import torch
@@ -15,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.harness.arguments import Settings
 from backends.pytorch import step
+from tests.bench.twins.pairing import ROUNDS, compare, our_job
 
 BATCH = 4
 
@@ -179,39 +175,21 @@ def twin_step(network, options, x, y):
     return train
 
 
-def compare(model, phase, rounds):
-    """Time ours and the twin in turn; return the median of twin / ours, round by round."""
+def run(model, phase):
+    """Compare one network in one phase."""
     graph = zoo.draw(model)
-    options = {option.name: "auto" for option in step.OPTIONS}
-    settings = Settings(model, phase, "float32", BATCH, "cpu", 1, 1, 0, 0.0, None, 0, None, options)
-    job = step.prepare(settings, graph)
+    job = our_job(step, model, phase, BATCH)
     network = TWINS[model]().train()
     count = sum(parameter.numel() for parameter in network.parameters())
     if count != graph.learnable:
         raise SystemExit(f"the twin of {model} has {count} parameters")
     x = torch.randn((BATCH, *graph.input_shape))
-    theirs = twin_step(network, job.options, x, torch.randint(graph.classes, (BATCH,)))
-    pairs = []
-    for _ in range(rounds + 2):
-        times = []
-        for action in (job.step, theirs):
-            begin = time.perf_counter()
-            action()
-            times.append(time.perf_counter() - begin)
-        pairs.append(times)
-    pairs = pairs[2:]
-    return {
-        "model": model,
-        "phase": phase,
-        "ratio": statistics.median(b / a for a, b in pairs),
-        "ours": statistics.median(a for a, _ in pairs),
-        "twin": statistics.median(b for _, b in pairs),
-        "rounds": rounds,
-    }
+    twin = twin_step(network, job.options, x, torch.randint(graph.classes, (BATCH,)))
+    compare(model, phase, BATCH, job.step, twin)
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     for name in sys.argv[1:] or TWINS:
-        for what, repeats in (("inference", 25), ("training", 11)):
-            print(json.dumps(compare(name, what, repeats)), flush=True)
+        for what in ROUNDS:
+            run(name, what)

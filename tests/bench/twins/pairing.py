@@ -1,0 +1,37 @@
+"""What all twins share: our job, the timing in turn, the line that is printed."""
+
+import json
+from collections import OrderedDict
+
+from backends import zoo
+from backends.harness import arguments
+from tests.bench.pairs import in_turn
+
+ROUNDS = {"inference": 25, "training": 11}
+
+
+def our_job(step, model, phase, batch, threads=None):
+    """Prepare what `benchdock run` times, every option as it is chosen by default."""
+    options = OrderedDict((option.name, "auto") for option in step.OPTIONS)
+    settings = arguments.Settings(
+        model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, threads, 0, None, options
+    )
+    return step.prepare(settings, zoo.draw(model))
+
+
+def compare(model, phase, batch, ours, twin, rounds=None):
+    """Print the ratio of the two: above 1 where ours is the faster one."""
+    for _ in range(2):
+        ours(), twin()
+    pair = in_turn(ours, twin, rounds or ROUNDS[phase])
+    mine, theirs = pair.medians
+    line = OrderedDict(
+        model=model,
+        phase=phase,
+        batch=batch,
+        ratio=1 / pair.ratio,
+        ours=mine,
+        twin=theirs,
+        rounds=len(pair.ours),
+    )
+    print(json.dumps(line), flush=True)
