@@ -83,8 +83,10 @@ def _fold(settings, facts):
     return "off" if fused else "on"
 
 
-def _optimizer(_settings, facts):
-    return "aggregated" if facts.aggregation else "plain"
+def _optimizer(settings, facts):
+    # It saves a GPU's launches. A CPU's kernel walks several arrays at a time, element by
+    # element: 1.7 times as long as one after the other for VGG-16 here.
+    return "aggregated" if facts.aggregation and settings.device == "gpu" else "plain"
 
 
 def _cudnn_tune(_settings, _facts):
