@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.catalogue import Framework
+from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.places import connect, ready_place
@@ -13,7 +13,8 @@ from orchestrator.request import Request, RuntimeChoice
 from orchestrator.runner import StageClock, execute
 from orchestrator.view import View
 
-LEVELS = ("P1", "P2", "P3")
+STEP = "P3"
+LEVELS = ("P1", "P2", STEP)
 
 
 def prove(

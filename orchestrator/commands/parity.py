@@ -7,8 +7,9 @@ import json
 from collections.abc import Sequence
 
 from orchestrator import catalogue, parity, ui
-from orchestrator.catalogue import FRAMEWORKS, Framework
+from orchestrator.catalogue import OURS
 from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import RuntimeChoice
 from orchestrator.signals import interruptible
@@ -24,8 +25,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     models = arguments.models or zoo.names()
     for model in models:
         catalogue.draw(model)
-    here = [row for row in FRAMEWORKS.values() if "cpu" in row.images]
-    rows = [catalogue.framework(name) for name in arguments.framework] or here
+    here = [row for row in OURS if "cpu" in row.images]
+    rows = [_own(name) for name in arguments.framework] or here
     levels = sorted(set(arguments.level)) or DEFAULT_LEVELS
     runtime = RuntimeChoice(arguments.runtime)
     view = ui.choose(result_on_stdout=False)
@@ -34,7 +35,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         with interruptible():
             for row in rows:
                 able = _able(row, models, named=bool(arguments.framework and arguments.models))
-                cells += parity.prove(row, able, levels, runtime, view) if able else []
+                fitting = _fitting(row, levels, named=bool(arguments.framework))
+                if able and fitting:
+                    cells += parity.prove(row, able, fitting, runtime, view)
     finally:
         view.close()
     if arguments.json:
@@ -44,6 +47,27 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         _show(cells, [row.name for row in rows], models)
     held = bool(cells) and all(cell.holds for cell in cells)
     return ExitStatus.OK if held else ExitStatus.BENCHMARK_FAILED
+
+
+def _own(name: str) -> Framework:
+    """Look a framework up whose networks are ours. Raises RequestError."""
+    row = catalogue.framework(name)
+    if not row.ours:
+        raise RequestError(
+            f"{name} runs a vendor's networks, which are compared with nothing",
+            hint=f"use one of {', '.join(own.name for own in OURS if 'cpu' in own.images)}",
+        )
+    return row
+
+
+def _fitting(row: Framework, levels: Sequence[str], *, named: bool) -> list[str]:
+    """Return the levels that a framework has: without training there is no step to compare."""
+    trains = ("cpu", "training") in row.dtypes
+    if named and not trains and parity.STEP in levels:
+        raise RequestError(
+            f"{row.name} does inference only and has no {parity.STEP}", hint="use P1 and P2"
+        )
+    return [level for level in levels if trains or level != parity.STEP]
 
 
 def _able(row: Framework, models: Sequence[str], *, named: bool) -> list[str]:
