@@ -7,9 +7,20 @@ complaints are warnings of a result, never its failure.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.paths import RunFolder
+
+# A banner has some 2 KiB. In the log it is only where an entrypoint ran after the launcher.
+_ENGINE_LOG_HEAD = 64 * 1024
+_LOG_HEAD = 16 * 1024
+_LONGEST = 300
+_MOST = 16
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _RANK = re.compile(r"^\[\d+,\d+\]<std(?:out|err)>: ?")
@@ -21,6 +32,7 @@ _TOO_NEW = re.compile(
 )
 _TOO_OLD = re.compile(r"ERROR: Detected (.+?) GPU, which is not supported by this container")
 _NO_GPU = re.compile(r"ERROR: No (?:NVIDIA )?supported GPU\(s\) detected to run this container")
+_COMPLAINT = re.compile(r"error|cannot|not found|no such|denied|failed", re.IGNORECASE)
 _DRIVER = re.compile(r"(?:ERROR|WARNING|NOTE): .*\bNVIDIA Driver\b.*", re.IGNORECASE)
 
 
@@ -42,6 +54,15 @@ class Banner:
     supported: bool | None = None
     driver: tuple[str, ...] = ()
 
+    def facts(self) -> dict[str, Any]:
+        """Return what is kept in a result's environment: nothing where there was no banner."""
+        said = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value not in ("", (), None)
+        }
+        return {"container": said} if said else {}
+
     def warnings(self) -> tuple[str, ...]:
         """Say in one sentence each what the image doubts."""
         said = [f"the image's banner does not know the {name} yet" for name in self.too_new]
@@ -52,6 +73,37 @@ class Banner:
             said.append("the image's banner found no GPU that it supports")
         said += [f"the image says of the driver: {line}" for line in self.driver]
         return tuple(said)
+
+
+def of_run(folder: RunFolder) -> Banner:
+    """Read the banner of a finished run. Never raises: a banner is no reason to lose a result."""
+    logs = ((folder.engine_log, _ENGINE_LOG_HEAD), (folder.log, _LOG_HEAD))
+    return read_banner(line for path, size in logs for line in head(path, size))
+
+
+def head(path: Path, size: int) -> list[str]:
+    """Return the lines of a file's first bytes, none where it cannot be read.
+
+    The program could write to the run folder: a link or a pipe that it left there is not followed.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as stream:
+            text = stream.read(size).decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [line[:_LONGEST] for line in text.split("\n")]
+
+
+def last_words(lines: Iterable[str]) -> str:
+    """Return the last line that may say why a program did not start.
+
+    An image's banner ends in notes and licences, which explain nothing.
+    """
+    said = [line.strip() for line in _sentences(lines) if line.strip()]
+    if any(_RELEASE.fullmatch(line) for line in said):
+        said = [line for line in said if _COMPLAINT.search(line) and not line.startswith("NOTE:")]
+    return said[-1] if said else ""
 
 
 def read_banner(lines: Iterable[str]) -> Banner:
@@ -68,13 +120,13 @@ def read_banner(lines: Iterable[str]) -> Banner:
     for line in _sentences(lines):
         _read_title(line, found)
         if match := _TOO_NEW.match(line):
-            too_new[_once(match[1])] = None
+            _add(too_new, _once(match[1]))
         elif match := _TOO_OLD.match(line):
-            too_old[_once(match[1])] = None
+            _add(too_old, _once(match[1]))
         elif _NO_GPU.match(line):
             supported = False
         elif _DRIVER.match(line):
-            driver[line.partition(": ")[2]] = None
+            _add(driver, line.partition(": ")[2])
     return Banner(
         product=found.get("product", ""),
         release=found.get("release", ""),
@@ -86,6 +138,12 @@ def read_banner(lines: Iterable[str]) -> Banner:
         supported=supported,
         driver=tuple(driver),
     )
+
+
+def _add(found: dict[str, None], text: str) -> None:
+    """Keep a text once, within bounds: a log may hold anything."""
+    if len(found) < _MOST:
+        found[text[:_LONGEST]] = None
 
 
 def _read_title(line: str, found: dict[str, str]) -> None:

@@ -138,10 +138,14 @@ class Row(StrictRecord):
 
 
 class ContainerTable(StrictRecord):
-    """The whole catalogue; `cuda_for` is the oldest CUDA with binaries for a capability."""
+    """The whole catalogue; `cuda_for` is the oldest CUDA with binaries for a capability.
+
+    `tensorrt_since` is the major release of TensorRT in NVIDIA's images from a month on.
+    """
 
     schema_version: Literal[1] = Field(alias="schema")
     cuda_for: dict[Capability, str]
+    tensorrt_since: dict[str, str] = Field(default_factory=dict)
     eras: tuple[Era, ...] = Field(alias="era")
     families: dict[str, Family] = Field(alias="family")
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.container_table import ContainerTable, Facts, Family, Row, numbers, shipped
 from orchestrator.image_reference import Reference, parse_reference
+from orchestrator.image_table import ImageRow
 
 _WORKSTATION = re.compile(r"geforce|\brtx\b|\bgtx\b|titan|quadro", re.IGNORECASE)
 _GOOD = ("fits", "newer")
@@ -52,13 +53,19 @@ class Gpu:
 
 def generation(capability: str) -> str:
     """Name the generation of a compute capability: "9.0" is Hopper; empty where unknown."""
-    major, minor = (*numbers(capability), 0, 0)[:2]
+    major, minor = _pair(capability)
     if major == 7:
         return "Turing" if minor >= 5 else "Volta"
     if major == 8:
         return "Ada" if minor == 9 else "Ampere"
     names = {3: "Kepler", 5: "Maxwell", 6: "Pascal", 9: "Hopper"}
     return "Blackwell" if 10 <= major <= 12 else names.get(major, "")
+
+
+def _pair(capability: str) -> tuple[int, int]:
+    """Return major and minor number; (0, 0) for what is no number."""
+    major, minor = (*numbers(capability), 0, 0)[:2]
+    return major, minor
 
 
 def assess(
@@ -78,8 +85,16 @@ def assess(
     row = table.describe(image)
     if row is None:
         return Assessment(refusal=None, warnings=_unknown(table, image), row=None)
-    warnings = list(_about_tag(row))
+    found = judge(table, row, gpus, driver)
+    return replace(found, warnings=(*_about_tag(row), *found.warnings))
+
+
+def judge(
+    table: ContainerTable, row: Row, gpus: Sequence[tuple[str, str]], driver: str | None
+) -> Assessment:
+    """Compare a row of the catalogue with GPUs and driver; its tag itself is not doubted."""
     refusals: list[str] = []
+    warnings: list[str] = []
     for gpu in dict.fromkeys(Gpu(name=name, capability=cc) for name, cc in gpus):
         _check_gpu(table, row, gpu, refusals, warnings)
     if gpus and driver and not refusals:
@@ -89,6 +104,68 @@ def assess(
         warnings=tuple(dict.fromkeys(warnings)),
         row=row,
     )
+
+
+def assess_built(
+    image: ImageRow,
+    gpus: Sequence[tuple[str, str]],
+    driver: str | None = None,
+    *,
+    table: ContainerTable | None = None,
+) -> Assessment:
+    """Compare an image that is built here, as `assess` does a vendor's.
+
+    It brings no compatibility package of the vendor's, so the driver must do on every GPU. For a
+    GPU newer than its kernels it holds PTX, as PyTorch's packages do: that is only a warning.
+    """
+    table = table or shipped()
+    facts = Facts(architectures=image.compute_capabilities, cuda=image.cuda or "")
+    refusals, warnings = [], []
+    for name, capability in dict.fromkeys(gpus):
+        fit = _fit(facts, capability) if facts.architectures and numbers(capability) else "fits"
+        if fit == "too old":
+            lowest = min(facts.architectures, key=numbers)
+            refusals.append(
+                f"{image.tag} was built for GPUs of compute capability {lowest} or newer. This GPU "
+                f"is {_with_generation(capability)}; {_instead(table, image, capability, driver)}"
+            )
+        elif fit == "too new":
+            warnings.append(
+                f"{image.tag} has no binaries for the {name} (compute capability {capability}): "
+                "its kernels are compiled when the program starts, which takes minutes"
+            )
+        elif image.driver and driver and numbers(driver) < numbers(image.driver):
+            refusals.append(
+                f"{image.tag} (CUDA {facts.cuda}) needs NVIDIA driver {image.driver} or newer, and "
+                f"this machine has {driver}. Install a newer driver; "
+                f"{_instead(table, image, capability, driver)}"
+            )
+    return Assessment(refusal=refusals[0] if refusals else None, warnings=tuple(warnings), row=None)
+
+
+def substitute(
+    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
+) -> str | None:
+    """Return another month's image of the vendor's for GPUs that an image of ours cannot use.
+
+    None where it can use them, or where no image is known that can.
+    """
+    table = shipped()
+    built = image.source == "build"
+    found = assess_built(image, gpus, driver) if built else assess(image.tag, gpus, driver)
+    family = found.row.family if found.row else table.families.get(image.framework)
+    if not found.refusal or family is None:
+        return None
+    oldest = min((capability for _, capability in gpus), key=numbers)
+    like = found.row.tag.partition("-")[2] if found.row else ""
+    return fitting_image(table, family, oldest, driver=driver or "", like=like) or None
+
+
+def _instead(table: ContainerTable, image: ImageRow, capability: str, driver: str | None) -> str:
+    """Say which image of the vendor's does in place of one that is built here."""
+    family = table.families.get(image.framework)
+    other = fitting_image(table, family, capability, driver=driver or "") if family else ""
+    return f"use another image, such as --image {other}" if other else "use --gpus none"
 
 
 def short(row: Row) -> str:
@@ -130,8 +207,7 @@ def _check_gpu(
     table: ContainerTable, row: Row, gpu: Gpu, refusals: list[str], warnings: list[str]
 ) -> None:
     facts = row.facts
-    capability = numbers(gpu.capability)
-    if not facts.architectures or not capability:
+    if not facts.architectures or not numbers(gpu.capability):
         return
     match _fit(facts, gpu.capability):
         case "too old":
@@ -166,8 +242,8 @@ def _check_gpu(
 
 def _fit(facts: Facts, capability: str) -> str:
     """Say how a GPU fits: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
-    gpu = numbers(capability)
-    built = [numbers(architecture) for architecture in facts.architectures]
+    gpu = _pair(capability)
+    built = [_pair(architecture) for architecture in facts.architectures]
     if facts.lowest and gpu < numbers(facts.lowest):
         return "too old"
     if facts.doubtful_below and gpu < numbers(facts.doubtful_below):
@@ -202,7 +278,8 @@ def _too_new(table: ContainerTable, row: Row, gpu: Gpu) -> str:
 
 def _too_old(table: ContainerTable, row: Row, gpu: Gpu) -> str:
     lowest = row.facts.lowest or min(row.facts.architectures, key=numbers)
-    older = _older_image(table, row, gpu)
+    like = row.tag.partition("-")[2]
+    older = fitting_image(table, row.family, gpu.capability, before=row.release, like=like)
     use = f"use an older one, such as {older}" if older else "use an older one, or a newer GPU"
     return (
         f"{_built_with(row)} for GPUs of compute capability {lowest} or newer. "
@@ -244,20 +321,34 @@ def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
     return f"{newest}: use a {_or(able)} GPU, or benchmark the model with {family.alternative}."
 
 
-def _older_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
-    """Name the newest older image that fits, of a month that a release note speaks of."""
-    family = row.family
-    months = sorted(
+def fitting_image(
+    table: ContainerTable,
+    family: Family,
+    capability: str,
+    *,
+    before: str = "",
+    driver: str = "",
+    like: str = "",
+) -> str:
+    """Name the newest image for a GPU, of a month that a release note speaks of; or "".
+
+    Where they are given, only months before `before`, images that ask for no newer `driver`, and
+    with a tag that ends as `like` does.
+    """
+    months = {
         month
         for other in table.families.values()
         for month in (facts.last or facts.first for facts in other.releases)
-        if month[:1].isdigit() and family.first <= month < row.release
+        if month[:1].isdigit() and family.first <= month < (before or "99.13")
         if not family.last or month <= family.last
-    )
-    for month in reversed(months):
-        older = table.row(family, month, month)
-        if older and older.facts.architectures and _fit(older.facts, gpu.capability) in _GOOD:
-            return family.image(month)
+    }
+    for month in sorted(months, reverse=True):
+        row = table.row(family, month, month)
+        if row is None or not row.facts.architectures:
+            continue
+        enough = not driver or numbers(driver) >= numbers(row.facts.driver)
+        if enough and _fit(row.facts, capability) in _GOOD:
+            return family.image(month, like)
     return ""
 
 
@@ -297,39 +388,3 @@ def _check_driver(
 def _in_branch(driver: str, branch: str) -> bool:
     have, least = numbers(driver), numbers(branch)
     return have >= least and (branch.endswith("+") or have[0] == least[0])
-
-
-def overview(table: ContainerTable | None = None) -> list[dict[str, object]]:
-    """Return the catalogue as rows of plain values, one per stated release, for a table or JSON.
-
-    Where a family states no release there is one row of its whole range.
-    """
-    table = table or shipped()
-    rows = []
-    for family in table.families.values():
-        for release in family.releases or (None,):
-            tag = release.first if release else family.last or family.first
-            row = table.row(family, tag, tag if tag[:1].isdigit() else "")
-            rows.append(_plain(family, release.last if release else "", row, tag))
-    return rows
-
-
-def _plain(family: Family, last: str, row: Row | None, tag: str) -> dict[str, object]:
-    facts = row.facts if row else Facts()
-    return {
-        "family": family.name,
-        "image": f"{family.repository}:{tag}" + (f" to {last}" if last else ""),
-        "framework_version": facts.version,
-        "cuda": facts.cuda,
-        "driver": facts.driver,
-        "driver_branches": list(facts.driver_branches),
-        "compute_capabilities": list(facts.architectures),
-        "python": facts.python or " ".join(suffix.name for suffix in family.suffixes),
-        "programs": [program.path for program in row.programs] if row else [],
-        "first": family.first,
-        "last": family.last_tag,
-        "end_of_life": facts.end_of_life or family.end_of_life,
-        "shm_size": family.settings.shm_size,
-        "ulimits": dict(family.settings.ulimits),
-        "stated": sorted(row.stated) if row else [],
-    }

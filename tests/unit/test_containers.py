@@ -1,10 +1,13 @@
 """Which image can work on which GPU: the rule, the sentences, the data."""
 
 import tomllib
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from orchestrator import container_table, containers
+from orchestrator import container_table, containers, image_table
 from orchestrator.container_table import CatalogueError
 from orchestrator.errors import RequestError
 
@@ -169,6 +172,101 @@ def test_a_mirror_of_the_vendors_image_is_known() -> None:
     assert found.refusal is not None
 
 
+TABLE = container_table.shipped()
+MONTHS = st.builds("{:02}.{:02}".format, st.integers(16, 30), st.integers(1, 12))
+TAGS = st.one_of(
+    st.builds("{}{}".format, MONTHS, st.sampled_from(["", "-py2", "-py3", "-tf1-py3", "-x"])),
+    st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True),
+)
+REFERENCES = st.builds(
+    "{}:{}".format, st.sampled_from([f.repository for f in TABLE.families.values()]), TAGS
+)
+CAPABILITIES = st.one_of(
+    st.builds("{}.{}".format, st.integers(0, 15), st.integers(0, 9)),
+    st.builds(str, st.integers(0, 20)),
+    st.text(max_size=6),
+)
+GPUS = st.lists(st.tuples(st.text(max_size=20), CAPABILITIES), max_size=3)
+DRIVERS = st.one_of(
+    st.none(), st.builds("{}.{}".format, st.integers(300, 700), st.integers(0, 200))
+)
+
+
+@settings(max_examples=300)
+@given(REFERENCES, GPUS, st.one_of(DRIVERS, st.text(max_size=8)))
+def test_any_image_on_any_gpu_is_assessed(
+    reference: str, gpus: list[tuple[str, str]], driver: str | None
+) -> None:
+    found = containers.assess(reference, gpus, driver)
+    assert found.refusal is None or (gpus and found.row is not None)
+
+
+@given(st.text(max_size=40), GPUS)
+def test_any_text_is_assessed_or_a_wrong_request(
+    reference: str, gpus: list[tuple[str, str]]
+) -> None:
+    with suppress(RequestError):
+        assert containers.assess(reference, gpus).refusal is None
+
+
+@given(st.sampled_from(list(image_table.load().images.values())), GPUS, DRIVERS)
+def test_any_image_of_ours_on_any_gpu_is_assessed(
+    image: image_table.ImageRow, gpus: list[tuple[str, str]], driver: str | None
+) -> None:
+    found = containers.assess_built(image, gpus, driver)
+    assert found.refusal is None or image.tag in found.refusal
+
+
+def ours(gpu: tuple[str, str], driver: str | None = "580.65") -> containers.Assessment:
+    return containers.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
+
+
+@pytest.mark.parametrize("gpu", [T4, A100, RTX_3090, RTX_4090, H200, B200, RTX_5090])
+def test_our_gpu_image_works_on_what_its_packages_were_compiled_for(gpu: tuple[str, str]) -> None:
+    assert (ours(gpu).refusal, ours(gpu).warnings) == (None, ())
+
+
+@pytest.mark.parametrize("gpu", [V100, ("Tesla P100-PCIE-16GB", "6.0")])
+def test_our_gpu_image_names_one_for_an_older_gpu(gpu: tuple[str, str]) -> None:
+    refusal = ours(gpu).refusal or ""
+    assert "was built for GPUs of compute capability 7.5 or newer" in refusal
+    assert judge(refusal.rpartition("--image ")[2], gpu, "580.65") != "no"
+
+
+def test_our_gpu_image_needs_its_driver_on_data_centre_gpus_too() -> None:
+    refusal = ours(H200, "550.54.15").refusal or ""
+    assert "needs NVIDIA driver 580 or newer, and this machine has 550.54.15" in refusal
+    assert judge(refusal.rpartition("--image ")[2], H200, "550.54.15") == "yes"
+
+
+@pytest.mark.parametrize(
+    ("image", "gpu", "driver", "expected"),
+    [
+        ("pytorch-gpu", H200, "580.65", None),
+        ("pytorch-gpu", V100, "580.65", f"{NGC}pytorch:24.06-py3"),
+        ("pytorch-gpu", H200, "550.54", f"{NGC}pytorch:24.06-py3"),
+        ("ngc-tensorflow-25-02", V100, "580.65", f"{NGC}tensorflow:24.06-tf2-py3"),
+        ("ngc-tensorflow-25-02", H200, "580.65", None),
+        ("ngc-caffe2-18-08", H200, "580.65", None),  # there is none
+    ],
+)
+def test_another_month_stands_in(
+    image: str, gpu: tuple[str, str], driver: str, expected: str | None
+) -> None:
+    assert containers.substitute(image_table.load().row(image), [gpu], driver) == expected
+
+
+def test_a_gpu_of_tomorrow_is_only_doubted_with_our_image() -> None:
+    found = ours(("some later GPU", "14.0"))
+    assert found.refusal is None
+    assert "compiled when the program starts" in found.warnings[0]
+
+
+def test_a_gpu_that_tells_no_capability_is_not_judged() -> None:
+    assert ours(("a board that does not tell", "")).refusal is None
+    assert containers.assess(f"{NGC}caffe2:18.08-py3", [("silent", "")]).refusal is None
+
+
 def test_junk_is_a_wrong_request() -> None:
     with pytest.raises(RequestError, match="not an image reference"):
         containers.assess("NVCR.io/Nvidia/Caffe2:18.08 py3", [])
@@ -193,15 +291,6 @@ def test_examples_changed_with_18_06(tag: str, script: str) -> None:
     assert script in row.programs[0].what
 
 
-def test_overview_has_every_family_and_no_empty_image() -> None:
-    rows = containers.overview()
-    assert {row["family"] for row in rows} == set(container_table.shipped().families)
-    by_image = {row["image"]: row for row in rows}
-    assert by_image["nvcr.io/nvidia/caffe2:18.08"]["framework_version"] == "0.8.1"
-    assert by_image["nvcr.io/nvidia/mxnet:24.05 to 24.06"]["driver"] == "545"
-    assert by_image["nvcr.io/nvidia/jax:23.10"]["cuda"] == "11.8"
-
-
 def test_eras_do_not_overlap_and_every_last_tag_has_one() -> None:
     table = container_table.shipped()
     for earlier, later in zip(table.eras, table.eras[1:], strict=False):
@@ -218,6 +307,17 @@ def test_capabilities_have_a_generation_and_a_cuda() -> None:
         for capability in era.architectures:
             assert containers.generation(capability)
             assert containers._cuda_for(table, capability)
+
+
+def test_both_tables_say_the_same_of_an_image() -> None:
+    for image in image_table.load().images.values():
+        row = containers.assess(image.reference, []).row if image.source == "vendor" else None
+        if row is None:
+            continue
+        if "cuda" in row.stated:
+            assert row.facts.cuda.split(".")[:2] == (image.cuda or "").split(".")[:2], image.id
+        if "driver" in row.stated:
+            assert row.facts.driver == image.driver, image.id
 
 
 @pytest.mark.parametrize(

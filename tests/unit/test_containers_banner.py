@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.banner import Banner, read_banner
+from orchestrator.banner import Banner, last_words, read_banner
 
 LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
 
@@ -85,6 +85,29 @@ def test_ranks_and_colours_are_stripped_and_repeats_listed_once() -> None:
 
 def test_a_version_without_a_release_before_it_is_no_banner() -> None:
     assert read_banner(["Python Version 3.6.9"]) == Banner()
+
+
+NOTES = [
+    "NVIDIA Release 20.03 (build 1)",
+    "By pulling and using the container, you accept the licence.",
+    "",
+    "NOTE: MOFED driver was detected, but nv_peer_mem driver was not detected.",
+    "      Multi-node communication cannot be fast.",
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], ""),
+        (["one", "two", ""], "two"),
+        (NOTES, ""),
+        ([*NOTES, "", "bash: x: No such file or directory"], "bash: x: No such file or directory"),
+        (["NVIDIA Release 20.03 (build 1)", "ERROR: a", "   b"], "ERROR: a b"),
+    ],
+)
+def test_a_banners_notes_are_no_reason_for_a_failure(lines: list[str], words: str) -> None:
+    assert last_words(lines) == words
 
 
 @given(st.lists(st.text(max_size=80), max_size=20))

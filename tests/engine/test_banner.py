@@ -1,0 +1,99 @@
+"""Real NGC banners, printed by the entrypoint of a stand-in: the images cannot be had here."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import misbehaving
+
+pytestmark = pytest.mark.engine
+
+LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
+DOCKERFILE = """
+FROM {base}
+COPY banner.txt entrypoint.sh /
+ENTRYPOINT ["/bin/bash", "/entrypoint.sh"]
+"""
+ENTRYPOINT = """printf '%s\\n' "$(</banner.txt)"
+exec "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def base(engine):
+    with misbehaving.image(engine) as tag:
+        yield tag
+
+
+@pytest.fixture
+def image(engine, base, tmp_path):
+    """Return a function that builds the stand-in of a banner's image."""
+    built = []
+
+    def build(banner):
+        context = tmp_path / "context"
+        context.mkdir()
+        (context / "banner.txt").write_text(banner)
+        (context / "entrypoint.sh").write_text(ENTRYPOINT)
+        (context / "Dockerfile").write_text(DOCKERFILE.format(base=base))
+        tag = f"benchdock-test-banner:{secrets.token_hex(4)}"
+        engine.build(context, tag=tag, on_line=lambda line: None)
+        built.append(tag)
+        return tag
+
+    yield build
+    for tag in built:
+        engine.remove_image(tag)
+
+
+def benchdock(home, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator", *words],
+        env={**os.environ, "BENCHDOCK_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("ngc_banner-1", {"release": "19.10", "framework_version": "1.3.0a0+24ae9b5"}),
+        ("ngc_banner-2", {"too_old": ["NVIDIA Tesla K80"]}),
+        ("ngc_banner-3", {"too_new": ["NVIDIA GeForce RTX 4090"]}),
+    ],
+)
+def test_a_banner_is_kept_and_does_not_end_a_run(image, tmp_path, name, kept):
+    path = LOGS / f"{name}.txt"
+    if not path.exists():
+        pytest.skip("the collection of real logs is not beside this checkout")
+    tag = image(path.read_text(encoding="utf-8"))
+    run = benchdock(tmp_path, "run", *misbehaving.RUN_OPTIONS, f"--image={tag}", "--json")
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    container = result["environment"]["container"]
+    assert container["supported"] is False
+    assert kept.items() <= container.items()
+    bundle = str(tmp_path / "run.zip")
+    assert benchdock(tmp_path, "bundle", result["run"], "-o", bundle).returncode == 0
+    assert benchdock(tmp_path, "verify", bundle).returncode == 0
+
+
+def test_a_banner_is_no_reason_for_a_failure(image, tmp_path):
+    path = LOGS / "ngc_banner-1.txt"
+    if not path.exists():
+        pytest.skip("the collection of real logs is not beside this checkout")
+    tag = image(path.read_text(encoding="utf-8"))
+    words = ("run", *misbehaving.RUN_OPTIONS, f"--image={tag}", "--option=behaviour=noresult")
+    run = benchdock(tmp_path, *words, "--json")
+    assert run.returncode == 1
+    result = json.loads(run.stdout)
+    assert result["failure"]["kind"] == "no_result"
+    assert "MOFED" not in json.dumps(result["failure"])
