@@ -20,6 +20,7 @@ STEPS ?=
 DATA ?=
 RUNTIME ?=
 IMAGE ?=
+SOURCE ?=
 ARGS ?=
 
 .PHONY: help setup bench test lint format type images parity base-images engine bench-self clean
@@ -27,7 +28,7 @@ ARGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= STEPS= DATA= RUNTIME= IMAGE= ARGS=]"
+	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ARGS=]"
 
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
 
@@ -58,13 +59,14 @@ bench: export BENCH_STEPS := $(STEPS)
 bench: export BENCH_DATA := $(DATA)
 bench: export BENCH_RUNTIME := $(RUNTIME)
 bench: export BENCH_IMAGE := $(IMAGE)
+bench: export BENCH_SOURCE := $(SOURCE)
 bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 	@$(BENCHDOCK) run --framework="$$BENCH_FRAMEWORK" \
 		$${BENCH_PHASE:+--phase="$$BENCH_PHASE"} $${BENCH_DTYPE:+--dtype="$$BENCH_DTYPE"} \
 		$${BENCH_BATCH:+--batch="$$BENCH_BATCH"} $${BENCH_GPUS:+--gpus="$$BENCH_GPUS"} \
 		$${BENCH_STEPS:+--steps="$$BENCH_STEPS"} $${BENCH_DATA:+--data="$$BENCH_DATA"} \
 		$${BENCH_RUNTIME:+--runtime="$$BENCH_RUNTIME"} $${BENCH_IMAGE:+--image="$$BENCH_IMAGE"} \
-		$(ARGS) -- "$$BENCH_MODEL"
+		$${BENCH_SOURCE:+--source="$$BENCH_SOURCE"} $(ARGS) -- "$$BENCH_MODEL"
 
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
 	$(VENV)/bin/python -m pytest -n auto tests/unit

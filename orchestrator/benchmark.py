@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator import machine
+from orchestrator import banner, machine, suitability
+from orchestrator.banner import Banner
 from orchestrator.errors import (
     BenchdockError,
     DataError,
@@ -48,11 +49,13 @@ class _Draft:
     plan: Plan | None = None
     outcome: Outcome | None = None
     monitor: Monitor | None = None
+    banner: Banner = field(default_factory=Banner)
 
     def result(self, failure: Failure | None, warnings: Sequence[str] = ()) -> Result:
         """Put the records together."""
         measured = self.outcome.measurement if self.outcome else None
         planned = self.plan.fingerprint if self.plan else None
+        planned_warnings = self.plan.warnings if self.plan else ()
         return Result(
             benchdock=VERSION,
             run=self.folder.run_id,
@@ -64,8 +67,8 @@ class _Draft:
             metrics=measured.metrics if measured else {},
             steps=measured.steps if measured else (),
             program=measured.begin if measured else {},
-            warnings=(*(self.plan.warnings if self.plan else ()), *self._warnings(), *warnings),
-            environment=self.environment,
+            warnings=tuple(dict.fromkeys((*planned_warnings, *self._warnings(), *warnings))),
+            environment=self.environment | self.banner.facts(),
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},
             exit_code=self.outcome.exit_code if self.outcome else None,
@@ -78,8 +81,17 @@ class _Draft:
         notes = self.outcome.notes if self.outcome else ()
         seen = self.monitor.warnings() if self.monitor else ()
         on_cpu = self.plan is not None and self.plan.device == "cpu"
-        doubts = machine.doubts(self.environment) if on_cpu else ()
-        return (*told, *notes, *seen, *doubts)
+        doubts = machine.doubts(self.environment) if on_cpu else self.banner.warnings()
+        return (*self._changed_file(), *told, *notes, *seen, *doubts)
+
+    def _changed_file(self) -> tuple[str, ...]:
+        """Doubt a file of the user's own that is not what it was when the run was planned."""
+        planned = self.plan.fingerprint if self.plan else None
+        ran = self.outcome.measurement.fingerprint if self.outcome else None
+        if self.request.model_file is None or None in (planned, ran) or planned == ran:
+            return ()
+        name = self.request.model_file.name
+        return (f"{name} was changed while the run started: {ran} ran, {planned} was planned",)
 
 
 def gpu_report(request: Request) -> GpuReport:
@@ -107,20 +119,28 @@ def kind_of(error: BenchdockError) -> FailureKind:
 
 
 def run(
-    request: Request, view: View, *, find_place: FindPlace | None = None
+    request: Request,
+    view: View,
+    *,
+    find_place: FindPlace | None = None,
+    image: str | None = None,
 ) -> tuple[Result, ExitStatus]:
     """Carry out a request and file what came of it.
 
-    `find_place` chooses another place to run than `places.ready_place` does: for a replay.
-    Raises RequestError or MachineError where it is refused before anything starts; later
-    failures are results with a `failure`, whose kind tells who is to blame.
+    For a replay `find_place` chooses another place to run than `places.ready_place` does, and
+    `image` is what it runs there. Raises RequestError or MachineError where it is refused before
+    anything starts; later failures are results with a `failure`, whose kind tells who is to blame.
     """
     with watched_host() as host:
-        return _run_watched(request, view, find_place or ready_place, host)
+        return _run_watched(request, view, find_place or ready_place, host, image)
 
 
 def _run_watched(
-    request: Request, view: View, find_place: FindPlace, host: Callable[[], HostSource]
+    request: Request,
+    view: View,
+    find_place: FindPlace,
+    host: Callable[[], HostSource],
+    image: str | None,
 ) -> tuple[Result, ExitStatus]:
     clock = StageClock(view)
     with clock.stage("check"):
@@ -128,6 +148,10 @@ def _run_watched(
         target = choose_device(request, report)
         row = resolve(request, target)
         engine, reason = connect(request)
+        opinion = suitability.assess(
+            request, row, target, report, in_container=engine is not None, image=image
+        )
+        doubts = opinion.heeded()
         folder = _open_folder(request)
     draft = _Draft(
         request=request,
@@ -139,12 +163,15 @@ def _run_watched(
     try:
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(request, row, target, engine, reason, view)
+        place = replace(place, warnings=(*place.warnings, *doubts))
         plan = make_plan(request, row, target, place, folder)
         draft.plan = plan
         _write_launcher(folder, plan)
         with Monitor(folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
             draft.monitor = monitor
             draft.outcome = execute(plan, runtime, folder, view, clock, on_stage=monitor.stage)
+        if plan.runtime == "docker":
+            draft.banner = banner.of_run(folder)
         status = _status(draft.outcome)
         result = draft.result(draft.outcome.failure if draft.outcome else None)
     except BenchdockError as error:
@@ -189,10 +216,15 @@ def dry_run(request: Request) -> Result:
 
     Raises RequestError.
     """
-    target, warnings = planned_device(request, gpu_report(request))
+    report = gpu_report(request)
+    target, warnings = planned_device(request, report)
     row = resolve(request, target)
     folder = RunFolder.planned(request.model, request.framework)
     place = planned_place(request, row, target)
+    opinion = suitability.assess(
+        request, row, target, report, in_container=place.runtime == "docker"
+    )
+    place = replace(place, warnings=(*place.warnings, *opinion.noted()))
     plan = make_plan(request, row, target, place, folder)
     return Result(
         benchdock=VERSION,

@@ -5,35 +5,26 @@ Pure data and pure functions; nothing here looks at the machine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RequestError, unknown
+from orchestrator.framework import Framework
+from orchestrator.rows import (
+    caffe_programs,
+    inference_programs,
+    mxnet_programs,
+    other_programs,
+    ours,
+    pytorch_programs,
+    tensorflow_programs,
+)
 
 if TYPE_CHECKING:
     from backends.zoo.graph import Graph
-    from orchestrator.request import Device, Dtype, Phase, Request
-
-
-@dataclass(frozen=True, kw_only=True)
-class Framework:
-    """One row of the framework table.
-
-    `dtypes` tells per device and phase what the backend can do; `gaps` names the models that it
-    cannot draw, with the reason; `images` and `defaults` are per device.
-    """
-
-    name: str
-    title: str
-    program: str
-    launcher: str
-    backend: str
-    dtypes: Mapping[tuple[Device, Phase], tuple[Dtype, ...]]
-    images: Mapping[Device, str]
-    aliases: tuple[str, ...] = ()
-    gaps: Mapping[str, str] = field(default_factory=dict)
-    multi_gpu: bool = True
+    from orchestrator.request import Device, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,158 +42,22 @@ DEFAULTS: Mapping[Device, Defaults] = {
     "gpu": Defaults(batch=32, steps=100, warmup=20, warmup_seconds=2.0),
 }
 
-PYTORCH = Framework(
-    name="pytorch",
-    title="PyTorch",
-    program="benchdock",
-    launcher="pytorch",
-    backend="backends.pytorch",
-    dtypes={
-        ("cpu", "training"): ("float32", "bfloat16"),
-        ("cpu", "inference"): ("float32", "bfloat16"),
-        ("gpu", "training"): ("float32", "tf32", "bfloat16", "float16"),
-        ("gpu", "inference"): ("float32", "tf32", "bfloat16", "float16"),
-    },
-    images={"cpu": "pytorch-cpu", "gpu": "pytorch-gpu"},
-)
-
-TENSORFLOW = Framework(
-    name="tensorflow",
-    title="TensorFlow",
-    program="benchdock",
-    launcher="tensorflow",
-    backend="backends.tensorflow",
-    dtypes={
-        ("cpu", "training"): ("float32", "bfloat16"),
-        ("cpu", "inference"): ("float32", "bfloat16"),
-        ("gpu", "training"): ("float32", "tf32", "bfloat16", "float16"),
-        ("gpu", "inference"): ("float32", "tf32", "bfloat16", "float16"),
-    },
-    images={"cpu": "tensorflow-cpu", "gpu": "ngc-tensorflow-25-02"},
-)
-
-_FLOAT32: Mapping[Phase, tuple[Dtype, ...]] = {"training": ("float32",), "inference": ("float32",)}
-_NO_CTC = "it has no CTC loss"
-
-CAFFE2 = Framework(
-    name="caffe2",
-    title="Caffe2",
-    program="benchdock",
-    launcher="caffe2",
-    backend="backends.caffe2",
-    dtypes={(d, p): f for d in ("cpu", "gpu") for p, f in _FLOAT32.items()},
-    images={"cpu": "legacy-cpu", "gpu": "ngc-caffe2-18-08"},
-    gaps={"deep_speech2": _NO_CTC},
-    multi_gpu=False,
-)
-
-BVLC_CAFFE = Framework(
-    name="bvlc_caffe",
-    aliases=("caffe",),
-    title="BVLC Caffe",
-    program="benchdock",
-    launcher="bvlc_caffe",
-    backend="backends.bvlc_caffe",
-    # The public GPU image, bvlc/caffe:gpu, has pycaffe for Python 2 only.
-    dtypes={("cpu", p): f for p, f in _FLOAT32.items()},
-    images={"cpu": "legacy-cpu"},
-    gaps={"deep_speech2": _NO_CTC},
-    multi_gpu=False,
-)
-
-NVIDIA_CAFFE = Framework(
-    name="nvidia_caffe",
-    title="NVIDIA Caffe",
-    program="benchdock",
-    launcher="nvidia_caffe",
-    backend="backends.nvidia_caffe",
-    dtypes={("gpu", p): (*f, "float16") for p, f in _FLOAT32.items()},
-    images={"gpu": "ngc-caffe-20-03"},
-    gaps={"deep_speech2": _NO_CTC},
-    multi_gpu=False,
-)
-
-# Intel published recipes for images and no image that is still to be had: --image names one's own.
-INTEL_CAFFE = Framework(
-    name="intel_caffe",
-    title="Intel Caffe",
-    program="benchdock",
-    launcher="intel_caffe",
-    backend="backends.intel_caffe",
-    dtypes={("cpu", p): f for p, f in _FLOAT32.items()},
-    images={},
-    gaps={"deep_speech2": _NO_CTC},
-    multi_gpu=False,
-)
-
-# Its CPU kernels for half precision are few, and training with it is another package.
-ONNXRUNTIME = Framework(
-    name="onnxruntime",
-    title="ONNX Runtime",
-    program="benchdock",
-    launcher="onnxruntime",
-    backend="backends.onnxruntime",
-    dtypes={("cpu", "inference"): ("float32",)},
-    images={"cpu": "onnxruntime-cpu"},
-    multi_gpu=False,
-)
-
-# Which of the dtypes a processor has instructions for is asked when it runs.
-OPENVINO = Framework(
-    name="openvino",
-    title="OpenVINO",
-    program="benchdock",
-    launcher="openvino",
-    backend="backends.openvino",
-    dtypes={("cpu", "inference"): ("float32", "bfloat16", "float16")},
-    images={"cpu": "openvino-cpu"},
-    multi_gpu=False,
-)
-
-# trtexec times an ONNX file that our writer makes, which needs NumPy and onnx: NVIDIA's PyTorch
-# image has both beside TensorRT, its TensorRT image neither. int8 without calibration is right in
-# time and wrong in values.
-TENSORRT = Framework(
-    name="tensorrt",
-    title="TensorRT",
-    program="trtexec",
-    launcher="tensorrt",
-    backend="backends.onnx",
-    dtypes={("gpu", "inference"): ("float32", "tf32", "float16", "bfloat16", "int8")},
-    images={"gpu": "ngc-pytorch-24-06"},
-    multi_gpu=False,
-)
-
-MXNET = Framework(
-    name="mxnet",
-    title="MXNet",
-    program="benchdock",
-    launcher="mxnet",
-    backend="backends.mxnet",
-    dtypes={
-        ("cpu", "training"): ("float32",),
-        ("cpu", "inference"): ("float32",),
-        ("gpu", "training"): ("float32", "tf32", "float16"),
-        ("gpu", "inference"): ("float32", "tf32", "float16"),
-    },
-    images={"cpu": "mxnet-cpu", "gpu": "ngc-mxnet-24-06"},
-)
-
 FRAMEWORKS: Mapping[str, Framework] = {
     row.name: row
-    for row in (
-        PYTORCH,
-        TENSORFLOW,
-        MXNET,
-        CAFFE2,
-        BVLC_CAFFE,
-        NVIDIA_CAFFE,
-        INTEL_CAFFE,
-        ONNXRUNTIME,
-        OPENVINO,
-        TENSORRT,
+    for rows in (
+        ours.ROWS,
+        tensorflow_programs.ROWS,
+        pytorch_programs.ROWS,
+        caffe_programs.ROWS,
+        mxnet_programs.ROWS,
+        inference_programs.ROWS,
+        other_programs.ROWS,
     )
+    for row in rows
 }
+OURS = tuple(row for row in FRAMEWORKS.values() if row.ours)
+# A model's name becomes part of a folder's.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,80}", re.ASCII)
 
 
 def framework(name: str) -> Framework:
@@ -223,9 +78,44 @@ def draw(name: str) -> Graph:
     return zoo.draw(name)
 
 
+def network(row: Framework, model: str) -> str:
+    """Return a program's own name of a model. Raises RequestError with the nearest name."""
+    if row.any_network:
+        return checked_name(model)
+    if row.networks is None:
+        draw(model)
+        return model
+    if model not in row.networks:
+        listing = f"benchdock frameworks {row.name}"
+        raise unknown(f"model of {row.name}", model, row.networks, listing=listing)
+    return row.networks[model]
+
+
+def checked_name(model: str) -> str:
+    """Return what is just a name. Raises RequestError for what cannot be one."""
+    if not _NAME.fullmatch(model):
+        raise RequestError(f"{model!r} is no name of a model", hint="use letters, digits and _.+-")
+    return model
+
+
+def has(row: Framework, model: str) -> bool:
+    """Whether a row can run a model of that name."""
+    try:
+        network(row, model)
+    except RequestError:
+        return False
+    return True
+
+
+def fingerprint(row: Framework, model: str) -> str | None:
+    """Return the fingerprint of a network of the zoo; None for a program's own network."""
+    of_zoo = row.networks is None and not row.any_network
+    return draw(model).fingerprint if of_zoo else None
+
+
 def frameworks_for(model: str) -> list[str]:
-    """Name the frameworks that can draw a model."""
-    return [row.name for row in FRAMEWORKS.values() if model not in row.gaps]
+    """Name the frameworks of ours that can draw a model."""
+    return [row.name for row in OURS if model not in row.gaps]
 
 
 def check_devices(row: Framework, count: int) -> None:
@@ -238,17 +128,19 @@ def check_devices(row: Framework, count: int) -> None:
 
 def check(row: Framework, request: Request, device: Device) -> None:
     """Refuse a pair of model and framework, phase or dtype that cannot be, saying what can."""
-    if request.model in row.gaps:
-        others = ", ".join(frameworks_for(request.model)) or "no framework"
+    if request.model_file is None:
+        network(row, request.model)
+    if request.model_file is None and request.model in row.gaps:
         raise RequestError(
             f"{row.name} cannot draw {request.model}: {row.gaps[request.model]}",
-            hint=f"{others} can",
+            hint=_who_can(request, device),
         )
     phases = [phase for (where, phase) in row.dtypes if where == device]
     if request.phase not in phases:
-        can = " and ".join(phases) or "nothing"
+        elsewhere = sorted({f"{phase} on the {where}" for where, phase in row.dtypes})
+        can = f"{' and '.join(phases)} there" if phases else " and ".join(elsewhere)
         raise RequestError(
-            f"{row.name} does no {request.phase} on the {device}", hint=f"it does {can} there"
+            f"{row.name} does no {request.phase} on the {device}", hint=f"it does {can}"
         )
     dtypes = row.dtypes[device, request.phase]
     if request.dtype not in dtypes:
@@ -258,17 +150,58 @@ def check(row: Framework, request: Request, device: Device) -> None:
         )
 
 
-def check_counts(request: Request, device: Device) -> tuple[int, int, int]:
+def _who_can(request: Request, device: Device) -> str:
+    """Name the frameworks that can do just what is asked, else those that have the network."""
+    drawn = frameworks_for(request.model)
+    just = [
+        name
+        for name in drawn
+        if request.dtype in FRAMEWORKS[name].dtypes.get((device, request.phase), ())
+    ]
+    if just:
+        return f"{', '.join(just)} can"
+    return f"{', '.join(drawn) or 'no framework'} can, with another phase, dtype or device"
+
+
+def check_counts(row: Framework, request: Request, device: Device) -> tuple[int, int, int]:
     """Return (batch, steps, warm-up steps), chosen where the request is silent.
 
-    Raises RequestError where the warm-up would take every step that is asked for.
+    Raises RequestError where the warm-up would take every step that is asked for, and for counts
+    that a program cannot do.
     """
     chosen = DEFAULTS[device]
-    steps = request.steps if request.steps is not None else chosen.steps
+    steps = request.steps if request.steps is not None else max(chosen.steps, row.least_steps)
+    batch = request.batch or chosen.batch
+    if steps < row.least_steps:
+        raise RequestError(
+            f"{row.name} prints no result for {steps} steps", hint=f"use --steps {row.least_steps}"
+        )
+    if row.steps is not None:
+        if request.steps not in (None, row.steps):
+            raise RequestError(
+                f"{row.name} times {row.steps} steps, whatever it is told",
+                hint="leave --steps away",
+            )
+        steps = row.steps
+    if steps % row.block:
+        raise RequestError(
+            f"{row.name} times {row.block} steps at once, {steps} are no multiple",
+            hint=f"use --steps {(steps // row.block + 1) * row.block}",
+        )
+    if row.warmup is not None:
+        if request.warmup not in (None, row.warmup):
+            raise RequestError(
+                f"{row.name} leaves out {row.warmup} steps, whatever it is told",
+                hint="leave --warmup away",
+            )
+        return batch, steps, row.warmup
     warmup = request.warmup if request.warmup is not None else min(chosen.warmup, steps - 1)
     if warmup >= steps:
         raise RequestError(
             f"a warm-up of {warmup} steps leaves nothing of {steps} timed steps to be trusted",
             hint=f"use --warmup {max(0, min(chosen.warmup, steps - 1))} or more --steps",
         )
-    return request.batch or chosen.batch, steps, warmup
+    if row.windows:
+        warmup = max(1, warmup)
+        steps = -(-steps // warmup) * warmup
+    return batch, steps, warmup

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from orchestrator.catalogue import FRAMEWORKS, Framework
+from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.errors import BenchdockError
+from orchestrator.framework import Framework
 from orchestrator.records import first_mistake
 from orchestrator.request import StrictRecord
 

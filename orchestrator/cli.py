@@ -167,8 +167,17 @@ def _add_run(commands: Any) -> None:
         "run alexnet -f pytorch --phase inference --batch 16 --steps 50 --gpus none",
         "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
         "run resnet50 -f pytorch --dry-run",
+        "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
+        "run ./mine.onnx -f onnxruntime --phase inference",
+        "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
+        "--pattern 'fps=(.+)'",
     )
-    run.add_argument("model", metavar="MODEL", help="a network of `benchdock models`")
+    run.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a network of `benchdock models`, or of a vendor's program, or a file of your own: "
+        ".onnx or .prototxt",
+    )
     run.add_argument("-f", "--framework", required=True, help="one of `benchdock frameworks`")
     run.add_argument(
         "--phase",
@@ -195,6 +204,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
     run.add_argument("--data", metavar="DIR", help="dataset (default: synthetic data)")
     run.add_argument("--image", metavar="REF", help="another image than ours")
+    run.add_argument("--source", metavar="DIR", help="folder of a vendor's program")
     run.add_argument(
         "--runtime",
         choices=RUNTIMES,
@@ -222,14 +232,16 @@ def _add_run(commands: Any) -> None:
         help="CPU threads (default: as many as this process may use)",
     )
     run.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and data")
-    run.add_argument(
-        "--option",
-        type=option,
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of the framework's backend, recorded in the result",
+    _add_option(run)
+    custom = run.add_argument_group("-f custom: any program")
+    custom.add_argument(
+        "--command",
+        dest="own_command",
+        metavar="WORDS",
+        help="what to run, quoted as for a shell (none is started); {batch} {model} {devices} "
+        "{steps} {warmup} {dtype} {phase} {data} {source} stand for what is asked",
     )
+    _reading(custom)
     run.add_argument(
         "--dry-run",
         action="store_true",
@@ -252,7 +264,15 @@ def _add_models(commands: Any) -> None:
 
 def _add_frameworks(commands: Any) -> None:
     parser = _command(
-        commands, "frameworks", "list the frameworks and what each can do", "frameworks --json"
+        commands,
+        "frameworks",
+        "list the frameworks and what each can do",
+        "frameworks",
+        "frameworks tf_cnn_benchmarks",
+        "frameworks --json",
+    )
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="show one: networks, options, what it needs"
     )
     _json(parser)
     parser.set_defaults(handler="frameworks")
@@ -264,6 +284,7 @@ def _add_images(commands: Any) -> None:
         "images",
         "list, fetch and build the images",
         "images",
+        "images --all",
         "images fetch pytorch-cpu",
         "images fetch pytorch-cpu --from /media/usb/wheels",
         "images build pytorch-cpu",
@@ -281,6 +302,9 @@ def _add_images(commands: Any) -> None:
     images.add_argument("names", nargs="*", metavar="IMAGE", help="default: the CPU images")
     images.add_argument("--from", dest="source", metavar="DIR", help="fetch: wheels from a folder")
     images.add_argument("--force", action="store_true", help="build or bootstrap anew")
+    images.add_argument(
+        "--all", action="store_true", help="list: what is known of every vendor's images instead"
+    )
     _json(images)
     images.set_defaults(handler="images")
 
@@ -312,18 +336,28 @@ def _add_parse(commands: Any) -> None:
     parse.add_argument(
         "--explain", action="store_true", help="show the very lines that gave the number"
     )
-    custom = parse.add_argument_group("the program `custom`")
-    custom.add_argument("--pattern", metavar="REGEX", help="its group holds the number")
-    custom.add_argument(
+    parse.add_argument(
+        "--phase",
+        choices=PHASES,
+        metavar="PHASE",
+        help="training or inference, for a log that holds figures of both",
+    )
+    _reading(parse.add_argument_group("the program `custom`"))
+    _json(parse)
+    parse.set_defaults(handler="parse")
+
+
+def _reading(group: argparse._ArgumentGroup) -> None:
+    """Add how the figure of a program that nobody knows is read."""
+    group.add_argument("--pattern", metavar="REGEX", help="its group holds the number")
+    group.add_argument(
         "--unit", metavar="UNIT", help="samples/s (default), images/s, or s, ms, us per batch"
     )
-    custom.add_argument(
+    group.add_argument(
         "--estimator",
         metavar="HOW",
         help="which of several numbers counts: only (default), last, mean or harmonic",
     )
-    _json(parse)
-    parse.set_defaults(handler="parse")
 
 
 def _add_parity(commands: Any) -> None:
@@ -377,13 +411,24 @@ def _loudness(parser: argparse.ArgumentParser) -> None:
     loud.add_argument("--verbose", action="store_true", help="print the program's own output too")
 
 
+def _add_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--option",
+        type=option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the program, recorded in the result "
+        "(`benchdock frameworks NAME` lists those of a vendor's)",
+    )
+
+
 def _add_reproduce(commands: Any) -> None:
     reproduce = _command(
         commands,
         "reproduce",
         "run what somebody published and tell whether it can be had here",
-        "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-b256x1-amp "
-        "--dry-run",
+        "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1 --dry-run",
         "reproduce claim.yaml --runs 5",
     )
     reproduce.add_argument(
@@ -393,6 +438,8 @@ def _add_reproduce(commands: Any) -> None:
         "--runs", type=positive, default=3, metavar="N", help="how often (default and least: 3)"
     )
     reproduce.add_argument("--data", metavar="DIR", help="dataset (default: synthetic data)")
+    reproduce.add_argument("--source", metavar="DIR", help="folder of the vendor's program")
+    _add_option(reproduce)
     reproduce.add_argument("--steps", type=positive, metavar="N", help="timed steps of each run")
     reproduce.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
     reproduce.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME")

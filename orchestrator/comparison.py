@@ -114,7 +114,8 @@ def _caveats(a: Result, b: Result, names: tuple[str, str]) -> tuple[str, ...]:
     found = [_ONE_START]
     for name, result in zip(names, (a, b), strict=True):
         count = sum(len(block.seconds) for block in result.steps)
-        if count < stats.FEWEST_STEPS:
+        # A result of `run` says so itself.
+        if count < stats.FEWEST_STEPS and not any("timed steps" in w for w in result.warnings):
             found.append(f"{name} has only {count} raw step times")
         found += [f"{name}: {warning}" for warning in result.warnings]
     return tuple(found)

@@ -126,10 +126,12 @@ _FACTS: tuple[_Fact, ...] = (
     _Fact(
         group="program", name="program", read=_either("program", "program"), follows=("framework",)
     ),
+    _Fact(group="program", name="source", read=_asked("source"), follows=("framework",)),
+    _Fact(group="program", name="command", read=_asked("command"), follows=("framework",)),
     _Fact(
         group="program",
         name="framework version",
-        read=_program("framework_version"),
+        read=lambda r: r.framework_version,
         follows=("framework", "image", "image id", "runtime", "device"),
     ),
     _Fact(
@@ -180,6 +182,10 @@ _FACTS: tuple[_Fact, ...] = (
     _Fact(group="image", name="image id", read=_plan("image_id"), follows=_PLACE),
     _Fact(
         group="image", name="image digest", read=_plan("image_digest"),
+        follows=(*_PLACE, "image id"),
+    ),
+    _Fact(
+        group="image", name="image release", read=_environment("container", "release"),
         follows=(*_PLACE, "image id"),
     ),
     _Fact(

@@ -83,8 +83,8 @@ def refused_ulimit(text: str) -> str | None:
 _Row = tuple[str, type[MachineError], str, str]
 
 # Pattern in the engine's text, class, what to say (groups and {image} filled in), hint.
-# The first match counts. A missing program is none of them: the container's init starts, says
-# `exec nosuch failed` and ends with 127.
+# The first match counts. A missing program is one of them only where the engine starts it itself;
+# its init program starts all the same, says `exec nosuch failed` and ends with 127.
 _REFUSALS: Final[tuple[_Row, ...]] = (
     (
         r"could not select device driver|unresolvable CDI devices",
@@ -116,6 +116,12 @@ _REFUSALS: Final[tuple[_Row, ...]] = (
         MachineError,
         "the container engine lacks its init program (docker-init or catatonit)",
         "install docker-init (part of Docker's packages), or catatonit for podman",
+    ),
+    (
+        r"(?:exec: \"|executable file `)(?P<program>[^\"`]+)[\"`]:? (?:executable file )?not found",
+        ImageError,
+        "image {image} has no {program}",
+        "our launchers are bash scripts: give an image with bash",
     ),
     (
         r"unable to find (user|group) (?P<who>[^:]+): no matching entries",

@@ -32,6 +32,9 @@ class LauncherContext:
 
     `run_folder` is the working directory; `log` takes stdout and stderr; `module_path` goes
     before PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself.
+    For vendors' programs: `network` is the program's own name of the model, `source` the folder
+    it lies in, `command` the user's own words, `flags` what is handed on as --name=value.
+    `model_file` is a network of the user's own.
     Raises RequestError, naming the field, for a value that no script can hold.
     """
 
@@ -52,13 +55,19 @@ class LauncherContext:
     data: PurePath | None = None
     python: str = "python3"
     module_path: tuple[PurePath, ...] = ()
+    network: str = ""
+    block: int = 1
+    source: PurePath | None = None
+    model_file: PurePath | None = None
+    command: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in _texts(self):
             _check_text(name, value)
-        for key in self.options:
+        for key in (*self.options, *self.flags):
             if not _OPTION.fullmatch(key):
                 raise RequestError(
                     f"{key!r} is not an option's name", hint="write --option name=value"
@@ -80,11 +89,68 @@ class LauncherContext:
         """Return `module_path` as PYTHONPATH wants it."""
         return ":".join(str(path) for path in self.module_path)
 
+    @property
+    def global_batch(self) -> int:
+        """Return the samples of one step of all devices."""
+        return self.batch * self.devices
+
+    @property
+    def all_steps(self) -> int:
+        """Return the steps, timed or not: what programs without warm-up are told."""
+        return self.warmup + self.steps
+
+    @property
+    def blocks(self) -> int:
+        """Return the timed steps in blocks, for programs that count so."""
+        return self.steps // self.block
+
+    @property
+    def samples(self) -> int:
+        """Return the samples of all steps, timed or not."""
+        return self.global_batch * self.all_steps
+
+    @property
+    def window_steps(self) -> int:
+        """Return the steps after which windows as long as the warm-up have all been printed.
+
+        A window's line comes with the step after it.
+        """
+        return self.all_steps + 1
+
+    @property
+    def window_samples(self) -> int:
+        """Return the samples of `window_steps`."""
+        return self.global_batch * self.window_steps
+
+    @property
+    def device_list(self) -> str:
+        """Return the devices' numbers as programs see them: `0,1,2`."""
+        return ",".join(map(str, range(self.devices)))
+
+    @property
+    def network_words(self) -> tuple[str, ...]:
+        """Return the parts of a network's name that has several: `resnet` and `50`."""
+        return tuple(self.network.split())
+
+
+_COMPUTED = (
+    "search_path",
+    "global_batch",
+    "all_steps",
+    "blocks",
+    "samples",
+    "window_steps",
+    "window_samples",
+    "device_list",
+    "network_words",
+)
+
 
 def render(template: str, context: LauncherContext) -> str:
     """Return the script that `launchers/<template>.sh.j2` makes."""
     values = {f.name: getattr(context, f.name) for f in fields(context)}
-    values["search_path"] = context.search_path
+    for name in _COMPUTED:
+        values[name] = getattr(context, name)
     return _environment().get_template(f"{template}.sh.j2").render(values)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import environments, image_table, images
-from orchestrator.catalogue import Framework
 from orchestrator.errors import EngineError, RequestError
+from orchestrator.framework import Framework
 from orchestrator.host_records import reap_host
 from orchestrator.host_runtime import HostRuntime
 from orchestrator.image_build import Event, OnEvent
@@ -88,7 +88,7 @@ def ready_place(
     events = _teller(view)
     if engine is None:
         view.note(f"runtime host: {reason}")
-        return _host(_image_row(row, target), reason, events), HostRuntime()
+        return _host_place(row, target, reason, events), HostRuntime()
     return _container(request, row, target, engine, reason, events), engine
 
 
@@ -114,6 +114,17 @@ def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
     events(Event("stage", f"preparing the environment of {image.id} on this host"))
     ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
     return Place(runtime="host", reason=reason, python=str(ready.python), code=PROJECT)
+
+
+def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) -> Place:
+    if row.any_network:
+        return _bare_host(reason)
+    return _host(_image_row(row, target), reason, events)
+
+
+def _bare_host(reason: str) -> Place:
+    """Return this host as it is: a user's own command brings its own environment."""
+    return Place(runtime="host", reason=reason, python="python3", code=PROJECT)
 
 
 def _container(
@@ -168,6 +179,8 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
     """
     engine, reason = connect(request)
     if engine is None:
+        if row.any_network:
+            return _bare_host(reason)
         return _planned_host(_image_row(row, target), reason)
     table = image_table.load()
     image = table.row_of_tag(request.image) if request.image else _image_row(row, target)

@@ -47,6 +47,7 @@ class Plan(LenientRecord):
     `gpus` are the device ids given to the engine (UUIDs where NVML told them, else indices);
     empty means CPU. `image` is what the engine is asked for, `image_id` what it resolved to;
     both are None on the host runtime. `script` is the rendered launcher; `argv` starts it.
+    `pattern`, `unit` and `estimator` say how the program `custom` is read.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -76,6 +77,9 @@ class Plan(LenientRecord):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     options: dict[str, str] = Field(default_factory=dict)
+    pattern: str | None = None
+    unit: str | None = None
+    estimator: str | None = None
     script: str
     warnings: tuple[str, ...] = ()
 

@@ -10,11 +10,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator import catalogue
-from orchestrator.catalogue import Framework
+from orchestrator import catalogue, demands, own_network, variants
 from orchestrator.errors import DataError, MachineError, RequestError
+from orchestrator.framework import Framework
 from orchestrator.launcher import LauncherContext, render
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Where things are inside a container; the images put the in-image code at CODE themselves.
 RUN = "/benchdock/run"
 DATA = "/benchdock/data"
+SOURCE = "/benchdock/source"
+MODEL = "/benchdock/model"
 CODE = "/opt/benchdock"
 
 FIRST_OUTPUT_SECONDS = 600.0
@@ -112,11 +114,12 @@ def _gpu_at(index: int, report: GpuReport) -> Gpu:
 
 def resolve(request: Request, target: Target) -> Framework:
     """Check a request against the catalogue and its dataset. Raises RequestError, DataError."""
-    catalogue.draw(request.model)
-    row = catalogue.framework(request.framework)
+    row = variants.settle(catalogue.framework(request.framework), request, target.device)
     catalogue.check(row, request, target.device)
     catalogue.check_devices(row, target.count)
-    catalogue.check_counts(request, target.device)
+    own_network.check(row, request, catalogue.FRAMEWORKS.values())
+    catalogue.check_counts(row, own_network.with_batch(request), target.device)
+    demands.check(row, request, target.device)
     if request.data is not None:
         check_dataset(request.data)
     return row
@@ -146,8 +149,10 @@ def make_plan(
     request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
 ) -> Plan:
     """Decide everything an execution needs. Raises RequestError for values no script can hold."""
-    batch, steps, warmup = catalogue.check_counts(request, target.device)
-    context = _context(request, target, place, folder)
+    own = request.model_file
+    request = own_network.with_batch(request)
+    batch, steps, warmup = catalogue.check_counts(row, request, target.device)
+    context = _context(request, row, target, place, folder)
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -162,7 +167,9 @@ def make_plan(
         gpus=target.gpus,
         steps=steps,
         warmup=warmup,
-        fingerprint=catalogue.draw(request.model).fingerprint,
+        fingerprint=own_network.fingerprint(own)
+        if own
+        else catalogue.fingerprint(row, request.model),
         runtime=place.runtime,
         runtime_reason=place.reason,
         image=place.image,
@@ -170,7 +177,7 @@ def make_plan(
         image_digest=place.image_digest,
         argv=("bash", f"{run}/{folder.launcher.name}"),
         environment=dict(place.environment),
-        mounts=_mounts(request, place, folder) if in_container else (),
+        mounts=_mounts(request, row, place, folder) if in_container else (),
         user=place.user,
         capabilities=place.needs.capabilities,
         limits=Limits(
@@ -184,9 +191,12 @@ def make_plan(
             silence=request.silence_timeout or SILENCE_SECONDS,
             total=request.timeout,
         ),
-        options=request.options,
+        options={**demands.options_of(row, request), **request.options},
+        pattern=request.pattern,
+        unit=request.unit,
+        estimator=request.estimator,
         script=render(row.launcher, context),
-        warnings=place.warnings,
+        warnings=(*place.warnings, *demands.notes(row, request)),
     )
 
 
@@ -211,45 +221,76 @@ def parity_plan(
     """Plan a framework's parity program: the CPU, whatever the request says."""
     target = Target(device="cpu")
     plan = make_plan(request, row, target, place, folder)
-    context = _context(request, target, place, folder)
+    context = _context(request, row, target, place, folder)
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
     return plan.model_copy(update={"program": "parity", "script": render("parity", parity)})
 
 
-def _mounts(request: Request, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
+def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
     mounts = [Mount(source=folder.root, target=RUN, read_only=False)]
     if request.data is not None:
         mounts.append(Mount(source=request.data.absolute(), target=DATA))
-    if place.mount_code:
+    if request.source is not None:
+        mounts.append(Mount(source=request.source.absolute(), target=SOURCE))
+    if request.model_file is not None:
+        mounts += [
+            Mount(source=file, target=f"{MODEL}/{file.name}")
+            for file in own_network.files(request.model_file)
+        ]
+    if place.mount_code and row.backend:
         mounts.append(Mount(source=BACKENDS, target=f"{CODE}/backends"))
     return tuple(mounts)
 
 
-def _context(request: Request, target: Target, place: Place, folder: RunFolder) -> LauncherContext:
-    batch, steps, warmup = catalogue.check_counts(request, target.device)
+def _context(
+    request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
+) -> LauncherContext:
+    batch, steps, warmup = catalogue.check_counts(row, request, target.device)
     in_container = place.runtime == "docker"
-    data: PurePath | None = None
-    if request.data is not None:
-        data = PurePath(DATA) if in_container else request.data.absolute()
+    data = _seen(request.data, DATA, in_container=in_container)
+    mounted = _seen(request.source, SOURCE, in_container=in_container)
     run = PurePath(RUN) if in_container else folder.root
+    told: dict[str, Any] = {
+        "model": request.model,
+        "phase": request.phase,
+        "dtype": request.dtype,
+        "batch": batch,
+        "devices": target.count,
+        "steps": steps,
+        "warmup": warmup,
+        "data": data,
+        "source": demands.source_of(row, request, mounted),
+    }
     return LauncherContext(
+        **told,
         run_id=folder.run_id,
         run_folder=run,
         log=run / folder.log.name,
         python=place.python,
-        module_path=(PurePath(place.code),),
-        model=request.model,
-        phase=request.phase,
-        dtype=request.dtype,
-        batch=batch,
+        module_path=(PurePath(place.code),) if row.backend else (),
+        network="" if request.model_file else catalogue.network(row, request.model),
+        model_file=_seen_file(request.model_file, in_container=in_container),
+        block=row.block,
         device=target.device,
-        devices=target.count,
-        steps=steps,
-        warmup=warmup,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
         threads=request.threads or len(os.sched_getaffinity(0)),
         seed=request.seed,
-        data=data,
-        options=request.options,
+        command=demands.command_of(request, told),
+        options=demands.options_of(row, request),
+        flags=demands.flags_of(row, request),
     )
+
+
+def _seen(folder: Path | None, mounted_at: str, *, in_container: bool) -> PurePath | None:
+    """Return a folder of the host as the program sees it."""
+    if folder is None:
+        return None
+    return PurePath(mounted_at) if in_container else folder.absolute()
+
+
+def _seen_file(path: Path | None, *, in_container: bool) -> PurePath | None:
+    """Return the user's own network as the program sees it."""
+    if path is None:
+        return None
+    return PurePath(MODEL, path.name) if in_container else path.absolute()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from orchestrator import benchmark, image_build, image_table, images, machine, places
-from orchestrator.catalogue import Framework
+from orchestrator import benchmark, image_build, image_table, images, machine, places, suitability
 from orchestrator.differences import Change, differences
 from orchestrator.errors import ExitStatus, ImageError, MachineError, RequestError
+from orchestrator.framework import Framework
 from orchestrator.gpu_facts import GpuReport
 from orchestrator.image_build import ImageEngine
 from orchestrator.paths import RunFolder
@@ -90,6 +90,9 @@ def prepare(stored: Stored) -> Replay:
     source = Source(how="host") if engine is None else find_image(plan, engine)
     place = _planned_place(request, row, target, source, plan, reason)
     planned = make_plan(request, row, target, place, RunFolder.planned(plan.model, row.name))
+    opinion = suitability.assess(
+        request, row, target, report, in_container=engine is not None, image=planned.image
+    )
     changes = differences(stored.result, _expected(stored.result, request, planned, place, report))
     identity = _identity(place)
     changed = tuple(_said(change) for change in changes if _matters(change, identity))
@@ -101,6 +104,7 @@ def prepare(stored: Stored) -> Replay:
         changed=((source.why,) if source.how == "ours" else ()) + changed,
         notes=(
             *warnings,
+            *((opinion.refusal,) if opinion.refusal else ()),
             *(_said(c) for c in changes if not c.follows and not _matters(c, identity)),
         ),
     )
@@ -189,7 +193,7 @@ def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
             place, runtime = places.place_in(ready, reason), engine
         return dataclasses.replace(place, warnings=(*place.warnings, *said)), runtime
 
-    return benchmark.run(replay.request, view, find_place=find_place)
+    return benchmark.run(replay.request, view, find_place=find_place, image=replay.plan.image)
 
 
 def _planned_place(
@@ -215,7 +219,7 @@ def _expected(
     before: Result, request: Request, plan: Plan, place: Place, report: GpuReport
 ) -> Result:
     """Return what is known of the new result beforehand, to be compared with the stored one."""
-    inside = place.runtime == "docker" and not place.mount_code
+    inside = place.runtime == "docker" and not place.mount_code and request.model_file is None
     same = before.plan is not None and before.plan.fingerprint == plan.fingerprint
     if (
         before.plan is not None

@@ -13,11 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from orchestrator import catalogue, claim_rules, containers, image_table, names, stats
-from orchestrator.catalogue import Framework
+from orchestrator import (
+    catalogue,
+    claim_rules,
+    containers,
+    demands,
+    image_table,
+    names,
+    stats,
+    suitability,
+    variants,
+)
 from orchestrator.claim_rules import OWN, Effect, Rules
 from orchestrator.errors import EngineError, ExitStatus, RequestError
+from orchestrator.framework import Framework
 from orchestrator.gpu_facts import GpuReport
+from orchestrator.planner import Target
 from orchestrator.published import Claim
 from orchestrator.request import Device, Dtype, Request, RuntimeChoice
 from orchestrator.result import Result
@@ -58,6 +69,7 @@ class Wishes:
     runtime: RuntimeChoice = RuntimeChoice.AUTO
     timeout: float | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    source: Path | None = None
     fingerprint: str | None = None
 
 
@@ -155,14 +167,14 @@ def prepare(
     """Decide what to run for a claim, and which of its conditions that leaves unmet."""
     wishes, rules = wishes or Wishes(), rules or claim_rules.load()
     unmet = [*_hardware(claim, world)]
-    row, options, problem = _program(claim, rules, unmet)
+    row, options, problem = _program(claim, rules, wishes, unmet)
     if row is None:
         return Setup(request=None, why_not=problem, unmet=_ranked(unmet))
     device: Device = "gpu" if claim.gpus else "cpu"
     dtype = _dtype(claim, unmet)
     gpus = _gpus(claim, world, row, unmet)
     image = _container(claim, world, row, device, unmet)
-    unmet += _flags(claim, wishes, options, rules)
+    unmet += _flags(claim, row, wishes, options, rules)
     request = Request(
         model=claim.model,
         framework=row.name,
@@ -177,9 +189,14 @@ def prepare(
         runtime=wishes.runtime,
         timeout=wishes.timeout,
         options={**_wanted(claim, options), **wishes.options},
+        source=wishes.source if row.source else None,
     )
-    unmet += _network(claim, wishes)
-    why = _no_device(claim, world) or _refused(row, request, device)
+    unmet += _network(claim, row, wishes)
+    why = (
+        _no_device(claim, world)
+        or _refused(row, request, device)
+        or _unsuitable(row, request, device, world)
+    )
     return Setup(request=None if why else request, why_not=why, unmet=_ranked(unmet))
 
 
@@ -188,45 +205,69 @@ def _ranked(unmet: Sequence[Condition]) -> tuple[Condition, ...]:
 
 
 def _program(
-    claim: Claim, rules: Rules, unmet: list[Condition]
+    claim: Claim, rules: Rules, wishes: Wishes, unmet: list[Condition]
 ) -> tuple[Framework | None, Mapping[str, dict[str, str]], str]:
     """Return the row that runs the claim, its conditions, and why there is none.
 
     Raises RequestError for a claim of our own program about what is not in the catalogue.
     """
-    from backends import zoo
-
     if claim.program == OWN:
         catalogue.framework(claim.framework)
         catalogue.draw(claim.model)
     found = rules.launcher(claim.program, claim.framework)
-    ours = claim.model in zoo.names()
-    if found is not None and ours:
+    row = found[1] if found else None
+    why = _why_not_theirs(claim, row, wishes)
+    if found is not None and not why:
+        unmet += _written_network(claim, found[1], rules, wishes)
         return found[1], found[0].conditions, ""
-    if found is not None:
-        why = f"there is no network {claim.model} here"
-        unmet.append(_none("network", claim.network or claim.model, "none of that name", why))
-        return None, {}, why
     substitute = rules.launcher(OWN, claim.framework)
     same = rules.same_network(claim.model, claim.program, claim.framework)
-    if substitute is not None and same and ours:
+    if substitute is not None and same and catalogue.has(substitute[1], claim.model):
         unmet.append(
             Condition(
                 name="program",
                 claimed=claim.program,
                 here=f"our own program of {claim.framework}",
                 effect="looser",
-                why=f"there is no launcher for {claim.program} yet, but the network is the same: "
-                f"{same}",
+                why=f"{why}, but the network is the same: {same}",
             )
         )
         return substitute[1], substitute[0].conditions, ""
-    return None, {}, _nothing_runs(claim, same if ours else "", unmet)
+    return None, {}, _nothing_runs(claim, why, row, same, unmet)
 
 
-def _nothing_runs(claim: Claim, same: str, unmet: list[Condition]) -> str:
-    why = f"there is no launcher for {claim.program} yet"
-    unmet.append(_none("program", claim.program, "no launcher", why))
+def _written_network(
+    claim: Claim, row: Framework, rules: Rules, wishes: Wishes
+) -> Iterator[Condition]:
+    """Yield the doubt of a program that is given its network: theirs is in a file of their own."""
+    given = claim.program == OWN or row.networks is not None or "prototxt" in wishes.options
+    if given or rules.same_network(claim.model, claim.program, claim.framework):
+        return
+    known = claim.network or f"the {claim.model} of their own file"
+    why = "only the same network is comparable: --source DIR --option prototxt=FILE gives theirs"
+    yield _none("network", known, "the zoo's own", why)
+
+
+def _why_not_theirs(claim: Claim, row: Framework | None, wishes: Wishes) -> str:
+    """Say why the claim's own program cannot be run, or ""."""
+    if row is None:
+        return f"there is no launcher for {claim.program} yet"
+    if not catalogue.has(row, claim.model):
+        return f"{row.name} has no network {claim.model} here"
+    if row.source and wishes.source is None and ("gpu" if claim.gpus else "cpu") not in row.holds:
+        return f"{claim.program} has to be given with --source: {row.source}"
+    return ""
+
+
+def _nothing_runs(
+    claim: Claim, why: str, row: Framework | None, same: str, unmet: list[Condition]
+) -> str:
+    if row is not None and not catalogue.has(row, claim.model):
+        unmet.append(_none("network", claim.network or claim.model, "none of that name", why))
+        return why
+    unmet.append(_none("program", claim.program, "not to be had", why))
+    if row is not None:
+        return why
     if same:
         return f"{why}; the network is ours too ({same}), but {claim.framework} cannot run it here"
     known = claim.network or f"nobody knows {claim.program}'s {claim.model} layer by layer"
@@ -239,24 +280,24 @@ def _none(name: str, claimed: str, here: str, why: str) -> Condition:
     return Condition(name=name, claimed=claimed, here=here, effect="none", why=why)
 
 
-def _network(claim: Claim, wishes: Wishes) -> Iterator[Condition]:
-    ours = catalogue.draw(claim.model).fingerprint
-    if wishes.fingerprint and wishes.fingerprint != ours:
-        yield _none("network", wishes.fingerprint, ours, "another definition of the network")
+def _network(claim: Claim, row: Framework, wishes: Wishes) -> Iterator[Condition]:
+    here = catalogue.fingerprint(row, claim.model) or f"{row.name}'s own"
+    if wishes.fingerprint and wishes.fingerprint != here:
+        yield _none("network", wishes.fingerprint, here, "another definition of the network")
 
 
 def _hardware(claim: Claim, world: World) -> Iterator[Condition]:
     """Yield the differences of the devices that compute."""
     if claim.gpus == 0:
         if claim.gpu is None or not _same_cpu(claim.gpu, world.cpu):
-            why = "throughput is the hardware's before it is anything else"
+            why = "throughput depends on the processor more than on anything else"
             yield _none("CPU", claim.gpu or "not stated", world.cpu, why)
     elif claim.gpu is None:
         yield _none("GPU", "not stated", _gpu_names(world), "nobody knows what was measured")
     else:
         there = [names.gpu(gpu.name) for gpu in world.gpus.gpus[: claim.gpus]]
         if not there or not all(names.gpu_matches(claim.gpu, name) for name in there):
-            why = "throughput is the hardware's before it is anything else"
+            why = "throughput depends on the GPU more than on anything else"
             yield _none("GPU", claim.gpu, _gpu_names(world), why)
     if 0 < len(world.gpus.gpus) < claim.gpus:
         here = str(len(world.gpus.gpus))
@@ -320,32 +361,42 @@ def _batch(claim: Claim, device: Device, unmet: list[Condition]) -> int:
 def _container(
     claim: Claim, world: World, row: Framework, device: Device, unmet: list[Condition]
 ) -> str | None:
-    """Return the claim's container where it can be used, else None for ours."""
+    """Return the claim's container where it can be used; else None for ours, or what stands in."""
     ours = _our_version(row, device)
+    other = _stand_in(claim, world, row, device)
+    here = other or f"our image, {row.name} {ours}"
     if claim.container is None:
-        if claim.version is not None and claim.version != ours:
-            unmet.append(_looser("framework version", claim.version, ours or "none known"))
+        if claim.version is not None and (other or claim.version != ours):
+            unmet.append(_looser("framework version", claim.version, other or ours or "none known"))
         elif claim.program != OWN:
-            unmet.append(_looser("container", "not stated", ours or "ours"))
-        return None
+            unmet.append(_looser("container", "not stated", here))
+        return other
     problem = _container_problem(claim, world)
     if problem:
         unmet.append(
             Condition(
-                name="container", claimed=claim.container, here=f"our image, {row.name} {ours}",
-                effect="looser", why=problem,
+                name="container", claimed=claim.container, here=here, effect="looser", why=problem
             )
-        )  # fmt: skip
-        return None
+        )
+        return other
     if any(code.partition(":")[0] in ("half-tag", "container") for code in claim.suspect):
         why = "the source does not name the tag beside the numbers"
         unmet.append(
             Condition(
-                name="container", claimed=claim.container, here="the tag that is meant, probably",
+                name="container", claimed=claim.container, here="the same, if that is the tag",
                 effect="looser", why=why,
             )
         )  # fmt: skip
     return claim.container
+
+
+def _stand_in(claim: Claim, world: World, row: Framework, device: Device) -> str | None:
+    """Return an image for GPUs or a driver that the row's own image cannot use."""
+    if device == "cpu" or device not in row.images or world.no_engine or not world.gpus.gpus:
+        return None
+    image = image_table.load().row(row.images[device])
+    gpus = [(gpu.name, gpu.compute_capability or "") for gpu in world.gpus.gpus[: claim.gpus]]
+    return containers.substitute(image, gpus, world.gpus.driver)
 
 
 def _container_problem(claim: Claim, world: World) -> str:
@@ -375,11 +426,15 @@ def _wanted(claim: Claim, options: Mapping[str, dict[str, str]]) -> dict[str, st
 
 
 def _flags(
-    claim: Claim, wishes: Wishes, options: Mapping[str, dict[str, str]], rules: Rules
+    claim: Claim,
+    row: Framework,
+    wishes: Wishes,
+    options: Mapping[str, dict[str, str]],
+    rules: Rules,
 ) -> Iterator[Condition]:
     """Yield the claim's conditions that no option brings about."""
     for word in claim.conditions:
-        if word in options or _holds_anyway(word, claim, wishes):
+        if word in options or _holds_anyway(word, claim, row, wishes):
             continue
         rule = rules.condition(word)
         name = "data" if word == "real" else "flag"
@@ -395,8 +450,8 @@ def _flags(
         )
 
 
-def _holds_anyway(word: str, claim: Claim, wishes: Wishes) -> bool:
-    if size := _INPUT_SIZE.fullmatch(word):
+def _holds_anyway(word: str, claim: Claim, row: Framework, wishes: Wishes) -> bool:
+    if (size := _INPUT_SIZE.fullmatch(word)) and row.networks is None:
         shape = tuple(catalogue.draw(claim.model).input_shape[1:])
         return shape == tuple(map(int, size.groups()))
     if word == "synthetic":
@@ -407,11 +462,21 @@ def _holds_anyway(word: str, claim: Claim, wishes: Wishes) -> bool:
 def _refused(row: Framework, request: Request, device: Device) -> str:
     """Say why the catalogue refuses a request, or ""."""
     try:
+        row = variants.settle(row, request, device)
         catalogue.check(row, request, device)
-        catalogue.check_counts(request, device)
+        catalogue.check_counts(row, request, device)
+        demands.check(row, request, device)
     except RequestError as error:
         return str(error)
     return ""
+
+
+def _unsuitable(row: Framework, request: Request, device: Device, world: World) -> str:
+    """Say why the image that would run cannot work on this machine's GPUs, or ""."""
+    indices = request.gpus if isinstance(request.gpus, tuple) else ()
+    target = Target(device=device, gpus=tuple(map(str, indices)))
+    in_container = not world.no_engine
+    return suitability.assess(request, row, target, world.gpus, in_container=in_container).refusal
 
 
 def judge(claim: Claim, setup: Setup, results: Sequence[Result]) -> Outcome:
@@ -451,8 +516,7 @@ def summarize(throughputs: Sequence[float]) -> Measured:
 
 def _found_out(claim: Claim, setup: Setup, results: Sequence[Result]) -> Iterator[Condition]:
     """Yield what only the runs themselves tell."""
-    told = next((str(r.program["framework_version"]) for r in results
-                 if r.program.get("framework_version")), "")  # fmt: skip
+    told = next((version for r in results if (version := r.framework_version)), "")
     known = {condition.name for condition in setup.unmet}
     wanted = claim.version if claim.container is None else None
     if not wanted or not told or "framework version" in known:

@@ -42,7 +42,9 @@ class Request(StrictRecord):
     """One benchmark as it was asked for; None means "benchdock chooses".
 
     Times are in seconds, memory in bytes. `gpus` is "all", "none", a tuple of GPU indices, or
-    None: the first GPU where there is one, else the CPU.
+    None: the first GPU where there is one, else the CPU. `source` is the folder of a vendor's
+    program; the four after it are for the program `custom`: what to run, how to read its figure.
+    `model_file` is a network of the user's own, `model` then only its name.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -66,5 +68,11 @@ class Request(StrictRecord):
     threads: Annotated[int, Field(gt=0)] | None = None
     seed: int = 0
     options: dict[str, str] = Field(default_factory=dict)
+    source: Path | None = None
+    command: str | None = None
+    pattern: str | None = None
+    unit: str | None = None
+    estimator: str | None = None
+    model_file: Path | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

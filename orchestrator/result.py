@@ -85,3 +85,11 @@ class Result(LenientRecord):
     exit_code: int | None = None
     started: datetime | None = None
     finished: datetime | None = None
+
+    @property
+    def framework_version(self) -> str | None:
+        """Return what the program says of itself, else what its image's banner says."""
+        container = self.environment.get("container")
+        banner = container if isinstance(container, dict) else {}
+        told = self.program.get("framework_version") or banner.get("framework_version")
+        return str(told) if told else None

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 
+from orchestrator import banner
 from orchestrator.clocks import expired
 from orchestrator.errors import EngineError, Interrupted
-from orchestrator.parsers import ParseHints, module, parser_for
+from orchestrator.hints import hints_of
+from orchestrator.parsers import crash, module, parser_for
 from orchestrator.parsers.contract import LogParser, Stage
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan, Timeouts
@@ -132,14 +135,13 @@ def execute(
                 execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
                 loading.join()
                 gc.enable()
-            hints = ParseHints(batch=plan.batch, devices=plan.device_count)
-            parser = parser_for(plan.program, hints)
+            parser = parser_for(plan.program, hints_of(plan))
             follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
             with clock.stage("run", f"running {plan.framework} {plan.model} {plan.phase}"):
                 run.follow(follower, execution, plan.timeouts, view)
             with clock.stage("collect"):
-                execution.collect_output(folder.engine_log, ENGINE_LOG_LIMIT)
                 run.notes = execution.notes()
+                run.collect(execution, folder.engine_log)
                 run.complete = True
     except EngineError as error:
         if not run.complete:
@@ -180,6 +182,16 @@ class _Run:
     notes: tuple[str, ...] = ()
     complete: bool = False
 
+    def collect(self, execution: Execution, path: Path) -> None:
+        """Keep what was printed before the launcher took over; what is measured stands without."""
+        try:
+            # The program may have put a link there.
+            path.unlink(missing_ok=True)
+            execution.collect_output(path, ENGINE_LOG_LIMIT)
+        except OSError as error:
+            why = error.strerror or error
+            self.notes = (*self.notes, f"what came before the log could not be kept: {why}")
+
     def follow(
         self, follower: _Follower, execution: Execution, timeouts: Timeouts, view: View
     ) -> None:
@@ -198,11 +210,14 @@ class _Run:
 
 def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None:
     """Quote what was said before the launcher took over, where the log itself proves nothing."""
-    if failure is None or failure.evidence or not folder.engine_log.exists():
+    if failure is None or failure.evidence:
         return failure
-    lines = folder.engine_log.read_text(encoding="utf-8", errors="replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()]
-    return failure.model_copy(update={"evidence": said[-1][:300]}) if said else failure
+    said = banner.last_words(banner.head(folder.engine_log, ENGINE_LOG_LIMIT))
+    # That an image lacks the very shell is said there, by the container's init program.
+    died = crash.evidence([said])
+    if died is not None and died.kind == "image":
+        return died
+    return failure.model_copy(update={"evidence": said[:300]}) if said else failure
 
 
 def _disk_full(folder: RunFolder, failure: Failure | None) -> Failure | None:

@@ -55,13 +55,18 @@ def _crashed(code: int, told: Failure | None, detail: str) -> Failure:
 
 
 def describe_exit(code: int) -> str:
-    """Put an exit code in words: a signal is named (128 + signal, as shells count)."""
-    if code > 128:
-        try:
-            return f"exit code {code} ({signal.Signals(code - 128).name})"
-        except ValueError:
-            pass
+    """Put an exit code in words: a signal is named (128 + signal, or -signal as Python counts)."""
+    number = -code if code < 0 else code - 128
+    if number in signal.valid_signals() and number > 0:
+        return f"exit code {code} ({_signal_name(number)})"
     return f"exit code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal between the two that Python names
+        return f"signal {number}"
 
 
 def exit_status(result: Result, *, signal_number: int | None = None) -> ExitStatus:

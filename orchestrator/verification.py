@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.bundle import LAUNCHER, LOG, PLAN, REQUEST, Bundle
 from orchestrator.errors import RequestError
-from orchestrator.parsers import ParseHints
+from orchestrator.hints import hints_of
 from orchestrator.parsers import parser_for as _parser_for
 from orchestrator.plan import Plan
 from orchestrator.records import read_record
@@ -81,7 +81,7 @@ def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
 
 
 def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
-    parser = _parser_for(plan.program, ParseHints(batch=plan.batch, devices=plan.device_count))
+    parser = _parser_for(plan.program, hints_of(plan))
     with bundle.stream(LOG) as stream:
         while block := stream.read(_BLOCK):
             parser.feed(block)

@@ -51,15 +51,16 @@ def add_own_programs(archive: tarfile.TarFile, programs: tuple[str, ...]) -> Non
 
 
 @contextmanager
-def image(engine: Engine) -> Iterator[str]:
-    """Import the image; it is removed at the end."""
+def image(engine: Engine, *, python: bool = True) -> Iterator[str]:
+    """Import the image, with or without its `python3`; it is removed at the end."""
     tag = f"benchdock-test-misbehaving:{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "root.tar"
         with tarfile.open(path, "w") as archive:
             add_folders(archive, ("bin", "tmp", "proc", "dev", "sys", "etc", "opt"))
             add_own_programs(archive, TOOLS)
-            archive.add(PROGRAM, "bin/python3")
+            if python:
+                archive.add(PROGRAM, "bin/python3")
         engine.import_image(path, tag)
     try:
         yield tag

@@ -56,7 +56,8 @@ def network(graph, dialect, batch, training, **choices):
 
     `choices`: `dtype` ("float32"), `source` (`INPUT`), `devices` (1), `plain` (False),
     `dropout` (True), `fillers` (False: only a program that brings no weights of its own
-    needs Caffe to make some), `round_mode` (False: pooling's round_mode of August 2018).
+    needs Caffe to make some), `round_mode` (False: pooling's round_mode of August 2018),
+    `tensorrt` (False; for TensorRT's reader, a `plain` network without Flatten).
     """
     writer = _Writer(graph, dialect, batch, training, _Choices(**choices))
     for node in graph.nodes:
@@ -110,6 +111,9 @@ class _Choices(object):
         self.dropout = given.pop("dropout", True)
         self.fillers = given.pop("fillers", False)
         self.round_mode = given.pop("round_mode", False)
+        # It ignores a sum's coefficients, and before release 5 it knew no Flatten.
+        self.tensorrt = given.pop("tensorrt", False)
+        self.plain = self.plain or self.tensorrt
         if given:
             raise TypeError("unknown: %s" % ", ".join(sorted(given)))
 
@@ -187,6 +191,10 @@ class _Writer(object):
 
 def _input(writer, node):
     writer.blobs[node.name] = DATA
+    if writer.choices.tensorrt and len(node.shape) != 3:
+        raise Unsupported(
+            "TensorRT's Caffe reader knows images, which %s does not take" % writer.graph.name
+        )
     shapes = [(DATA, (writer.batch,) + node.shape)]
     if writer.training:
         shapes.append((LABEL, (writer.batch,)))
@@ -321,6 +329,8 @@ def _pool(writer, node, method):
 
 def _cropped(writer, node, fields):
     """A pool that yields too much, and what was drawn cut out of it."""
+    if writer.choices.tensorrt:
+        raise Unsupported("TensorRT's Caffe reader rounds %s up and cannot cut it" % node.name)
     larger, mould = node.name + "_rounded_up", node.name + "_size"
     shape = ("shape", [("dim", size) for size in (1, 1) + node.shape[1:]])
     filler = ("data_filler", [("type", "constant"), ("value", 0.0)])
@@ -366,7 +376,10 @@ def _dropout(writer, node):
 
 
 def _flatten(writer, node):
-    writer.unary("Flatten", node)
+    if writer.choices.tensorrt:
+        writer.skip(node)  # InnerProduct flattens what it reads
+    else:
+        writer.unary("Flatten", node)
 
 
 def _scale(writer, node):

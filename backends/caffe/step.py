@@ -36,6 +36,7 @@ class Backend(object):
     """One fork of Caffe."""
 
     OPTIONS = ()
+    FILES = (".prototxt",)
     # SoftmaxWithLoss raises every probability to the least normal float32, 2 ** -126.
     LOSS_CEILING = 126 * math.log(2)
 
@@ -58,6 +59,25 @@ class Backend(object):
 
     def prepare(self, settings, graph):
         """A ready job; see the contract."""
+        self._check(settings)
+        kind = Training if settings.phase == "training" else Inference
+        return kind(self, settings, graph)
+
+    def read_file(self, path, settings):
+        """A user's own network; see `backends.harness.own`."""
+        from backends.caffe.own import CaffeNetwork
+
+        return CaffeNetwork(path, self.dialect, settings)
+
+    def prepare_file(self, settings, network):
+        """A ready job of a user's own network, which was run once."""
+        from backends.caffe.own import prepare
+
+        self._check(settings)
+        return prepare(self, settings, network)
+
+    def _check(self, settings):
+        """Choose the device; raise `Unsupported` for what is not done here."""
         if settings.dtype not in self.dialect.dtypes.get(settings.device, ()):
             raise Unsupported(
                 "%s on the %s has no %s" % (self.dialect.title, settings.device, settings.dtype)
@@ -65,8 +85,6 @@ class Backend(object):
         if settings.devices != 1:
             raise Unsupported("pycaffe runs one device; `caffe train` runs several")
         _choose_device(settings.device)
-        kind = Training if settings.phase == "training" else Inference
-        return kind(self, settings, graph)
 
     def choices(self, **choices):
         """Arguments of `prototxt.network` that depend on this Caffe's age."""
@@ -77,7 +95,7 @@ class Backend(object):
         """Caffe's network for inference, and ours."""
         caffe = load()
         ours = prototxt.network(graph, self.dialect, batch, False, **self.choices(**choices))
-        with _file(ours.text) as path:
+        with as_file(ours.text) as path:
             return caffe.Net(path, caffe.TEST), ours
 
     def open_solver(self, graph, batch, device, dropout=True, dtype="float32", **choices):
@@ -86,7 +104,7 @@ class Backend(object):
             graph, self.dialect, batch, True, **self.choices(dropout=dropout, dtype=dtype)
         )
         text = prototxt.solver(self.dialect, ours.text, device, dtype=dtype, **choices)
-        with _file(text) as path:
+        with as_file(text) as path:
             return load().SGDSolver(path), ours
 
     # -- parity and the self check ---------------------------------------------------------
@@ -225,7 +243,7 @@ def _weight(net, ours, name, dialect):
 
 
 @contextmanager
-def _file(text):
+def as_file(text):
     """Caffe reads prototxt from files only."""
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
         file.write(text)
@@ -242,12 +260,12 @@ def _choose_device(device):
     caffe.set_mode_gpu()
 
 
-class _Step(job.Job):
-    """What training and inference share."""
+class Placed(job.Job):
+    """A job of pycaffe on its device."""
 
-    def __init__(self, backend, settings, graph):
-        super(_Step, self).__init__()
-        self.backend = backend
+    def __init__(self, settings):
+        """Set threads, and what is reported of the place."""
+        super(Placed, self).__init__()
         self.samples = settings.batch
         self.device_names = [machine.cpu_name() if settings.device == "cpu" else "GPU 0"]
         self.gpu = settings.device == "gpu"
@@ -255,6 +273,18 @@ class _Step(job.Job):
             self.timing = "host clock around each step; a step ends with a copy to the host"
         library, self.threads = blas.set_threads(settings.threads or machine.cpus())
         self.options["blas"] = library
+
+    def peak_memory(self):
+        """Of the process; pycaffe cannot tell a GPU's."""
+        return None if self.gpu else super(Placed, self).peak_memory()
+
+
+class _Step(Placed):
+    """What training and inference share."""
+
+    def __init__(self, backend, settings, graph):
+        super(_Step, self).__init__(settings)
+        self.backend = backend
         self.options["pooling_round_mode"] = backend.choices()["round_mode"]
         self._source = data.source(settings, graph)
         self.net, self.ours = self.open(settings, graph)
@@ -281,10 +311,6 @@ class _Step(job.Job):
     def work(self):
         """Forward, or a solver's step."""
         raise NotImplementedError
-
-    def peak_memory(self):
-        """Of the process; pycaffe cannot tell a GPU's."""
-        return None if self.gpu else super(_Step, self).peak_memory()
 
     def close(self):
         """Stop reading data."""

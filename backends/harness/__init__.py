@@ -18,6 +18,12 @@ in as one object or module (`backends/<framework>/step.py`) that has:
 ``self_check()``
     One line on what was checked; raises when something is wrong. Seconds, not minutes.
 
+optionally, for files of the user's own (see `own`):
+
+``FILES``, ``read_file(path, settings)``, ``prepare_file(settings, network)``
+    The ends of their names; the network in such a file, an `own.OwnNetwork`; a `job.Job` of it,
+    which has run once.
+
 and for parity, all in inference or training on the CPU:
 
 ``shapes(graph)``

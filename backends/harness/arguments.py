@@ -16,12 +16,14 @@ Option.__doc__ = """A knob of a backend; `values` are what may be typed besides 
 
 Settings = namedtuple(
     "Settings",
-    "model phase dtype batch device devices steps warmup warmup_seconds threads seed data options",
+    "model phase dtype batch device devices steps warmup warmup_seconds threads seed data options"
+    " model_file",
 )
+Settings.__new__.__defaults__ = (None,)
 Settings.__doc__ = """One benchmark as asked for.
 
 `batch` is per device; `threads` and `data` may be None; `options` maps every declared
-option to a value or "auto".
+option to a value or "auto"; `model_file` is the path of a user's own network, else None.
 """
 
 ParitySettings = namedtuple("ParitySettings", "levels models options")
@@ -64,6 +66,7 @@ def parse(argv, program, declared):
     parser = _Parser(prog=program, description="Runs one benchmark and prints tagged lines.")
     add = parser.add_argument
     add("--model", required=True)
+    add("--model-file", metavar="FILE", help="a network of your own, in place of the zoo's")
     add("--phase", required=True, choices=PHASES)
     add("--dtype", required=True, choices=DTYPES)
     add("--batch", required=True, type=_count(1), help="samples per device")

@@ -4,7 +4,7 @@ import os
 import sys
 
 from backends import zoo
-from backends.harness import VERSION, arguments, errors, events, loop, parity
+from backends.harness import VERSION, arguments, errors, events, loop, own, parity
 
 
 def main(backend, argv, emit=None):
@@ -42,9 +42,10 @@ def draw(name):
 def benchmark(backend, argv, emit):
     """Prepare, announce, measure, report."""
     settings = arguments.parse(argv, "backends." + backend.FRAMEWORK, backend.OPTIONS)
-    graph = draw(settings.model)
+    graph = draw(settings.model) if settings.model_file is None else own.opened(settings, backend)
     backend.version()
-    job = backend.prepare(settings, graph)
+    prepare = backend.prepare if settings.model_file is None else backend.prepare_file
+    job = prepare(settings, graph)
     try:
         report = emit if job.leader else events.mute
         announce(report, backend, settings, graph, job)

@@ -1,12 +1,16 @@
-"""``python3 -m backends.onnx write MODEL FILE``: a network as an ONNX file."""
+"""``python3 -m backends.onnx write MODEL FILE``: a network as an ONNX file.
+
+What goes wrong is told as our programs tell it, for this prepares the runs of vendors' programs.
+"""
 
 import argparse
 import os
 import sys
 
 from backends import zoo
-from backends.harness.errors import Unsupported
+from backends.harness import errors, events
 from backends.onnx import build
+from backends.onnx.own import OnnxNetwork
 
 BAD_REQUEST = 2
 
@@ -22,10 +26,13 @@ def parse(argv):
     write.add_argument("model", metavar="MODEL")
     write.add_argument("file", metavar="FILE")
     write.add_argument("--batch", type=int, metavar="N", help="fix the batch size; else it is open")
+    write.add_argument("--model-file", metavar="FILE", help="a network of your own, checked")
     write.add_argument("--seed", type=int, default=1, metavar="N", help="of the weights")
     found = parser.parse_args(argv)
     if found.batch is not None and found.batch < 1:
         parser.error("--batch must be 1 or more")
+    if found.model_file is not None and found.batch is None:
+        parser.error("--model-file needs --batch")
     return found
 
 
@@ -42,21 +49,36 @@ def write(path, content):
         raise
 
 
-def main(argv):
+def content_of(asked):
+    """The file's bytes."""
+    if asked.model_file is not None:
+        return OnnxNetwork(asked.model_file, asked.batch).serialised()
+    return build.serialised(zoo.draw(asked.model), asked.seed, asked.batch)
+
+
+def main(argv, emit=None):
     """Run one command; return the exit status."""
     asked = parse(argv)
     try:
-        graph = zoo.draw(asked.model)
-        content = build.serialised(graph, asked.seed, asked.batch)
+        content = content_of(asked)
         write(asked.file, content)
-    except (zoo.UnknownModel, Unsupported, IOError, OSError) as error:
-        sys.stderr.write("backends.onnx: %s\n" % error)
-        return BAD_REQUEST
+    except zoo.UnknownModel as error:
+        return fail(emit, "unsupported", str(error))
+    except errors.BenchmarkError as error:
+        return fail(emit, error.kind, str(error))
+    except (IOError, OSError) as error:
+        return fail(emit, "internal", str(error))
     print(
         "%s: %s, %d bytes, opset %d, batch %s"
-        % (asked.file, graph.name, len(content), build.OPSET, asked.batch or "open")
+        % (asked.file, asked.model, len(content), build.OPSET, asked.batch or "open")
     )
     return 0
+
+
+def fail(emit, kind, message):
+    """Tell why there is no file."""
+    (emit or events.Emitter())("error", kind=kind, message=message)
+    return BAD_REQUEST
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from collections import OrderedDict
 import numpy as np
 
 from backends import zoo
-from backends.harness import data, job, machine, parity
+from backends.harness import data, job, machine, own, parity
 from backends.harness.arguments import Settings
 from backends.harness.errors import Unsupported
 from backends.onnx.build import serialised
+from backends.onnx.own import OnnxNetwork
 
-INPUT = "input"
+INPUT = "input"  # its name in the zoo
 
 
 def check(settings, title, dtypes):
@@ -57,6 +58,10 @@ class Inference(job.Job):
     def _run(self):
         raise NotImplementedError
 
+    def try_out(self):
+        """Run one batch; return the shapes of all outputs."""
+        raise NotImplementedError
+
     def step(self):
         """One batch to logits."""
         if not self._source.fixed:
@@ -70,7 +75,25 @@ class Inference(job.Job):
 
 def model_file(settings, graph):
     """The model of a benchmark: a batch size that is fixed lets a reader plan everything."""
+    if isinstance(graph, OnnxNetwork):
+        return graph.serialised()
     return serialised(graph, settings.seed, settings.batch)
+
+
+def read_file(path, settings):
+    """A user's own ONNX file with the batch that is asked for."""
+    return OnnxNetwork(path, settings.batch)
+
+
+def prepare_file(settings, network, backend, errors):
+    """A ready job of a user's own ONNX file, which was run once.
+
+    `errors` are the classes in which the framework complains of a model.
+    """
+    with own.refusals(network, backend.TITLE, errors, backend.classify):
+        prepared = backend.prepare(settings, network)
+        own.check_outputs(network, settings.batch, prepared.try_out())
+    return prepared
 
 
 def parity_settings(graph, options):

@@ -7,10 +7,12 @@ import sys
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from backends.harness.arguments import Option
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
+from backends.onnx.own import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
 
 FRAMEWORK = "onnxruntime"
 TITLE = "ONNX Runtime"
@@ -28,6 +30,18 @@ MODES = {
     "sequential": ort.ExecutionMode.ORT_SEQUENTIAL,
     "parallel": ort.ExecutionMode.ORT_PARALLEL,
 }
+
+# What it says of a model that it cannot read or run; it has no class above them.
+ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+# Among them, what a newer release or another runtime may be able to do.
+LACKING = ("is not a registered function", "no op registered", "is under development", "ir version")
 
 OPTIONS = (
     Option("graph_optimization", tuple(sorted(LEVELS)), "how far the graph is rewritten"),
@@ -55,7 +69,7 @@ def classify(error):
     text = str(error).lower()
     if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
         return "out_of_memory"
-    if type(error).__name__ == "NotImplemented":
+    if isinstance(error, ort_errors.NotImplemented) or any(words in text for words in LACKING):
         return "unsupported"
     return None
 
@@ -86,12 +100,23 @@ class Inference(runs.Inference):
         """Read the model, bind the arrays if so chosen."""
         super(Inference, self).__init__(settings, graph, used)
         self._session = make_session(runs.model_file(settings, graph), used, self.threads)
-        self._feed = {runs.INPUT: self._x}
+        self._feed = {value.name: self._x for value in self._session.get_inputs()}
         self.logits = None
         self._binding = None
         if used["io_binding"] == "on":
-            self.logits = np.empty((settings.batch,) + graph.output.shape, np.float32)
-            self._binding = bound(self._session, graph, self._x, self.logits)
+            outputs = self._outputs(settings, graph)
+            self.logits = outputs[-1]
+            self._binding = bound(self._session, self._x, outputs)
+
+    def _outputs(self, settings, graph):
+        """Arrays to be filled; a file does not always tell their shapes, a run does."""
+        if isinstance(graph, OnnxNetwork):
+            return self._session.run(None, self._feed)
+        return [np.empty((settings.batch,) + graph.output.shape, np.float32)]
+
+    def try_out(self):
+        """See `runs.Inference`."""
+        return [np.shape(output) for output in self._session.run(None, self._feed)]
 
     def _run(self):
         if self._binding is None:
@@ -100,14 +125,25 @@ class Inference(runs.Inference):
             self._session.run_with_iobinding(self._binding)
 
 
-def bound(session, graph, x, logits):
-    """A binding of a session to two arrays, which must outlive it."""
+read_file = runs.read_file
+
+
+def prepare_file(settings, network):
+    """A ready job of a user's own file."""
+    return runs.prepare_file(settings, network, sys.modules[__name__], ERRORS)
+
+
+def bound(session, x, outputs):
+    """A binding of a session to its input and outputs, arrays that must outlive it."""
     binding = session.io_binding()
-    for bind, name, array in (
-        (binding.bind_input, runs.INPUT, x),
-        (binding.bind_output, graph.output.name, logits),
-    ):
-        bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+    (given,) = session.get_inputs()
+    binding.bind_input(given.name, "cpu", 0, np.float32, x.shape, x.ctypes.data)
+    for value, array in zip(session.get_outputs(), outputs):
+        if isinstance(array, np.ndarray) and array.dtype != object:
+            shape, address = array.shape, array.ctypes.data
+            binding.bind_output(value.name, "cpu", 0, array.dtype, shape, address)
+        else:  # text, or a sequence: the session makes it anew in each run
+            binding.bind_output(value.name)
     return binding
 
 
@@ -131,7 +167,7 @@ def forward(graph, values, inputs, options):
     if used["io_binding"] == "off":
         return session.run(None, {runs.INPUT: inputs})[0]
     logits = np.empty((len(inputs),) + graph.output.shape, np.float32)
-    session.run_with_iobinding(bound(session, graph, inputs, logits))
+    session.run_with_iobinding(bound(session, inputs, [logits]))
     return logits
 
 

@@ -13,6 +13,7 @@ import openvino
 from backends.harness.arguments import Option
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
+from backends.onnx.own import FILES  # noqa: F401 - part of the contract
 
 FRAMEWORK = "openvino"
 TITLE = "OpenVINO"
@@ -23,6 +24,8 @@ DEVICE = "CPU"
 PRECISIONS = OrderedDict(
     [("float32", ("f32", "FP32")), ("bfloat16", ("bf16", "BF16")), ("float16", ("f16", "FP16"))]
 )
+
+LACKING = ("not supported", "unsupported", "does not support")
 
 OPTIONS = (
     Option("hint", ("latency", "throughput"), "one batch at a time, or several side by side"),
@@ -42,7 +45,7 @@ def classify(error):
     text = str(error).lower()
     if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
         return "out_of_memory"
-    if isinstance(error, RuntimeError) and ("not supported" in text or "unsupported" in text):
+    if isinstance(error, RuntimeError) and any(words in text for words in LACKING):
         return "unsupported"
     return None
 
@@ -76,6 +79,14 @@ def prepare(settings, graph):
     return kind(settings, graph, used)
 
 
+read_file = runs.read_file
+
+
+def prepare_file(settings, network):
+    """A ready job of a user's own file."""
+    return runs.prepare_file(settings, network, sys.modules[__name__], (RuntimeError,))
+
+
 class Inference(runs.Inference):
     """What both ways of running share; `requests` all read the same array."""
 
@@ -87,6 +98,13 @@ class Inference(runs.Inference):
         self._tensor = openvino.Tensor(self._x, shared_memory=True)
         for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"):
             self.options[name.lower()] = int(self._compiled.get_property(name))
+
+    def try_out(self):
+        """See `runs.Inference`."""
+        request = self._compiled.create_infer_request()
+        request.set_input_tensor(self._tensor)
+        request.infer()
+        return [tuple(tensor.shape) for tensor in request.output_tensors]
 
 
 class Latency(Inference):

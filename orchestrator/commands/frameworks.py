@@ -6,8 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from orchestrator.catalogue import FRAMEWORKS, Framework
+from orchestrator import catalogue
+from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.errors import ExitStatus
+from orchestrator.framework import FLAG, Framework
 from orchestrator.ui.tables import print_table
 
 
@@ -18,15 +20,26 @@ def describe(row: Framework) -> dict[str, Any]:
         "title": row.title,
         "aliases": list(row.aliases),
         "program": row.program,
+        "ours": row.ours,
         "images": dict(row.images),
         "dtypes": {f"{device} {phase}": list(d) for (device, phase), d in row.dtypes.items()},
         "gaps": dict(row.gaps),
+        "networks": dict(row.networks) if row.networks is not None else None,
+        "source": row.source or None,
+        "options": {
+            name: {"meaning": o.meaning, "default": o.default, "values": list(o.values)}
+            for name, o in row.options.items()
+        },
+        "remark": row.remark or None,
+        "refuses": dict(row.refuses),
+        "ignores": dict(row.ignores),
     }
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Print the table or, with --json, the document."""
-    rows = [describe(row) for row in FRAMEWORKS.values()]
+    chosen = [catalogue.framework(arguments.name)] if arguments.name else FRAMEWORKS.values()
+    rows = [describe(row) for row in chosen]
     if arguments.json:
         print(json.dumps({"schema": 1, "frameworks": rows}, indent=2))
         return ExitStatus.OK
@@ -34,14 +47,38 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         ("framework", "device", "phase", "dtypes", "image"),
         [
             (row.name, device, phase, " ".join(dtypes), row.images.get(device, "-"))
-            for row in FRAMEWORKS.values()
+            for row in chosen
             for (device, phase), dtypes in row.dtypes.items()
         ],
     )
-    gaps = [
-        (row.name, model, why) for row in FRAMEWORKS.values() for model, why in row.gaps.items()
-    ]
+    gaps = [(row.name, model, why) for row in chosen for model, why in row.gaps.items()]
     if gaps:
         print("\nmodels that a framework cannot draw:")
         print_table(("framework", "model", "why"), gaps)
+    if arguments.name:
+        _show_more(next(iter(chosen)))
     return ExitStatus.OK
+
+
+def _show_more(row: Framework) -> None:
+    """Print what only one row has room for: its networks, folder and options."""
+    if row.networks is not None:
+        print(f"\nnetworks, as it builds them: {' '.join(row.networks)}")
+    if row.source:
+        print(f"\n--source: {row.source}")
+    for title, reasons in (("refused", row.refuses), ("not heeded", row.ignores)):
+        for field, why in reasons.items():
+            print(f"\n--{field.replace('_', '-')} is {title}: {why}")
+    if row.remark:
+        print(f"\nnote: {row.remark}")
+    if row.options:
+        print("\noptions (--option NAME=VALUE):")
+        print_table(
+            ("name", "default", "values", "meaning"),
+            [
+                (name, o.default or "-", " ".join(o.values) or "any", o.meaning)
+                for name, o in row.options.items()
+            ],
+        )
+    if row.flags:
+        print(f"\n--option {FLAG}NAME=VALUE hands on --NAME=VALUE as it is")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """List, fetch, build or bootstrap. Raises RequestError, ImageError, EngineError."""
+    if arguments.all:
+        _list_all(arguments)
+        return ExitStatus.OK
     table = image_table.load()
     if arguments.source is not None and arguments.action != "fetch":
         raise RequestError("--from belongs to `images fetch`")
@@ -38,6 +41,14 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         case _:
             _bootstrap(table, arguments.names, force=arguments.force)
     return ExitStatus.OK
+
+
+def _list_all(arguments: argparse.Namespace) -> None:
+    if arguments.action != "list" or arguments.names:
+        raise RequestError("--all lists the whole catalogue", hint="use `benchdock images --all`")
+    from orchestrator.commands import vendor_images
+
+    vendor_images.show(as_json=arguments.json)
 
 
 def _rows(

@@ -55,6 +55,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         batch=arguments.batch,
         devices=arguments.devices,
         block=arguments.block,
+        phase=arguments.phase,
         pattern=arguments.pattern,
         unit=arguments.unit,
         estimator=arguments.estimator,

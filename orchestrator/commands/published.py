@@ -92,9 +92,9 @@ def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:
 
         known["model"] = zoo.names()
     if asked.framework and asked.framework not in {claim.framework for claim in claims}:
-        from orchestrator.catalogue import FRAMEWORKS
+        from orchestrator.catalogue import OURS
 
-        known["framework"] = FRAMEWORKS
+        known["framework"] = [row.name for row in OURS]
     return known
 
 

@@ -17,9 +17,11 @@ from orchestrator.reproduction import FEWEST_RUNS, Outcome, Setup, Wishes, perce
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.signals import interruptible
+from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.units import SAMPLES_PER_SECOND, quantity
+from orchestrator.view import View
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -51,11 +53,12 @@ def _read(arguments: argparse.Namespace) -> tuple[Claim, Wishes]:
     claim = own.claim(Path(word).stem) if own else published.claim(word)
     wishes = Wishes(
         data=Path(arguments.data) if arguments.data is not None else None,
+        source=Path(arguments.source) if arguments.source is not None else None,
         steps=arguments.steps or (own.steps if own else None),
         warmup=arguments.warmup if arguments.warmup is not None else (own.warmup if own else None),
         runtime=RuntimeChoice(arguments.runtime),
         timeout=arguments.timeout,
-        options=own.options if own else {},
+        options={**(own.options if own else {}), **dict(arguments.option)},
         fingerprint=own.fingerprint if own else None,
     )
     return claim, wishes
@@ -82,16 +85,25 @@ def _measure(request: Request, arguments: argparse.Namespace) -> tuple[list[Resu
     """Run so many times, to the first failure; what each run gives is told on standard error."""
     results: list[Result] = []
     for number in range(1, arguments.runs + 1):
-        view = ui.choose(quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=False)
+        view = _view(arguments)
         try:
             view.note(f"run {number} of {arguments.runs}")
             result, status = benchmark.run(request, view)
         finally:
             view.close()
         if status is not ExitStatus.OK:
+            why = result.failure.message if result.failure else "no result"
+            _note(f"benchdock: run {number} of {arguments.runs} failed: {why}")
             return results, status
         results.append(result)
     return results, ExitStatus.OK
+
+
+def _view(arguments: argparse.Namespace) -> View:
+    """Return the view of one run; --quiet shows the verdict alone."""
+    if arguments.quiet:
+        return SilentView()
+    return ui.choose(verbose=arguments.verbose, result_on_stdout=False)
 
 
 def _document(
@@ -121,8 +133,10 @@ def _show_beforehand(claim: Claim, setup: Setup, say: Callable[[str], None]) -> 
     say(f"claim: {_subject(claim)}")
     say(f"published: {quantity(claim.throughput, SAMPLES_PER_SECOND)} ({claim.source.publisher})")
     for condition in setup.unmet:
-        say(f"not met: {condition.name}: {condition.claimed} there, {condition.here} here")
-        say(f"  {condition.why}: {condition.consequence}")
+        say(f"not met: {condition.name}")
+        say(f"  claimed  {condition.claimed}")
+        say(f"  here     {condition.here}")
+        say(f"  so       {condition.consequence}: {condition.why}")
     if setup.why_not:
         say(f"nothing can be run here: {setup.why_not}")
     elif not setup.comparable:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from orchestrator import own_network
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.filing import to_json
 from orchestrator.request import Request
@@ -16,9 +17,11 @@ from orchestrator.result import Result
 
 def make_request(arguments: argparse.Namespace) -> Request:
     """Turn the command line into a request. Raises RequestError."""
+    model, model_file = own_network.split(arguments.model)
     try:
         return Request(
-            model=arguments.model,
+            model=model,
+            model_file=model_file,
             framework=arguments.framework,
             phase=arguments.phase,
             dtype=arguments.dtype,
@@ -38,6 +41,11 @@ def make_request(arguments: argparse.Namespace) -> Request:
             threads=arguments.threads,
             seed=arguments.seed,
             options=dict(arguments.option),
+            source=Path(arguments.source) if arguments.source is not None else None,
+            command=arguments.own_command,
+            pattern=arguments.pattern,
+            unit=arguments.unit,
+            estimator=arguments.estimator,
         )
     except ValidationError as error:
         mistake = error.errors()[0]

@@ -8,7 +8,8 @@ from typing import assert_never
 from orchestrator import stats
 from orchestrator.parsers import crash, events
 from orchestrator.parsers.contract import ParseHints, Progress, Stage
-from orchestrator.parsers.lines import SelectedLines, clean, printable
+from orchestrator.parsers.failures import failure_of, shown
+from orchestrator.parsers.lines import SelectedLines, clean
 from orchestrator.parsers.samples import Samples
 from orchestrator.result import Failure, FailureKind, Measurement, Metric
 from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND
@@ -17,15 +18,6 @@ program = "benchdock"
 
 _LAST_LINES = 10
 _MOST_WARNINGS = 20
-_TEXT = 300
-_MESSAGE = 1000
-
-_KINDS: dict[str, FailureKind] = {
-    "out_of_memory": "out_of_memory",
-    "unsupported": "unsupported",
-    "data": "data",
-    "internal": "crashed",
-}
 
 
 class Parser:
@@ -45,6 +37,8 @@ class Parser:
         self._failure: Failure | None = None
         self._warnings: list[str] = []
         self._unreadable = 0
+        self._checked = False
+        self._unchecked = b""
         self._fed = False
 
     def feed(self, block: bytes) -> None:
@@ -95,18 +89,32 @@ class Parser:
 
     def _line(self, raw: bytes) -> None:
         line = clean(raw)
-        if not line.startswith(events.TAG):
-            self._lines.recent.add(raw + b"\n")
-            self._unreadable += 1
-            self._warn(f"a tagged line does not begin its line: {_shown(line)}")
+        start = line.find(events.TAG)
+        before, line = line[: max(start, 0)], line[max(start, 0) :]
+        whole = events.is_whole(line)
+        # Behind text without a line end, only a checksum tells our line from a quoted one.
+        if start < 0 or (before and not whole):
+            self._refuse(raw, "a tagged line does not begin its line", before + line)
+            return
+        if whole is False:
+            self._refuse(raw, "a tagged line was damaged by other output", line)
             return
         try:
             event = events.read(line)
         except ValueError as error:
-            self._unreadable += 1
-            self._warn(f"a tagged line cannot be read ({error}): {_shown(line)}")
+            self._refuse(raw, f"a tagged line cannot be read ({error})", line)
             return
+        if before:
+            self._lines.recent.add(before + b"\n")
+        self._checked = self._checked or whole is True
+        self._unchecked = self._unchecked or (line if whole is None else b"")
         self._event(event, line)
+
+    def _refuse(self, raw: bytes, why: str, line: bytes) -> None:
+        """Take a tagged line as text of the log; the result is refused where it is missed."""
+        self._lines.recent.add(raw + b"\n")
+        self._unreadable += 1
+        self._warn(f"{why}: {shown(line)}")
 
     def _event(
         self,
@@ -124,8 +132,7 @@ class Parser:
             case events.End():
                 self._on_end(event, line)
             case events.Error():
-                message = printable(event.message.encode("utf-8", "replace"))[:_MESSAGE]
-                self._fail(_KINDS[event.kind], message, line)
+                self._failure = self._failure or failure_of(event, line)
             case _:
                 assert_never(event)
 
@@ -156,6 +163,12 @@ class Parser:
             return died or self._stopped(died_of=exit_code)
         if exit_code:
             return Failure(kind="crashed", message="the program failed after its result")
+        if self._checked and self._unchecked:
+            return Failure(
+                kind="no_result",
+                message="inconsistent: a tagged line has lost its checksum to other output",
+                evidence=shown(self._unchecked),
+            )
         problem = self._contradiction(self._end)
         return Failure(kind="no_result", message=problem) if problem else None
 
@@ -219,7 +232,7 @@ class Parser:
 
     def _fail(self, kind: FailureKind, message: str, line: bytes) -> None:
         """Keep the first failure: what follows is its consequence."""
-        self._failure = self._failure or Failure(kind=kind, message=message, evidence=_shown(line))
+        self._failure = self._failure or Failure(kind=kind, message=message, evidence=shown(line))
 
     def _inconsistent(self, problem: str, line: bytes) -> None:
         self._fail("no_result", f"inconsistent: {problem}", line)
@@ -227,8 +240,3 @@ class Parser:
     def _warn(self, text: str) -> None:
         if len(self._warnings) < _MOST_WARNINGS:
             self._warnings.append(text)
-
-
-def _shown(line: bytes) -> str:
-    """Return the start of a line for a message."""
-    return printable(line[: 4 * _TEXT])[:_TEXT]

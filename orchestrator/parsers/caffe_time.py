@@ -4,6 +4,8 @@ Figures: `Average Forward-Backward` is the total time / iterations, and so holds
 time; `Average Forward pass` the mean of a clock around the forward pass. There is no weight
 update, and no input pipeline unless the network has a data layer. Warm-up passes are not timed,
 so no window is dropped. The batch is in the network's definition at the log's head, or a hint.
+
+Most forks time both passes whatever is wanted: a hint of the phase chooses, else the log does.
 """
 
 from __future__ import annotations
@@ -74,7 +76,6 @@ def _layer(log: Log, found: Found) -> None:
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
-    del hints
     _times(run)
     forward, both = run.printed.get("Average Forward pass"), _forward_backward(run)
     backward = run.printed.get("Average Backward pass")
@@ -93,13 +94,20 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         # The lines of a forward-only run never speak of a backward pass.
         or (backward is None and run.facts.get("timed") == "forward-backward")
     )
+    if hints.phase == "training" and not trains:
+        run.fail("the log has no backward pass: it is of inference")
+        return
+    both_timed = trains
+    trains = trains and (hints.phase != "inference" or forward is None)
     run.fact("phase", "training" if trains else "inference")
     _doubt(run, forward, backward, both)
     if run.batch is None:
         run.prove("Average Forward pass", "Average Forward-Backward")
         run.needs("--batch", "the batch")
         return
-    run.recompute(first=0, why="warm-up is not timed", factor=run.batch)
+    # The windows are of both passes, where there are two.
+    if trains or not both_timed:
+        run.recompute(first=0, why="warm-up is not timed", factor=run.batch)
     _throughputs(run, forward=forward, both=both if trains else None)
 
 

@@ -6,11 +6,12 @@ prints, in `Solver performance` and in the network's definition, is already the 
 So throughput = iterations/s x batch x iter_size x GPUs in every fork.
 
 Figures: NVCaffe prints a total of its own without its first two iterations, tests not counted:
-`Overall multi-GPU performance` is the headline where it is. The others print windows alone:
-iterations / seconds over all of them (`harmonic_mean`), without the first window of a run that the
-log shows from its start: cuDNN chooses its algorithms in it (NVCaffe: 3.2 iter/s, then 16.6).
-Releases before 1.0, and Intel's, print no rate: the stamps of the lines give it, and windows with
-a test in them are left out.
+`Overall multi-GPU performance` is the headline where it is. Without a data layer it does not know
+its batch and prints `16.47 * 0 = 0 img/sec`: then the GPUs' rates x batch are the headline. The
+others print windows alone: iterations / seconds over all of them (`harmonic_mean`), without the
+first window of a run that the log shows from its start: cuDNN chooses its algorithms in it
+(NVCaffe: 3.2 iter/s, then 16.6). Releases before 1.0, and Intel's, print no rate: the stamps of the
+lines give it, and windows with a test in them are left out.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 
 program = "caffe_train"
 
-# BVLC prints a rate before the first step: zero, or whatever was in memory (-4.8e-40).
+# BVLC prints a rate before the first step: zero, or whatever was in memory (-4.8e-40, 3.9e+26).
 _NO_RATE = 1e-30
+_NO_LONGER_A_RATE = 1e9  # iterations/s
 _OVERALL = "overall"
 _DEVICE = "device"  # and the device's number
 _AGREE = 0.05
@@ -69,7 +71,8 @@ def _rated(log: Log, found: Found) -> None:
     rate, lapse = found.number("rate") or 0.0, found.number("lapse") or 0.0
     iteration = found.count("iteration")
     windows = log.run.windows
-    if abs(rate) < _NO_RATE and (not windows.count or (iteration,) <= windows.last_key):
+    none = iteration == 0 or not _NO_RATE <= abs(rate) <= _NO_LONGER_A_RATE
+    if none and (not windows.count or (iteration,) <= windows.last_key):
         _start(log, found)
         return
     log.run.fact("rates", "printed")
@@ -110,8 +113,11 @@ def _unrated(log: Log, found: Found) -> None:
 
 def _device(log: Log, found: Found) -> None:
     name = _DEVICE + found.text("device")
-    log.run.take(name, found.number("total"), found.line)
-    log.run.fact("batch", found.count("batch"))
+    batch = found.count("batch")
+    if batch:
+        log.run.fact("batch", batch)
+    log.run.take(name, found.number("total" if batch else "rate"), found.line)
+    log.run.fact("counts", "samples" if batch else "iterations")
     log.run.fact("solvers", [])
     if name not in log.run.facts["solvers"]:
         log.run.facts["solvers"].append(name)
@@ -130,7 +136,9 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if "started" in run.facts and "done" not in run.facts:
         run.warn("the log has no Optimization Done: the training broke off")
     _windows(run, solvers)
-    if _OVERALL in run.printed:
+    if run.facts.pop("counts", "samples") == "iterations":
+        _headline_of_iterations(run, solvers)
+    elif _OVERALL in run.printed:
         overall = run.printed[_OVERALL]
         run.headline(overall, estimator="total", missing=_OVERALL, names=(_OVERALL, *solvers))
     elif len(solvers) == 1 and run.devices == 1:
@@ -162,6 +170,23 @@ def _windows(run: Run, solvers: list[str]) -> None:
     else:
         factor = run.batch * (run.devices or 1) * run.facts.get("iter_size", 1)
         run.recompute(first=int(fresh), why=why, factor=factor)
+
+
+def _headline_of_iterations(run: Run, solvers: list[str]) -> None:
+    """Set the headline where each GPU's line tells iterations per second alone."""
+    if _OVERALL not in run.printed and (run.devices or 1) > 1:
+        run.fail("the log has no Overall multi-GPU performance: the training broke off")
+    elif run.batch is None:
+        run.prove(*solvers)
+        run.needs("--batch", "the batch per device")
+    else:
+        run.headline(
+            sum(run.printed[name] for name in solvers),
+            estimator="total",
+            missing="Solver performance",
+            factor=run.batch * run.facts.get("iter_size", 1),
+            names=tuple(solvers),
+        )
 
 
 def _headline_of_windows(run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from orchestrator.request import Device, Dtype, Phase
 from orchestrator.result import Measurement
 
 Stage = Literal["starting", "warmup", "timing", "done"]
@@ -12,14 +13,19 @@ Stage = Literal["starting", "warmup", "timing", "done"]
 
 @dataclass(frozen=True, kw_only=True)
 class ParseHints:
-    """What some programs do not print: batch per device and number of devices.
+    """What some programs do not print: batch per device, number of devices, and the phase.
 
-    `block` chooses one of several runs in a log, counted from 1. `pattern`, `unit` and `estimator`
-    are for the program `custom` alone.
+    A program that times both phases at once is read for `phase`, one that tries several number
+    types and devices for `dtype` and `device`. `block` chooses one of several
+    runs in a log, counted from 1. `pattern`, `unit` and `estimator` are for the program `custom`
+    alone.
     """
 
     batch: int | None = None
     devices: int | None = None
+    phase: Phase | None = None
+    dtype: Dtype | None = None
+    device: Device | None = None
     block: int | None = None
     pattern: str | None = None
     unit: str | None = None

@@ -3,28 +3,164 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from orchestrator.result import Failure
+from orchestrator.result import Failure, FailureKind
 
 EVIDENCE_LINES = 400
 
-# PyTorch, CUDA, TensorFlow, oneDNN, MXNet, Caffe, Python and C++, each in its own words.
+# PyTorch, CUDA, TensorFlow, oneDNN, MXNet, Caffe, Python and C++, each in its own words. CUDA's
+# error 2 is cudaErrorMemoryAllocation.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemoryError|OUT_OF_MEMORY|RESOURCE_EXHAUSTED|ResourceExhaustedError"
     r"|OOM when allocating|\bMemoryError\b|std::bad_alloc|annot allocate memory"
     r"|can't allocate memory|cudaErrorMemoryAllocation|cudaMalloc failed"
+    r"|== cudaSuccess \(2 vs\. 0\)"
 )
-_CRASH = re.compile(
+
+# What the image lacks, as Python, bash and the containers' init programs say it.
+_NO_MODULE = r"No module named '?(?P<module>[\w.]+)'?"
+_MISSING_MODULE = re.compile(rf"(?:ModuleNotFoundError|ImportError): {_NO_MODULE}")
+_MISSING = re.compile(
+    rf"\S*python[\d.]*: (?:{_NO_MODULE}|can't open file '?(?P<file>[^':]+)"
+    r"|Error while finding module specification for '(?P<start>[\w.]+)')"
+    r"|.*: (?P<command>[^:]+): command not found$"
+    r"|.*: exec: (?P<program>[^:]+): (?:not found|cannot execute)"
+    r"|.*launcher\.sh: line \d+: (?P<path>[^:]+): "
+    r"(?:No such file or directory|cannot execute|not found)"
+    r"|\[FATAL tini \(\d+\)\] exec (?P<first>\S+) failed: No such file"
+    r"|ERROR \(catatonit:\d+\): failed to exec pid1: No such file"
+)
+
+# glog's prefix (month and day, with a year in later releases), TensorFlow's and abseil's.
+_FATAL = re.compile(r"F(?:\d{4})?\d{4} \d\d:\d\d:\d+\.\d+ |\S+ \S+ F \S+:\d+\] ")
+# What glog's last words mean, where they mean more than a crash. The first match counts.
+_FATAL_KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
+    (
+        "data",
+        re.compile(
+            r"Failed to parse \w+ file|ReadProtoFrom\w+File|mdb_status == 0|Failed to open leveldb"
+            r"|Could not open or find file|File not found|Failed to open HDF5|status\.ok\(\)"
+            r"|Unknown bottom blob|Duplicate blobs? |produced by multiple sources"
+        ),
+    ),
+    ("unsupported", re.compile(r"Unknown (?:layer|solver) type|in CPU-only Caffe")),
+)
+_PROTOBUF = re.compile(r"\[libprotobuf ERROR [^\]]*\] (?P<says>Error parsing text-format .*)")
+
+# Said by C++ and the C library right before they abort.
+_ABORT = re.compile(
+    r"terminate called|libc\+\+abi: terminating|pure virtual method called"
+    r"|(?:double free or corruption|free\(\): |malloc\(\): |malloc_consolidate\(\): |realloc\(\): "
+    r"|munmap_chunk\(\): |corrupted (?:size|double-linked list)|\*\*\* .* detected \*\*\*)"
+    r"|(?:MKL|Intel MKL) FATAL ERROR|.*: Assertion `.*' failed"
+)
+_WHAT = re.compile(r" +what\(\): +(?P<what>.+)")
+# Said of a death by somebody else: Python's fault handler, the shell, the kernel.
+_DEATH = re.compile(
     r"Segmentation fault|\bAborted\b|^Killed$|\bKilled +\S|Bus error|Illegal instruction"
-    r"|core dumped|Fatal Python error|terminate called|floating point exception"
-    r"|Check failed:|: command not found$|: No such file or directory$|: Permission denied$",
+    r"|core dumped|Fatal Python error|floating point exception"
+    r"|Check failed:|: No such file or directory$|: Permission denied$",
     re.IGNORECASE,
 )
+
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::.*)?$")
 # torchrun's own traceback comes last and only says that some worker failed.
 _UNTELLING = "ChildFailedError"
+_MORE_LINES, _MORE_TEXT = 8, 300
+
+
+def evidence(lines: Sequence[str]) -> Failure | None:
+    """Return the failure that the last lines of an unfinished log show, if they show one.
+
+    Asked in the order in which causes explain each other: a fatal line of glog aborts the program,
+    and an abort makes Python's fault handler and the shell speak too.
+    """
+    return (
+        _out_of_memory(lines)
+        or _fatal(lines)
+        or _missing(lines)
+        or _exception(lines)
+        or _abort(lines)
+        or _death(lines)
+    )
+
+
+def _out_of_memory(lines: Sequence[str]) -> Failure | None:
+    line = _last(_OUT_OF_MEMORY, lines)
+    if not line:
+        return None
+    message = f"the program ran out of memory: {line}"
+    return Failure(kind="out_of_memory", message=message, evidence=line)
+
+
+def _fatal(lines: Sequence[str]) -> Failure | None:
+    """Judge the first fatal line: those of other threads are its consequences."""
+    line = next((line for line in lines if _FATAL.match(line)), "")
+    if not line:
+        return None
+    for kind, pattern in _FATAL_KINDS:
+        if pattern.search(line):
+            found = [m["says"] for m in map(_PROTOBUF.match, lines) if m and kind == "data"]
+            message = ": ".join(["the program refused its input", *found[:1], line])
+            return Failure(kind=kind, message=message, evidence=line)
+    return _crashed(line)
+
+
+def _missing(lines: Sequence[str]) -> Failure | None:
+    """Recognise a death for want of a module or a program; one that was caught does not count."""
+    raised = _last_exception(lines)
+    module = _MISSING_MODULE.match(raised)
+    if module:
+        return _lacks(f"the Python module {module['module']!r}", raised)
+    if raised:
+        return None
+    line = next((line for line in reversed(lines) if _MISSING.match(line)), "")
+    found = _MISSING.match(line)
+    if found is None:
+        return None
+    name = next(filter(None, found.groups()), "what was to be started")
+    named = f"the Python module {name!r}" if found["module"] or found["start"] else name
+    return _lacks(named, line)
+
+
+def _lacks(what: str, line: str) -> Failure:
+    """Blame the image; on the host runtime that is the environment made in its place."""
+    message = f"{what} is missing where the program ran: {line}"
+    return Failure(kind="image", message=message, evidence=line)
+
+
+def _exception(lines: Sequence[str]) -> Failure | None:
+    line = _last_exception(lines)
+    if not line.endswith(":"):
+        return _crashed(line) if line else None
+    # C++ behind Python tells the cause in further lines (OpenVINO, PyTorch's extensions).
+    after = len(lines) - [*reversed(lines)].index(line)
+    more = " ".join(text.strip() for text in lines[after : after + _MORE_LINES])
+    return _crashed(line, f" {more[:_MORE_TEXT]}")
+
+
+def _abort(lines: Sequence[str]) -> Failure | None:
+    """Take the last line of its sort; C++ tells what was thrown in the line after it."""
+    for index in range(len(lines) - 1, -1, -1):
+        if _ABORT.match(lines[index]):
+            what = next((m for m in map(_WHAT.match, lines[index + 1 : index + 3]) if m), None)
+            return _crashed(lines[index], f": {what['what']}" if what else "")
+    return None
+
+
+def _death(lines: Sequence[str]) -> Failure | None:
+    line = _last(_DEATH, lines)
+    return _crashed(line) if line else None
+
+
+def _crashed(line: str, more: str = "") -> Failure:
+    return Failure(kind="crashed", message=f"the program crashed: {line}{more}", evidence=line)
+
+
+def _last(pattern: re.Pattern[str], lines: Iterable[str]) -> str:
+    return next((line for line in reversed([*lines]) if pattern.search(line)), "")
 
 
 def _last_exception(lines: Sequence[str]) -> str:
@@ -38,16 +174,3 @@ def _last_exception(lines: Sequence[str]) -> str:
                     break
                 return line
     return ""
-
-
-def evidence(lines: Sequence[str]) -> Failure | None:
-    """Return the failure that the last lines of an unfinished log show, if they show one."""
-    for line in reversed(lines):
-        if _OUT_OF_MEMORY.search(line):
-            message = f"the program ran out of memory: {line}"
-            return Failure(kind="out_of_memory", message=message, evidence=line)
-    traces = (line for line in reversed(lines) if _CRASH.search(line))
-    line = _last_exception(lines) or next(traces, "")
-    if line:
-        return Failure(kind="crashed", message=f"the program crashed: {line}", evidence=line)
-    return None

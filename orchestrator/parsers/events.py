@@ -1,5 +1,7 @@
 """The tagged lines that our own programs print, one strictly checked record per event."""
 
+import re
+import zlib
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -95,6 +97,22 @@ class Error(Event):
 
 AnyEvent = Annotated[Begin | Warmup | Steps | End | Error, Field(discriminator="event")]
 _ADAPTER: TypeAdapter[Begin | Warmup | Steps | End | Error] = TypeAdapter(AnyEvent)
+
+
+_CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}$')
+_CHECKSUM_SIZE = len(b', "crc": "01234567"}')
+
+
+def is_whole(line: bytes) -> bool | None:
+    """Tell whether a line is as it was written; None where it bears no checksum to tell by.
+
+    A library that writes past our program may leave its text in the middle of a line, and a digit
+    among digits makes another number.
+    """
+    found = _CHECKSUM.search(line[-_CHECKSUM_SIZE:])
+    if found is None:
+        return None
+    return zlib.crc32(line[len(TAG) : -_CHECKSUM_SIZE]) == int(found[1], 16)
 
 
 def read(line: bytes) -> Begin | Warmup | Steps | End | Error:

@@ -2,7 +2,8 @@
 
 A rate belongs to the network and device named above it, and is of that one device: batches x batch
 size / total time, after untimed warm-up batches. A log usually holds many, each a run of its own;
-with --batch only those of that batch size are read.
+with --batch only those of that batch size are read. Where there is a GPU it times the CPU too, and
+each number type: hints of the device and of the type leave one.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def _header(log: Log, found: Found) -> None:
 
 def _score(log: Log, found: Found) -> None:
     batch = found.count("batch")
-    if log.hints.batch not in (None, batch):
-        return
     above = {key: log.state[key] for key in _HEADERS if key in log.state}
+    if not _wanted(log, found, batch, above.get("device", "")):
+        return
     named = {
         "model": above.get("network"),
         "device": above.get("device"),
@@ -41,6 +42,18 @@ def _score(log: Log, found: Found) -> None:
     log.run.facts.update(facts)
     log.run.take("rate", found.number("rate"), found.line)
     log.stage = "timing"
+
+
+def _wanted(log: Log, found: Found, batch: int, device: str) -> bool:
+    """Whether a line is of the batch, device and number type that are asked for."""
+    hints, dtype = log.hints, found.text("dtype")
+    # TF32 is float32 to MXNet.
+    asked = "float32" if hints.dtype == "tf32" else hints.dtype
+    return (
+        hints.batch in (None, batch)
+        and (not dtype or asked in (None, dtype))
+        and (not device or hints.device in (None, device.partition("(")[0]))
+    )
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from orchestrator.parsers import crash
 from orchestrator.parsers.contract import ParseHints, Progress
-from orchestrator.parsers.events import TAG
+from orchestrator.parsers.events import TAG, is_whole
 from orchestrator.parsers.lines import SelectedLines, clean, printable
 from orchestrator.request import LenientRecord
 from orchestrator.result import Failure, Measurement
@@ -68,10 +68,14 @@ class Parser:
         )
 
     def _line(self, line: bytes) -> None:
-        text = line.removeprefix(TAG)
+        # A library may have left text without a line end before it.
+        line = line[line.find(TAG) :]
+        text = line[len(TAG) :]
         try:
+            if is_whole(line) is False:
+                raise ValueError("damaged by other output")
             self._cells.append(Cell.model_validate_json(text))
-        except ValidationError:
+        except ValueError:  # pydantic's are such, too
             # Of the other events only an error matters, and its own text is the best evidence.
             self._error = printable(text)[:300]
 

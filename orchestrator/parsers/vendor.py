@@ -43,6 +43,9 @@ Runs. A log may hold several runs. A rule calls `log.begin()` at the line that o
 again. With more than one run there is no result unless one is chosen (`--block N`); all of them
 are in `begin["blocks"]`, each with its metrics.
 
+Our own words. A helper of ours that prepares a run (it writes the network that the program is
+given) tells in an `error` event why there will be none: that is the failure.
+
 Figures. `take(name, value, line)` keeps a printed number in `run.printed` and the line as evidence;
 the same number again is ignored, another one makes the run contradict itself. `conclude` turns them
 into metrics by `headline` (-> throughput), `recompute` (-> throughput_recomputed) and `seconds`.
@@ -64,7 +67,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.banner import read_banner
-from orchestrator.parsers import crash
+from orchestrator.parsers import crash, events, failures
 from orchestrator.parsers.contract import ParseHints, Progress
 from orchestrator.parsers.lines import SelectedLines, clean_with_rank, printable
 from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
@@ -134,7 +137,9 @@ class Parser:
         self._format = form
         self._hints = hints
         needles = dict.fromkeys(rule.needle for rule in form.rules)
-        self._lines = SelectedLines(tuple(needles), table=form.table)
+        own = events.TAG.translate(form.table) if form.table else events.TAG
+        self._lines = SelectedLines((*needles, own), table=form.table)
+        self._told: Failure | None = None
         self._logs: dict[tuple[int, int] | None, Log] = {}
         self._latest: Log | None = None
         self._head = bytearray()
@@ -188,6 +193,9 @@ class Parser:
     def _line(self, raw: bytes, *, ended: bool) -> None:
         self._lines.recent.add(raw + b"\n")
         cleaned, rank = clean_with_rank(raw)
+        if events.TAG in cleaned:
+            self._told = self._told or failures.told(cleaned)
+            return
         line = Line(self._lines.number, cleaned.decode("utf-8", "replace"), ended)
         for rule in self._format.rules:
             find = rule.pattern.search if rule.anywhere else rule.pattern.match
@@ -237,6 +245,8 @@ class Parser:
         return (runs[0] if runs else Run(self._hints)), ""
 
     def _failure(self, run: Run, problem: str, exit_code: int | None) -> Failure | None:
+        if self._told is not None:
+            return self._told
         if problem:
             return Failure(kind="no_result", message=problem)
         if run.succeeded:

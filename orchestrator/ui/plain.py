@@ -26,6 +26,28 @@ def print_result(result: Result, outlet: Outlet, last_lines: tuple[str, ...] = (
         before = label
 
 
+class SilentView:
+    """Shows nothing: what comes of the run is told by whoever started it."""
+
+    def stage(self, text: str) -> None:
+        """Say nothing."""
+
+    def progress(self, progress: Progress) -> None:
+        """Say nothing."""
+
+    def output(self, block: bytes) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def result(self, result: Result) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Leave the streams to their owner."""
+
+
 class QuietView:
     """Shows the result alone."""
 

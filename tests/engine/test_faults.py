@@ -106,6 +106,27 @@ def test_a_run_that_did_not_clearly_succeed_is_a_failure(
     assert not left_over(engine)
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "words", "evidence"),
+    [
+        *((name, f"SIG{name.upper()}", "") for name in ("segv", "ill", "abrt", "fpe", "bus")),
+        ("heap", "SIGABRT", "free(): invalid pointer"),
+        ("thrown", "vector is wrong (exit code 134 (SIGABRT))", "terminate called"),
+        ("glog", "Check failed: num_output_ > 0", "F1122 22:40:47.122331"),
+    ],
+)
+def test_a_native_death_is_named_by_its_signal_and_proven_by_its_line(
+    command, behaviour, words, evidence
+):
+    status, result, err = command.run(behaviour)
+    assert status == 1
+    failure = result["failure"]
+    assert failure["kind"] == "crashed"
+    assert words in failure["message"]
+    assert failure["evidence"].startswith(evidence)
+    assert err.splitlines()[-1] == f"benchdock: {failure['message']}"
+
+
 def test_binary_junk_and_progress_bars_are_kept_to_the_byte(command):
     status, _, _ = command.run("junk")
     assert status == 0

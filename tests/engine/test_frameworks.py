@@ -12,11 +12,11 @@ import pytest
 
 from backends import zoo
 from orchestrator import paths
-from orchestrator.catalogue import FRAMEWORKS
+from orchestrator.catalogue import OURS
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
-ROWS = [row for row in FRAMEWORKS.values() if "cpu" in row.images]
+ROWS = [row for row in OURS if "cpu" in row.images]
 # Small, and between them convolutions, normalisation, local response, ceil pooling, branches.
 MODELS = ("deep_mnist", "alexnet_owt", "resnet18", "googlenet")
 

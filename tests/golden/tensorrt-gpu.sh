@@ -16,7 +16,6 @@ if ! id -un >/dev/null 2>&1; then
   export USER=benchdock LOGNAME=benchdock
 fi
 
-export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4
 export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
 
@@ -25,7 +24,7 @@ exec >>/benchdock/run/log.txt 2>&1
 
 model="$(mktemp -d)/model.onnx"
 python3 -m backends.onnx write --batch=8 --seed=0 -- resnet50 "$model"
-printf -v warm_up_ms '%.0f' 2.5e3
+printf -v warm_up_ms '%.0f' 2.0e3
 exec trtexec --onnx="$model" --device=0 \
   --fp16 \
   --warmUp="$warm_up_ms" \

@@ -182,3 +182,53 @@ def test_the_command_needs_no_framework():
     )
     assert bad.returncode == 1
     assert "did you mean" in bad.stderr
+
+
+def for_tensorrt(model):
+    return prototxt.network(zoo.draw(model), BVLC, 4, False, tensorrt=True)
+
+
+READABLE = [name for name in DRAWABLE if name != "acoustic_model" and not name.endswith("_v1.5")]
+
+
+@pytest.mark.parametrize("model", READABLE)
+def test_tensorrts_reader_is_given_what_it_knows(model):
+    """As its source has it: four-dimensional Input, no Flatten, sums without coefficients."""
+    made = for_tensorrt(model)
+    kinds = set(re.findall(r'type: "(\w+)"', made.text))
+    known = {"BatchNorm", "Concat", "Convolution", "Eltwise", "InnerProduct", "Input", "LRN"}
+    assert kinds <= known | {"Pooling", "Power", "ReLU", "Scale"}
+    assert "coeff" not in made.text
+    assert "round_mode" not in made.text
+    assert layers(made.text)["data"].count("dim:") == 4
+    assert f'top: "{made.output}"' in made.text
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("acoustic_model", "knows images, which acoustic_model does not take"),
+        ("resnet50_v1.5", "rounds max_pool1 up and cannot cut it"),
+    ],
+)
+def test_what_tensorrts_reader_cannot_do_is_refused(model, why):
+    with pytest.raises(Unsupported, match=why):
+        for_tensorrt(model)
+
+
+def test_the_catalogue_knows_what_tensorrts_reader_cannot_do():
+    row = catalogue.framework("tensorrt").variants["7"]
+    assert set(zoo.names()) - set(row.gaps) == set(READABLE)
+
+
+def test_the_program_names_the_output_and_takes_a_seed():
+    command = [sys.executable, "-m", "backends.caffe"]
+    done = subprocess.run(
+        [*command, "output", "googlenet", "--reader=tensorrt"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "dense1\n"
+    done = subprocess.run(
+        [*command, "solver", "googlenet", "--seed=5"], capture_output=True, text=True, check=True
+    )
+    assert "random_seed: 5\n" in done.stdout

@@ -1,11 +1,17 @@
 """What can run where, and why not."""
 
+import itertools
+import re
+
 import pytest
 
 from backends import zoo
 from orchestrator import catalogue
 from orchestrator.errors import RequestError
+from orchestrator.framework import Framework
 from orchestrator.request import Request
+
+PYTORCH = catalogue.framework("pytorch")
 
 
 def request(**changes):
@@ -38,7 +44,7 @@ def test_a_dtype_that_cannot_be_says_what_can():
 
 
 def test_a_declared_gap_names_who_can():
-    row = catalogue.Framework(
+    row = Framework(
         name="x",
         title="X",
         program="benchdock",
@@ -54,17 +60,83 @@ def test_a_declared_gap_names_who_can():
         catalogue.check(row, request(model="vgg11"), "cpu")
 
 
+PHASES = ("training", "inference")
+DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
+CELLS = [
+    {"phase": phase, "dtype": dtype, "device": device}
+    for phase, dtype, device in itertools.product(PHASES, DTYPES, ("cpu", "gpu"))
+]
+
+
+def refusal(row, model, phase, dtype, device):
+    """Return the complaint about a cell, "" where it can be."""
+    asked = request(model=model, framework=row.name, phase=phase, dtype=dtype)
+    try:
+        catalogue.check(row, asked, device)
+    except RequestError as error:
+        told = error
+    else:
+        return ""
+    assert told.hint
+    assert "\n" not in str(told)
+    assert len(str(told)) < 300
+    return str(told)
+
+
+ROWS = {
+    f"{row.name}-{variant}".strip("-"): one
+    for row in catalogue.FRAMEWORKS.values()
+    for variant, one in {"": row, **row.variants}.items()
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_cell_of_the_table_either_can_be_or_is_refused_with_what_can(name):
+    row = ROWS[name]
+    models = ["mine"] if row.any_network else list(row.networks or ("deep_mnist", *row.gaps))
+    for model, cell in itertools.product(models, CELLS):
+        told = refusal(row, model, **cell)
+        dtypes = row.dtypes.get((cell["device"], cell["phase"]), ())
+        can_be = cell["dtype"] in dtypes and model not in row.gaps
+        assert (told == "") == can_be
+        if model in row.gaps:
+            offered = told.rpartition("; ")[2].partition(" can")[0].split(", ")
+            again = {refusal(catalogue.framework(name), model, **cell) for name in offered}
+            assert "with another" in told or again == {""}
+        elif told and dtypes:
+            offered = told.partition("use one of ")[2].split(", ")
+            assert {refusal(row, model, **{**cell, "dtype": d}) for d in offered} == {""}
+
+
+def test_a_model_that_a_program_does_not_have_is_refused_for_every_row():
+    for row in catalogue.FRAMEWORKS.values():
+        if row.any_network:
+            continue
+        told = refusal(row, "resnet5O", "inference", "float32", "cpu")
+        assert re.match(r"unknown model( of \w+)? 'resnet5O'; (did you mean|`benchdock)", told)
+
+
+def test_a_device_that_a_framework_does_not_know_is_refused_with_the_one_it_does():
+    row = catalogue.framework("nvidia_caffe")
+    told = refusal(row, "resnet50", "training", "float32", "cpu")
+    assert told.endswith("; it does inference on the gpu and training on the gpu")
+
+
 def test_counts_are_chosen_where_the_request_is_silent():
     chosen = catalogue.DEFAULTS["cpu"]
-    assert catalogue.check_counts(request(), "cpu") == (chosen.batch, chosen.steps, chosen.warmup)
-    assert catalogue.check_counts(request(steps=2), "cpu")[2] == 1
-    assert catalogue.check_counts(request(steps=1), "cpu")[2] == 0
+    assert catalogue.check_counts(PYTORCH, request(), "cpu") == (
+        chosen.batch,
+        chosen.steps,
+        chosen.warmup,
+    )
+    assert catalogue.check_counts(PYTORCH, request(steps=2), "cpu")[2] == 1
+    assert catalogue.check_counts(PYTORCH, request(steps=1), "cpu")[2] == 0
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(5, 5), (5, 9), (1, 1)])
 def test_a_warm_up_that_takes_every_step_is_refused(steps, warmup):
     with pytest.raises(RequestError, match=f"a warm-up of {warmup} steps leaves nothing of"):
-        catalogue.check_counts(request(steps=steps, warmup=warmup), "cpu")
+        catalogue.check_counts(PYTORCH, request(steps=steps, warmup=warmup), "cpu")
 
 
 def test_more_gpus_than_a_backend_can_use_are_refused():

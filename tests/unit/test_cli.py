@@ -57,6 +57,8 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         (("parse", "benchdok", "x"), 2, "did you mean 'benchdock'"),
         (("parse", "benchdock", "/absent"), 2, "/absent"),
         (("parity", "resnet5"), 2, "did you mean 'resnet50'"),
+        (("parity", "-f", "onnxruntime", "--level", "P3"), 2, "onnxruntime does inference only"),
+        (("parity", "-f", "horovod_pytorch"), 2, "a vendor's networks"),
         (("images", "build", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
         (("images", "fetsh"), 2, "did you mean 'fetch'"),
     ],

@@ -131,6 +131,12 @@ REFUSALS = [
     ),
     ("write /var/lib/x: no space left on device", MachineError, "disk is full"),
     ("Minimum memory limit allowed is 6MB", MachineError, "--memory"),
+    (f'{WRAPPED}exec: "bash": executable file not found in $PATH', ImageError, "has no bash"),
+    (
+        "crun: executable file `bash` not found in $PATH: No such file or directory",
+        ImageError,
+        "image tiny:1 has no bash",
+    ),
     ("network nosuch not found", MachineError, "no network nosuch"),
     ("something never seen", EngineError, "something never seen"),
 ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from backends import zoo
-from backends.harness import program
+from backends.harness import own, program
 from backends.harness.arguments import Option
 from backends.harness.errors import DataProblem, OutOfMemory, Unsupported
 from backends.harness.job import Job
+from orchestrator import own_network
 
 COMMAND = (
     "--model alexnet --phase training --dtype float32 --batch 4 --device cpu --steps 20 "
@@ -135,6 +137,90 @@ def test_wrong_arguments_are_error_events(log, argv, message):
     assert names(log) == ["error"]
     assert log[0][1]["kind"] == "unsupported"
     assert message in log[0][1]["message"]
+
+
+def read_file(path, settings):
+    network = own.OwnNetwork(path)
+    if b"broken" in Path(path).read_bytes():
+        raise network.broken("is broken: mend it")
+    return network
+
+
+def prepare_file(settings, network):
+    network.published = 7
+    return IdleJob()
+
+
+def file_backend():
+    return backend(FILES=(".net",), read_file=read_file, prepare_file=prepare_file)
+
+
+def of_file(path, *more):
+    return [*ARGUMENTS, "--model", "mine", "--model-file", str(path), *more]
+
+
+def test_a_users_own_network_is_run_and_known_by_its_content(log, tmp_path):
+    path = tmp_path / "mine.net"
+    path.write_bytes(b"layers")
+    assert program.main(file_backend(), of_file(path), log) == 0
+    begin = log[0][1]
+    assert begin["model"] == "mine.net"
+    assert begin["fingerprint"] == own_network.fingerprint(path)
+    assert (begin["parameters"], begin["learnable"]) == (7, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "more", "kind", "message"),
+    [
+        ("a.net", b"broken", (), "data", "a.net is broken: mend it"),
+        ("a.net", None, (), "data", "a.net cannot be read: No such file or directory"),
+        ("a.txt", b"x", (), "unsupported", "fake takes .net files, not a.txt"),
+        ("a.net", b"x", ("--data", "."), "unsupported", "a.net is fed with synthetic data only"),
+    ],
+)
+def test_a_users_own_network_that_cannot_be_run(log, tmp_path, name, content, more, kind, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    assert program.main(file_backend(), of_file(path, *more), log) == 1
+    ((event, told),) = log
+    assert (event, told["kind"]) == ("error", kind)
+    assert told["message"].startswith(message)
+
+
+def test_a_backend_that_takes_no_file_says_so(log, tmp_path):
+    assert program.main(backend(), of_file(tmp_path / "a.onnx"), log) == 1
+    assert "takes no file: it runs the zoo's networks" in log[0][1]["message"]
+
+
+class ComplaintError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [
+        (None, DataProblem, "a.net cannot be run by Stub: no good; export it again"),
+        ("unsupported", Unsupported, "a.net cannot be run by Stub: no good; export it without"),
+        ("out_of_memory", ComplaintError, "no\n good"),
+    ],
+)
+def test_what_a_framework_says_of_a_file_becomes_a_complaint_about_it(
+    tmp_path, kind, error, message
+):
+    (tmp_path / "a.net").write_bytes(b"x")
+    network = own.OwnNetwork(str(tmp_path / "a.net"))
+    complaints = own.refusals(network, "Stub", (ComplaintError,), lambda _: kind)
+    with pytest.raises(error, match=message), complaints:
+        raise ComplaintError("no\n good")
+    with pytest.raises(KeyError), own.refusals(network, "Stub", (ComplaintError,), None):
+        raise KeyError("a bug stays one")
+
+
+def test_of_a_long_complaint_the_middle_is_left_out():
+    words = own.shortened("a" * 1000 + "cause")
+    assert len(words) < 400
+    assert words.endswith("cause")
 
 
 def test_only_the_leader_reports(log):

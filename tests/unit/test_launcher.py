@@ -19,6 +19,7 @@ from orchestrator import launcher
 from orchestrator.errors import RequestError
 from orchestrator.launcher import LauncherContext, check_template, quote, render
 from orchestrator.paths import LAUNCHERS
+from tests.unit import inference_and_caffe_cases, vendor_cases
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 RUN = PurePosixPath("/benchdock/run")
@@ -39,6 +40,7 @@ PLAIN = LauncherContext(
     threads=4,
 )
 NASTY = 'it\'s "x" $(touch pwned) `touch pwned` $HOME \\ ; & | * ~ # é 漢 '
+OWN = PurePosixPath("/benchdock/model/my net's.onnx")
 
 CASES = {
     "pytorch-cpu": PLAIN,
@@ -71,19 +73,23 @@ CASES = {
     "tensorflow-cpu": replace(PLAIN, options={"xla": "on"}),
     "tensorflow-gpu-4": replace(PLAIN, device="gpu", devices=4, threads=None),
     "onnxruntime-cpu": replace(PLAIN, phase="inference", options={"io_binding": "off"}),
-    "tensorrt-gpu": replace(
+    "onnxruntime-file": replace(PLAIN, phase="inference", model="my_net", model_file=OWN),
+    "tensorrt-file": replace(
         PLAIN,
-        phase="inference",
-        dtype="float16",
         device="gpu",
-        warmup_seconds=2.5,
-        options={"builderOptimizationLevel": "5"},
+        phase="inference",
+        threads=None,
+        warmup_seconds=2.0,
+        model="my_net",
+        model_file=OWN,
     ),
     "caffe2-cpu": replace(PLAIN, options={"net_type": "simple"}),
     "bvlc_caffe-cpu": PLAIN,
     "nvidia_caffe-gpu": replace(PLAIN, device="gpu", dtype="float16", threads=None),
     "intel_caffe-cpu": PLAIN,
     "openvino-cpu": replace(PLAIN, phase="inference", options={"hint": "throughput"}),
+    **inference_and_caffe_cases.cases(PLAIN),
+    **vendor_cases.cases(PLAIN),
 }
 
 

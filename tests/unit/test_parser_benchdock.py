@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from backends.harness import events as harness
 from orchestrator.parsers import ParseHints, parse, parser_for
 from orchestrator.result import Measurement
 
@@ -265,6 +266,68 @@ def test_lines_that_cannot_be_read_are_warnings():
     assert "does not begin its line" in found.warnings[3]
 
 
+def written(*events):
+    """The lines as our programs write them: with checksums."""
+    return [
+        harness.line(e["event"], {k: v for k, v in e.items() if k != "event"}).encode()
+        for e in events
+    ]
+
+
+def test_our_programs_lines_are_read_also_behind_text_without_a_line_end():
+    noises = (b"", b"W0101 oneDNN: slow", b"\xff\x00", b"\x1b[31mwarning: ", b"10%| ::benchdoc")
+    glued = b"".join(n + w for n, w in zip(noises, written(*GOOD), strict=True))
+    found = measure(glued)
+    assert found.failure is None
+    assert found.warnings == ()
+    assert found.metrics == measure(log(GOOD)).metrics
+
+
+def test_the_text_before_a_glued_line_can_be_evidence():
+    found = measure(b"free(): invalid pointer" + written(BEGIN)[0]).failure
+    assert (found.kind, found.evidence) == ("crashed", "free(): invalid pointer")
+
+
+@pytest.mark.parametrize("index", range(len(GOOD)))
+def test_a_digit_written_into_a_line_is_found_out(index):
+    lines = written(*GOOD)
+    middle = lines[index].rindex(b", ", 0, -22)
+    lines[index] = lines[index][:middle] + b"7" + lines[index][middle:]
+    found = measure(b"".join(lines))
+    assert any("damaged by other output: ::benchdock" in w for w in found.warnings)
+    if GOOD[index] is not WARMUP:
+        assert found.failure.kind == "no_result"
+        assert found.metrics == {}
+
+
+def test_a_line_without_checksum_among_lines_with_one_is_not_believed():
+    lines = written(*GOOD)
+    lines[0] = lines[0].replace(b'"crc"', b'"cr1c"')
+    found = measure(b"".join(lines)).failure
+    assert found.kind == "no_result"
+    assert "lost its checksum" in found.message
+    assert found.evidence.startswith('::benchdock {"event": "begin"')
+
+
+NOISE = st.binary(min_size=1, max_size=12) | st.sampled_from(
+    [b"0", b"9", b"e9", b".", b"-", b'"', b", ", b"\n", b"\r", b"}\n", b"::benchdock {"]
+)
+
+
+@given(st.lists(st.tuples(st.integers(min_value=0), NOISE), min_size=1, max_size=4))
+def test_whatever_is_written_into_our_lines_never_makes_a_wrong_number(noises):
+    data = b"".join(written(*GOOD))
+    for place, noise in noises:
+        at = place % (len(data) + 1)
+        data = data[:at] + noise + data[at:]
+    found = measure(data)
+    if found.failure is None:
+        assert found.metrics == measure(log(GOOD)).metrics
+        assert found.begin["batch"] == BEGIN["batch"]
+    else:
+        assert found.metrics == {}
+
+
 def test_warnings_are_bounded():
     found = measure(b"::benchdock x\n" * 1000)
     assert len(found.warnings) == 21
@@ -332,7 +395,7 @@ def test_doubts_become_warnings():
         (b"/run/launcher.sh: line 9:   12 Killed     python3\n", "crashed", None),
         (b"Killed\n", "crashed", "Killed"),
         (b"Segmentation fault (core dumped)\n", "crashed", None),
-        (b"launcher.sh: line 12: exec: python3: not found\n", "no_result", None),
+        (b"launcher.sh: line 12: exec: python3: not found\n", "image", None),
         (b"just chatting\n", "no_result", "just chatting"),
     ],
 )

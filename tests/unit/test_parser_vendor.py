@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backends.harness import events as harness_events
 from orchestrator.parsers import ParseHints, parse, parser_for
 from orchestrator.parsers import run as run_module
 from orchestrator.parsers.numbers import Line
@@ -165,6 +166,33 @@ def test_an_exit_code_makes_a_good_log_a_failure(name):
     program, log, hints, _, _ = SAMPLES[name]
     assert measure(program, log, hints, exit_code=0).failure is None
     assert measure(program, log, hints, exit_code=1).failure.kind == "crashed"
+
+
+@pytest.mark.parametrize("name", ["trtexec", "nvtfcnn", "custom"])
+@pytest.mark.parametrize("before", [b"", b"W: no line end"])
+def test_what_a_helper_of_ours_tells_before_the_program_is_the_failure(name, before):
+    told = {"kind": "unsupported", "message": "backends.onnx: two.onnx has 2 inputs"}
+    line = before + harness_events.line("error", told).encode()
+    hints = ParseHints(pattern="x=(.*)") if name == "custom" else ParseHints()
+    parser = parser_for(name, hints)
+    parser.feed(b"starting\n" + line)
+    failure = parser.finish(2).failure
+    assert (failure.kind, failure.message) == (told["kind"], told["message"])
+    assert failure.evidence.startswith('::benchdock {"event": "error"')
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"::benchdock no json\n",
+        b'::benchdock {"event": "warmup", "steps": 1, "seconds": 1.0}\n',
+        harness_events.line("error", {"kind": "data", "message": "x"})
+        .encode()
+        .replace(b"x", b"yx"),
+    ],
+)
+def test_other_lines_of_ours_are_no_failure_of_a_vendors_program(line):
+    assert measure("horovod", line + HOROVOD).failure is None
 
 
 def test_an_empty_log_is_no_output_and_a_dead_program_crashed():

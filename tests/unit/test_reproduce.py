@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import catalogue, claim_rules, published, reproduction
+from orchestrator import catalogue, claim_rules, demands, published, reproduction
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.gpu_facts import Gpu, GpuReport
@@ -24,12 +24,12 @@ NOTHING = World(
 )
 
 
-def world(*gpus, capability="7.0", **changes):
+def world(*gpus, capability="7.0", driver="570.1", **changes):
     found = tuple(
         Gpu(index=i, uuid=f"GPU-{i}", name=name, compute_capability=capability)
         for i, name in enumerate(gpus)
     )
-    report = GpuReport(state="ok", reason="", gpus=found, driver="570.1")
+    report = GpuReport(state="ok", reason="", gpus=found, driver=driver)
     return World(**{"gpus": report, "cpu": CPU, "no_engine": ""} | changes)
 
 
@@ -101,7 +101,9 @@ def test_each_condition_has_its_effect(changes, name, effect):
 def test_the_claims_own_container_is_used_where_it_can_be():
     asked = claim(container="nvcr.io/nvidia/pytorch:20.06-py3")
     assert prepare(asked, world(V100)).request.image == asked.container
-    without = prepare(asked, world(V100, no_engine="nobody answers"))
+    without = prepare(
+        asked, world(V100, capability="7.5", driver="580.65", no_engine="nobody answers")
+    )
     assert without.request.image is None
     assert "nobody answers" in without.unmet[0].why
     guessed = dataclasses.replace(asked, suspect=("half-tag",))
@@ -109,34 +111,107 @@ def test_the_claims_own_container_is_used_where_it_can_be():
 
 
 def test_a_container_too_old_for_the_gpu_is_not_started():
+    here = world("NVIDIA H200", capability="9.0", driver="580.65")
+    asked = claim(container="nvcr.io/nvidia/pytorch:19.10-py3", gpu="h200")
+    setup = prepare(asked, here)
+    assert setup.request.image is None
+    assert "CUDA 10.1" in setup.unmet[0].why
+
+
+def test_an_older_image_stands_in_for_ours_where_that_dropped_the_gpu():
+    asked = claim(version="2.0", program="timm")
+    setup = prepare(asked, world(V100))
+    assert setup.request.image.startswith("nvcr.io/nvidia/pytorch:")
+    assert setup.why_not == ""
+    assert [c.here for c in setup.unmet if c.name == "framework version"] == [setup.request.image]
+    on_host = prepare(asked, world(V100, no_engine="nobody answers"))
+    assert on_host.request is None
+    assert "compute capability 7.5 or newer" in on_host.why_not
+
+
+def test_nothing_is_run_where_no_image_is_known_to_work():
     asked = claim(container="nvcr.io/nvidia/caffe2:18.08-py3", framework="caffe2", gpu="h200")
     setup = prepare(asked, world("NVIDIA H200", capability="9.0"))
-    assert setup.request.image is None
-    assert "CUDA 9.0" in setup.unmet[0].why
+    assert setup.request is None
+    assert "Caffe2 has no newer NGC image" in setup.why_not
 
 
 def test_a_program_without_launcher_needs_the_same_network():
-    same = prepare(claim(program="timm"), world(V100))
+    same = prepare(claim(program="torch2trt"), world(V100))
     assert same.request.framework == "pytorch"
     assert effects(same) == {"program": "looser", "container": "looser"}
-    other = prepare(claim(program="tf_cnn_benchmarks", model="alexnet"), world(V100))
+    other = prepare(claim(program="torchbench", model="alexnet"), world(V100))
     assert other.request is None
     assert effects(other) == {"network": "none", "program": "none"}
     assert "not comparable with our own network" in other.why_not
 
 
-def test_a_row_in_the_catalogue_is_all_that_a_launcher_needs(monkeypatch):
-    row = dataclasses.replace(catalogue.TENSORFLOW, name="tf_cnn_benchmarks")
-    monkeypatch.setattr(
-        claim_rules, "FRAMEWORKS", {**catalogue.FRAMEWORKS, "tf_cnn_benchmarks": row}
-    )
-    asked = claim(
-        program="tf_cnn_benchmarks", framework="tensorflow", model="alexnet", conditions=("xla",)
-    )
-    setup = prepare(asked, world(V100))
-    assert setup.request.framework == "tf_cnn_benchmarks"
-    assert setup.request.options == {"xla": "on"}
-    assert setup.comparable
+def test_a_vendors_program_that_is_not_here_is_asked_for(tmp_path):
+    asked = claim(program="tf_cnn_benchmarks", framework="tensorflow", model="alexnet")
+    without = prepare(asked, world(V100))
+    assert without.request is None
+    assert effects(without) == {"program": "none"}
+    assert "--source: a folder with tf_cnn_benchmarks.py" in without.why_not
+    stand_in = prepare(claim(program="timm"), world(V100))
+    assert stand_in.request.framework == "pytorch", "the same network may stand in"
+    assert "has to be given with --source" in stand_in.unmet[0].why
+
+
+@pytest.fixture
+def source(tmp_path):
+    for name in ("tf_cnn_benchmarks.py", "benchmark.py", "main.py", "runner"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        (
+            {"program": "tf_cnn_benchmarks", "framework": "tensorflow", "model": "alexnet",
+             "conditions": ("xla", "synthetic")},
+            {"xla": "on"},
+        ),
+        (
+            {"program": "timm", "precision": "float16",
+             "conditions": ("amp", "nhwc", "224x224")},
+            {"amp": "on", "layout": "channels_last", "img_size": "224"},
+        ),
+        (
+            {"program": "deeplearningexamples", "framework": "tensorflow",
+             "precision": "float16", "conditions": ("amp", "xla")},
+            {"xla": "on"},
+        ),
+        (
+            {"program": "deeplearningexamples", "precision": "tf32",
+             "conditions": ("synthetic",)},
+            {},
+        ),
+        (
+            {"program": "deeplearningexamples", "framework": "mxnet", "conditions": ("no-xla",)},
+            {},
+        ),
+    ],
+)  # fmt: skip
+def test_a_vendors_program_runs_with_the_options_of_the_claim(source, changes, options):
+    asked = claim(**changes)
+    setup = prepare(asked, world(V100), Wishes(source=source))
+    assert setup.request.source == source
+    assert setup.request.options == options
+    assert setup.request.framework in catalogue.FRAMEWORKS
+    assert set(effects(setup)) <= {"container"}
+
+
+def test_options_that_bring_conditions_about_exist():
+    rules = claim_rules.load()
+    checked = 0
+    for entry in rules.launchers:
+        row = catalogue.FRAMEWORKS[entry.row]
+        for options in entry.conditions.values():
+            if not row.ours:
+                demands.check_options(row, options)
+                checked += 1
+    assert checked > 20
 
 
 def test_conditions_are_ranked():
@@ -180,7 +255,7 @@ def test_the_verdict(measured, changes, verdict, status):
 
 
 def test_what_only_the_runs_tell_is_added():
-    ours = reproduction._our_version(catalogue.PYTORCH, "gpu")
+    ours = reproduction._our_version(catalogue.FRAMEWORKS["pytorch"], "gpu")
     asked = claim(version=ours)
     runs = [result(100, program={"framework_version": "0.1"}, warnings=("the GPU throttled",))] * 3
     outcome = judge(asked, prepare(asked, world(V100)), runs)
@@ -255,19 +330,27 @@ def test_a_claim_of_ones_own_is_reproduced_end_to_end(own, capsys):
 
 def test_a_claim_out_of_tolerance_misses_the_gate(own, capsys):
     assert main(["reproduce", own(5.0), "--runtime", "host", "--quiet"]) == ExitStatus.GATE_MISSED
-    assert "not reproduced (tolerance 5 %)" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "not reproduced (tolerance 5 %)" in out
+    assert "measured\n" not in out
+    assert err == ""
 
 
-def test_a_run_that_fails_ends_it_with_its_own_status(own):
-    words = ["reproduce", own(4.0, "nan"), "--runtime", "host"]
+@pytest.mark.parametrize("loudness", [[], ["--quiet"]])
+def test_a_run_that_fails_ends_it_with_its_own_status(own, capsys, loudness):
+    words = ["reproduce", own(4.0, "nan"), "--runtime", "host", *loudness]
     assert main(words) == ExitStatus.BENCHMARK_FAILED
+    out, err = capsys.readouterr()
+    assert "benchdock: run 1 of 3 failed: " in err
+    assert (err.count("\n") == 1) is bool(loudness)
+    assert out == ""
 
 
 def test_what_cannot_be_met_is_said_before_anything_runs(own, capsys):
     words = ["reproduce", own(4.0, more="system: a mainframe\n"), "--runtime", "host"]
     assert main([*words, "--dry-run"]) == ExitStatus.OK
     out = capsys.readouterr().out
-    assert "not met: system: a mainframe there" in out
+    assert "not met: system\n  claimed  a mainframe\n  here     this machine\n" in out
     assert "within 10 % it counts as reproduced" in out
 
 

@@ -174,6 +174,37 @@ def test_what_the_engine_kept_is_the_evidence_where_the_log_is_empty(folder):
     assert outcome.failure.evidence == "banner"
 
 
+def test_an_image_without_the_shell_is_named_by_what_its_init_program_said(folder):
+    class Bare(Script):
+        def collect_output(self, destination, limit):
+            destination.write_bytes(
+                b"[FATAL tini (6)] exec bash failed: No such file or directory\n"
+            )
+
+    view = View()
+    runtime = Bare(folder, Exit(code=127))
+    outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
+    assert outcome.failure.kind == "image"
+    assert outcome.failure.evidence.startswith("[FATAL tini")
+
+
+def test_a_link_that_the_program_left_is_not_written_through(folder, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    folder.engine_log.symlink_to(precious)
+    run(folder, BEGIN + STEPS + END, Exit(code=0))
+    assert precious.read_text() == "mine"
+    assert folder.engine_log.read_bytes() == b"banner"
+
+
+def test_output_that_cannot_be_kept_does_not_cost_the_measurement(folder):
+    folder.engine_log.mkdir()
+    outcome, _, _ = run(folder, BEGIN + STEPS + END, Exit(code=0))
+    assert outcome.failure is None
+    assert any("could not be kept" in note for note in outcome.notes)
+    assert "a limit was dropped" in outcome.notes
+
+
 def test_a_log_that_was_cut_is_an_error(folder):
     class Cutting(Script):
         def wait(self, timeout):

@@ -45,7 +45,7 @@ def test_a_silent_success_is_no_result():
     assert judge(SILENT, Exit(code=0), None).kind == "no_result"
 
 
-@pytest.mark.parametrize("kind", ["out_of_memory", "unsupported", "data"])
+@pytest.mark.parametrize("kind", ["out_of_memory", "unsupported", "data", "image"])
 def test_what_the_program_tells_of_itself_beats_its_exit_code(kind):
     assert judge(failed(kind), Exit(code=1), None).kind == kind
 
@@ -63,7 +63,19 @@ def test_a_vanished_container_is_the_engines_failure():
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(1, "exit code 1"), (139, "exit code 139 (SIGSEGV)"), (255, "exit code 255")],
+    [
+        (1, "exit code 1"),
+        (128, "exit code 128"),
+        (132, "exit code 132 (SIGILL)"),
+        (134, "exit code 134 (SIGABRT)"),
+        (135, "exit code 135 (SIGBUS)"),
+        (136, "exit code 136 (SIGFPE)"),
+        (139, "exit code 139 (SIGSEGV)"),
+        (-11, "exit code -11 (SIGSEGV)"),
+        (170, "exit code 170 (signal 42)"),
+        (255, "exit code 255"),
+        (-200, "exit code -200"),
+    ],
 )
 def test_exit_codes_in_words(code, words):
     assert describe_exit(code) == words

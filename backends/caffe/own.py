@@ -1,0 +1,248 @@
+"""A user's own prototxt: read by Caffe's own schema, fed, run.
+
+What Caffe itself finds wrong later (a shape that does not fit) it says with glog and ends the
+process; the host finds that line. What can be known before is told here.
+"""
+
+import io
+
+import numpy as np
+
+from backends.caffe import prototxt
+from backends.caffe.step import Placed, as_file, load, parse, run
+from backends.caffe.text import render
+from backends.harness.own import OwnNetwork, check_outputs
+from backends.zoo import weights
+
+# Layers that read a dataset, in the words of Caffe's present and former prototxt.
+DATABASES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData")
+FORMER = ("DATA", "IMAGE_DATA", "HDF5_DATA", "WINDOW_DATA")
+# Layers whose weights stay zero unless the file says how to fill them.
+WEIGHTED = ("Convolution", "InnerProduct", "Deconvolution")
+
+
+class CaffeNetwork(OwnNetwork):
+    """A network in prototxt; `text` is what Caffe is given, `message` what it makes of it."""
+
+    def __init__(self, path, dialect, settings):
+        """Raise `DataProblem` or `Unsupported`, saying what is wrong with the file."""
+        super(CaffeNetwork, self).__init__(path)
+        self.training = settings.phase == "training"
+        text = self._read()
+        self.message = self._parsed(text)
+        self._check_layers()
+        known = dialect.network_fields.get(settings.dtype, [])
+        fields = [(key, value) for key, value in known if not self.message.HasField(key)]
+        self.text = render(fields) + text
+
+    def _read(self):
+        try:
+            with io.open(self.path, encoding="utf-8") as file:
+                return file.read()
+        except UnicodeDecodeError as error:
+            raise self.broken("is no text, so no prototxt: give the network's file") from error
+
+    def _parsed(self, text):
+        from google.protobuf import text_format
+
+        try:
+            message = parse(text)
+        except text_format.ParseError as error:
+            if "base_lr" in text:
+                raise self.broken("is a solver's file: give the network's") from error
+            raise self.broken("is no network of this Caffe: %s; correct it" % error) from error
+        if not message.layer and not message.layers:
+            raise self.broken("holds no layers: give a network's file")
+        return message
+
+    def active(self):
+        """The layers of the phase; what `stage` and `level` leave out is not looked at."""
+        phase = load().TRAIN if self.training else load().TEST
+        for layer in list(self.message.layer) + list(self.message.layers):
+            included = [rule for rule in layer.include if rule.HasField("phase")]
+            excluded = [rule for rule in layer.exclude if rule.HasField("phase")]
+            if included and not any(rule.phase == phase for rule in included):
+                continue
+            if not any(rule.phase == phase for rule in excluded):
+                yield layer
+
+    def _check_layers(self):
+        known = set(load().layer_type_list())
+        lacking = sorted({layer.type for layer in self.message.layer} - known)
+        if lacking:
+            raise self.unsupported(
+                "has layers that this Caffe lacks (%s): use another fork" % ", ".join(lacking)
+            )
+        for layer in self.active():
+            kind = layer.type
+            if kind in DATABASES or (not isinstance(kind, str) and _former(layer) in FORMER):
+                raise self.unsupported(
+                    "reads a dataset in its layer %s: put an Input layer with the shape in its "
+                    "place" % layer.name
+                )
+
+    def labels(self):
+        """Names of blobs that losses and accuracies are told the truth by."""
+        return {
+            layer.bottom[1] for layer in self.active() if len(layer.bottom) > 1 and _judges(layer)
+        }
+
+
+def _former(layer):
+    """The name of a former layer's type, which is a number."""
+    return layer.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[layer.type].name
+
+
+def _judges(layer):
+    kind = layer.type if isinstance(layer.type, str) else _former(layer)
+    return kind.upper().endswith("LOSS") or kind.upper() == "ACCURACY"
+
+
+def prepare(backend, settings, network):
+    """A ready job of the phase; a batch was run through it."""
+    return (Training if network.training else Inference)(backend, settings, network)
+
+
+class _Own(Placed):
+    """What both phases share: one input, and in training its labels."""
+
+    def __init__(self, backend, settings, network):
+        super(_Own, self).__init__(settings)
+        self.backend = backend
+        self.net = self.open(settings, network)
+        self._input, self._label = self._inputs(network)
+        self._set_batch(network, settings.batch)
+        fill(self.net, settings.seed, backend.dialect)
+        network.published = sum(
+            blob.data.size for blobs in self.net.params.values() for blob in blobs
+        )
+        self.net.blobs[self._input].data[...] = weights.inputs(
+            network, settings.batch, settings.seed
+        )
+        run(self.net)
+        if self._label:
+            self._fill_labels(network, settings)
+
+    def open(self, settings, network):
+        """Caffe's network."""
+        raise NotImplementedError
+
+    def _inputs(self, network):
+        """Names of the input and, in training, of its labels, else None."""
+        truths = network.labels() if network.training else set()
+        names = [name for name in self.net.inputs if name not in truths]
+        labels = [name for name in self.net.inputs if name in truths]
+        if len(names) != 1 or len(labels) > 1:
+            raise network.unsupported(
+                "has %d inputs in this phase (%s) where one is fed here%s: leave the others to "
+                "another phase with include { phase: ... }"
+                % (
+                    len(self.net.inputs),
+                    ", ".join(self.net.inputs) or "none",
+                    ", and one of labels" if network.training else "",
+                )
+            )
+        return names[0], labels[0] if labels else None
+
+    def _set_batch(self, network, batch):
+        shape = tuple(self.net.blobs[self._input].data.shape)
+        if len(shape) < 2:
+            raise network.unsupported("has an input of shape %s: give it a batch" % (shape,))
+        network.input_shape = shape[1:]
+        for name in filter(None, (self._input, self._label)):
+            blob = self.net.blobs[name]
+            blob.reshape(batch, *blob.data.shape[1:])
+        self.net.reshape()
+
+    def _fill_labels(self, network, settings):
+        """Classes, or numbers where a loss compares as many of them as it is given."""
+        target = self.net.blobs[self._label].data
+        stream = np.random.RandomState(settings.seed)
+        scores = self._scores(network)
+        if scores.size == target.size:
+            target[...] = stream.random_sample(target.shape)
+        else:
+            target[...] = stream.randint(0, scores.shape[1], target.shape)
+
+    def _scores(self, network):
+        for layer in network.active():
+            if len(layer.bottom) > 1 and layer.bottom[1] == self._label:
+                return self.net.blobs[layer.bottom[0]].data
+        raise network.unsupported("has labels that no loss is told: remove them")
+
+
+class Inference(_Own):
+    """Forward in the TEST phase."""
+
+    def open(self, _settings, network):
+        """See `_Own`."""
+        with as_file(network.text) as path:
+            return load().Net(path, load().TEST)
+
+    def __init__(self, backend, settings, network):
+        """Check what came out of the first run."""
+        super(Inference, self).__init__(backend, settings, network)
+        self._last = len(self.net.layers) - 1
+        outputs = [self.net.blobs[name].data for name in self.net.outputs]
+        check_outputs(network, settings.batch, [output.shape for output in outputs])
+
+    def step(self):
+        """Caffe's Forward; a GPU is waited for by reading an output."""
+        self.net._forward(0, self._last)
+        if self.gpu:
+            self.net.blobs[self.net.outputs[-1]].data.ravel()
+
+
+class Training(_Own):
+    """A step of the zoo's solver on the user's network: forward, loss, backward, update."""
+
+    def open(self, settings, network):
+        """See `_Own`. A network without a loss has nothing to train by."""
+        # By its name: Caffe brings former prototxt up to date in files only.
+        with as_file(network.text) as path:
+            text = prototxt.solver(
+                self.backend.dialect,
+                None,
+                settings.device,
+                dtype=settings.dtype,
+                seed=settings.seed,
+                path=path,
+            )
+            with as_file(text) as solver:
+                self._solver = load().SGDSolver(solver)
+        if not any(self._solver.net._blob_loss_weights):
+            raise network.unsupported(
+                "has no loss in the TRAIN phase: use --phase inference, or add a loss layer"
+            )
+        if not self._solver.net.params:
+            raise network.unsupported("has no weights to train: use --phase inference")
+        self.options.update(
+            learning_rate=prototxt.LEARNING_RATE, momentum=prototxt.MOMENTUM, solver="SGD"
+        )
+        return self._solver.net
+
+    def step(self):
+        """Solver::Step; a GPU is waited for by reading what it updated."""
+        self._solver.step(1)
+        if self.gpu:
+            next(iter(self.net.params.values()))[0].data.ravel()
+
+    def loss(self):
+        """Of the last step: all losses by their weights."""
+        pairs = zip(self.net.blobs.values(), self.net._blob_loss_weights)
+        return float(sum(weight * blob.data.sum() for blob, weight in pairs if weight))
+
+
+def fill(net, seed, dialect):
+    """Give weights to layers that the file leaves empty: zeros would be no honest work."""
+    stream = np.random.RandomState(seed)
+    for name, layer in zip(net._layer_names, net.layers):
+        if layer.type in WEIGHTED:
+            values = net.params[name][0].data
+            if values.size > 1 and not values.any():
+                high = np.sqrt(6.0 / max(1, values[0].size))
+                values[...] = stream.uniform(-high, high, values.shape)
+        elif layer.type == "BatchNorm" and not dialect.averages:
+            variance, weight = net.params[name][1].data, net.params[name][2].data
+            if not weight.any():  # Caffe would divide by nothing
+                variance[...], weight[...] = 1, 1

@@ -1,0 +1,61 @@
+"""The command of `-f custom`: words, in which {batch} and its likes stand for what is asked."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+
+from orchestrator.errors import RequestError, unknown
+from orchestrator.request import Request
+
+PLACEHOLDERS = (
+    "batch", "model", "devices", "steps", "warmup", "dtype", "phase", "data", "source",
+)  # fmt: skip
+_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+def check(command: str, request: Request) -> None:
+    """Refuse a command that cannot be taken apart or filled in. Raises RequestError."""
+    used = placeholders(command)
+    for name in ("data", "source"):
+        if name in used and getattr(request, name) is None:
+            raise RequestError(f"the command has {{{name}}}", hint=f"give --{name} DIR")
+
+
+def placeholders(command: str) -> set[str]:
+    """Return the names in braces. Raises RequestError for one that stands for nothing."""
+    found = set()
+    for word in _split(command):
+        for match in _BRACES.finditer(word):
+            if match[0] in ("{{", "}}"):
+                continue
+            name = match[1] or ""
+            if name not in PLACEHOLDERS:
+                error = unknown("placeholder", match[0], PLACEHOLDERS, listing="benchdock run -h")
+                raise RequestError(error.what, hint=f"{error.hint}; a brace itself is {{{{ or }}}}")
+            found.add(name)
+    return found
+
+
+def words(command: str, values: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the words with values in place of placeholders. Values are never split."""
+
+    def fill(match: re.Match[str]) -> str:
+        return match[0][0] if match[0] in ("{{", "}}") else str(values[match[1]])
+
+    placeholders(command)
+    return tuple(_BRACES.sub(fill, word) for word in _split(command))
+
+
+def _split(command: str) -> list[str]:
+    try:
+        split = shlex.split(command)
+    except ValueError as error:
+        raise RequestError(
+            f"--command cannot be taken apart: {str(error).lower()}",
+            hint="quote it as a shell wants",
+        ) from None
+    if not split:
+        raise RequestError("--command is empty", hint="give the program to run and its arguments")
+    return split

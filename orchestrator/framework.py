@@ -1,0 +1,90 @@
+"""What a row of the framework table says: how something is benchmarked, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.request import Device, Dtype, Phase
+
+# `--option flag.NAME=VALUE` hands --NAME=VALUE to a program as it is.
+FLAG = "flag."
+
+
+@dataclass(frozen=True)
+class Option:
+    """An `--option` of a vendor's program: what it does, what it is unless given, its values.
+
+    Without `values` any text is taken.
+    """
+
+    meaning: str
+    default: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framework:
+    """One row of the framework table: a framework with our own program, or a vendor's program.
+
+    `dtypes` tells per device and phase what can run; `gaps` names the models that a backend of
+    ours cannot draw, with the reason; `images` are per device; `files` are the ends of names of
+    the users' own networks that it takes.
+
+    The rest is about vendors' programs, for which `ours` is false:
+    networks: our name of each network -> the program's own; None: the zoo's, which `backend`
+        writes for the program. With `any_network` the model is just a name.
+    source: what the folder must be that `--source` gives; "" where the program takes none.
+    entry: what that folder must hold, relative to it.
+    home: the folder in an image where the program lies without `--source`.
+    holds: the devices whose image of this row has it there; other images must be named.
+    options: by name; `flags`: whether flag.NAME=VALUE is handed on too.
+    variants: the row as each fork or release has it, by the value of the option `variant_option`;
+        where that is not given the image tells (`variants.settle`).
+    warmup, steps: the number of steps that the program leaves out, and times, whatever it is told;
+        None: it is told.
+    windows: it prints rates of windows of steps, and the first window is the warm-up.
+    least_steps: the fewest timed steps with which it prints a result.
+    block: how many steps it times at once; it can be told multiples of that.
+    refuses, ignores: fields of a request that the program has no use for, with the reason; those
+        that change what is measured are refused.
+    remark: what one has to know of every result of it.
+    """
+
+    name: str
+    title: str
+    program: str
+    launcher: str
+    dtypes: Mapping[tuple[Device, Phase], tuple[Dtype, ...]]
+    images: Mapping[Device, str]
+    files: tuple[str, ...] = ()
+    backend: str = ""
+    aliases: tuple[str, ...] = ()
+    gaps: Mapping[str, str] = field(default_factory=dict)
+    multi_gpu: bool = True
+    ours: bool = True
+    networks: Mapping[str, str] | None = None
+    any_network: bool = False
+    source: str = ""
+    entry: str = ""
+    home: str = ""
+    holds: tuple[Device, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
+    flags: bool = False
+    variants: Mapping[str, Framework] = field(default_factory=dict)
+    variant_option: str = ""
+    warmup: int | None = None
+    steps: int | None = None
+    windows: bool = False
+    least_steps: int = 1
+    block: int = 1
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    ignores: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+    @property
+    def lists_options(self) -> bool:
+        """Whether `options` are all there are; those of our own programs are known in the image."""
+        return bool(self.options) or not self.ours

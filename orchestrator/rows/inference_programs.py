@@ -1,0 +1,108 @@
+"""Vendors' own timers of a network that is written for them: TensorRT's and OpenVINO's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.framework import Framework, Option
+
+if TYPE_CHECKING:
+    from orchestrator.request import Dtype
+
+_RELEASES = ("3", "4", "5", "6", "7", "8", "9", "10")
+_RELEASE = Option("TensorRT's major release", values=_RELEASES)
+_OLD: tuple[Dtype, ...] = ("float32", "float16", "int8")
+_NO_DATA = "it makes its own inputs"
+
+# trtexec times an ONNX file that our writer makes, which needs NumPy and onnx: NVIDIA's PyTorch
+# image has both beside TensorRT, its TensorRT image neither. int8 without calibration is right in
+# time and wrong in values.
+_TENSORRT = Framework(
+    name="tensorrt",
+    title="TensorRT",
+    program="trtexec",
+    launcher="tensorrt",
+    backend="backends.onnx",
+    dtypes={("gpu", "inference"): ("float32", "tf32", "float16", "bfloat16", "int8")},
+    images={"gpu": "ngc-pytorch-24-06"},
+    files=(".onnx",),
+    multi_gpu=False,
+    options={"release": _RELEASE},
+    flags=True,
+    refuses={"data": _NO_DATA},
+    ignores={"warmup": "it warms up by time"},
+    variant_option="release",
+)
+
+
+def _onnx(release: str) -> Framework:
+    """Return the row of a release that reads ONNX as our writer writes it."""
+    dtypes: tuple[Dtype, ...] = ("float32", "tf32", "float16", "int8")
+    if release != "8":
+        dtypes = (*dtypes, "bfloat16")
+    return replace(
+        _TENSORRT,
+        dtypes={("gpu", "inference"): dtypes},
+        options={"release": replace(_RELEASE, default=release)},
+    )
+
+
+def _caffe(release: str) -> Framework:
+    """Return the row of a release that knew older ONNX alone, and so is given a Caffe network."""
+    cut = "its Caffe reader rounds every pool up"
+    return replace(
+        _TENSORRT,
+        launcher="tensorrt_caffe",
+        files=(),
+        backend="backends.caffe",
+        dtypes={("gpu", "inference"): _OLD},
+        gaps={
+            "acoustic_model": "its Caffe reader takes images",
+            "deep_speech2": "Caffe has no CTC loss",
+            **{f"resnet{layers}_v1.5": cut for layers in (50, 101, 152)},
+        },
+        options={
+            "release": replace(_RELEASE, default=release),
+            "workspace": Option("memory for its algorithms, in MiB", "1024"),
+        },
+        # Before release 6 nothing is left out.
+        warmup=0 if release in ("3", "4", "5") else None,
+        ignores={**_TENSORRT.ignores, "seed": "it makes its own weights"},
+    )
+
+
+TENSORRT = replace(
+    _TENSORRT,
+    variants={
+        release: _caffe(release) if int(release) < 8 else _onnx(release) for release in _RELEASES
+    },
+)
+
+OPENVINO_BENCHMARK_APP = Framework(
+    name="openvino_benchmark_app",
+    title="OpenVINO's benchmark_app",
+    ours=False,
+    program="openvino_benchmark_app",
+    launcher="openvino_benchmark_app",
+    backend="backends.onnx",
+    dtypes={("cpu", "inference"): ("float32", "bfloat16", "float16")},
+    images={"cpu": "openvino-cpu"},
+    files=(".onnx",),
+    multi_gpu=False,
+    warmup=1,
+    options={
+        "hint": Option(
+            "what OpenVINO chooses streams and requests for",
+            "throughput",
+            ("throughput", "latency", "none"),
+        ),
+        "api": Option("several requests at a time, or one", "async", ("async", "sync")),
+        "requests": Option("inference requests at a time; default: OpenVINO's choice"),
+        "streams": Option("with hint=none: batches computed side by side", "1"),
+        "input": Option("number type of the input; the program's own default is u8", "f32"),
+    },
+    refuses={"data": _NO_DATA},
+)
+
+ROWS = (TENSORRT, OPENVINO_BENCHMARK_APP)

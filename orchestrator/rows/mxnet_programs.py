@@ -1,0 +1,90 @@
+"""The scripts of MXNet's example/image-classification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.framework import Framework, Option
+
+if TYPE_CHECKING:
+    from orchestrator.request import Dtype
+
+_FOLDER = "MXNet's example/image-classification"
+_HOME = "/opt/mxnet/example/image-classification"
+_GPU: tuple[Dtype, ...] = ("float32", "tf32", "float16")
+
+MXNET_SCORE = Framework(
+    name="mxnet_score",
+    title="MXNet's benchmark_score.py",
+    ours=False,
+    program="mxnet_score",
+    launcher="mxnet_score",
+    dtypes={("cpu", "inference"): ("float32",), ("gpu", "inference"): _GPU},
+    images={"cpu": "mxnet-cpu", "gpu": "ngc-mxnet-24-06"},
+    multi_gpu=False,
+    # Its resnet-50 is the one with pre-activation.
+    networks={
+        "alexnet": "alexnet",
+        "vgg16": "vgg-16",
+        "resnet50": "resnetv1-50",
+        "resnet50_v2": "resnet-50",
+        "resnet152_v2": "resnet-152",
+        "inception-bn": "inception-bn",
+        "inception3": "inception-v3",
+        "inception4": "inception-v4",
+        "inception_resnet_v2": "inception-resnet-v2",
+        "mobilenet": "mobilenet",
+        "densenet121": "densenet121",
+        "squeezenet1.1": "squeezenet1.1",
+    },
+    source=_FOLDER,
+    entry="benchmark_score.py",
+    home=_HOME,
+    holds=("gpu",),
+    warmup=5,
+    steps=10,
+    refuses={"data": "it makes its own inputs"},
+    ignores={"seed": "it is not told"},
+)
+
+MXNET_TRAIN_IMAGENET = Framework(
+    name="mxnet_train_imagenet",
+    title="MXNet's train_imagenet.py",
+    ours=False,
+    program="mxnet_train_imagenet",
+    launcher="mxnet_train_imagenet",
+    dtypes={("cpu", "training"): ("float32",), ("gpu", "training"): _GPU},
+    images={"cpu": "mxnet-cpu", "gpu": "ngc-mxnet-24-06"},
+    networks={
+        "alexnet": "alexnet",
+        "googlenet": "googlenet",
+        **{f"vgg{layers}": f"vgg {layers}" for layers in (11, 13, 16, 19)},
+        **{f"resnet{layers}": f"resnet-v1 {layers}" for layers in (18, 34, 50, 101, 152, 200)},
+        **{f"resnet{layers}_v2": f"resnet {layers}" for layers in (18, 34, 50, 101, 152, 200)},
+        "inception-bn": "inception-bn",
+        "inception3": "inception-v3",
+        "inception4": "inception-v4",
+        "inception_resnet_v2": "inception-resnet-v2",
+        "mobilenet": "mobilenet",
+    },
+    source=_FOLDER,
+    entry="train_imagenet.py",
+    home=_HOME,
+    holds=("gpu",),
+    windows=True,
+    least_steps=2,
+    options={
+        "kv_store": Option(
+            "where gradients are summed; local is the CPU",
+            "device",
+            ("device", "local", "nccl"),
+        ),
+        "optimizer": Option("the update", "sgd"),
+        "momentum": Option("of sgd", "0.9"),
+        "records": Option("with --data: the file of records in it", "train.rec"),
+    },
+    flags=True,
+    ignores={"seed": "it is not told"},
+)
+
+ROWS = (MXNET_SCORE, MXNET_TRAIN_IMAGENET)

@@ -1,0 +1,128 @@
+"""PyTorch programs of others: PyTorch's own example, timm and NVIDIA's examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.framework import Framework, Option
+
+if TYPE_CHECKING:
+    from orchestrator.request import Dtype
+
+_ON_OFF = ("on", "off")
+_GPU: tuple[Dtype, ...] = ("float32", "tf32", "float16")
+
+DEEPLEARNINGEXAMPLES = Framework(
+    name="deeplearningexamples_pytorch",
+    title="NVIDIA DeepLearningExamples, PyTorch",
+    ours=False,
+    program="deeplearningexamples",
+    launcher="deeplearningexamples_pytorch",
+    dtypes={("gpu", "training"): _GPU, ("gpu", "inference"): _GPU},
+    images={"gpu": "ngc-pytorch-24-06"},
+    networks={
+        "resnet50_v1.5": "resnet50",
+        "resnext101_32x4d": "resnext101-32x4d",
+        "se_resnext101_32x4d": "se-resnext101-32x4d",
+    },
+    source="the folder PyTorch/Classification/ConvNets of "
+    "github.com/NVIDIA/DeepLearningExamples (June 2020 or later)",
+    entry="main.py",
+    home="/workspace/rn50",
+    # Its rate is the mean over all iterations, the slow first ones among them.
+    warmup=0,
+    remark="deeplearningexamples_pytorch leaves out no warm-up: its rate holds the first "
+    "iterations too",
+    options={
+        "memory_format": Option("layout", "nchw", ("nchw", "nhwc")),
+        "data_backend": Option(
+            "synthetic data; releases before June 2022 spell it syntetic",
+            "synthetic",
+            ("synthetic", "syntetic"),
+        ),
+        "loss_scale": Option("static loss scale of float16", "128"),
+        "label_smoothing": Option("label smoothing", "0.1"),
+    },
+    flags=True,
+)
+
+# It has no flag for the number of steps; an epoch of made data is as long as one of ImageNet.
+PYTORCH_IMAGENET = Framework(
+    name="pytorch_imagenet",
+    title="PyTorch's examples/imagenet",
+    ours=False,
+    program="pytorch_imagenet",
+    launcher="pytorch_imagenet",
+    dtypes={
+        ("cpu", "training"): ("float32",),
+        ("cpu", "inference"): ("float32",),
+        ("gpu", "training"): ("float32", "tf32"),
+        ("gpu", "inference"): ("float32", "tf32"),
+    },
+    images={"gpu": "ngc-pytorch-24-06"},
+    networks={
+        "alexnet_owt": "alexnet",
+        "googlenet": "googlenet",
+        "inception3": "inception_v3",
+        **{f"vgg{n}": f"vgg{n}" for n in (11, 13, 16, 19)},
+        **{f"resnet{n}": f"resnet{n}" for n in (18, 34)},
+        **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152)},
+        "densenet121": "densenet121",
+        "mobilenet_v2": "mobilenet_v2",
+    },
+    source="the folder imagenet of github.com/pytorch/examples",
+    entry="main.py",
+    home="/workspace/examples/imagenet",
+    options={
+        "display_every": Option("steps between two printed lines", "10"),
+        "workers": Option("processes that make data", "4"),
+    },
+    ignores={
+        "steps": "it runs a whole epoch",
+        "warmup": "its mean is over all steps",
+        "seed": "a seed would turn on deterministic, slower kernels",
+    },
+    remark="pytorch_imagenet runs one whole epoch (1,281,167 made images in training, 50,000 in "
+    "inference; releases before August 2022 need --data), and its mean holds the first steps",
+    flags=True,
+)
+
+TIMM = Framework(
+    name="timm",
+    title="timm's benchmark.py",
+    ours=False,
+    program="timm",
+    launcher="timm",
+    dtypes={
+        ("cpu", "training"): ("float32", "bfloat16"),
+        ("cpu", "inference"): ("float32", "bfloat16"),
+        ("gpu", "training"): (*_GPU, "bfloat16"),
+        ("gpu", "inference"): (*_GPU, "bfloat16"),
+    },
+    # It needs torchvision and huggingface_hub beside torch: no image here has all three.
+    images={},
+    networks={
+        "inception3": "inception_v3",
+        "inception4": "inception_v4",
+        "inception_resnet_v2": "inception_resnet_v2",
+        **{f"vgg{n}": f"vgg{n}" for n in (11, 13, 16, 19)},
+        **{f"resnet{n}": f"resnet{n}" for n in (18, 34)},
+        **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152, 200)},
+    },
+    multi_gpu=False,
+    source="the folder of github.com/huggingface/pytorch-image-models",
+    entry="benchmark.py",
+    least_steps=5,
+    options={
+        "amp": Option("float16 and bfloat16 by autocast, not whole", "on", _ON_OFF),
+        "layout": Option("memory format", "contiguous", ("contiguous", "channels_last")),
+        "img_size": Option("side of the images; network: what the network is tested with",
+                           "network"),
+        "optimizer": Option("of training", "sgd"),
+    },
+    refuses={"data": "it makes its own"},
+    ignores={"seed": "its weights and data are random"},
+    flags=True,
+)  # fmt: skip
+
+ROWS = (DEEPLEARNINGEXAMPLES, PYTORCH_IMAGENET, TIMM)

@@ -1,0 +1,115 @@
+"""TensorFlow's own benchmarks, a user's command and NVIDIA's examples in real containers.
+
+NVIDIA's are played by a STAND-IN (tests/vendor_stand_in.py) that lies where their images have
+them, knows their arguments and prints a sample; tf_cnn_benchmarks is the real one where it is here.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator import paths
+from orchestrator.paths import RunFolder
+from orchestrator.planner import Place, Target, caller, make_plan, resolve
+from orchestrator.request import Request
+from orchestrator.runner import StageClock, execute
+from orchestrator.ui.plain import SilentView
+from tests.engine.test_frameworks import benchdock
+from tests.unit.test_vendor_programs import MPIRUN, STAND_IN
+from tests.unit.vendor_samples import NVTFCNN
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+
+BASE = "debian:bookworm-slim"
+# The folder scripts/tf_cnn_benchmarks of a copy of github.com/tensorflow/benchmarks.
+TF_CNN = os.environ.get("BENCHDOCK_TF_CNN_BENCHMARKS", "")
+
+
+@pytest.fixture
+def home(engine, tmp_path):
+    """A home for the runs, with the wheels of the real one."""
+    wheels = paths.home() / "wheels"
+    wheels.mkdir(parents=True, exist_ok=True)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "wheels").symlink_to(wheels)
+    return folder
+
+
+def run(home, *words):
+    done = benchdock(home, "run", *words, "--gpus=none", "--runtime=docker", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_users_command_in_a_container(home, engine, tmp_path):
+    if engine.image(BASE) is None:
+        pytest.skip(f"no {BASE} here: `make base-images` makes it")
+    source = tmp_path / "my programs"
+    source.mkdir()
+    (source / "bench.sh").write_text('for i in 1 2 3 4; do echo "step: $1 $2 $((i * 10)) ms"; done')
+    result = run(
+        home, "mine", "-f", "custom", "--image", BASE, "--source", str(source), "--batch=3",
+        "--command", "bash {source}/bench.sh {model} '{phase} $HOME'", "--unit=ms",
+        "--pattern=step: mine training \\$HOME ([0-9]+)", "--estimator=mean",
+    )  # fmt: skip
+    assert result["metrics"]["throughput"]["value"] == pytest.approx(3 / 0.025)
+    assert result["fingerprint"] is None
+
+
+@pytest.mark.skipif(not TF_CNN, reason="BENCHDOCK_TF_CNN_BENCHMARKS does not say where it is")
+@pytest.mark.parametrize("phase", ["training", "inference"])
+def test_tensorflows_own_benchmarks(home, phase):
+    result = run(
+        home, "resnet50", "-f", "tf_cnn_benchmarks", "--source", TF_CNN, "--batch=2", "--steps=5",
+        "--warmup=1", f"--phase={phase}",
+    )  # fmt: skip
+    assert result["metrics"]["throughput"]["value"] > 0
+    assert result["program"]["batch"] == 2
+
+
+def test_nvidias_examples_where_their_images_have_them(engine, tmp_path, monkeypatch):
+    if engine.image(BASE) is None:
+        pytest.skip(f"no {BASE} here: `make base-images` makes it")
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "resnet.py").write_text(STAND_IN.read_text())
+    (context / "mpirun").write_text(MPIRUN)
+    (context / "mpirun").chmod(0o755)
+    (context / "log.txt").write_bytes(NVTFCNN)
+    (context / "Dockerfile").write_text(
+        f"FROM {BASE}\n"
+        "COPY mpirun /usr/local/bin/mpirun\n"
+        "COPY log.txt /log.txt\n"
+        "COPY resnet.py /workspace/nvidia-examples/cnn/resnet.py\n"
+        "ENV STAND_IN=nvtfcnn STAND_IN_LOG=/log.txt\n"
+    )
+    tag = "stand-in.invalid/nvidia/tensorflow:18.07-py3"
+    subprocess.run(["docker", "build", "-q", "-t", tag, context], check=True, capture_output=True)
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
+    try:
+        outcome, log = _stand_in(engine, tag)
+    finally:
+        engine.remove_image(tag)
+    assert outcome.failure is None, log
+    assert outcome.measurement.metrics["throughput"].value > 0
+
+
+def _stand_in(engine, tag):
+    target = Target(device="gpu", gpus=("0", "1"))
+    request = Request(model="resnet50", framework="nvtfcnn", image=tag, batch=16, steps=100)
+    row = resolve(request, target)
+    folder = RunFolder.create(request.model, request.framework)
+    place = Place(
+        runtime="docker", reason="a test", python="python3", image=tag, mount_code=True,
+        user=caller(),
+    )  # fmt: skip
+    # This machine has no GPU, and a stand-in needs none.
+    plan = make_plan(request, row, target, place, folder).model_copy(update={"gpus": ()})
+    folder.launcher.write_text(plan.script)
+    view = SilentView()
+    outcome = execute(plan, engine, folder, view, StageClock(view))
+    return outcome, Path(folder.log).read_text()

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# model resnet50, training, float32, batch 32 per device, 4 x gpu
+# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+export NVIDIA_TF32_OVERRIDE=0
+
+# From here on everything that is printed belongs to the program, byte for byte.
+exec >>/benchdock/run/log.txt 2>&1
+
+folder="$(mktemp -d)"
+python3 -m backends.caffe train --fork=nvidia_caffe --dtype=float32 --batch=32 --devices=4 \
+  --data=lmdb --source=/benchdock/data \
+  --round-mode=auto -- resnet50 >"$folder/train.prototxt"
+python3 -m backends.caffe solver --fork=nvidia_caffe --dtype=float32 --device=gpu \
+  --steps=121 --display=20 --seed=0 \
+  --net="$folder/train.prototxt" -- resnet50 >"$folder/solver.prototxt"
+exec caffe train -logtostderr -solver="$folder/solver.prototxt" -gpu=0,1,2,3

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# model resnext101_32x4d, training, float16, batch 8 per device, 4 x gpu
+# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+export NVIDIA_TF32_OVERRIDE=0
+
+# From here on everything that is printed belongs to the program, byte for byte.
+exec >>/benchdock/run/log.txt 2>&1
+
+exec mpirun --allow-run-as-root --tag-output --bind-to none -np 4 python3 /benchdock/source/main.py \
+  --mode=training_benchmark \
+  --arch=resnext101-32x4d \
+  --batch_size=8 --num_iter=120 --iter_unit=batch --warmup_steps=20 \
+  --data_format=NHWC \
+  --amp \
+  --use_static_loss_scaling --static_loss_scale=128 \
+  --xla \
+  --data_dir=/benchdock/data \
+  --momentum=0.9 --weight_decay=0.0001 --seed=0 \
+  --results_dir=/benchdock/run \
+  --display_every=10

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# model resnet50, training, float32, batch 8 per device, 1 x cpu
+# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+
+# From here on everything that is printed belongs to the program, byte for byte.
+exec >>/benchdock/run/log.txt 2>&1
+
+exec python3 /benchdock/source/tf_cnn_benchmarks.py \
+  --model=resnet50 \
+  --batch_size=8 --num_batches=20 --num_warmup_batches=3 \
+  --device=cpu \
+  --num_gpus=1 \
+  --variable_update=parameter_server \
+  --local_parameter_device=cpu \
+  --data_format=NHWC \
+  --noforward_only \
+  --nouse_fp16 \
+  --noxla --noxla_compile \
+  --optimizer=sgd --momentum=0.9 --weight_decay=0.00004 \
+  --num_intra_threads=4 --num_inter_threads=0 \
+  --nodistortions --tf_random_seed=0 \
+  --display_every=10

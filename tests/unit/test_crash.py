@@ -1,0 +1,216 @@
+"""What the last lines of a log prove of a death; the texts are of real programs."""
+
+import pytest
+
+from orchestrator.parsers import crash
+
+FAULT_HANDLER = [
+    "",
+    "Current thread 0x00007f653c9d2b80 (most recent call first):",
+    '  File "/opt/benchdock/backends/caffe/step.py", line 96 in open_network',
+]
+STACK = [
+    "*** Check failure stack trace: ***",
+    "    @     0x7f33cff7350d  google::LogMessage::Fail()",
+    "    @     0x7f33cff75ea9  google::LogMessageFatal::~LogMessageFatal()",
+]
+GLOG = "F1122 22:40:45.892756     9 "
+PROTOBUF = (
+    "[libprotobuf ERROR google/protobuf/text_format.cc:309] Error parsing text-format "
+    'caffe.NetParameter: 2:12: Message type "caffe.LayerParameter" has no field named "nme".'
+)
+
+
+def judged(*lines):
+    found = crash.evidence(["working", *lines])
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("base_conv_layer.cpp:119] Check failed: num_output_ > 0 (0 vs. 0) ", "crashed"),
+        (
+            "math_functions.cu:26] Check failed: status == CUBLAS_STATUS_SUCCESS (1 vs. 0)",
+            "crashed",
+        ),
+        (
+            "syncedmem.cpp:56] Check failed: error == cudaSuccess (2 vs. 0)  out of memory",
+            "out_of_memory",
+        ),
+        ("syncedmem.hpp:18] Check failed: error == cudaSuccess (2 vs. 0)", "out_of_memory"),
+        ("common.cpp:66] Cannot use GPU in CPU-only Caffe: check mode.", "unsupported"),
+        (
+            "layer_factory.hpp:81] Check failed: registry.count(type) == 1 (0 vs. 1) Unknown layer "
+            "type: Foo (known types: AbsVal, Accuracy)",
+            "unsupported",
+        ),
+        (
+            "upgrade_proto.cpp:90] Check failed: ReadProtoFromTextFile(param_file, param) Failed "
+            "to parse NetParameter file: bad.prototxt",
+            "data",
+        ),
+        (
+            "db_lmdb.hpp:15] Check failed: mdb_status == 0 (2 vs. 0) No such file or directory",
+            "data",
+        ),
+    ],
+)
+def test_glogs_fatal_line_is_the_proof_whatever_is_said_after_it(words, kind):
+    line = GLOG + words
+    after = [*STACK, "Fatal Python error: Aborted", *FAULT_HANDLER]
+    shell = "/benchdock/run/launcher.sh: line 36:     9 Aborted     python3 -m x"
+    for rest in ([], after, [*after, shell]):
+        found = judged(line, *rest)
+        assert (found.kind, found.evidence) == (kind, line)
+        assert line in found.message
+
+
+def test_what_protobuf_cannot_read_is_told_with_glogs_line():
+    line = f"{GLOG}upgrade_proto.cpp:90] Check failed: ReadProtoFromTextFile(f, p) Failed to parse"
+    line += " NetParameter file: bad.prototxt"
+    found = judged(PROTOBUF, line, *STACK)
+    assert found.evidence == line
+    assert 'has no field named "nme"' in found.message
+
+
+def test_the_first_fatal_line_is_the_cause_of_those_of_other_threads():
+    first, second = f"{GLOG}a.cpp:1] Check failed: a", f"{GLOG}b.cpp:1] Check failed: b"
+    assert judged(first, second, *STACK).evidence == first
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2024-01-01 10:00:00.123456: F tensorflow/core/platform/default/env.cc:73] Check failed: x",
+        "F0000 00:00:1700000000.123456     12 cuda_dnn.cc:207] Check failed: status",
+        "F20240101 10:00:00.123456 12 net.cpp:1] Check failed: x",
+        # A library's own words, with no prefix known here.
+        "[12:00:00] src/operator/nn.cc:123: Check failed: ndim == 4",
+    ],
+)
+def test_fatal_lines_of_other_loggers(line):
+    found = judged(line, "Aborted (core dumped)") if line[0] != "[" else judged(line)
+    assert (found.kind, found.evidence) == ("crashed", line)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("/usr/bin/python3: No module named backends", "backends"),
+        (
+            "/usr/bin/python3: Error while finding module specification for 'backends.caffe2' "
+            "(ModuleNotFoundError: No module named 'backends')",
+            "backends.caffe2",
+        ),
+        ("/benchdock/run/launcher.sh: line 36: exec: python3: not found", "python3"),
+        ("/benchdock/run/launcher.sh: line 36: trtexec: command not found", "trtexec"),
+        ("bash: line 1: caffe: command not found", "caffe"),
+        (
+            "/benchdock/run/launcher.sh: line 36: /usr/src/bin/giexec: No such file or directory",
+            "/usr/src/bin/giexec",
+        ),
+        (
+            "python: can't open file '/opt/examples/cnn/nvcnn.py': [Errno 2] No such file",
+            "/opt/examples/cnn/nvcnn.py",
+        ),
+        ("[FATAL tini (6)] exec bash failed: No such file or directory", "bash"),
+        ("ERROR (catatonit:2): failed to exec pid1: No such file or directory", "to be started"),
+    ],
+)
+def test_what_an_image_lacks_is_named(line, named):
+    found = judged(line)
+    assert (found.kind, found.evidence) == ("image", line)
+    assert named in found.message.partition(" is missing where the program ran: ")[0]
+
+
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        ("ModuleNotFoundError: No module named 'torch'", "image"),
+        ("ImportError: No module named 'caffe2.python'", "image"),  # Python 3.5
+        ("ImportError: No module named caffe", "image"),  # Python 2
+        ("ImportError: libcuda.so.1: cannot open shared object file: No such file", "crashed"),
+        ("ModuleNotFoundError", "crashed"),
+    ],
+)
+def test_a_missing_module_is_the_images_fault(last, kind):
+    trace = ["Traceback (most recent call last):", '  File "x.py", line 1', "    import torch"]
+    found = judged(*trace, last)
+    assert (found.kind, found.evidence) == (kind, last)
+
+
+def test_an_exception_of_several_lines_is_told_with_its_cause():
+    found = judged(
+        "Traceback (most recent call last):",
+        '  File "x.py", line 1',
+        "RuntimeError: Exception from core.cpp:84:",
+        "Model wasn't fully converted.",
+        "  -- No conversion rule found for operations: Foo-13",
+    )
+    assert found.evidence == "RuntimeError: Exception from core.cpp:84:"
+    assert found.message.endswith("No conversion rule found for operations: Foo-13")
+
+
+def test_a_missing_module_that_was_borne_is_not_the_cause():
+    found = judged(
+        "Traceback (most recent call last):",
+        "ModuleNotFoundError: No module named 'apex'",
+        "going on without apex",
+        "Traceback (most recent call last):",
+        "ValueError: bad",
+    )
+    assert (found.kind, found.evidence) == ("crashed", "ValueError: bad")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "double free or corruption (!prev)",
+        "free(): invalid pointer",
+        "free(): double free detected in tcache 2",
+        "malloc(): corrupted top size",
+        "malloc_consolidate(): invalid chunk size",
+        "munmap_chunk(): invalid pointer",
+        "corrupted size vs. prev_size",
+        "*** stack smashing detected ***: terminated",
+        "pure virtual method called",
+        "terminate called without an active exception",
+        "Intel MKL FATAL ERROR: Cannot load libmkl_avx2.so or libmkl_def.so.",
+        "python3: ../src/x.cc:12: void f(): Assertion `n > 0' failed.",
+    ],
+)
+def test_the_last_words_before_an_abort_are_the_proof(line):
+    found = judged(line, "Fatal Python error: Aborted", *FAULT_HANDLER)
+    assert (found.kind, found.evidence) == ("crashed", line)
+
+
+def test_what_cpp_threw_is_told():
+    thrown = "terminate called after throwing an instance of 'std::logic_error'"
+    found = judged(thrown, "  what():  vector is wrong", "Fatal Python error: Aborted")
+    assert (found.kind, found.evidence) == ("crashed", thrown)
+    assert found.message.endswith(": vector is wrong")
+    memory = "terminate called after throwing an instance of 'std::bad_alloc'"
+    assert judged(memory, "  what():  std::bad_alloc").kind == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Fatal Python error: Segmentation fault",
+        "Fatal Python error: Illegal instruction",
+        "Fatal Python error: Bus error",
+        "Fatal Python error: Floating point exception",
+        "launcher.sh: line 32:  2857 Segmentation fault      (core dumped) python3 -m x",
+        "Floating point exception (core dumped)",
+    ],
+)
+def test_a_death_told_by_somebody_else(line):
+    found = judged(line, *FAULT_HANDLER)
+    assert (found.kind, found.evidence) == ("crashed", line)
+
+
+def test_a_peaceful_log_proves_nothing():
+    assert crash.evidence(["I0101 00:00:00.000000 1 net.cpp:1] all well", "Find the file"]) is None
+    assert crash.evidence([]) is None

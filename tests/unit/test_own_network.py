@@ -1,0 +1,212 @@
+"""A user's own network, as far as it is looked at before anything starts."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import benchmark, catalogue, onnx_shape, own_network, planner
+from orchestrator.cli import main
+from orchestrator.errors import DataError, RequestError
+from orchestrator.paths import RunFolder
+from orchestrator.planner import Place, Target
+from orchestrator.request import Request
+from tests import own_files
+from tests.unit import stand_in
+
+PLACE = Place(runtime="docker", reason="test", python="python3", image="i", user="1:2")
+CPU = Target(device="cpu")
+
+
+def request(path, framework="onnxruntime", **changes):
+    return Request(
+        model=path.stem,
+        framework=framework,
+        phase="inference",
+        gpus="none",
+        model_file=path,
+        **changes,
+    )
+
+
+@pytest.fixture
+def onnx(tmp_path):
+    def write(content, name="mine.onnx"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("./a/my net.onnx", "my_net"),
+        ("x.prototxt", "x"),
+        ("X.ONNX", "X"),
+        ("/tmp/-rf.onnx", "rf"),
+        ("/tmp/$(id).onnx", "id_"),
+        ("/tmp/é.onnx", "network"),
+        ("/tmp/" + "n" * 200 + ".onnx", "n" * 60),
+    ],
+)
+def test_a_file_is_told_from_a_name(model, name):
+    found, path = own_network.split(model)
+    assert (found, path) == (name, Path(model).absolute())
+
+
+def test_a_name_stays_a_name_and_other_files_are_refused():
+    assert own_network.split("resnet50_v1.5") == ("resnet50_v1.5", None)
+    for model in ("./net", "a/b.txt", "net.pb", "net.caffemodel"):
+        with pytest.raises(RequestError, match="no file that can be run; a network of your own"):
+            own_network.split(model)
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch"),
+    [(("N", 3, 8, 8), None), ((4, 3, 8, 8), 4), ((0, 3, 8, 8), None), ((), None)],
+)
+def test_the_batch_of_an_onnx_file(onnx, shape, batch):
+    assert own_network.fixed_batch(onnx(own_files.onnx(shape))) == batch
+
+
+@pytest.mark.parametrize("name", [*own_files.ONNX_FILES])
+def test_no_onnx_file_stops_the_look_at_its_batch(onnx, name):
+    content, kind, _ = own_files.ONNX_FILES[name]
+    batch = own_network.fixed_batch(onnx(content))
+    assert batch == {"four.onnx": 4, "one.onnx": 1}.get(name)
+    assert kind is None or batch in (None, 1)
+
+
+@given(st.binary(max_size=200), st.integers(min_value=0, max_value=400))
+def test_no_bytes_stop_the_look_at_a_batch(tmp_path_factory, noise, place):
+    path = tmp_path_factory.getbasetemp() / "any.onnx"
+    content = own_files.onnx()
+    for data in (noise, content[:place], content[:place] + noise + content[place:]):
+        path.write_bytes(data)
+        batch = onnx_shape.fixed_batch(path)
+        assert batch is None or batch > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "batch"),
+    [
+        ("input: 'data' input_dim: 7 input_dim: 3", 7),
+        ("# input_dim: 9\ninput_shape { dim: 6 dim: 3 }", 6),
+        ("layer { type: 'Input' input_param { shape: { dim: 5 dim: 3 } } }", 5),
+        ("layer { reshape_param { shape { dim: 0 } } }", None),
+        ("input_dim: 0", None),
+        ("", None),
+    ],
+)
+def test_the_batch_of_a_prototxt(onnx, text, batch):
+    assert own_network.fixed_batch(onnx(text.encode(), "x.prototxt")) == batch
+
+
+def test_a_plan_has_the_files_batch_digest_and_mount(onnx, tmp_path):
+    path = onnx(own_files.onnx((4, 3, 8, 8)))
+    beside = onnx(b"weights", "mine.onnx.data")
+    onnx(b"other", "other.data")
+    asked = request(path)
+    row = planner.resolve(asked, CPU)
+    plan = planner.make_plan(asked, row, CPU, PLACE, RunFolder(tmp_path))
+    assert plan.batch == 4
+    assert plan.model == "mine"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert plan.fingerprint == f"file:{digest[:16]}"
+    mounts = {mount.target: mount for mount in plan.mounts}
+    assert mounts["/benchdock/model/mine.onnx"].source == path
+    assert mounts["/benchdock/model/mine.onnx"].read_only
+    assert mounts["/benchdock/model/mine.onnx.data"].source == beside
+    assert len(mounts) == 3
+    assert "--model-file=/benchdock/model/mine.onnx" in plan.script
+    assert "--batch=4" in plan.script
+
+
+def test_on_the_host_the_file_is_read_where_it_is(onnx, tmp_path):
+    path = onnx(own_files.onnx())
+    asked = request(path, batch=3)
+    place = Place(runtime="host", reason="test", python="python3")
+    plan = planner.make_plan(
+        asked, catalogue.framework("openvino"), CPU, place, RunFolder(tmp_path)
+    )
+    assert f"--model-file={path}" in plan.script
+    assert plan.batch == 3
+
+
+def test_a_file_with_the_name_of_a_network_that_cannot_be_drawn_is_none(tmp_path):
+    path = tmp_path / "deep_speech2.prototxt"
+    path.write_text("layer { }")
+    assert planner.resolve(request(path, "caffe"), CPU).name == "bvlc_caffe"
+
+
+def refusal(path, framework="onnxruntime", **changes):
+    with pytest.raises(RequestError) as caught:
+        planner.resolve(request(path, framework, **changes), CPU)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("framework", "words"),
+    [
+        ("pytorch", "pytorch takes no .onnx file; use -f with onnxruntime, openvino"),
+        ("bvlc_caffe", "bvlc_caffe takes no .onnx file"),
+        ("caffe2", "caffe2 takes no .onnx file"),
+    ],
+)
+def test_a_framework_that_takes_no_such_file(onnx, framework, words):
+    assert str(refusal(onnx(own_files.onnx()), framework)).startswith(words)
+
+
+def test_files_that_cannot_be_read_are_refused_before_anything_starts(onnx, tmp_path):
+    missing = refusal(tmp_path / "no.onnx")
+    assert isinstance(missing, DataError)
+    assert "there is no file" in str(missing)
+    (tmp_path / "folder.onnx").mkdir()
+    assert "is a folder" in str(refusal(tmp_path / "folder.onnx"))
+    assert "is empty" in str(refusal(onnx(b"")))
+    pointer = onnx(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    assert "git lfs pull" in str(refusal(pointer))
+    assert "give --batch 4" in str(refusal(onnx(own_files.onnx((4, 3, 8, 8))), batch=8))
+    assert "synthetic data only" in str(refusal(onnx(own_files.onnx()), data=tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_of_somebody_else(onnx):
+    path = onnx(own_files.onnx())
+    path.chmod(0)
+    assert "cannot be read: Permission denied; `chmod a+r" in str(refusal(path))
+
+
+def test_a_digest_of_a_file_that_went_away_is_an_error_of_data(tmp_path):
+    for look in (own_network.fingerprint, own_network.fixed_batch):
+        with pytest.raises(DataError, match="cannot be read: No such file"):
+            look(tmp_path / "gone.onnx")
+
+
+def test_a_file_that_is_changed_while_the_run_starts_is_told(onnx, tmp_path):
+    path = onnx(own_files.onnx())
+    # The stand-in says the fingerprint of something else than this file.
+    with stand_in.home(tmp_path / "home"):
+        asked = stand_in.request(
+            model="mine", model_file=path, framework="onnxruntime", phase="inference"
+        )
+        result, status = benchmark.run(asked, stand_in.View())
+    assert status == 0
+    assert result.warnings[0].startswith("mine.onnx was changed while the run started: feed ran")
+
+
+def test_the_command_line_takes_a_path(onnx, capsys):
+    path = onnx(own_files.onnx((2, 3, 8, 8)), "my net.onnx")
+    words = ["-f", "onnxruntime", "--phase", "inference", "--gpus", "none"]
+    assert main(["run", str(path), *words, "--batch", "3"]) == 2
+    told = capsys.readouterr().err
+    assert told == (
+        "benchdock: my net.onnx has a fixed batch of 2, not 3; "
+        "give --batch 2, or export it with an open batch\n"
+    )

@@ -1,0 +1,59 @@
+"""What the parity program of our images printed."""
+
+import io
+
+import pytest
+
+from backends.harness import events
+from orchestrator.parsers import parse
+
+CELL = {
+    "level": "P2",
+    "model": "alexnet",
+    "framework": "fake",
+    "fingerprint": "0123",
+    "holds": True,
+    "deviation": 1e-7,
+    "tolerance": 1e-5,
+    "detail": "",
+}
+
+
+def line(event="parity", **fields):
+    return events.line(event, fields).encode()
+
+
+def measure(data, exit_code=0):
+    return parse("parity", io.BytesIO(data), exit_code=exit_code)
+
+
+@pytest.mark.parametrize("before", [b"", b"noise\n", b"a warning without line end", b"0: "])
+def test_cells_are_collected_wherever_their_lines_begin(before):
+    found = measure(before + line(**CELL) + line(**{**CELL, "holds": False}), exit_code=1)
+    assert found.failure is None
+    assert [cell["holds"] for cell in found.begin["cells"]] == [True, False]
+    assert found.begin["cells"][0] == CELL
+
+
+def test_an_error_event_is_the_failure():
+    found = measure(line("error", kind="internal", message="KeyError: 1"), exit_code=1)
+    assert "KeyError: 1" in found.failure.message
+
+
+def test_a_damaged_line_is_no_cell():
+    found = measure(line(**CELL).replace(b"1e-07", b"1e-077"))
+    assert found.begin["cells"] == []
+    assert found.failure.kind == "crashed"
+
+
+@pytest.mark.parametrize(
+    ("log", "code", "kind"),
+    [
+        (line(**CELL), 139, "no_result"),
+        (b"", 0, "no_result"),
+        (b"free(): invalid pointer\n", 134, "crashed"),
+        (b"launcher.sh: line 3: exec: python3: not found\n", 127, "image"),
+    ],
+)
+def test_a_program_that_broke_off(log, code, kind):
+    assert measure(log, exit_code=code).failure.kind == kind

@@ -1,0 +1,166 @@
+"""Which fork or release a run has, told by the user or by the image, before anything starts."""
+
+import pytest
+
+from orchestrator import catalogue, demands, variants
+from orchestrator.errors import RequestError
+from orchestrator.planner import Target, resolve
+from orchestrator.request import Request
+
+
+def settled(framework, device="gpu", model="vgg16", **changes):
+    changes.setdefault("phase", "inference")
+    request = Request(model=model, framework=framework, **changes)
+    return variants.settle(catalogue.framework(framework), request, device)
+
+
+def of(row):
+    return (row.options.get("fork") or row.options["release"]).default
+
+
+@pytest.mark.parametrize(
+    ("image", "release"),
+    [
+        ("nvcr.io/nvidia/tensorrt:18.01-py2", "3"),
+        ("nvcr.io/nvidia/tensorrt:18.05-py3", "3"),
+        ("nvcr.io/nvidia/tensorrt:18.06-py3", "4"),
+        ("nvcr.io/nvidia/tensorrt:18.12-py3", "5"),
+        ("nvcr.io/nvidia/tensorflow:19.04-py3", "5"),
+        ("nvcr.io/nvidia/tensorrt:19.12-py3", "6"),
+        ("mirror.example:5000/nvidia/tensorrt:21.06-py3", "7"),
+        ("nvcr.io/nvidia/tensorrt:22.07-py3", "8"),
+        ("nvcr.io/nvidia/pytorch:24.06-py3", "10"),
+        (None, "10"),
+    ],
+)
+def test_the_month_of_an_image_tells_tensorrts_release(image, release):
+    assert of(settled("tensorrt", image=image)) == release
+
+
+@pytest.mark.parametrize("image", ["me/trt:8.6", "nvcr.io/nvidia/tensorrt:17.12", "nvidia/cuda:12"])
+def test_an_image_that_does_not_tell_its_release_is_asked_about(image):
+    with pytest.raises(RequestError, match=r"which release of TensorRT .* is not known; say it"):
+        settled("tensorrt", image=image)
+    assert of(settled("tensorrt", image=image, options={"release": "8"})) == "8"
+
+
+@pytest.mark.parametrize(
+    ("image", "device", "fork"),
+    [
+        (None, "cpu", "bvlc"),
+        (None, "gpu", "nvidia"),
+        ("benchdock/legacy-cpu:1.0.0", "cpu", "bvlc"),
+        ("nvcr.io/nvidia/caffe:17.12", "gpu", "nvidia"),
+        ("nvcr.io/nvidia/digits:19.04-caffe", "gpu", "nvidia"),
+        ("bvlc/caffe:gpu", "gpu", "bvlc"),
+        ("bvlc/caffe:intel", "cpu", "intel"),
+    ],
+)
+@pytest.mark.parametrize("framework", ["caffe_time", "caffe_train"])
+def test_the_image_tells_the_fork_of_caffe(framework, image, device, fork):
+    assert of(settled(framework, device, image=image)) == fork
+
+
+def test_what_the_user_says_wins_and_a_mistyped_one_gets_a_suggestion():
+    image = "nvcr.io/nvidia/caffe:17.12"
+    assert of(settled("caffe_time", image=image, options={"fork": "bvlc"})) == "bvlc"
+    with pytest.raises(RequestError, match=r"unknown fork of caffe_time 'nvidea'; did you mean"):
+        settled("caffe_time", options={"fork": "nvidea"})
+    with pytest.raises(RequestError, match="which fork of caffe time is in me/caffe:1"):
+        settled("caffe_time", image="me/caffe:1")
+
+
+def test_a_fork_without_an_image_of_ours_is_refused_where_one_is_looked_for():
+    row = settled("caffe_time", "cpu", options={"fork": "intel"})
+    assert of(row) == "intel"
+    assert row.images == {}
+
+
+def test_without_an_image_for_the_device_there_is_nothing_to_settle():
+    row = catalogue.framework("tensorrt")
+    assert settled("tensorrt", "cpu") is row
+    request = Request(model="vgg16", framework="tensorrt", phase="inference")
+    with pytest.raises(RequestError, match="tensorrt does no inference on the cpu"):
+        resolve(request, Target(device="cpu"))
+
+
+def test_rows_without_variants_stay_as_they_are():
+    row = catalogue.framework("pytorch")
+    assert variants.settle(row, Request(model="x", framework="pytorch"), "cpu") is row
+
+
+@pytest.mark.parametrize(
+    ("release", "changes", "says"),
+    [
+        ("7", {"model": "resnet50_v1.5"}, "rounds every pool up"),
+        ("5", {"model": "acoustic_model"}, "takes images"),
+        ("8", {"dtype": "bfloat16"}, "has no dtype 'bfloat16'"),
+        ("7", {"dtype": "tf32"}, "has no dtype 'tf32'"),
+        ("4", {"warmup": 3}, "leaves out 0 steps"),
+        ("10", {"phase": "training"}, "does no training on the gpu; it does inference there"),
+    ],
+)
+def test_each_release_refuses_what_it_cannot_do(release, changes, says):
+    given = {"model": "vgg16", "phase": "inference", **changes}
+    request = Request(framework="tensorrt", options={"release": release}, **given)
+    with pytest.raises(RequestError, match=says):
+        resolve(request, Target(device="gpu", gpus=("0",)))
+
+
+def test_bfloat16_came_with_release_9():
+    for release, row in catalogue.framework("tensorrt").variants.items():
+        assert ("bfloat16" in row.dtypes["gpu", "inference"]) == (int(release) >= 9)
+
+
+def test_a_network_of_the_users_own_needs_its_file_and_has_no_fingerprint(tmp_path):
+    (tmp_path / "mine.prototxt").write_text("")
+    options = {"prototxt": "mine.prototxt"}
+    row = settled("caffe_time", "cpu", "my_net", options=options)
+    request = Request(model="my_net", framework="caffe_time", options=options)
+    with pytest.raises(RequestError, match=r"give --source the folder of mine\.prototxt"):
+        demands.check(row, request, "cpu")
+    with pytest.raises(RequestError, match=r"holds no mine\.prototxt"):
+        demands.check(row, request.model_copy(update={"source": tmp_path.parent}), "cpu")
+    demands.check(row, request.model_copy(update={"source": tmp_path}), "cpu")
+    assert catalogue.network(row, "my_net") == "my_net"
+    assert catalogue.fingerprint(row, "my_net") is None
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../x.prototxt", "a/../../x"])
+def test_a_network_outside_its_folder_is_refused(file):
+    with pytest.raises(RequestError, match="give a path within --source"):
+        settled("caffe_time", "cpu", "my_net", options={"prototxt": file})
+
+
+def test_a_network_of_the_users_own_needs_a_plain_name():
+    with pytest.raises(RequestError, match="is no name of a model"):
+        settled("caffe_time", "cpu", "../x", options={"prototxt": "x.prototxt"})
+
+
+def test_programs_with_fixed_counts_say_so():
+    score = catalogue.framework("mxnet_score")
+    request = Request(model="alexnet", framework="mxnet_score", phase="inference")
+    assert catalogue.check_counts(score, request, "gpu") == (32, 10, 5)
+    with pytest.raises(RequestError, match="times 10 steps, whatever it is told; leave --steps"):
+        catalogue.check_counts(score, request.model_copy(update={"steps": 20}), "gpu")
+
+
+@pytest.mark.parametrize(
+    ("asked", "counts"),
+    [((20, 3), (21, 3)), ((100, 20), (100, 20)), ((5, 0), (5, 1)), ((7, None), (9, 3))],
+)
+def test_programs_with_windows_time_whole_ones(asked, counts):
+    row = catalogue.framework("mxnet_train_imagenet")
+    steps, warmup = asked
+    request = Request(model="alexnet", framework=row.name, steps=steps, warmup=warmup)
+    assert catalogue.check_counts(row, request, "cpu")[1:] == counts
+
+
+def test_options_of_tensorrt_are_known_though_its_row_is_ours():
+    row = settled("tensorrt")
+    request = Request(model="vgg16", framework="tensorrt", options={"flag.useSpinWait": ""})
+    demands.check(row, request, "gpu")
+    assert demands.flags_of(row, request) == {"useSpinWait": ""}
+    assert demands.options_of(row, request) == {"release": "10"}
+    with pytest.raises(RequestError, match="unknown option of tensorrt 'builderLevel'"):
+        demands.check(row, request.model_copy(update={"options": {"builderLevel": "5"}}), "gpu")

@@ -1,0 +1,276 @@
+"""Vendors' programs from request to figure, with a stand-in that knows their arguments.
+
+None of their images is to be had for tests; TensorFlow's tf_cnn_benchmarks has been run for real.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import planner
+from orchestrator.errors import RequestError
+from orchestrator.hints import hints_of
+from orchestrator.parsers import parse
+from orchestrator.paths import RunFolder
+from orchestrator.planner import Place, Target
+from orchestrator.request import Request
+from tests.unit import vendor_samples
+
+LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
+STAND_IN = Path(__file__).parents[1] / "vendor_stand_in.py"
+GPU, FOUR = Target(device="gpu", gpus=("a",)), Target(device="gpu", gpus=tuple("abcd"))
+CPU = Target(device="cpu")
+
+# Open MPI for one machine: what follows the count is started, once.
+MPIRUN = """#!/bin/bash
+[[ "$*" == "--allow-run-as-root --tag-output --bind-to none -np "* ]] || exit 64
+shift 6
+exec "$@"
+"""
+
+# framework, model, entry, devices, changes of the request, log, throughput (per device where the
+# log itself tells no more)
+CASES = [
+    ("nvcnn", "resnet50", "nvcnn.py", GPU, {}, vendor_samples.NVCNN, None),
+    ("nvcnn", "vgg16", "nvcnn.py", FOUR, {"dtype": "float16"}, vendor_samples.NVCNN, None),
+    ("nvtfcnn", "resnet50", "resnet.py", GPU, {"dtype": "float16"}, "ngc_tf_resnet-2", 206.45),
+    ("nvtfcnn", "vgg16", "vgg.py", FOUR, {}, "ngc_tf_resnet-1", 120.3),
+    (
+        *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", FOUR),
+        *({"dtype": "float16", "options": {"xla": "on"}}, "dle_tf_rn50-1", 6638.003508038038),
+    ),
+    (
+        *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", GPU),
+        *({"phase": "inference"}, vendor_samples.DLE_TF, None),
+    ),
+    (
+        *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", GPU),
+        *({"dtype": "float16"}, "dle_pytorch_rn50-1", 226.67),
+    ),
+    (
+        *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", FOUR),
+        *({"phase": "inference"}, "dle_pytorch_rn50-2", 22081.53),
+    ),
+    (
+        *("deeplearningexamples_mxnet", "resnet50_v1.5", "runner", FOUR, {}),
+        *(vendor_samples.DLE_JSON, None),
+    ),
+    (
+        *("horovod_tensorflow", "resnet50", "tensorflow2/tensorflow2_synthetic_benchmark.py"),
+        *(FOUR, {}, "horovod_synthetic-1", 432.8),
+    ),
+    (
+        *("horovod_pytorch", "resnet50_v1.5", "pytorch/pytorch_synthetic_benchmark.py"),
+        *(CPU, {"options": {"fp16_allreduce": "on"}}, "horovod_synthetic-2", 4801.4),
+    ),
+    (
+        *("pytorch_imagenet", "resnet18", "main.py", FOUR, {"batch": 64}),
+        *("pytorch_imagenet-1", 256 / 2.652),
+    ),
+    ("pytorch_imagenet", "resnet18", "main.py", CPU, {"phase": "inference"}, None, None),
+    (
+        *("timm", "resnet50_v1.5", "benchmark.py", CPU),
+        *({"phase": "inference", "steps": 5}, vendor_samples.TIMM, None),
+    ),
+]
+
+
+def make(tmp_path, framework, model, entry, target, **changes):
+    """Plan a run on this host, with the stand-in where the program would be."""
+    source = tmp_path / "source"
+    for name in {entry, "resnet.py" if framework == "nvtfcnn" else entry, "multiproc.py"}:
+        file = source / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(STAND_IN, file)
+    request = Request(
+        model=model, framework=framework, source=source, **{"batch": 32, "steps": 100, **changes}
+    )
+    row = planner.resolve(request, target)
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    place = Place(runtime="host", reason="test", python=sys.executable, code=tmp_path)
+    return planner.make_plan(request, row, target, place, folder), folder
+
+
+def start(tmp_path, plan, folder, log):
+    """Run the launcher script; return its exit code."""
+    folder.launcher.write_text(plan.script, encoding="utf-8")
+    printed = tmp_path / "printed"
+    printed.write_bytes(log)
+    mpirun = tmp_path / "bin" / "mpirun"
+    mpirun.parent.mkdir()
+    mpirun.write_text(MPIRUN)
+    mpirun.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{mpirun.parent}:{os.environ['PATH']}",
+        "STAND_IN": plan.framework,
+        "STAND_IN_LOG": str(printed),
+    }
+    return subprocess.run(["bash", folder.launcher], env=environment, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "entry", "target", "changes", "log", "value"), CASES
+)
+def test_the_program_takes_our_arguments(
+    tmp_path, framework, model, entry, target, changes, log, value
+):
+    plan, folder = make(tmp_path, framework, model, entry, target, **changes)
+    if isinstance(log, str):
+        if not (LOGS / f"{log}.txt").exists():
+            pytest.skip(f"the excerpt {log} of a real log is not on this machine")
+        log = (LOGS / f"{log}.txt").read_bytes()
+    code = start(tmp_path, plan, folder, log or b"")
+    assert code == 0, folder.log.read_text()
+    if log is None:
+        return
+    found = parse(plan.program, folder.log, hints_of(plan), exit_code=code)
+    assert found.failure is None, found.failure
+    if value is not None:
+        assert found.metrics["throughput"].value == pytest.approx(value)
+
+
+def test_the_stand_in_refuses_what_upstream_would(tmp_path):
+    plan, folder = make(
+        tmp_path, "timm", "vgg16", "benchmark.py", CPU, options={"flag.no-such-flag": "1"}
+    )
+    assert start(tmp_path, plan, folder, b"") == 2
+    assert "unrecognized arguments: --no-such-flag=1" in folder.log.read_text()
+
+
+def resolve(framework="tf_cnn_benchmarks", model="resnet50", target=CPU, **changes):
+    return planner.resolve(Request(model=model, framework=framework, **changes), target)
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "tf_cnn_benchmarks.py").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": "resnet5"}, "unknown model of tf_cnn_benchmarks 'resnet5'; did you mean"),
+        ({"model": "deep_mnist"}, "unknown model of tf_cnn_benchmarks"),
+        ({"options": {"xlaa": "on"}}, "unknown option of tf_cnn_benchmarks 'xlaa'; did you mean"),
+        ({"options": {"xla": "maybe"}}, "xla cannot be 'maybe'; use one of on, off"),
+        ({"options": {"flag.": "x"}}, "unknown option"),
+        ({"source": Path("/absent")}, "--source /absent cannot be read"),
+        ({"source": Path(__file__).parent}, "holds no tf_cnn_benchmarks.py"),
+        ({"source": None}, "needs a folder with the program; give --source a folder with tf_cnn"),
+        ({"command": "x"}, "--command is for -f custom alone"),
+        ({"dtype": "float16"}, "has no dtype 'float16'; use one of float32"),
+        ({"framework": "timm", "model": "vgg16", "data": Path()}, "takes no --data"),
+        ({"framework": "nvcnn", "warmup": 3, "target": GPU}, "leaves out 20 steps"),
+        ({"framework": "nvtfcnn", "steps": 5, "target": GPU}, "no result for 5 steps; use"),
+        ({"framework": "horovod_tensorflow", "steps": 25}, "25 are no multiple; use --steps 30"),
+        ({"framework": "pytorch", "source": Path()}, "takes no --source"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_starts(source, changes, told):
+    with pytest.raises(RequestError) as refused:
+        resolve(**{"source": source, **changes})
+    assert told in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_an_image_of_ones_own_is_thought_to_hold_the_program():
+    row = resolve("nvcnn", target=GPU, image="nvcr.io/nvidia/tensorflow:18.04-py3")
+    assert row.name == "nvcnn"
+    with pytest.raises(RequestError, match="needs a folder with the program"):
+        resolve("nvcnn", target=GPU)
+    with pytest.raises(RequestError, match="needs a folder with the program"):
+        resolve(image="me/tensorflow:1")  # no image has tf_cnn_benchmarks
+
+
+def test_the_programs_folder_is_mounted_and_its_network_has_no_fingerprint(source, tmp_path):
+    request = Request(
+        model="vgg16", framework="tf_cnn_benchmarks", source=source, seed=3, steps=5,
+        options={"flag.sync_on_finish": "true"},
+    )  # fmt: skip
+    place = Place(runtime="docker", reason="", python="python3", image="i", mount_code=True)
+    row = planner.resolve(request, CPU)
+    plan = planner.make_plan(request, row, CPU, place, RunFolder(tmp_path))
+    assert plan.fingerprint is None
+    mounts = {mount.target: mount for mount in plan.mounts}
+    assert mounts[planner.SOURCE].source == source
+    assert mounts[planner.SOURCE].read_only
+    assert set(mounts) == {planner.RUN, planner.SOURCE}, "a program that is not ours needs no code"
+    assert "PYTHONPATH" not in plan.script
+    assert "--sync_on_finish=true" in plan.script
+    assert plan.options["xla"] == "off"
+
+
+def test_what_a_program_does_not_heed_is_said(tmp_path):
+    given, _ = make(tmp_path, "pytorch_imagenet", "resnet18", "main.py", CPU, warmup=2, seed=4)
+    told = "\n".join(given.warnings)
+    assert "does not heed --steps: it runs a whole epoch" in told
+    assert "does not heed --warmup" in told
+    assert "does not heed --seed" in told
+    assert "1,281,167" in told
+
+
+def custom(command, **changes):
+    usual = {"framework": "custom", "model": "mine", "pattern": r"fps=(\S+)", "image": "me/x:1"}
+    return resolve(**{**usual, "command": command, **changes})
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "told"),
+    [
+        (None, {}, "custom needs a command"),
+        ("  ", {}, "--command is empty"),
+        ("prog 'x", {}, "cannot be taken apart: no closing quotation"),
+        ("prog {btch}", {}, "unknown placeholder '{btch}'; did you mean 'batch'?"),
+        ("prog {", {}, "unknown placeholder '{'"),
+        ("prog {data}", {}, "the command has {data}; give --data DIR"),
+        ("prog {source}", {}, "the command has {source}; give --source DIR"),
+        ("prog", {"pattern": None}, "needs a pattern"),
+        ("prog", {"pattern": "("}, "is no regular expression"),
+        ("prog", {"unit": "furlongs"}, "unknown unit 'furlongs'"),
+        ("prog", {"model": "../x"}, "'../x' is no name of a model"),
+        ("prog", {"seed": 1}, "takes no --seed"),
+        ("prog", {"options": {"x": "y"}}, "unknown option of custom 'x'"),
+    ],
+)
+def test_a_command_that_cannot_be_is_refused(command, changes, told):
+    with pytest.raises(RequestError) as refused:
+        custom(command, **changes)
+    assert told in str(refused.value)
+
+
+def test_a_command_of_ones_own_gets_what_was_asked(tmp_path):
+    request = Request(
+        model="my.net", framework="custom", batch=7, steps=9, phase="inference", dtype="int8",
+        source=tmp_path, pattern=r"fps=(\S+)", estimator="last",
+        command="printf '%s\\n' 'fps={batch}0' '{{x}} $HOME' {model} {steps} {phase} {dtype} "
+        "'{source}/a b' {devices}",
+    )  # fmt: skip
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    place = Place(runtime="host", reason="", python="python3", code=tmp_path)
+    row = planner.resolve(request, CPU)
+    plan = planner.make_plan(request, row, CPU, place, folder)
+    assert start(tmp_path, plan, folder, b"") == 0
+    assert folder.log.read_text().splitlines() == [
+        *("fps=70", "{x} $HOME", "my.net", "9", "inference", "int8", f"{tmp_path}/a b", "1")
+    ]
+    found = parse(plan.program, folder.log, hints_of(plan))
+    assert found.metrics["throughput"].value == 70
+    assert plan.warnings == ()
+
+
+def test_a_command_without_steps_says_that_they_have_no_effect(tmp_path):
+    request = Request(
+        model="m", framework="custom", steps=9, warmup=1, pattern="(.)", command="p {warmup}"
+    )
+    place = Place(runtime="host", reason="", python="python3", code=tmp_path)
+    row = planner.resolve(request, CPU)
+    plan = planner.make_plan(request, row, CPU, place, RunFolder(tmp_path))
+    assert plan.warnings == ("--steps has no effect: the command has no {steps}",)

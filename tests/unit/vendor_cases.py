@@ -1,0 +1,114 @@
+"""Launcher contexts of vendors' programs, made of their rows as a plan makes them."""
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from orchestrator import catalogue, demands
+from orchestrator.request import Request
+
+SOURCE = PurePosixPath("/benchdock/source")
+DATA = PurePosixPath("/benchdock/data")
+
+
+def context(plain, name, model, *, options=None, source=SOURCE, **changes):
+    """Return the context of a row with its own defaults."""
+    row = catalogue.framework(name)
+    request = Request(model=model, framework=name, options=options or {})
+    demands.check_options(row, request.options)
+    return replace(
+        plain,
+        model=model,
+        module_path=(),
+        network=catalogue.network(row, model),
+        block=row.block,
+        source=source,
+        options=demands.options_of(row, request),
+        flags=demands.flags_of(row, request),
+        **changes,
+    )
+
+
+def cases(plain):
+    """Return every case by its name, which begins with the template's."""
+    one = {"device": "gpu", "threads": None, "steps": 100, "warmup": 20}
+    four = {**one, "devices": 4}
+
+    def made(name, model, **changes):
+        return context(plain, name, model, **changes)
+
+    return {
+        "tf_cnn_benchmarks-cpu": made("tf_cnn_benchmarks", "resnet50"),
+        "tf_cnn_benchmarks-gpu-4": made(
+            "tf_cnn_benchmarks",
+            "vgg16",
+            phase="inference",
+            dtype="float16",
+            data=DATA,
+            options={"xla": "on", "data_format": "NHWC", "flag.sync_on_finish": "true"},
+            **four,
+        ),
+        "tf_cnn_benchmarks-horovod": made(
+            "tf_cnn_benchmarks",
+            "resnet50_v1.5",
+            dtype="tf32",
+            options={"variable_update": "horovod", "parameter_device": "cpu"},
+            **four,
+        ),
+        "nvcnn-gpu-4": made(
+            "nvcnn",
+            "alexnet_owt",
+            dtype="float16",
+            source=PurePosixPath("/workspace/nvidia-examples/cnn"),
+            **four,
+        ),
+        "nvtfcnn-gpu": made(
+            "nvtfcnn", "resnet50", options={"flag.use_xla": ""}, dtype="float16", data=DATA, **one
+        ),
+        "nvtfcnn-gpu-4": made("nvtfcnn", "googlenet", dtype="tf32", **four),
+        "deeplearningexamples_tensorflow-gpu": made(
+            "deeplearningexamples_tensorflow", "resnet50_v1.5", phase="inference", **one
+        ),
+        "deeplearningexamples_tensorflow-gpu-4": made(
+            "deeplearningexamples_tensorflow",
+            "resnext101_32x4d",
+            dtype="float16",
+            data=DATA,
+            options={"xla": "on"},
+            **four,
+        ),
+        "deeplearningexamples_pytorch-gpu": made(
+            "deeplearningexamples_pytorch", "resnet50_v1.5", phase="inference", **one
+        ),
+        "deeplearningexamples_pytorch-gpu-4": made(
+            "deeplearningexamples_pytorch",
+            "resnet50_v1.5",
+            dtype="float16",
+            data=DATA,
+            options={"memory_format": "nhwc"},
+            **four,
+        ),
+        "deeplearningexamples_mxnet-gpu": made(
+            "deeplearningexamples_mxnet", "resnet50_v1.5", phase="inference", data=DATA, **one
+        ),
+        "deeplearningexamples_mxnet-gpu-4": made(
+            "deeplearningexamples_mxnet", "resnet50", dtype="float16", **four
+        ),
+        "horovod_tensorflow-gpu-4": made("horovod_tensorflow", "resnet50", **four),
+        "horovod_pytorch-cpu": made(
+            "horovod_pytorch", "resnet50_v1.5", options={"fp16_allreduce": "on"}
+        ),
+        "pytorch_imagenet-cpu": made("pytorch_imagenet", "resnet18", phase="inference"),
+        "pytorch_imagenet-gpu-4": made("pytorch_imagenet", "resnet50_v1.5", data=DATA, **four),
+        "timm-cpu": made("timm", "inception3", options={"amp": "off"}, dtype="bfloat16"),
+        "timm-gpu": made(
+            "timm",
+            "resnet50_v1.5",
+            phase="inference",
+            dtype="float16",
+            options={"layout": "channels_last", "img_size": "224", "flag.torchscript": ""},
+            **one,
+        ),
+        "custom-cpu": replace(
+            plain, module_path=(), command=("./bench", "--batch=8", "it's {x}", "$HOME")
+        ),
+    }
