@@ -73,9 +73,15 @@ def draw(name: str) -> Graph:
     """Draw a model of the zoo. Raises RequestError with the nearest name."""
     from backends import zoo
 
+    _check_drawn(name)
+    return zoo.draw(name)
+
+
+def _check_drawn(name: str) -> None:
+    from backends import zoo
+
     if name not in zoo.names():
         raise unknown("model", name, zoo.names(), listing="benchdock models")
-    return zoo.draw(name)
 
 
 def network(row: Framework, model: str) -> str:
@@ -83,7 +89,7 @@ def network(row: Framework, model: str) -> str:
     if row.any_network:
         return checked_name(model)
     if row.networks is None:
-        draw(model)
+        _check_drawn(model)
         return model
     if model not in row.networks:
         listing = f"benchdock frameworks {row.name}"

@@ -77,6 +77,23 @@ def labels(row: ImageRow, table: ImageTable) -> dict[str, str]:
     return {IMAGE: row.id, RECIPE: recipe_digest(row, table), **code_labels()}
 
 
+def why_stale(found: Mapping[str, str], row: ImageRow, table: ImageTable) -> str | None:
+    """Say why an image with the labels `found` is not what its row would be built to now."""
+    return _why(found, {IMAGE: row.id, RECIPE: recipe_digest(row, table)})
+
+
+def why_code_stale(found: Mapping[str, str]) -> str | None:
+    """Say why the in-image code of an image is not what is here now."""
+    return _why(found, {})
+
+
+def _why(found: Mapping[str, str], recipe: Mapping[str, str]) -> str | None:
+    # The networks are drawn by files of backends/: they need drawing only where those differ.
+    if staleness(found, {**recipe, BACKENDS: backends_digest(paths.BACKENDS)}) is None:
+        return None
+    return staleness(found, {**recipe, **code_labels()})
+
+
 def staleness(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
     """Say why an image with the labels `found` is not what the labels `wanted` stand for.
 

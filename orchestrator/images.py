@@ -61,7 +61,7 @@ def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
         return State(kind="absent")
     if row.source == "vendor":
         return State(kind="current", found=found)
-    reason = image_digests.staleness(found.labels, image_digests.labels(row, table))
+    reason = image_digests.why_stale(found.labels, row, table)
     return State(kind="stale" if reason else "current", reason=reason or "", found=found)
 
 
@@ -126,7 +126,7 @@ def as_it_is(found: ImageInfo, reference: str, table: ImageTable) -> ReadyImage:
 
 def _refuse_stale(reference: str, found: ImageInfo) -> None:
     # The recipe may differ: a registry of one's own may hold an image built in another way.
-    reason = image_digests.staleness(found.labels, image_digests.code_labels())
+    reason = image_digests.why_code_stale(found.labels)
     if reason:
         raise ImageError(
             f"the image {reference} is stale: {reason}",

@@ -134,7 +134,7 @@ def test_current_and_stale_images() -> None:
     found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "ok"
     assert f"base {row.base}" not in found
-    stale = image_digests.labels(row, table) | {image_digests.ZOO: "other"}
+    stale = image_digests.labels(row, table) | {image_digests.BACKENDS: "other"}
     here[row.tag] = SimpleNamespace(labels=stale)
     found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "warning"

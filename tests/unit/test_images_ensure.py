@@ -153,6 +153,7 @@ def test_what_may_not_be_built_is_refused_with_the_reason(place, engine, change,
 def test_changed_networks_are_named(place, engine, monkeypatch):
     ensure(place, engine)
     monkeypatch.setattr(image_digests, "fingerprints", lambda: {"alexnet": "0123"})
+    monkeypatch.setattr(image_digests, "backends_digest", lambda _: "4567")
     state = images.state(place.row, place.table, engine)
     assert state.kind == "stale"
     assert "other definitions of the networks" in state.reason
