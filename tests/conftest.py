@@ -1,6 +1,11 @@
 """Settings of all tests."""
 
+import signal
+
 from hypothesis import settings
+
+# A shell's background job ignores SIGINT, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no failure, and an example must not fail because it was the first to import.
 settings.register_profile("benchdock", deadline=None)
