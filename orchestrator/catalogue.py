@@ -24,7 +24,7 @@ from orchestrator.rows import (
 
 if TYPE_CHECKING:
     from backends.zoo.graph import Graph
-    from orchestrator.request import Device, Request
+    from orchestrator.request import Device, Phase, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,12 @@ def draw(name: str) -> Graph:
 
     _check_drawn(name)
     return zoo.draw(name)
+
+
+def default_phase(name: str) -> Phase:
+    """Return what a framework does where nobody says: it trains, if it can."""
+    trains = any(phase == "training" for _, phase in framework(name).dtypes)
+    return "training" if trains else "inference"
 
 
 def _check_drawn(name: str) -> None:

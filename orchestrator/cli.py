@@ -182,9 +182,9 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--phase",
         choices=PHASES,
-        default="training",
         metavar="PHASE",
-        help="training (default): forward, loss, backward, update; or inference",
+        help="training: forward, loss, backward, update; or inference "
+        "(default: training where the framework trains)",
     )
     run.add_argument(
         "--dtype",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator import own_network
+from orchestrator import catalogue, own_network
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.filing import to_json
 from orchestrator.request import Request
@@ -23,7 +23,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             model=model,
             model_file=model_file,
             framework=arguments.framework,
-            phase=arguments.phase,
+            phase=arguments.phase or catalogue.default_phase(arguments.framework),
             dtype=arguments.dtype,
             batch=arguments.batch,
             gpus=arguments.gpus,

@@ -145,3 +145,12 @@ def test_more_gpus_than_a_backend_can_use_are_refused():
     with pytest.raises(RequestError, match="caffe2 uses one GPU here, 4 were asked for"):
         catalogue.check_devices(one, 4)
     catalogue.check_devices(catalogue.framework("pytorch"), 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "phase"),
+    [("pytorch", "training"), ("caffe", "training"), ("onnxruntime", "inference"),
+     ("tensorrt", "inference"), ("mxnet_score", "inference"), ("nvtfcnn", "training")],
+)  # fmt: skip
+def test_the_phase_where_nobody_names_one(name, phase):
+    assert catalogue.default_phase(name) == phase
