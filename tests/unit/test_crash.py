@@ -214,3 +214,9 @@ def test_a_death_told_by_somebody_else(line):
 def test_a_peaceful_log_proves_nothing():
     assert crash.evidence(["I0101 00:00:00.000000 1 net.cpp:1] all well", "Find the file"]) is None
     assert crash.evidence([]) is None
+
+
+def test_a_traceback_that_was_cut_off_is_not_the_last_word():
+    head = "Traceback (most recent call last):"
+    lines = [head, "ValueError: the first", head, '  File "x.py", line 1, in main']
+    assert crash.evidence(lines).evidence == "ValueError: the first"

@@ -35,6 +35,10 @@ def test_cells_are_collected_wherever_their_lines_begin(before):
     assert found.begin["cells"][0] == CELL
 
 
+def test_the_last_cell_needs_no_line_end():
+    assert measure(line(**CELL).rstrip(b"\n")).begin["cells"] == [CELL]
+
+
 def test_an_error_event_is_the_failure():
     found = measure(line("error", kind="internal", message="KeyError: 1"), exit_code=1)
     assert "KeyError: 1" in found.failure.message
