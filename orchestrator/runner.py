@@ -112,6 +112,12 @@ class _Follower:
                 return None, failure
 
 
+def _doing(plan: Plan) -> str:
+    if plan.program == "parity":
+        return f"comparing {plan.framework} with the referee"
+    return f"running {plan.framework} {plan.model} {plan.phase}"
+
+
 def execute(
     plan: Plan,
     runtime: Runtime,
@@ -137,7 +143,7 @@ def execute(
                 gc.enable()
             parser = parser_for(plan.program, hints_of(plan))
             follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
-            with clock.stage("run", f"running {plan.framework} {plan.model} {plan.phase}"):
+            with clock.stage("run", _doing(plan)):
                 run.follow(follower, execution, plan.timeouts, view)
             with clock.stage("collect"):
                 run.notes = execution.notes()
