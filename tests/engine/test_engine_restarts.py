@@ -1,6 +1,5 @@
 """Runs on an engine that goes away, and runs that ask for GPUs."""
 
-import gc
 import time
 
 import pytest
@@ -10,12 +9,7 @@ from orchestrator.errors import EngineError
 from orchestrator.runtime import Exit
 from tests.fakes import plan
 
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.private_engine,
-    # The SDK (docker 7.2, UnixHTTPConnection.connect) drops a socket that was refused, unclosed.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
+pytestmark = [pytest.mark.engine, pytest.mark.private_engine]
 
 TINY = "tiny:1"
 
@@ -36,7 +30,6 @@ def connected(private_engine, tiny_archive, monkeypatch):
     yield up
     for engine in engines:
         engine.close()
-    gc.collect()  # of those sockets, here and not in another test
 
 
 def sleeper(seconds: int, code: int = 0):

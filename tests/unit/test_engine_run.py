@@ -1,6 +1,5 @@
 """The life of a container on an engine that misbehaves."""
 
-import gc
 import os
 import threading
 import time
@@ -16,9 +15,6 @@ from tests.fakes import Answer, FakeEngine, fake_image, plan, state
 
 TINY = "tiny:1"
 
-# The SDK (docker 7.2, UnixHTTPConnection.connect) drops a socket that was refused, unclosed.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
@@ -27,7 +23,6 @@ def fake(tmp_path, monkeypatch):
     with FakeEngine(tmp_path) as engine:
         engine.images[TINY] = fake_image(TINY)
         yield engine
-    gc.collect()  # of those sockets, here and not in another test
 
 
 @pytest.fixture

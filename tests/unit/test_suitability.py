@@ -1,6 +1,5 @@
 """An image that cannot work on a GPU is refused before it is fetched; what it says is kept."""
 
-import gc
 import json
 from pathlib import Path
 
@@ -16,9 +15,6 @@ from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from tests.fakes import FakeEngine, fake_image
 from tests.unit.stand_in import View
-
-# The SDK (docker 7.2, UnixHTTPConnection.connect) drops a socket that was refused, unclosed.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 TENSORFLOW = "nvcr.io/nvidia/tensorflow:18.07-py3"
 LOG = (
@@ -83,7 +79,6 @@ def fake(tmp_path, monkeypatch):
         # benchdock starts a container from the id of the image.
         engine.images["sha256:" + "1" * 64] = fake_image(TENSORFLOW)
         yield engine
-    gc.collect()
 
 
 def request(**changes):
