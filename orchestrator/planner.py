@@ -149,10 +149,21 @@ def make_plan(
     request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
 ) -> Plan:
     """Decide everything an execution needs. Raises RequestError for values no script can hold."""
-    own = request.model_file
     request = own_network.with_batch(request)
-    batch, steps, warmup = catalogue.check_counts(row, request, target.device)
     context = _context(request, row, target, place, folder)
+    return _plan(request, row, target, place, folder, context, row.launcher)
+
+
+def _plan(
+    request: Request,
+    row: Framework,
+    target: Target,
+    place: Place,
+    folder: RunFolder,
+    context: LauncherContext,
+    launcher: str,
+) -> Plan:
+    own = request.model_file
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -161,12 +172,12 @@ def make_plan(
         program=row.program,
         phase=request.phase,
         dtype=request.dtype,
-        batch=batch,
+        batch=context.batch,
         device=target.device,
         device_count=target.count,
         gpus=target.gpus,
-        steps=steps,
-        warmup=warmup,
+        steps=context.steps,
+        warmup=context.warmup,
         fingerprint=own_network.fingerprint(own)
         if own
         else catalogue.fingerprint(row, request.model),
@@ -195,7 +206,7 @@ def make_plan(
         pattern=request.pattern,
         unit=request.unit,
         estimator=request.estimator,
-        script=render(row.launcher, context),
+        script=render(launcher, context),
         warnings=(*place.warnings, *demands.notes(row, request)),
     )
 
@@ -220,11 +231,11 @@ def parity_plan(
 ) -> Plan:
     """Plan a framework's parity program: the CPU, whatever the request says."""
     target = Target(device="cpu")
-    plan = make_plan(request, row, target, place, folder)
     context = _context(request, row, target, place, folder)
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
-    return plan.model_copy(update={"program": "parity", "script": render("parity", parity)})
+    plan = _plan(request, row, target, place, folder, parity, "parity")
+    return plan.model_copy(update={"program": "parity"})
 
 
 def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
@@ -250,6 +261,7 @@ def _context(
     in_container = place.runtime == "docker"
     data = _seen(request.data, DATA, in_container=in_container)
     mounted = _seen(request.source, SOURCE, in_container=in_container)
+    own = request.model_file
     run = PurePath(RUN) if in_container else folder.root
     told: dict[str, Any] = {
         "model": request.model,
@@ -269,8 +281,8 @@ def _context(
         log=run / folder.log.name,
         python=place.python,
         module_path=(PurePath(place.code),) if row.backend else (),
-        network="" if request.model_file else catalogue.network(row, request.model),
-        model_file=_seen_file(request.model_file, in_container=in_container),
+        network="" if own else catalogue.network(row, request.model),
+        model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
         block=row.block,
         device=target.device,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
@@ -282,15 +294,8 @@ def _context(
     )
 
 
-def _seen(folder: Path | None, mounted_at: str, *, in_container: bool) -> PurePath | None:
-    """Return a folder of the host as the program sees it."""
-    if folder is None:
-        return None
-    return PurePath(mounted_at) if in_container else folder.absolute()
-
-
-def _seen_file(path: Path | None, *, in_container: bool) -> PurePath | None:
-    """Return the user's own network as the program sees it."""
+def _seen(path: Path | None, mounted_at: str, *, in_container: bool) -> PurePath | None:
+    """Return a file or folder of the host as the program sees it."""
     if path is None:
         return None
-    return PurePath(MODEL, path.name) if in_container else path.absolute()
+    return PurePath(mounted_at) if in_container else path.absolute()

@@ -16,8 +16,7 @@ import numpy as np
 
 from backends import zoo
 from backends.caffe import dialects, prototxt
-from backends.harness import blas, data, job, machine, parity, substitute
-from backends.harness.arguments import Settings
+from backends.harness import blas, data, job, machine, parity, substitute, trial
 from backends.harness.errors import Unsupported
 from backends.zoo import weights
 
@@ -173,17 +172,8 @@ class Backend(object):
             for training in (False, True):
                 ours = prototxt.network(graph, self.dialect, 2, training, **self.choices())
                 parse(ours.text)
-        smallest = min(graphs, key=lambda graph: graph.macs)
-        for phase in ("training", "inference"):
-            settings = Settings(
-                smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, {}
-            )
-            prepared = self.prepare(settings, smallest)
-            prepared.step()
-            if phase == "training" and not np.isfinite(prepared.loss()):
-                raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
-            prepared.close()
-        return "%d models parse, %s trains and infers" % (len(graphs), smallest.name)
+        ran = trial.run_smallest(self.prepare, self.OPTIONS, graphs)
+        return "%d models parse, %s trains and infers" % (len(graphs), ran)
 
 
 def fork(schema):

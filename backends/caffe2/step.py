@@ -18,8 +18,8 @@ from caffe2.python import core, workspace  # noqa: E402
 from backends import zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
-from backends.harness import blas, data, job, machine, parity, substitute  # noqa: E402
-from backends.harness.arguments import Option, Settings  # noqa: E402
+from backends.harness import blas, data, job, machine, parity, substitute, trial  # noqa: E402
+from backends.harness.arguments import Option  # noqa: E402
 from backends.harness.errors import Unsupported  # noqa: E402
 from backends.zoo import weights  # noqa: E402
 
@@ -238,15 +238,5 @@ def self_check():
     for graph in graphs:
         for training in (False, True):
             builder.build(graph, training)
-    smallest = min(graphs, key=lambda graph: graph.macs)
-    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
-    for phase in ("training", "inference"):
-        settings = Settings(
-            smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, auto
-        )
-        prepared = prepare(settings, smallest)
-        prepared.step()
-        if phase == "training" and not np.isfinite(prepared.loss()):
-            raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
-        prepared.close()
-    return "%d models build, %s trains and infers" % (len(graphs), smallest.name)
+    ran = trial.run_smallest(prepare, OPTIONS, graphs)
+    return "%d models build, %s trains and infers" % (len(graphs), ran)

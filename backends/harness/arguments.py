@@ -84,6 +84,13 @@ def parse(argv, program, declared):
     return Settings(**found)
 
 
+def cpu_settings(model, phase, batch, options, threads=None, seed=0):
+    """One float32 step on the CPU: parity's and the self check's."""
+    return Settings(
+        model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, threads, seed, None, options
+    )
+
+
 def parse_parity(argv, program, declared, known_levels):
     """What ``parity`` was asked to check."""
     parser = _Parser(prog=program + " parity", description="Compares models with the referee.")

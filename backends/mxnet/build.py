@@ -11,6 +11,7 @@ import mxnet as mx
 import numpy as np
 
 from backends.harness.errors import Unsupported
+from backends.harness.folding import folded
 
 INPUT = "input"
 
@@ -239,7 +240,7 @@ class Network(object):
 
     def load(self, values, arrays):
         """Fill bound arrays (name -> NDArray) with weights and statistics."""
-        values = folded(self.plan, values)
+        values = folded(values, self.plan.absorbs)
         for name in arrays:
             if name in self.packed:
                 parts = [values[p.name].reshape(-1) for p in self.packed[name]]
@@ -265,22 +266,6 @@ def packing(node, layer):
     mine = [p for p in node.parameters if p.role.startswith("l%d_" % layer)]
     weights = [p for p in mine if "_weight_" in p.role]
     return weights + [p for p in mine if "_bias_" in p.role]
-
-
-def folded(plan, values):
-    """Weights of convolutions that also do the normalisation after them."""
-    result = dict(values)
-    for conv, norm in plan.absorbs.items():
-        gamma, beta, mean, variance = (
-            np.asarray(values[norm.name + "." + role], np.float64)
-            for role in ("gamma", "beta", "mean", "variance")
-        )
-        factor = gamma / np.sqrt(variance + norm.attrs["eps"])
-        weight = values[conv.name + ".weight"] * factor.reshape(-1, 1, 1, 1)
-        bias = beta + (values.get(conv.name + ".bias", 0.0) - mean) * factor
-        result[conv.name + ".weight"] = weight.astype(np.float32)
-        result[conv.name + ".bias"] = bias.astype(np.float32)
-    return result
 
 
 def build(graph, replaced=None, **choices):

@@ -14,8 +14,7 @@ import mxnet as mx
 import numpy as np
 
 from backends import zoo
-from backends.harness import data, parity
-from backends.harness.arguments import Settings
+from backends.harness import arguments, data, parity, trial
 from backends.mxnet import bound, build, choices, device, kinks
 from backends.zoo import weights
 
@@ -199,9 +198,7 @@ class Training(Step):
 
 
 def _cpu_options(graph, phase, options):
-    settings = Settings(
-        graph.name, phase, "float32", parity.BATCH, "cpu", 1, 1, 0, 0.0, None, 0, None, options
-    )
+    settings = arguments.cpu_settings(graph.name, phase, parity.BATCH, options)
     return choices.resolve(settings, device.facts())
 
 
@@ -244,7 +241,7 @@ def _run(network, executor, values, inputs):
 
 def training_step(graph, values, inputs, labels, precise=False, decisions=None):
     """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
+    auto = arguments.choose(OPTIONS, [])
     used = _cpu_options(graph, "training", auto)
     network = build.build(
         graph,
@@ -288,16 +285,5 @@ def self_check():
         for node in graph.nodes:
             if found[node.name] != node.shape:
                 raise ValueError("%s of %s is misshapen" % (node.name, graph.name))
-    smallest = min(graphs, key=lambda graph: graph.macs)
-    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
-    for phase in ("training", "inference"):
-        settings = Settings(
-            smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, auto
-        )
-        prepared = prepare(settings, smallest)
-        prepared.step()
-        prepared.synchronize()
-        if phase == "training" and not np.isfinite(prepared.loss()):
-            raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
-        prepared.close()
-    return "%d models build, %s trains and infers" % (len(graphs), smallest.name)
+    ran = trial.run_smallest(prepare, OPTIONS, graphs)
+    return "%d models build, %s trains and infers" % (len(graphs), ran)

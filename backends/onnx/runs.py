@@ -5,8 +5,7 @@ from collections import OrderedDict
 import numpy as np
 
 from backends import zoo
-from backends.harness import data, job, machine, own, parity
-from backends.harness.arguments import Settings
+from backends.harness import arguments, data, job, machine, own, parity, trial
 from backends.harness.errors import Unsupported
 from backends.onnx.build import serialised
 from backends.onnx.own import OnnxNetwork
@@ -98,21 +97,7 @@ def prepare_file(settings, network, backend, errors):
 
 def parity_settings(graph, options):
     """Settings of the float32 benchmark that parity stands for."""
-    return Settings(
-        graph.name,
-        "inference",
-        "float32",
-        parity.BATCH,
-        "cpu",
-        1,
-        1,
-        0,
-        0.0,
-        None,
-        0,
-        None,
-        options,
-    )
+    return arguments.cpu_settings(graph.name, "inference", parity.BATCH, options)
 
 
 def no_training(title):
@@ -133,10 +118,5 @@ def self_check(backend):
         for node in graph.nodes:
             if found[node.name] != node.shape:
                 raise ValueError("%s of %s is %s" % (node.name, graph.name, found[node.name]))
-    smallest = min(graphs, key=lambda graph: graph.macs)
-    auto = OrderedDict((option.name, "auto") for option in backend.OPTIONS)
-    prepared = backend.prepare(parity_settings(smallest, auto), smallest)
-    prepared.step()
-    prepared.synchronize()
-    prepared.close()
-    return "%d models load, %s infers" % (len(graphs), smallest.name)
+    ran = trial.run_smallest(backend.prepare, backend.OPTIONS, graphs, ("inference",))
+    return "%d models load, %s infers" % (len(graphs), ran)

@@ -8,12 +8,12 @@ TorchScript see an ordinary function. Layers with parameters are submodules.
 import linecache
 from collections import OrderedDict
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from backends.harness.errors import Unsupported
+from backends.harness.folding import folded
 
 # What autograd lets an operation overwrite: these keep their inputs, not their output.
 OVERWRITABLE = ("conv", "batch_norm", "dense", "per_step", "add", "scale")
@@ -267,27 +267,11 @@ class Network(nn.Module):
 
     def load(self, values):
         """Copy in all parameters and statistics, folded where the network is."""
-        values = folded(self.plan, values)
+        values = folded(values, self.plan.absorbs)
         with torch.no_grad():
             for name, tensor in self.tensors().items():
                 tensor.copy_(torch.from_numpy(values[name]))
         return self
-
-
-def folded(plan, values):
-    """Weights of convolutions that also do the normalisation after them."""
-    result = dict(values)
-    for conv, norm in plan.absorbs.items():
-        gamma, beta, mean, variance = (
-            np.asarray(values[norm.name + "." + role], np.float64)
-            for role in ("gamma", "beta", "mean", "variance")
-        )
-        factor = gamma / np.sqrt(variance + norm.attrs["eps"])
-        weight = values[conv.name + ".weight"] * factor.reshape(-1, 1, 1, 1)
-        bias = beta + (values.get(conv.name + ".bias", 0.0) - mean) * factor
-        result[conv.name + ".weight"] = weight.astype(np.float32)
-        result[conv.name + ".bias"] = bias.astype(np.float32)
-    return result
 
 
 def build(graph, fold=False, dropout=True, overwrite=True, kinks=None):

@@ -6,14 +6,12 @@ Fulfils the contract in `backends.harness`.
 import warnings
 from collections import OrderedDict
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.harness import data, parity
-from backends.harness.arguments import Settings
+from backends.harness import arguments, data, parity, trial
 from backends.pytorch import capture, choices, device, kinks
 from backends.pytorch.build import build
 from backends.zoo import weights
@@ -258,9 +256,7 @@ def criterion(graph):
 
 
 def _cpu_options(graph, phase, options):
-    settings = Settings(
-        graph.name, phase, "float32", parity.BATCH, "cpu", 1, 1, 0, 0.0, None, 0, None, options
-    )
+    settings = arguments.cpu_settings(graph.name, phase, parity.BATCH, options)
     where = torch.device("cpu")
     return choices.resolve(settings, graph.kind, device.facts(where))
 
@@ -294,7 +290,7 @@ def activations(graph, values, inputs):
 
 def training_step(graph, values, inputs, labels, precise=False, *, decisions=None):
     """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
+    auto = arguments.choose(OPTIONS, [])
     used = _cpu_options(graph, "training", auto)
     deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions)
     network = build(graph, dropout=False, kinks=deciding.functions()).load(values).train()
@@ -326,15 +322,5 @@ def self_check():
         for parameter in graph.parameters + graph.statistics:
             if tuple(tensors[parameter.name].shape) != parameter.shape:
                 raise ValueError("%s of %s is misshapen" % (parameter.name, graph.name))
-    smallest = min(graphs, key=lambda graph: graph.macs)
-    auto = OrderedDict((option.name, "auto") for option in OPTIONS)
-    for phase in ("training", "inference"):
-        settings = Settings(
-            smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, auto
-        )
-        prepared = prepare(settings, smallest)
-        prepared.step()
-        if phase == "training" and not np.isfinite(prepared.loss()):
-            raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
-        prepared.close()
-    return "%d models build, %s trains and infers" % (len(graphs), smallest.name)
+    ran = trial.run_smallest(prepare, OPTIONS, graphs)
+    return "%d models build, %s trains and infers" % (len(graphs), ran)

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from backends.harness.errors import Unsupported
-from backends.tensorflow.native import Arrays, folded, native_padding
+from backends.harness.folding import folded
+from backends.tensorflow.native import Arrays, native_padding
 
 v1 = getattr(getattr(tf, "compat", tf), "v1", tf)
 
@@ -281,7 +282,7 @@ class Network(object):
     def native(self, values):
         """Native arrays of all parameters and statistics the network has, by canonical name."""
         if self.absorbing:
-            values = folded(self.graph, values, self.absorbing)
+            values = folded(values, self.absorbing)
         gone = {norm.name for norm in self.absorbing.values()}
         names = [name for name in values if name.rsplit(".", 1)[0] not in gone]
         return OrderedDict((name, self.arrays.to_native(name, values[name])) for name in names)

@@ -6,8 +6,6 @@ images; matrices are (in, out). Where images are channels last, `flatten` and `s
 leave their values in memory order, and the matrix they feed has its rows in that order.
 """
 
-from collections import OrderedDict
-
 import numpy as np
 
 # What takes its features in any order, because it has a weight for each.
@@ -123,25 +121,3 @@ class Arrays(object):
         if channels_last and len(node.shape) == 3:
             return array.transpose(0, 3, 1, 2)
         return array
-
-
-def folded(graph, values, convolutions):
-    """Values in which these convolutions also do the normalisation after them.
-
-    `convolutions` maps a convolution to its normalisation; every one has a bias then.
-    """
-    result = OrderedDict(values)
-    for conv in graph.nodes:
-        if conv not in convolutions:
-            continue
-        norm = convolutions[conv]
-        gamma, beta, mean, variance = (
-            np.asarray(values[norm.name + "." + role], np.float64)
-            for role in ("gamma", "beta", "mean", "variance")
-        )
-        factor = gamma / np.sqrt(variance + norm.attrs["eps"])
-        weight = values[conv.name + ".weight"] * factor.reshape(-1, 1, 1, 1)
-        bias = beta + (values.get(conv.name + ".bias", 0.0) - mean) * factor
-        result[conv.name + ".weight"] = weight.astype(np.float32)
-        result[conv.name + ".bias"] = bias.astype(np.float32)
-    return result

@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from backends import zoo
-from backends.harness import data, parity
-from backends.harness.arguments import Settings
+from backends.harness import arguments, data, parity, trial
 from backends.tensorflow import choices, kinks
 from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
@@ -163,16 +162,10 @@ def inference(network, values, execution, x, dtype, used):
 
 def _on_cpu(graph, phase, options):
     """(options used, execution) of a float32 benchmark on the CPU."""
-    settings = Settings(
-        graph.name, phase, "float32", parity.BATCH, "cpu", 1, 1, 0, 0.0, None, 0, None, options
-    )
+    settings = arguments.cpu_settings(graph.name, phase, parity.BATCH, options)
     place = device.open_place(settings, device.world(settings))
     used = choices.resolve(settings, graph.kind, device.facts(place))
     return used, KINDS[used["execution"]](place.config, used["xla"] == "on")
-
-
-def _auto():
-    return OrderedDict((option.name, "auto") for option in OPTIONS)
 
 
 def shapes(graph):
@@ -208,7 +201,7 @@ def forward(graph, values, inputs, options):
 
 def activations(graph, values, inputs):
     """Every node's value, nothing folded."""
-    _, execution = _on_cpu(graph, "inference", _auto())
+    _, execution = _on_cpu(graph, "inference", arguments.choose(OPTIONS, []))
     network = Network(graph)
     native = network.native(values)
     x = execution.variable("x", network.native_inputs(inputs))
@@ -226,7 +219,7 @@ def activations(graph, values, inputs):
 
 def training_step(graph, values, inputs, labels, precise=False, *, decisions=None):
     """One step with a benchmark's own pieces; without momentum, which starts at zero."""
-    used, execution = _on_cpu(graph, "training", _auto())
+    used, execution = _on_cpu(graph, "training", arguments.choose(OPTIONS, []))
     network = network_of(graph, used)
     x = network.native_inputs(inputs).astype(np.float64 if precise else np.float32)
     x, y = execution.variable("x", x), execution.variable("y", labels)
@@ -261,14 +254,5 @@ def self_check():
         for node, (name, shape) in zip(graph.nodes, shapes(graph)):
             if (name, shape) != (node.name, node.shape):
                 raise ValueError("%s of %s is misshapen: %s" % (node.name, graph.name, shape))
-    smallest = min(graphs, key=lambda graph: graph.macs)
-    for phase in ("training", "inference"):
-        settings = Settings(
-            smallest.name, phase, "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, _auto()
-        )
-        prepared = prepare(settings, smallest)
-        prepared.step()
-        if phase == "training" and not np.isfinite(prepared.loss()):
-            raise ValueError("the loss of %s is %r" % (smallest.name, prepared.loss()))
-        prepared.close()
-    return "%d models are drawn, %s trains and infers" % (len(graphs), smallest.name)
+    ran = trial.run_smallest(prepare, OPTIONS, graphs)
+    return "%d models are drawn, %s trains and infers" % (len(graphs), ran)

@@ -12,10 +12,8 @@ ROUNDS = {"inference": 25, "training": 11}
 
 def our_job(step, model, phase, batch, threads=None):
     """Prepare what `benchdock run` times, every option as it is chosen by default."""
-    options = OrderedDict((option.name, "auto") for option in step.OPTIONS)
-    settings = arguments.Settings(
-        model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, threads, 0, None, options
-    )
+    options = arguments.choose(step.OPTIONS, [])
+    settings = arguments.cpu_settings(model, phase, batch, options, threads)
     return step.prepare(settings, zoo.draw(model))
 
 

@@ -1,0 +1,24 @@
+"""Normalisation done by the convolution before it, for inference."""
+
+from collections import OrderedDict
+
+import numpy as np
+
+
+def folded(values, absorbs):
+    """Values in which some convolutions also do the normalisation after them.
+
+    `absorbs` maps such a convolution to its normalisation; every one has a bias then.
+    """
+    result = OrderedDict(values)
+    for conv, norm in absorbs.items():
+        gamma, beta, mean, variance = (
+            np.asarray(values[norm.name + "." + role], np.float64)
+            for role in ("gamma", "beta", "mean", "variance")
+        )
+        factor = gamma / np.sqrt(variance + norm.attrs["eps"])
+        weight = values[conv.name + ".weight"] * factor.reshape(-1, 1, 1, 1)
+        bias = beta + (values.get(conv.name + ".bias", 0.0) - mean) * factor
+        result[conv.name + ".weight"] = weight.astype(np.float32)
+        result[conv.name + ".bias"] = bias.astype(np.float32)
+    return result
