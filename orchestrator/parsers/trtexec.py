@@ -291,7 +291,9 @@ FORMAT = Format(
             _banner,
         ),
         _rule(b"=== Model Options ===", "=== Model Options ===", _options),
-        _rule(b"atch: ", rf"(?:(?P<old>b)|B)atch: (?P<batch>{COUNT}$|[eE]xplicit)", _batch),
+        _rule(
+            b"atch: ", rf"(?:(?P<old>b)atch: (?=\d)|Batch: )(?P<batch>{COUNT}$|[eE]xplicit)", _batch
+        ),
         _rule(
             b"nput binding for ",
             rf"(?:Created i|I)nput binding for .{{0,200}} with dimensions {_SHAPE}"

@@ -444,6 +444,10 @@ class TestTrtexec:
         default = log.replace(b" --batch=64", b"")
         assert value(measure("trtexec", default)) == pytest.approx(1 / 10.5e-3)
 
+    def test_a_word_where_old_releases_print_a_number_is_no_batch(self):
+        log = TRTEXEC_5.replace(b"batch: 64", b"batch: Explicit").replace(b" --batch=64", b"")
+        assert value(measure("trtexec", log)) == pytest.approx(1 / 10.5e-3)
+
     def test_a_hint_that_differs_is_taken_with_a_doubt(self):
         found = measure("trtexec", TRTEXEC_8, batch=8)
         assert value(found) == 1604
