@@ -11,21 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator import (
-    gpu,
-    host_pip,
-    host_records,
-    image_table,
-    images,
-    machine,
-    paths,
-    processes,
-    reaper,
-)
-from orchestrator.engine import Engine, EngineInfo
+from orchestrator import paths
+from orchestrator.engine import reaper
+from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
-from orchestrator.gpu_facts import Gpu, GpuReport
-from orchestrator.image_table import ImageRow, ImageTable
+from orchestrator.host import host_pip, processes, records
+from orchestrator.images import image_table, store
+from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.machine import gpu, inventory
+from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.units import quantity
 
 FindingState = Literal["ok", "warning", "missing"]
@@ -58,8 +52,8 @@ def examine() -> list[Finding]:
     """Look at everything. Changes nothing; what cannot be looked at is a finding, no error."""
     report = gpu.report()
     found = [*_engine_findings(report), *host_findings(), *gpu_findings(report)]
-    found += [home_finding(paths.home()), memory_finding(machine.memory())]
-    found += governor_findings(machine.governors())
+    found += [home_finding(paths.home()), memory_finding(inventory.memory())]
+    found += governor_findings(inventory.governors())
     return [*found, *_host_leftovers()]
 
 
@@ -146,7 +140,7 @@ def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iter
             continue
         if row.device == "gpu" and not report.gpus:
             continue
-        state = images.state(row, table, engine)
+        state = store.state(row, table, engine)
         build = f"benchdock images build {row.id}"
         name = f"image {row.id}"
         match state.kind:
@@ -212,7 +206,7 @@ def host_findings() -> Iterator[Finding]:
         )
 
 
-def gpu_findings(report: GpuReport, *, root: Path = machine.ROOT) -> Iterator[Finding]:
+def gpu_findings(report: GpuReport, *, root: Path = inventory.ROOT) -> Iterator[Finding]:
     """Tell of the driver and of each GPU."""
     if report.state == "no_library":
         if not has_nvidia_device(root):
@@ -250,7 +244,7 @@ def _gpu_finding(one: Gpu) -> Finding:
     return Finding(name=name, state="ok", detail=detail)
 
 
-def has_nvidia_device(root: Path = machine.ROOT) -> bool:
+def has_nvidia_device(root: Path = inventory.ROOT) -> bool:
     """Look for a display device of NVIDIA's on the PCI bus; no driver is needed for that."""
     for device in (root / "sys/bus/pci/devices").glob("*"):
         try:
@@ -306,7 +300,7 @@ def memory_finding(meminfo: dict[str, int]) -> Finding:
 
 def governor_findings(governors: Sequence[str]) -> Iterator[Finding]:
     """Tell of CPU frequency governors that keep the clock down."""
-    slow = [name for name in governors if name in machine.SLOW_GOVERNORS]
+    slow = [name for name in governors if name in inventory.SLOW_GOVERNORS]
     if slow:
         yield Finding(
             name="CPU governor",
@@ -319,7 +313,7 @@ def governor_findings(governors: Sequence[str]) -> Iterator[Finding]:
 
 
 def _host_leftovers() -> Iterator[Finding]:
-    left = [one.run_id for one in host_records.leftovers() if processes.members(one.token)]
+    left = [one.run_id for one in records.leftovers() if processes.members(one.token)]
     if left:
         yield Finding(
             name="leftovers",

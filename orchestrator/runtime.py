@@ -1,4 +1,4 @@
-"""The contract of a runtime: starts a plan, waits for it, ends it. `engine` and `host_runtime`."""
+"""The contract of a runtime: starts a plan, waits for it, ends it. `engine` and `host` keep it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.engine import Engine
+from orchestrator.engine.client import Engine
 
 PROGRAM = Path(__file__).parent / "engine" / "misbehaving-python3"
 TOOLS = ("bash", "sleep", "head", "tr", "tail", "yes", "id", "touch", "mktemp", "env")

@@ -7,11 +7,11 @@ import json
 import os
 from pathlib import Path
 
-from orchestrator.bundle import write
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.paths import RunFolder
-from orchestrator.stored import Stored, load
-from orchestrator.verification import verify
+from orchestrator.stored.bundle import write
+from orchestrator.stored.lookup import Stored, load
+from orchestrator.stored.verification import verify
 
 SUFFIX = ".zip"
 

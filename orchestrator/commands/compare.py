@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from orchestrator import comparison
-from orchestrator.comparison import Comparison, metric_rows, sentences
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Result
-from orchestrator.stored import load
+from orchestrator.stored import comparison
+from orchestrator.stored.comparison import Comparison, metric_rows, sentences
+from orchestrator.stored.lookup import load
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import subject

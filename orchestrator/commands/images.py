@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import base_images, image_table, images, wheelhouse
 from orchestrator.errors import EngineError, ExitStatus, RequestError, unknown
-from orchestrator.image_build import Event
-from orchestrator.image_table import ImageRow, ImageTable
+from orchestrator.images import base_images, image_table, store, wheelhouse
+from orchestrator.images.builder import Event
+from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.ui.tables import print_table
 
 if TYPE_CHECKING:
-    from orchestrator.engine import Engine
+    from orchestrator.engine.client import Engine
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -79,17 +79,17 @@ def _tell(event: Event) -> None:
 
 
 def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> None:
-    from orchestrator.engine import Engine
+    from orchestrator.engine.client import Engine
 
-    policy = images.Policy.FORCE if force else images.Policy.AUTO
+    policy = store.Policy.FORCE if force else store.Policy.AUTO
     with Engine.connect() as engine:
         for row in rows:
-            ready = images.ensure(row, table, engine, policy, _tell)
+            ready = store.ensure(row, table, engine, policy, _tell)
             print(f"{row.id}: {ready.did} {ready.reference} {ready.id}")
 
 
 def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> None:
-    from orchestrator.engine import Engine
+    from orchestrator.engine.client import Engine
 
     for name in names:
         if name not in table.bases:
@@ -128,7 +128,7 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
 
 
 def _engine() -> tuple[Engine | None, str]:
-    from orchestrator.engine import Engine
+    from orchestrator.engine.client import Engine
 
     try:
         engine = Engine.connect()
@@ -138,7 +138,7 @@ def _engine() -> tuple[Engine | None, str]:
 
 
 def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[str, Any]:
-    state = images.state(row, table, engine) if engine is not None else None
+    state = store.state(row, table, engine) if engine is not None else None
     return {
         **row.model_dump(mode="json"),
         "tag": row.tag,

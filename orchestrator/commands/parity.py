@@ -6,12 +6,13 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from orchestrator import catalogue, parity, ui
+from orchestrator import catalogue, ui
 from orchestrator.catalogue import OURS
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import RuntimeChoice
+from orchestrator.run import parity
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
 

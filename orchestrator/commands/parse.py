@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExitStatus
-from orchestrator.filing import to_json
 from orchestrator.parsers import ParseHints, parse
 from orchestrator.result import Measurement, Result
+from orchestrator.run.filing import to_json
 from orchestrator.version import VERSION
 
 

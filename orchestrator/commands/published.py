@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator import published
 from orchestrator.errors import ExitStatus
-from orchestrator.published import Claim, Filters
+from orchestrator.published import collection
+from orchestrator.published.collection import Claim, Filters
 from orchestrator.ui.tables import print_table
 
 # GPUs that exist though nobody in the catalogue measured them: asking for one is no mistake.
@@ -55,7 +55,7 @@ def describe(claim: Claim) -> dict[str, Any]:
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Print the claims that pass the filters, or an overview where there is no filter."""
-    claims = published.load()
+    claims = collection.load()
     asked = Filters(
         model=arguments.model,
         framework=arguments.framework,
@@ -64,9 +64,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         phase=arguments.phase,
         container=arguments.container,
     )
-    filters = published.resolve(asked, claims, known=_known(asked, claims))
-    found = published.find(claims, filters)
-    near = () if found else published.nearest(claims, filters)
+    filters = collection.resolve(asked, claims, known=_known(asked, claims))
+    found = collection.find(claims, filters)
+    near = () if found else collection.nearest(claims, filters)
     if arguments.json:
         rows = [describe(claim) for claim in found]
         print(json.dumps({"schema": 1, "claims": rows, "nearest": list(near)}, indent=2))
@@ -124,7 +124,7 @@ def _print_claims(found: Sequence[Claim]) -> None:
         right=(2,),
     )
     for heading, notes in (
-        ("doubts", {code: published.explain(code) for claim in found for code in claim.suspect}),
+        ("doubts", {code: collection.explain(code) for claim in found for code in claim.suspect}),
         ("networks", {f"{c.model} of {c.program}": c.network for c in found if c.network}),
         ("sources", {c.source.publisher: _repository(c) for c in found}),
     ):

@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 
-from orchestrator import comparison, replay, ui
+from orchestrator import ui
 from orchestrator.commands.compare import show
 from orchestrator.errors import ExitStatus
-from orchestrator.replay import Replay
 from orchestrator.signals import interruptible
-from orchestrator.stored import load
+from orchestrator.stored import comparison, replay
+from orchestrator.stored.lookup import load
+from orchestrator.stored.replay import Replay
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import subject
 

@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator import benchmark, claim_file, published, reproduction, ui
+from orchestrator import ui
 from orchestrator.commands.published import describe
 from orchestrator.errors import ExitStatus, MachineError, RequestError
-from orchestrator.published import Claim
-from orchestrator.reproduction import FEWEST_RUNS, Outcome, Setup, Wishes, percent
+from orchestrator.published import claim_file, collection, reproduction
+from orchestrator.published.collection import Claim
+from orchestrator.published.reproduction import FEWEST_RUNS, Outcome, Setup, Wishes, percent
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
+from orchestrator.run import benchmark
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
@@ -50,7 +52,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 def _read(arguments: argparse.Namespace) -> tuple[Claim, Wishes]:
     word = arguments.claim
     own = claim_file.read(Path(word)) if claim_file.is_claim_file(word) else None
-    claim = own.claim(Path(word).stem) if own else published.claim(word)
+    claim = own.claim(Path(word).stem) if own else collection.claim(word)
     wishes = Wishes(
         data=Path(arguments.data) if arguments.data is not None else None,
         source=Path(arguments.source) if arguments.source is not None else None,

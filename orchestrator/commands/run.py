@@ -8,11 +8,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator import catalogue, own_network
+from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.filing import to_json
 from orchestrator.request import Request
 from orchestrator.result import Result
+from orchestrator.run import own_network
+from orchestrator.run.filing import to_json
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -55,7 +56,8 @@ def make_request(arguments: argparse.Namespace) -> Request:
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Run, or with --dry-run print what would run."""
-    from orchestrator import benchmark, ui
+    from orchestrator import ui
+    from orchestrator.run import benchmark
     from orchestrator.signals import interruptible
 
     request = make_request(arguments)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator import container_table, gpu
-from orchestrator.container_overview import overview, span
-from orchestrator.gpu_facts import GpuReport
+from orchestrator.containers import container_table
+from orchestrator.containers.overview import overview, span
+from orchestrator.machine import gpu
+from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.ui.tables import print_table
 
 _FACTS = ("CUDA", "driver from", "GPUs")

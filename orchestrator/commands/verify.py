@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator.errors import ExitStatus
+from orchestrator.stored.verification import verify
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import subject, title
-from orchestrator.verification import verify
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:

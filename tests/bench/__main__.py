@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator import image_table, images
-from orchestrator.engine import Engine
+from orchestrator.engine.client import Engine
+from orchestrator.images import image_table, store
 from orchestrator.paths import PROJECT
 from tests import misbehaving
 from tests.bench import overhead
@@ -34,7 +34,7 @@ def builder(framework: str, engine: Engine) -> bool:
     """Our networks of a framework against the twins that people write, in its CPU image."""
     image, module, *words = TWINS[framework]
     table = image_table.load()
-    ready = images.ensure(table.row(image), table, engine, images.Policy.AUTO, print)
+    ready = store.ensure(table.row(image), table, engine, store.Policy.AUTO, print)
     argv = [
         "docker", "run", "--rm", "--network=none", f"--volume={PROJECT}:/project:ro",
         "--workdir=/project", f"--env=OMP_NUM_THREADS={len(os.sched_getaffinity(0))}",

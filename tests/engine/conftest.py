@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import Engine
+from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError
 from tests.engine.private_engine import PrivateEngine, missing
 from tests.fakes import plan

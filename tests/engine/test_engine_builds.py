@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from orchestrator.engine import BuildError
+from orchestrator.engine.client import BuildError
 from orchestrator.errors import ImageError
 
 pytestmark = pytest.mark.engine

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import Engine
+from orchestrator.engine.client import Engine
+from orchestrator.engine.reaper import reap
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.plan import Limits, Mount, Ulimit
-from orchestrator.reaper import reap
 from orchestrator.runtime import Exit
 
 pytestmark = pytest.mark.engine

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from orchestrator.engine import Engine
+from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError
 from orchestrator.runtime import Exit
 from tests.fakes import plan

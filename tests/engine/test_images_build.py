@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import image_build, image_table, images, paths
+from orchestrator import paths
 from orchestrator.errors import ImageError
-from orchestrator.images import Policy
+from orchestrator.images import builder, image_table, store
+from orchestrator.images.store import Policy
 
 pytestmark = pytest.mark.engine
 
@@ -66,7 +67,7 @@ def place(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHDOCK_BUILD_NETWORK", "none")
     table = image_table.read(ROW.format(pip=pip.name.split("-")[1]), name="images.toml")
     yield table, backends.parent
-    framework = image_build.framework_tag(table.row("test-tiny"), table)
+    framework = builder.framework_tag(table.row("test-tiny"), table)
     remove(engine, table.row("test-tiny").tag)
     remove(engine, framework)
     remove_untagged(framework)
@@ -135,11 +136,11 @@ def test_build_use_rebuild_and_refuse(place, engine):
     def tell(event):
         lines.append(event.text)
 
-    assert images.ensure(row, table, engine, Policy.AUTO, tell).did == "built"
+    assert store.ensure(row, table, engine, Policy.AUTO, tell).did == "built"
     assert "checked tiny" in lines
     found = engine.image(row.tag)
     assert found.labels["benchdock.image"] == "test-tiny"
-    assert images.ensure(row, table, engine, Policy.NEVER, tell).did == "found"
+    assert store.ensure(row, table, engine, Policy.NEVER, tell).did == "found"
 
     said = run(
         row.tag, "python3", "-c", "import getpass, torch; print(torch.NAME, getpass.getuser())"
@@ -152,8 +153,8 @@ def test_build_use_rebuild_and_refuse(place, engine):
     lines.clear()
     (backends / "tiny" / "__main__.py").write_text("import torch\nprint('again', torch.NAME)\n")
     with pytest.raises(ImageError, match="is stale: it holds other benchmark programs"):
-        images.ensure(row, table, engine, Policy.NEVER, tell)
-    assert images.ensure(row, table, engine, Policy.AUTO, tell).did == "rebuilt"
+        store.ensure(row, table, engine, Policy.NEVER, tell)
+    assert store.ensure(row, table, engine, Policy.AUTO, tell).did == "rebuilt"
     assert "again tiny" in lines
     assert not any("pip install" in line for line in lines)
 
@@ -163,7 +164,7 @@ def test_a_self_check_that_fails_fails_the_build_with_its_last_lines(place, engi
     row = table.row("test-tiny")
     (backends / "tiny" / "__main__.py").write_text("raise SystemExit('alexnet has 7 layers')\n")
     with pytest.raises(ImageError, match=r"step \d+/\d+ \(RUN .*self-check") as caught:
-        images.ensure(row, table, engine, Policy.AUTO, lambda event: None)
+        store.ensure(row, table, engine, Policy.AUTO, lambda event: None)
     assert any("alexnet has 7 layers" in line for line in caught.value.details)
     assert engine.image(row.tag) is None
 

@@ -13,9 +13,9 @@ import pytest
 
 from orchestrator import paths
 from orchestrator.paths import RunFolder
-from orchestrator.planner import Place, Target, caller, make_plan, resolve
 from orchestrator.request import Request
-from orchestrator.runner import StageClock, execute
+from orchestrator.run.planner import Place, Target, caller, make_plan, resolve
+from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
 from tests.engine.test_frameworks import benchdock
 from tests.unit.test_vendor_programs import MPIRUN, STAND_IN

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from orchestrator import image_table, paths
+from orchestrator import paths
 from orchestrator.catalogue import framework
+from orchestrator.images import image_table
 from orchestrator.parsers import parse
 from tests import own_files
 

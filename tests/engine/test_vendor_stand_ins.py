@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.paths import RunFolder
-from orchestrator.planner import Place, Target, make_plan, resolve
 from orchestrator.request import Request
-from orchestrator.runner import StageClock, execute
+from orchestrator.run.planner import Place, Target, make_plan, resolve
+from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
 
 pytestmark = pytest.mark.engine

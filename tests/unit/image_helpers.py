@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator import image_table, paths, wheelhouse
-from orchestrator.engine import ImageInfo
+from orchestrator import paths
+from orchestrator.engine.client import ImageInfo
 from orchestrator.errors import ImageError
-from orchestrator.image_table import ImageTable
+from orchestrator.images import image_table, wheelhouse
+from orchestrator.images.image_table import ImageTable
 
 TABLE = """
 schema = 1
@@ -135,7 +136,7 @@ def make_place(tmp_path: Path, monkeypatch) -> Place:
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(wheelhouse, "machine", lambda: "x86_64")
     pip = FakePip(tmp_path / "pip")
-    monkeypatch.setattr("orchestrator.host_pip.command", lambda: pip.command)
+    monkeypatch.setattr("orchestrator.host.host_pip.command", lambda: pip.command)
     return Place(image_table.read(TABLE, name="images.toml"), dockerfiles, backends, pip)
 
 
@@ -152,7 +153,7 @@ class Build:
 
 @dataclass
 class FakeImages:
-    """An engine as `orchestrator.images` sees it."""
+    """An engine as `orchestrator.images.store` sees it."""
 
     here: dict[str, ImageInfo] = field(default_factory=dict)
     registry: dict[str, ImageInfo] = field(default_factory=dict)

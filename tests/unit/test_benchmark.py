@@ -5,15 +5,15 @@ import signal
 
 import pytest
 
-from orchestrator import benchmark
 from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
-from orchestrator.filing import to_json
-from orchestrator.host_runtime import HostRuntime
+from orchestrator.host.runtime import HostRuntime
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT
-from orchestrator.planner import Place
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
+from orchestrator.run import benchmark
+from orchestrator.run.filing import to_json
+from orchestrator.run.planner import Place
 from tests.misbehaving import PROGRAM
 
 FILES = {"request.json", "launcher.sh", "log.txt", "engine.log", "result.json", "monitor.jsonl"}

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import bundle
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.paths import RunFolder
-from orchestrator.stored import load
-from orchestrator.verification import verify
+from orchestrator.stored import bundle
+from orchestrator.stored.lookup import load
+from orchestrator.stored.verification import verify
 from tests.unit import stand_in
 
 

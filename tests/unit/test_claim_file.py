@@ -5,9 +5,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import claim_file
 from orchestrator.errors import RequestError
-from orchestrator.published import Claim
+from orchestrator.published import claim_file
+from orchestrator.published.collection import Claim
 
 CLAIM = """
 schema: 1

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.clocks import expired
 from orchestrator.plan import Timeouts
+from orchestrator.run.clocks import expired
 
 ALL = Timeouts(first_output=10, silence=5, total=100)
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from orchestrator import stats
 from orchestrator.cli import main
-from orchestrator.comparison import compare, metric_rows, sentences
-from orchestrator.differences import GROUPS, normal_script
 from orchestrator.errors import ExitStatus
-from orchestrator.filing import to_json
 from orchestrator.result import Failure, Metric, Result, StepSamples
+from orchestrator.run.filing import to_json
+from orchestrator.stored.comparison import compare, metric_rows, sentences
+from orchestrator.stored.differences import GROUPS, normal_script
 from tests.fakes import plan
 from tests.unit import stand_in
 

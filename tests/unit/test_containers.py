@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import container_table, containers, image_table
-from orchestrator.container_table import CatalogueError
+from orchestrator.containers import container_table, fitness
+from orchestrator.containers.container_table import CatalogueError
 from orchestrator.errors import RequestError
+from orchestrator.images import image_table
 
 NGC = "nvcr.io/nvidia/"
 V100 = ("Tesla V100-SXM2-16GB", "7.0")
@@ -23,7 +24,7 @@ RTX_5090 = ("NVIDIA GeForce RTX 5090", "12.0")
 
 
 def judge(image: str, gpu: tuple[str, str], driver: str | None = None) -> str:
-    found = containers.assess(image, [gpu], driver)
+    found = fitness.assess(image, [gpu], driver)
     assert found.row is not None
     return "no" if found.refusal else "warned" if found.warnings else "yes"
 
@@ -79,7 +80,7 @@ def test_edges_of_the_table(image: str, gpu: tuple[str, str], expected: str) -> 
 
 
 def test_caffe2_on_an_h200_says_what_to_do_instead() -> None:
-    found = containers.assess(f"{NGC}caffe2:18.08-py3", [H200], "570.86.15")
+    found = fitness.assess(f"{NGC}caffe2:18.08-py3", [H200], "570.86.15")
     assert found.refusal == (
         "caffe2:18.08-py3 was built with CUDA 9.0 (2018) for GPUs up to compute capability 7.0. "
         "This GPU is 9.0 (Hopper), which needs CUDA 11.8 or newer. Caffe2 has no newer NGC image: "
@@ -88,7 +89,7 @@ def test_caffe2_on_an_h200_says_what_to_do_instead() -> None:
 
 
 def test_a_v100_is_sent_to_an_older_image() -> None:
-    found = containers.assess(f"{NGC}pytorch:25.03-py3", [V100], "570.86.15")
+    found = fitness.assess(f"{NGC}pytorch:25.03-py3", [V100], "570.86.15")
     assert found.refusal is not None
     assert "This GPU is 7.0 (Volta)" in found.refusal
     assert "this image needs compute capability 7.5+; use an older one" in found.refusal
@@ -98,7 +99,7 @@ def test_a_v100_is_sent_to_an_older_image() -> None:
 
 @pytest.mark.parametrize("tag", ["18.07-py3", "20.03-tf1-py3", "20.03-tf2-py3", "18.07-py2"])
 def test_a_newer_image_is_named_and_works(tag: str) -> None:
-    found = containers.assess(f"{NGC}tensorflow:{tag}", [H200])
+    found = fitness.assess(f"{NGC}tensorflow:{tag}", [H200])
     assert found.refusal is not None
     newer = found.refusal.rpartition("from ")[2].removesuffix(" on.")
     assert judge(newer, H200) == "yes"
@@ -107,7 +108,7 @@ def test_a_newer_image_is_named_and_works(tag: str) -> None:
 
 
 def test_no_newer_image_is_named_where_the_family_ended_too_early() -> None:
-    found = containers.assess(f"{NGC}mxnet:20.03-py3", [B200])
+    found = fitness.assess(f"{NGC}mxnet:20.03-py3", [B200])
     assert found.refusal is not None
     assert "No NGC image of MXNet can, the last is 24.06-py3" in found.refusal
 
@@ -133,13 +134,13 @@ def test_driver(image: str, gpu: tuple[str, str], driver: str, expected: str) ->
 
 def test_one_gpu_of_several_decides() -> None:
     image = f"{NGC}caffe2:18.08-py3"
-    assert containers.assess(image, [V100, H200]).refusal is not None
-    assert containers.assess(image, [V100, V100]).refusal is None
+    assert fitness.assess(image, [V100, H200]).refusal is not None
+    assert fitness.assess(image, [V100, V100]).refusal is None
 
 
 def test_without_a_gpu_nothing_is_refused() -> None:
-    assert containers.assess(f"{NGC}caffe2:18.08-py3", [], "1.0").refusal is None
-    assert containers.assess("bvlc/caffe:cpu", []).refusal is None
+    assert fitness.assess(f"{NGC}caffe2:18.08-py3", [], "1.0").refusal is None
+    assert fitness.assess("bvlc/caffe:cpu", []).refusal is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_without_a_gpu_nothing_is_refused() -> None:
     ],
 )
 def test_an_unknown_image_is_allowed_with_a_note(image: str) -> None:
-    found = containers.assess(image, [H200], "570.1")
+    found = fitness.assess(image, [H200], "570.1")
     assert found.refusal is None
     assert found.row is None
     assert len(found.warnings) == 1
@@ -162,13 +163,13 @@ def test_an_unknown_image_is_allowed_with_a_note(image: str) -> None:
 
 
 def test_a_tag_after_the_last_is_noted_and_still_judged() -> None:
-    found = containers.assess(f"{NGC}caffe2:19.05-py3", [V100])
+    found = fitness.assess(f"{NGC}caffe2:19.05-py3", [V100])
     assert "the last NGC image of Caffe2 is 18.08-py3" in found.warnings[0]
-    assert containers.assess(f"{NGC}caffe2:19.05-py3", [H200]).refusal is not None
+    assert fitness.assess(f"{NGC}caffe2:19.05-py3", [H200]).refusal is not None
 
 
 def test_a_mirror_of_the_vendors_image_is_known() -> None:
-    found = containers.assess("registry.example:5000/mirror/nvidia/caffe2:18.08-py3", [H200])
+    found = fitness.assess("registry.example:5000/mirror/nvidia/caffe2:18.08-py3", [H200])
     assert found.refusal is not None
 
 
@@ -197,7 +198,7 @@ DRIVERS = st.one_of(
 def test_any_image_on_any_gpu_is_assessed(
     reference: str, gpus: list[tuple[str, str]], driver: str | None
 ) -> None:
-    found = containers.assess(reference, gpus, driver)
+    found = fitness.assess(reference, gpus, driver)
     assert found.refusal is None or (gpus and found.row is not None)
 
 
@@ -206,19 +207,19 @@ def test_any_text_is_assessed_or_a_wrong_request(
     reference: str, gpus: list[tuple[str, str]]
 ) -> None:
     with suppress(RequestError):
-        assert containers.assess(reference, gpus).refusal is None
+        assert fitness.assess(reference, gpus).refusal is None
 
 
 @given(st.sampled_from(list(image_table.load().images.values())), GPUS, DRIVERS)
 def test_any_image_of_ours_on_any_gpu_is_assessed(
     image: image_table.ImageRow, gpus: list[tuple[str, str]], driver: str | None
 ) -> None:
-    found = containers.assess_built(image, gpus, driver)
+    found = fitness.assess_built(image, gpus, driver)
     assert found.refusal is None or image.tag in found.refusal
 
 
-def ours(gpu: tuple[str, str], driver: str | None = "580.65") -> containers.Assessment:
-    return containers.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
+def ours(gpu: tuple[str, str], driver: str | None = "580.65") -> fitness.Assessment:
+    return fitness.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
 
 
 @pytest.mark.parametrize("gpu", [T4, A100, RTX_3090, RTX_4090, H200, B200, RTX_5090])
@@ -253,7 +254,7 @@ def test_our_gpu_image_needs_its_driver_on_data_centre_gpus_too() -> None:
 def test_another_month_stands_in(
     image: str, gpu: tuple[str, str], driver: str, expected: str | None
 ) -> None:
-    assert containers.substitute(image_table.load().row(image), [gpu], driver) == expected
+    assert fitness.substitute(image_table.load().row(image), [gpu], driver) == expected
 
 
 def test_a_gpu_of_tomorrow_is_only_doubted_with_our_image() -> None:
@@ -264,16 +265,16 @@ def test_a_gpu_of_tomorrow_is_only_doubted_with_our_image() -> None:
 
 def test_a_gpu_that_tells_no_capability_is_not_judged() -> None:
     assert ours(("a board that does not tell", "")).refusal is None
-    assert containers.assess(f"{NGC}caffe2:18.08-py3", [("silent", "")]).refusal is None
+    assert fitness.assess(f"{NGC}caffe2:18.08-py3", [("silent", "")]).refusal is None
 
 
 def test_junk_is_a_wrong_request() -> None:
     with pytest.raises(RequestError, match="not an image reference"):
-        containers.assess("NVCR.io/Nvidia/Caffe2:18.08 py3", [])
+        fitness.assess("NVCR.io/Nvidia/Caffe2:18.08 py3", [])
 
 
 def test_a_release_states_and_the_era_fills_up() -> None:
-    row = containers.assess(f"{NGC}tensorflow:18.07-py3", []).row
+    row = fitness.assess(f"{NGC}tensorflow:18.07-py3", []).row
     assert row is not None
     assert (row.facts.version, row.facts.cuda, row.facts.python) == ("1.8.0", "9.0.176", "3.5")
     assert row.facts.architectures == ("6.0", "6.1", "7.0")
@@ -286,7 +287,7 @@ def test_a_release_states_and_the_era_fills_up() -> None:
 
 @pytest.mark.parametrize(("tag", "script"), [("18.05-py3", "nvcnn.py"), ("18.06-py3", "resnet.py")])
 def test_examples_changed_with_18_06(tag: str, script: str) -> None:
-    row = containers.assess(f"{NGC}tensorflow:{tag}", []).row
+    row = fitness.assess(f"{NGC}tensorflow:{tag}", []).row
     assert row is not None
     assert script in row.programs[0].what
 
@@ -305,13 +306,13 @@ def test_capabilities_have_a_generation_and_a_cuda() -> None:
     table = container_table.shipped()
     for era in table.eras:
         for capability in era.architectures:
-            assert containers.generation(capability)
-            assert containers._cuda_for(table, capability)
+            assert fitness.generation(capability)
+            assert fitness._cuda_for(table, capability)
 
 
 def test_both_tables_say_the_same_of_an_image() -> None:
     for image in image_table.load().images.values():
-        row = containers.assess(image.reference, []).row if image.source == "vendor" else None
+        row = fitness.assess(image.reference, []).row if image.source == "vendor" else None
         if row is None:
             continue
         if "cuda" in row.stated:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.banner import Banner, last_words, read_banner
+from orchestrator.containers.banner import Banner, last_words, read_banner
 
 LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from orchestrator import container_table
 from orchestrator.cli import main
-from orchestrator.container_overview import overview
+from orchestrator.containers import container_table
+from orchestrator.containers.overview import overview
 from orchestrator.errors import ExitStatus
-from orchestrator.gpu_facts import Gpu, GpuReport
+from orchestrator.machine.gpu_facts import Gpu, GpuReport
 
 NONE = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
 
@@ -64,7 +64,7 @@ def test_months_are_marked_too():
 
 @pytest.mark.parametrize("report", [NONE, H200])
 def test_the_tables(monkeypatch, capsys, report):
-    monkeypatch.setattr("orchestrator.gpu.report", lambda: report)
+    monkeypatch.setattr("orchestrator.machine.gpu.report", lambda: report)
     assert main(["images", "--all"]) == ExitStatus.OK
     out = capsys.readouterr().out
     for word in ("caffe2:18.08", "0.8.1", "nvcnn.py", "retired", "25.01 on"):
@@ -73,7 +73,7 @@ def test_the_tables(monkeypatch, capsys, report):
 
 
 def test_the_json(monkeypatch, capsys):
-    monkeypatch.setattr("orchestrator.gpu.report", lambda: H200)
+    monkeypatch.setattr("orchestrator.machine.gpu.report", lambda: H200)
     assert main(["images", "--all", "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == 1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import RequestError
-from orchestrator.image_reference import parse_reference
+from orchestrator.images.reference import parse_reference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

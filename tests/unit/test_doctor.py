@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator import doctor, image_digests, image_table
+from orchestrator import doctor
 from orchestrator.doctor import GIB, Finding
-from orchestrator.engine import Engine, EngineInfo
+from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import EngineError, ExitStatus, MachineError
-from orchestrator.gpu import Gpu, GpuReport
+from orchestrator.images import digests, image_table
+from orchestrator.machine.gpu import Gpu, GpuReport
 
 H200 = Gpu(
     index=0, uuid="GPU-1", name="NVIDIA H200", memory_total=140 * GIB, compute_capability="9.0"
@@ -128,13 +129,11 @@ def test_absent_images_and_bases_say_how_to_get_them() -> None:
 def test_current_and_stale_images() -> None:
     table = image_table.load()
     row, *others = fitting("cpu")
-    here = {
-        one.tag: SimpleNamespace(labels=image_digests.labels(one, table)) for one in (row, *others)
-    }
+    here = {one.tag: SimpleNamespace(labels=digests.labels(one, table)) for one in (row, *others)}
     found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "ok"
     assert f"base {row.base}" not in found
-    stale = image_digests.labels(row, table) | {image_digests.BACKENDS: "other"}
+    stale = digests.labels(row, table) | {digests.BACKENDS: "other"}
     here[row.tag] = SimpleNamespace(labels=stale)
     found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "warning"
@@ -163,7 +162,7 @@ def test_leftover_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     there = FakeEngine()
     there.containers = (SimpleNamespace(name="dead"), SimpleNamespace(name="alive"))
     monkeypatch.setattr(
-        "orchestrator.reaper.is_orphan", lambda container, here: container.name == "dead"
+        "orchestrator.engine.reaper.is_orphan", lambda container, here: container.name == "dead"
     )
     found = by_name(doctor.engine_findings(cast(Engine, there), NO_GPU))["leftovers"]
     assert found.remedy == "docker rm -f dead"
@@ -209,7 +208,7 @@ def test_host_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise MachineError("there is no pip", hint="python3 -m ensurepip")
 
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("orchestrator.host_pip.command", no_pip)
+    monkeypatch.setattr("orchestrator.host.host_pip.command", no_pip)
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     found = list(doctor.host_findings())
     assert [one.state for one in found] == ["missing"] * 3

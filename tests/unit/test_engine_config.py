@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine_config import container_config, granted_gpus
-from orchestrator.engine_errors import RefusedError, explain, one_line, refused_ulimit
+from orchestrator.engine.config import container_config, granted_gpus
+from orchestrator.engine.errors import RefusedError, explain, one_line, refused_ulimit
 from orchestrator.errors import BenchdockError, EngineError, ImageError, MachineError
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
 from tests.fakes import plan

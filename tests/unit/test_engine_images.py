@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.engine import BuildError, Engine, PullProgress
+from orchestrator.engine.client import BuildError, Engine, PullProgress
 from orchestrator.errors import EngineError, ImageError
 from tests.fakes import Answer, FakeEngine, fake_image
 
@@ -14,7 +14,7 @@ DIGEST = "sha256:" + "d" * 64
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
-    monkeypatch.setattr("orchestrator.engine_images.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("orchestrator.engine.images.FIRST_PAUSE", 0.01)
     with FakeEngine(tmp_path) as engine:
         yield engine
 

@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from orchestrator import filing
 from orchestrator.errors import MachineError
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.result import Result
+from orchestrator.run import filing
 
 RESULT = Result(benchdock="0", status="ok")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.gpu import throttle_words
+from orchestrator.machine.gpu import throttle_words
 from tests.nvml.stub import FIRST, ROOT, SECOND, TWO_GPUS, Stub
 
 pytestmark = pytest.mark.skipif(
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.skipif(
 
 REPORT = """
 import dataclasses, json
-from orchestrator import gpu
+from orchestrator.machine import gpu
 print(json.dumps(dataclasses.asdict(gpu.report())))
 """
 SAMPLE = """
 import dataclasses, json, sys
-from orchestrator import gpu
+from orchestrator.machine import gpu
 sampler = gpu.GpuSampler()
 for uuid in sys.argv[1:] or {uuids!r}:
     try:
@@ -152,7 +152,7 @@ def test_a_lost_gpu_is_gone_and_the_other_is_not(stub: Stub) -> None:
 def test_processes(stub: Stub) -> None:
     stub.answer(TWO_GPUS + "0.processes=4242:1073741824,4243:na\n")
     told = stub.python(
-        "from orchestrator import gpu\n"
+        "from orchestrator.machine import gpu\n"
         "sampler = gpu.GpuSampler()\n"
         f"print([(p.pid, p.memory) for p in sampler.processes({FIRST!r})])\n"
         f"print(sampler.processes({SECOND!r}), sampler.index({SECOND!r}))\n"

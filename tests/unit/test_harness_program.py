@@ -12,7 +12,7 @@ from backends.harness import own, program
 from backends.harness.arguments import Option
 from backends.harness.errors import DataProblem, OutOfMemory, Unsupported
 from backends.harness.job import Job
-from orchestrator import own_network
+from orchestrator.run import own_network
 
 COMMAND = (
     "--model alexnet --phase training --dtype float32 --batch 4 --device cpu --steps 20 "

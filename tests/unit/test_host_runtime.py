@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator import host_runtime, processes
+from orchestrator.engine.reaper import Owner
 from orchestrator.errors import MachineError
-from orchestrator.host_records import Record, leftovers, reap_host
-from orchestrator.host_runtime import HostExecution, HostRuntime
+from orchestrator.host import processes, runtime
+from orchestrator.host.processes import status
+from orchestrator.host.records import Record, leftovers, reap_host
+from orchestrator.host.runtime import HostExecution, HostRuntime
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
-from orchestrator.processes import status
-from orchestrator.reaper import Owner
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,7 +114,7 @@ def test_death_by_signal(number: signal.Signals) -> None:
 
 def test_a_kill_for_memory_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     kills = iter([4, 5])
-    monkeypatch.setattr(host_runtime, "_oom_kills", lambda: next(kills))
+    monkeypatch.setattr(runtime, "_oom_kills", lambda: next(kills))
     with execution("kill -9 $$") as running:
         ended = running.wait(10)
         assert ended is not None
@@ -123,7 +123,7 @@ def test_a_kill_for_memory_is_recognised(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_somebody_elses_kill_for_memory_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     kills = iter([4, 5])
-    monkeypatch.setattr(host_runtime, "_oom_kills", lambda: next(kills))
+    monkeypatch.setattr(runtime, "_oom_kills", lambda: next(kills))
     with execution("exit 0") as running:
         ended = running.wait(10)
         assert ended is not None
@@ -134,7 +134,7 @@ def test_somebody_elses_kill_for_memory_is_a_note(monkeypatch: pytest.MonkeyPatc
 def test_this_kernel_counts_kills_for_memory() -> None:
     if "oom_kill " not in Path("/proc/vmstat").read_text():
         pytest.skip("this kernel does not count kills for memory")
-    assert host_runtime._oom_kills() is not None
+    assert runtime._oom_kills() is not None
 
 
 def test_stop_asks_first() -> None:
@@ -228,14 +228,14 @@ def test_the_callers_environment_stays_here(
     assert seen["OMP_NUM_THREADS"] == "2"
     assert seen["CUDA_VISIBLE_DEVICES"] == ""
     assert set(seen) <= {
-        *host_runtime.HANDED_ON,
+        *runtime.HANDED_ON,
         *("LANG", "CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"),
         *(processes.TOKEN, "PWD", "SHLVL", "_"),
     }
 
 
 def test_gpus_are_handed_out_by_uuid() -> None:
-    given = host_runtime.environment(plan(device="gpu", gpus=("GPU-1", "GPU-2")), "token")
+    given = runtime.environment(plan(device="gpu", gpus=("GPU-1", "GPU-2")), "token")
     assert given["CUDA_VISIBLE_DEVICES"] == "GPU-1,GPU-2"
     assert given["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
@@ -298,7 +298,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.unit.test_host_runtime import family, pids
-from orchestrator.host_runtime import HostExecution
+from orchestrator.host.runtime import HostExecution
 with HostExecution(family(Path(sys.argv[1])), "abandoned") as running:
     pids(Path(sys.argv[1]))
     print("ready", flush=True)

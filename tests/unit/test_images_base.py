@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from orchestrator import base_images, image_table
 from orchestrator.errors import ImageError, MachineError
+from orchestrator.images import base_images, image_table
 from tests.unit.image_helpers import FakeImages
 
 BASE = image_table.load().bases["debian:bookworm-slim"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import image_digests as digests
+from orchestrator.images import digests
 from tests.unit.image_helpers import make_place
 
 NAMES = st.from_regex(r"[a-z]{1,6}\.py", fullmatch=True)

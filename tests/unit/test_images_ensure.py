@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from orchestrator import image_build, image_digests, images
 from orchestrator.errors import ImageError, MachineError
-from orchestrator.images import Policy
+from orchestrator.images import builder, digests, store
+from orchestrator.images.store import Policy
 from tests.unit.image_helpers import FakeImages, info, make_place
 
 TAG = "benchdock/tiny-cpu:1.0"
@@ -37,7 +37,7 @@ class Events(list):
 
 
 def ensure(place, engine, policy=Policy.AUTO, events=print):
-    return images.ensure(place.row, place.table, engine, policy, events)
+    return store.ensure(place.row, place.table, engine, policy, events)
 
 
 def change_backends(place):
@@ -55,7 +55,7 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
     assert ready.id == engine.here[TAG].id
 
     framework, whole = engine.builds
-    assert framework.tag == image_build.framework_tag(place.row, place.table)
+    assert framework.tag == builder.framework_tag(place.row, place.table)
     assert framework.buildargs == {"BASE": "debian:bookworm-slim"}
     assert framework.network_mode is None
     wheels = [name for name in framework.files if name.startswith("wheels/")]
@@ -64,7 +64,7 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
 
     assert whole.network_mode == "none"
     assert whole.buildargs == {"FRAMEWORK_IMAGE": framework.tag, "BACKENDS": "tiny"}
-    assert whole.labels == image_digests.labels(place.row, place.table)
+    assert whole.labels == digests.labels(place.row, place.table)
     assert "backends/tiny/__main__.py" in whole.files
     assert not any("__pycache__" in name for name in whole.files)
     assert any("self check" in stage for stage in events.stages)
@@ -115,8 +115,8 @@ def test_changed_programs_rebuild_only_the_last_layers(place, engine):
 def test_a_changed_recipe_rebuilds_all_and_drops_the_old_name(place, engine):
     ensure(place, engine)
     # What the engine makes of FROM: labels are inherited.
-    old = image_build.framework_tag(place.row, place.table)
-    engine.here[TAG].labels[image_digests.FRAMEWORK] = old
+    old = builder.framework_tag(place.row, place.table)
+    engine.here[TAG].labels[digests.FRAMEWORK] = old
     engine.builds.clear()
     change_recipe(place)
     assert ensure(place, engine).did == "rebuilt"
@@ -152,9 +152,9 @@ def test_what_may_not_be_built_is_refused_with_the_reason(place, engine, change,
 
 def test_changed_networks_are_named(place, engine, monkeypatch):
     ensure(place, engine)
-    monkeypatch.setattr(image_digests, "fingerprints", lambda: {"alexnet": "0123"})
-    monkeypatch.setattr(image_digests, "backends_digest", lambda _: "4567")
-    state = images.state(place.row, place.table, engine)
+    monkeypatch.setattr(digests, "fingerprints", lambda: {"alexnet": "0123"})
+    monkeypatch.setattr(digests, "backends_digest", lambda _: "4567")
+    state = store.state(place.row, place.table, engine)
     assert state.kind == "stale"
     assert "other definitions of the networks" in state.reason
 
@@ -218,16 +218,16 @@ def test_a_home_that_cannot_be_written(place, engine, tmp_path, monkeypatch):
 
 def test_a_vendors_image_is_pulled_and_gets_our_code_mounted(place, engine):
     with pytest.raises(ImageError, match=r"`docker pull registry.example/tiny:24.06`"):
-        images.ensure(place.vendor, place.table, engine, Policy.NEVER, Events())
+        store.ensure(place.vendor, place.table, engine, Policy.NEVER, Events())
     engine.registry[place.vendor.tag] = info(place.vendor.tag, {}, digest="sha256:dd")
-    ready = images.ensure(place.vendor, place.table, engine, Policy.AUTO, Events())
+    ready = store.ensure(place.vendor, place.table, engine, Policy.AUTO, Events())
     assert (ready.did, ready.digest, ready.mount_backends) == ("pulled", "sha256:dd", True)
     assert ready.warnings == ("registry.example/tiny:24.06: nobody mends it any more",)
-    assert images.ensure(place.vendor, place.table, engine, Policy.NEVER, Events()).did == "found"
+    assert store.ensure(place.vendor, place.table, engine, Policy.NEVER, Events()).did == "found"
 
 
 def resolve(place, engine, reference, policy=Policy.AUTO):
-    return images.resolve(reference, place.table, engine, policy, Events())
+    return store.resolve(reference, place.table, engine, policy, Events())
 
 
 def test_a_reference_that_the_table_knows_is_that_row(place, engine):
@@ -269,7 +269,7 @@ def test_our_image_under_another_name_must_be_up_to_date(place, engine):
 
 def test_an_image_of_another_version_of_ours_is_not_taken_for_a_foreign_one(place, engine):
     ensure(place, engine)
-    stranger = {**engine.here[TAG].labels, image_digests.IMAGE: "no-such-row"}
+    stranger = {**engine.here[TAG].labels, digests.IMAGE: "no-such-row"}
     engine.here["registry.mine/other:1"] = info("registry.mine/other:1", stranger)
     assert not resolve(place, engine, "registry.mine/other:1").mount_backends
     change_backends(place)
@@ -278,7 +278,7 @@ def test_an_image_of_another_version_of_ours_is_not_taken_for_a_foreign_one(plac
 
 
 def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
-    from orchestrator.engine import PullProgress
+    from orchestrator.engine.client import PullProgress
 
     class Pulling(FakeImages):
         def pull(self, reference, on_progress):
@@ -290,7 +290,7 @@ def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
             return info(reference, {})
 
     events = Events()
-    image_build.pull("tiny", Pulling(), events)
+    builder.pull("tiny", Pulling(), events)
     lines = [event.text for event in events if event.kind == "line"]
     assert lines == [
         "Pulling from tiny",

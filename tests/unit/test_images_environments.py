@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from orchestrator import environments, host_pip
 from orchestrator.errors import ImageError, MachineError
+from orchestrator.host import host_pip
+from orchestrator.images import environments
 from tests.unit.image_helpers import make_place
 
 NO_MATCH = "ERROR: No matching distribution found for beta_two==2.0+cpu"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import image_table, paths, wheelhouse
+from orchestrator import paths
 from orchestrator.errors import ImageError, RequestError
+from orchestrator.images import image_table, wheelhouse
 from tests.unit.image_helpers import TABLE
 
 REAL = (paths.DOCKERFILES / "images.toml").read_text(encoding="utf-8")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import host_pip, wheelhouse
 from orchestrator.errors import ImageError, MachineError
+from orchestrator.host import host_pip
+from orchestrator.images import wheelhouse
 from tests.unit.image_helpers import LOCK, make_place
 
 ALPHA = "alpha-1.0-py3-none-any.whl"

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader, UndefinedError
 
-from orchestrator import launcher
 from orchestrator.errors import RequestError
-from orchestrator.launcher import LauncherContext, check_template, quote, render
 from orchestrator.paths import LAUNCHERS
+from orchestrator.run import launcher
+from orchestrator.run.launcher import LauncherContext, check_template, quote, render
 from tests.unit import inference_and_caffe_cases, vendor_cases
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import machine
-from orchestrator.gpu import Gpu, GpuReport
+from orchestrator.machine import inventory
+from orchestrator.machine.gpu import Gpu, GpuReport
 
 
 def write(root: Path, name: str, text: str) -> None:
@@ -20,9 +20,9 @@ def write(root: Path, name: str, text: str) -> None:
 
 
 def test_facts_of_this_machine_are_json_and_cheap() -> None:
-    machine.facts()
+    inventory.facts()
     begin = time.thread_time()
-    found = machine.facts()
+    found = inventory.facts()
     assert time.thread_time() - begin < 0.02
     assert json.loads(json.dumps(found)) == found
     assert found["memory_total"] > 2**20
@@ -34,12 +34,12 @@ def test_gpu_facts() -> None:
     report = GpuReport(
         state="ok", reason="1 GPU", driver="580.1", gpus=(Gpu(index=0, uuid="GPU-1", name="H200"),)
     )
-    told = machine.facts(report)["gpu"]
+    told = inventory.facts(report)["gpu"]
     assert (told["state"], told["driver"], told["gpus"][0]["uuid"]) == ("ok", "580.1", "GPU-1")
 
 
 def test_an_empty_system_has_unknown_facts_and_no_errors(tmp_path: Path) -> None:
-    found = machine.facts(root=tmp_path)
+    found = inventory.facts(root=tmp_path)
     assert found["os"] is None
     assert found["memory_total"] is None
     assert found["load"] is None
@@ -56,7 +56,7 @@ def test_cpu_of_x86(tmp_path: Path) -> None:
     for policy, name in enumerate(("powersave", "powersave", "performance")):
         path = f"sys/devices/system/cpu/cpufreq/policy{policy}/scaling_governor"
         write(tmp_path, path, f"{name}\n")
-    found = machine.cpu(tmp_path)
+    found = inventory.cpu(tmp_path)
     assert found["model"] == "Xeon: Gold"
     assert found["instruction_sets"] == ["avx2", "avx512f", "amx_bf16"]
     assert (found["smt"], found["turbo"]) == (True, True)
@@ -66,21 +66,21 @@ def test_cpu_of_x86(tmp_path: Path) -> None:
 def test_cpu_of_arm(tmp_path: Path) -> None:
     text = "processor\t: 0\nFeatures\t: fp asimd sve\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n"
     write(tmp_path, "proc/cpuinfo", text)
-    found = machine.cpu(tmp_path)
+    found = inventory.cpu(tmp_path)
     assert found["model"] == "ARM implementer 0x41 part 0xd40"
     assert found["instruction_sets"] == ["asimd", "sve"]
 
 
 def test_os_name_and_virtualisation(tmp_path: Path) -> None:
     write(tmp_path, "etc/os-release", 'NAME=x\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n')
-    assert machine.os_name(tmp_path) == "Debian GNU/Linux 12 (bookworm)"
+    assert inventory.os_name(tmp_path) == "Debian GNU/Linux 12 (bookworm)"
     write(tmp_path, "proc/cpuinfo", "processor : 0\nflags : fpu hypervisor\n")
     write(tmp_path, "sys/class/dmi/id/sys_vendor", "QEMU\n")
-    assert machine.virtualised(tmp_path) == "virtual machine QEMU"
+    assert inventory.virtualised(tmp_path) == "virtual machine QEMU"
     write(tmp_path, "proc/sys/kernel/osrelease", "5.15-Microsoft-standard\n")
-    assert machine.virtualised(tmp_path) == "WSL"
+    assert inventory.virtualised(tmp_path) == "WSL"
     write(tmp_path, ".dockerenv", "")
-    assert machine.virtualised(tmp_path) == "container"
+    assert inventory.virtualised(tmp_path) == "container"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_os_name_and_virtualisation(tmp_path: Path) -> None:
     [(set(), ""), ({3}, "3"), ({0, 1, 2, 3, 8, 10, 11}, "0-3,8,10-11")],
 )
 def test_ranges(numbers: set[int], text: str) -> None:
-    assert machine.ranges(numbers) == text
+    assert inventory.ranges(numbers) == text
 
 
 def git(folder: Path, *words: str) -> str:
@@ -97,31 +97,31 @@ def git(folder: Path, *words: str) -> str:
 
 
 def test_commit_and_dirty(tmp_path: Path) -> None:
-    assert (machine.commit(tmp_path), machine.dirty(tmp_path)) == (None, None)
+    assert (inventory.commit(tmp_path), inventory.dirty(tmp_path)) == (None, None)
     clone = tmp_path / "clone"
     clone.mkdir()
     git(clone, "init", "-q")
-    assert machine.commit(clone) is None
+    assert inventory.commit(clone) is None
     write(clone, "file", "text")
     git(clone, "add", "file")
     git(clone, "commit", "-qm", "first")
     head = git(clone, "rev-parse", "HEAD")
-    assert (machine.commit(clone), machine.dirty(clone)) == (head, False)
+    assert (inventory.commit(clone), inventory.dirty(clone)) == (head, False)
     git(clone, "pack-refs", "--all")
-    assert machine.commit(clone) == head
+    assert inventory.commit(clone) == head
     linked = tmp_path / "linked"
     git(clone, "worktree", "add", "-q", str(linked))
-    assert machine.commit(linked) == head
+    assert inventory.commit(linked) == head
     git(clone, "checkout", "-q", "--detach")
-    assert machine.commit(clone) == head
+    assert inventory.commit(clone) == head
     write(clone, "file", "other")
-    assert machine.dirty(clone) is True
+    assert inventory.dirty(clone) is True
 
 
 def test_dirty_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".git").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.dirty(tmp_path) is None
+    assert inventory.dirty(tmp_path) is None
 
 
 def environment(**cpu: Any) -> dict[str, Any]:
@@ -130,9 +130,9 @@ def environment(**cpu: Any) -> dict[str, Any]:
 
 
 def test_doubts() -> None:
-    assert machine.doubts(environment()) == ()
-    assert machine.doubts(environment(governors=[], turbo=None)) == ()
-    (slow,) = machine.doubts(environment(governors=["powersave"], turbo=False))
+    assert inventory.doubts(environment()) == ()
+    assert inventory.doubts(environment(governors=[], turbo=None)) == ()
+    (slow,) = inventory.doubts(environment(governors=["powersave"], turbo=False))
     assert "powersave" in slow
-    (few,) = machine.doubts(environment(usable=2))
+    (few,) = inventory.doubts(environment(usable=2))
     assert few == "benchdock may use 2 of 4 CPUs (affinity)"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.gpu import GpuGoneError, GpuProcess, GpuSample
-from orchestrator.monitor import HostSample, HostSource, Monitor, Tally
+from orchestrator.machine.gpu import GpuGoneError, GpuProcess, GpuSample
+from orchestrator.machine.monitor import HostSample, HostSource, Monitor, Tally
 
 UUID = "GPU-1"
 
@@ -109,7 +109,7 @@ def test_host_shares(tmp_path: Path) -> None:
 
 
 def test_what_others_did_before_leaves_out_what_we_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.monitor._own_cpu", lambda: own)
+    monkeypatch.setattr("orchestrator.machine.monitor._own_cpu", lambda: own)
     own = 5.0
     source = HostSource()
     monkeypatch.setattr(source, "sample", lambda: host(0.9))
@@ -238,7 +238,7 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
 def test_a_driver_that_hangs_does_not_hold_up_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.monitor.JOIN_SECONDS", 0.1)
+    monkeypatch.setattr("orchestrator.machine.monitor.JOIN_SECONDS", 0.1)
     released: list[bool] = []
 
     def hang(uuid: str, count: int) -> GpuSample:

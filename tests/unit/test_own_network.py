@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import benchmark, catalogue, onnx_shape, own_network, planner
+from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import DataError, RequestError
 from orchestrator.paths import RunFolder
-from orchestrator.planner import Place, Target
 from orchestrator.request import Request
+from orchestrator.run import benchmark, onnx_shape, own_network, planner
+from orchestrator.run.planner import Place, Target
 from tests import own_files
 from tests.unit import stand_in
 

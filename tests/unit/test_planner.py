@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from orchestrator import catalogue, planner
+from orchestrator import catalogue
 from orchestrator.errors import DataError, MachineError, RequestError
-from orchestrator.gpu import Gpu, GpuReport
+from orchestrator.machine.gpu import Gpu, GpuReport
 from orchestrator.paths import RunFolder
-from orchestrator.planner import Needs, Place, Target
 from orchestrator.request import Request
+from orchestrator.run import planner
+from orchestrator.run.planner import Needs, Place, Target
 
 NONE = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
 TWO = GpuReport(

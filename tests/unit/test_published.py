@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import published
 from orchestrator.commands import published as command
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
-from orchestrator.published import Filters
+from orchestrator.published import collection
+from orchestrator.published.collection import Filters
 
 PROJECT = Path(__file__).parents[2]
 CLAIM = "nvidia-dle-tensorflow-20.03-resnet50_v1.5-v100-16gb-float16-training-b256x8-xla"
 
 
-def ask(**words: str) -> tuple[published.Claim, ...]:
-    claims = published.load()
-    return published.find(claims, published.resolve(Filters(**words), claims))
+def ask(**words: str) -> tuple[collection.Claim, ...]:
+    claims = collection.load()
+    return collection.find(claims, collection.resolve(Filters(**words), claims))
 
 
 def run(**words: object) -> ExitStatus:
@@ -29,7 +29,7 @@ def run(**words: object) -> ExitStatus:
 
 
 def test_ids_are_unique_and_can_be_typed() -> None:
-    claims = published.load()
+    claims = collection.load()
     assert len({claim.id for claim in claims}) == len(claims)
     for claim in claims:
         assert set(claim.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -37,7 +37,7 @@ def test_ids_are_unique_and_can_be_typed() -> None:
 
 
 def test_a_claim_by_its_id() -> None:
-    claim = published.claim(CLAIM)
+    claim = collection.claim(CLAIM)
     assert claim.throughput == 9485.21
     assert (claim.gpus, claim.batch, claim.gpu, claim.system) == (8, 256, "v100-16gb", "dgx-1")
     assert claim.container == "nvcr.io/nvidia/tensorflow:20.03-tf1-py3"
@@ -48,17 +48,17 @@ def test_a_claim_by_its_id() -> None:
 
 def test_an_unknown_id_is_answered_with_the_nearest() -> None:
     with pytest.raises(RequestError, match=f"did you mean {CLAIM!r}"):
-        published.claim(CLAIM.replace("xla", "xxla"))
+        collection.claim(CLAIM.replace("xla", "xxla"))
 
 
 def test_milliseconds_become_samples_per_second() -> None:
-    claim = published.claim("u39kun-caffe2-17.12-vgg16-titan-v-float32-inference-b16x1")
+    claim = collection.claim("u39kun-caffe2-17.12-vgg16-titan-v-float32-inference-b16x1")
     assert (claim.value, claim.unit) == (57.5, "ms/batch")
     assert claim.throughput == pytest.approx(278.26, abs=0.01)
 
 
 def test_no_throughput_is_implausible() -> None:
-    assert all(0.1 < claim.throughput < 1e6 for claim in published.load())
+    assert all(0.1 < claim.throughput < 1e6 for claim in collection.load())
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_without_a_filter_there_is_an_overview(capsys) -> None:
 
 
 def test_every_doubt_has_a_sentence() -> None:
-    for claim in published.load():
+    for claim in collection.load():
         assert all("{" not in sentence for sentence in claim.doubts())
 
 
 def test_the_command_loads_nothing_heavy() -> None:
     program = (
         "import sys; from orchestrator.commands import published; "
-        "from orchestrator import published as data; data.load(); "
+        "from orchestrator.published import collection as data; data.load(); "
         "print([name for name in ('pydantic', 'rich', 'docker', 'numpy') if name in sys.modules])"
     )
     found = subprocess.run(
@@ -159,7 +159,7 @@ def test_the_command_loads_nothing_heavy() -> None:
 
 
 def damaged(tmp_path: Path, old: str, new: str) -> Path:
-    text = published.DATA.read_text(encoding="utf-8")
+    text = collection.DATA.read_text(encoding="utf-8")
     assert old in text
     path = tmp_path / "published.json"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -181,5 +181,5 @@ def damaged(tmp_path: Path, old: str, new: str) -> Path:
 )  # fmt: skip
 def test_damaged_data_is_named(tmp_path, old: str, new: str, complaint: str) -> None:
     with pytest.raises(BenchdockError, match=complaint) as caught:
-        published.load(damaged(tmp_path, old, new))
+        collection.load(damaged(tmp_path, old, new))
     assert "make it anew" in str(caught.value)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import published
-from orchestrator.data import convert_published
-from orchestrator.data.convert_published import convert, render
+from orchestrator.published import collection
+from orchestrator.published import convert as convert_published
+from orchestrator.published.convert import convert, render
 
 SOURCE = Path(__file__).parents[2] / ".." / "shared" / "vendor_results.json"
 DLE = "https://github.com/NVIDIA/DeepLearningExamples/blob/0/README.md"
@@ -49,7 +49,7 @@ def test_every_row_is_a_claim_or_dropped_for_a_reason(rows) -> None:
 
 
 def test_the_shipped_data_is_what_the_tool_makes(rows) -> None:
-    assert published.DATA.read_text(encoding="utf-8") == render(convert(rows)[0])
+    assert collection.DATA.read_text(encoding="utf-8") == render(convert(rows)[0])
 
 
 def test_ids_do_not_depend_on_the_order_of_rows(rows) -> None:
@@ -61,7 +61,7 @@ def test_ids_do_not_depend_on_the_order_of_rows(rows) -> None:
 
 
 def test_the_file_is_small_and_holds_no_free_text(rows) -> None:
-    text = published.DATA.read_text(encoding="utf-8")
+    text = collection.DATA.read_text(encoding="utf-8")
     assert len(text.encode()) < 1_000_000
     for prose in {each["notes"] for each in rows if len(str(each["notes"])) > 20}:
         assert str(prose) not in text
@@ -118,10 +118,10 @@ def test_conditions_are_words_of_a_closed_set(change, conditions: list[str]) -> 
     assert claim["conditions"] == conditions
 
 
-def doubted(code: str) -> list[published.Claim]:
+def doubted(code: str) -> list[collection.Claim]:
     return [
         claim
-        for claim in published.load()
+        for claim in collection.load()
         if any(each.partition(":")[0] == code for each in claim.suspect)
     ]
 
@@ -180,20 +180,20 @@ def test_containers_named_elsewhere_are_flagged() -> None:
 
 
 def test_k80_counts_are_flagged() -> None:
-    k80 = [claim for claim in published.load() if claim.gpu == "k80" and claim.gpus > 1]
+    k80 = [claim for claim in collection.load() if claim.gpu == "k80" and claim.gpus > 1]
     assert k80
     assert all("gpu-count" in claim.suspect for claim in k80)
 
 
 def test_no_vendor_row_mixes_fp32_and_tf32() -> None:
-    for claim in published.load():
+    for claim in collection.load():
         if claim.program == "deeplearningexamples" and "a100" in str(claim.gpu):
             assert claim.precision != "float32"
 
 
 def test_variants_of_a_model_are_kept_apart() -> None:
     by_program = {}
-    for claim in published.load():
+    for claim in collection.load():
         if claim.model.startswith("resnet50"):
             by_program.setdefault(claim.program, set()).add(claim.model)
     assert by_program["deeplearningexamples"] == {"resnet50_v1.5"}
@@ -201,7 +201,7 @@ def test_variants_of_a_model_are_kept_apart() -> None:
     assert by_program["mxnet_score"] == {"resnet50_v2"}
     assert by_program["timm"] == {"resnet50_v1.5"}
     assert all(
-        claim.network for claim in published.load() if claim.program == "tf_cnn_benchmarks"
+        claim.network for claim in collection.load() if claim.program == "tf_cnn_benchmarks"
         and claim.model in ("resnet50", "alexnet")
     )  # fmt: skip
 
@@ -220,4 +220,4 @@ def test_the_tool_writes_what_loads(monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.setattr("sys.argv", ["convert_published", str(source)])
     assert convert_published.main() == 0
     assert "1 claims, 1 dropped" in capsys.readouterr().err
-    assert [claim.value for claim in published.load(made)] == [8277.91]
+    assert [claim.value for claim in collection.load(made)] == [8277.91]

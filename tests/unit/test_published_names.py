@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import names
+from orchestrator.published import names
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ import shutil
 
 import pytest
 
-from orchestrator import benchmark, images, places, replay
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, ImageError, RequestError
-from orchestrator.filing import to_json
-from orchestrator.host_runtime import HostRuntime
+from orchestrator.host.runtime import HostRuntime
+from orchestrator.images import store
 from orchestrator.result import Result
-from orchestrator.stored import Stored, load
+from orchestrator.run import benchmark, places
+from orchestrator.run.filing import to_json
+from orchestrator.stored import replay
+from orchestrator.stored.lookup import Stored, load
 from tests.fakes import plan
 from tests.unit import stand_in
 from tests.unit.image_helpers import FakeImages, info
@@ -195,11 +197,11 @@ def test_an_exact_image_with_our_code_keeps_the_network_of_its_time(stored):
     result = what.result.model_copy(update={"fingerprint": "beef", "plan": older})
     prepared = replay.prepare(Stored(name="x", path=what.path, kind="file", result=result))
     assert not any("fingerprint" in text for text in prepared.changed)
-    assert not images.as_it_is(engine.here["sha256:1"], NAME, table()).mount_backends
+    assert not store.as_it_is(engine.here["sha256:1"], NAME, table()).mount_backends
 
 
 def table():
-    from orchestrator import image_table
+    from orchestrator.images import image_table
 
     return image_table.load()
 

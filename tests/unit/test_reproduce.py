@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import catalogue, claim_rules, demands, published, reproduction
+from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
-from orchestrator.gpu_facts import Gpu, GpuReport
-from orchestrator.published import Claim, Source
-from orchestrator.reproduction import RANKING, Wishes, World, judge, prepare, summarize
+from orchestrator.machine.gpu_facts import Gpu, GpuReport
+from orchestrator.published import claim_rules, collection, reproduction
+from orchestrator.published.collection import Claim, Source
+from orchestrator.published.reproduction import RANKING, Wishes, World, judge, prepare, summarize
 from orchestrator.result import Metric, Result
+from orchestrator.run import demands
 from tests.unit import stand_in
 
 CPU = "AMD EPYC 7R13 48-Core Processor"
@@ -282,7 +284,7 @@ def test_the_interval_holds_all_samples_over_all_time(values):
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from(published.load()), st.sampled_from([NOTHING, world(V100), world(V100, V100)])
+    st.sampled_from(collection.load()), st.sampled_from([NOTHING, world(V100), world(V100, V100)])
 )
 def test_every_published_claim_is_planned_or_explained(asked, here):
     setup = prepare(asked, here)

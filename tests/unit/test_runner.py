@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from orchestrator import runner
 from orchestrator.errors import BenchdockError, EngineError, Interrupted
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Timeouts
-from orchestrator.runner import StageClock, execute
+from orchestrator.run import runner
+from orchestrator.run.runner import StageClock, execute
 from orchestrator.runtime import Exit
 from tests.fakes import plan
 

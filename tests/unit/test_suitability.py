@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import benchmark, suitability
-from orchestrator.banner import Banner, of_run
 from orchestrator.cli import main
+from orchestrator.containers.banner import Banner, of_run
 from orchestrator.errors import ExitStatus, MachineError, RequestError
-from orchestrator.gpu_facts import Gpu, GpuReport
+from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
+from orchestrator.run import benchmark, suitability
 from tests.fakes import FakeEngine, fake_image
 from tests.unit.stand_in import View
 
@@ -56,7 +56,7 @@ def gpus(monkeypatch):
     """Give this machine other GPUs."""
 
     def give(found):
-        monkeypatch.setattr("orchestrator.gpu.report", lambda: found)
+        monkeypatch.setattr("orchestrator.machine.gpu.report", lambda: found)
 
     return give
 

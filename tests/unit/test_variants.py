@@ -2,10 +2,11 @@
 
 import pytest
 
-from orchestrator import catalogue, demands, variants
+from orchestrator import catalogue
 from orchestrator.errors import RequestError
-from orchestrator.planner import Target, resolve
 from orchestrator.request import Request
+from orchestrator.run import demands, variants
+from orchestrator.run.planner import Target, resolve
 
 
 def settled(framework, device="gpu", model="vgg16", **changes):

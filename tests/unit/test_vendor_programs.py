@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import planner
 from orchestrator.errors import RequestError
-from orchestrator.hints import hints_of
 from orchestrator.parsers import parse
 from orchestrator.paths import RunFolder
-from orchestrator.planner import Place, Target
 from orchestrator.request import Request
+from orchestrator.run import planner
+from orchestrator.run.hints import hints_of
+from orchestrator.run.planner import Place, Target
 from tests.unit import vendor_samples
 
 LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"

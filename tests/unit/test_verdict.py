@@ -4,8 +4,8 @@ import pytest
 
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Measurement, Result
+from orchestrator.run.verdict import describe_exit, exit_status, judge
 from orchestrator.runtime import Exit
-from orchestrator.verdict import describe_exit, exit_status, judge
 
 GOOD = Measurement(program="benchdock")
 SILENT = Measurement(

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from orchestrator import catalogue, demands
+from orchestrator import catalogue
 from orchestrator.request import Request
+from orchestrator.run import demands
 
 SOURCE = PurePosixPath("/benchdock/source")
 DATA = PurePosixPath("/benchdock/data")

@@ -1,0 +1,397 @@
+"""Whether a vendor's image can work on a GPU, said before it is started.
+
+The rule is CUDA's: binaries run on GPUs of the same major compute capability and a minor one no
+lower than theirs. The images' own banners only look names up in a table (see `banner`), so what
+they alone would doubt is a warning here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.containers.container_table import (
+    ContainerTable,
+    Facts,
+    Family,
+    Row,
+    numbers,
+    shipped,
+)
+from orchestrator.images.image_table import ImageRow
+from orchestrator.images.reference import Reference, parse_reference
+
+_WORKSTATION = re.compile(r"geforce|\brtx\b|\bgtx\b|titan|quadro", re.IGNORECASE)
+_GOOD = ("fits", "newer")
+# A GPU of each generation, for the sentence that says which can be used instead.
+_EXAMPLES = {
+    "Kepler": "3.7",
+    "Maxwell": "5.2",
+    "Pascal": "6.0",
+    "Volta": "7.0",
+    "Turing": "7.5",
+    "Ampere": "8.0",
+    "Ada": "8.9",
+    "Hopper": "9.0",
+    "Blackwell": "10.0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """Why an image cannot work, in a sentence, or None; and what to doubt where it can.
+
+    `row` is None where the catalogue does not know the image.
+    """
+
+    refusal: str | None
+    warnings: tuple[str, ...]
+    row: Row | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """A GPU as the rules see it; `capability` is its compute capability, such as "9.0"."""
+
+    name: str
+    capability: str
+
+
+def generation(capability: str) -> str:
+    """Name the generation of a compute capability: "9.0" is Hopper; empty where unknown."""
+    major, minor = _pair(capability)
+    if major == 7:
+        return "Turing" if minor >= 5 else "Volta"
+    if major == 8:
+        return "Ada" if minor == 9 else "Ampere"
+    names = {3: "Kepler", 5: "Maxwell", 6: "Pascal", 9: "Hopper"}
+    return "Blackwell" if 10 <= major <= 12 else names.get(major, "")
+
+
+def _pair(capability: str) -> tuple[int, int]:
+    """Return major and minor number; (0, 0) for what is no number."""
+    major, minor = (*numbers(capability), 0, 0)[:2]
+    return major, minor
+
+
+def assess(
+    reference: str,
+    gpus: Sequence[tuple[str, str]],
+    driver: str | None = None,
+    *,
+    table: ContainerTable | None = None,
+) -> Assessment:
+    """Compare an image with the (name, compute capability) of each GPU and with the driver.
+
+    An image that the catalogue does not know is allowed, with a note. Raises RequestError for what
+    is no image reference.
+    """
+    table = table or shipped()
+    image = parse_reference(reference)
+    row = table.describe(image)
+    if row is None:
+        return Assessment(refusal=None, warnings=_unknown(table, image), row=None)
+    found = judge(table, row, gpus, driver)
+    return replace(found, warnings=(*_about_tag(row), *found.warnings))
+
+
+def judge(
+    table: ContainerTable, row: Row, gpus: Sequence[tuple[str, str]], driver: str | None
+) -> Assessment:
+    """Compare a row of the catalogue with GPUs and driver; its tag itself is not doubted."""
+    refusals: list[str] = []
+    warnings: list[str] = []
+    for gpu in dict.fromkeys(Gpu(name=name, capability=cc) for name, cc in gpus):
+        _check_gpu(table, row, gpu, refusals, warnings)
+    if gpus and driver and not refusals:
+        _check_driver(row, [name for name, _ in gpus], driver, refusals, warnings)
+    return Assessment(
+        refusal=refusals[0] if refusals else None,
+        warnings=tuple(dict.fromkeys(warnings)),
+        row=row,
+    )
+
+
+def assess_built(
+    image: ImageRow,
+    gpus: Sequence[tuple[str, str]],
+    driver: str | None = None,
+    *,
+    table: ContainerTable | None = None,
+) -> Assessment:
+    """Compare an image that is built here, as `assess` does a vendor's.
+
+    It brings no compatibility package of the vendor's, so the driver must do on every GPU. For a
+    GPU newer than its kernels it holds PTX, as PyTorch's packages do: that is only a warning.
+    """
+    table = table or shipped()
+    facts = Facts(architectures=image.compute_capabilities, cuda=image.cuda or "")
+    refusals, warnings = [], []
+    for name, capability in dict.fromkeys(gpus):
+        fit = _fit(facts, capability) if facts.architectures and numbers(capability) else "fits"
+        if fit == "too old":
+            lowest = min(facts.architectures, key=numbers)
+            refusals.append(
+                f"{image.tag} was built for GPUs of compute capability {lowest} or newer. This GPU "
+                f"is {_with_generation(capability)}; {_instead(table, image, capability, driver)}"
+            )
+        elif fit == "too new":
+            warnings.append(
+                f"{image.tag} has no binaries for the {name} (compute capability {capability}): "
+                "its kernels are compiled when the program starts, which takes minutes"
+            )
+        elif image.driver and driver and numbers(driver) < numbers(image.driver):
+            refusals.append(
+                f"{image.tag} (CUDA {facts.cuda}) needs NVIDIA driver {image.driver} or newer, and "
+                f"this machine has {driver}. Install a newer driver; "
+                f"{_instead(table, image, capability, driver)}"
+            )
+    return Assessment(refusal=refusals[0] if refusals else None, warnings=tuple(warnings), row=None)
+
+
+def substitute(
+    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
+) -> str | None:
+    """Return another month's image of the vendor's for GPUs that an image of ours cannot use.
+
+    None where it can use them, or where no image is known that can.
+    """
+    table = shipped()
+    built = image.source == "build"
+    found = assess_built(image, gpus, driver) if built else assess(image.tag, gpus, driver)
+    family = found.row.family if found.row else table.families.get(image.framework)
+    if not found.refusal or family is None:
+        return None
+    oldest = min((capability for _, capability in gpus), key=numbers)
+    like = found.row.tag.partition("-")[2] if found.row else ""
+    return fitting_image(table, family, oldest, driver=driver or "", like=like) or None
+
+
+def _instead(table: ContainerTable, image: ImageRow, capability: str, driver: str | None) -> str:
+    """Say which image of the vendor's does in place of one that is built here."""
+    family = table.families.get(image.framework)
+    other = fitting_image(table, family, capability, driver=driver or "") if family else ""
+    return f"use another image, such as --image {other}" if other else "use --gpus none"
+
+
+def short(row: Row) -> str:
+    """Return what a person calls the image: "caffe2:18.08-py3"."""
+    return f"{row.family.repository.removeprefix('nvcr.io/nvidia/')}:{row.tag}"
+
+
+def _unknown(table: ContainerTable, image: Reference) -> tuple[str, ...]:
+    family = table.family_of(image)
+    if family is None:
+        return (f"{image} is not in the catalogue: nothing is known of the GPUs it supports",)
+    if not image.tag:
+        return (f"{image} names no tag: nothing is known of the GPUs it supports",)
+    tags = f"{family.first} to {family.last or 'now'}"
+    if family.first == family.last_tag:
+        tags = ", ".join(row.first for row in family.releases)
+    return (
+        f"{image.short} is not in the catalogue, which knows {family.title} images of {tags}: "
+        "nothing is known of the GPUs it supports",
+    )
+
+
+def _about_tag(row: Row) -> list[str]:
+    """Say what makes the tag itself doubtful: never seen, or ended."""
+    family = row.family
+    notes = []
+    if row.release and family.last and row.release > family.last:
+        notes.append(
+            f"no {short(row)} is known: the last NGC image of {family.title} is {family.last_tag}"
+        )
+    elif row.release and row.release < family.first:
+        notes.append(f"no {family.title} image older than {family.first} is known")
+    if row.facts.end_of_life:
+        notes.append(f"{short(row)}: {row.facts.end_of_life}")
+    return notes
+
+
+def _check_gpu(
+    table: ContainerTable, row: Row, gpu: Gpu, refusals: list[str], warnings: list[str]
+) -> None:
+    facts = row.facts
+    if not facts.architectures or not numbers(gpu.capability):
+        return
+    match _fit(facts, gpu.capability):
+        case "too old":
+            refusals.append(_too_old(table, row, gpu))
+        case "too new" if row.release >= table.eras[-1].first:
+            warnings.append(
+                f"the {gpu.name} (compute capability {gpu.capability}) is newer than anything the "
+                f"catalogue knows of {short(row)}: it may work or not"
+            )
+        case "too new":
+            refusals.append(_too_new(table, row, gpu))
+        case "jit":
+            warnings.append(
+                f"{short(row)} has no binaries for the {gpu.name} (compute capability "
+                f"{gpu.capability}): at best its kernels are compiled when the program starts, "
+                "which takes many minutes, and some may be missing"
+            )
+        case "newer":
+            warnings.append(
+                f"{short(row)} was built for GPUs up to compute capability {_newest(facts)}; the "
+                f"{gpu.name} ({gpu.capability}) runs those binaries, but the image's banner may "
+                "say that it is not supported"
+            )
+        case "doubtful":
+            warnings.append(
+                f"no release note of {short(row)} promises support of GPUs below compute "
+                f"capability {facts.doubtful_below}; the {gpu.name} is {gpu.capability}"
+            )
+        case _:
+            pass
+
+
+def _fit(facts: Facts, capability: str) -> str:
+    """Say how a GPU fits: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
+    gpu = _pair(capability)
+    built = [_pair(architecture) for architecture in facts.architectures]
+    if facts.lowest and gpu < numbers(facts.lowest):
+        return "too old"
+    if facts.doubtful_below and gpu < numbers(facts.doubtful_below):
+        return "doubtful"
+    if capability in facts.jit:
+        return "jit"
+    if any(major == gpu[0] and minor <= gpu[1] for major, minor in built):
+        return "newer" if gpu > max(built) else "fits"
+    return "too old" if gpu < min(built) else "too new"
+
+
+def _newest(facts: Facts) -> str:
+    return max(facts.architectures, key=numbers)
+
+
+def _built_with(row: Row) -> str:
+    """Return "caffe2:18.08-py3 was built with CUDA 9.0 (2018)"."""
+    year = row.facts.year or (2000 + int(row.release[:2]) if row.release else None)
+    cuda = ".".join(row.facts.cuda.split(".")[:2])
+    return f"{short(row)} was built with CUDA {cuda}" + (f" ({year})" if year else "")
+
+
+def _too_new(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+    cuda = _cuda_for(table, gpu.capability)
+    needs = f", which needs CUDA {cuda} or newer" if cuda else ""
+    return (
+        f"{_built_with(row)} for GPUs up to compute capability {_newest(row.facts)}. "
+        f"This GPU is {_with_generation(gpu.capability)}{needs}. "
+        f"{_newer_image(table, row, gpu)}"
+    )
+
+
+def _too_old(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+    lowest = row.facts.lowest or min(row.facts.architectures, key=numbers)
+    like = row.tag.partition("-")[2]
+    older = fitting_image(table, row.family, gpu.capability, before=row.release, like=like)
+    use = f"use an older one, such as {older}" if older else "use an older one, or a newer GPU"
+    return (
+        f"{_built_with(row)} for GPUs of compute capability {lowest} or newer. "
+        f"This GPU is {_with_generation(gpu.capability)}: this image needs compute capability "
+        f"{lowest}+; {use}."
+    )
+
+
+def _with_generation(capability: str) -> str:
+    name = generation(capability)
+    return f"{capability} ({name})" if name else capability
+
+
+def _cuda_for(table: ContainerTable, capability: str) -> str:
+    """Return the oldest CUDA with binaries for a capability, empty where nobody knows yet."""
+    known = [
+        cc
+        for cc in table.cuda_for
+        if numbers(cc)[0] == numbers(capability)[0] and numbers(cc) <= numbers(capability)
+    ]
+    return table.cuda_for[max(known, key=numbers)] if known else ""
+
+
+def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+    """Say what to use where the image is too old for the GPU."""
+    family = row.family
+    for era in table.eras if row.release else ():
+        ended = bool(family.last) and era.first > family.last
+        if era.first > row.release and not ended and _fit(era, gpu.capability) in _GOOD:
+            like = row.tag.partition("-")[2]
+            return f"Use a newer image, from {family.image(era.first, like)} on."
+    if not row.release:
+        newest = f"{family.title} has no newer image"
+    elif row.tag == family.last_tag:
+        newest = f"{family.title} has no newer NGC image"
+    else:
+        newest = f"No NGC image of {family.title} can, the last is {family.last_tag}"
+    able = [name for name, cc in _EXAMPLES.items() if _fit(row.facts, cc) in _GOOD]
+    return f"{newest}: use a {_or(able)} GPU, or benchmark the model with {family.alternative}."
+
+
+def fitting_image(
+    table: ContainerTable,
+    family: Family,
+    capability: str,
+    *,
+    before: str = "",
+    driver: str = "",
+    like: str = "",
+) -> str:
+    """Name the newest image for a GPU, of a month that a release note speaks of; or "".
+
+    Where they are given, only months before `before`, images that ask for no newer `driver`, and
+    with a tag that ends as `like` does.
+    """
+    months = {
+        month
+        for other in table.families.values()
+        for month in (facts.last or facts.first for facts in other.releases)
+        if month[:1].isdigit() and family.first <= month < (before or "99.13")
+        if not family.last or month <= family.last
+    }
+    for month in sorted(months, reverse=True):
+        row = table.row(family, month, month)
+        if row is None or not row.facts.architectures:
+            continue
+        enough = not driver or numbers(driver) >= numbers(row.facts.driver)
+        if enough and _fit(row.facts, capability) in _GOOD:
+            return family.image(month, like)
+    return ""
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _check_driver(
+    row: Row, names: Sequence[str], driver: str, refusals: list[str], warnings: list[str]
+) -> None:
+    facts = row.facts
+    if not facts.driver or numbers(driver) >= numbers(facts.driver):
+        return
+    needs = f"{short(row)} (CUDA {facts.cuda}) needs NVIDIA driver {facts.driver} or newer"
+    workstation = [name for name in names if _WORKSTATION.search(name)]
+    if "driver" not in row.stated:
+        warnings.append(
+            f"{needs} by the images of its time, and this machine has {driver}; no release note "
+            "of this very tag is known"
+        )
+    elif not workstation and any(_in_branch(driver, branch) for branch in facts.driver_branches):
+        warnings.append(
+            f"{needs}; {driver} does on data-centre GPUs, by the vendor's forward compatibility"
+        )
+    elif not workstation and not facts.driver_branches:
+        warnings.append(
+            f"{needs}, and this machine has {driver}; the vendor's forward compatibility may help "
+            "on data-centre GPUs"
+        )
+    else:
+        refusals.append(
+            f"{needs}, and this machine has {driver}. Install a newer driver, or use an older "
+            "image."
+        )
+
+
+def _in_branch(driver: str, branch: str) -> bool:
+    have, least = numbers(driver), numbers(branch)
+    return have >= least and (branch.endswith("+") or have[0] == least[0])

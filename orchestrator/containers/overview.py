@@ -1,0 +1,119 @@
+"""The whole catalogue of vendors' images as rows of plain values, for tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from orchestrator.containers.container_table import ContainerTable, Era, Facts, Family, Program, Row
+from orchestrator.containers.fitness import judge
+from orchestrator.machine.gpu_facts import GpuReport
+
+Here = Literal["yes", "perhaps", "no"]
+
+
+def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[str, Any]]]:
+    """Return what is known of months, of families and of single releases.
+
+    `here` says whether the GPUs of the report can run it; None where there is no GPU.
+    """
+    return {
+        "months": [_month(table, era, report) for era in table.eras],
+        "families": [_family(family) for family in table.families.values()],
+        "releases": [
+            _release(table, family, row, last, report)
+            for family in table.families.values()
+            for row, last in _rows(table, family)
+        ],
+    }
+
+
+def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, str]]:
+    """Yield what is stated of a family's releases, each with the last tag that it holds for."""
+    for release in family.releases:
+        tag = release.first
+        row = table.row(family, tag, tag if tag[:1].isdigit() else "")
+        if row is not None:
+            yield row, release.last
+
+
+def _month(table: ContainerTable, era: Era, report: GpuReport) -> dict[str, Any]:
+    facts = Facts(**{name: getattr(era, name) for name in Facts.model_fields})
+    # The family is for the sentences of a refusal, which nobody reads here.
+    family = next(iter(table.families.values()))
+    row = Row(
+        family=family,
+        tag=era.first,
+        release=era.first,
+        facts=facts,
+        stated=frozenset(),
+        programs=(),
+    )
+    return {"first": era.first, "last": era.last, **_facts(facts), **_here(table, row, report)}
+
+
+def _family(family: Family) -> dict[str, Any]:
+    return {
+        "family": family.name,
+        "repository": family.repository,
+        "first": family.first,
+        "last": family.last_tag,
+        "tags": [suffix.model_dump(by_alias=True) for suffix in family.suffixes],
+        "programs": [_program(program) for program in family.programs],
+        "end_of_life": family.end_of_life,
+        "shm_size": family.settings.shm_size,
+        "ulimits": dict(family.settings.ulimits),
+    }
+
+
+def _program(program: Program) -> dict[str, str]:
+    return program.model_dump(by_alias=True)
+
+
+def _release(
+    table: ContainerTable, family: Family, row: Row, last: str, report: GpuReport
+) -> dict[str, Any]:
+    facts = row.facts if not last else _over_months(row)
+    return {
+        "family": family.name,
+        "image": f"{family.repository}:{row.tag}" + (f" to {last}" if last else ""),
+        "framework_version": facts.version,
+        **_facts(facts),
+        "python": facts.python,
+        "programs": [_program(program) for program in row.programs],
+        "end_of_life": facts.end_of_life,
+        "stated": sorted(row.stated),
+        **_here(table, row, report),
+    }
+
+
+def _over_months(row: Row) -> Facts:
+    """Return the facts that hold for a whole range of months: those that were stated of it."""
+    return Facts(**{name: value for name, value in row.facts if name in row.stated})
+
+
+def _facts(facts: Facts) -> dict[str, Any]:
+    return {
+        "cuda": facts.cuda,
+        "driver": facts.driver,
+        "driver_branches": list(facts.driver_branches),
+        "compute_capabilities": list(facts.architectures),
+        "compiled_at_start": list(facts.jit),
+        "lowest_capability": facts.lowest,
+    }
+
+
+def _here(table: ContainerTable, row: Row, report: GpuReport) -> dict[str, Any]:
+    gpus = [(gpu.name, gpu.compute_capability or "") for gpu in report.gpus]
+    if not gpus or not row.facts.architectures:
+        return {"here": None, "why": []}
+    found = judge(table, row, gpus, report.driver)
+    here: Here = "no" if found.refusal else "perhaps" if found.warnings else "yes"
+    return {"here": here, "why": [found.refusal] if found.refusal else list(found.warnings)}
+
+
+def span(capabilities: Sequence[str]) -> str:
+    """Write a list of compute capabilities in short: "6.0 to 7.5"."""
+    if len(capabilities) < 2:
+        return "".join(capabilities)
+    return f"{capabilities[0]} to {capabilities[-1]}"

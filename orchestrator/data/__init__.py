@@ -1,1 +1,0 @@
-"""Catalogues that ship with benchdock, and the tool that renews one of them."""

@@ -1,0 +1,1 @@
+"""The container engine: Docker, or whatever speaks its API. `sdk` alone imports `docker`."""

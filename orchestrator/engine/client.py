@@ -1,0 +1,245 @@
+"""The container engine: Docker, or whatever speaks its API, as benchdock uses it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from orchestrator.engine import images as engine_images
+from orchestrator.engine.errors import RefusedError
+from orchestrator.engine.execution import ContainerExecution, discard, launch
+from orchestrator.engine.images import BuildError, ImageInfo, PullProgress
+from orchestrator.engine.reaper import LABEL_KEEP, LABEL_RUN, LabelledContainer, Owner
+from orchestrator.engine.sdk import Sdk
+from orchestrator.errors import EngineError, ImageError
+from orchestrator.plan import Plan
+
+__all__ = ["BuildError", "Engine", "EngineInfo", "ImageInfo", "PullProgress"]
+
+PATIENCE: Final = 60.0  # s; a restart of dockerd takes 0.3, after a crash 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself; sizes in bytes.
+
+    `gpu_support` tells that a GPU runtime or device driver is registered: a hint, not a proof.
+    A `rootless` engine cannot raise ulimits.
+    """
+
+    name: str
+    version: str
+    api_version: str
+    address: str
+    storage_driver: str
+    runtimes: tuple[str, ...]
+    gpu_support: bool
+    live_restore: bool
+    rootless: bool
+    root_dir: str
+    operating_system: str
+    cgroup_version: str
+    cpus: int
+    memory: int
+    warnings: tuple[str, ...]
+
+
+class Engine:
+    """A connection to a container engine (orchestrator.runtime.Runtime).
+
+    `patience` is for how many seconds it may be away during a run before the run is given up.
+    """
+
+    def __init__(self, sdk: Sdk, *, patience: float = PATIENCE) -> None:
+        self._sdk = sdk
+        self._patience = patience
+
+    @classmethod
+    def connect(cls, *, patience: float = PATIENCE) -> Self:
+        """Connect as Docker's own command line does: DOCKER_HOST, else the current context.
+
+        Raises EngineError: nobody answers, forbidden, or too old.
+        """
+        return cls(Sdk.connect(), patience=patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._sdk.close()
+
+    @property
+    def name(self) -> str:
+        """Return "docker" or "podman"."""
+        return self._sdk.name
+
+    @property
+    def version(self) -> str:
+        """Return the engine's own version."""
+        return self._sdk.version
+
+    @property
+    def address(self) -> str:
+        """Return where it answers."""
+        return self._sdk.address
+
+    # Containers
+
+    @contextmanager
+    def start(self, plan: Plan, *, run_id: str) -> Iterator[ContainerExecution]:
+        """Run a plan in a container that is removed at the end, whatever happened.
+
+        With BENCHDOCK_KEEP_CONTAINER=1 it is kept, killed if it still runs, for a look inside.
+        Raises EngineError, ImageError or MachineError.
+        """
+        keep = os.environ.get("BENCHDOCK_KEEP_CONTAINER") == "1"
+        labels = {LABEL_RUN: run_id, **Owner.here().labels()}
+        if keep:
+            labels[LABEL_KEEP] = "1"
+        name = _container_name(run_id)
+        execution = None
+        try:
+            container, notes = launch(self._sdk, plan, name=name, labels=labels)
+            if self.name == "podman":
+                notes.append("the engine is podman, which does not tell when memory ran out")
+            if keep:
+                notes.append(f"container {name} is kept; `docker rm -f {name}` removes it")
+            execution = ContainerExecution(
+                self._sdk, container, name, notes=tuple(notes), patience=self._patience
+            )
+            yield execution
+        except BaseException as error:
+            self._leave(execution, name, keep=keep, failure=error)
+            raise
+        else:
+            self._leave(execution, name, keep=keep, failure=None)
+
+    def _leave(
+        self,
+        execution: ContainerExecution | None,
+        name: str,
+        *,
+        keep: bool,
+        failure: BaseException | None,
+    ) -> None:
+        """Remove a container; its own trouble must not hide the `failure` that led here."""
+        try:
+            if not keep:
+                discard(self._sdk, name)
+            elif execution is not None and execution.wait(0) is None:
+                execution.stop(0)
+        except EngineError as left_behind:
+            if failure is None:
+                raise
+            failure.add_note(str(left_behind))
+        finally:
+            if execution is not None:
+                execution.close()
+
+    def our_containers(self) -> tuple[LabelledContainer, ...]:
+        """Return the containers that benchdock started, of any process on any host."""
+        return tuple(
+            LabelledContainer(
+                id=found["Id"],
+                name=found["Names"][0].lstrip("/") if found.get("Names") else found["Id"][:12],
+                labels=found["Labels"],
+                running=found["State"] in {"running", "paused", "restarting"},
+            )
+            for found in self._sdk.containers(LABEL_RUN)
+        )
+
+    def remove_container(self, container: str) -> None:
+        """Remove a container, running or not; no error if it is gone. Raises EngineError."""
+        discard(self._sdk, container)
+
+    # Images
+
+    def image(self, reference: str) -> ImageInfo | None:
+        """Return an image the engine has, None where it has none of that name."""
+        return engine_images.find(self._sdk, reference)
+
+    def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
+        """Get an image from its registry. Raises ImageError or EngineError."""
+        return engine_images.pull(self._sdk, reference, on_progress)
+
+    def build(
+        self,
+        context: Path,
+        *,
+        tag: str,
+        on_line: Callable[[str], None],
+        dockerfile: str = "Dockerfile",
+        labels: Mapping[str, str] | None = None,
+        buildargs: Mapping[str, str] | None = None,
+        network_mode: str | None = None,
+    ) -> ImageInfo:
+        """Build an image; `dockerfile` is relative to `context`, or absolute.
+
+        Raises BuildError (an ImageError) with the failing step and the last lines.
+        """
+        return engine_images.build(
+            self._sdk,
+            context,
+            dockerfile=dockerfile,
+            tag=tag,
+            labels=labels or {},
+            arguments=buildargs or {},
+            network=network_mode,
+            on_line=on_line,
+        )
+
+    def import_image(self, archive: Path, tag: str, *, changes: tuple[str, ...] = ()) -> ImageInfo:
+        """Make an image from a tar of a root file system; `changes` are Dockerfile lines.
+
+        Raises ImageError or EngineError.
+        """
+        return engine_images.import_image(self._sdk, archive, tag, changes)
+
+    def remove_image(self, reference: str) -> None:
+        """Remove an image's tag, and the image with its last one. Raises ImageError."""
+        try:
+            self._sdk.remove_image(reference)
+        except RefusedError as refused:
+            raise ImageError(f"image {reference} stays: {refused.text}") from refused
+
+    # The engine itself
+
+    def info(self) -> EngineInfo:
+        """Return what the engine says of itself. Raises EngineError."""
+        info = self._sdk.info()
+        components = {part.get("Name", "") for part in self._sdk.components()}
+        runtimes = tuple(sorted(info.get("Runtimes") or {}))
+        devices = str(info.get("DiscoveredDevices") or "") + " ".join(runtimes)
+        security = " ".join(info.get("SecurityOptions") or ())
+        return EngineInfo(
+            name="podman" if "Podman Engine" in components else self.name,
+            version=info.get("ServerVersion") or self.version,
+            api_version=self._sdk.api_version,
+            address=self.address,
+            storage_driver=info.get("Driver", ""),
+            runtimes=runtimes,
+            gpu_support="nvidia" in devices,
+            live_restore=bool(info.get("LiveRestoreEnabled")),
+            rootless="rootless" in security,
+            root_dir=info.get("DockerRootDir", ""),
+            operating_system=info.get("OperatingSystem", ""),
+            cgroup_version=str(info.get("CgroupVersion", "")),
+            cpus=info.get("NCPU", 0),
+            memory=info.get("MemTotal", 0),
+            warnings=tuple(info.get("Warnings") or ()),
+        )
+
+
+def _container_name(run_id: str) -> str:
+    """Return a name no other container has: one engine may serve many homes and hosts."""
+    return f"benchdock-{re.sub(r'[^a-zA-Z0-9_.-]', '-', run_id)}-{secrets.token_hex(3)}"

@@ -1,0 +1,263 @@
+"""The Docker SDK, wrapped once: plain data out, two kinds of error.
+
+The only importer of `docker`. Its low-level client is used: the high-level one adds an inspect to
+nearly every call.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from docker import APIClient
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, StreamParseError
+from docker.utils import kwargs_from_env, parse_repository_tag
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
+
+from orchestrator.engine.errors import LostError, RefusedError, one_line
+from orchestrator.errors import EngineError
+
+# Docker 19.03: the first with device requests, that is, with --gpus.
+LOWEST_API: Final = (1, 40)
+LOWEST_NAMES: Final = "Docker 19.03 (API 1.40)"
+
+PING_TIMEOUT: Final = 15  # s
+CALL_TIMEOUT: Final = 60  # s; also for a start on a busy GPU host
+
+Json = dict[str, Any]
+
+# What the SDK lets through where a stream breaks off: requests wraps only what it reads itself.
+_BROKEN_STREAM: Final = (HTTPError, HTTPException, OSError, StreamParseError, struct.error)
+
+
+def _links(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk an exception's causes; urllib3 and requests also hide them among the arguments."""
+    while error is not None:
+        yield error
+        inner = next((a for a in error.args if isinstance(a, BaseException)), None)
+        error = getattr(error, "reason", None) or inner or error.__cause__ or error.__context__
+        if not isinstance(error, BaseException):
+            return
+
+
+def unreachable(address: str, error: BaseException) -> EngineError:
+    """Return the error for an engine that cannot be talked to, by the system's reason."""
+    numbers = {link.errno for link in _links(error) if isinstance(link, OSError)}
+    if numbers & {errno.EACCES, errno.EPERM}:
+        return EngineError(
+            f"permission denied on the container engine at {address}",
+            hint="add yourself to its group (`sudo usermod -aG docker $USER`, then log in anew), "
+            "or use --runtime host",
+        )
+    if errno.ENOENT in numbers:
+        why, hint = "no such socket", "install Docker or set DOCKER_HOST"
+    elif errno.ECONNREFUSED in numbers:
+        why, hint = "connection refused", "start it with `sudo systemctl start docker`"
+    else:
+        why, hint = one_line(str(error)), "check DOCKER_HOST"
+    return EngineError(
+        f"no container engine answers at {address} ({why})", hint=f"{hint}, or use --runtime host"
+    )
+
+
+def _arguments() -> tuple[str, dict[str, Any]]:
+    """Return the engine's address and the client's arguments, as Docker's own CLI chooses them.
+
+    DOCKER_HOST, else DOCKER_CONTEXT, else the current context (rootless Docker sets one).
+    """
+    arguments: dict[str, Any] = {"base_url": "unix:///var/run/docker.sock"}
+    chosen = kwargs_from_env()
+    if "base_url" not in chosen:
+        arguments |= ContextAPI.kwargs_from_context()
+    arguments |= chosen
+    return arguments["base_url"], arguments
+
+
+def _as_version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdecimal())
+
+
+class Sdk:
+    """One engine's API. Every method raises RefusedError or LostError, nothing of the SDK's own."""
+
+    def __init__(self, api: APIClient, address: str, name: str, version: str) -> None:
+        self._api = api
+        self.address = address
+        self.name = name
+        self.version = version
+
+    @classmethod
+    def connect(cls) -> Sdk:
+        """Find the engine; one `/_ping`, whose headers name it (`/version` costs six times more).
+
+        Raises EngineError: unreachable, forbidden, or too old.
+        """
+        address = os.environ.get("DOCKER_HOST", "the current Docker context")
+        lowest = ".".join(map(str, LOWEST_API))
+        try:
+            address, arguments = _arguments()
+            with APIClient(
+                version=lowest, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments
+            ) as probe:
+                headers = probe.get(f"{probe.base_url}/_ping", timeout=PING_TIMEOUT).headers
+            found = headers.get("Api-Version", "")
+            if _as_version(found) < LOWEST_API:
+                raise EngineError(
+                    f"the container engine at {address} speaks API {found or 'unknown'}, "
+                    f"needed is {LOWEST_NAMES} or newer",
+                    hint="update it, or use --runtime host",
+                )
+            api = APIClient(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
+        except (DockerException, RequestException, HTTPError, OSError) as error:
+            raise unreachable(address, error) from error
+        podman = headers.get("Libpod-Api-Version")
+        # e.g. "Docker/20.10.24+dfsg1 (linux)"
+        served = headers.get("Server", "").partition("/")[2].partition(" ")[0]
+        return cls(api, address, "podman" if podman else "docker", podman or served)
+
+    @property
+    def api_version(self) -> str:
+        """Return the API version that is spoken."""
+        return self._api.api_version
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def _raise(self, error: Exception) -> NoReturn:
+        if isinstance(error, APIError):
+            raise RefusedError(error.status_code or 0, str(error.explanation or error)) from error
+        if isinstance(error, DockerException):  # the SDK itself refuses: a name, a credential store
+            raise RefusedError(400, str(error)) from error
+        raise LostError(self.address, str(error)) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DockerException, RequestException, *_BROKEN_STREAM) as error:
+            self._raise(error)
+
+    # Containers
+
+    def create(self, config: Json, name: str) -> tuple[str, tuple[str, ...]]:
+        """Create a container from the API's own JSON; return its id and the engine's warnings."""
+        with self._translated():
+            answer = self._api.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
+        return answer["Id"], tuple(answer.get("Warnings") or ())
+
+    def start(self, container: str) -> None:
+        """Start a created container."""
+        with self._translated():
+            self._api.start(container)
+
+    def wait(self, container: str, timeout: float) -> None:
+        """Block until the container does not run; LostError after `timeout` seconds.
+
+        The answer is dropped: it is also given for containers that never ran.
+        """
+        with self._translated():
+            self._api.wait(container, timeout=timeout)  # type: ignore[arg-type]  # stub says int
+
+    def inspect(self, container: str) -> Json:
+        """Return all the engine knows of a container."""
+        with self._translated():
+            found: Json = self._api.inspect_container(container)
+        return found
+
+    def kill(self, container: str, signal: str) -> None:
+        """Send a signal to a container's first process."""
+        with self._translated():
+            self._api.kill(container, signal)
+
+    def remove(self, container: str) -> None:
+        """Remove a container and its anonymous volumes, killing it first if it runs."""
+        with self._translated():
+            self._api.remove_container(container, v=True, force=True)
+
+    def logs(self, container: str) -> Iterator[bytes]:
+        """Yield what the engine kept of stdout and stderr, without following."""
+        with self._translated():
+            yield from self._api.logs(container, stream=True, follow=False)
+
+    def containers(self, label: str) -> list[Json]:
+        """Return the containers, running or not, that bear a label."""
+        with self._translated():
+            found: list[Json] = self._api.containers(all=True, filters={"label": [label]})
+        return found
+
+    # Images
+
+    def inspect_image(self, reference: str) -> Json:
+        """Return all the engine knows of an image."""
+        with self._translated():
+            found: Json = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+        return found
+
+    def remove_image(self, reference: str) -> None:
+        """Remove a tag, and the image with its last tag."""
+        with self._translated():
+            self._api.remove_image(reference)
+
+    def pull(self, reference: str) -> Iterator[Json]:
+        """Yield the events of a pull."""
+        with self._translated():
+            yield from self._api.pull(reference, stream=True, decode=True)
+
+    def build(
+        self,
+        context: Path,
+        *,
+        dockerfile: str,
+        tag: str,
+        labels: Mapping[str, str],
+        arguments: Mapping[str, str],
+        network: str | None,
+    ) -> Iterator[Json]:
+        """Yield the events of a build by the classic builder, the only one the SDK speaks."""
+        with self._translated():
+            try:
+                events = self._api.build(
+                    path=str(context),
+                    dockerfile=dockerfile,
+                    tag=tag,
+                    labels=dict(labels),
+                    buildargs=dict(arguments),
+                    network_mode=network,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                )
+            except RequestException:
+                raise
+            except OSError as error:  # a file of the context that cannot be read
+                raise RefusedError(400, str(error)) from error
+            yield from events
+
+    def import_image(self, archive: Path, reference: str, changes: tuple[str, ...]) -> None:
+        """Make an image of one layer from a tar of a root file system."""
+        repository, tag = parse_repository_tag(reference)
+        with self._translated():
+            self._api.import_image(str(archive), repository, tag, changes=list(changes))
+
+    # The engine itself
+
+    def info(self) -> Json:
+        """Return the engine's own description."""
+        with self._translated():
+            found: Json = self._api.info()
+        return found
+
+    def components(self) -> list[Json]:
+        """Return the engine's parts with their versions."""
+        with self._translated():
+            answer: Json = self._api.version()
+        return answer.get("Components") or []

@@ -1,0 +1,1 @@
+"""The host runtime: launcher scripts as processes, where no engine answers."""

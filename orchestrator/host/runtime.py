@@ -1,0 +1,277 @@
+"""The host runtime: the launcher script as a process group, where no engine answers.
+
+Nothing that it started outlives it: see `processes` and, where benchdock itself is killed,
+`records`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Self
+
+from orchestrator.engine.reaper import Owner
+from orchestrator.errors import MachineError
+from orchestrator.host.processes import TOKEN, end, members, status
+from orchestrator.host.records import Record
+from orchestrator.paths import runs
+from orchestrator.plan import Plan
+from orchestrator.runtime import Execution, Exit
+
+# Of the caller's environment only this is handed on: no tokens, no proxies with passwords.
+# LD_LIBRARY_PATH finds the GPU driver on systems that keep it in unusual places.
+HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH")
+_FALLBACK_PAUSE = 0.05
+_REAP_PATIENCE = 5.0  # seconds from SIGKILL to the leader's end
+_COPY = 1024 * 1024
+
+
+def _oom_kills() -> int | None:
+    """Count the processes that the kernel has killed for memory since boot."""
+    try:
+        text = Path("/proc/vmstat").read_text("ascii")
+    except OSError:
+        return None
+    for line in text.split("\n"):
+        name, _, value = line.partition(" ")
+        if name == "oom_kill":
+            return int(value)
+    return None
+
+
+def environment(plan: Plan, token: str) -> dict[str, str]:
+    """Return the whole environment of the program: a clean one, and what the plan says."""
+    clean = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    clean.setdefault("PATH", os.defpath)
+    clean |= {"LANG": "C.UTF-8", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    # Without an engine, this is what hands out GPUs; empty hides them all from a CPU run.
+    clean["CUDA_VISIBLE_DEVICES"] = ",".join(plan.gpus)
+    return clean | plan.environment | {TOKEN: token}
+
+
+class HostRuntime:
+    """Starts plans as process groups of this machine."""
+
+    def start(self, plan: Plan, *, run_id: str) -> AbstractContextManager[Execution]:
+        """Return the execution; it starts when its context is entered. Raises MachineError."""
+        return HostExecution(plan, run_id)
+
+
+class HostExecution:
+    """A program in a session of its own, stdin empty, both outputs in an unnamed file.
+
+    The leader stays a zombie until the end of the context, so that its number, which is the
+    group's, cannot pass to somebody else's process meanwhile.
+    """
+
+    def __init__(self, plan: Plan, run_id: str) -> None:
+        self._plan = plan
+        self._run_id = run_id
+        self._token = secrets.token_hex(16)
+        self._notes = list(_limit_notes(plan))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd: int | None = None
+        self._exit: Exit | None = None
+        self._killed = False
+        self._oom_kills = _oom_kills()
+        self._record: Record | None = None
+        self._output: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._clean_up()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clean_up()
+
+    @property
+    def name(self) -> str:
+        """Return "process group N"."""
+        return f"process group {self._leader.pid}"
+
+    def wait(self, timeout: float) -> Exit | None:
+        """Wait up to `timeout` seconds for the leader; None while it runs."""
+        if self._exit is None and self._ended_within(timeout):
+            self._exit = self._how_it_ended()
+        return self._exit
+
+    def stop(self, grace: float) -> Exit:
+        """Send SIGTERM to every process, SIGKILL after `grace` seconds to what is left."""
+        ended = self.wait(0)
+        if ended is None:
+            self._signal_all(signal.SIGTERM)
+            ended = self.wait(grace)
+        self._killed = ended is None
+        left = end(self._token, self._leader.pid)
+        if ended is None:
+            ended = self.wait(_REAP_PATIENCE)
+        if ended is None:
+            ended = Exit(code=None, detail=f"processes {left} cannot be killed (driver hung?)")
+        return ended
+
+    def collect_output(self, destination: Path, limit: int) -> None:
+        """Write what was printed before the script took over: first and last half of `limit`.
+
+        Raises OSError where the destination cannot be written.
+        """
+        if self._output is None:
+            return
+        source = self._output.fileno()
+        size = os.fstat(source).st_size
+        with destination.open("wb") as stream:
+            if size <= limit:
+                _copy(source, stream, 0, size)
+                return
+            mark = f"\n[more than {size - limit} bytes left out here]\n".encode()[:limit]
+            head = (limit - len(mark)) // 2
+            tail = limit - len(mark) - head
+            _copy(source, stream, 0, head)
+            stream.write(mark)
+            _copy(source, stream, size - tail, tail)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return which limits this runtime could not apply, and what else a reader must know."""
+        return tuple(self._notes)
+
+    @property
+    def _leader(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the execution is used outside its context")
+        return self._process
+
+    def _start(self) -> None:
+        plan, given = self._plan, environment(self._plan, self._token)
+        program = _find(plan, given["PATH"])
+        folder = runs() / self._run_id
+        where = folder if folder.is_dir() else None
+        try:
+            self._output = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 (closed in _clean_up)
+            self._record = Record(run_id=self._run_id, token=self._token, owner=Owner.here())
+            self._record.write()
+            self._process = subprocess.Popen(
+                [program, *plan.argv[1:]],
+                cwd=where,
+                env=given,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._note_leader(self._process.pid)
+        except OSError as error:
+            raise MachineError(f"the program cannot be started on the host: {error}") from error
+        with contextlib.suppress(OSError):  # before Linux 5.3, or forbidden in a sandbox
+            self._pidfd = os.pidfd_open(self._process.pid)
+
+    def _note_leader(self, pid: int) -> None:
+        seen = status(pid)
+        if seen is not None and self._record is not None:
+            self._record = replace(self._record, leader=pid, leader_start=seen.start)
+            self._record.write()
+
+    def _ended_within(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        if self._pidfd is not None:
+            poll = select.poll()
+            poll.register(self._pidfd, select.POLLIN)
+            return bool(poll.poll(max(0.0, timeout) * 1000))
+        while self._peek() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(_FALLBACK_PAUSE, left))
+        return True
+
+    def _peek(self) -> os.waitid_result | None:
+        options = os.WEXITED | os.WNOWAIT | os.WNOHANG
+        return os.waitid(os.P_PID, self._leader.pid, options)
+
+    def _how_it_ended(self) -> Exit:
+        result = self._peek()
+        if result is None:
+            raise RuntimeError("the leader's end was announced but cannot be read")
+        exited = result.si_code == os.CLD_EXITED
+        code = result.si_status if exited else 128 + result.si_status
+        before, now = self._oom_kills, _oom_kills()
+        memory_kill = before is not None and now is not None and now > before
+        by_memory = memory_kill and code == 128 + signal.SIGKILL and not self._killed
+        if memory_kill and not by_memory:
+            self._notes.append("the kernel killed a process for memory on this machine meanwhile")
+        return Exit(code=code, oom_killed=by_memory)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for pid in members(self._token, self._leader.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+    def _clean_up(self) -> None:
+        """Leave nothing behind; what cannot be killed now keeps its record for the reaper."""
+        left: list[int] = []
+        if self._process is not None:
+            left = end(self._token, self._process.pid)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0 if left else _REAP_PATIENCE)
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        if self._record is not None and not left:
+            with contextlib.suppress(OSError):  # the next reaper removes it
+                self._record.path.unlink()
+
+
+def _find(plan: Plan, path: str) -> str:
+    """Return the path of the plan's program. Raises MachineError where something is missing."""
+    for mount in plan.mounts:
+        if not mount.source.exists():
+            raise MachineError(f"{mount.source} does not exist")
+    program = shutil.which(plan.argv[0], path=path)
+    if program is None:
+        name = plan.argv[0]
+        raise MachineError(f"{name} is not on PATH", hint=f"install it: apt-get install {name}")
+    return program
+
+
+def _limit_notes(plan: Plan) -> Iterator[str]:
+    """Say which limits do not hold here.
+
+    RLIMIT_AS counts address space, of which frameworks reserve far more than they use, and
+    RLIMIT_NPROC counts all processes of the user: neither is the limit that was asked for.
+    """
+    asked = {
+        "memory": plan.limits.memory,
+        "process": plan.limits.pids,
+        "shared memory": plan.limits.shm_size,
+        "resource (ulimit)": plan.limits.ulimits or None,
+    }
+    for name, value in asked.items():
+        if value is not None:
+            yield f"no {name} limit on the host runtime: the one asked for was not applied"
+
+
+def _copy(source: int, destination: IO[bytes], offset: int, count: int) -> None:
+    end = offset + count
+    while offset < end:
+        # pread: the program's own position in the file is left alone.
+        block = os.pread(source, min(_COPY, end - offset), offset)
+        if not block:
+            return
+        destination.write(block)
+        offset += len(block)

@@ -1,0 +1,1 @@
+"""Images of ours, and environments from the same pins: their table, how they are made and kept."""

@@ -1,0 +1,223 @@
+"""Building an image of ours: the contexts of its two builds, and what they need beforehand.
+
+Two builds make an image. The first makes the framework's layers (Python and the wheels) under a
+tag that holds their digest, and is skipped while that tag exists; the second adds backends/. So a
+change of our own code sends kilobytes to the engine instead of every wheel.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from orchestrator import paths
+from orchestrator.errors import EngineError, ImageError
+from orchestrator.images import digests, wheelhouse
+from orchestrator.images.image_table import ImageRow, ImageTable
+
+if TYPE_CHECKING:
+    from orchestrator.engine.images import ImageInfo, PullProgress
+
+# Name of the variable that chooses the network of builds: "host" where containers behind the
+# engine's bridge do not reach Debian's mirrors, "none" to prove that a build needs none.
+NETWORK_VARIABLE = "BENCHDOCK_BUILD_NETWORK"
+
+# What apt prints where the build's network does not reach a mirror.
+_NO_NETWORK = re.compile(
+    r"Temporary failure resolving|Could not resolve|Could not connect to|Unable to connect to"
+    r"|Network is unreachable|Failed to fetch"
+)
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+_PULL_STRIDE = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress: a `stage` of our own work in words, or a `line` of a program's output."""
+
+    kind: Literal["stage", "line"]
+    text: str
+
+
+OnEvent = Callable[[Event], None]
+
+
+class ImageEngine(Protocol):
+    """What images need of a container engine; `orchestrator.engine.client.Engine` has it."""
+
+    def image(self, reference: str) -> ImageInfo | None:
+        """Look an image up."""
+
+    def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
+        """Fetch an image from its registry."""
+
+    def remove_image(self, reference: str) -> None:
+        """Remove a tag, and the image with its last tag."""
+
+    def build(
+        self,
+        context: Path,
+        *,
+        tag: str,
+        on_line: Callable[[str], None],
+        labels: Mapping[str, str] | None = None,
+        buildargs: Mapping[str, str] | None = None,
+        network_mode: str | None = None,
+    ) -> ImageInfo:
+        """Build an image; an ImageError's details are the build's last lines."""
+
+
+def build(
+    row: ImageRow,
+    table: ImageTable,
+    engine: ImageEngine,
+    on_event: OnEvent,
+    *,
+    anew: bool = False,
+) -> None:
+    """Build an image of ours from what is here now; `anew` also makes the framework's layers.
+
+    Raises ImageError, with the build's last lines as details, or EngineError.
+    """
+    framework = framework_tag(row, table)
+    if anew or engine.image(framework) is None:
+        _build_framework(row, table, engine, on_event)
+    on_event(Event("stage", f"building {row.tag}: backends/ and their self check"))
+    with _context(row) as context:
+        _copy_backends(context / "backends")
+        shutil.copy(paths.DOCKERFILES / digests.BACKENDS_DOCKERFILE, context / "Dockerfile")
+        engine.build(
+            context,
+            tag=row.tag,
+            labels=digests.labels(row, table),
+            buildargs={"FRAMEWORK_IMAGE": framework, "BACKENDS": " ".join(row.frameworks)},
+            # The self check needs no network, and shows thereby that no benchmark does.
+            network_mode="none",
+            on_line=_as_lines(on_event),
+        )
+
+
+def framework_tag(row: ImageRow, table: ImageTable) -> str:
+    """Return the name of the framework's layers; another recipe has another name."""
+    return f"benchdock/{row.id}-framework:{digests.framework_digest(row, table)[:12]}"
+
+
+def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
+    """Pull an image, telling each layer's state and, every 256 MiB, the sum of all."""
+    on_event(Event("stage", f"pulling {reference}"))
+    moved: dict[str, int] = {}
+    told = 0
+
+    def tell(progress: PullProgress) -> None:
+        nonlocal told
+        layer = progress.layer or ""
+        if progress.done is None:
+            on_event(Event("line", f"{layer}: {progress.status}".removeprefix(": ")))
+        elif progress.status == "Downloading":
+            moved[layer] = progress.done
+            if (whole := sum(moved.values())) >= told + _PULL_STRIDE:
+                told = whole
+                on_event(Event("line", f"{whole / 2**30:.2f} GiB downloaded"))
+
+    return engine.pull(reference, tell)
+
+
+def _build_framework(
+    row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent
+) -> None:
+    house = (
+        paths.debs(row.id) if row.packages else wheelhouse.fetch(row, table, _as_lines(on_event))
+    )
+    _need_base(row, engine, on_event)
+    tag = framework_tag(row, table)
+    on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
+    with _context(row) as context:
+        shutil.copy(row.folder / "Dockerfile", context / "Dockerfile")
+        shutil.copy(row.lock_file, context / row.lock_file.name)
+        _put_packages(house, context / ("debs" if row.packages else "wheels"))
+        try:
+            engine.build(
+                context,
+                tag=tag,
+                labels={digests.FRAMEWORK: tag},
+                buildargs={"BASE": row.base, **_proxies()},
+                network_mode=os.environ.get(NETWORK_VARIABLE) or None,
+                on_line=_as_lines(on_event),
+            )
+        except ImageError as error:
+            if not _NO_NETWORK.search("\n".join(error.details)):
+                raise
+            raise ImageError(
+                error.what,
+                hint=f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use "
+                "the host's network, and upon a base of `make base-images` it needs none",
+                details=error.details,
+            ) from error
+
+
+def _put_packages(house: Path, target: Path) -> None:
+    """Bring wheels, or .deb files where there are any: without them the build asks Debian."""
+    target.mkdir()
+    for package in (*house.glob("*.whl"), *house.glob("*.deb")):
+        _link_or_copy(package, target / package.name)
+
+
+def _need_base(row: ImageRow, engine: ImageEngine, on_event: OnEvent) -> None:
+    if engine.image(row.base) is not None:
+        return
+    try:
+        pull(row.base, engine, on_event)
+    except (EngineError, ImageError) as error:
+        raise ImageError(
+            f"the base image {row.base} is not here and cannot be pulled ({error.what})",
+            hint="`make base-images` makes it from Debian's packages",
+        ) from error
+
+
+@contextmanager
+def _context(row: ImageRow) -> Iterator[Path]:
+    """Give a folder for the build's context, beside the wheels so that they can be linked.
+
+    One name per image, of which one process builds at a time: what a killed one left goes.
+    """
+    folder = paths.wheelhouse(row.id).with_name(f".{row.id}.context")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_backends(target: Path) -> None:
+    """Copy the in-image code, readable for every user whatever this user's umask is."""
+    for path in digests.backend_files(paths.BACKENDS):
+        copy = target / path.relative_to(paths.BACKENDS)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        copy.chmod(0o644)
+    for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _proxies() -> dict[str, str]:
+    """Return the host's proxy settings; engines know these arguments and keep them from images."""
+    names = (spelling for name in _PROXIES for spelling in (name, name.upper()))
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def _as_lines(on_event: OnEvent) -> Callable[[str], None]:
+    return lambda line: on_event(Event("line", line))

@@ -1,0 +1,131 @@
+"""The host runtime's virtual environments, made from the same pins as the CPU images."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import file_lock, paths
+from orchestrator.errors import ImageError, MachineError
+from orchestrator.host import host_pip
+from orchestrator.host.host_pip import OnLine
+from orchestrator.images import wheelhouse
+from orchestrator.images.image_table import ImageRow, ImageTable
+
+# Written last: an environment without it is half made. A virtual environment holds its own path,
+# so it cannot be made aside and renamed.
+MARKER = ".benchdock-complete"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostEnvironment:
+    """A virtual environment with an image's Python packages."""
+
+    root: Path
+    python: Path
+    made: bool
+
+
+def folder(row: ImageRow) -> Path:
+    """Return where an image's environment is for this Python; other pins have another name."""
+    parts = (
+        row.lock_file.read_text(encoding="utf-8"),
+        sys.version,
+        sysconfig.get_platform(),
+        sys.base_prefix,
+    )
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return paths.virtual_environments() / f"{row.id}-{digest[:12]}"
+
+
+def existing(row: ImageRow) -> HostEnvironment | None:
+    """Return an image's environment if it is complete."""
+    root = folder(row)
+    python = root / "bin" / "python"
+    if (root / MARKER).exists() and python.exists():
+        return HostEnvironment(root=root, python=python, made=False)
+    return None
+
+
+def ensure(
+    row: ImageRow, table: ImageTable, on_line: OnLine, *, pip: Sequence[str] | None = None
+) -> HostEnvironment:
+    """Return an image's environment on the host, made now if it is missing or half made.
+
+    Takes the wheels of the wheelhouse where they fit this Python, else asks the host's indexes.
+    Raises ImageError, or MachineError where this Python cannot make environments.
+    """
+    if row.source != "build":
+        raise ImageError(
+            f"{row.id} is a vendor's image and cannot run without a container engine",
+            hint="start an engine (`benchdock doctor` says how)",
+        )
+    if row.packages:
+        raise ImageError(
+            f"{row.id} is made of Debian's packages and cannot run without a container engine",
+            hint="start an engine (`benchdock doctor` says how)",
+        )
+    if found := existing(row):
+        return found
+    root = folder(row)
+
+    def say_waiting() -> None:
+        on_line(f"waiting for another process that makes {root}")
+
+    with file_lock.held(root.with_name(f".{root.name}.lock"), on_wait=say_waiting):
+        if found := existing(row):
+            return found
+        on_line(f"making the virtual environment of {row.framework} {row.version} in {root}")
+        try:
+            _make(root, row, table, on_line, pip=pip)
+        except BaseException:
+            shutil.rmtree(root, ignore_errors=True)
+            raise
+    return HostEnvironment(root=root, python=root / "bin" / "python", made=True)
+
+
+def _make(
+    root: Path,
+    row: ImageRow,
+    table: ImageTable,
+    on_line: OnLine,
+    *,
+    pip: Sequence[str] | None,
+) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    # Without pip of its own: Debian's Python makes that even where python3-venv is missing, and
+    # the host's pip installs into it.
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(root)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        said = (made.stderr or made.stdout).strip().splitlines() or ["it said nothing"]
+        raise MachineError(
+            f"{sys.executable} cannot make a virtual environment in {root}: {said[-1]}",
+            details=tuple(said),
+        )
+    python = root / "bin" / "python"
+    # The lock file names every package; it may leave out what is asked for and never imported.
+    install = ["--python", str(python), "install", "--no-deps", "--requirement"]
+    install.append(str(row.lock_file))
+    if _wheels_fit(row, table):
+        house = paths.wheelhouse(row.id)
+        on_line(f"installing the wheels of {house}")
+        host_pip.run([*install, "--no-index", "--find-links", str(house)], on_line, pip=pip)
+    else:
+        wheelhouse.with_fallback(install, row, on_line, offline=False, pip=pip)
+    (root / MARKER).touch()
+
+
+def _wheels_fit(row: ImageRow, table: ImageTable) -> bool:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return here == row.python and wheelhouse.defect(row, table) is None

@@ -1,0 +1,205 @@
+"""Images ready to run: built, rebuilt when stale, pulled, or refused with the reason."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator import file_lock, paths
+from orchestrator.errors import ImageError
+from orchestrator.images import builder, digests
+from orchestrator.images.builder import Event, ImageEngine, OnEvent
+from orchestrator.images.image_table import ImageRow, ImageTable
+
+if TYPE_CHECKING:
+    from orchestrator.engine.images import ImageInfo
+
+
+Action = Literal["found", "built", "rebuilt", "pulled"]
+
+
+class Policy(StrEnum):
+    """What may be done about an image that is missing or stale."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    FORCE = "force"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How an image stands: `reason` says why it is stale."""
+
+    kind: Literal["absent", "current", "stale"]
+    reason: str = ""
+    found: ImageInfo | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyImage:
+    """An image that may be run.
+
+    Start it by `id`: a tag can move. `digest` is the registry's, None where it was built here.
+    `row` is None for an image that is not in the table. Where `mount_backends` is set the image
+    does not hold our code: mount paths.BACKENDS read-only at /opt/benchdock/backends.
+    """
+
+    reference: str
+    id: str
+    digest: str | None
+    row: ImageRow | None
+    mount_backends: bool
+    did: Action
+    warnings: tuple[str, ...] = ()
+
+
+def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
+    """Tell how an image of the table stands at the engine."""
+    found = engine.image(row.tag)
+    if found is None:
+        return State(kind="absent")
+    if row.source == "vendor":
+        return State(kind="current", found=found)
+    reason = digests.why_stale(found.labels, row, table)
+    return State(kind="stale" if reason else "current", reason=reason or "", found=found)
+
+
+def ensure(
+    row: ImageRow,
+    table: ImageTable,
+    engine: ImageEngine,
+    policy: Policy,
+    on_event: OnEvent,
+) -> ReadyImage:
+    """Return an image of the table, ready to run; build or pull it as `policy` allows.
+
+    Raises ImageError, also for a stale image that may not be rebuilt, and EngineError.
+    """
+    now = state(row, table, engine)
+    if now.found is not None and now.kind == "current" and policy is not Policy.FORCE:
+        return _ready(row, now.found, "found")
+    if policy is Policy.NEVER:
+        what = "is not here" if now.kind == "absent" else f"is stale: {now.reason}"
+        how = f"docker pull {row.tag}" if row.source == "vendor" else _build_command(row)
+        raise ImageError(f"the image {row.tag} {what}", hint=f"`{how}`")
+    if row.source == "vendor":
+        return _ready(row, builder.pull(row.tag, engine, on_event), "pulled")
+    if now.kind == "stale":
+        on_event(Event("stage", f"rebuilding {row.tag}: {now.reason}"))
+    return _build(row, table, engine, policy, on_event)
+
+
+def resolve(
+    reference: str,
+    table: ImageTable,
+    engine: ImageEngine,
+    policy: Policy,
+    on_event: OnEvent,
+) -> ReadyImage:
+    """Return the image of `--image REFERENCE`, ready to run.
+
+    A row's id or tag is that row. An image of ours under another name must be up to date, since
+    it cannot be rebuilt under a name that is not ours. Any other image is run as it is, with our
+    code mounted. Raises ImageError and EngineError.
+    """
+    row = table.row_of_tag(reference)
+    if row is not None:
+        return ensure(row, table, engine, policy, on_event)
+    did: Action = "found"
+    found = engine.image(reference)
+    if found is None and policy is Policy.NEVER:
+        raise ImageError(f"the image {reference} is not here", hint=f"`docker pull {reference}`")
+    if found is None or policy is Policy.FORCE:
+        found, did = builder.pull(reference, engine, on_event), "pulled"
+    if digests.BACKENDS in found.labels:
+        _refuse_stale(reference, found)
+    row = table.images.get(found.labels.get(digests.IMAGE, ""))
+    return _ready(row, found, did, reference=reference)
+
+
+def as_it_is(found: ImageInfo, reference: str, table: ImageTable) -> ReadyImage:
+    """Return an image the engine has, current or stale: to repeat what was measured with it."""
+    row = table.images.get(found.labels.get(digests.IMAGE, ""))
+    return _ready(row or table.row_of_tag(reference), found, "found", reference=reference)
+
+
+def _refuse_stale(reference: str, found: ImageInfo) -> None:
+    # The recipe may differ: a registry of one's own may hold an image built in another way.
+    reason = digests.why_code_stale(found.labels)
+    if reason:
+        raise ImageError(
+            f"the image {reference} is stale: {reason}",
+            hint="leave --image away: the images of `benchdock images` are rebuilt as needed",
+        )
+
+
+def _build(
+    row: ImageRow,
+    table: ImageTable,
+    engine: ImageEngine,
+    policy: Policy,
+    on_event: OnEvent,
+) -> ReadyImage:
+    def say_waiting() -> None:
+        on_event(Event("stage", f"waiting for another process that builds {row.tag}"))
+
+    lock = paths.home() / "locks" / f"{row.id}.lock"
+    with file_lock.held(lock, on_wait=say_waiting):
+        before = state(row, table, engine)
+        if before.found is not None and before.kind == "current" and policy is not Policy.FORCE:
+            return _ready(row, before.found, "found")
+        try:
+            builder.build(row, table, engine, on_event, anew=policy is Policy.FORCE)
+        except OSError as error:
+            raise ImageError(f"cannot prepare the build of {row.tag}: {error}") from None
+        if before.found is not None:
+            _untag_old_framework(before.found, row, table, engine)
+    after = state(row, table, engine)
+    if after.found is None or after.kind != "current":
+        raise ImageError(
+            f"{row.tag} was built, but is not what it should be: {after.reason or 'it is gone'}",
+            hint=f"something else changes it meanwhile; `{_build_command(row)}` again",
+        )
+    return _ready(row, after.found, "built" if before.kind == "absent" else "rebuilt")
+
+
+def _untag_old_framework(
+    old: ImageInfo, row: ImageRow, table: ImageTable, engine: ImageEngine
+) -> None:
+    """Drop the name of the old recipe's layers, so that `docker image prune` can free them.
+
+    The old image itself stays, untagged: a result may be repeated with it.
+    """
+    tag = old.labels.get(digests.FRAMEWORK, "")
+    if tag and tag != builder.framework_tag(row, table):
+        with suppress(ImageError):
+            engine.remove_image(tag)
+
+
+def _build_command(row: ImageRow) -> str:
+    return f"benchdock images build {row.id}"
+
+
+def _ready(
+    row: ImageRow | None,
+    found: ImageInfo,
+    did: Action,
+    *,
+    reference: str | None = None,
+) -> ReadyImage:
+    ours = digests.BACKENDS in found.labels
+    warnings = []
+    if row is not None and row.end_of_life:
+        warnings.append(f"{reference or row.tag}: {row.end_of_life}")
+    name = reference or (row.tag if row else found.id)
+    return ReadyImage(
+        reference=name,
+        id=found.id,
+        digest=found.digest,
+        row=row,
+        mount_backends=not ours,
+        did=did,
+        warnings=tuple(warnings),
+    )

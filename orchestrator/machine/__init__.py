@@ -1,0 +1,1 @@
+"""This machine: what it is, its GPUs, what else it does. `gpu` alone imports `pynvml`."""

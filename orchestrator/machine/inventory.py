@@ -1,0 +1,240 @@
+"""Facts about this machine that belong to a result: what measured, on what, in what state."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.paths import PROJECT
+from orchestrator.version import VERSION
+
+if TYPE_CHECKING:
+    from orchestrator.machine.gpu_facts import GpuReport
+
+ROOT = Path("/")
+# Instruction sets that decide how fast a CPU computes networks, of the flags it reports.
+_INSTRUCTION_SETS = (
+    "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni",
+    "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "sve2", "bf16",
+)  # fmt: skip
+SLOW_GOVERNORS = ("powersave", "conservative")
+_GIT_PATIENCE = 1.0  # seconds; a slow disk leaves "dirty" unknown rather than delay the run
+
+
+def facts(gpus: GpuReport | None = None, *, root: Path = ROOT) -> dict[str, Any]:
+    """Return the facts for `Result.environment`; None where the system does not tell.
+
+    Sizes in bytes, clocks in MHz, power in watts. `gpus` is `gpu.report()`, taken by the caller
+    because it may cost seconds on a sleeping driver. `root` is another file system in tests.
+    """
+    return {
+        "benchdock": VERSION,
+        "commit": commit(PROJECT),
+        "dirty": dirty(PROJECT),
+        "python": platform.python_version(),
+        "hostname": platform.node(),
+        "os": os_name(root),
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "virtualised": virtualised(root),
+        "cpu": cpu(root),
+        "memory_total": memory(root).get("MemTotal"),
+        "memory_available": memory(root).get("MemAvailable"),
+        "load": load(root),
+        "gpu": _gpu_facts(gpus),
+    }
+
+
+def _gpu_facts(report: GpuReport | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    return {
+        "state": report.state,
+        "driver": report.driver,
+        "cuda": report.cuda,
+        "gpus": [asdict(one) for one in report.gpus],
+    }
+
+
+def cpu(root: Path = ROOT) -> dict[str, Any]:
+    """Return model, counts, instruction sets, governors and turbo of the CPU."""
+    described = _first_cpu(root)
+    words = described.get("flags", described.get("Features", "")).split()
+    usable = os.sched_getaffinity(0)
+    return {
+        "model": described.get("model name") or _arm_model(described) or platform.machine(),
+        "logical": os.cpu_count(),
+        "usable": len(usable),
+        "affinity": ranges(usable),
+        "smt": _flag(root / "sys/devices/system/cpu/smt/active"),
+        "instruction_sets": [name for name in _INSTRUCTION_SETS if name in words],
+        "governors": governors(root),
+        "turbo": _turbo(root),
+    }
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Write a set of numbers as the kernel does: 0-3,8."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], number]
+        else:
+            parts.append([number])
+    return ",".join("-".join(map(str, part)) for part in parts)
+
+
+def _first_cpu(root: Path) -> dict[str, str]:
+    # The first entry only: the kernel makes up the rest as it is read, milliseconds per 100 CPUs.
+    found: dict[str, str] = {}
+    for line in _head(root / "proc/cpuinfo", 8192).split("\n"):
+        if not line.strip() and found:
+            break
+        key, _, value = line.partition(":")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _arm_model(described: dict[str, str]) -> str:
+    """ARM's cpuinfo has numbers in place of a name."""
+    if "CPU implementer" not in described:
+        return ""
+    return f"ARM implementer {described['CPU implementer']} part {described.get('CPU part', '?')}"
+
+
+def governors(root: Path = ROOT) -> list[str]:
+    """Return the frequency governors in use, empty where the system shows none (most VMs)."""
+    policies = (root / "sys/devices/system/cpu/cpufreq").glob("policy*/scaling_governor")
+    return sorted({text for policy in policies if (text := _text(policy))})
+
+
+def _turbo(root: Path) -> bool | None:
+    frozen = _flag(root / "sys/devices/system/cpu/intel_pstate/no_turbo")
+    return (
+        not frozen if frozen is not None else _flag(root / "sys/devices/system/cpu/cpufreq/boost")
+    )
+
+
+def memory(root: Path = ROOT) -> dict[str, int]:
+    """Return /proc/meminfo in bytes."""
+    return parse_meminfo(_text(root / "proc/meminfo"))
+
+
+def parse_meminfo(text: str) -> dict[str, int]:
+    """Read the text of /proc/meminfo; sizes come out in bytes, counts as they are."""
+    found = {}
+    for line in text.split("\n"):
+        key, _, value = line.partition(":")
+        words = value.split()
+        if words and words[0].isdigit():
+            found[key] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
+    return found
+
+
+def load(root: Path = ROOT) -> list[float] | None:
+    """Return the load averages over 1, 5 and 15 minutes."""
+    words = _text(root / "proc/loadavg").split()[:3]
+    return [float(word) for word in words] if len(words) == 3 else None
+
+
+def os_name(root: Path = ROOT) -> str | None:
+    """Return the distribution's name for itself."""
+    for name in ("etc/os-release", "usr/lib/os-release"):
+        for line in _text(root / name).split("\n"):
+            key, _, value = line.partition("=")
+            if key == "PRETTY_NAME":
+                return value.strip().strip("'\"")
+    return None
+
+
+def virtualised(root: Path = ROOT) -> str | None:
+    """Say what this machine runs inside, None where it looks like bare metal. A hint, no proof."""
+    if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
+        return "container"
+    if "microsoft" in _text(root / "proc/sys/kernel/osrelease").lower():
+        return "WSL"
+    if "hypervisor" in _first_cpu(root).get("flags", "").split():
+        vendor = _text(root / "sys/class/dmi/id/sys_vendor")
+        product = _text(root / "sys/class/dmi/id/product_name")
+        return f"virtual machine {vendor} {product}".strip()
+    return None
+
+
+def commit(project: Path) -> str | None:
+    """Return the commit that is checked out, read from the files of git; None outside a clone."""
+    folder = project / ".git"
+    pointer = _text(folder) if folder.is_file() else ""
+    if pointer.startswith("gitdir: "):  # a linked work tree
+        folder = (project / pointer.removeprefix("gitdir: ")).resolve()
+    shared = folder / (_text(folder / "commondir") or ".")
+    head = _text(folder / "HEAD")
+    if not head.startswith("ref: "):
+        return head or None
+    reference = head.removeprefix("ref: ")
+    loose = _text(folder / reference) or _text(shared / reference)
+    return loose or _packed(shared, reference)
+
+
+def _packed(folder: Path, reference: str) -> str | None:
+    for line in _text(folder / "packed-refs").split("\n"):
+        digest, _, name = line.partition(" ")
+        if name == reference:
+            return digest
+    return None
+
+
+def dirty(project: Path) -> bool | None:
+    """Tell whether the checked-out files differ from the commit; None where git cannot tell."""
+    if not (project / ".git").exists():
+        return None
+    command = ["git", "--no-optional-locks", "-C", str(project), "status", "--porcelain"]
+    try:
+        answer = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=_GIT_PATIENCE,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return bool(answer.stdout) if answer.returncode == 0 else None
+
+
+def doubts(environment: dict[str, Any]) -> tuple[str, ...]:
+    """Return what in the facts makes a CPU measurement doubtful, in words."""
+    found = []
+    described = environment["cpu"]
+    slow = [name for name in described["governors"] if name in SLOW_GOVERNORS]
+    if slow and described["turbo"] is not True:
+        found.append(f"the CPU frequency governor is {slow[0]}: the clock may stay low")
+    usable, logical = described["usable"], described["logical"]
+    if logical is not None and usable < logical:
+        found.append(f"benchdock may use {usable} of {logical} CPUs (affinity)")
+    return tuple(found)
+
+
+def _text(path: Path) -> str:
+    """Read a small file; what cannot be read is as good as empty."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _head(path: Path, size: int) -> str:
+    try:
+        with path.open("rb", buffering=0) as stream:
+            return stream.read(size).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _flag(path: Path) -> bool | None:
+    text = _text(path)
+    return text == "1" if text in ("0", "1") else None

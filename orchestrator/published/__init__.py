@@ -1,0 +1,1 @@
+"""What others have published, and whether it can be had here."""

@@ -1,0 +1,169 @@
+"""Claims of one's own: a small YAML file with the fields of a published one."""
+
+import datetime
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError
+
+from orchestrator.errors import RequestError
+from orchestrator.published import names
+from orchestrator.published.claim_rules import OWN
+from orchestrator.published.collection import Claim, Source
+from orchestrator.records import first_mistake
+from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
+
+LARGEST = 64 * 1024  # bytes
+SUFFIXES = (".yaml", ".yml")
+
+
+def _text_of_date(value: object) -> object:
+    # YAML reads 2024-05-01 as a date.
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+def _our_precision(value: object) -> object:
+    return names.precision(value) if isinstance(value, str) else value
+
+
+def _texts_of_options(value: object) -> object:
+    # YAML reads on and off as truth values.
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: ("on" if one else "off") if isinstance(one, bool) else str(one)
+        for key, one in value.items()
+    }
+
+
+class ClaimSource(StrictRecord):
+    """Where the number stands."""
+
+    url: str = ""
+    title: str = ""
+    date: Annotated[str, BeforeValidator(_text_of_date)] | None = None
+    publisher: str = "a file"
+
+
+class ClaimFile(StrictRecord):
+    """One claim. `value` is over all devices, `batch` per device, `gpus` 0 on a CPU.
+
+    `options`, `steps` and `warmup` are those of `benchdock run`; `fingerprint` is the network's.
+    """
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    id: str | None = None
+    model: str
+    framework: str
+    program: str = OWN
+    container: str | None = None
+    version: str | None = None
+    phase: Phase = "training"
+    precision: Annotated[Dtype, BeforeValidator(_our_precision)] | None = "float32"
+    gpu: str | None = None
+    gpus: Annotated[int, Field(ge=0, le=1024)] = 1
+    system: str | None = None
+    batch: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
+    value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    unit: Literal["images/s", "samples/s", "ms/batch"] = "images/s"
+    conditions: tuple[str, ...] = ()
+    network: str | None = None
+    source: ClaimSource = ClaimSource()
+    options: Annotated[dict[str, str], BeforeValidator(_texts_of_options)] = Field(
+        default_factory=dict
+    )
+    steps: Annotated[int, Field(ge=1)] | None = None
+    warmup: Annotated[int, Field(ge=0)] | None = None
+    fingerprint: str | None = None
+
+    def claim(self, name: str) -> Claim:
+        """Return it as a claim in our spelling; `name` is used where it has no id."""
+        on_cpu = self.gpus == 0
+        return Claim(
+            id=self.id or name,
+            source=Source(**self.source.model_dump()),
+            model=names.model(self.model),
+            framework=names.framework(self.framework),
+            program=self.program,
+            container=self.container,
+            version=self.version,
+            phase=self.phase,
+            precision=self.precision,
+            gpu=self.gpu if on_cpu or self.gpu is None else names.gpu(self.gpu),
+            gpus=self.gpus,
+            system=self.system,
+            batch=self.batch,
+            value=self.value,
+            unit="ms/batch" if self.unit == "ms/batch" else "images/s",
+            conditions=self.conditions,
+            network=self.network,
+            suspect=(),
+        )
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values alone: no aliases, which can make a short file huge, and no key twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read here")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.YAMLError(f"{twice!r} is there twice")
+        return super().construct_mapping(node, deep)
+
+
+def is_claim_file(word: str) -> bool:
+    """Whether a word on the command line names a file and no claim of the catalogue."""
+    return word.endswith(SUFFIXES) or "/" in word
+
+
+def read(path: Path) -> ClaimFile:
+    """Read a claim. Raises RequestError that says where it is wrong."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
+    if len(data) > LARGEST:
+        raise RequestError(f"{path} is larger than {LARGEST // 1024} KiB and no claim")
+    try:
+        content = yaml.load(data, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RequestError(f"{path} is no YAML that can be read: {_said(error)}") from None
+    if not isinstance(content, dict):
+        raise RequestError(f"{path} holds no claim", hint="write fields such as model: resnet50")
+    try:
+        return ClaimFile.model_validate(content)
+    except ValidationError as error:
+        raise _mistake(path, error) from None
+
+
+def _mistake(path: Path, error: ValidationError) -> RequestError:
+    # A mistyped key is also a missing one; the typing mistake is what to tell.
+    for one in error.errors(include_input=False, include_url=False):
+        key = str(one["loc"][-1]) if one["loc"] else ""
+        if one["type"] == "extra_forbidden":
+            record = ClaimFile if len(one["loc"]) == 1 else ClaimSource
+            nearest = difflib.get_close_matches(key, record.model_fields, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else ""
+            return RequestError(f"{path}: unknown key {key[:60]!r}", hint=hint)
+        if one["type"] == "string_type":
+            return RequestError(
+                f"{path}: {key} is no text", hint=f"write it in quotes: {key}: '...'"
+            )
+    return RequestError(f"{path}: {first_mistake(error)}")
+
+
+def _said(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error) or type(error).__name__
+    where = f" in line {mark.line + 1}" if mark else ""
+    text = " ".join(f"{problem}{where}".split())[:200]
+    return text if text.isprintable() else ascii(text)

@@ -1,0 +1,271 @@
+"""Throughput that vendors and others have published: the catalogue, and how to ask it.
+
+The data is `published.json`, made by `convert.py`. Loads without pydantic, in
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import heapq
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.errors import BenchdockError, RequestError, unknown
+from orchestrator.published import names
+
+DATA = Path(__file__).with_name("published.json")
+LISTING = "benchdock published"
+
+Unit = Literal["images/s", "ms/batch"]
+
+# Why a row is doubted; a code may carry a word of its own after a colon.
+_SUSPECT = {
+    "repeats": "the same number as of {0}, printed again: probably not measured anew",
+    "speedup": "the source's own speed-up column contradicts these columns, which are kept",
+    "heading": "the section's text names another system than its heading, which is used",
+    "container": "the source names the container elsewhere, not beside the numbers",
+    "half-tag": "the source names the container's month but not its Python (-py2 or -py3)",
+    "tf32": "the source says FP32, but TF32 may have been on: it is the default of CUDA 11 builds "
+    "of this framework on this GPU",
+    "tf32-default": "the source says FP32, where TF32 is the framework's default on this GPU",
+    "precision": "the source does not state the precision",
+    "gpu": "the source does not name the GPU",
+    "date": "the source gives no year",
+    "batch": "the batch was inferred, not stated",
+    "rates": "a mean of rates, which lies above all samples over all time (1.6 % in this log)",
+    "gpu-count": "K80 GPUs are counted as the source does; a K80 board holds two",
+    "unsupported": "the GPU is newer than the container, whose banner warned",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where numbers were published. `date` is as exact as the source: a day, a month or a year."""
+
+    url: str
+    title: str
+    date: str | None
+    publisher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One published number.
+
+    `value` is as published, in `unit`, over all devices. `batch` is per device; None where the
+    source does not say. `gpus` is 0 on a CPU, whose name then is in `gpu`. `program` is what was
+    run, `network` says which variant of the model that program builds where it is known.
+    `version` is the framework's where no container is known. `suspect` are codes, see `doubts`.
+    """
+
+    id: str
+    source: Source
+    model: str
+    framework: str
+    program: str
+    container: str | None
+    version: str | None
+    phase: Literal["training", "inference"]
+    precision: str | None
+    gpu: str | None
+    gpus: int
+    system: str | None
+    batch: int | None
+    value: float
+    unit: Unit
+    conditions: tuple[str, ...]
+    network: str | None
+    suspect: tuple[str, ...]
+
+    @property
+    def throughput(self) -> float:
+        """Samples per second over all devices."""
+        if self.unit == "images/s":
+            return self.value
+        return 1000 * (self.batch or 1) * max(1, self.gpus) / self.value
+
+    def doubts(self) -> tuple[str, ...]:
+        """Say in a sentence each why this number is doubted."""
+        return tuple(explain(code) for code in self.suspect)
+
+
+COLUMNS = tuple(item.name for item in dataclasses.fields(Claim))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What is asked for; None asks for everything. Words are as a person writes them."""
+
+    model: str | None = None
+    framework: str | None = None
+    gpu: str | None = None
+    precision: str | None = None
+    phase: str | None = None
+    container: str | None = None
+
+    def given(self) -> dict[str, str]:
+        """Return the filters that are set, by name."""
+        return {name: word for name, word in dataclasses.asdict(self).items() if word is not None}
+
+
+def explain(code: str) -> str:
+    """Return the sentence of a code of `Claim.suspect`."""
+    key, _, word = code.partition(":")
+    return _SUSPECT[key].format(word)
+
+
+def _matches_container(asked: str, container: str | None) -> bool:
+    """Whether a container is the one asked for: by reference, name:tag, name, tag or month."""
+    if container is None:
+        return False
+    short = container.rpartition("/")[2]
+    name, _, tag = short.partition(":")
+    month = tag.partition("-")[0]
+    return asked in (container, short, name, tag, month, f"{name}:{month}")
+
+
+_TESTS: dict[str, Callable[[str, Claim], bool]] = {
+    "model": lambda word, claim: names.model_matches(word, claim.model),
+    "framework": lambda word, claim: word == claim.framework,
+    "gpu": lambda word, claim: claim.gpu is not None and names.gpu_matches(word, claim.gpu),
+    "precision": lambda word, claim: word == claim.precision,
+    "phase": lambda word, claim: word == claim.phase,
+    "container": lambda word, claim: _matches_container(word, claim.container),
+}
+_SPELL: dict[str, Callable[[str], str]] = {
+    "model": names.model,
+    "framework": names.framework,
+    "gpu": names.gpu,
+    "precision": names.precision,
+    "phase": str.lower,
+    "container": str.lower,
+}
+
+
+def values(name: str, claims: Iterable[Claim]) -> list[str]:
+    """Return the values that a filter can take, sorted."""
+    return sorted({value for claim in claims if (value := getattr(claim, name)) is not None})
+
+
+def resolve(
+    filters: Filters, claims: Sequence[Claim], *, known: dict[str, Iterable[str]] | None = None
+) -> Filters:
+    """Return the filters in our spelling.
+
+    `known` are further names that exist though nothing was published of them. Raises RequestError
+    with the nearest word for one that is neither.
+    """
+    resolved = {}
+    for name, word in filters.given().items():
+        spelled = _SPELL[name](word)
+        more = list((known or {}).get(name, ()))
+        if spelled not in more and not any(_TESTS[name](spelled, claim) for claim in claims):
+            error = unknown(name, spelled, [*_choices(name, claims), *more], listing=LISTING)
+            raise RequestError(f"unknown {name} {word!r}", hint=error.hint)
+        resolved[name] = spelled
+    return Filters(**resolved)
+
+
+def find(claims: Iterable[Claim], filters: Filters) -> tuple[Claim, ...]:
+    """Return the claims that pass every filter (in our spelling, see `resolve`), in their order."""
+    given = filters.given().items()
+    return tuple(
+        claim for claim in claims if all(_TESTS[name](word, claim) for name, word in given)
+    )
+
+
+def nearest(claims: Sequence[Claim], filters: Filters) -> tuple[str, ...]:
+    """Say what exists where nothing passes every filter: what is left without one of them."""
+    given = filters.given()
+    if len(given) == 1:
+        ((name, word),) = given.items()
+        close = difflib.get_close_matches(word, _choices(name, claims), n=4, cutoff=0.5)
+        return (f"the nearest are {', '.join(close)}",) if close else ()
+    sentences = []
+    for name, word in given.items():
+        rest = find(claims, dataclasses.replace(filters, **{name: None}))
+        if rest:
+            there = _choices(name, rest)
+            close = difflib.get_close_matches(word, there, n=6, cutoff=0.0)
+            more = ", ..." if len(there) > len(close) else ""
+            sentences.append(
+                f"without --{name} {word} there are {len(rest)}, with {', '.join(close)}{more}"
+                if close
+                else f"without --{name} {word} there are {len(rest)}"
+            )
+    return tuple(sentences)
+
+
+def _choices(name: str, claims: Iterable[Claim]) -> list[str]:
+    """Return what a person may type for a filter."""
+    found = values(name, claims)
+    return [value.rpartition("/")[2] for value in found] if name == "container" else found
+
+
+def claim(claim_id: str, claims: Sequence[Claim] | None = None) -> Claim:
+    """Return the claim of an id. Raises RequestError with the nearest id."""
+    claims = load() if claims is None else claims
+    for row in claims:
+        if row.id == claim_id:
+            return row
+    words = set(claim_id.lower().split("-"))
+    # Comparing letter by letter with thousands of long ids would take seconds.
+    near = heapq.nlargest(40, claims, key=lambda row: len(words & set(row.id.split("-"))))
+    raise unknown("claim", claim_id, [row.id for row in near], listing=LISTING)
+
+
+@functools.cache
+def load(path: Path = DATA) -> tuple[Claim, ...]:
+    """Read the catalogue. Raises BenchdockError that names the row at fault."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return _claims(data)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise BenchdockError(
+            f"{path.name} is damaged: {reason}",
+            hint="make it anew with `python -m orchestrator.published.convert SOURCE`",
+        ) from None
+
+
+def _claims(data: dict[str, Any]) -> tuple[Claim, ...]:
+    if data["schema"] != 1:
+        raise ValueError(f"schema {data['schema']!r} is not 1")
+    if tuple(data["columns"]) != COLUMNS:
+        raise ValueError(f"columns are not {', '.join(COLUMNS)}")
+    sources = [Source(*row) for row in data["sources"]]
+    networks = data["networks"]
+    rows = []
+    seen = set()
+    for number, row in enumerate(data["claims"]):
+        if len(row) != len(COLUMNS):
+            raise ValueError(f"claim {number} has {len(row)} columns, not {len(COLUMNS)}")
+        values = dict(zip(COLUMNS, row, strict=True))
+        if values["id"] in seen:
+            raise ValueError(f"claim {values['id']} is there twice")
+        seen.add(values["id"])
+        network = values["network"]
+        values |= {
+            "source": sources[values["source"]],
+            "network": None if network is None else networks[network],
+            "conditions": tuple(values["conditions"]),
+            "suspect": tuple(values["suspect"]),
+        }
+        rows.append(Claim(**values))
+        _check(rows[-1])
+    return tuple(rows)
+
+
+def _check(row: Claim) -> None:
+    if row.phase not in ("training", "inference") or row.unit not in ("images/s", "ms/batch"):
+        raise ValueError(f"claim {row.id}: phase {row.phase!r}, unit {row.unit!r}")
+    if not row.value > 0 or row.gpus < 0 or (row.batch is not None and row.batch < 1):
+        raise ValueError(f"claim {row.id}: {row.value} {row.unit}, {row.gpus} GPUs, {row.batch}")
+    if unexplained := {code.partition(":")[0] for code in row.suspect} - _SUSPECT.keys():
+        raise ValueError(f"claim {row.id}: unknown doubt {unexplained.pop()!r}")

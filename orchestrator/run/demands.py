@@ -1,0 +1,156 @@
+"""What vendors' programs ask of a request: their folder, their options, a command to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
+
+from orchestrator.errors import RequestError, unknown
+from orchestrator.framework import FLAG, Framework
+from orchestrator.parsers import ParseHints, parser_for
+from orchestrator.request import Device, Request
+from orchestrator.run import command_line
+
+CUSTOM = "custom"
+
+
+def check(row: Framework, request: Request, device: Device) -> None:
+    """Refuse what a program cannot do or lacks, before anything starts. Raises RequestError."""
+    _check_command(row, request)
+    if not row.lists_options:
+        if request.source is not None:
+            raise RequestError(
+                f"{row.name} is a program of ours and takes no --source", hint="leave it away"
+            )
+        return
+    for field, why in row.refuses.items():
+        if _given(request, field):
+            raise RequestError(
+                f"{row.name} takes no --{_flag(field)}: {why}", hint=f"leave --{_flag(field)} away"
+            )
+    check_options(row, request.options)
+    _check_source(row, request, device)
+
+
+def options_of(row: Framework, request: Request) -> dict[str, str]:
+    """Return a program's options with their defaults; those of our own programs as they were given.
+
+    Without what is handed on as it is: that are `flags_of`.
+    """
+    if not row.lists_options:
+        return dict(request.options)
+    defaults = {name: option.default for name, option in row.options.items()}
+    given = {key: text for key, text in request.options.items() if not key.startswith(FLAG)}
+    return defaults | given
+
+
+def flags_of(row: Framework, request: Request) -> dict[str, str]:
+    """Return the program's own flags that are handed on as they are, by name."""
+    if not row.lists_options:
+        return {}
+    return {
+        key.removeprefix(FLAG): text
+        for key, text in request.options.items()
+        if key.startswith(FLAG)
+    }
+
+
+def notes(row: Framework, request: Request) -> Iterator[str]:
+    """Say what of a request the program does not heed, and what its results are to be read by."""
+    if row.remark:
+        yield row.remark
+    for field, why in row.ignores.items():
+        if _given(request, field):
+            yield f"{row.name} does not heed --{_flag(field)}: {why}"
+    if row.any_network and request.command is not None:
+        used = command_line.placeholders(request.command)
+        for field in ("steps", "warmup"):
+            if getattr(request, field) is not None and field not in used:
+                yield f"--{field} has no effect: the command has no {{{field}}}"
+
+
+def command_of(request: Request, values: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the words of the user's own command. Raises RequestError."""
+    return command_line.words(request.command, values) if request.command is not None else ()
+
+
+def source_of(row: Framework, request: Request, mounted: PurePath | None) -> PurePath | None:
+    """Return the program's folder as the program sees it, None where there is none."""
+    if request.source is not None:
+        return mounted
+    return PurePath(row.home) if row.home else None
+
+
+def lacks_source(row: Framework, request: Request, device: Device) -> str:
+    """Say what folder is missing, or ""."""
+    in_image = bool(row.home) and (request.image is not None or device in row.holds)
+    if not row.source or request.source is not None or in_image:
+        return ""
+    return f"{row.name} needs a folder with the program: give --source {row.source}"
+
+
+def check_options(row: Framework, options: Mapping[str, str]) -> None:
+    """Refuse an option, or a value of one, that a vendor's program does not have."""
+    for key, text in options.items():
+        if row.flags and key.startswith(FLAG) and key != FLAG:
+            continue
+        if key not in row.options:
+            listing = f"benchdock frameworks {row.name}"
+            raise unknown(f"option of {row.name}", key, row.options, listing=listing)
+        values = row.options[key].values
+        if values and text not in values:
+            raise RequestError(
+                f"{row.name}: {key} cannot be {text!r}", hint=f"use one of {', '.join(values)}"
+            )
+
+
+def _check_source(row: Framework, request: Request, device: Device) -> None:
+    if request.source is None:
+        if lacking := lacks_source(row, request, device):
+            what, _, hint = lacking.partition(": ")
+            raise RequestError(what, hint=hint)
+        return
+    if not row.source and not row.any_network:
+        raise RequestError(f"{row.name} takes no --source", hint="its images hold the program")
+    try:
+        inside = os.listdir(request.source)
+    except OSError as error:
+        raise RequestError(
+            f"--source {request.source} cannot be read: {error.strerror}",
+            hint=f"give {row.source}" if row.source else "give a folder",
+        ) from None
+    if row.entry and not (Path(request.source) / row.entry).is_file():
+        there = ", ".join(sorted(inside)[:5]) or "nothing"
+        raise RequestError(
+            f"--source {request.source} holds no {row.entry} (it holds {there})",
+            hint=f"give {row.source}",
+        )
+
+
+def _check_command(row: Framework, request: Request) -> None:
+    """Check what belongs to the program `custom` alone."""
+    given = [
+        field for field in ("command", "pattern", "unit", "estimator") if _given(request, field)
+    ]
+    if not row.any_network:
+        if given:
+            raise RequestError(
+                f"--{given[0]} is for -f {CUSTOM} alone", hint=f"use -f {CUSTOM} or leave it away"
+            )
+        return
+    if request.command is None:
+        raise RequestError(
+            f"{row.name} needs a command", hint="give --command 'prog --batch {batch}'"
+        )
+    command_line.check(request.command, request)
+    hints = ParseHints(pattern=request.pattern, unit=request.unit, estimator=request.estimator)
+    parser_for(row.program, hints)
+
+
+def _given(request: Request, field: str) -> bool:
+    return bool(getattr(request, field) != type(request).model_fields[field].default)
+
+
+def _flag(field: str) -> str:
+    return field.replace("_", "-")

@@ -1,0 +1,137 @@
+"""A user's own network in a file: what is asked of it before anything starts.
+
+The program in the image reads the file with its framework and is the judge; here is found out
+what nobody should have to wait for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import DataError, RequestError
+from orchestrator.run import onnx_shape
+
+if TYPE_CHECKING:
+    from orchestrator.framework import Framework
+    from orchestrator.request import Request
+
+ONNX, PROTOTXT = ".onnx", ".prototxt"
+SUFFIXES = (ONNX, PROTOTXT)
+# Files beside an ONNX file in which exporters keep weights: PyTorch's, and Optimum's.
+_COMPANIONS = (".data", "_data")
+
+_LONGEST_NAME = 60
+_OUTSIDE_NAME = re.compile(r"[^A-Za-z0-9_.+-]+", re.ASCII)
+_LFS_POINTER = b"version https://git-lfs"
+_PROTOTXT_BATCH = re.compile(
+    r"\binput_dim\s*:\s*(\d{1,9})"
+    r"|\binput_shape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
+    r"|\binput_param\s*:?\s*\{\s*shape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
+)
+_COMMENT = re.compile(r"#.*")
+
+
+def split(model: str) -> tuple[str, Path | None]:
+    """Return a model's name, and its file where MODEL is one. Raises RequestError."""
+    if model.lower().endswith(SUFFIXES):
+        path = Path(model).expanduser().absolute()
+        return _name(path), path
+    if "/" in model or Path(model).suffix.lower() in (".pb", ".pt", ".pth", ".xml", ".caffemodel"):
+        raise RequestError(
+            f"{model} is no file that can be run",
+            hint="a network of your own is an .onnx or a .prototxt file",
+        )
+    return model, None
+
+
+def _name(path: Path) -> str:
+    """Return a name for folders and tables; two files with the same name have two fingerprints."""
+    name = _OUTSIDE_NAME.sub("_", path.stem).lstrip("._+-")
+    return name[:_LONGEST_NAME] or "network"
+
+
+def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> None:
+    """Refuse a file that a framework cannot take or that cannot be read.
+
+    `frameworks` are those that may be named instead. Raises RequestError, DataError.
+    """
+    path = request.model_file
+    if path is None:
+        return
+    suffix = path.suffix.lower()
+    if suffix not in row.files:
+        others = ", ".join(other.name for other in frameworks if suffix in other.files)
+        raise RequestError(f"{row.name} takes no {suffix} file", hint=f"use -f with {others}")
+    if request.data is not None:
+        raise RequestError(f"{path.name} is fed with synthetic data only", hint="leave --data away")
+    _check_readable(path)
+    fixed = fixed_batch(path) if suffix == ONNX else None
+    if fixed is not None and request.batch not in (None, fixed):
+        raise RequestError(
+            f"{path.name} has a fixed batch of {fixed}, not {request.batch}",
+            hint=f"give --batch {fixed}, or export it with an open batch",
+        )
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_LFS_POINTER))
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}", hint="give the network's path") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder", hint="give the network's file") from None
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}", hint=f"`chmod a+r {path}` allows it"
+        ) from None
+    if not head:
+        raise DataError(f"{path} is empty", hint="export or copy it again")
+    if head == _LFS_POINTER:
+        raise DataError(
+            f"{path} is only Git LFS's pointer to a file", hint="`git lfs pull` gets it"
+        )
+
+
+def fixed_batch(path: Path) -> int | None:
+    """Return the batch that a file is made for; None where it is open or cannot be told."""
+    try:
+        if path.suffix.lower() == ONNX:
+            return onnx_shape.fixed_batch(path)
+        text = path.read_text("utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    found = _PROTOTXT_BATCH.search(_COMMENT.sub("", text))
+    if found is None:
+        return None
+    # What is no batch is left to the image to complain of.
+    return int(next(filter(None, found.groups()))) or None
+
+
+def with_batch(request: Request) -> Request:
+    """Return the request with the batch that its file is made for, where it asks for none."""
+    if request.model_file is None or request.batch is not None:
+        return request
+    return request.model_copy(update={"batch": fixed_batch(request.model_file)})
+
+
+def fingerprint(path: Path) -> str:
+    """Return what stands for a file's content in results. Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            return "file:" + hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def files(path: Path) -> Iterator[Path]:
+    """Yield the file and what belongs to it."""
+    yield path
+    for ending in _COMPANIONS:
+        companion = path.with_name(path.name + ending)
+        if companion.is_file():
+            yield companion

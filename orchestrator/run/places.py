@@ -1,0 +1,211 @@
+"""Finds the place where a program runs: a container of a ready image, or this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.engine.reaper import reap
+from orchestrator.errors import EngineError, RequestError
+from orchestrator.framework import Framework
+from orchestrator.host.records import reap_host
+from orchestrator.host.runtime import HostRuntime
+from orchestrator.images import environments, image_table, store
+from orchestrator.images.builder import Event, OnEvent
+from orchestrator.images.image_table import ImageRow
+from orchestrator.images.store import ReadyImage
+from orchestrator.paths import PROJECT
+from orchestrator.plan import Ulimit
+from orchestrator.request import Request, RuntimeChoice
+from orchestrator.run.planner import Needs, Place, Target, caller
+from orchestrator.runtime import Runtime
+from orchestrator.view import View
+
+if TYPE_CHECKING:
+    from orchestrator.engine.client import Engine
+
+
+class FindPlace(Protocol):
+    """Chooses where a request runs and makes that place ready; `ready_place` is one."""
+
+    def __call__(
+        self,
+        request: Request,
+        row: Framework,
+        target: Target,
+        engine: Engine | None,
+        reason: str,
+        view: View,
+    ) -> tuple[Place, Runtime]:
+        """Return the place and its runtime. Raises EngineError, ImageError or MachineError."""
+
+
+def connect(request: Request) -> tuple[Engine | None, str]:
+    """Return the engine, or None for the host, and why.
+
+    Raises EngineError where a container was asked for by name and no engine answers, and
+    RequestError for an image where there is no engine.
+    """
+    engine, reason = _choose(request.runtime)
+    if engine is None and request.image is not None:
+        raise RequestError(
+            f"--image {request.image} needs a container engine, and this run is on the host "
+            f"({reason})",
+            hint="leave --image away, or start an engine (`benchdock doctor` says how)",
+        )
+    return engine, reason
+
+
+def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
+    if choice is RuntimeChoice.HOST:
+        return None, "asked for"
+    from orchestrator.engine.client import Engine
+
+    try:
+        engine = Engine.connect()
+    except EngineError as error:
+        if choice is RuntimeChoice.DOCKER:
+            raise
+        return None, error.what
+    why = "asked for" if choice is RuntimeChoice.DOCKER else "an engine answers"
+    return engine, f"{why}: {engine.name} {engine.version}"
+
+
+def ready_place(
+    request: Request,
+    row: Framework,
+    target: Target,
+    engine: Engine | None,
+    reason: str,
+    view: View,
+) -> tuple[Place, Runtime]:
+    """Return a place that is ready to run in, and its runtime.
+
+    `engine` and `reason` are what `connect` chose. Builds, pulls or installs what is missing.
+    Raises EngineError, ImageError or MachineError.
+    """
+    for name in reap(engine) if engine else reap_host():
+        view.note(f"removed what a killed benchdock left behind: {name}")
+    events = _teller(view)
+    if engine is None:
+        view.note(f"runtime host: {reason}")
+        return _host_place(row, target, reason, events), HostRuntime()
+    return _container(request, row, target, engine, reason, events), engine
+
+
+def _teller(view: View) -> OnEvent:
+    def tell(event: Event) -> None:
+        if event.kind == "stage":
+            view.stage(event.text)
+        else:
+            view.output(event.text.encode() + b"\n")
+
+    return tell
+
+
+def _image_row(row: Framework, target: Target) -> ImageRow:
+    if target.device not in row.images:
+        raise RequestError(
+            f"{row.name} has no image for the {target.device}", hint="give one with --image"
+        )
+    return image_table.load().row(row.images[target.device])
+
+
+def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
+    events(Event("stage", f"preparing the environment of {image.id} on this host"))
+    ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
+    return Place(runtime="host", reason=reason, python=str(ready.python), code=PROJECT)
+
+
+def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) -> Place:
+    if row.any_network:
+        return _bare_host(reason)
+    return _host(_image_row(row, target), reason, events)
+
+
+def _bare_host(reason: str) -> Place:
+    """Return this host as it is: a user's own command brings its own environment."""
+    return Place(runtime="host", reason=reason, python="python3", code=PROJECT)
+
+
+def _container(
+    request: Request,
+    row: Framework,
+    target: Target,
+    engine: Engine,
+    reason: str,
+    events: OnEvent,
+) -> Place:
+    table = image_table.load()
+    policy = store.Policy.AUTO
+    if request.image is not None:
+        ready = store.resolve(request.image, table, engine, policy, events)
+    else:
+        ready = store.ensure(_image_row(row, target), table, engine, policy, events)
+    return place_in(ready, reason)
+
+
+def place_in(ready: ReadyImage, reason: str) -> Place:
+    """Return a container of an image as the place to run in, with what the image's row needs."""
+    return Place(
+        runtime="docker",
+        reason=reason,
+        python="python3",
+        image=ready.reference,
+        image_id=ready.id,
+        image_digest=ready.digest,
+        mount_code=ready.mount_backends,
+        user=caller(),
+        warnings=ready.warnings,
+        needs=_needs(ready.row),
+    )
+
+
+def _needs(image: ImageRow | None) -> Needs:
+    if image is None:
+        return Needs()
+    return Needs(
+        capabilities=image.capabilities,
+        shm_size=image.shm_size,
+        ulimits=tuple(
+            Ulimit(name=name, soft=value, hard=value) for name, value in image.ulimits.items()
+        ),
+    )
+
+
+def planned_place(request: Request, row: Framework, target: Target) -> Place:
+    """Return the place a run would have, changing nothing; nothing is built, pulled or started.
+
+    Raises EngineError where a container was asked for by name and no engine answers.
+    """
+    engine, reason = connect(request)
+    if engine is None:
+        if row.any_network:
+            return _bare_host(reason)
+        return _planned_host(_image_row(row, target), reason)
+    table = image_table.load()
+    image = table.row_of_tag(request.image) if request.image else _image_row(row, target)
+    reference = image.tag if image else str(request.image)
+    found = engine.image(reference)
+    warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
+    if found and image:
+        state = store.state(image, table, engine)
+        warnings += [f"{reference} would be rebuilt: {state.reason}"] if state.reason else []
+    return Place(
+        runtime="docker",
+        reason=reason,
+        python="python3",
+        image=reference,
+        image_id=found.id if found else None,
+        image_digest=found.digest if found else None,
+        mount_code=image is None or image.source == "vendor",
+        user=caller(),
+        warnings=tuple(warnings),
+        needs=_needs(image),
+    )
+
+
+def _planned_host(image: ImageRow, reason: str) -> Place:
+    ready = environments.existing(image)
+    python = ready.python if ready else environments.folder(image) / "bin" / "python"
+    warnings = () if ready else (f"{environments.folder(image)} would be made first",)
+    return Place(runtime="host", reason=reason, python=str(python), code=PROJECT, warnings=warnings)

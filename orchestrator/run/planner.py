@@ -1,0 +1,302 @@
+"""From a request to what it means on this machine, step by step, so that each can be refused.
+
+`resolve` needs no machine, `choose_device` needs the GPUs' report, `make_plan` needs both and
+the place (container or host) where the script will run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator import catalogue
+from orchestrator.errors import DataError, MachineError, RequestError
+from orchestrator.framework import Framework
+from orchestrator.paths import BACKENDS, RunFolder
+from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
+from orchestrator.request import Device, Request
+from orchestrator.run import demands, own_network, variants
+from orchestrator.run.launcher import LauncherContext, render
+
+if TYPE_CHECKING:
+    from orchestrator.machine.gpu_facts import Gpu, GpuReport
+
+# Where things are inside a container; the images put the in-image code at CODE themselves.
+RUN = "/benchdock/run"
+DATA = "/benchdock/data"
+SOURCE = "/benchdock/source"
+MODEL = "/benchdock/model"
+CODE = "/opt/benchdock"
+
+FIRST_OUTPUT_SECONDS = 600.0
+SILENCE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What an image needs beyond the safe defaults; sizes in bytes."""
+
+    capabilities: tuple[str, ...] = ()
+    shm_size: int | None = None
+    ulimits: tuple[Ulimit, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a script runs, decided: which files it sees under which names, and in what image."""
+
+    runtime: Literal["docker", "host"]
+    reason: str
+    python: str
+    image: str | None = None
+    image_id: str | None = None
+    image_digest: str | None = None
+    code: str | Path = CODE
+    mount_code: bool = False
+    user: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Needs = Needs()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The devices of a run: `gpus` are what the engine is asked for, empty on the CPU."""
+
+    device: Device
+    gpus: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many devices work in parallel."""
+        return len(self.gpus) or 1
+
+
+def choose_device(request: Request, report: GpuReport) -> Target:
+    """Choose the CPU or GPUs.
+
+    Raises MachineError where a GPU is asked for and there is none, saying what is missing, and
+    RequestError for an index that is not there.
+    """
+    if request.gpus == "none" or (request.gpus is None and not report.gpus):
+        return Target(device="cpu")
+    if not report.gpus:
+        raise MachineError(
+            f"no GPU can be used: {report.reason}", hint="use --gpus none for the CPU"
+        )
+    if request.gpus == "all":
+        chosen = report.gpus
+    elif request.gpus is None:
+        chosen = report.gpus[:1]
+    else:
+        chosen = tuple(_gpu_at(index, report) for index in request.gpus)
+    return Target(device="gpu", gpus=tuple(gpu.uuid or str(gpu.index) for gpu in chosen))
+
+
+def planned_device(request: Request, report: GpuReport) -> tuple[Target, tuple[str, ...]]:
+    """Choose devices for a dry run: what this machine lacks is a warning, not an error."""
+    try:
+        return choose_device(request, report), ()
+    except MachineError as error:
+        indices = request.gpus if isinstance(request.gpus, tuple) else (0,)
+        return Target(device="gpu", gpus=tuple(map(str, indices))), (str(error),)
+
+
+def _gpu_at(index: int, report: GpuReport) -> Gpu:
+    for gpu in report.gpus:
+        if gpu.index == index:
+            return gpu
+    there = ", ".join(str(gpu.index) for gpu in report.gpus)
+    raise RequestError(f"there is no GPU {index} in this machine", hint=f"it has {there}")
+
+
+def resolve(request: Request, target: Target) -> Framework:
+    """Check a request against the catalogue and its dataset. Raises RequestError, DataError."""
+    row = variants.settle(catalogue.framework(request.framework), request, target.device)
+    catalogue.check(row, request, target.device)
+    catalogue.check_devices(row, target.count)
+    own_network.check(row, request, catalogue.FRAMEWORKS.values())
+    catalogue.check_counts(row, own_network.with_batch(request), target.device)
+    demands.check(row, request, target.device)
+    if request.data is not None:
+        check_dataset(request.data)
+    return row
+
+
+def check_dataset(folder: Path) -> None:
+    """Raise DataError unless the folder can be read and holds something."""
+    try:
+        with os.scandir(folder) as entries:
+            empty = next(entries, None) is None
+    except FileNotFoundError:
+        raise DataError(f"there is no dataset at {folder}", hint="give --data a folder") from None
+    except NotADirectoryError:
+        raise DataError(f"{folder} is a file", hint="give --data a folder") from None
+    except OSError as error:
+        raise DataError(f"the dataset {folder} cannot be read: {error.strerror}") from None
+    if empty:
+        raise DataError(f"the dataset folder {folder} is empty")
+
+
+def caller() -> str:
+    """Return the uid and gid of the caller, as an engine wants them."""
+    return f"{os.getuid()}:{os.getgid()}"
+
+
+def make_plan(
+    request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
+) -> Plan:
+    """Decide everything an execution needs. Raises RequestError for values no script can hold."""
+    request = own_network.with_batch(request)
+    context = _context(request, row, target, place, folder)
+    return _plan(request, row, target, place, folder, context, row.launcher)
+
+
+def _plan(
+    request: Request,
+    row: Framework,
+    target: Target,
+    place: Place,
+    folder: RunFolder,
+    context: LauncherContext,
+    launcher: str,
+) -> Plan:
+    own = request.model_file
+    in_container = place.runtime == "docker"
+    run = RUN if in_container else str(folder.root)
+    return Plan(
+        model=request.model,
+        framework=row.name,
+        program=row.program,
+        phase=request.phase,
+        dtype=request.dtype,
+        batch=context.batch,
+        device=target.device,
+        device_count=target.count,
+        gpus=target.gpus,
+        steps=context.steps,
+        warmup=context.warmup,
+        fingerprint=own_network.fingerprint(own)
+        if own
+        else catalogue.fingerprint(row, request.model),
+        runtime=place.runtime,
+        runtime_reason=place.reason,
+        image=place.image,
+        image_id=place.image_id,
+        image_digest=place.image_digest,
+        argv=("bash", f"{run}/{folder.launcher.name}"),
+        environment=dict(place.environment),
+        mounts=_mounts(request, row, place, folder) if in_container else (),
+        user=place.user,
+        capabilities=place.needs.capabilities,
+        limits=Limits(
+            memory=request.memory,
+            pids=request.pids,
+            shm_size=request.shm_size or place.needs.shm_size,
+            ulimits=place.needs.ulimits,
+        ),
+        timeouts=Timeouts(
+            first_output=request.first_output_timeout or FIRST_OUTPUT_SECONDS,
+            silence=request.silence_timeout or SILENCE_SECONDS,
+            total=request.timeout,
+        ),
+        options={**demands.options_of(row, request), **request.options},
+        pattern=request.pattern,
+        unit=request.unit,
+        estimator=request.estimator,
+        script=render(launcher, context),
+        warnings=(*place.warnings, *demands.notes(row, request)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityContext(LauncherContext):
+    """What the parity launcher may write."""
+
+    backend: str
+    levels: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+def parity_plan(
+    request: Request,
+    row: Framework,
+    place: Place,
+    folder: RunFolder,
+    *,
+    levels: tuple[str, ...],
+    models: tuple[str, ...],
+) -> Plan:
+    """Plan a framework's parity program: the CPU, whatever the request says."""
+    target = Target(device="cpu")
+    context = _context(request, row, target, place, folder)
+    values = {f.name: getattr(context, f.name) for f in fields(context)}
+    parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
+    plan = _plan(request, row, target, place, folder, parity, "parity")
+    return plan.model_copy(update={"program": "parity"})
+
+
+def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
+    mounts = [Mount(source=folder.root, target=RUN, read_only=False)]
+    if request.data is not None:
+        mounts.append(Mount(source=request.data.absolute(), target=DATA))
+    if request.source is not None:
+        mounts.append(Mount(source=request.source.absolute(), target=SOURCE))
+    if request.model_file is not None:
+        mounts += [
+            Mount(source=file, target=f"{MODEL}/{file.name}")
+            for file in own_network.files(request.model_file)
+        ]
+    if place.mount_code and row.backend:
+        mounts.append(Mount(source=BACKENDS, target=f"{CODE}/backends"))
+    return tuple(mounts)
+
+
+def _context(
+    request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
+) -> LauncherContext:
+    batch, steps, warmup = catalogue.check_counts(row, request, target.device)
+    in_container = place.runtime == "docker"
+    data = _seen(request.data, DATA, in_container=in_container)
+    mounted = _seen(request.source, SOURCE, in_container=in_container)
+    own = request.model_file
+    run = PurePath(RUN) if in_container else folder.root
+    told: dict[str, Any] = {
+        "model": request.model,
+        "phase": request.phase,
+        "dtype": request.dtype,
+        "batch": batch,
+        "devices": target.count,
+        "steps": steps,
+        "warmup": warmup,
+        "data": data,
+        "source": demands.source_of(row, request, mounted),
+    }
+    return LauncherContext(
+        **told,
+        run_id=folder.run_id,
+        run_folder=run,
+        log=run / folder.log.name,
+        python=place.python,
+        module_path=(PurePath(place.code),) if row.backend else (),
+        network="" if own else catalogue.network(row, request.model),
+        model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
+        block=row.block,
+        device=target.device,
+        warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
+        threads=request.threads or len(os.sched_getaffinity(0)),
+        seed=request.seed,
+        command=demands.command_of(request, told),
+        options=demands.options_of(row, request),
+        flags=demands.flags_of(row, request),
+    )
+
+
+def _seen(path: Path | None, mounted_at: str, *, in_container: bool) -> PurePath | None:
+    """Return a file or folder of the host as the program sees it."""
+    if path is None:
+        return None
+    return PurePath(mounted_at) if in_container else path.absolute()

@@ -1,0 +1,234 @@
+"""The execution of one plan: start, follow, end, judge. What it leaves is in the run folder."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from orchestrator.containers import banner
+from orchestrator.errors import EngineError, Interrupted
+from orchestrator.parsers import crash, module, parser_for
+from orchestrator.parsers.contract import LogParser, Stage
+from orchestrator.paths import RunFolder
+from orchestrator.plan import Plan, Timeouts
+from orchestrator.result import Failure, Measurement
+from orchestrator.run.clocks import expired
+from orchestrator.run.hints import hints_of
+from orchestrator.run.verdict import judge
+from orchestrator.runtime import Execution, Exit, Runtime
+from orchestrator.tail import Tail
+from orchestrator.view import View
+
+POLL_SECONDS = 0.25
+STOP_GRACE_SECONDS = 8.0
+ENGINE_LOG_LIMIT = 256 * 1024
+# Bytes taken from the log between two looks at the clocks: no program can print so fast that
+# its time limit is not looked at.
+SLICE = 64 * 1024 * 1024
+# Less free space than this after a failed run means that the disk was full.
+DISK_FULL = 64 * 1024
+
+
+class StageClock:
+    """Seconds spent in each stage of a run, in the order in which they came."""
+
+    def __init__(self, view: View) -> None:
+        self.seconds: dict[str, float] = {}
+        self._view = view
+
+    @contextmanager
+    def stage(self, name: str, text: str = "") -> Iterator[None]:
+        """Time a stage and say what it does, where there is something to say."""
+        if text:
+            self._view.stage(text)
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of an execution; `signal_number` is set where the user ended it."""
+
+    measurement: Measurement
+    failure: Failure | None
+    exit_code: int | None
+    notes: tuple[str, ...] = ()
+    signal_number: int | None = None
+
+
+class _Follower:
+    """Feeds a growing log to its parser, and what the parser makes of it to who wants to know."""
+
+    def __init__(
+        self, parser: LogParser, tail: Tail, view: View, on_stage: Callable[[Stage], None]
+    ) -> None:
+        self.last_output: float | None = None
+        self._parser = parser
+        self._tail = tail
+        self._view = view
+        self._on_stage = on_stage
+        self._progress = parser.progress
+
+    def drain(self, *, whole: bool = True) -> bool:
+        """Feed what the log has grown by, at most a slice unless `whole`; tell if more waits."""
+        taken = 0
+        for block in self._tail.read():
+            self._parser.feed(block)
+            self._view.output(block)
+            taken += len(block)
+            if taken >= SLICE and not whole:
+                break
+        if taken:
+            self.last_output = time.monotonic()
+            self._progress = self._parser.progress
+            self._on_stage(self._progress.stage)
+        # Also where nothing is new: a view shows the time that passes.
+        self._view.progress(self._progress)
+        return taken >= SLICE
+
+    def until_end(
+        self, execution: Execution, timeouts: Timeouts
+    ) -> tuple[Exit | None, Failure | None]:
+        """Follow to the end of the execution, or to the clock that ran out (then no Exit)."""
+        started = time.monotonic()
+        behind = False
+        while True:
+            ended = execution.wait(0.0 if behind else POLL_SECONDS)
+            behind = self.drain(whole=ended is not None)
+            if ended is not None:
+                return ended, None
+            now = time.monotonic()
+            failure = expired(timeouts, now=now, started=started, last_output=self.last_output)
+            if failure is not None:
+                return None, failure
+
+
+def _doing(plan: Plan) -> str:
+    if plan.program == "parity":
+        return f"comparing {plan.framework} with the referee"
+    return f"running {plan.framework} {plan.model} {plan.phase}"
+
+
+def execute(
+    plan: Plan,
+    runtime: Runtime,
+    folder: RunFolder,
+    view: View,
+    clock: StageClock,
+    *,
+    on_stage: Callable[[Stage], None] = lambda _: None,
+) -> Outcome:
+    """Run a plan to its end, whatever the end is, and judge it.
+
+    `on_stage` is told what the program is doing whenever its log has grown. Raises EngineError,
+    ImageError or MachineError where it cannot be started or where the engine is gone for good,
+    and Interrupted where a signal came before it was started.
+    """
+    run = _Run()
+    try:
+        with ExitStack() as stack:
+            with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
+                loading = _load_meanwhile(plan.program)
+                execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
+                loading.join()
+                gc.enable()
+            parser = parser_for(plan.program, hints_of(plan))
+            follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
+            with clock.stage("run", _doing(plan)):
+                run.follow(follower, execution, plan.timeouts, view)
+            with clock.stage("collect"):
+                run.notes = execution.notes()
+                run.collect(execution, folder.engine_log)
+                run.complete = True
+    except EngineError as error:
+        if not run.complete:
+            raise
+        # The container could not be removed: a reason to tell, not to lose what was measured.
+        run.notes = (*run.notes, str(error))
+    assert run.ended is not None
+    measurement = parser.finish(run.ended.code)
+    failure = judge(measurement, run.ended, run.stopped)
+    return Outcome(
+        measurement=measurement,
+        failure=_with_evidence(folder, _disk_full(folder, failure)),
+        exit_code=run.ended.code,
+        notes=run.notes,
+        signal_number=run.signal_number,
+    )
+
+
+def _load_meanwhile(program: str) -> Thread:
+    """Import the parser while the engine starts the container and this thread would wait."""
+
+    def load() -> None:
+        module(program)
+        Measurement.model_rebuild()
+
+    thread = Thread(target=load, daemon=True)
+    thread.start()
+    return thread
+
+
+@dataclass
+class _Run:
+    """How an execution went."""
+
+    ended: Exit | None = None
+    stopped: Failure | None = None
+    signal_number: int | None = None
+    notes: tuple[str, ...] = ()
+    complete: bool = False
+
+    def collect(self, execution: Execution, path: Path) -> None:
+        """Keep what was printed before the launcher took over; what is measured stands without."""
+        try:
+            # The program may have put a link there.
+            path.unlink(missing_ok=True)
+            execution.collect_output(path, ENGINE_LOG_LIMIT)
+        except OSError as error:
+            why = error.strerror or error
+            self.notes = (*self.notes, f"what came before the log could not be kept: {why}")
+
+    def follow(
+        self, follower: _Follower, execution: Execution, timeouts: Timeouts, view: View
+    ) -> None:
+        """Follow to the end; stop it where a clock runs out or a signal comes."""
+        try:
+            self.ended, self.stopped = follower.until_end(execution, timeouts)
+        except Interrupted as interruption:
+            self.signal_number = interruption.signal_number
+            self.stopped = Failure(kind="interrupted", message=str(interruption))
+        if self.ended is None:
+            assert self.stopped is not None
+            view.note(f"stopping: {self.stopped.message}")
+            self.ended = execution.stop(STOP_GRACE_SECONDS)
+            follower.drain()
+
+
+def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None:
+    """Quote what was said before the launcher took over, where the log itself proves nothing."""
+    if failure is None or failure.evidence:
+        return failure
+    said = banner.last_words(banner.head(folder.engine_log, ENGINE_LOG_LIMIT))
+    # That an image lacks the very shell is said there, by the container's init program.
+    died = crash.evidence([said])
+    if died is not None and died.kind == "image":
+        return died
+    return failure.model_copy(update={"evidence": said[:300]}) if said else failure
+
+
+def _disk_full(folder: RunFolder, failure: Failure | None) -> Failure | None:
+    """Name the disk as the cause where a run failed and its folder has no room left."""
+    if failure is None or shutil.disk_usage(folder.root).free > DISK_FULL:
+        return failure
+    message = f"the disk of {folder.root} is full: the program could not write its log"
+    return Failure(kind="crashed", message=message, evidence=failure.evidence or failure.message)

@@ -1,0 +1,67 @@
+"""Whether the image of a request can work on the chosen GPUs, asked before it is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import MachineError
+
+if TYPE_CHECKING:
+    from orchestrator.framework import Framework
+    from orchestrator.machine.gpu_facts import GpuReport
+    from orchestrator.request import Request
+    from orchestrator.run.planner import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """Why an image cannot work, in a sentence or "", and what is doubtful where it can."""
+
+    refusal: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def heeded(self) -> tuple[str, ...]:
+        """Return the warnings. Raises MachineError for what cannot work."""
+        if self.refusal:
+            raise MachineError(self.refusal)
+        return self.warnings
+
+    def noted(self) -> tuple[str, ...]:
+        """Return the refusal as the first of the warnings: for what is planned and not started."""
+        return (self.refusal, *self.warnings) if self.refusal else self.warnings
+
+
+def assess(
+    request: Request,
+    row: Framework,
+    target: Target,
+    report: GpuReport,
+    *,
+    in_container: bool,
+    image: str | None = None,
+) -> Opinion:
+    """Compare a run's image with its GPUs and their driver.
+
+    `image` is used in place of the request's. On the host the packages of our own images run,
+    which have the same kernels. Raises RequestError for what is no image reference.
+    """
+    if target.device == "cpu":
+        return Opinion()
+    from orchestrator.containers import fitness
+    from orchestrator.images import image_table
+
+    reference = image or request.image or row.images.get(target.device, "")
+    known = image_table.load().row_of_tag(reference)
+    gpus = [
+        (gpu.name, gpu.compute_capability or "")
+        for gpu in report.gpus
+        if {gpu.uuid, str(gpu.index)} & set(target.gpus)
+    ]
+    if known is not None and known.source == "build":
+        found = fitness.assess_built(known, gpus, report.driver)
+    elif reference and in_container:
+        found = fitness.assess(known.tag if known else reference, gpus, report.driver)
+    else:
+        return Opinion()
+    return Opinion(refusal=found.refusal or "", warnings=found.warnings)

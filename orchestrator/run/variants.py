@@ -1,0 +1,95 @@
+"""Which fork or release of a vendor's program a run has: as the user says, else as the image says.
+
+Decided before anything starts: forks and releases take different arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePath
+
+from orchestrator import catalogue
+from orchestrator.containers.container_table import shipped
+from orchestrator.errors import RequestError, unknown
+from orchestrator.framework import Framework
+from orchestrator.images import image_table
+from orchestrator.images.reference import parse_reference
+from orchestrator.request import Device, Request
+
+# The option that names a network of the user's own.
+_OWN = "prototxt"
+# Families of vendors' images -> the fork of Caffe in them.
+_FORKS = {"caffe": "nvidia", "digits": "nvidia", "bvlc_caffe": "bvlc"}
+# Rows of our own images -> the same.
+_OUR_FORKS = {"bvlc_caffe": "bvlc", "nvidia_caffe": "nvidia", "intel_caffe": "intel"}
+
+
+def settle(row: Framework, request: Request, device: Device) -> Framework:
+    """Return the row as the fork or release has it that the request, or its image, names.
+
+    Raises RequestError where neither tells.
+    """
+    if not row.variants:
+        return row
+    return _with_own_network(_variant(row, request, device), request)
+
+
+def _variant(row: Framework, request: Request, device: Device) -> Framework:
+    option = row.variant_option
+    told = request.options.get(option)
+    if told is not None:
+        if told not in row.variants:
+            listing = f"benchdock frameworks {row.name}"
+            raise unknown(f"{option} of {row.name}", told, row.variants, listing=listing)
+        return row.variants[told]
+    image = request.image or _default_image(row, device)
+    if not image:
+        return row  # there is nothing to run it in, which is said later
+    found = _fork(image) if option == "fork" else _tensorrt(image)
+    if found is None:
+        raise RequestError(
+            f"which {option} of {row.title} is in {image} is not known",
+            hint=f"say it with --option {option}={next(iter(row.variants))} or another of "
+            f"{', '.join(row.variants)}",
+        )
+    return row.variants[found]
+
+
+def _with_own_network(row: Framework, request: Request) -> Framework:
+    """Return the row for a network of the user's own, whose model is just a name."""
+    file = request.options.get(_OWN)
+    if not file or _OWN not in row.options:
+        return row
+    if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
+        raise RequestError(
+            f"{row.name}: {_OWN} cannot be {file!r}", hint="give a path within --source"
+        )
+    name = catalogue.checked_name(request.model)
+    return replace(row, networks={name: name}, gaps={}, source=f"the folder of {file}", entry=file)
+
+
+def _default_image(row: Framework, device: Device) -> str:
+    return image_table.load().row(row.images[device]).tag if device in row.images else ""
+
+
+def _fork(image: str) -> str | None:
+    """Return the fork of Caffe in an image."""
+    ours = image_table.load().row_of_tag(image)
+    if ours is not None:
+        return _OUR_FORKS.get(ours.framework)
+    reference = parse_reference(image)
+    family = shipped().family_of(reference)
+    if family is None:
+        return None
+    # `bvlc/caffe:intel` was announced under the same name.
+    return "intel" if reference.tag == "intel" else _FORKS.get(family.name)
+
+
+def _tensorrt(image: str) -> str | None:
+    """Return the major release of TensorRT in an image of NVIDIA, by its month."""
+    table = shipped()
+    reference = parse_reference(image)
+    if not reference.release or table.family_of(reference) is None:
+        return None
+    months = [month for month in table.tensorrt_since if month <= reference.release]
+    return table.tensorrt_since[max(months)] if months else None

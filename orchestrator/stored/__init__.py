@@ -1,0 +1,1 @@
+"""Results on disk: found, bundled, verified, replayed, compared."""

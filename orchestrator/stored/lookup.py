@@ -1,0 +1,90 @@
+"""Finds results that are on disk: by run id, folder, file or bundle."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from orchestrator import paths
+from orchestrator.errors import RequestError
+from orchestrator.paths import RunFolder
+from orchestrator.records import read_file
+from orchestrator.result import Result
+from orchestrator.stored.bundle import Bundle, is_bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A result and where it is; `name` is how a person knows it."""
+
+    name: str
+    path: Path
+    kind: Literal["folder", "file", "bundle"]
+    result: Result
+
+
+def load(word: str) -> Stored:
+    """Read a run's result: `word` is a run id or its begin, a run folder, a result or a bundle.
+
+    A bundle's hashes are checked. Raises RequestError.
+    """
+    path = locate(word)
+    if path.is_dir():
+        result = read_file(Result, RunFolder(path).result)
+        return Stored(name=path.name, path=path, kind="folder", result=result)
+    try:
+        bundled = is_bundle(path)
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
+    if not bundled:
+        result = read_file(Result, path)
+        return Stored(name=result.run or path.name, path=path, kind="file", result=result)
+    with Bundle.open(path) as bundle:
+        bundle.check_hashes()
+        return Stored(name=path.name, path=path, kind="bundle", result=bundle.result())
+
+
+def locate(word: str) -> Path:
+    """Return the run folder or file that `word` names. Raises RequestError with the nearest id."""
+    if _is_name(word):
+        for folder in (paths.runs() / word, *_beginning(word)):
+            if _exists(RunFolder(folder).result):
+                return folder
+    path = Path(word)
+    if _exists(path):
+        return path
+    known = [folder.name for folder in _all_runs()]
+    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"runs are in {paths.runs()}"
+    raise RequestError(f"there is no run or file {word!r}", hint=hint)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, a folder that may not be searched
+        return False
+
+
+def _is_name(word: str) -> bool:
+    return bool(word) and Path(word).name == word and word not in (".", "..")
+
+
+def _beginning(word: str) -> Iterator[Path]:
+    """Yield the one run whose id begins with `word`. Raises RequestError where there are more."""
+    found = [folder for folder in _all_runs() if folder.name.startswith(word)]
+    if len(found) > 1:
+        raise RequestError(
+            f"{len(found)} runs begin with {word!r}", hint=f"the latest is {found[-1].name}"
+        )
+    yield from found
+
+
+def _all_runs() -> list[Path]:
+    try:
+        return sorted(folder for folder in paths.runs().iterdir() if folder.is_dir())
+    except OSError:
+        return []

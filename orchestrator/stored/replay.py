@@ -1,0 +1,271 @@
+"""Runs a stored result again, in the very image it was measured in where that is to be had.
+
+What runs is planned anew from the stored request, never taken from the stored script: a bundle may
+be a stranger's. Where that gives another script, image, network or program, it is refused unless
+changes are allowed, and then the new result says what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from orchestrator.errors import ExitStatus, ImageError, MachineError, RequestError
+from orchestrator.framework import Framework
+from orchestrator.images import builder, image_table, store
+from orchestrator.images.builder import ImageEngine
+from orchestrator.machine import inventory
+from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.paths import RunFolder
+from orchestrator.plan import Plan
+from orchestrator.records import first_mistake
+from orchestrator.request import Request, RuntimeChoice
+from orchestrator.result import Result
+from orchestrator.run import benchmark, places, suitability
+from orchestrator.run.planner import Place, Target, make_plan, planned_device, resolve
+from orchestrator.runtime import Runtime
+from orchestrator.stored.differences import Change, differences
+from orchestrator.stored.lookup import Stored
+from orchestrator.version import VERSION
+from orchestrator.view import View
+
+if TYPE_CHECKING:
+    from orchestrator.engine.client import Engine
+    from orchestrator.engine.images import ImageInfo
+
+How = Literal["exact", "pull", "ours", "host"]
+ALLOW = "--allow-changed"
+
+# What makes it another benchmark, not the same one on another day or machine.
+_IDENTITY = ("network", "work", "program", "image")
+_CODE = ("benchdock", "benchdock commit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the program comes from: the `exact` image is here, it can be pulled, or neither.
+
+    `registry` is the reference by which it is pulled, `why` says what became of it.
+    """
+
+    how: How
+    image: ImageInfo | None = None
+    registry: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """A replay, decided: `changed` must be allowed, `notes` are differences of the machine."""
+
+    stored: Stored
+    request: Request
+    source: Source
+    plan: Plan
+    changed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def refuse_changes(self) -> None:
+        """Raise ImageError or MachineError where this would be another benchmark."""
+        if not self.changed:
+            return
+        kind = ImageError if self.source.how == "ours" else MachineError
+        raise kind(
+            f"{self.stored.name} cannot be run again as it was: {'; '.join(self.changed)}",
+            hint=f"{ALLOW} runs what is here instead, and the result says so",
+        )
+
+
+def prepare(stored: Stored) -> Replay:
+    """Decide how a stored result is run again; starts and fetches nothing.
+
+    Raises RequestError for a result that cannot be run, EngineError where its runtime is not here.
+    """
+    request, plan = pinned(stored)
+    report = benchmark.gpu_report(request)
+    target, warnings = planned_device(request, report)
+    row = resolve(request, target)
+    engine, reason = places.connect(request)
+    source = Source(how="host") if engine is None else find_image(plan, engine)
+    place = _planned_place(request, row, target, source, plan, reason)
+    planned = make_plan(request, row, target, place, RunFolder.planned(plan.model, row.name))
+    opinion = suitability.assess(
+        request, row, target, report, in_container=engine is not None, image=planned.image
+    )
+    changes = differences(stored.result, _expected(stored.result, request, planned, place, report))
+    identity = _identity(place)
+    changed = tuple(_said(change) for change in changes if _matters(change, identity))
+    return Replay(
+        stored=stored,
+        request=request,
+        source=source,
+        plan=planned,
+        changed=((source.why,) if source.how == "ours" else ()) + changed,
+        notes=(
+            *warnings,
+            *((opinion.refusal,) if opinion.refusal else ()),
+            *(_said(c) for c in changes if not c.follows and not _matters(c, identity)),
+        ),
+    )
+
+
+def pinned(stored: Stored) -> tuple[Request, Plan]:
+    """Return the request with all that benchdock chose at that time, and the plan it became."""
+    asked, plan = stored.result.request, stored.result.plan
+    if asked is None or plan is None:
+        raise RequestError(
+            f"{stored.name} cannot be run again: it holds no request or no plan",
+            hint="only results of `benchdock run` can be",
+        )
+    threads = stored.result.program.get("threads")
+    chosen: dict[str, Any] = {
+        "batch": plan.batch,
+        "steps": plan.steps,
+        "warmup": plan.warmup,
+        "runtime": RuntimeChoice(plan.runtime),
+        "threads": asked.threads or (threads if isinstance(threads, int) else None),
+    }
+    if plan.device == "cpu":
+        chosen["gpus"] = "none"
+    elif asked.gpus in (None, "all"):
+        chosen["gpus"] = tuple(range(plan.device_count))
+    try:
+        return Request.model_validate({**asked.model_dump(by_alias=True), **chosen}), plan
+    except ValidationError as error:
+        raise RequestError(f"{stored.name} cannot be run again: {first_mistake(error)}") from None
+
+
+def find_image(plan: Plan, engine: ImageEngine) -> Source:
+    """Look for the image of a plan: by its id, then by its registry digest."""
+    name = plan.image or "no name"
+    if plan.image_id and (found := engine.image(plan.image_id)):
+        return Source(how="exact", image=found)
+    if plan.image_digest:
+        registry = f"{_repository(name)}@{plan.image_digest}"
+        found = engine.image(registry)
+        return Source(how="exact" if found else "pull", image=found, registry=registry)
+    why = f"its image {name} ({_short(plan.image_id)}) is no longer here and was in no registry"
+    return Source(how="ours", why=why)
+
+
+def fetch(replay: Replay, view: View, *, allow_changed: bool) -> Replay:
+    """Pull the image where it has to be pulled.
+
+    Raises ImageError where that fails, unless changes are allowed: then ours is used.
+    """
+    if replay.source.how != "pull":
+        return replay
+    engine, _ = places.connect(replay.request)
+    assert engine is not None  # or it would have been decided to run on the host
+    registry = replay.source.registry
+    view.note(f"the image is not here; its registry is asked for {registry}")
+    try:
+        found = builder.pull(registry, engine, lambda event: view.stage(event.text))
+    except ImageError as error:
+        if not allow_changed:
+            hint = f"{error.hint}, or use {ALLOW}" if error.hint else f"use {ALLOW}"
+            raise ImageError(error.what, hint=hint, details=error.details) from None
+        why = f"its image is not to be had: {error.what}"
+        source = Source(how="ours", why=why)
+        return dataclasses.replace(replay, source=source, changed=(*replay.changed, why))
+    return dataclasses.replace(replay, source=Source(how="exact", image=found, registry=registry))
+
+
+def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
+    """Run it; what differs is among the warnings of the result. Raises as `benchmark.run` does."""
+    said = tuple(f"unlike {replay.stored.name}: {text}" for text in replay.changed + replay.notes)
+
+    def find_place(
+        request: Request,
+        row: Framework,
+        target: Target,
+        engine: Engine | None,
+        reason: str,
+        view: View,
+    ) -> tuple[Place, Runtime]:
+        found = replay.source.image
+        if engine is None or found is None:
+            place, runtime = places.ready_place(request, row, target, engine, reason, view)
+        else:
+            name = replay.plan.image or found.reference
+            ready = store.as_it_is(found, name, image_table.load())
+            place, runtime = places.place_in(ready, reason), engine
+        return dataclasses.replace(place, warnings=(*place.warnings, *said)), runtime
+
+    return benchmark.run(replay.request, view, find_place=find_place, image=replay.plan.image)
+
+
+def _planned_place(
+    request: Request, row: Framework, target: Target, source: Source, before: Plan, reason: str
+) -> Place:
+    if source.image is not None:
+        name = before.image or source.image.reference
+        return places.place_in(store.as_it_is(source.image, name, image_table.load()), reason)
+    place = places.planned_place(request, row, target)
+    if source.how != "pull":
+        return place
+    # A registry's digest names the very image: it will be what it was.
+    return dataclasses.replace(
+        place,
+        image=before.image,
+        image_id=before.image_id,
+        image_digest=before.image_digest,
+        warnings=(),
+    )
+
+
+def _expected(
+    before: Result, request: Request, plan: Plan, place: Place, report: GpuReport
+) -> Result:
+    """Return what is known of the new result beforehand, to be compared with the stored one."""
+    inside = place.runtime == "docker" and not place.mount_code and request.model_file is None
+    same = before.plan is not None and before.plan.fingerprint == plan.fingerprint
+    if (
+        before.plan is not None
+        and plan.image_digest
+        and plan.image_digest == before.plan.image_digest
+    ):
+        # Engines with another image store give another id to the very same content.
+        plan = plan.model_copy(update={"image_id": before.plan.image_id})
+    return Result(
+        benchdock=VERSION,
+        status="planned",
+        request=request,
+        plan=plan,
+        # An image with our code in it brings the networks of its time; where our definition is
+        # what it was, the program will build what it built.
+        fingerprint=before.fingerprint if inside or same else plan.fingerprint,
+        environment=inventory.facts(report),
+    )
+
+
+def _identity(place: Place) -> tuple[str, ...]:
+    """Return the changes beside those of `_IDENTITY` that make it another benchmark.
+
+    On the host, or mounted into a vendor's image, the benchmark programs are those of this
+    checkout.
+    """
+    outside = place.runtime == "host" or place.mount_code
+    return ("launcher script", *(_CODE if outside else ()))
+
+
+def _matters(change: Change, names: tuple[str, ...]) -> bool:
+    return change.group in _IDENTITY or change.name in names
+
+
+def _said(change: Change) -> str:
+    return f"{change.name} was {change.before}, is {change.after}"
+
+
+def _repository(reference: str) -> str:
+    """Return a reference without its tag and digest; a port is no tag."""
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def _short(image_id: str | None) -> str:
+    return (image_id or "no id").removeprefix("sha256:")[:12]

@@ -1,0 +1,108 @@
+"""Whether a bundle is what it says: told from the bundle alone, on any machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import RequestError
+from orchestrator.parsers import parser_for as _parser_for
+from orchestrator.plan import Plan
+from orchestrator.records import read_record
+from orchestrator.request import Request
+from orchestrator.result import Measurement, Metric, Result
+from orchestrator.run.hints import hints_of
+from orchestrator.stored.bundle import LAUNCHER, LOG, PLAN, REQUEST, Bundle
+from orchestrator.units import quantity
+from orchestrator.version import VERSION
+
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Something that was looked at and holds."""
+
+    name: str
+    detail: str
+
+
+def verify(path: Path) -> tuple[Result, tuple[Check, ...]]:
+    """Check a bundle whole. Raises RequestError at the first thing that does not hold."""
+    with Bundle.open(path) as bundle:
+        bundle.check_hashes()
+        result = bundle.result()
+        checks = [
+            Check(name="hashes", detail=f"{len(bundle.manifest.files)} files are as bundled"),
+            _check_request(bundle, result),
+        ]
+        if result.plan is not None:
+            checks.append(_check_plan(bundle, result, result.plan))
+            if LOG in bundle.names:
+                checks.append(_check_log(bundle, result, result.plan))
+        if result.status == "ok" and len(checks) < 4:
+            raise _differs(path, "it says that something was measured, and has no log or plan")
+    return result, tuple(checks)
+
+
+def _check_request(bundle: Bundle, result: Result) -> Check:
+    asked = read_record(Request, bundle.read(REQUEST), f"{REQUEST} of {bundle.path}")
+    if asked != result.request:
+        raise _differs(bundle.path, f"{REQUEST} is not the request of the result")
+    return Check(name="request", detail=f"{REQUEST} is the result's")
+
+
+def _check_plan(bundle: Bundle, result: Result, plan: Plan) -> Check:
+    if PLAN not in bundle.names:
+        raise _differs(bundle.path, f"the result has a plan, and {PLAN} is missing")
+    if read_record(Plan, bundle.read(PLAN), f"{PLAN} of {bundle.path}") != plan:
+        raise _differs(bundle.path, f"{PLAN} is not the plan of the result")
+    if LAUNCHER in bundle.names and bundle.read(LAUNCHER) != plan.script.encode():
+        raise _differs(bundle.path, f"{LAUNCHER} is not the script of the plan")
+    if LAUNCHER not in bundle.names and result.status == "ok":
+        raise _differs(bundle.path, f"{LAUNCHER} is missing")
+    return Check(name="script", detail=f"{LAUNCHER} is the plan's, {PLAN} is the result's")
+
+
+def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
+    """Parse the log again: the numbers must be those of the result."""
+    found = _parsed(bundle, result, plan)
+    if found.metrics != result.metrics:
+        raise _differs(bundle.path, f"{_first_difference(found, result)} ({_versions(result)})")
+    if found.steps != result.steps:
+        raise _differs(bundle.path, "the log has other step times than the result")
+    if (found.fingerprint or plan.fingerprint) != result.fingerprint:
+        raise _differs(bundle.path, "the log is of another network than the result")
+    if result.status == "ok" and found.failure is not None:
+        raise _differs(bundle.path, f"the log shows a failure: {found.failure.message}")
+    told = result.metrics.get("throughput")
+    detail = _written(told) if told else "no throughput, as the result says"
+    return Check(name="log", detail=f"parsed again it gives {detail}")
+
+
+def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
+    parser = _parser_for(plan.program, hints_of(plan))
+    with bundle.stream(LOG) as stream:
+        while block := stream.read(_BLOCK):
+            parser.feed(block)
+    return parser.finish(result.exit_code)
+
+
+def _first_difference(found: Measurement, result: Result) -> str:
+    names = [*result.metrics, *(name for name in found.metrics if name not in result.metrics)]
+    name = next(n for n in names if found.metrics.get(n) != result.metrics.get(n))
+    log, told = found.metrics.get(name), result.metrics.get(name)
+    return f"the log gives {name} {_written(log)}, the result says {_written(told)}"
+
+
+def _written(metric: Metric | None) -> str:
+    return quantity(metric.value, metric.unit) if metric else "nothing"
+
+
+def _versions(result: Result) -> str:
+    return f"result by benchdock {result.benchdock}, read by {VERSION}"
+
+
+def _differs(path: Path, why: str) -> RequestError:
+    line = " ".join(why.split())
+    return RequestError(f"{path} contradicts itself: {line if line.isprintable() else ascii(line)}")
