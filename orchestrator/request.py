@@ -15,6 +15,9 @@ Dtype = Literal["float32", "tf32", "float16", "bfloat16", "int8"]
 Device = Literal["cpu", "gpu"]
 
 LARGEST_BATCH = 1_000_000
+# More than any machine has CPUs, far below Linux's usual 32768 process ids: a container without
+# a limit of its own would take them from everybody.
+MOST_THREADS = 4096
 
 
 class RuntimeChoice(StrEnum):
@@ -65,7 +68,7 @@ class Request(StrictRecord):
     memory: Annotated[int, Field(gt=0)] | None = None
     pids: Annotated[int, Field(gt=0)] | None = None
     shm_size: Annotated[int, Field(gt=0)] | None = None
-    threads: Annotated[int, Field(gt=0)] | None = None
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None
     seed: int = 0
     options: dict[str, str] = Field(default_factory=dict)
     source: Path | None = None

@@ -208,7 +208,7 @@ def _plan(
         unit=request.unit,
         estimator=request.estimator,
         script=render(launcher, context),
-        warnings=(*place.warnings, *demands.notes(row, request)),
+        warnings=(*place.warnings, *demands.notes(row, request), *_crowding(request)),
     )
 
 
@@ -287,12 +287,23 @@ def _context(
         block=row.block,
         device=target.device,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
-        threads=request.threads or len(os.sched_getaffinity(0)),
+        threads=request.threads or _usable_cpus(),
         seed=request.seed,
         command=demands.command_of(request, told),
         options=demands.options_of(row, request),
         flags=demands.flags_of(row, request),
     )
+
+
+def _usable_cpus() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _crowding(request: Request) -> tuple[str, ...]:
+    threads, cpus = request.threads, _usable_cpus()
+    if threads is None or threads <= cpus:
+        return ()
+    return (f"{threads} threads share {cpus} CPUs: they wait for each other",)
 
 
 def _seen(path: Path | None, mounted_at: str, *, in_container: bool) -> PurePath | None:

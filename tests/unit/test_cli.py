@@ -45,6 +45,7 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         ((*RUN, "--batch", "0"), 2, "the least is 1"),
         ((*RUN, "--batch=-1"), 2, "the least is 1"),
         ((*RUN, "--batch", "1000000000"), 2, "1000000"),
+        ((*RUN, "--threads", "999999"), 2, "threads: Input should be less than or equal to 4096"),
         ((*RUN, "--batch", "many"), 2, "'many' is not a whole number"),
         ((*RUN, "--steps", "5", "--warmup", "5"), 2, "a warm-up of 5 steps"),
         (("run", "resnet18", "-f", "pytorch", "--gpus", "1,x"), 2, "indices such as 0,1"),

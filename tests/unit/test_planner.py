@@ -77,6 +77,14 @@ def test_a_dataset_must_be_a_readable_folder_that_holds_something(tmp_path):
     planner.check_dataset(tmp_path)
 
 
+def test_more_threads_than_cpus_are_a_doubt(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
+    assert plan(tmp_path, threads=2).warnings == ()
+    assert plan(tmp_path, threads=3).warnings == (
+        "3 threads share 2 CPUs: they wait for each other",
+    )
+
+
 def test_only_the_run_folder_is_writable(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
