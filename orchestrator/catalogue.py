@@ -154,12 +154,27 @@ def check(row: Framework, request: Request, device: Device) -> None:
         raise RequestError(
             f"{row.name} does no {request.phase} on the {device}", hint=f"it does {can}"
         )
-    dtypes = row.dtypes[device, request.phase]
-    if request.dtype not in dtypes:
-        raise RequestError(
-            f"{row.name} {request.phase} on the {device} has no dtype {request.dtype!r}",
-            hint=f"use one of {', '.join(dtypes)}",
-        )
+    _check_dtype(row, request, device)
+
+
+def _check_dtype(row: Framework, request: Request, device: Device) -> None:
+    """Refuse a number type that the row, or this network of it, does not have."""
+    known = row.dtypes[device, request.phase]
+    dtypes = [
+        dtype
+        for dtype in known
+        if not any(unfit.forbids(request.model, request.phase, dtype) for unfit in row.unfit)
+    ]
+    if request.dtype in dtypes:
+        return
+    why = [u.why for u in row.unfit if u.forbids(request.model, request.phase, request.dtype)]
+    what = (
+        f"{row.name} does no {request.phase} of {request.model} in {request.dtype}: {why[0]}"
+        if why
+        else f"{row.name} {request.phase} on the {device} has no dtype {request.dtype!r}"
+    )
+    other = f"`benchdock frameworks {row.name}` tells what can be"
+    raise RequestError(what, hint=f"use one of {', '.join(dtypes)}" if dtypes else other)
 
 
 def _who_can(request: Request, device: Device) -> str:

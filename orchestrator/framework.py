@@ -26,6 +26,27 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unfit:
+    """What a program cannot do with some of its networks, and why.
+
+    Without `phases` in every phase, without `dtypes` in every number type.
+    """
+
+    networks: tuple[str, ...]
+    why: str
+    phases: tuple[Phase, ...] = ()
+    dtypes: tuple[Dtype, ...] = ()
+
+    def forbids(self, model: str, phase: Phase, dtype: Dtype) -> bool:
+        """Whether it is about a network in a phase and a number type."""
+        return (
+            model in self.networks
+            and phase in (self.phases or (phase,))
+            and dtype in (self.dtypes or (dtype,))
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Framework:
     """One row of the framework table: a framework with our own program, or a vendor's program.
 
@@ -37,9 +58,14 @@ class Framework:
     networks: our name of each network -> the program's own; None: the zoo's, which `backend`
         writes for the program. With `any_network` the model is just a name.
     source: what the folder must be that `--source` gives; "" where the program takes none.
+    unfit: what it cannot do with some of these networks.
+    differs: by our name of a network: how the program's is not the zoo's of that name, where that
+        changes what is computed, or what it needs.
     entry: what that folder must hold, relative to it.
     home: the folder in an image where the program lies without `--source`.
     holds: the devices whose image of this row has it there; other images must be named.
+    unfit_tags: parts of an image's tag that tell that it has another program there -> the reason
+        and what to do.
     options: by name; `flags`: whether flag.NAME=VALUE is handed on too.
     variants: the row as each fork or release has it, by the value of the option `variant_option`;
         where that is not given the image tells (`variants.settle`).
@@ -66,11 +92,14 @@ class Framework:
     multi_gpu: bool = True
     ours: bool = True
     networks: Mapping[str, str] | None = None
+    unfit: tuple[Unfit, ...] = ()
+    differs: Mapping[str, str] = field(default_factory=dict)
     any_network: bool = False
     source: str = ""
     entry: str = ""
     home: str = ""
     holds: tuple[Device, ...] = ()
+    unfit_tags: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
     flags: bool = False
     variants: Mapping[str, Framework] = field(default_factory=dict)

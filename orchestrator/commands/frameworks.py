@@ -25,6 +25,16 @@ def describe(row: Framework) -> dict[str, Any]:
         "dtypes": {f"{device} {phase}": list(d) for (device, phase), d in row.dtypes.items()},
         "gaps": dict(row.gaps),
         "networks": dict(row.networks) if row.networks is not None else None,
+        "unfit": [
+            {
+                "networks": list(unfit.networks),
+                "phases": list(unfit.phases),
+                "dtypes": list(unfit.dtypes),
+                "why": unfit.why,
+            }
+            for unfit in row.unfit
+        ],
+        "differs": dict(row.differs),
         "source": row.source or None,
         "options": {
             name: {"meaning": o.meaning, "default": o.default, "values": list(o.values)}
@@ -64,6 +74,12 @@ def _show_more(row: Framework) -> None:
     """Print what only one row has room for: its networks, folder and options."""
     if row.networks is not None:
         print(f"\nnetworks, as it builds them: {' '.join(row.networks)}")
+    for unfit in row.unfit:
+        limits = " ".join((*unfit.phases, *unfit.dtypes)) or "all"
+        print(f"\nnot in {limits}: {' '.join(unfit.networks)}: {unfit.why}")
+    if row.differs:
+        print("\nits own networks under names of the zoo, and what they need:")
+        print_table(("network", "it"), list(row.differs.items()))
     if row.source:
         print(f"\n--source: {row.source}")
     for title, reasons in (("refused", row.refuses), ("not heeded", row.ignores)):

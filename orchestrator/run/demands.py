@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from orchestrator.errors import RequestError, unknown
 from orchestrator.framework import FLAG, Framework
+from orchestrator.image_reference import parse_reference
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request
 from orchestrator.run import command_line
@@ -30,6 +31,7 @@ def check(row: Framework, request: Request, device: Device) -> None:
                 f"{row.name} takes no --{_flag(field)}: {why}", hint=f"leave --{_flag(field)} away"
             )
     check_options(row, request.options)
+    _check_image(row, request)
     _check_source(row, request, device)
 
 
@@ -60,6 +62,8 @@ def notes(row: Framework, request: Request) -> Iterator[str]:
     """Say what of a request the program does not heed, and what its results are to be read by."""
     if row.remark:
         yield row.remark
+    if request.model in row.differs:
+        yield f"{row.name}'s {request.model} {row.differs[request.model]}"
     for field, why in row.ignores.items():
         if _given(request, field):
             yield f"{row.name} does not heed --{_flag(field)}: {why}"
@@ -103,6 +107,16 @@ def check_options(row: Framework, options: Mapping[str, str]) -> None:
             raise RequestError(
                 f"{row.name}: {key} cannot be {text!r}", hint=f"use one of {', '.join(values)}"
             )
+
+
+def _check_image(row: Framework, request: Request) -> None:
+    """Refuse an image whose tag tells that the program in it is another one."""
+    if request.image is None or request.source is not None or not row.unfit_tags:
+        return
+    tag = parse_reference(request.image).tag
+    for part, (why, instead) in row.unfit_tags.items():
+        if part in tag:
+            raise RequestError(f"{row.name} cannot run in {request.image}: {why}", hint=instead)
 
 
 def _check_source(row: Framework, request: Request, device: Device) -> None:

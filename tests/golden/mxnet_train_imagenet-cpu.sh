@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run 20260101T000000-pytorch-resnet50-abc123
-# model inception3, training, float32, batch 8 per device, 1 x cpu
+# model inception_resnet_v2, training, float32, batch 8 per device, 1 x cpu
 # Values are quoted by benchdock, so a $ in single quotes is meant as it is.
 # shellcheck disable=SC2016
 set -euo pipefail
@@ -23,7 +23,7 @@ export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashr
 exec >>/benchdock/run/log.txt 2>&1
 
 exec python3 /benchdock/source/train_imagenet.py \
-  --network=inception-v3 \
+  --network=inception-resnet-v2 \
   --image-shape=3,299,299 \
   --benchmark=0 --data-train=/benchdock/data/train.rec \
   --batch-size=8 --num-examples=192 --num-epochs=1 \

@@ -58,7 +58,7 @@ def cases(plain):
         "mxnet_train_imagenet-cpu": of_row(
             plain,
             "mxnet_train_imagenet",
-            "inception3",
+            "inception_resnet_v2",
             source=SOURCE,
             data=DATA,
             flags={"data-nthreads": "8"},

@@ -1,0 +1,75 @@
+"""Networks of vendors' programs: what a program cannot do with one, and how one is its own."""
+
+import json
+
+import pytest
+
+from orchestrator import catalogue, demands
+from orchestrator.cli import main
+from orchestrator.errors import RequestError
+from orchestrator.framework import Unfit
+from orchestrator.request import Request
+
+VENDORS = [row for row in catalogue.FRAMEWORKS.values() if not row.ours]
+
+
+def request(framework, model, **changes):
+    return Request(framework=framework, model=model, **changes)
+
+
+@pytest.mark.parametrize("row", VENDORS, ids=lambda row: row.name)
+def test_what_is_said_of_a_network_is_said_of_one_that_the_program_has(row):
+    said = {*row.differs, *(name for unfit in row.unfit for name in unfit.networks)}
+    assert said <= set(row.networks or ())
+    for unfit in row.unfit:
+        can = {dtype for dtypes in row.dtypes.values() for dtype in dtypes}
+        assert set(unfit.dtypes) <= can
+        assert set(unfit.phases) <= {phase for _, phase in row.dtypes}
+
+
+def test_an_unfit_network_is_unfit_where_it_is_said():
+    everywhere = Unfit(networks=("a",), why="w")
+    assert everywhere.forbids("a", "training", "int8")
+    assert not everywhere.forbids("b", "training", "int8")
+    there = Unfit(networks=("a", "b"), why="w", phases=("training",), dtypes=("float16", "int8"))
+    assert there.forbids("b", "training", "float16")
+    assert not there.forbids("b", "inference", "float16")
+    assert not there.forbids("b", "training", "float32")
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "phase", "dtype", "told"),
+    [
+        ("mxnet_score", "mobilenet", "inference", "float16", "computes in float32 and calls it"),
+        ("mxnet_score", "alexnet", "inference", "float16", "leaves it out"),
+        ("mxnet_train_imagenet", "googlenet", "training", "float16", "stays in float32"),
+    ],
+)
+def test_a_network_that_a_program_cannot_do_so_is_refused(framework, model, phase, dtype, told):
+    row = catalogue.framework(framework)
+    wanted = request(framework, model, phase=phase, dtype=dtype)
+    with pytest.raises(RequestError, match=told) as refused:
+        catalogue.check(row, wanted, "gpu")
+    assert f"does no {phase} of {model} in {dtype}" in str(refused.value)
+    catalogue.check(row, wanted.model_copy(update={"dtype": "float32"}), "gpu")
+    catalogue.check(row, wanted.model_copy(update={"model": "vgg16"}), "gpu")
+
+
+def test_a_network_of_the_programs_own_is_told_with_every_result():
+    row = catalogue.framework("mxnet_train_imagenet")
+    notes = list(demands.notes(row, request(row.name, "alexnet")))
+    assert any(
+        note.startswith("mxnet_train_imagenet's alexnet takes images of 224") for note in notes
+    )
+    assert not list(demands.notes(row, request(row.name, "vgg16")))
+
+
+def test_both_are_listed(capsys):
+    assert main(["frameworks", "mxnet_score"]) == 0
+    printed = capsys.readouterr().out
+    assert "not in float16: alexnet inception-bn" in printed
+    assert "takes images of 224 x 224" in printed
+    assert main(["frameworks", "mxnet_score", "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)["frameworks"][0]
+    assert described["unfit"][0]["dtypes"] == ["float16"]
+    assert "alexnet" in described["differs"]
