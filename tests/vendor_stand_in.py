@@ -17,7 +17,7 @@ def flags(texts, switches=""):
 
 NVUTILS = flags(
     "data_dir data_idx_dir batch_size num_iter iter_unit log_dir display_every precision",
-    "dali_cpu epoch_evaluation",
+    "use_xla no_xla",
 )
 HOROVOD = flags(
     "model batch-size num-warmup-batches num-batches-per-iter num-iters", "fp16-allreduce no-cuda"
@@ -28,6 +28,7 @@ PROGRAMS = {
         "save_interval summary_interval loss_scale larc_eta larc_mode",
         "eval fp16",
     ),
+    # Its launcher tells TensorFlow 1's examples by the flag --layers in resnet.py.
     "nvtfcnn": {**NVUTILS, "layers": TEXT},
     "deeplearningexamples_tensorflow": flags(
         "arch mode export_dir to_predict batch_size num_iter run_iter iter_unit warmup_steps "

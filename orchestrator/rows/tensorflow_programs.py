@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 _ON_OFF = ("on", "off")
 _GPU: tuple[Dtype, ...] = ("float32", "tf32", "float16")
 _VOLTA: tuple[Dtype, ...] = ("float32", "float16")
+_GOOGLENET = "has no LRN"
+# NVIDIA's ResNets of basic blocks.
+_BASIC = "has a convolution in the shortcut of every block"
 _ALWAYS_SEEDED = {"seed": "it seeds TensorFlow with a number of its own"}
 
 TF_CNN_BENCHMARKS = Framework(
@@ -37,6 +40,16 @@ TF_CNN_BENCHMARKS = Framework(
             *(f"official_resnet{n}" for n in (18, 34, 50, 101, 152, 200)),
             *(f"official_resnet{n}_v2" for n in (18, 34, 50, 101, 152, 200)),
         )
+    },
+    differs={
+        "alexnet": "has widths 64-192-384-384-256 and no LRN: neither of the zoo's",
+        "googlenet": _GOOGLENET,
+        **{
+            f"official_resnet{n}{version}": "needs the folder `official` of tensorflow/models "
+            "beside the program"
+            for n in (18, 34, 50, 101, 152, 200)
+            for version in ("", "_v2")
+        },
     },
     source="a folder with tf_cnn_benchmarks.py (scripts/tf_cnn_benchmarks of "
     "github.com/tensorflow/benchmarks)",
@@ -85,13 +98,21 @@ NVCNN = Framework(
             )
         },
     },
+    differs={
+        "googlenet": _GOOGLENET,
+        "resnet18": f"{_BASIC}, and blocks four times as wide at their end",
+        "resnet34": f"{_BASIC}, and blocks four times as wide at their end",
+    },
     source="a folder with nvcnn.py",
     entry="nvcnn.py",
     home="/workspace/nvidia-examples/cnn",
     warmup=20,
     options={
         "display_every": Option("steps between two printed lines", "10"),
-        "loss_scale": Option("factor of the loss, against underflow of float16", "1"),
+        "loss_scale": Option(
+            "factor of the loss, against underflow of float16; default: the program's, which early "
+            "releases cannot be told"
+        ),
     },
     ignores=_ALWAYS_SEEDED,
     flags=True,
@@ -118,12 +139,30 @@ NVTFCNN = Framework(
         **{f"resnext{n}": f"resnext.py --layers={n}" for n in (50, 101, 152)},
         **{f"vgg{n}": f"vgg.py --layers={n}" for n in (11, 13, 16, 19)},
     },
-    source="a folder with resnet.py and nvutils",
+    differs={
+        "googlenet": _GOOGLENET,
+        "resnet18": f"{_BASIC}; before 2019 also blocks four times as wide at their end",
+        "resnet34": f"{_BASIC}; before 2019 also blocks four times as wide at their end",
+    },
+    source="a folder with resnet.py and nvutils, of TensorFlow 1",
     entry="resnet.py",
     home="/workspace/nvidia-examples/cnn",
     holds=("gpu",),
+    unfit_tags={
+        "-tf2-": (
+            "its nvidia-examples/cnn is of TensorFlow 2, another program with one network",
+            "give an image with -tf1- in its tag, 23.03 at most, or use -f tensorflow",
+        )
+    },
     least_steps=30,
-    options={"display_every": Option("steps of one printed window", "10")},
+    options={
+        "display_every": Option("steps of one printed window", "10"),
+        "xla": Option(
+            "compile with XLA; on is the default of releases from 2020 on, off that of older ones",
+            "off",
+            _ON_OFF,
+        ),
+    },
     ignores={
         **_ALWAYS_SEEDED,
         "warmup": "it times all windows, and the first ones of its table are left out",

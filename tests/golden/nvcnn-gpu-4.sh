@@ -26,5 +26,4 @@ exec python3 /workspace/nvidia-examples/cnn/nvcnn.py \
   --model=alexnet --num_gpus=4 \
   --batch_size=8 --num_batches=120 \
   --fp16 \
-  --loss_scale=1 \
   --display_every=10

@@ -22,7 +22,17 @@ export NVIDIA_TF32_OVERRIDE=1
 # From here on everything that is printed belongs to the program, byte for byte.
 exec >>/benchdock/run/log.txt 2>&1
 
+if ! grep -qs -e '--layers' -- /benchdock/source/resnet.py; then
+  echo "this nvidia-examples/cnn is not of TensorFlow 1: name one of NVIDIA's images of TensorFlow 1" >&2
+  exit 1
+fi
+
+# Releases from 2020 on compile with XLA unless told otherwise; older ones never do and know no flag.
+set --
+if grep -qs -e '--no_xla' -- /benchdock/source/nvutils/cmdline.py; then
+  set -- --no_xla
+fi
 exec mpirun --allow-run-as-root --tag-output --bind-to none -np 4 python3 /benchdock/source/googlenet.py \
   --batch_size=8 --num_iter=120 --iter_unit=batch \
   --precision=fp32 \
-  --display_every=10
+  --display_every=10 "$@"

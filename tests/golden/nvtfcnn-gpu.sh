@@ -22,9 +22,20 @@ export NVIDIA_TF32_OVERRIDE=0
 # From here on everything that is printed belongs to the program, byte for byte.
 exec >>/benchdock/run/log.txt 2>&1
 
+if ! grep -qs -e '--layers' -- /benchdock/source/resnet.py; then
+  echo "this nvidia-examples/cnn is not of TensorFlow 1: name one of NVIDIA's images of TensorFlow 1" >&2
+  exit 1
+fi
+
+# Releases from 2020 on compile with XLA unless told otherwise; older ones never do and know no flag.
+set --
+if ! grep -qs -e '--use_xla' -- /benchdock/source/nvutils/cmdline.py; then
+  echo "this release of nvidia-examples/cnn does not compile with XLA: leave --option xla=on away" >&2
+  exit 1
+fi
+set -- --use_xla
 exec mpirun --allow-run-as-root --tag-output --bind-to none -np 1 python3 /benchdock/source/resnet.py --layers=50 \
   --batch_size=8 --num_iter=120 --iter_unit=batch \
   --precision=fp16 \
   --data_dir=/benchdock/data \
-  --use_xla \
-  --display_every=10
+  --display_every=10 "$@"

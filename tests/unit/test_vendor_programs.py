@@ -79,6 +79,13 @@ CASES = [
 ]
 
 
+def release(source, *, xla):
+    """Write what NVIDIA's TensorFlow examples say of their flags: no XLA before 2020."""
+    cmdline = source / "nvutils" / "cmdline.py"
+    cmdline.parent.mkdir(exist_ok=True)
+    cmdline.write_text("p('--use_xla')\np('--no_xla')\n" if xla else "p('--precision')\n")
+
+
 def make(tmp_path, framework, model, entry, target, **changes):
     """Plan a run on this host, with the stand-in where the program would be."""
     source = tmp_path / "source"
@@ -86,6 +93,8 @@ def make(tmp_path, framework, model, entry, target, **changes):
         file = source / name
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(STAND_IN, file)
+    if framework == "nvtfcnn":
+        release(source, xla=True)
     request = Request(
         model=model, framework=framework, source=source, **{"batch": 32, "steps": 100, **changes}
     )
@@ -141,6 +150,41 @@ def test_the_stand_in_refuses_what_upstream_would(tmp_path):
     )
     assert start(tmp_path, plan, folder, b"") == 2
     assert "unrecognized arguments: --no-such-flag=1" in folder.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("xla", "option", "flag"),
+    [(True, "off", " --no_xla"), (True, "on", " --use_xla"), (False, "off", "")],
+)
+def test_xla_is_told_to_the_releases_that_know_it(tmp_path, xla, option, flag):
+    plan, folder = make(tmp_path, "nvtfcnn", "resnet50", "resnet.py", GPU, options={"xla": option})
+    release(tmp_path / "source", xla=xla)
+    (tmp_path / "source" / "resnet.py").write_text("import sys; print(*sys.argv[1:])  # --layers\n")
+    assert start(tmp_path, plan, folder, b"") == 0
+    assert folder.log.read_text().endswith(f"--precision=fp32 --display_every=10{flag}\n")
+
+
+@pytest.mark.parametrize(
+    ("xla", "layers", "told"),
+    [(False, True, "does not compile with XLA"), (True, False, "is not of TensorFlow 1")],
+)
+def test_a_release_that_cannot_do_it_says_so(tmp_path, xla, layers, told):
+    plan, folder = make(tmp_path, "nvtfcnn", "resnet50", "resnet.py", GPU, options={"xla": "on"})
+    release(tmp_path / "source", xla=xla)
+    if not layers:
+        (tmp_path / "source" / "resnet.py").write_text("parser.add_argument('--image_format')\n")
+    assert start(tmp_path, plan, folder, b"") == 1
+    assert told in folder.log.read_text()
+
+
+def test_an_image_of_tensorflow_2_is_refused_for_a_program_of_tensorflow_1(tmp_path):
+    image = "nvcr.io/nvidia/tensorflow:22.12-tf2-py3"
+    with pytest.raises(RequestError, match=r"of TensorFlow 2, another program.*; give an image"):
+        resolve("nvtfcnn", target=GPU, image=image)
+    assert resolve("nvtfcnn", target=GPU, image=image.replace("tf2", "tf1")).name == "nvtfcnn"
+    (tmp_path / "resnet.py").touch()
+    own = resolve("nvtfcnn", target=GPU, image=image, source=tmp_path)
+    assert own.name == "nvtfcnn", "a folder of one's own is not the image's"
 
 
 def resolve(framework="tf_cnn_benchmarks", model="resnet50", target=CPU, **changes):

@@ -63,7 +63,7 @@ def cases(plain):
             **four,
         ),
         "nvtfcnn-gpu": made(
-            "nvtfcnn", "resnet50", options={"flag.use_xla": ""}, dtype="float16", data=DATA, **one
+            "nvtfcnn", "resnet50", options={"xla": "on"}, dtype="float16", data=DATA, **one
         ),
         "nvtfcnn-gpu-4": made("nvtfcnn", "googlenet", dtype="tf32", **four),
         "deeplearningexamples_tensorflow-gpu": made(
