@@ -1,7 +1,8 @@
 """A stand-in for vendors' programs: knows their arguments, refuses others, prints a given log.
 
-Arguments as upstream's sources have them: nvcnn.py and nvutils/cmdline.py of NVIDIA's TensorFlow
-images, DeepLearningExamples, horovod's, PyTorch's and timm's examples. It measures nothing.
+Arguments as upstream's sources have them in every release that a row is for: nvcnn.py and
+nvutils/cmdline.py of NVIDIA's TensorFlow images, DeepLearningExamples, horovod's, PyTorch's and
+timm's examples. It measures nothing.
 """
 
 import argparse
@@ -33,9 +34,9 @@ PROGRAMS = {
     "deeplearningexamples_tensorflow": flags(
         "arch mode export_dir to_predict batch_size num_iter run_iter iter_unit warmup_steps "
         "model_dir results_dir log_filename display_every seed gpu_memory_fraction gpu_id "
-        "finetune_checkpoint data_dir data_idx_dir synthetic_data_size lr_init lr_warmup_epochs "
-        "weight_decay weight_init momentum label_smoothing mixup data_format static_loss_scale",
-        "use_final_conv quantize dali cosine_lr xla amp cpu use_static_loss_scaling",
+        "finetune_checkpoint data_dir data_idx_dir lr_init lr_warmup_epochs "
+        "weight_decay weight_init momentum label_smoothing mixup data_format loss_scale",
+        "use_final_conv quantize use_xla use_tf_amp use_static_loss_scaling",
     ),
     "deeplearningexamples_pytorch": flags(
         "nproc_per_node data-backend arch workers prefetch epochs run-epochs image-size "

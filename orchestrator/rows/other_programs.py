@@ -42,7 +42,8 @@ MXNET_EXAMPLES = Framework(
     },
     images={"gpu": "ngc-mxnet-24-06"},
     networks={"resnet50_v1.5": "resnetv15", "resnet50": "resnetv1"},
-    source="the folder MxNet/Classification/RN50v1.5 of github.com/NVIDIA/DeepLearningExamples",
+    source="the folder MxNet/Classification/RN50v1.5 of github.com/NVIDIA/DeepLearningExamples "
+    "(April 2021 or later)",
     entry="runner",
     home="/workspace/rn50",
     least_steps=20,
@@ -61,10 +62,8 @@ HOROVOD_TENSORFLOW = Framework(
     launcher="horovod_tensorflow",
     dtypes={("cpu", "training"): ("float32",), ("gpu", "training"): ("float32", "tf32")},
     images={"gpu": "ngc-tensorflow-25-02"},
+    # Its images are 224 wide: none of the networks that take 299.
     networks={
-        "inception3": "InceptionV3",
-        "inception_resnet_v2": "InceptionResNetV2",
-        "xception": "Xception",
         **{f"vgg{n}": f"VGG{n}" for n in (16, 19)},
         **{f"resnet{n}": f"ResNet{n}" for n in (50, 101, 152)},
         **{f"resnet{n}_v2": f"ResNet{n}V2" for n in (50, 101, 152)},
@@ -86,9 +85,9 @@ HOROVOD_PYTORCH = Framework(
     launcher="horovod_pytorch",
     dtypes=HOROVOD_TENSORFLOW.dtypes,
     images={},
+    # torchvision's; not its googlenet and inception_v3, whose outputs in training are several.
     networks={
         "alexnet_owt": "alexnet",
-        "googlenet": "googlenet",
         **{f"vgg{n}": f"vgg{n}" for n in (11, 13, 16, 19)},
         **{f"resnet{n}": f"resnet{n}" for n in (18, 34)},
         **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.framework import Framework, Option
+from orchestrator.framework import Framework, Option, Unfit
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -63,13 +63,21 @@ PYTORCH_IMAGENET = Framework(
     networks={
         "alexnet_owt": "alexnet",
         "googlenet": "googlenet",
-        "inception3": "inception_v3",
         **{f"vgg{n}": f"vgg{n}" for n in (11, 13, 16, 19)},
         **{f"resnet{n}": f"resnet{n}" for n in (18, 34)},
         **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152)},
         "densenet121": "densenet121",
         "mobilenet_v2": "mobilenet_v2",
     },
+    # Its images are 224 wide: not inception_v3, which takes 299.
+    unfit=(
+        Unfit(
+            networks=("googlenet",),
+            phases=("training",),
+            why="in training torchvision's has several outputs, which the program does not take",
+        ),
+    ),
+    differs={"googlenet": "has batch normalisation, no LRN, and 3x3 filters in place of 5x5"},
     source="the folder imagenet of github.com/pytorch/examples",
     entry="main.py",
     home="/workspace/examples/imagenet",
@@ -110,14 +118,17 @@ TIMM = Framework(
         **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152, 200)},
     },
     multi_gpu=False,
-    source="the folder of github.com/huggingface/pytorch-image-models",
+    source="the folder of github.com/huggingface/pytorch-image-models (2023 or later)",
     entry="benchmark.py",
     least_steps=5,
     options={
         "amp": Option("float16 and bfloat16 by autocast, not whole", "on", _ON_OFF),
         "layout": Option("memory format", "contiguous", ("contiguous", "channels_last")),
-        "img_size": Option("side of the images; network: what the network is tested with",
-                           "network"),
+        "img_size": Option(
+            "side of the images; zoo: 224, of Inceptions 299; network: what timm tests the network "
+            "with, such as 288",
+            "zoo",
+        ),
         "optimizer": Option("of training", "sgd"),
     },
     refuses={"data": "it makes its own"},

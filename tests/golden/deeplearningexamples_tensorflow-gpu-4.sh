@@ -27,9 +27,9 @@ exec mpirun --allow-run-as-root --tag-output --bind-to none -np 4 python3 /bench
   --arch=resnext101-32x4d \
   --batch_size=8 --num_iter=120 --iter_unit=batch --warmup_steps=20 \
   --data_format=NHWC \
-  --amp \
-  --use_static_loss_scaling --static_loss_scale=128 \
-  --xla \
+  --use_tf_amp \
+  --use_static_loss_scaling --loss_scale=128 \
+  --use_xla \
   --data_dir=/benchdock/data \
   --momentum=0.9 --weight_decay=0.0001 --seed=0 \
   --results_dir=/benchdock/run \

@@ -27,7 +27,6 @@ exec python3 /benchdock/source/main.py \
   --arch=resnet50 \
   --batch_size=8 --num_iter=120 --iter_unit=batch --warmup_steps=20 \
   --data_format=NHWC \
-  --synthetic_data_size=224 \
   --momentum=0.9 --weight_decay=0.0001 --seed=0 \
   --results_dir=/benchdock/run \
   --display_every=10

@@ -22,6 +22,9 @@ export NVIDIA_TF32_OVERRIDE=0
 # From here on everything that is printed belongs to the program, byte for byte.
 exec >>/benchdock/run/log.txt 2>&1
 
+if python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("tf_keras") is None)'; then
+  export TF_USE_LEGACY_KERAS=1
+fi
 exec mpirun --allow-run-as-root --tag-output --bind-to none -np 4 python3 /benchdock/source/tensorflow2/tensorflow2_synthetic_benchmark.py \
   --num-warmup-batches=20 --num-batches-per-iter=10 --num-iters=10 \
   --model=ResNet50 --batch-size=8

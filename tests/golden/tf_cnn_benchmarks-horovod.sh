@@ -17,7 +17,7 @@ if ! id -un >/dev/null 2>&1; then
 fi
 
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
-export NVIDIA_TF32_OVERRIDE=1
+export NVIDIA_TF32_OVERRIDE=1 TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1
 
 # From here on everything that is printed belongs to the program, byte for byte.
 exec >>/benchdock/run/log.txt 2>&1

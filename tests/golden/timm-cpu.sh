@@ -27,4 +27,5 @@ exec python3 /benchdock/source/benchmark.py \
   --device cpu \
   --batch-size 8 --num-warm-iter 3 --num-bench-iter 20 --no-retry \
   --precision bfloat16 \
+  --img-size 299 \
   --opt sgd

@@ -28,6 +28,6 @@ exec python3 /benchdock/source/benchmark.py \
   --batch-size 8 --num-warm-iter 20 --num-bench-iter 100 --no-retry \
   --precision amp \
   --channels-last \
-  --img-size 224 \
+  --img-size 256 \
   --torchscript \
   --opt sgd

@@ -43,6 +43,7 @@ def test_an_unfit_network_is_unfit_where_it_is_said():
         ("mxnet_score", "mobilenet", "inference", "float16", "computes in float32 and calls it"),
         ("mxnet_score", "alexnet", "inference", "float16", "leaves it out"),
         ("mxnet_train_imagenet", "googlenet", "training", "float16", "stays in float32"),
+        ("pytorch_imagenet", "googlenet", "training", "float32", "has several outputs"),
     ],
 )
 def test_a_network_that_a_program_cannot_do_so_is_refused(framework, model, phase, dtype, told):
@@ -51,7 +52,8 @@ def test_a_network_that_a_program_cannot_do_so_is_refused(framework, model, phas
     with pytest.raises(RequestError, match=told) as refused:
         catalogue.check(row, wanted, "gpu")
     assert f"does no {phase} of {model} in {dtype}" in str(refused.value)
-    catalogue.check(row, wanted.model_copy(update={"dtype": "float32"}), "gpu")
+    other = {"phase": "inference"} if dtype == "float32" else {"dtype": "float32"}
+    catalogue.check(row, wanted.model_copy(update=other), "gpu")
     catalogue.check(row, wanted.model_copy(update={"model": "vgg16"}), "gpu")
 
 
@@ -62,6 +64,19 @@ def test_a_network_of_the_programs_own_is_told_with_every_result():
         note.startswith("mxnet_train_imagenet's alexnet takes images of 224") for note in notes
     )
     assert not list(demands.notes(row, request(row.name, "vgg16")))
+
+
+@pytest.mark.parametrize(
+    ("framework", "models"),
+    [
+        ("horovod_tensorflow", ("inception3", "inception_resnet_v2", "xception")),
+        ("horovod_pytorch", ("inception3", "googlenet")),
+        ("pytorch_imagenet", ("inception3",)),
+    ],
+)
+def test_no_program_is_given_a_network_that_its_images_do_not_fit(framework, models):
+    row = catalogue.framework(framework)
+    assert not {model for model in models if catalogue.has(row, model)}
 
 
 def test_both_are_listed(capsys):

@@ -152,6 +152,22 @@ def test_the_stand_in_refuses_what_upstream_would(tmp_path):
     assert "unrecognized arguments: --no-such-flag=1" in folder.log.read_text()
 
 
+@pytest.mark.parametrize(("present", "told"), [(True, "1"), (False, None)])
+def test_horovods_tensorflow_program_gets_the_keras_that_it_was_written_for(
+    tmp_path, monkeypatch, present, told
+):
+    entry = "tensorflow2/tensorflow2_synthetic_benchmark.py"
+    plan, folder = make(tmp_path, "horovod_tensorflow", "resnet50", entry, CPU)
+    program = "import os; print(os.environ.get('TF_USE_LEGACY_KERAS'))"
+    (tmp_path / "source" / entry).write_text(program)
+    if present:
+        (tmp_path / "tf_keras.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
+    assert start(tmp_path, plan, folder, b"") == 0
+    assert folder.log.read_text() == f"{told}\n"
+
+
 @pytest.mark.parametrize(
     ("xla", "option", "flag"),
     [(True, "off", " --no_xla"), (True, "on", " --use_xla"), (False, "off", "")],

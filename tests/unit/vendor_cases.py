@@ -101,12 +101,15 @@ def cases(plain):
         "pytorch_imagenet-cpu": made("pytorch_imagenet", "resnet18", phase="inference"),
         "pytorch_imagenet-gpu-4": made("pytorch_imagenet", "resnet50_v1.5", data=DATA, **four),
         "timm-cpu": made("timm", "inception3", options={"amp": "off"}, dtype="bfloat16"),
+        "timm-network": made(
+            "timm", "resnet50_v1.5", dtype="tf32", options={"img_size": "network"}, **one
+        ),
         "timm-gpu": made(
             "timm",
             "resnet50_v1.5",
             phase="inference",
             dtype="float16",
-            options={"layout": "channels_last", "img_size": "224", "flag.torchscript": ""},
+            options={"layout": "channels_last", "img_size": "256", "flag.torchscript": ""},
             **one,
         ),
         "custom-cpu": replace(
