@@ -90,8 +90,10 @@ PYTORCH_IMAGENET = Framework(
         "warmup": "its mean is over all steps",
         "seed": "a seed would turn on deterministic, slower kernels",
     },
+    needs_data={("cpu", "training"): "its epoch of 1,281,167 made images takes days there"},
     remark="pytorch_imagenet runs one whole epoch (1,281,167 made images in training, 50,000 in "
-    "inference; releases before August 2022 need --data), and its mean holds the first steps",
+    "inference; releases before August 2022 need --data), its mean holds the first steps, and a "
+    "fast GPU waits for the processes that make its images (--option workers)",
     flags=True,
 )
 

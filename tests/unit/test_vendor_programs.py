@@ -267,8 +267,17 @@ def test_the_programs_folder_is_mounted_and_its_network_has_no_fingerprint(sourc
     assert plan.options["xla"] == "off"
 
 
+def test_a_run_that_would_not_end_is_refused_without_data(tmp_path):
+    (tmp_path / "main.py").touch()
+    with pytest.raises(RequestError, match=r"takes days there; give --data a folder"):
+        resolve("pytorch_imagenet", "resnet18", source=tmp_path)
+    resolve("pytorch_imagenet", "resnet18", source=tmp_path, data=tmp_path)
+    resolve("pytorch_imagenet", "resnet18", source=tmp_path, phase="inference")
+    resolve("pytorch_imagenet", "resnet18", GPU, source=tmp_path)
+
+
 def test_what_a_program_does_not_heed_is_said(tmp_path):
-    given, _ = make(tmp_path, "pytorch_imagenet", "resnet18", "main.py", CPU, warmup=2, seed=4)
+    given, _ = make(tmp_path, "pytorch_imagenet", "resnet18", "main.py", GPU, warmup=2, seed=4)
     told = "\n".join(given.warnings)
     assert "does not heed --steps: it runs a whole epoch" in told
     assert "does not heed --warmup" in told
