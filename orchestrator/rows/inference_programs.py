@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _RELEASES = ("3", "4", "5", "6", "7", "8", "9", "10")
 _RELEASE = Option("TensorRT's major release", values=_RELEASES)
+_WORKSPACE = Option("memory for its algorithms, in MiB", "1024")
 _OLD: tuple[Dtype, ...] = ("float32", "float16", "int8")
 _NO_DATA = "it makes its own inputs"
 
@@ -39,13 +40,13 @@ _TENSORRT = Framework(
 def _onnx(release: str) -> Framework:
     """Return the row of a release that reads ONNX as our writer writes it."""
     dtypes: tuple[Dtype, ...] = ("float32", "tf32", "float16", "int8")
-    if release != "8":
+    options = {"release": replace(_RELEASE, default=release)}
+    if release == "8":
+        # Before 8.4 it is 16 MiB unless told, too little for the fast algorithms.
+        options["workspace"] = replace(_WORKSPACE, default="4096")
+    else:
         dtypes = (*dtypes, "bfloat16")
-    return replace(
-        _TENSORRT,
-        dtypes={("gpu", "inference"): dtypes},
-        options={"release": replace(_RELEASE, default=release)},
-    )
+    return replace(_TENSORRT, dtypes={("gpu", "inference"): dtypes}, options=options)
 
 
 def _caffe(release: str) -> Framework:
@@ -64,7 +65,7 @@ def _caffe(release: str) -> Framework:
         },
         options={
             "release": replace(_RELEASE, default=release),
-            "workspace": Option("memory for its algorithms, in MiB", "1024"),
+            "workspace": _WORKSPACE,
         },
         # Before release 6 nothing is left out.
         warmup=0 if release in ("3", "4", "5") else None,

@@ -71,6 +71,7 @@ def cases(plain):
         "tensorrt_caffe-7": of_row(
             gpu_inference, "tensorrt", "googlenet", "7", dtype="int8", flags={"useSpinWait": ""}
         ),
+        "tensorrt-8": of_row(gpu_inference, "tensorrt", "vgg16", "8", dtype="int8"),
         "tensorrt-gpu": of_row(
             gpu_inference,
             "tensorrt",

@@ -108,6 +108,13 @@ def test_each_release_refuses_what_it_cannot_do(release, changes, says):
         resolve(request, Target(device="gpu", gpus=("0",)))
 
 
+def test_releases_that_would_take_little_memory_are_given_more():
+    for release, row in catalogue.framework("tensorrt").variants.items():
+        given = {"8": "4096", "9": None, "10": None}.get(release, "1024")
+        option = row.options.get("workspace")
+        assert (option.default if option else None) == given
+
+
 def test_bfloat16_came_with_release_9():
     for release, row in catalogue.framework("tensorrt").variants.items():
         assert ("bfloat16" in row.dtypes["gpu", "inference"]) == (int(release) >= 9)
