@@ -48,7 +48,7 @@ PROGRAMS = {
     "deeplearningexamples_mxnet": flags(
         "ngpus batch-size num-epochs lr data-root dtype kv-store data-backend launcher arch "
         "num-layers mode seed workspace benchmark-iters disp-batches",
-        "amp",
+        "amp no-metrics",
     ),
     "horovod_tensorflow": HOROVOD,
     "horovod_pytorch": {**HOROVOD, "use-adasum": SWITCH},

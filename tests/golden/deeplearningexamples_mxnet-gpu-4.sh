@@ -28,5 +28,5 @@ exec python3 /benchdock/source/runner \
   --mode train \
   --dtype float16 \
   --data-backend synthetic \
-  --seed 0 --workspace /benchdock/run \
+  --no-metrics --seed 0 --workspace /benchdock/run \
   --disp-batches 20

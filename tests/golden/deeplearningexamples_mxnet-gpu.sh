@@ -28,5 +28,5 @@ exec python3 /benchdock/source/runner \
   --mode val \
   --dtype float32 \
   --data-root /benchdock/data \
-  --seed 0 --workspace /benchdock/run \
+  --no-metrics --seed 0 --workspace /benchdock/run \
   --disp-batches 20
