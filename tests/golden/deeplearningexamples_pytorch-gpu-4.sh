@@ -31,4 +31,4 @@ exec python3 /benchdock/source/multiproc.py --nproc_per_node 4 /benchdock/source
   --label-smoothing 0.1 --momentum 0.875 --weight-decay 3.0517578125e-05 \
   --seed 0 \
   --workspace /benchdock/run --raport-file raport.json \
-  /benchdock/data
+  --data-backend dali-cpu /benchdock/data
