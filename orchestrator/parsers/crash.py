@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from orchestrator.parsers.lines import without_rank
 from orchestrator.result import Failure, FailureKind
 
 EVIDENCE_LINES = 400
@@ -77,6 +78,7 @@ def evidence(lines: Sequence[str]) -> Failure | None:
     Asked in the order in which causes explain each other: a fatal line of glog aborts the program,
     and an abort makes Python's fault handler and the shell speak too.
     """
+    lines = [*map(without_rank, lines)]
     return (
         _out_of_memory(lines)
         or _fatal(lines)

@@ -74,4 +74,4 @@ HEADERS = (
     Rule(_ALIGNED, re.compile(r"Devices: +(\[.*\])$"), _devices),
 )
 # "Script arguments:" of the runner in NVIDIA's containers.
-ARGUMENT = Rule(b"  --", re.compile(rf" +--({'|'.join(_ARGUMENTS)}) ([\w.+-]{{1,40}})$"), _argument)
+ARGUMENT = Rule(b"  --", re.compile(rf" *--({'|'.join(_ARGUMENTS)}) ([\w.+-]{{1,40}})$"), _argument)

@@ -9,8 +9,16 @@ LINE_LIMIT = 1 << 16
 WINDOW = 1 << 16
 
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
-# mpirun --tag-output and horovodrun: "[1,0]<stdout>:"; srun --label: "0: ".
-_RANK = re.compile(rb"\[(\d{1,9}),(\d{1,9})\]<std(?:out|err)>:| *(\d{1,9}): ")
+# mpirun --tag-output and horovodrun: "[1,0]<stdout>:"; Open MPI 5: "[prterun-n1-7@1,0]<stdout>: ";
+# horovodrun --gloo: "[0]<stdout>:"; any of these with the time before it. torchrun --tee:
+# "[default0]:"; PyTorch's own tracebacks: "[rank0]: "; srun --label: "0: ".
+_RANK = re.compile(
+    rb"[ \t]*(?:"
+    rb"(?:\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ?)?"
+    rb"\[(?:[\w.-]{1,80}@)?(?:(?P<job>\d{1,9}),)?(?P<process>\d{1,9})\]<std(?:out|err)>: ?"
+    rb"|\[(?:default|rank)(?P<local>\d{1,9})\]: ?"
+    rb"|(?P<task>\d{1,9}): )"
+)
 
 
 def clean(line: bytes) -> bytes:
@@ -24,8 +32,15 @@ def clean_with_rank(line: bytes) -> tuple[bytes, tuple[int, int] | None]:
     prefix = _RANK.match(line)
     if prefix is None:
         return line.rstrip(), None
-    rank = (int(prefix[1] or 0), int(prefix[2] or prefix[3]))
+    rank = (int(prefix["job"] or 0), int(prefix["process"] or prefix["local"] or prefix["task"]))
     return line[prefix.end() :].rstrip(), rank
+
+
+def without_rank(text: str) -> str:
+    """Return a line of text without a rank's prefix."""
+    line = text.encode("utf-8", "replace")
+    prefix = _RANK.match(line)
+    return line[prefix.end() :].decode() if prefix else text
 
 
 def _without_colours(line: bytes) -> bytes:

@@ -31,7 +31,7 @@ and the module is listed in `parsers/__init__.py`.
 
 Lines. Only lines that hold a rule's needle are looked at, so a needle must be bytes that every
 line of the rule contains and few others do. A pattern is *matched* at the line's start (cleaned of
-colours, rank prefix and space at the end), the first rule that matches takes the line. Use NUMBER
+colours, rank prefix and space at both ends), the first rule that matches takes the line. Use NUMBER
 and COUNT of `numbers`; a line that matches nothing is skipped, never an error. `found.number()` is
 None where the log breaks off right after the number: hand it on, `take` and `window` know.
 
@@ -197,9 +197,11 @@ class Parser:
             self._told = self._told or failures.told(cleaned)
             return
         line = Line(self._lines.number, cleaned.decode("utf-8", "replace"), ended)
+        # People indent the logs that they quote.
+        start = len(line.text) - len(line.text.lstrip())
         for rule in self._format.rules:
-            find = rule.pattern.search if rule.anywhere else rule.pattern.match
-            match = find(line.text)
+            pattern, text = rule.pattern, line.text
+            match = pattern.search(text) if rule.anywhere else pattern.match(text, start)
             if match is not None:
                 log = self._logs.get(rank)
                 if log is None:

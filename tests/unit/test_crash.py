@@ -220,3 +220,10 @@ def test_a_traceback_that_was_cut_off_is_not_the_last_word():
     head = "Traceback (most recent call last):"
     lines = [head, "ValueError: the first", head, '  File "x.py", line 1, in main']
     assert crash.evidence(lines).evidence == "ValueError: the first"
+
+
+@pytest.mark.parametrize("prefix", ["[1,0]<stderr>:", "[rank0]: ", "[default0]:", "0: "])
+def test_a_ranks_traceback_is_read_behind_its_prefix(prefix):
+    lines = ["Traceback (most recent call last):", '  File "x.py", line 1, in f', "KeyError: 'x'"]
+    found = judged(*(prefix + line for line in lines))
+    assert (found.kind, found.evidence) == ("crashed", "KeyError: 'x'")

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.parsers.lines import LINE_LIMIT, WINDOW, RecentText, SelectedLines, clean
+from orchestrator.parsers.lines import (
+    LINE_LIMIT,
+    WINDOW,
+    RecentText,
+    SelectedLines,
+    clean,
+    clean_with_rank,
+    without_rank,
+)
 
 # Few byte values, so that needles and line ends often meet block ends.
 LOGS = st.lists(st.sampled_from([b"a", b"ab", b"b", b"\n", b"\r", b"\r\n", b"xyz"])).map(b"".join)
@@ -75,6 +83,13 @@ def test_a_line_without_end_takes_constant_memory():
         b"[1,12]<stderr>:::tag 1",
         b"3: ::tag 1",
         b" 0: ::tag 1",
+        b"    [1,0]<stdout>:::tag 1",
+        b"[3]<stdout>:::tag 1",
+        b"Tue Mar  3 09:08:07 2026[3]<stderr>:::tag 1",
+        b"Tue Mar 13 09:08:07 2026[1,3]<stdout>:::tag 1",
+        b"[prterun-node-1.local-77@1,3]<stdout>: ::tag 1",
+        b"[default3]:::tag 1",
+        b"[rank3]: ::tag 1",
         b"\x1b[1;32m[1,0]<stdout>:\x1b[0m::tag 1",
     ],
 )
@@ -111,3 +126,24 @@ def test_an_unfinished_line_is_shown_until_it_turns_out_to_be_selected():
     assert selected.recent.lines(5, unfinished=selected.unfinished) == ("one", "::ta")
     assert list(selected.feed(b"g x")) == []
     assert selected.recent.lines(5, unfinished=selected.unfinished) == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "rank"),
+    [
+        (b"[2,5]<stdout>:", (2, 5)),
+        (b"[prterun-n1-7@2,5]<stdout>: ", (2, 5)),
+        (b"[5]<stderr>:", (0, 5)),
+        (b"[default5]:", (0, 5)),
+        (b"[rank5]: ", (0, 5)),
+        (b"5: ", (0, 5)),
+        (b"[gpu5]: ", None),
+        (b"", None),
+    ],
+)
+def test_a_prefix_tells_the_rank(prefix, rank):
+    line, found = clean_with_rank(prefix + b"  text")
+    assert found == rank
+    assert line.endswith(b" text")
+    assert (b"5" in line) is (prefix == b"[gpu5]: ")
+    assert without_rank((prefix + b"  text").decode()) == line.decode()

@@ -433,3 +433,19 @@ def test_the_literal_is_in_every_match(pattern, text):
         return
     if found is not None:
         assert longest_literal(pattern) in text
+
+
+def indented(log):
+    return b"".join(b"    " + line for line in log.splitlines(keepends=True))
+
+
+def test_tf_cnn_benchmarks_reads_an_indented_quote():
+    plain, quoted = (measure("tf_cnn_benchmarks", log) for log in (TF_CNN, indented(TF_CNN)))
+    assert quoted.metrics == plain.metrics
+    assert quoted.begin["batch"] == plain.begin["batch"]
+
+
+def test_nvtfcnn_reads_an_indented_quote():
+    plain, quoted = (measure("nvtfcnn", log) for log in (NVTFCNN, indented(NVTFCNN)))
+    assert quoted.metrics == plain.metrics
+    assert quoted.begin["layers"] == plain.begin["layers"]
