@@ -41,7 +41,8 @@ result counts, never the sum. Without prefixes, `take` and `window` recognise wh
 Runs. A log may hold several runs. A rule calls `log.begin()` at the line that only starts one
 (that does nothing while the run is empty); `log.window` does it by itself where step numbers start
 again. With more than one run there is no result unless one is chosen (`--block N`); all of them
-are in `begin["blocks"]`, each with its metrics.
+are in `begin["blocks"]`, each with its metrics. Where the output of workers was gathered one after
+the other, their totals agree and the fact `workers` tells how many there are: the first one counts.
 
 Our own words. A helper of ours that prepares a run (it writes the network that the program is
 given) tells in an `error` event why there will be none: that is the failure.
@@ -128,6 +129,16 @@ def shown(text: bytes | str) -> str:
     """Return the start of a text, safe to show on a terminal."""
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     return printable(raw[: 4 * SHOWN])[:SHOWN]
+
+
+def _are_of_one(runs: list[Run]) -> bool:
+    """Tell whether what looks like several runs is what every worker of one printed.
+
+    Each of them must know that there are as many, and tell the same total.
+    """
+    rates = [run.throughput or math.nan for run in runs]
+    near = all(abs(rate - rates[0]) <= _RANKS_AGREE * rates[0] for rate in rates)
+    return near and all(run.facts.get("workers") == len(runs) for run in runs)
 
 
 class Parser:
@@ -237,6 +248,9 @@ class Parser:
             return Run(self._hints), f"the log holds {len(runs)} runs: there is no block {asked}"
         if asked is not None and runs:
             return runs[asked - 1], ""
+        if len(runs) > 1 and _are_of_one(runs):
+            runs[0].warn(f"{len(runs)} workers print one after the other: the first one counts")
+            return runs[0], ""
         if len(runs) > 1:
             values = ", ".join(run.short() for run in runs[:_MOST_SHOWN])
             more = ", ..." if len(runs) > _MOST_SHOWN else ""

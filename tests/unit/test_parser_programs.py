@@ -449,3 +449,16 @@ def test_nvtfcnn_reads_an_indented_quote():
     plain, quoted = (measure("nvtfcnn", log) for log in (NVTFCNN, indented(NVTFCNN)))
     assert quoted.metrics == plain.metrics
     assert quoted.begin["layers"] == plain.begin["layers"]
+
+
+def test_tf_cnn_benchmarks_takes_one_of_the_logs_that_workers_wrote():
+    worker = TF_CNN.replace(b"398.50", b"1595.00")  # four times what the steps tell
+    found = measure("tf_cnn_benchmarks", worker * 3 + worker.replace(b"1595.00", b"1596.00"))
+    assert value(found) == 1595
+    assert "4 workers print one after the other: the first one counts" in found.warnings
+    few = measure("tf_cnn_benchmarks", worker * 3)
+    assert "holds 3 runs" in few.failure.message
+    unlike = measure("tf_cnn_benchmarks", worker * 3 + worker.replace(b"1595.00", b"1700.00"))
+    assert "holds 4 runs" in unlike.failure.message
+    broken = measure("tf_cnn_benchmarks", worker * 3 + worker.split(b"-----")[0])
+    assert "holds 4 runs" in broken.failure.message
