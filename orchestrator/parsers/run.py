@@ -250,7 +250,12 @@ class Run:
 
     def conclude(self, conclude: Callable[[Run, ParseHints], None], hints: ParseHints) -> None:
         """Let the format make metrics of what was taken; a run with a problem has no throughput."""
+        printed = {name: self.facts.get(name) for name in ("batch", "devices")}
         conclude(self, hints)
+        for name, told in printed.items():
+            asked = getattr(hints, name)
+            if told and asked not in (None, told):
+                self.warn(f"the log says {name} {told}, but --{name} {asked} is taken")
         if self.problem:
             self.metrics.pop("throughput", None)
         for name in ("batch", "devices"):

@@ -462,3 +462,13 @@ def test_tf_cnn_benchmarks_takes_one_of_the_logs_that_workers_wrote():
     assert "holds 4 runs" in unlike.failure.message
     broken = measure("tf_cnn_benchmarks", worker * 3 + worker.split(b"-----")[0])
     assert "holds 4 runs" in broken.failure.message
+
+
+def test_a_hint_that_the_log_contradicts_is_doubted():
+    known = measure("tf_cnn_benchmarks", TF_CNN, batch=64).warnings
+    found = measure("tf_cnn_benchmarks", TF_CNN, batch=32, devices=3)
+    assert found.warnings == (
+        *known,
+        "the log says batch 64, but --batch 32 is taken",
+        "the log says devices 2, but --devices 3 is taken",
+    )
