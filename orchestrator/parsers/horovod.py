@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 
+from orchestrator import stats
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import MODEL_NAME
@@ -49,13 +51,24 @@ def _total(log: Log, found: Found) -> None:
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     if "total" in run.printed:
-        run.recompute(first=0, why="warm-up is not printed", factor=run.facts.get("devices", 1))
+        first = _warm_up_windows(run)
+        why = "the program leaves the first one out" if first else "warm-up is not printed"
+        run.recompute(first=first, why=why, factor=run.facts.get("devices", 1))
     run.headline(
         run.printed.get("total"),
         estimator="mean_of_rates",
         missing='line "Total img/sec"',
         names=("per_device", "total"),
     )
+
+
+def _warm_up_windows(run: Run) -> int:
+    """Return how many windows are not in the printed mean: the Keras program leaves out one."""
+    mean, windows = run.printed.get("per_device", math.nan), run.windows
+    if windows.count < 2:
+        return 0
+    without, of_all = (abs(stats.mean(windows.used(first, 0)) - mean) for first in (1, 0))
+    return int(without < of_all)
 
 
 _DEVICE = r"(?:GPU|CPU)"
@@ -79,7 +92,7 @@ FORMAT = Format(
         Rule(b"Batch size:", re.compile(rf"Batch size: +({COUNT})\s"), _batch),
         Rule(b"Batch size:", re.compile(rf"Batch size: +({COUNT})$"), _batch),
         Rule(b"Number of ", re.compile(rf"Number of {_DEVICE}s: +({COUNT})$"), _devices),
-        Rule(b"Running warmup", re.compile(r"Running warmup"), _warm_up),
+        Rule(b"Running ", re.compile(r"Running (?:warmup|benchmark)"), _warm_up),
         Rule(b"Model: ", MODEL_NAME, _start),
     ),
     conclude=_conclude,

@@ -472,3 +472,26 @@ def test_a_hint_that_the_log_contradicts_is_doubted():
         "the log says batch 64, but --batch 32 is taken",
         "the log says devices 2, but --devices 3 is taken",
     )
+
+
+KERAS = b"""Iter #0: 40.0 img/sec per GPU
+Iter #1: 80.0 img/sec per GPU
+Iter #2: 84.0 img/sec per GPU
+Img/sec per GPU: 82.0 +-3.9
+Total img/sec on 2 GPU(s): 164.0 +-7.8
+"""
+
+
+def test_horovod_leaves_out_what_the_keras_program_leaves_out():
+    found = measure("horovod", KERAS)
+    assert value(found, "throughput_min") == 160
+    assert found.begin["windows"]["dropped_first"] == 1
+    whole = KERAS.replace(b"82.0", b"68.0").replace(b"164.0", b"136.0")
+    assert value(measure("horovod", whole), "throughput_min") == 80
+
+
+def test_horovod_tells_runs_apart_that_name_no_model():
+    one = b"Running benchmark...\n" + KERAS
+    other = one.replace(b"164.0", b"166.0")
+    assert "holds 2 runs" in measure("horovod", one + other).failure.message
+    assert value(measure("horovod", one + other, block=2)) == 166
