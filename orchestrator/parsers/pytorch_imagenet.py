@@ -35,17 +35,21 @@ def _time(log: Log, found: Found, key: tuple[int, int]) -> None:
         return
     # Steps per second: the batch is not printed.
     log.window(key, 1 / last if last else 0.0, found.line)
-    log.run.replace("time", mean, found.line)
     _span(log, key, mean)
+    # The mean of an epoch's first line is of its slow start alone.
+    if "time" not in run.printed or log.state["lines"] > 1:
+        log.run.replace("time", mean, found.line)
 
 
 def _span(log: Log, key: tuple[int, int], mean: float) -> None:
     """Note steps and seconds from an epoch's second line, when it is warm, to its last."""
     epoch, step = key
     if log.state.get("epoch") != epoch:
-        log.state.update(epoch=epoch, start=None, lines=0)
+        # Steps were counted from 0 until 2022, then from 1: print_freq is 10, mostly.
+        log.state.update(epoch=epoch, start=None, lines=0, done=0 if step % 10 == 1 else 1)
     log.state["lines"] += 1
-    steps, time = step + 1, mean * (step + 1)
+    steps = step + log.state["done"]
+    time = mean * steps
     if log.state["lines"] == 2:
         log.state["start"] = (steps, time)
     elif log.state["start"] is not None:

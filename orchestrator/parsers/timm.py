@@ -91,7 +91,10 @@ def _train(log: Log, found: Found) -> None:
     key = (found.count("epoch"), found.count("step"))
     kind = log.run.windows.classify(key)
     log.window(key, found.number("rate"), found.line)
-    if kind != "again":
+    starts = log.state.get("epoch") != key[0]
+    log.state["epoch"] = key[0]
+    # The mean of an epoch's first line is of its slow start alone.
+    if kind != "again" and not (starts and "running" in log.run.printed):
         log.run.replace("running", found.number("mean"), found.line)
         log.run.replace("running_time", found.number("mean_time"), found.line)
 

@@ -495,3 +495,35 @@ def test_horovod_tells_runs_apart_that_name_no_model():
     other = one.replace(b"164.0", b"166.0")
     assert "holds 2 runs" in measure("horovod", one + other).failure.message
     assert value(measure("horovod", one + other, block=2)) == 166
+
+
+def test_pytorch_imagenet_does_not_take_an_epochs_first_line_for_its_mean():
+    log = b"".join(
+        b"Epoch: [0][%3d/500]\tTime  0.200 ( %s)\tData  0.001 ( 0.010)\n" % (step, mean)
+        for step, mean in ((0, b"9.000"), (10, b"1.000"), (490, b"0.220"))
+    )
+    next_epoch = b"Epoch: [1][  0/500]\tTime  5.000 ( 5.000)\tData  4.800 ( 4.800)\n"
+    found = measure("pytorch_imagenet", log + next_epoch, batch=11)
+    assert value(found) == pytest.approx(50)
+    second = b"Epoch: [1][ 10/500]\tTime  0.200 ( 0.440)\tData  0.001 ( 0.400)\n"
+    assert value(measure("pytorch_imagenet", log + next_epoch + second, batch=11)) == 25
+
+
+def test_pytorch_imagenet_counts_steps_from_0_or_from_1():
+    def log(first):
+        # 2 s in the first step, 0.1 s in each of the others.
+        return b"".join(
+            b"Epoch: [0][%d/5000]\tTime 0.100 (%.3f)\tData 0.0 (0.0)\n"
+            % (first + step, (2 + 0.1 * step) / (step + 1))
+            for step in (0, 10, 3000)
+        )
+
+    for first in (0, 1):
+        found = measure("pytorch_imagenet", log(first), batch=1)
+        assert value(found, "throughput_recomputed") == pytest.approx(10, rel=0.02)
+
+
+def test_timm_training_does_not_take_an_epochs_first_line_for_its_mean():
+    before = measure("timm", TIMM_TRAIN)
+    line = b"Train: 1 [   0/1251 (  0%)]  Time: 5.0s,   51.20/s  (5.0s,   51.20/s)\n"
+    assert value(measure("timm", TIMM_TRAIN + line)) == value(before)
