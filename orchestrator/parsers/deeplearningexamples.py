@@ -37,9 +37,11 @@ _TIMES = {
     "eval_latency_p95": ("latency_p95", 1e-3),
     "eval_latency_p99": ("latency_p99", 1e-3),
 }
+# A fact that is only kept until the run's end: what the summary of another network holds.
+_OTHERS, _MOST_OTHERS = "others", 8
 _KEPT = frozenset((*_TRAINING, *_INFERENCE, *_TIMES, "train.compute_ips", "val.compute_ips"))
 
-_PAIR = re.compile(rf"(?<!\S)([\w.]+) : ({NUMBER}|\S+)(?= |$)")
+_PAIR = re.compile(rf"(?<!\S)([\w./]+) : ({NUMBER}|\S+)(?= |$)")
 _STEP = re.compile(
     rf"(?:Epoch: (?P<epoch>{COUNT})(?: +Iteration: (?P<iter>{COUNT}))?"
     rf"(?: +Validation Iteration: (?P<val>{COUNT}))?"
@@ -128,10 +130,13 @@ def _inference_only(run: Run) -> bool:
 
 
 def _summary(log: Log, found: Found, pairs: Mapping[str, float], source: str) -> None:
+    others = log.run.facts.setdefault(_OTHERS, [])
     for name, value in pairs.items():
         if name in _KEPT:
             log.run.take(source + name, value, found.line)
             log.stage = "done"
+        elif len(others) < _MOST_OTHERS and (other := vendor.shown(name)[:80]) not in others:
+            others.append(other)
 
 
 def _speed(log: Log, found: Found) -> None:
@@ -155,6 +160,7 @@ def _batch(log: Log, found: Found) -> None:
 
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
+    others = run.facts.pop(_OTHERS, [])
     for source in [name for name in run.printed if name.startswith(_JSON)]:
         run.prefer(source.removeprefix(_JSON), source)
     for printed, (metric, scale) in _TIMES.items():
@@ -165,6 +171,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     name = next((key for key in (*_TRAINING, *_INFERENCE) if key in run.printed), "")
     if name:
         run.fact("phase", "training" if name in _TRAINING else "inference")
+    elif others:
+        run.fail(f"the summary has no rate of images, but {', '.join(others)}")
     run.headline(
         run.printed.get(name),
         estimator="mean_of_rates",

@@ -48,7 +48,7 @@ def _key(log: Log, found: Found) -> None:
     key, text = found.text("key"), found.text("value")
     if key in _FACTS:
         _fact(log, _FACTS[key], _value(text))
-    elif key == "exp.status":
+    elif key in ("exp.status", "results.status"):
         _status(log, found, _value(text))
     elif re.fullmatch(r"results\.\w*throughput", key):
         log.run.replace(key, _figure(found), found.line)
@@ -85,6 +85,7 @@ def _fact(log: Log, name: str, value: Any) -> None:
 
 
 def _status(log: Log, found: Found, value: Any) -> None:
+    """Take what the suite says of the experiment, or its programs in Python of themselves."""
     log.run.notes["failed"] = int(value in _FAILURES)
     log.run.notes["succeeded"] = int(value == _SUCCESS)
     if value == _SUCCESS or value in _FAILURES:

@@ -527,3 +527,20 @@ def test_timm_training_does_not_take_an_epochs_first_line_for_its_mean():
     before = measure("timm", TIMM_TRAIN)
     line = b"Train: 1 [   0/1251 (  0%)]  Time: 5.0s,   51.20/s  (5.0s,   51.20/s)\n"
     assert value(measure("timm", TIMM_TRAIN + line)) == value(before)
+
+
+def test_deeplearningexamples_names_what_the_summary_of_another_network_holds():
+    log = b"DLL 2026-01-02 03:04:05.6 - () med_img/sec : 12.5  time : 3.5 s  time : 3.6 s\n"
+    assert measure("deeplearningexamples", log).failure.message == (
+        "the summary has no rate of images, but med_img/sec, time"
+    )
+    many = b"DLL 2026-01-02 03:04:05.6 - () " + b" ".join(b"m%d : 1.0" % i for i in range(20))
+    assert measure("deeplearningexamples", many + b"\n").failure.message.endswith("m6, m7")
+    known = b"DLL 2026-01-02 03:04:05.6 - () train_loss : 1.0 train_throughput : 40.0\n"
+    assert value(measure("deeplearningexamples", known)) == 40
+    assert "others" not in measure("deeplearningexamples", known).begin
+
+
+def test_dlbs_programs_tell_their_failure_themselves():
+    log = b'__exp.framework__="mxnet"\n__results.status__="failure"\n'
+    assert "the experiment failed" in measure("dlbs", log).failure.message
