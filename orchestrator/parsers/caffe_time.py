@@ -63,6 +63,10 @@ def _figure(log: Log, found: Found) -> None:
     log.run.take(found.text("name"), found.number("ms"), found.line)
 
 
+def _total(log: Log, found: Found) -> None:
+    log.run.take(f"Total {found.text('name')}", found.number("ms"), found.line)
+
+
 def _layer(log: Log, found: Found) -> None:
     milliseconds = found.number("ms")
     if milliseconds is not None and not milliseconds < _LONGEST_LAYER:
@@ -76,6 +80,7 @@ def _layer(log: Log, found: Found) -> None:
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
+    _averages(run)
     _times(run)
     forward, both = run.printed.get("Average Forward pass"), _forward_backward(run)
     backward = run.printed.get("Average Backward pass")
@@ -109,6 +114,14 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if trains or not both_timed:
         run.recompute(first=0, why="warm-up is not timed", factor=run.batch)
     _throughputs(run, forward=forward, both=both if trains else None)
+
+
+def _averages(run: Run) -> None:
+    """Divide the totals of 2014's releases, which print no averages."""
+    iterations = run.facts.get("iterations")
+    for name in ("Forward pass", "Backward pass"):
+        if iterations and f"Total {name}" in run.printed:
+            run.share(f"Average {name}", f"Total {name}", iterations)
 
 
 def _times(run: Run) -> None:
@@ -215,8 +228,15 @@ FORMAT = Format(
         ),
         Rule(
             b"Total Time: ",
-            re.compile(glog.PREFIX + rf"(?P<name>Total Time): (?P<ms>{NUMBER}) ms"),
+            re.compile(glog.PREFIX + rf"(?P<name>Total Time): (?P<ms>{NUMBER}) m(?:illi)?s"),
             _figure,
+        ),
+        Rule(
+            b"ward pass: ",
+            re.compile(
+                glog.PREFIX + rf"(?P<name>(?:For|Back)ward pass): (?P<ms>{NUMBER}) milliseconds"
+            ),
+            _total,
         ),
         Rule(
             b"ward: ",

@@ -192,6 +192,11 @@ class Run:
         self.printed[name] = self.printed[other]
         self._taken[name] = self._taken[other]
 
+    def share(self, name: str, other: str, parts: int) -> None:
+        """Let a part of one taken number, with its line, stand for another."""
+        self.printed[name] = self.printed[other] / parts
+        self._taken[name] = self._taken[other]
+
     def needs(self, option: str, what: str) -> None:
         """Refuse a throughput that cannot be computed without an option such as --batch."""
         line = self._evidence[-1] if self._evidence else None

@@ -572,3 +572,28 @@ class TestOpenvino:
         for line in (b"[ INFO ] Model batch size: 0\n", b"[ INFO ] Network batch size: 3"):
             found = measure("openvino_benchmark_app", OPENVINO_2021 + line)
             assert "batch" not in found.begin
+
+
+CAFFE_TIME_2014 = b"""\
+I0102 00:19:14.100000 29638 caffe.cpp:219] *** Benchmark begins ***
+I0102 00:19:14.200000 29638 caffe.cpp:220] Testing for 4 iterations.
+I0102 00:19:14.300000 29638 caffe.cpp:232] fc\tforward: 300.0 milliseconds.
+I0102 00:19:14.300000 29638 caffe.cpp:235] Forward pass: 320 milliseconds.
+I0102 00:19:14.400000 29638 caffe.cpp:249] Backward pass: 440.5 milliseconds.
+I0102 00:19:14.500000 29638 caffe.cpp:251] Total Time: 800 milliseconds.
+I0102 00:19:14.600000 29638 caffe.cpp:253] *** Benchmark ends ***
+"""
+
+
+def test_caffe_times_totals_of_2014_are_divided_by_the_iterations():
+    found = measure("caffe_time", CAFFE_TIME_2014, batch=16)
+    assert value(found) == pytest.approx(80)
+    assert value(found, "forward") == pytest.approx(0.08)
+    assert value(found, "backward") == pytest.approx(0.110125)
+    inference = measure("caffe_time", CAFFE_TIME_2014, batch=16, phase="inference")
+    assert value(inference) == pytest.approx(200)
+    assert "Forward pass: 320" in inference.begin["evidence"][0][1]
+    uncounted = CAFFE_TIME_2014.replace(b"Testing for", b"Tested")
+    assert "no number of iterations" in refused(measure("caffe_time", uncounted, batch=16))
+    two = measure("caffe_time", 2 * CAFFE_TIME_2014, batch=16)
+    assert "holds 2 runs" in refused(two)
