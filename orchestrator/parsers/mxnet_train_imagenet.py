@@ -27,7 +27,9 @@ def _arguments(log: Log, found: Found) -> None:
     facts = log.run.facts
     gpus = [gpu for gpu in given.get("gpus", "").strip("'").split(",") if gpu]
     devices = 1 if gpus in ([], ["None"]) else len(gpus)
-    facts["devices"] = devices
+    # With Horovod these are one worker's, and the speed is that of all.
+    if given.get("kv_store") != "'horovod'":
+        facts["devices"] = devices
     if given.get("batch_size", "").isdecimal():
         # train_imagenet divides its batch among the devices.
         facts["batch"] = max(1, int(given["batch_size"]) // devices)
@@ -36,6 +38,10 @@ def _arguments(log: Log, found: Found) -> None:
             facts[name] = given[key].strip("'")
     if given.get("benchmark") == "1":
         facts["data"] = "synthetic"
+
+
+def _devices(log: Log, found: Found) -> None:
+    log.run.fact("devices", found.text("devices").count(",") + 1)
 
 
 def _window(log: Log, found: Found) -> None:
@@ -71,11 +77,12 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         derived.seconds(run, "step_time_mean", step)
 
 
-_ARGUMENT = re.compile(r"\b(batch_size|gpus|network|dtype|benchmark)=('[^']{0,200}'|\w{1,9})")
-_LOGGER = (
-    r"\s*(?:INFO:\w+:|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )?(?:INFO +)?"
-    r"(?:Node\[(?P<node>\d+)\] *)?"
+_ARGUMENT = re.compile(
+    r"\b(batch_size|gpus|network|dtype|benchmark|kv_store)=('[^']{0,200}'|\w{1,9})"
 )
+# A logger's name, the date, the time and the level, in any order, the node before or behind.
+_HEAD = r"(?:INFO:\w+:|INFO +|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(?:,\d{3})? ){0,4}"
+_LOGGER = rf"\s*{_HEAD}(?:Node\[(?P<node>\d+)\] *)?{_HEAD}"
 
 FORMAT = Format(
     program=program,
@@ -98,6 +105,11 @@ FORMAT = Format(
             b"start with arguments ",
             re.compile(_LOGGER + r"start with arguments Namespace\((?P<arguments>.*)\)"),
             _arguments,
+        ),
+        Rule(
+            b"Start training with ",
+            re.compile(_LOGGER + r"Start training with \[(?P<devices>[cg]pu\(\d+\)[^\]]*)\]"),
+            _devices,
         ),
     ),
     conclude=_conclude,

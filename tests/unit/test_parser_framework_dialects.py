@@ -597,3 +597,37 @@ def test_caffe_times_totals_of_2014_are_divided_by_the_iterations():
     assert "no number of iterations" in refused(measure("caffe_time", uncounted, batch=16))
     two = measure("caffe_time", 2 * CAFFE_TIME_2014, batch=16)
     assert "holds 2 runs" in refused(two)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"07:08:09,123 ",
+        b"2026-01-02 07:08:09,123 ",
+        b"Node[0] 07:08:09 INFO:root:",
+        b"INFO:root:Node[0] ",
+        b"2026-01-02 07:08:09,123 INFO  Node[0] ",
+        b"    ",
+    ],
+)
+def test_mxnet_writes_time_level_and_node_in_many_orders(head):
+    lines = (
+        b"Epoch[3] Batch [%d]\tSpeed: %d.00 samples/sec\taccuracy=0.1\n" % (i, 90 + i)
+        for i in (10, 20)
+    )
+    found = measure("mxnet_train_imagenet", b"".join(head + line for line in lines))
+    assert value(found) == 105
+
+
+def test_mxnet_tells_its_devices_at_the_start_of_training():
+    start = b"2026-01-02 07:08:09,123 Node[0] Start training with [gpu(0), gpu(1), gpu(2)]\n"
+    assert measure("mxnet_train_imagenet", start + MXNET_TRAIN_OLD).begin["devices"] == 3
+    cpu = b"INFO:root:Start training with [cpu(0)]\n"
+    assert measure("mxnet_train_imagenet", cpu + MXNET_TRAIN_OLD).begin["devices"] == 1
+
+
+def test_mxnet_with_horovod_prints_the_speed_of_workers_it_does_not_count():
+    named = MXNET_TRAIN.replace(b"kv_store='device'", b"kv_store='horovod'")
+    found = measure("mxnet_train_imagenet", named)
+    assert "devices" not in found.begin
+    assert "step_time_mean" not in found.metrics
