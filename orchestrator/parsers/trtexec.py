@@ -72,6 +72,13 @@ def _options(log: Log, found: Found) -> None:
     log.begin()
 
 
+def _typed(log: Log, found: Found) -> None:
+    """Take the command as it was typed; one that printed nothing tells nothing of the next."""
+    log.begin()
+    log.run.facts.clear()
+    trtexec_batch.read_command(log.run.facts, found.text("command"))
+
+
 def _batch(log: Log, found: Found) -> None:
     log.begin()
     if found.cut("batch"):
@@ -169,12 +176,21 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         run.fail("the log has no `&&&& PASSED`: trtexec did not come to its end")
     _block_metrics(run)
     _average_metrics(run)
-    samples = trtexec_batch.samples_per_query(run)
+    samples = trtexec_batch.samples_per_query(run, queries=_queries_per_inference(run))
     _recompute(run, samples)
     _headline(run, samples)
     own, other = run.throughput, run.metrics.get("throughput_recomputed")
     if own and other and abs(other.value / own - 1) > _AGREE:
         run.warn(f"the times printed give {other.value:.6g} samples/s, the program {own:.6g}")
+
+
+def _queries_per_inference(run: Run) -> float:
+    """Return the queries in the time of an inference, 0 where the times are not printed."""
+    inferences = run.printed.get("compute_time", 0.0) * derived.inverse(
+        run.printed.get("gpu_time_mean", 0.0) * MS
+    )
+    queries = run.printed.get("Throughput", 0.0) * run.printed.get("walltime", 0.0)
+    return queries * derived.inverse(inferences)
 
 
 def _block_metrics(run: Run) -> None:
@@ -256,6 +272,8 @@ def _rule(needle: bytes, pattern: str, take: Callable[[Log, Found], None]) -> Ru
     return Rule(needle, re.compile(_PREFIX + pattern), take)
 
 
+# What releases up to 5 print first, of the options that name a model.
+_OLD_OPTIONS = (b"deploy", b"onnx", b"uff")
 _SHAPE = r"(?P<shape>\d{1,9}(?:x\d{1,9})*)"
 _BLOCK = r"(Host [Ll]atency|Enqueue Time|GPU Compute)"
 _LATER_BLOCK = (
@@ -290,7 +308,20 @@ FORMAT = Format(
             ),
             _banner,
         ),
+        # As typed, behind a prompt: quotes of old releases have nothing else between runs.
+        *(
+            Rule(
+                name,
+                re.compile(
+                    r"(?:[^$#>]{0,200}[$#>] *)?(?:[^\s$#>]{0,200}[/\\])?"
+                    r"(?:trtexec|giexec)(?:\.exe)? +(?P<command>-.*)"
+                ),
+                _typed,
+            )
+            for name in (b"trtexec", b"giexec")
+        ),
         _rule(b"=== Model Options ===", "=== Model Options ===", _options),
+        *(_rule(name + b": ", name.decode() + r": \S", _options) for name in _OLD_OPTIONS),
         _rule(
             b"atch: ", rf"(?:(?P<old>b)atch: (?=\d)|Batch: )(?P<batch>{COUNT}$|[eE]xplicit)", _batch
         ),

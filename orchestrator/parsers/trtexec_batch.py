@@ -2,7 +2,8 @@
 
 With an implicit batch (Caffe and UFF models up to release 8) trtexec counts samples as queries.
 With an explicit one (ONNX, everything since 10) a query is a whole batch, whose size is the leading
-dimension of the inputs. An engine that was loaded says `Batch: 1` in either case.
+dimension of the inputs. An engine that was loaded says `Batch: 1` in either case. Quotes leave the
+options out: then more queries than inferences, by the times printed, are an implicit batch.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _OLD = "release_5_or_before"
 _SOURCES = ("binding", "inference", "shapes", "optShapes")
 _ASKED = re.compile(r"--(?P<source>shapes|optShapes)=(?P<shapes>\S{1,2000})")
 _COMMAND_BATCH = re.compile(r"--batch[= ](\d{1,9})(?!\S)")
+_CERTAINLY_TWO = 1.9
 _SHAPE = re.compile(r"(?:.*[=:])?(\d{1,9}(?:x\d{1,9})*)$")
 
 
@@ -53,15 +55,18 @@ def mark_old(facts: dict[str, Any]) -> None:
     facts[_OLD] = True
 
 
-def samples_per_query(run: Run) -> int | None:
+def samples_per_query(run: Run, *, queries: float) -> int | None:
     """Return what the printed queries are multiplied with; None where the log does not tell.
 
-    Sets the fact `batch`, samples per inference, where the log tells it.
+    Sets the fact `batch`, samples per inference, where the log tells it. `queries` are those in the
+    time of one inference, 0 where that is not known.
     """
     facts, option = run.facts, run.facts.get("batch_option")
     shapes, asked = facts.pop(_SHAPES, {}), facts.pop(_ASKED_BATCH, None)
     loads, old = facts.pop(_LOADS, None), facts.pop(_OLD, False)
     implicit = option if isinstance(option, int) and option > 1 else None
+    if option is None and queries >= _CERTAINLY_TWO:
+        implicit = round(queries)
     batch = implicit or _leading(shapes, certain=option == EXPLICIT)
     if batch is None and old:
         batch = asked

@@ -631,3 +631,47 @@ def test_mxnet_with_horovod_prints_the_speed_of_workers_it_does_not_count():
     found = measure("mxnet_train_imagenet", named)
     assert "devices" not in found.begin
     assert "step_time_mean" not in found.metrics
+
+
+TIMES_OF_150 = b"""[01/02/2026-03:04:05] [I] === Performance summary ===
+[01/02/2026-03:04:05] [I] Throughput: %d qps
+[01/02/2026-03:04:05] [I] GPU Compute Time: min = 9 ms, max = 11 ms, mean = 10 ms, median = 10 ms
+[01/02/2026-03:04:05] [I] Total Host Walltime: 2 s
+[01/02/2026-03:04:05] [I] Total GPU Compute Time: 1.5 s
+"""
+
+
+def test_trtexec_knows_an_implicit_batch_by_its_times():
+    # 150 inferences in 2 s.
+    found = measure("trtexec", TIMES_OF_150 % 1200)
+    assert (value(found), found.begin["batch"]) == (1200, 16)
+    assert value(measure("trtexec", TIMES_OF_150 % 1200, batch=16)) == 1200
+    assert "--batch" in refused(measure("trtexec", TIMES_OF_150 % 75))
+    assert value(measure("trtexec", TIMES_OF_150 % 75, batch=4)) == 300
+
+
+OLD_RUN = b"Average over 10 runs is %d ms (percentile time is 30).\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"$ ./trtexec --deploy=a.prototxt --batch=4\n",
+        b"user@host:/usr/src/tensorrt/bin# /usr/bin/giexec --deploy=a.prototxt --batch=4\n",
+        b"C:\\tools> bin\\trtexec.exe  --onnx=a.onnx --batch=4\n",
+        b"trtexec --onnx=a.onnx --batch=4\n",
+    ],
+)
+def test_trtexec_runs_are_told_apart_by_the_commands_typed(start):
+    other = start.replace(b"=4", b"=8")
+    log = start + OLD_RUN % 10 + other + OLD_RUN % 20
+    assert "holds 2 runs" in refused(measure("trtexec", log))
+    assert value(measure("trtexec", log, block=1)) == pytest.approx(400)
+    # A command without output tells nothing of the one that follows.
+    assert value(measure("trtexec", start + other + OLD_RUN % 20)) == pytest.approx(400)
+
+
+@pytest.mark.parametrize("option", [b"deploy: a.prototxt\n", b"onnx: a.onnx\n", b"uff: a.uff\n"])
+def test_trtexec_runs_are_told_apart_by_the_options_echoed(option):
+    log = option + OLD_RUN % 10 + option + OLD_RUN % 20
+    assert "holds 2 runs" in refused(measure("trtexec", log, batch=1))
