@@ -134,7 +134,7 @@ class Backend(object):
         for node in graph.nodes:
             yield node.name, np.array(net.blobs[ours.blobs[node.name]].data)
 
-    def training_step(self, graph, values, inputs, labels, precise=False, *, decisions=None):
+    def training_step(self, graph, values, inputs, labels, _options, precise=False, decisions=None):
         """One step of the benchmark's solver; momentum does nothing in the first.
 
         Caffe's Python side has no float64: PyTorch's takes its place where it is installed.

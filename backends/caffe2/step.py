@@ -91,7 +91,7 @@ class Step(job.Job):
         self.threads = settings.threads or machine.cpus()
         self.device_names = ["GPU 0" if gpu else machine.cpu_name()]
         self.options["blas"] = start(self.threads)
-        self.options["net_type"] = net_type = _net_type(settings, gpu)
+        self.options["net_type"] = net_type = _net_type(settings.options, gpu)
         self._gpu, self._training = gpu, training
         self._source = data.source(settings, graph)
         workspace.ResetWorkspace()
@@ -136,8 +136,8 @@ class Step(job.Job):
         workspace.ResetWorkspace()
 
 
-def _net_type(settings, gpu):
-    chosen = settings.options["net_type"]
+def _net_type(options, gpu=False):
+    chosen = options["net_type"]
     if chosen != "auto":
         return chosen
     # On a CPU the operators share its threads already; on a GPU a simple net would wait for
@@ -188,8 +188,7 @@ def shapes(graph):
 
 def forward(graph, values, inputs, options):
     """Logits as a benchmark computes them."""
-    chosen = options["net_type"]
-    built = _infer(graph, values, inputs, net_type="simple" if chosen == "auto" else chosen)
+    built = _infer(graph, values, inputs, net_type=_net_type(options))
     return workspace.FetchBlob(built.blobs[graph.output.name])
 
 
@@ -200,7 +199,7 @@ def activations(graph, values, inputs):
         yield node.name, workspace.FetchBlob(built.blobs[node.name])
 
 
-def training_step(graph, values, inputs, labels, precise=False, *, decisions=None):
+def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
     """One step of a benchmark's net; momentum does nothing in the first.
 
     Caffe2's operators have no float64: PyTorch's takes its place where it is installed.
@@ -209,7 +208,9 @@ def training_step(graph, values, inputs, labels, precise=False, *, decisions=Non
         return substitute.training_step(graph, values, inputs, labels, decisions)
     start(machine.cpus())
     workspace.ResetWorkspace()
-    built = builder.build(graph, True, dropout=False, momentum=MOMENTUM)
+    built = builder.build(
+        graph, True, dropout=False, momentum=MOMENTUM, net_type=_net_type(options)
+    )
     fill(graph, values, True, parity.RATE)
     workspace.FeedBlob(DATA, inputs)
     workspace.FeedBlob(LABEL, labels.astype(np.int32))

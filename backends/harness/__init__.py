@@ -38,11 +38,11 @@ and for parity, all in inference or training on the CPU:
     probability from being zero; gradients know no such limit.
 ``activations(graph, values, inputs)``
     Yields (node name, float32 array) in drawing order, inference mode.
-``training_step(graph, values, inputs, labels, precise=False)``
-    One step of SGD at `parity.RATE` with dropout off, as `parity.Step`; in float64 when
-    `precise`, for which a framework that has none raises `errors.Unsupported`. If the steps
-    it returns have `decisions`, it must also take them by that name, and then fall on the
-    same side at every ReLU and max pooling.
+``training_step(graph, values, inputs, labels, options, precise=False)``
+    One step of SGD at `parity.RATE` with dropout off and these options, as `parity.Step`; in
+    float64 when `precise`, for which a framework that has none raises `errors.Unsupported`.
+    If the steps it returns have `decisions`, it must also take them by that name, and then
+    fall on the same side at every ReLU and max pooling.
 """
 
 VERSION = "0.1.0"

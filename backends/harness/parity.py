@@ -104,7 +104,7 @@ def first_difference(backend, graph, values, inputs):
     return "every node agrees when computed one by one"
 
 
-def check_step(backend, graph, _options):
+def check_step(backend, graph, options):
     """P3."""
     values = calm(graph, weights.for_graph(graph, SEED))
     inputs = weights.inputs(graph, BATCH, SEED)
@@ -112,20 +112,19 @@ def check_step(backend, graph, _options):
     biased = getattr(backend, "BIASED_VARIANCE", False)
     ceiling = getattr(backend, "LOSS_CEILING", np.inf)
     loss, running = train_forward(graph, values, inputs, labels, biased, ceiling)
-    step = backend.training_step(graph, values, inputs, labels)
+    given = (graph, values, inputs, labels, options)
+    step = backend.training_step(*given)
     found = [("loss", "", deviation([step.loss], [loss]))]
     found.append(_worst("statistics", step.statistics, running))
     found.append(_update(values, step))
     try:
-        precise = backend.training_step(graph, values, inputs, labels, True)
+        precise = backend.training_step(*given, precise=True)
     except errors.Unsupported:
         precise = None
     found.append(_slope(graph, values, inputs, labels, (precise or step).gradients))
     if precise:
         if step.decisions is not None:
-            precise = backend.training_step(
-                graph, values, inputs, labels, True, decisions=step.decisions
-            )
+            precise = backend.training_step(*given, precise=True, decisions=step.decisions)
         found.append(_norms(step.gradients, precise.gradients))
         found.append(_worst("weights", step.updated, precise.updated))
     detail = ", ".join("%s %.2g%s" % (what, worst, where) for what, where, worst in found)

@@ -4,6 +4,7 @@ from importlib import import_module
 
 import numpy as np
 
+from backends.harness import arguments
 from backends.harness.errors import Unsupported
 
 
@@ -18,7 +19,10 @@ def training_step(graph, values, inputs, labels, decisions=None):
         ) from None
     if decisions is not None:
         decisions = [torch.from_numpy(decision) for decision in decisions]
-    return step.training_step(graph, values, inputs, labels, True, decisions=decisions)
+    options = arguments.choose(step.OPTIONS, [])
+    return step.training_step(
+        graph, values, inputs, labels, options, precise=True, decisions=decisions
+    )
 
 
 def decisions(graph, value_of, every_largest=False):

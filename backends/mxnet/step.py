@@ -239,10 +239,9 @@ def _run(network, executor, values, inputs):
     return [array.swapaxes(0, 1) if array.ndim == 3 else array for array in arrays]
 
 
-def training_step(graph, values, inputs, labels, precise=False, decisions=None):
+def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
     """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    auto = arguments.choose(OPTIONS, [])
-    used = _cpu_options(graph, "training", auto)
+    used = _cpu_options(graph, "training", options)
     network = build.build(
         graph,
         kinks.double(decisions) if precise else None,

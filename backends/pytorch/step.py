@@ -288,10 +288,9 @@ def activations(graph, values, inputs):
             yield name, value.numpy()
 
 
-def training_step(graph, values, inputs, labels, precise=False, *, decisions=None):
+def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
     """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    auto = arguments.choose(OPTIONS, [])
-    used = _cpu_options(graph, "training", auto)
+    used = _cpu_options(graph, "training", options)
     deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions)
     network = build(graph, dropout=False, kinks=deciding.functions()).load(values).train()
     x, y = torch.from_numpy(inputs), torch.from_numpy(labels)

@@ -217,9 +217,9 @@ def activations(graph, values, inputs):
     execution.close()
 
 
-def training_step(graph, values, inputs, labels, precise=False, *, decisions=None):
+def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
     """One step with a benchmark's own pieces; without momentum, which starts at zero."""
-    used, execution = _on_cpu(graph, "training", arguments.choose(OPTIONS, []))
+    used, execution = _on_cpu(graph, "training", options)
     network = network_of(graph, used)
     x = network.native_inputs(inputs).astype(np.float64 if precise else np.float32)
     x, y = execution.variable("x", x), execution.variable("y", labels)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from orchestrator.errors import RequestError, unknown
 from orchestrator.framework import FLAG, Framework
-from orchestrator.image_reference import parse_reference
+from orchestrator.images.reference import parse_reference
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request
 from orchestrator.run import command_line

@@ -113,7 +113,7 @@ def test_running_variance_is_fed_the_biased_one():
     graph = small_norm()
     values = weights.for_graph(graph, 1)
     batch = weights.inputs(graph, 2, 1), weights.labels(graph, 2, 1)
-    found = step.training_step(graph, values, *batch).statistics
+    found = step.training_step(graph, values, *batch, options()).statistics
     name = "batch_norm1.variance"
     far = {}
     for biased in (True, False):

@@ -121,7 +121,7 @@ class Logistic(Numpy):
     unbiased = True
     rate = parity.RATE
 
-    def training_step(self, graph, values, inputs, labels, precise=False):
+    def training_step(self, graph, values, inputs, labels, options, precise=False):
         if precise:
             raise Unsupported("float32 only")
         axes, count = (0, 2, 3), inputs.size // inputs.shape[1]
