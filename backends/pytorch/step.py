@@ -3,6 +3,7 @@
 Fulfils the contract in `backends.harness`.
 """
 
+import inspect
 import warnings
 from collections import OrderedDict
 
@@ -134,12 +135,7 @@ class Training(Step):
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
         if place.size > 1:
             self.options["parallel"] = "DistributedDataParallel"
-            network = nn.parallel.DistributedDataParallel(
-                network,
-                device_ids=[where.index] if where.type == "cuda" else None,
-                broadcast_buffers=False,  # each device keeps its own statistics
-                gradient_as_bucket_view=True,
-            )
+            network = data_parallel(network, where)
         self._network = compiled(network, used)
         self._criterion = criterion(graph)
         self._autocast = autocast(where, settings.dtype)
@@ -250,6 +246,20 @@ def criterion(graph):
         return functional.ctc_loss(scores, labels, used, lengths, reduction="sum") / batch
 
     return ctc
+
+
+def data_parallel(network, where):
+    """The network of one of several processes; each device keeps its own statistics."""
+    wrap = nn.parallel.DistributedDataParallel
+    # PyTorch 2.13 renamed it.
+    known = inspect.signature(wrap).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    return wrap(
+        network,
+        device_ids=[where.index] if where.type == "cuda" else None,
+        gradient_as_bucket_view=True,
+        **{buffers: False},
+    )
 
 
 # -- parity and the self check -------------------------------------------------------------

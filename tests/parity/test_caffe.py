@@ -11,7 +11,7 @@ from backends import zoo
 from backends.harness import arguments, parity
 from backends.harness.errors import Unsupported
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 DRAWABLE = [name for name in zoo.names() if name != "deep_speech2"]
 
@@ -52,9 +52,8 @@ def test_the_gap_is_told(backend):
         list(backend.shapes(zoo.draw("deep_speech2")))
 
 
+@pytest.mark.parametrize("backend", ["bvlc_caffe"], indirect=True)
 def test_pooling_cut_out_is_the_same_as_rounded_down(backend):
-    if backend.FRAMEWORK != "bvlc_caffe":
-        pytest.skip("only Caffe has two ways")
     backend.choices = lambda **choices: choices
     check("P1", backend, "resnet50_v1.5")
     check("P2", backend, "resnet50_v1.5")
