@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
+import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn, TypeVar
 
-from orchestrator.errors import BenchdockError, ExitStatus, unknown
+from orchestrator.errors import BenchdockError, ExitStatus, RequestError, quoted, unknown
 from orchestrator.programs import PROGRAMS
 
 T = TypeVar("T")
@@ -21,43 +23,107 @@ DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
 RUNTIMES = ("auto", "docker", "host")
 
 
+# What Linux lets a control group have.
+MOST_PROCESSES = 4_194_304
+LARGEST_SEED = 2**63 - 1
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse with our exit status, one line of text, and a suggestion for a mistyped word."""
+    """argparse with our errors: one line of text, and a suggestion for a mistyped word."""
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and leave with the status of a wrong request."""
-        print(f"benchdock: {message}; see `{self.prog} --help`", file=sys.stderr)
-        raise SystemExit(int(ExitStatus.BAD_REQUEST))
+        """Raise what is wrong as a RequestError."""
+        raise RequestError(message, hint=f"see `{self.prog} --help`")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            kind = action.metavar or action.dest
-            listing = f"{self.prog} --help"
-            error = unknown(
-                str(kind).lower(), str(value), map(str, action.choices), listing=listing
+            raise unknown(
+                str(action.metavar or action.dest).lower(), str(value), map(str, action.choices)
             )
-            choices = ", ".join(map(str, action.choices))
-            raise argparse.ArgumentError(None, f"{error} (one of: {choices})")
+
+    def refuse_unknown_options(self, words: Iterable[str]) -> None:
+        """Raise RequestError for an option that is mistyped, before anything is found missing."""
+        known = self._option_string_actions
+        for word in words:
+            name = word.partition("=")[0]
+            if name == "--":
+                return
+            if name.startswith("--") and not any(option.startswith(name) for option in known):
+                listing = f"{self.prog} --help"
+                raise unknown("option", name, known, listing=listing)
 
 
-def positive(text: str) -> int:
-    """Read a count of at least one."""
-    return _count(text, lowest=1)
+class Command(Parser):
+    """The parser of one command: names and options in any order."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse a command's words. Raises RequestError for one too many."""
+        if self._mixing:
+            return super().parse_known_args(args, namespace)
+        self.refuse_unknown_options(args)
+        # Behind a "--" there are names alone, which argparse forgets where it mixes.
+        self._mixing = "--" not in args
+        try:
+            parse = self.parse_known_intermixed_args if self._mixing else super().parse_known_args
+            found, left = parse(args, namespace)
+        finally:
+            self._mixing = False
+        if left:
+            self.error(f"{quoted(left[0])} is one word too many")
+        return found, left
 
 
-def not_negative(text: str) -> int:
-    """Read a count of at least zero."""
-    return _count(text, lowest=0)
+class _Options(argparse.Action):
+    """Collects KEY=VALUE in a dictionary; a key that is given twice is a mistake."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _word: str | None = None,
+    ) -> None:
+        """Add one."""
+        key, text = values
+        given = getattr(namespace, self.dest)
+        if key in given:
+            raise argparse.ArgumentError(self, f"{quoted(key)} is given twice")
+        setattr(namespace, self.dest, {**given, key: text})
 
 
-def _count(text: str, *, lowest: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-    if value < lowest:
-        raise argparse.ArgumentTypeError(f"{value} is too small, the least is {lowest}")
-    return value
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return what reads a whole number within bounds."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is too small, the least is {least}")
+        if most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"{value} is too large, the most is {most:,}")
+        return value
+
+    return read
+
+
+positive = whole(least=1)
+not_negative = whole(least=0)
+
+
+def given(text: str) -> str:
+    """Read a name, which is more than nothing."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def path(text: str) -> str:
+    """Read a path; `~` stands for a home also where no shell replaced it."""
+    return os.path.expanduser(given(text))
 
 
 def size(text: str) -> int:
@@ -87,7 +153,9 @@ def gpu_choice(text: str) -> str | tuple[int, ...]:
         return text
     words = text.split(",")
     if not all(word.isascii() and word.isdigit() for word in words):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither all, none nor indices such as 0,1")
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is neither all, none nor indices such as 0,1"
+        )
     indices = tuple(map(int, words))
     if len(set(indices)) < len(indices):
         raise argparse.ArgumentTypeError(f"{text!r} names a GPU twice")
@@ -98,7 +166,7 @@ def option(text: str) -> tuple[str, str]:
     """Read KEY=VALUE."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not KEY=VALUE")
     return key, value
 
 
@@ -120,7 +188,7 @@ def build_parser() -> Parser:
 
     parser.add_argument("--version", action="version", version=f"benchdock {VERSION}")
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, parser_class=Parser
+        dest="command", metavar="COMMAND", required=True, parser_class=Command
     )
     for add in (
         _add_run,
@@ -142,9 +210,9 @@ def build_parser() -> Parser:
     return parser
 
 
-def _command(commands: Any, name: str, summary: str, *examples: str) -> Parser:
+def _command(commands: Any, name: str, summary: str, *examples: str) -> Command:
     epilog = "examples:\n" + "\n".join(f"  benchdock {line}" for line in examples)
-    parser: Parser = commands.add_parser(
+    parser: Command = commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
@@ -174,6 +242,7 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument(
         "model",
+        type=path,
         metavar="MODEL",
         help="a network of `benchdock models`, or of a vendor's program, or a file of your own: "
         ".onnx or .prototxt",
@@ -202,9 +271,9 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("--steps", type=positive, metavar="N", help="timed steps")
     run.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
-    run.add_argument("--data", metavar="DIR", help="dataset (default: synthetic data)")
-    run.add_argument("--image", metavar="REF", help="another image than ours")
-    run.add_argument("--source", metavar="DIR", help="folder of a vendor's program")
+    run.add_argument("--data", type=path, metavar="DIR", help="dataset (default: synthetic data)")
+    run.add_argument("--image", type=given, metavar="REF", help="another image than ours")
+    run.add_argument("--source", type=path, metavar="DIR", help="folder of a vendor's program")
     run.add_argument(
         "--runtime",
         choices=RUNTIMES,
@@ -223,7 +292,9 @@ def _add_run(commands: Any) -> None:
         "--silence", type=duration, metavar="S", help="longest silence afterwards (default: 10m)"
     )
     run.add_argument("--memory", type=size, metavar="SIZE", help="memory limit, such as 8g")
-    run.add_argument("--pids", type=positive, metavar="N", help="limit of processes")
+    run.add_argument(
+        "--pids", type=whole(1, MOST_PROCESSES), metavar="N", help="limit of processes"
+    )
     run.add_argument("--shm-size", type=size, metavar="SIZE", help="size of /dev/shm")
     run.add_argument(
         "--threads",
@@ -231,7 +302,13 @@ def _add_run(commands: Any) -> None:
         metavar="N",
         help="CPU threads (default: as many as this process may use)",
     )
-    run.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and data")
+    run.add_argument(
+        "--seed",
+        type=whole(0, LARGEST_SEED),
+        default=0,
+        metavar="N",
+        help="of weights and data (default: 0)",
+    )
     _add_option(run)
     custom = run.add_argument_group("-f custom: any program")
     custom.add_argument(
@@ -272,7 +349,11 @@ def _add_frameworks(commands: Any) -> None:
         "frameworks --json",
     )
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="show one: networks, options, what it needs"
+        "name",
+        nargs="?",
+        type=given,
+        metavar="NAME",
+        help="show one: networks, options, what it needs",
     )
     _json(parser)
     parser.set_defaults(handler="frameworks")
@@ -300,7 +381,9 @@ def _add_images(commands: Any) -> None:
         "from Debian's packages where no registry answers",
     )
     images.add_argument("names", nargs="*", metavar="IMAGE", help="default: the CPU images")
-    images.add_argument("--from", dest="source", metavar="DIR", help="fetch: wheels from a folder")
+    images.add_argument(
+        "--from", dest="source", type=path, metavar="DIR", help="fetch: wheels from a folder"
+    )
     images.add_argument("--force", action="store_true", help="build or bootstrap anew")
     images.add_argument(
         "--all", action="store_true", help="list: what is known of every vendor's images instead"
@@ -329,7 +412,7 @@ def _add_parse(commands: Any) -> None:
         "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
     )
     parse.add_argument("program", metavar="PROGRAM", help=f"one of {', '.join(PROGRAMS)}")
-    parse.add_argument("log", metavar="LOG", help="a file, - for standard input")
+    parse.add_argument("log", type=path, metavar="LOG", help="a file, - for standard input")
     parse.add_argument("--batch", type=positive, metavar="N", help="per device, if the log is mute")
     parse.add_argument("--devices", type=positive, metavar="N", help="if the log is mute")
     parse.add_argument("--block", type=positive, metavar="N", help="which of several runs in a log")
@@ -415,8 +498,8 @@ def _add_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--option",
         type=option,
-        action="append",
-        default=[],
+        action=_Options,
+        default={},
         metavar="KEY=VALUE",
         help="an option of the program, recorded in the result "
         "(`benchdock frameworks NAME` lists those of a vendor's)",
@@ -432,13 +515,17 @@ def _add_reproduce(commands: Any) -> None:
         "reproduce claim.yaml --runs 5",
     )
     reproduce.add_argument(
-        "claim", metavar="CLAIM", help="an id of `benchdock published`, or a YAML file"
+        "claim", type=path, metavar="CLAIM", help="an id of `benchdock published`, or a YAML file"
     )
     reproduce.add_argument(
         "--runs", type=positive, default=3, metavar="N", help="how often (default and least: 3)"
     )
-    reproduce.add_argument("--data", metavar="DIR", help="dataset (default: synthetic data)")
-    reproduce.add_argument("--source", metavar="DIR", help="folder of the vendor's program")
+    reproduce.add_argument(
+        "--data", type=path, metavar="DIR", help="dataset (default: synthetic data)"
+    )
+    reproduce.add_argument(
+        "--source", type=path, metavar="DIR", help="folder of the vendor's program"
+    )
     _add_option(reproduce)
     reproduce.add_argument("--steps", type=positive, metavar="N", help="timed steps of each run")
     reproduce.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
@@ -460,7 +547,9 @@ def _add_replay(commands: Any) -> None:
         "replay 20260101T120000-pytorch-resnet50-0a1b2c",
         "replay run.zip --dry-run",
     )
-    replay.add_argument("run", metavar="RUN", help="a run id or its begin, a folder, or a bundle")
+    replay.add_argument(
+        "run", type=path, metavar="RUN", help="a run id or its begin, a folder, or a bundle"
+    )
     replay.add_argument(
         "--allow-changed",
         action="store_true",
@@ -482,7 +571,10 @@ def _add_compare(commands: Any) -> None:
     )
     for name in ("a", "b"):
         compare.add_argument(
-            name, metavar=name.upper(), help="a run id or its begin, a folder, file or bundle"
+            name,
+            type=path,
+            metavar=name.upper(),
+            help="a run id or its begin, a folder, file or bundle",
         )
     _json(compare)
     compare.set_defaults(handler="compare")
@@ -495,8 +587,10 @@ def _add_bundle(commands: Any) -> None:
         "put everything of a run into one file",
         "bundle 20260101T120000-pytorch-resnet50-0a1b2c -o run.zip",
     )
-    bundle.add_argument("run", metavar="RUN", help="a run id or its begin, or a run folder")
-    bundle.add_argument("-o", "--output", metavar="FILE", help="default: RUN.zip, here")
+    bundle.add_argument(
+        "run", type=path, metavar="RUN", help="a run id or its begin, or a run folder"
+    )
+    bundle.add_argument("-o", "--output", type=path, metavar="FILE", help="default: RUN.zip, here")
     _json(bundle)
     bundle.set_defaults(handler="bundle")
 
@@ -508,7 +602,9 @@ def _add_verify(commands: Any) -> None:
         "check that a bundle is whole, and that its log gives its result",
         "verify run.zip",
     )
-    verify.add_argument("bundle", metavar="BUNDLE", help="a file that `benchdock bundle` wrote")
+    verify.add_argument(
+        "bundle", type=path, metavar="BUNDLE", help="a file that `benchdock bundle` wrote"
+    )
     _json(verify)
     verify.set_defaults(handler="verify")
 
@@ -537,8 +633,11 @@ def _hurry() -> None:
 
 
 def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
-    """Carry out one command. Raises BenchdockError; usage errors leave by SystemExit."""
-    arguments = build_parser().parse_args(argv)
+    """Carry out one command. Raises BenchdockError."""
+    words = sys.argv[1:] if argv is None else argv
+    parser = build_parser()
+    parser.refuse_unknown_options(itertools.takewhile(lambda word: word.startswith("-"), words))
+    arguments = parser.parse_args(words)
     handler = import_module(f"orchestrator.commands.{arguments.handler}")
     status: ExitStatus = handler.execute(arguments)
     return status
@@ -546,14 +645,13 @@ def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and turn whatever comes of it into one line and an exit status."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        status = main_inner(argv)
+        status = main_inner(words)
         sys.stdout.flush()
         return int(status)
     except BenchdockError as error:
-        for line in error.details:
-            print(f"  | {line}", file=sys.stderr)
-        print(f"benchdock: {error}", file=sys.stderr)
+        _tell(error, as_json="--json" in words)
         return int(error.exit_status)
     except KeyboardInterrupt:
         print("benchdock: interrupted", file=sys.stderr)
@@ -562,18 +660,53 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has what it wanted; a second failure at shutdown must not show.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitStatus.OK)
-    except Exception:  # the one door out: anything else is a bug of ours and is kept for a report
+    except Exception as error:  # anything else is a bug of ours and is kept for a report
+        if isinstance(error, OSError) and (why := _unwritable()) is not None:
+            print(f"benchdock: the output cannot be written: {why}", file=sys.stderr)
+            return int(ExitStatus.MACHINE_CANNOT)
         from orchestrator.bugs import report_bug
 
         print(f"benchdock: {report_bug()}", file=sys.stderr)
         return int(ExitStatus.BUG)
 
 
+def _tell(error: BenchdockError, *, as_json: bool) -> None:
+    """Say in one line what is wrong; whoever wants a document has one with that line too."""
+    for line in error.details:
+        print(f"  | {line}", file=sys.stderr)
+    print(f"benchdock: {error}", file=sys.stderr)
+    if as_json:
+        import json
+
+        told = {"message": error.what, "hint": error.hint, "exit_status": int(error.exit_status)}
+        print(json.dumps({"schema": 1, "error": told}, indent=2))
+
+
+def _unwritable() -> str | None:
+    """Return why standard output takes nothing (a full disk), None where it takes a line's end."""
+    try:
+        print(flush=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _open_streams() -> None:
+    """Replace standard streams that whoever started us has closed; let none fail on a letter."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def entry() -> NoReturn:
     """Run as a program: leave without tearing down modules that the system frees anyway."""
     _hurry()
+    _open_streams()
     status = main()
-    with suppress(BrokenPipeError):
+    with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(status)

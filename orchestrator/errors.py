@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 from enum import IntEnum
+
+# Two words that have less in common are not taken for each other's misspelling.
+_LEAST_LIKENESS = 0.5
+_LONGEST_WORD = 80
 
 
 class ExitStatus(IntEnum):
@@ -66,14 +71,39 @@ class Interrupted(BenchdockError):  # noqa: N818 - it says what happened, as Key
     def __init__(self, signal_number: int) -> None:
         self.signal_number = signal_number
         self.exit_status = ExitStatus(128 + signal_number)
-        super().__init__(f"interrupted by signal {signal_number}")
+        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
 
 
-def unknown(kind: str, word: str, choices: Iterable[str], *, listing: str) -> RequestError:
+def quoted(word: str) -> str:
+    """Quote a word of the user's for a message that stays one line, however long the word is."""
+    return repr(word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}...")
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that a word is most likely a misspelling of, the first of equally near."""
+    matcher = difflib.SequenceMatcher(b=word[: 4 * _LONGEST_WORD].lower())
+    best, likeness = None, 0.0
+    for choice in choices:
+        matcher.set_seq1(choice)
+        least = max(likeness, _LEAST_LIKENESS)
+        if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
+            continue
+        if (ratio := matcher.ratio()) >= _LEAST_LIKENESS and ratio > likeness:
+            best, likeness = choice, ratio
+    return best
+
+
+def unknown(kind: str, word: str, choices: Iterable[str], *, listing: str = "") -> RequestError:
     """Build the error for a name that is not in a closed set, suggesting the nearest one.
 
-    `listing` is the command that prints the whole set.
+    `listing` is the command that prints the whole set; without it the set is told itself.
     """
-    nearest = difflib.get_close_matches(word.lower(), list(choices), n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"`{listing}` lists them"
-    return RequestError(f"unknown {kind} {word!r}", hint=hint)
+    known = list(choices)
+    near = nearest(word, known)
+    hints = [f"did you mean {near!r}?"] if near else []
+    if not listing:
+        one_of = f"one of {', '.join(known)}"
+        hints.append(f"({one_of})" if near else f"use {one_of}")
+    elif not near:
+        hints.append(f"`{listing}` lists them")
+    return RequestError(f"unknown {kind} {quoted(word)}", hint=" ".join(hints))

@@ -24,6 +24,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             f"{arguments.run} is no run folder", hint="give a run id or the path of a run folder"
         )
     destination = Path(arguments.output or f"{stored.name}{SUFFIX}")
+    if not destination.parent.is_dir():
+        raise RequestError(f"there is no folder {destination.parent}", hint="make it, or use -o")
     if destination.exists():
         raise RequestError(f"{destination} exists already", hint="choose another with -o")
     files = _write(stored, destination)
@@ -48,6 +50,8 @@ def _write(stored: Stored, destination: Path) -> dict[str, str]:
             what = error.what.replace(str(aside), stored.name)
             raise RequestError(f"not bundled, since it could not be trusted: {what}") from None
         aside.replace(destination)
+    except MachineError as error:
+        raise MachineError(error.what.replace(str(aside), str(destination))) from None
     except OSError as error:
         raise MachineError(f"cannot write {destination}: {error.strerror or error}") from None
     finally:

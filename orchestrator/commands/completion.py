@@ -10,11 +10,20 @@ from backends import zoo
 from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.cli import build_parser
 from orchestrator.errors import ExitStatus
+from orchestrator.images import image_table
+from orchestrator.programs import PROGRAMS
 
 
 def _with_names(parser: argparse.ArgumentParser) -> None:
     """Give the completion the names that the parser itself leaves to the catalogue."""
-    names = {"model": zoo.names(), "models": zoo.names(), "framework": list(FRAMEWORKS)}
+    names = {
+        "model": zoo.names(),
+        "models": zoo.names(),
+        "framework": list(FRAMEWORKS),
+        "name": list(FRAMEWORKS),
+        "names": list(image_table.load().images),
+        "program": PROGRAMS,
+    }
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,37 +18,54 @@ from orchestrator.ui.tables import print_table
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
 
+# What was done with an image, as a document's row and as a line.
+Done = tuple[dict[str, Any], str]
+
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """List, fetch, build or bootstrap. Raises RequestError, ImageError, EngineError."""
+    _check_options(arguments)
     if arguments.all:
-        _list_all(arguments)
+        from orchestrator.commands import vendor_images
+
+        vendor_images.show(as_json=arguments.json)
         return ExitStatus.OK
     table = image_table.load()
-    if arguments.source is not None and arguments.action != "fetch":
-        raise RequestError("--from belongs to `images fetch`")
+    if arguments.action == "list":
+        _list(table, _rows(table, arguments.names, default=table.images.values()), arguments)
+        return ExitStatus.OK
     match arguments.action:
-        case "list":
-            _list(table, _rows(table, arguments.names, default=table.images.values()), arguments)
         case "fetch":
-            source = Path(arguments.source) if arguments.source is not None else None
-            rows = _built_rows(table, arguments.names)
-            for row in rows if arguments.names else [row for row in rows if row.lock]:
-                folder = wheelhouse.fetch(row, table, _say, source=source)
-                print(f"{row.id}: wheels are in {folder}")
+            done = _fetch(table, arguments.names, arguments.source)
         case "build":
-            _build(table, _built_rows(table, arguments.names), force=arguments.force)
+            done = _build(table, _built_rows(table, arguments.names), force=arguments.force)
         case _:
-            _bootstrap(table, arguments.names, force=arguments.force)
+            done = _bootstrap(table, arguments.names, force=arguments.force)
+    rows = []
+    for row, text in done:
+        rows.append(row)
+        if not arguments.json:
+            print(text, flush=True)
+    if arguments.json:
+        print(json.dumps({"schema": 1, arguments.action: rows}, indent=2))
     return ExitStatus.OK
 
 
-def _list_all(arguments: argparse.Namespace) -> None:
-    if arguments.action != "list" or arguments.names:
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse an option that the action has no use for. Raises RequestError."""
+    action = arguments.action
+    for option, given, actions in (
+        ("--from", arguments.source is not None, ("fetch",)),
+        ("--force", arguments.force, ("build", "bootstrap")),
+        ("--all", arguments.all, ("list",)),
+    ):
+        if given and action not in actions:
+            raise RequestError(
+                f"{option} is for `images {'` and `images '.join(actions)}` alone",
+                hint=f"leave it away from `images {action}`",
+            )
+    if arguments.all and arguments.names:
         raise RequestError("--all lists the whole catalogue", hint="use `benchdock images --all`")
-    from orchestrator.commands import vendor_images
-
-    vendor_images.show(as_json=arguments.json)
 
 
 def _rows(
@@ -78,27 +95,35 @@ def _tell(event: Event) -> None:
     _say(event.text if event.kind == "line" else f"== {event.text}")
 
 
-def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> None:
+def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Iterator[Done]:
+    rows = _built_rows(table, names)
+    for row in rows if names else [row for row in rows if row.lock]:
+        folder = wheelhouse.fetch(row, table, _say, source=Path(source) if source else None)
+        yield {"image": row.id, "wheels": str(folder)}, f"{row.id}: wheels are in {folder}"
+
+
+def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> Iterator[Done]:
     from orchestrator.engine.client import Engine
 
     policy = store.Policy.FORCE if force else store.Policy.AUTO
     with Engine.connect() as engine:
         for row in rows:
             ready = store.ensure(row, table, engine, policy, _tell)
-            print(f"{row.id}: {ready.did} {ready.reference} {ready.id}")
+            told = {"image": row.id, "did": ready.did, "reference": ready.reference, "id": ready.id}
+            yield told, f"{row.id}: {ready.did} {ready.reference} {ready.id}"
 
 
-def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> None:
+def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Iterator[Done]:
     from orchestrator.engine.client import Engine
 
     for name in names:
         if name not in table.bases:
-            raise unknown("base image", name, table.bases, listing="benchdock images bootstrap")
+            raise unknown("base image", name, table.bases)
     wanted = names or sorted({row.base for row in table.images.values() if row.base})
     with Engine.connect() as engine:
         for name in wanted:
             did = base_images.bootstrap(table.bases[name], engine, _say, force=force)
-            print(f"{name}: {did}")
+            yield {"image": name, "did": did}, f"{name}: {did}"
 
 
 def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Namespace) -> None:

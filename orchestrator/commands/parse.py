@@ -12,6 +12,7 @@ from orchestrator.errors import ExitStatus
 from orchestrator.parsers import ParseHints, parse
 from orchestrator.result import Measurement, Result
 from orchestrator.run.filing import to_json
+from orchestrator.ui.plain import result_lines
 from orchestrator.version import VERSION
 
 
@@ -49,8 +50,6 @@ def explanation(program: dict[str, Any]) -> Iterator[str]:
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Parse a log and print its result. Raises RequestError."""
-    from orchestrator import ui
-
     hints = ParseHints(
         batch=arguments.batch,
         devices=arguments.devices,
@@ -65,9 +64,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.json:
         sys.stdout.write(to_json(result))
     else:
-        view = ui.choose(quiet=True, verbose=False, result_on_stdout=True)
-        view.result(result)
-        view.close()
+        print("\n".join(result_lines(result)))
         if arguments.explain:
             sys.stdout.writelines(explanation(result.program))
     return ExitStatus.BENCHMARK_FAILED if result.failure else ExitStatus.OK

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator import catalogue
-from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
@@ -49,9 +49,20 @@ def make_request(arguments: argparse.Namespace) -> Request:
             estimator=arguments.estimator,
         )
     except ValidationError as error:
-        mistake = error.errors()[0]
-        where = ".".join(map(str, mistake["loc"]))
-        raise RequestError(f"{where}: {mistake['msg']}, not {mistake['input']!r}") from None
+        raise _mistake(error) from None
+
+
+def _mistake(error: ValidationError) -> RequestError:
+    """Say which option is wrong and what it may be."""
+    mistake = error.errors(include_url=False)[0]
+    field = str(mistake["loc"][0])
+    option = field.removesuffix("_timeout").replace("_", "-")
+    most = mistake.get("ctx", {}).get("le")
+    if most is not None:
+        return RequestError(
+            f"--{option} {mistake['input']} is too large", hint=f"the most is {most}"
+        )
+    return RequestError(f"--{option} cannot be {quoted(str(mistake['input']))}: {mistake['msg']}")
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:

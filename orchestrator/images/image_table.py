@@ -1,6 +1,5 @@
 """The table of images, `dockerfiles/images.toml`, as records."""
 
-import difflib
 import functools
 import re
 import tomllib
@@ -10,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from orchestrator import paths
-from orchestrator.errors import ImageError, unknown
+from orchestrator.errors import ImageError, nearest, unknown
 from orchestrator.request import Device, StrictRecord
 
 Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")]
@@ -196,5 +195,5 @@ def _first_mistake(error: ValidationError) -> str:
     if mistake["loc"][0] in ("image", "base"):
         record = ImageRow if mistake["loc"][0] == "image" else BaseImage
     key = str(mistake["loc"][-1])
-    nearest = difflib.get_close_matches(key, record.model_fields, n=1)
-    return f"{where}: unknown key" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
+    near = nearest(key, record.model_fields)
+    return f"{where}: unknown key" + (f"; did you mean {near!r}?" if near else "")

@@ -1,14 +1,13 @@
 """Claims of one's own: a small YAML file with the fields of a published one."""
 
 import datetime
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from orchestrator.errors import RequestError
+from orchestrator.errors import RequestError, nearest
 from orchestrator.published import names
 from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim, Source
@@ -151,8 +150,8 @@ def _mistake(path: Path, error: ValidationError) -> RequestError:
         key = str(one["loc"][-1]) if one["loc"] else ""
         if one["type"] == "extra_forbidden":
             record = ClaimFile if len(one["loc"]) == 1 else ClaimSource
-            nearest = difflib.get_close_matches(key, record.model_fields, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else ""
+            near = nearest(key, record.model_fields)
+            hint = f"did you mean {near!r}?" if near else ""
             return RequestError(f"{path}: unknown key {key[:60]!r}", hint=hint)
         if one["type"] == "string_type":
             return RequestError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from orchestrator import paths
-from orchestrator.errors import RequestError
+from orchestrator.errors import RequestError, nearest, quoted
 from orchestrator.paths import RunFolder
 from orchestrator.records import read_file
 from orchestrator.result import Result
@@ -33,6 +32,11 @@ def load(word: str) -> Stored:
     """
     path = locate(word)
     if path.is_dir():
+        if not _exists(RunFolder(path).result):
+            raise RequestError(
+                f"the folder {path} is no run: it holds no {RunFolder(path).result.name}",
+                hint=f"runs are in {paths.runs()}",
+            )
         result = read_file(Result, RunFolder(path).result)
         return Stored(name=path.name, path=path, kind="folder", result=result)
     try:
@@ -57,9 +61,9 @@ def locate(word: str) -> Path:
     if _exists(path):
         return path
     known = [folder.name for folder in _all_runs()]
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"runs are in {paths.runs()}"
-    raise RequestError(f"there is no run or file {word!r}", hint=hint)
+    near = nearest(word, known)
+    hint = f"did you mean {near!r}?" if near else f"runs are in {paths.runs()}"
+    raise RequestError(f"there is no run or file {quoted(word)}", hint=hint)
 
 
 def _exists(path: Path) -> bool:
@@ -78,7 +82,7 @@ def _beginning(word: str) -> Iterator[Path]:
     found = [folder for folder in _all_runs() if folder.name.startswith(word)]
     if len(found) > 1:
         raise RequestError(
-            f"{len(found)} runs begin with {word!r}", hint=f"the latest is {found[-1].name}"
+            f"{len(found)} runs begin with {quoted(word)}", hint=f"the latest is {found[-1].name}"
         )
     yield from found
 

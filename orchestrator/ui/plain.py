@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from orchestrator.parsers.contract import Progress
@@ -15,15 +15,21 @@ EVERY_SECONDS = 30.0
 _LONGEST_LINE = 64 * 1024
 
 
-def print_result(result: Result, outlet: Outlet, last_lines: tuple[str, ...] = ()) -> None:
-    """Write a result as aligned plain lines."""
-    outlet.line(words.title(result))
+def result_lines(result: Result, last_lines: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a result as aligned lines that are safe to print."""
+    yield words.title(result)
     found = words.rows(result, last_lines)
     width = max(len(label) for label, _ in found)
     before = ""
     for label, text in found:
-        outlet.line(f"  {'' if label == before else label:<{width}}  {clean(text)}".rstrip())
+        yield f"  {'' if label == before else label:<{width}}  {clean(text)}".rstrip()
         before = label
+
+
+def print_result(result: Result, outlet: Outlet, last_lines: tuple[str, ...] = ()) -> None:
+    """Write a result as aligned plain lines."""
+    for line in result_lines(result, last_lines):
+        outlet.line(line)
 
 
 class SilentView:

@@ -1,5 +1,6 @@
 """The command line as a user meets it: one line, the right status, never a traceback."""
 
+import itertools
 import json
 import os
 import re
@@ -7,9 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backends import zoo
-from orchestrator.cli import main
+from orchestrator.cli import build_parser, main
 from orchestrator.errors import ExitStatus
 
 
@@ -45,7 +48,7 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         ((*RUN, "--batch", "0"), 2, "the least is 1"),
         ((*RUN, "--batch=-1"), 2, "the least is 1"),
         ((*RUN, "--batch", "1000000000"), 2, "1000000"),
-        ((*RUN, "--threads", "999999"), 2, "threads: Input should be less than or equal to 4096"),
+        ((*RUN, "--threads", "999999"), 2, "--threads 999999 is too large; the most is 4096"),
         ((*RUN, "--batch", "many"), 2, "'many' is not a whole number"),
         ((*RUN, "--steps", "5", "--warmup", "5"), 2, "a warm-up of 5 steps"),
         (("run", "resnet18", "-f", "pytorch", "--gpus", "1,x"), 2, "indices such as 0,1"),
@@ -62,6 +65,24 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         (("parity", "-f", "horovod_pytorch"), 2, "a vendor's networks"),
         (("images", "build", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
         (("images", "fetsh"), 2, "did you mean 'fetch'"),
+        (("images", "build", "--force", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
+        (("images", "build", "pytorch"), 2, "did you mean 'pytorch-cpu'"),
+        (("images", "list", "--force"), 2, "--force is for `images build`"),
+        (("images", "build", "--all"), 2, "--all is for `images list`"),
+        (("images", "bootstrap", "debian"), 2, "debian:bookworm-slim"),
+        (("--verison",), 2, "did you mean '--version'"),
+        ((*RUN, "--bacth", "3"), 2, "unknown option '--bacth'; did you mean '--batch'"),
+        (("run", "--framewrok=pytorch", "resnet18"), 2, "did you mean '--framework'"),
+        ((*RUN, "resnet34"), 2, "'resnet34' is one word too many; see `benchdock run --help`"),
+        ((*RUN, "x" * 5000), 2, "xxx...' is one word too many"),
+        ((*RUN, "--option", "a=1", "--option", "a=2"), 2, "'a' is given twice"),
+        ((*RUN, "--seed", "-1"), 2, "the least is 0"),
+        ((*RUN, "--pids", "99999999999999999999"), 2, "the most is 4,194,304"),
+        ((*RUN, "--data", ""), 2, "argument --data: it is empty"),
+        ((*RUN, "--image", ""), 2, "argument --image: it is empty"),
+        (("frameworks", ""), 2, "argument NAME: it is empty"),
+        (("completion", "fihs"), 2, "use one of bash, zsh, tcsh"),
+        (("run", "-f", "pytorch", "--", "-resnet18"), 2, "unknown model '-resnet18'"),
     ],
 )
 def test_bad_input_is_one_line(words, status, told):
@@ -71,6 +92,76 @@ def test_bad_input_is_one_line(words, status, told):
     lines = [line for line in done.stderr.splitlines() if line.startswith("benchdock: ")]
     assert len(lines) == 1
     assert "Traceback" not in done.stderr
+
+
+OPTIONS = (("-f", "pytorch"), ("--batch", "3"), ("--dry-run",), ("--option=a=1",), ("--gpus=0,1",))
+
+
+@given(order=st.permutations((*OPTIONS, ("resnet18",))))
+def test_names_and_options_stand_in_any_order(order):
+    arguments = build_parser().parse_args(["run", *itertools.chain.from_iterable(order)])
+    assert (arguments.model, arguments.framework, arguments.batch) == ("resnet18", "pytorch", 3)
+    assert (arguments.dry_run, arguments.option, arguments.gpus) == (True, {"a": "1"}, (0, 1))
+
+
+@pytest.mark.parametrize("words", ["build --force a b", "build a --force b", "--force build a b"])
+def test_images_are_named_before_or_behind_an_option(words):
+    arguments = build_parser().parse_args(["images", *words.split()])
+    assert (arguments.action, arguments.names, arguments.force) == ("build", ["a", "b"], True)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("run", "resnet188", "-f", "pytorch"), 2),
+        ((*RUN, "--bacth", "3"), 2),
+        ((*RUN, "--runtime", "docker"), 3),
+        (("verify", "/absent"), 2),
+    ],
+)
+def test_a_refusal_is_a_document_too(words, status):
+    done = benchdock(*words, "--json")
+    told = json.loads(done.stdout)["error"]
+    assert done.returncode == told["exit_status"] == status
+    line = f"{told['message']}; {told['hint']}" if told["hint"] else told["message"]
+    assert done.stderr == f"benchdock: {line}\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["models", "parse benchdock /dev/null", "published --json"])
+def test_a_full_disk_is_no_bug(words, unbuffered):
+    done = subprocess.run(
+        f"{sys.executable} -m orchestrator {words} >/dev/full",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert done.returncode == ExitStatus.MACHINE_CANNOT
+    assert done.stderr == "benchdock: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [("models >&-", 0), ("parse benchdock - <&-", 1), ("models x 2>&-", 2)]
+)
+def test_closed_streams_are_no_bug(words, status):
+    done = subprocess.run(
+        f"{sys.executable} -m orchestrator {words}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_what_a_terminal_has_no_letters_for_is_written_as_an_escape(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("\N{SNOWMAN}\n", encoding="utf-8")
+    done = benchdock("parse", "benchdock", str(log), PYTHONIOENCODING="ascii")
+    assert r"\u2603" in done.stdout
 
 
 def test_models_as_a_document():
