@@ -41,13 +41,40 @@ class Timeouts(LenientRecord):
     total: float | None = None
 
 
+class ProgramFolder(LenientRecord):
+    """What the folder of a vendor's program held when the run was planned.
+
+    `digest` is over all its files, None where there were too many; `commit` is that of the clone
+    which it is part of, `dirty` whether it differed from that.
+    """
+
+    digest: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+
+    @property
+    def identity(self) -> str | None:
+        """Return what is equal for the same program alone, None where nothing tells."""
+        if self.digest is not None:
+            return f"sha256:{self.digest[:16]}"
+        return f"commit {self.commit}" if self.commit and self.dirty is False else None
+
+    def __str__(self) -> str:
+        """Write it for a person."""
+        commit = f"commit {self.commit[:12]}" if self.commit else ""
+        changes = " with changes" if self.dirty else ""
+        digest = f"sha256:{self.digest[:16]}" if self.digest else ""
+        return ", ".join(part for part in (commit and commit + changes, digest) if part)
+
+
 class Plan(LenientRecord):
     """One execution, decided.
 
     `gpus` are the device ids given to the engine (UUIDs where NVML told them, else indices);
     empty means CPU. `image` is what the engine is asked for, `image_id` what it resolved to;
     both are None on the host runtime. `script` is the rendered launcher; `argv` starts it.
-    `pattern`, `unit` and `estimator` say how the program `custom` is read.
+    `pattern`, `unit` and `estimator` say how the program `custom` is read. `source` is what
+    `--source` held.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -80,6 +107,7 @@ class Plan(LenientRecord):
     pattern: str | None = None
     unit: str | None = None
     estimator: str | None = None
+    source: ProgramFolder | None = None
     script: str
     warnings: tuple[str, ...] = ()
 

@@ -188,11 +188,16 @@ def _packed(folder: Path, reference: str) -> str | None:
     return None
 
 
-def dirty(project: Path) -> bool | None:
-    """Tell whether the checked-out files differ from the commit; None where git cannot tell."""
+def dirty(project: Path, folder: Path | None = None) -> bool | None:
+    """Tell whether the checked-out files differ from the commit; None where git cannot tell.
+
+    With `folder` only what lies in it counts.
+    """
     if not (project / ".git").exists():
         return None
-    command = ["git", "--no-optional-locks", "-C", str(project), "status", "--porcelain"]
+    # A clone may name a program of its own to watch files with: none is started.
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(project)]
+    command += ["status", "--porcelain", "--", str((folder or project).resolve())]
     try:
         answer = subprocess.run(
             command,

@@ -18,7 +18,7 @@ from orchestrator.framework import Framework
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, own_network, variants
+from orchestrator.run import demands, own_network, program_folder, variants
 from orchestrator.run.launcher import LauncherContext, render
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ def _plan(
     launcher: str,
 ) -> Plan:
     own = request.model_file
+    source = program_folder.examine(request.source) if request.source is not None else None
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -207,8 +208,14 @@ def _plan(
         pattern=request.pattern,
         unit=request.unit,
         estimator=request.estimator,
+        source=source,
         script=render(launcher, context),
-        warnings=(*place.warnings, *demands.notes(row, request), *_crowding(request)),
+        warnings=(
+            *place.warnings,
+            *demands.notes(row, request),
+            *_crowding(request),
+            *program_folder.notes(source),
+        ),
     )
 
 

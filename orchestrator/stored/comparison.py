@@ -112,11 +112,13 @@ def _seconds_per_sample(result: Result) -> list[float]:
 
 def _caveats(a: Result, b: Result, names: tuple[str, str]) -> tuple[str, ...]:
     found = [_ONE_START]
+    if a.run is not None and a.run == b.run:
+        found.insert(0, f"{names[0]} and {names[1]} are the very same run")
     for name, result in zip(names, (a, b), strict=True):
         count = sum(len(block.seconds) for block in result.steps)
         # A result of `run` says so itself.
         if count < stats.FEWEST_STEPS and not any("timed steps" in w for w in result.warnings):
-            found.append(f"{name} has only {count} raw step times")
+            found.append(f"{name} has {f'only {count}' if count else 'no'} raw step times")
         found += [f"{name}: {warning}" for warning in result.warnings]
     return tuple(found)
 
@@ -152,6 +154,8 @@ def _of_ratio(found: Comparison) -> str:
 
 
 def _by(ratio: float) -> str:
+    if ratio == 1:
+        return "exactly as fast"
     if ratio >= 2 or ratio <= 0.5:
         times = ratio if ratio >= 1 else 1 / ratio
         return f"{times:.3g} times as {'fast' if ratio >= 1 else 'slow'}"

@@ -44,6 +44,8 @@ class _Fact:
     read: Read
     unit: str | None = None
     follows: tuple[str, ...] = ()
+    # What is compared, where that is not what is shown.
+    key: Callable[[Any], object] = lambda found: found
 
 
 def _dig(value: object, *keys: str) -> Any:
@@ -103,6 +105,17 @@ def _data(result: Result) -> object:
     return str(result.request.data) if result.request.data else "synthetic"
 
 
+def _program_folder(result: Result) -> object:
+    """Return what the program's folder held, where that is recorded."""
+    found = result.plan.source if result.plan else None
+    return found if found is not None and found.identity is not None else None
+
+
+def _source(result: Result) -> object:
+    """Return the path of the program's folder where nothing better is known of it."""
+    return None if _program_folder(result) else _asked("source")(result)
+
+
 _MACHINE = ("machine", "GPU", "CPU")
 _PLACE = ("device", "runtime", "framework", "image")
 
@@ -126,7 +139,11 @@ _FACTS: tuple[_Fact, ...] = (
     _Fact(
         group="program", name="program", read=_either("program", "program"), follows=("framework",)
     ),
-    _Fact(group="program", name="source", read=_asked("source"), follows=("framework",)),
+    _Fact(
+        group="program", name="program's folder", read=_program_folder, follows=("framework",),
+        key=lambda found: found.identity,
+    ),
+    _Fact(group="program", name="source", read=_source, follows=("framework",)),
     _Fact(group="program", name="command", read=_asked("command"), follows=("framework",)),
     _Fact(
         group="program",
@@ -254,7 +271,7 @@ def _value(fact: _Fact, result: Result) -> object:
 def _facts(a: Result, b: Result) -> Iterator[Change]:
     for fact in _FACTS:
         before, after = _value(fact, a), _value(fact, b)
-        if before is None or after is None or before == after:
+        if before is None or after is None or fact.key(before) == fact.key(after):
             continue
         yield Change(
             group=fact.group,

@@ -25,6 +25,7 @@ from orchestrator.records import first_mistake
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.run import benchmark, places, suitability
+from orchestrator.run.command_line import placeholders
 from orchestrator.run.planner import Place, Target, make_plan, planned_device, resolve
 from orchestrator.runtime import Runtime
 from orchestrator.stored.differences import Change, differences
@@ -121,10 +122,10 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
             hint="only results of `benchdock run` can be",
         )
     threads = stored.result.program.get("threads")
+    counts = ("batch", "steps", "warmup")
+    heeded = counts if asked.command is None else placeholders(asked.command).intersection(counts)
     chosen: dict[str, Any] = {
-        "batch": plan.batch,
-        "steps": plan.steps,
-        "warmup": plan.warmup,
+        **{name: getattr(plan, name) for name in heeded},
         "runtime": RuntimeChoice(plan.runtime),
         "threads": asked.threads or (threads if isinstance(threads, int) else None),
     }

@@ -223,3 +223,15 @@ def test_whatever_a_file_holds_it_is_compared_with_itself_and_with_another(facts
     assert all(change.group in GROUPS for change in found.changes)
     assert {c.name for c in compare(odd, result()).changes} == {c.name for c in found.changes}
     assert json.loads(to_json(odd))
+
+
+def test_a_run_beside_itself_is_said_to_be_one():
+    assert "a and b are the very same run" in compare(result(), result()).caveats
+    other = compare(result(run="s"), result())
+    assert not any("same run" in caveat for caveat in other.caveats)
+
+
+def test_equal_figures_without_step_times_are_equally_fast():
+    told = summary(result(steps=()), result(steps=()))
+    assert "b is exactly as fast; without raw step times" in told
+    assert "a has no raw step times" in compare(result(steps=()), result(steps=())).caveats

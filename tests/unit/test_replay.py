@@ -210,3 +210,23 @@ def test_a_result_of_a_log_alone_cannot_be_run(tmp_path):
     bare = Result(benchdock="0.1.0", status="ok")
     with pytest.raises(RequestError, match="only results of `benchdock run`"):
         replay.prepare(Stored(name="x", path=tmp_path, kind="file", result=bare))
+
+
+def test_a_changed_program_in_its_folder_is_refused_unless_it_is_allowed(home, tmp_path, capsys):
+    source = tmp_path / "program"
+    source.mkdir()
+    (source / "x.sh").write_text("echo fps=3\n")
+    first, _ = stand_in.run(
+        framework="custom", command="bash {source}/x.sh", pattern=r"fps=(\S+)", source=source,
+        options={}, batch=None, steps=None,
+    )  # fmt: skip
+    assert main(["replay", first.run, "--dry-run"]) == ExitStatus.OK
+    assert "changed" not in capsys.readouterr().out
+    (source / "x.sh").write_text("echo fps=4\n")
+    assert main(["replay", first.run]) == ExitStatus.MACHINE_CANNOT
+    assert "program's folder was sha256:" in capsys.readouterr().err
+    assert main(["replay", first.run, "--allow-changed", "--json"]) == ExitStatus.OK
+    warnings = json.loads(capsys.readouterr().out)["result"]["warnings"]
+    assert any(f"unlike {first.run}: program's folder was" in text for text in warnings)
+    # What a replay pins was not typed by anybody: it is no mistake that the command has no use for.
+    assert not any("has no effect" in text for text in warnings)
