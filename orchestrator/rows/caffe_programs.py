@@ -62,6 +62,7 @@ CAFFE_TIME = _forks(
         program="caffe_time",
         launcher="caffe_time",
         backend="backends.caffe",
+        files=(".prototxt",),
         dtypes={
             **{("cpu", phase): _FLOAT32 for phase in _PHASES},
             **{("gpu", phase): ("float32", "float16") for phase in _PHASES},
@@ -84,6 +85,7 @@ CAFFE_TRAIN = _forks(
         program="caffe_train",
         launcher="caffe_train",
         backend="backends.caffe",
+        files=(".prototxt",),
         dtypes={("cpu", "training"): _FLOAT32, ("gpu", "training"): ("float32", "float16")},
         images={"cpu": "legacy-cpu", "gpu": "ngc-caffe-20-03"},
         gaps={"deep_speech2": "Caffe has no CTC loss"},

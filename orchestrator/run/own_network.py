@@ -31,6 +31,9 @@ _PROTOTXT_BATCH = re.compile(
     r"\binput_dim\s*:\s*(\d{1,9})"
     r"|\binput_shape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
     r"|\binput_param\s*:?\s*\{\s*shape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
+    # Data layers, whose fillers and transformations may stand before.
+    r"|\bdummy_data_param\s*:?\s*\{(?:[^{}]|\{[^{}]*\})*?\bshape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
+    r"|\bbatch_size\s*:\s*(\d{1,9})"
 )
 _COMMENT = re.compile(r"#.*")
 

@@ -60,6 +60,11 @@ def _with_own_network(row: Framework, request: Request) -> Framework:
     file = request.options.get(_OWN)
     if not file or _OWN not in row.options:
         return row
+    if request.model_file is not None:
+        raise RequestError(
+            f"{request.model_file.name} is the network, and --option {_OWN}={file} another",
+            hint=f"leave --option {_OWN} away",
+        )
     if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
         raise RequestError(
             f"{row.name}: {_OWN} cannot be {file!r}", hint="give a path within --source"

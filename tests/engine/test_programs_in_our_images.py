@@ -64,16 +64,27 @@ def test_it_measures_in_a_real_container(home, name):
     assert json.loads(parsed.stdout)["metrics"] == result["metrics"]
 
 
-def test_a_network_of_ones_own_is_timed_with_the_batch_that_is_asked_for(home, tmp_path):
+@pytest.fixture
+def mine(tmp_path):
     (tmp_path / "mine.prototxt").write_text(
         'layer { name: "data" type: "DummyData" top: "data" '
         "dummy_data_param { shape { dim: 64 dim: 3 dim: 8 dim: 8 } } }\n"
         'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" '
         "inner_product_param { num_output: 5 } }\n"
     )
+    return tmp_path / "mine.prototxt"
+
+
+def test_a_network_of_ones_own_is_timed_with_the_batch_that_is_asked_for(home, mine):
     result = measured(
         home, "my_net", "-f", "caffe_time", "--phase=inference", "--steps=5",
-        "--source", str(tmp_path), "--option=prototxt=mine.prototxt",
+        "--source", str(mine.parent), "--option=prototxt=mine.prototxt",
     )  # fmt: skip
     assert result["fingerprint"] is None
+    assert "dim: 2\n" in (home / "runs" / result["run"] / "log.txt").read_text()
+
+
+def test_a_network_of_ones_own_is_named_in_place_of_a_model(home, mine):
+    result = measured(home, str(mine), "-f", "caffe_time", "--phase=inference", "--steps=5")
+    assert result["fingerprint"].startswith("file:")
     assert "dim: 2\n" in (home / "runs" / result["run"] / "log.txt").read_text()

@@ -36,6 +36,20 @@ def cases(plain):
             gpu_inference, "caffe_time", "resnet50", "nvidia", dtype="float16"
         ),
         "caffe_time-intel-inference": of_row(inference, "caffe_time", "resnet50", "intel"),
+        "caffe_time-own": replace(
+            of_row(plain, "caffe_time", "alexnet", "bvlc"),
+            model="mine",
+            network="",
+            model_file=PurePosixPath("/benchdock/model/my net.prototxt"),
+        ),
+        "caffe_train-own": of_row(
+            plain,
+            "caffe_train",
+            "alexnet",
+            "bvlc",
+            source=SOURCE,
+            options={"prototxt": "a/my net.prototxt"},
+        ),
         "caffe_train-bvlc": of_row(plain, "caffe_train", "alexnet", "bvlc"),
         "caffe_train-nvidia-4": of_row(four, "caffe_train", "resnet50", "nvidia", data=DATA),
         "caffe2_net-cpu": of_row(plain, "caffe2_net", "alexnet_owt"),

@@ -26,10 +26,9 @@ def request(path, framework="onnxruntime", **changes):
     return Request(
         model=path.stem,
         framework=framework,
-        phase="inference",
         gpus="none",
         model_file=path,
-        **changes,
+        **{"phase": "inference", **changes},
     )
 
 
@@ -99,6 +98,9 @@ def test_no_bytes_stop_the_look_at_a_batch(tmp_path_factory, noise, place):
         ("input: 'data' input_dim: 7 input_dim: 3", 7),
         ("# input_dim: 9\ninput_shape { dim: 6 dim: 3 }", 6),
         ("layer { type: 'Input' input_param { shape: { dim: 5 dim: 3 } } }", 5),
+        ("dummy_data_param { data_filler { value: 1 } shape { dim: 4 } shape { dim: 9 } }", 4),
+        ("dummy_data_param: { shape: { dim: 4 } }", 4),
+        ("data_param { source: 'x' batch_size: 32 } input_dim: 7", 32),
         ("layer { reshape_param { shape { dim: 0 } } }", None),
         ("input_dim: 0", None),
         ("", None),
@@ -143,6 +145,27 @@ def test_a_file_with_the_name_of_a_network_that_cannot_be_drawn_is_none(tmp_path
     path = tmp_path / "deep_speech2.prototxt"
     path.write_text("layer { }")
     assert planner.resolve(request(path, "caffe"), CPU).name == "bvlc_caffe"
+
+
+@pytest.mark.parametrize("program", ["caffe_time", "caffe_train"])
+def test_caffes_own_programs_run_a_file_where_it_lies(tmp_path, program):
+    path = tmp_path / "my net.prototxt"
+    path.write_text("input: 'data' input_dim: 7 input_dim: 3")
+    asked = request(path, program, phase="training")
+    row = planner.resolve(asked, CPU)
+    place = Place(runtime="host", reason="test", python="python3")
+    plan = planner.make_plan(asked, row, CPU, place, RunFolder(tmp_path))
+    assert plan.batch == 7
+    assert plan.fingerprint == own_network.fingerprint(path)
+    assert f"cd -- {tmp_path}\n" in plan.script
+    assert f"-- '{path}' >" in plan.script
+
+
+def test_a_file_and_another_in_a_folder_are_one_too_many(tmp_path):
+    path = tmp_path / "mine.prototxt"
+    path.write_text("input_dim: 7")
+    refused = refusal(path, "caffe_time", options={"prototxt": "x.prototxt"})
+    assert "leave --option prototxt away" in str(refused)
 
 
 def refusal(path, framework="onnxruntime", **changes):
