@@ -76,7 +76,6 @@ class Framework:
     block: how many steps it times at once; it can be told multiples of that.
     refuses, ignores: fields of a request that the program has no use for, with the reason; those
         that change what is measured are refused.
-    needs_data: where it cannot run without --data, with the reason.
     remark: what one has to know of every result of it.
     """
 
@@ -112,7 +111,6 @@ class Framework:
     block: int = 1
     refuses: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[str, str] = field(default_factory=dict)
-    needs_data: Mapping[tuple[Device, Phase], str] = field(default_factory=dict)
     remark: str = ""
 
     @property

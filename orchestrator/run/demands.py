@@ -30,12 +30,6 @@ def check(row: Framework, request: Request, device: Device) -> None:
             raise RequestError(
                 f"{row.name} takes no --{_flag(field)}: {why}", hint=f"leave --{_flag(field)} away"
             )
-    without_data = row.needs_data.get((device, request.phase))
-    if without_data and request.data is None:
-        raise RequestError(
-            f"{row.name} does no {request.phase} on the {device} without --data: {without_data}",
-            hint="give --data a folder",
-        )
     check_options(row, request.options)
     _check_image(row, request)
     _check_source(row, request, device)
