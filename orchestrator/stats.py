@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.units import SECONDS, quantity
+from orchestrator.units import SECONDS, quantity, share
 
 FEWEST_STEPS = 10
 SHORTEST_WINDOW = 1.0  # seconds
@@ -203,7 +203,7 @@ def _doubt_spread(seconds: Sequence[float]) -> list[str]:
     doubts = []
     if spread > LARGEST_SPREAD:
         doubts.append(
-            f"the standard deviation of the step time is {spread:.0%} of its mean: "
+            f"the standard deviation of the step time is {share(spread)} of its mean: "
             "is the machine busy with something else?"
         )
     far = outliers(seconds) if len(seconds) >= FEWEST_STEPS else []
@@ -229,12 +229,12 @@ def _doubt_drift(seconds: Sequence[float]) -> list[str]:
         return []
     if change > 0:
         return [
-            f"steps became {change / before:.0%} slower from the first third of the run to the "
-            "last: the device may be throttling (heat, power) or sharing its time"
+            f"steps became {share(change / before)} slower from the first third of the run to "
+            "the last: the device may be throttling (heat, power) or sharing its time"
         ]
     return [
-        f"steps became {-change / before:.0%} faster from the first third of the run to the last: "
-        "it was still warming up, raise --warmup"
+        f"steps became {share(-change / before)} faster from the first third of the run to the "
+        "last: it was still warming up, raise --warmup"
     ]
 
 

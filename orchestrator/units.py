@@ -85,6 +85,11 @@ def quantity(value: float, unit: str) -> str:
     return scaled(value) if scaled else f"{_significant(value)} {unit}".rstrip()
 
 
+def share(fraction: float) -> str:
+    """Write a fraction as a percentage without decimals, spaced as all quantities are."""
+    return f"{fraction * 100:.0f} %"
+
+
 def parse_size(text: str) -> int:
     """Read bytes from text like "512m", "4g", "1.5GiB" or "1048576". Raises RequestError."""
     match = _SIZE.fullmatch(text.strip()) if len(text) <= _LONGEST_NUMBER else None

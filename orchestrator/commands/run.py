@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError, quoted
+from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
 from orchestrator.run.filing import to_json
+from orchestrator.ui.text import clean
+from orchestrator.units import BYTES, SECONDS, quantity
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -97,22 +101,51 @@ def _show_plan(result: Result, *, as_json: bool) -> None:
         return
     plan = result.plan
     assert plan is not None
-    settings = plan.model_dump(mode="json", exclude={"script", "schema_version"})
-    warnings = [*result.warnings]
-    settings.pop("warnings")
-    for name, value in settings.items():
-        if value not in (None, {}, []):
-            print(f"{name:15} {_shown(value)}")
-    for warning in warnings:
-        print(f"{'warning':15} {warning}")
+    before = ""
+    for name, text in _settings(plan):
+        print(clean(f"{'' if name == before else name:15} {text}"))
+        before = name
+    for warning in result.warnings:
+        print(clean(f"{'warning':15} {warning}"))
     print(f"\n# launcher.sh\n{plan.script}", end="")
+
+
+def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield name and value of what a plan decides; a name of several values comes again."""
+    shown_apart = {"script", "schema_version", "warnings", "mounts", "limits", "timeouts", "source"}
+    for name, value in plan.model_dump(mode="json", exclude=shown_apart).items():
+        if value not in (None, {}, []):
+            yield name.replace("argv", "command").replace("_", " "), _shown(value)
+    if plan.source is not None and str(plan.source):
+        yield "program's folder", str(plan.source)
+    for mount in plan.mounts:
+        how = "read-only" if mount.read_only else "writable"
+        yield "mount", f"{mount.source} as {mount.target}, {how}"
+    for name, size in (("memory", plan.limits.memory), ("shm size", plan.limits.shm_size)):
+        if size is not None:
+            yield "limit", f"{name} {quantity(size, BYTES)}"
+    if plan.limits.pids is not None:
+        yield "limit", f"{plan.limits.pids} processes"
+    for one in plan.limits.ulimits:
+        yield "limit", f"{one.name} {' to '.join(map(_limit, dict.fromkeys((one.soft, one.hard))))}"
+    for name, seconds in (
+        ("first output", plan.timeouts.first_output),
+        ("silence", plan.timeouts.silence),
+        ("the whole run", plan.timeouts.total),
+    ):
+        if seconds is not None:
+            yield "longest wait", f"{name} {quantity(seconds, SECONDS)}"
+
+
+def _limit(value: int) -> str:
+    return "unlimited" if value < 0 else f"{value:,}"
 
 
 def _shown(value: object) -> str:
     match value:
         case dict():
-            return ", ".join(f"{k}={_shown(v)}" for k, v in value.items() if v not in (None, []))
+            return ", ".join(f"{key}={text}" for key, text in value.items())
         case list():
-            return " ".join(map(_shown, value))
+            return " ".join(map(str, value))
         case _:
             return str(value)

@@ -20,6 +20,7 @@ from typing import Protocol, Self
 from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess, GpuSample
 from orchestrator.machine.inventory import parse_meminfo
 from orchestrator.result import Metric
+from orchestrator.units import share
 
 SCHEMA = 1
 UNITS = {
@@ -342,8 +343,8 @@ class Monitor:
         if sample is not None and sample.cpu > BUSY_BEFORE:
             cores = os.cpu_count() or 1
             self._warn(
-                f"other processes used {sample.cpu:.0%} of the CPU before the run: "
-                f"load {sample.load:.1f} on {cores} cores".replace("%", " %")
+                f"other processes used {share(sample.cpu)} of the CPU before the run: "
+                f"load {sample.load:.1f} on {cores} cores"
             )
 
     def _look_at_host(

@@ -20,13 +20,13 @@ from orchestrator.errors import (
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.machine.monitor import HostSource, Monitor, watched_host
-from orchestrator.paths import RunFolder, write_aside
+from orchestrator.paths import RunFolder, runs, write_aside
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
 from orchestrator.run import suitability
 from orchestrator.run.filing import file_result, hold_reserve, to_json
-from orchestrator.run.places import FindPlace, connect, planned_place, ready_place
+from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
 from orchestrator.run.planner import choose_device, make_plan, planned_device, resolve
 from orchestrator.run.runner import Outcome, StageClock, execute
 from orchestrator.run.verdict import exit_status
@@ -145,6 +145,8 @@ def _run_watched(
         target = choose_device(request, report)
         row = resolve(request, target)
         engine, reason = connect(request)
+        if image is None:
+            check_image(request, row, target, engine)
         opinion = suitability.assess(
             request, row, target, report, in_container=engine is not None, image=image
         )
@@ -188,7 +190,8 @@ def _open_folder(request: Request) -> RunFolder:
         write_aside(folder.request, to_json(request))
     except OSError as error:
         raise MachineError(
-            f"no run folder can be made: {error}", hint="set BENCHDOCK_HOME to a writable folder"
+            f"no run folder can be made in {runs()}: {error.strerror or error}",
+            hint="set BENCHDOCK_HOME to a writable folder",
         ) from None
     return folder
 

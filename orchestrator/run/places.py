@@ -70,6 +70,12 @@ def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
     return engine, f"{why}: {engine.name} {engine.version}"
 
 
+def check_image(request: Request, row: Framework, target: Target, engine: Engine | None) -> None:
+    """Raise RequestError where nothing tells what to run in; `engine` is what `connect` chose."""
+    if request.image is None and not (engine is None and row.any_network):
+        _image_row(row, target)
+
+
 def ready_place(
     request: Request,
     row: Framework,

@@ -214,6 +214,39 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "home" / "runs").exists()
 
 
+def test_a_dry_run_reads_well_for_a_person(tmp_path):
+    limits = ("--memory", "2g", "--pids", "77", "--timeout", "90s")
+    told = benchdock(*RUN, "--dry-run", "--runtime", "host", *limits).stdout
+    settings, _, script = told.partition("\n# launcher.sh\n")
+    assert script.startswith("#!/usr/bin/env bash\n")
+    assert "limit           memory 2.000 GiB\n                77 processes\n" in settings
+    assert "longest wait    first output 10 min 00 s\n" in settings
+    assert "                the whole run 90.00 s\n" in settings
+    assert not [line for line in settings.splitlines() if not line[16:].strip()]
+
+
+@pytest.mark.parametrize("framework", ["timm", "horovod_pytorch"])
+def test_a_program_without_an_image_is_refused_before_a_run_begins(tmp_path, framework):
+    source = tmp_path / "source"
+    (source / "pytorch").mkdir(parents=True)
+    for name in ("benchmark.py", "pytorch/pytorch_synthetic_benchmark.py"):
+        (source / name).touch()
+    done = benchdock("run", "resnet50_v1.5", "-f", framework, "--source", str(source))
+    assert done.returncode == 2
+    assert (
+        done.stderr == f"benchdock: {framework} has no image for the cpu; give one with --image\n"
+    )
+    assert not (tmp_path / "home" / "runs").exists()
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    done = benchdock(*RUN, "--runtime", "host", BENCHDOCK_HOME=str(tmp_path / "file"))
+    assert done.returncode == 3
+    where = tmp_path / "file" / "runs"
+    assert f"no run folder can be made in {where}: Not a directory; set BENCHDOCK" in done.stderr
+
+
 def test_a_dry_run_for_a_gpu_this_machine_lacks_is_planned_with_a_warning():
     done = benchdock("run", "vgg19", "-f", "pytorch", "--gpus", "0,1", "--dry-run", "--json")
     assert done.returncode == 0

@@ -75,7 +75,7 @@ def test_a_steady_run_raises_no_doubt():
         (noisy(20, seconds=0.01, noise=1e-5), "timed for only 200.0 ms"),
         ([0.5, *noisy(99)], "the first timed step took 5.0 times"),
         (noisy(100, noise=0.02), "standard deviation of the step time is"),
-        (noisy(60) + noisy(60, seconds=0.12), "steps became 20% slower"),
+        (noisy(60) + noisy(60, seconds=0.12), "steps became 20 % slower"),
         (noisy(60, seconds=0.12) + noisy(60), "raise --warmup"),
         ([*noisy(90), *[0.4] * 10] * 3, "outliers, the slowest 4.0 times"),
     ],

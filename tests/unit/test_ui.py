@@ -402,6 +402,19 @@ def test_drawn_tables(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     assert "mend: apt-get" in told
 
 
+@pytest.mark.parametrize("columns", range(20, 60, 3))
+def test_no_word_of_a_table_is_cut(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    row = ("inception_resnet_v2", "1,234", "pytorch tensorflow onnxruntime openvino")
+    tables.print_table(("model", "classes", "frameworks"), [row], right=(1,))
+    tables.print_table(("model", "classes"), [])
+    told = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).split()
+    assert set(" ".join((*row, "model classes frameworks")).split()) <= set(told)
+
+
 def test_plain_output_does_not_load_rich() -> None:
     code = (
         "import sys\n"
