@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.cells import cell_len
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 # Cells that are shorter stay in one line.
 _WORTH_FOLDING = 24
 _GAP = "  "
-_PLAIN_HEAD = box.Box("    \n    \n -- \n" + "    \n" * 5, ascii=True)
 _COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 
@@ -35,33 +35,50 @@ def draw_table(
     """
     columns = list(zip(titles, *rows, strict=True))
     screen = console(Outlet(sys.stdout))
-    if sum(map(_narrowest, columns)) + len(_GAP) * (len(columns) - 1) > screen.width:
+    widths = _widths(columns, screen.width)
+    if widths is None:
         print_table(titles, rows, right=right)
         return
-    drawn = Table(
-        box=_PLAIN_HEAD if screen.options.ascii_only else box.SIMPLE_HEAD,
-        header_style="bold",
-        show_edge=False,
-        padding=(0, len(_GAP) - 1, 0, 0),
-    )
-    for number, column in enumerate(columns):
-        drawn.add_column(
-            column[0],
-            justify="right" if number in right else "left",
-            overflow="fold",
-            min_width=_narrowest(column),
-        )
+    rule = "-" if screen.options.ascii_only else "\u2500"
+    screen.print(Text(_line(titles, widths, right), style="bold"), soft_wrap=True)
+    screen.print(_GAP.join(rule * width for width in widths), soft_wrap=True)
     for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
-    screen.print(drawn)
+        folded = [_folded(cell, width, screen) for cell, width in zip(row, widths, strict=True)]
+        for cells in itertools.zip_longest(*folded, fillvalue=""):
+            screen.print(Text(_line(cells, widths, right)), soft_wrap=True)
 
 
-def _narrowest(cells: Sequence[str]) -> int:
-    """Return the width below which a column could not be read: short cells and words stay whole."""
-    widest = max(map(cell_len, cells))
-    if widest <= _WORTH_FOLDING:
-        return widest
-    return max(cell_len(word) for cell in cells for word in cell.split())
+def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Return the columns' widths, None where they do not fit: short cells and words stay whole."""
+    widest = [max(map(cell_len, cells)) for cells in columns]
+    narrowest = [
+        width if width <= _WORTH_FOLDING else _longest_word(cells)
+        for cells, width in zip(columns, widest, strict=True)
+    ]
+    spare = width - len(_GAP) * (len(columns) - 1) - sum(narrowest)
+    if spare < 0:
+        return None
+    wanted = sum(widest) - sum(narrowest)
+    return [
+        low + (high - low) * min(spare, wanted) // max(wanted, 1)
+        for low, high in zip(narrowest, widest, strict=True)
+    ]
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    return max((cell_len(word) for cell in cells for word in cell.split()), default=0)
+
+
+def _folded(cell: str, width: int, screen: Console) -> list[str]:
+    return [line.plain.rstrip() for line in Text(cell).wrap(screen, width, overflow="fold")]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Collection[int]) -> str:
+    padded = []
+    for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        blank = " " * (width - cell_len(cell))
+        padded.append(blank + cell if column in right else cell + blank)
+    return _GAP.join(padded).rstrip()
 
 
 def draw_findings(findings: Sequence[Finding]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -402,17 +403,26 @@ def test_drawn_tables(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     assert "mend: apt-get" in told
 
 
-@pytest.mark.parametrize("columns", range(20, 60, 3))
-def test_no_word_of_a_table_is_cut(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", str(columns))
-    out = Terminal()
-    monkeypatch.setattr(sys, "stdout", out)
-    row = ("inception_resnet_v2", "1,234", "pytorch tensorflow onnxruntime openvino")
-    tables.print_table(("model", "classes", "frameworks"), [row], right=(1,))
-    tables.print_table(("model", "classes"), [])
+CELLS = st.lists(st.text("abc_1", min_size=1, max_size=12), max_size=6).map(" ".join)
+
+
+@given(
+    columns=st.integers(10, 90),
+    rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=3),
+    right=st.sets(st.integers(0, 2)),
+)
+def test_no_word_of_a_table_is_cut(
+    columns: int, rows: list[tuple[str, str, str]], right: set[int]
+) -> None:
+    titles = ("model", "classes", "frameworks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm")
+        patch.setenv("COLUMNS", str(columns))
+        out = Terminal()
+        patch.setattr(sys, "stdout", out)
+        tables.print_table(titles, rows, right=right)
     told = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).split()
-    assert set(" ".join((*row, "model classes frameworks")).split()) <= set(told)
+    assert set(" ".join(itertools.chain(titles, *rows)).split()) <= set(told)
 
 
 def test_plain_output_does_not_load_rich() -> None:
