@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import ExitStatus
+from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.parsers import ParseHints, parse
 from orchestrator.result import Measurement, Result
+from orchestrator.run.demands import CUSTOM
 from orchestrator.run.filing import to_json
 from orchestrator.ui.plain import result_lines
+from orchestrator.ui.text import clean
 from orchestrator.version import VERSION
 
 
@@ -30,6 +32,20 @@ def as_result(measurement: Measurement) -> Result:
     )
 
 
+# How a program comes to its figure, and of what it is: `estimator` and `scope` in words.
+_ESTIMATORS = {
+    "total": "all samples over the time of all timed steps",
+    "mean_of_rates": "the mean of the windows' rates",
+    "harmonic_mean": "the harmonic mean of the windows' rates, which is samples over time",
+    "running_mean": "the mean since its start",
+    "window": "the last window alone",
+    "median": "a batch over the median step time",
+    "mean_time": "a batch over the mean step time",
+    "unknown": "computed in a way that is not known",
+}
+_SCOPES = {"all_devices": "all devices", "device": "one device", "rank": "one process of several"}
+
+
 def explanation(program: dict[str, Any]) -> Iterator[str]:
     """Yield what tells how the number came about: estimator, windows and lines of the log."""
     chosen = bool(program.get("evidence")) or "blocks" not in program
@@ -38,18 +54,44 @@ def explanation(program: dict[str, Any]) -> Iterator[str]:
             yield f"block {index}:\n"
         evidence = block.get("evidence", [])
         if evidence:
-            yield f"the program's figure is of kind {block['estimator']}, over {block['scope']}\n"
+            how, scope = _ESTIMATORS[block["estimator"]], _SCOPES[block["scope"]]
+            yield f"the program's figure is {how}, of {scope}\n"
         windows = block.get("windows")
         if windows:
-            dropped = windows["dropped_first"], windows["dropped_last"]
-            yield f"windows: {windows['used']} of {windows['count']} are used; left out are "
-            yield f"the first {dropped[0]} and the last {dropped[1]} ({windows['why']})\n"
+            yield f"windows: {_windows(windows)}\n"
         for number, text in evidence:
-            yield f"line {number}: {text}\n"
+            yield f"line {number}: {clean(str(text))}\n"
+
+
+def _windows(windows: dict[str, Any]) -> str:
+    """Say how many windows were used, and which not and why."""
+    dropped = [
+        f"the {place} {count}"
+        for place, count in (
+            ("first", windows["dropped_first"]),
+            ("last", windows["dropped_last"]),
+        )
+        if count
+    ]
+    used = f"{windows['used']} of {windows['count']} are used"
+    if dropped:
+        used += f", without {' and '.join(dropped)}"
+    return f"{used} ({windows['why']})" if windows["why"] else used
+
+
+def _check_reading(arguments: argparse.Namespace) -> None:
+    """Refuse what tells how any program is read where a program is known. Raises RequestError."""
+    for option in ("pattern", "unit", "estimator"):
+        if arguments.program != CUSTOM and getattr(arguments, option) is not None:
+            raise RequestError(
+                f"--{option} is for the program {CUSTOM} alone",
+                hint=f"leave it away, or use `benchdock parse {CUSTOM}`",
+            )
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Parse a log and print its result. Raises RequestError."""
+    _check_reading(arguments)
     hints = ParseHints(
         batch=arguments.batch,
         devices=arguments.devices,

@@ -20,6 +20,7 @@ _OTHER_GPUS = frozenset(
     | {"b300", "gb200", "gb300", "rtx-3060", "rtx-3080", "rtx-4070", "rtx-4080", "rtx-5080"}
     | {"rtx-a5000", "gtx-1080", "gtx-1070", "titan-rtx", "titan-xp"}
 )
+_FILTERS = ("model", "framework", "gpu", "precision", "phase", "container")
 _MONTHLY = re.compile(r"\b\d\d\.(?:0[1-9]|1[0-2])\b", re.ASCII)
 
 
@@ -56,14 +57,7 @@ def describe(claim: Claim) -> dict[str, Any]:
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Print the claims that pass the filters, or an overview where there is no filter."""
     claims = collection.load()
-    asked = Filters(
-        model=arguments.model,
-        framework=arguments.framework,
-        gpu=arguments.gpu,
-        precision=arguments.precision,
-        phase=arguments.phase,
-        container=arguments.container,
-    )
+    asked = Filters(**{name: getattr(arguments, name) for name in _FILTERS})
     filters = collection.resolve(asked, claims, known=_known(asked, claims))
     found = collection.find(claims, filters)
     near = () if found else collection.nearest(claims, filters)
@@ -157,6 +151,11 @@ def _print_overview(claims: Sequence[Claim]) -> None:
             for (publisher, program), group in groups.items()
         ],
         right=(2,),
+    )
+    print("\nwhat can be asked for:")
+    print_table(
+        ("option", "values"),
+        [(f"--{name}", " ".join(collection.choices(name, claims))) for name in _FILTERS],
     )
     print(f"\n{len(claims):,} claims; `benchdock published --model resnet50 --gpu v100` lists some")
 

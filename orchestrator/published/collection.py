@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.errors import BenchdockError, RequestError, unknown
+from orchestrator.errors import BenchdockError, RequestError, quoted, unknown
 from orchestrator.published import names
 
 DATA = Path(__file__).with_name("published.json")
@@ -166,8 +166,8 @@ def resolve(
         spelled = _SPELL[name](word)
         more = list((known or {}).get(name, ()))
         if spelled not in more and not any(_TESTS[name](spelled, claim) for claim in claims):
-            error = unknown(name, spelled, [*_choices(name, claims), *more], listing=LISTING)
-            raise RequestError(f"unknown {name} {word!r}", hint=error.hint)
+            error = unknown(name, spelled, [*choices(name, claims), *more], listing=LISTING)
+            raise RequestError(f"unknown {name} {quoted(word)}", hint=error.hint)
         resolved[name] = spelled
     return Filters(**resolved)
 
@@ -185,13 +185,13 @@ def nearest(claims: Sequence[Claim], filters: Filters) -> tuple[str, ...]:
     given = filters.given()
     if len(given) == 1:
         ((name, word),) = given.items()
-        close = difflib.get_close_matches(word, _choices(name, claims), n=4, cutoff=0.5)
+        close = difflib.get_close_matches(word, choices(name, claims), n=4, cutoff=0.5)
         return (f"the nearest are {', '.join(close)}",) if close else ()
     sentences = []
     for name, word in given.items():
         rest = find(claims, dataclasses.replace(filters, **{name: None}))
         if rest:
-            there = _choices(name, rest)
+            there = choices(name, rest)
             close = difflib.get_close_matches(word, there, n=6, cutoff=0.0)
             more = ", ..." if len(there) > len(close) else ""
             sentences.append(
@@ -202,7 +202,7 @@ def nearest(claims: Sequence[Claim], filters: Filters) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _choices(name: str, claims: Iterable[Claim]) -> list[str]:
+def choices(name: str, claims: Iterable[Claim]) -> list[str]:
     """Return what a person may type for a filter."""
     found = values(name, claims)
     return [value.rpartition("/")[2] for value in found] if name == "container" else found

@@ -1,8 +1,12 @@
 import json
+from typing import get_args
 
 import pytest
 
 from orchestrator.cli import main_inner
+from orchestrator.commands import parse as parse_command
+from orchestrator.errors import RequestError
+from orchestrator.parsers.run import ESTIMATORS, Scope
 from tests.unit.vendor_samples import HOROVOD, NVTFCNN, TORCHBENCH
 
 
@@ -21,9 +25,9 @@ def test_explain_shows_the_lines_that_gave_the_number(run):
     status, shown = run("horovod", HOROVOD, "--explain")
     assert status == 0
     assert "line 9: Total img/sec on 4 GPU(s): 800.0 +-4.9\n" in shown
-    assert "mean_of_rates" in shown
+    assert "the program's figure is the mean of the windows' rates, of all devices\n" in shown
     _, shown = run("nvtfcnn", NVTFCNN, "--explain")
-    assert "windows: 3 of 6 are used; left out are the first 2 and the last 1" in shown
+    assert "windows: 3 of 6 are used, without the first 2 and the last 1 (" in shown
     assert "line 14:     20  20.0   100.0  0.002  0.978 1.31220\n" in shown
     assert "line 14" not in run("nvtfcnn", NVTFCNN)[1]
 
@@ -54,3 +58,14 @@ def test_hints_reach_the_parser(run):
     status, shown = run("custom", TORCHBENCH, *custom, "--batch", "8", "--devices", "2", "--json")
     assert status == 0
     assert json.loads(shown)["metrics"]["throughput"]["value"] == pytest.approx(16 / 0.0126)
+
+
+def test_every_estimator_and_scope_has_words():
+    assert set(parse_command._ESTIMATORS) == set(ESTIMATORS)
+    assert set(parse_command._SCOPES) == set(get_args(Scope))
+
+
+@pytest.mark.parametrize("option", ["--pattern=(x)", "--unit=ms", "--estimator=last"])
+def test_what_reads_any_program_is_refused_where_one_is_known(run, option):
+    with pytest.raises(RequestError, match="is for the program custom alone; leave it away"):
+        run("horovod", HOROVOD, option)
