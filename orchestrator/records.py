@@ -15,11 +15,21 @@ Record = TypeVar("Record", bound=BaseModel)
 LARGEST = 128 * 2**20
 
 
+def refuse_stream(path: Path) -> None:
+    """Raise RequestError for what cannot be read twice, or never ends."""
+    try:
+        stream = path.exists() and not path.is_file() and not path.is_dir()
+    except OSError:  # nobody can tell, and whoever opens it will say why
+        return
+    if stream:
+        raise RequestError(f"{path} is a pipe or a device", hint="save it to a file first")
+
+
 def first_mistake(error: ValidationError) -> str:
     """Put the first mistake in words that are safe to print: names in a file are not trusted."""
     mistake = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(map(str, mistake["loc"]))[:100]
-    what = mistake["msg"].removeprefix("Value error, ")[:200]
+    what = mistake["msg"].removeprefix("Value error, ").replace("Input should", "it should")[:200]
     text = " ".join(f"{where}: {what}".split()) if where else what
     return text if text.isprintable() else ascii(text)
 

@@ -53,11 +53,13 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 def _own(name: str) -> Framework:
     """Look a framework up whose networks are ours. Raises RequestError."""
     row = catalogue.framework(name)
+    hint = f"use one of {', '.join(own.name for own in OURS if 'cpu' in own.images)}"
     if not row.ours:
         raise RequestError(
-            f"{name} runs a vendor's networks, which are compared with nothing",
-            hint=f"use one of {', '.join(own.name for own in OURS if 'cpu' in own.images)}",
+            f"{name} runs a vendor's networks, which are compared with nothing", hint=hint
         )
+    if "cpu" not in row.images:
+        raise RequestError(f"{name} has no image for the CPU, where parity is proven", hint=hint)
     return row
 
 

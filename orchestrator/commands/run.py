@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.plan import Plan
+from orchestrator.records import first_mistake
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
@@ -66,7 +67,9 @@ def _mistake(error: ValidationError) -> RequestError:
         return RequestError(
             f"--{option} {mistake['input']} is too large", hint=f"the most is {most}"
         )
-    return RequestError(f"--{option} cannot be {quoted(str(mistake['input']))}: {mistake['msg']}")
+    return RequestError(
+        f"--{option} cannot be {quoted(str(mistake['input']))}", hint=first_mistake(error)
+    )
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:

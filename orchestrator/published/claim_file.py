@@ -1,21 +1,23 @@
 """Claims of one's own: a small YAML file with the fields of a published one."""
 
 import datetime
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from orchestrator.errors import RequestError, nearest
+from orchestrator.errors import RequestError, nearest, unknown
 from orchestrator.published import names
 from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim, Source
-from orchestrator.records import first_mistake
+from orchestrator.records import first_mistake, refuse_stream
 from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 
 LARGEST = 64 * 1024  # bytes
 SUFFIXES = (".yaml", ".yml")
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def _text_of_date(value: object) -> object:
@@ -125,6 +127,7 @@ def is_claim_file(word: str) -> bool:
 
 def read(path: Path) -> ClaimFile:
     """Read a claim. Raises RequestError that says where it is wrong."""
+    refuse_stream(path)
     try:
         with path.open("rb") as stream:
             data = stream.read(LARGEST + 1)
@@ -146,13 +149,17 @@ def read(path: Path) -> ClaimFile:
 
 def _mistake(path: Path, error: ValidationError) -> RequestError:
     # A mistyped key is also a missing one; the typing mistake is what to tell.
-    for one in error.errors(include_input=False, include_url=False):
+    for one in error.errors(include_url=False):
         key = str(one["loc"][-1]) if one["loc"] else ""
         if one["type"] == "extra_forbidden":
             record = ClaimFile if len(one["loc"]) == 1 else ClaimSource
             near = nearest(key, record.model_fields)
             hint = f"did you mean {near!r}?" if near else ""
             return RequestError(f"{path}: unknown key {key[:60]!r}", hint=hint)
+        if one["type"] == "literal_error" and isinstance(one["input"], str):
+            possible = _QUOTED.findall(one["ctx"]["expected"])
+            mistake = unknown(key, one["input"], possible)
+            return RequestError(f"{path}: {mistake.what}", hint=mistake.hint)
         if one["type"] == "string_type":
             return RequestError(
                 f"{path}: {key} is no text", hint=f"write it in quotes: {key}: '...'"

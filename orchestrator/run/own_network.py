@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import DataError, RequestError
+from orchestrator.records import refuse_stream
 from orchestrator.run import onnx_shape
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> 
 
 
 def _check_readable(path: Path) -> None:
+    refuse_stream(path)
     try:
         with path.open("rb") as file:
             head = file.read(len(_LFS_POINTER))

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder
-from orchestrator.records import read_record
+from orchestrator.records import read_record, refuse_stream
 from orchestrator.request import LenientRecord
 from orchestrator.result import Result
 from orchestrator.run.filing import to_json
@@ -123,6 +123,7 @@ class Bundle:
     @contextmanager
     def open(cls, path: Path) -> Iterator[Self]:
         """Open a bundle. Raises RequestError for one that is broken, here or while it is read."""
+        refuse_stream(path)
         try:
             stream = path.open("rb")
         except OSError as error:

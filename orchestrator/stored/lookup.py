@@ -10,7 +10,7 @@ from typing import Literal
 from orchestrator import paths
 from orchestrator.errors import RequestError, nearest, quoted
 from orchestrator.paths import RunFolder
-from orchestrator.records import read_file
+from orchestrator.records import read_file, refuse_stream
 from orchestrator.result import Result
 from orchestrator.stored.bundle import Bundle, is_bundle
 
@@ -39,6 +39,7 @@ def load(word: str) -> Stored:
             )
         result = read_file(Result, RunFolder(path).result)
         return Stored(name=path.name, path=path, kind="folder", result=result)
+    refuse_stream(path)
     try:
         bundled = is_bundle(path)
     except OSError as error:

@@ -97,7 +97,7 @@ def prepare(stored: Stored) -> Replay:
         request, row, target, report, in_container=engine is not None, image=planned.image
     )
     changes = differences(stored.result, _expected(stored.result, request, planned, place, report))
-    identity = _identity(place)
+    identity = _identity(row, place)
     changed = tuple(_said(change) for change in changes if _matters(change, identity))
     return Replay(
         stored=stored,
@@ -243,14 +243,14 @@ def _expected(
     )
 
 
-def _identity(place: Place) -> tuple[str, ...]:
+def _identity(row: Framework, place: Place) -> tuple[str, ...]:
     """Return the changes beside those of `_IDENTITY` that make it another benchmark.
 
     On the host, or mounted into a vendor's image, the benchmark programs are those of this
-    checkout.
+    checkout, where the framework has one of ours.
     """
-    outside = place.runtime == "host" or place.mount_code
-    return ("launcher script", *(_CODE if outside else ()))
+    ours = bool(row.backend) and (place.runtime == "host" or place.mount_code)
+    return ("launcher script", *(_CODE if ours else ()))
 
 
 def _matters(change: Change, names: tuple[str, ...]) -> bool:

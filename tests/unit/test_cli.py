@@ -63,6 +63,7 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         (("parity", "resnet5"), 2, "did you mean 'resnet50'"),
         (("parity", "-f", "onnxruntime", "--level", "P3"), 2, "onnxruntime does inference only"),
         (("parity", "-f", "horovod_pytorch"), 2, "a vendor's networks"),
+        (("parity", "-f", "tensorrt"), 2, "has no image for the CPU, where parity is proven; use"),
         (("images", "build", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
         (("images", "fetsh"), 2, "did you mean 'fetch'"),
         (("images", "build", "--force", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
@@ -162,6 +163,25 @@ def test_what_a_terminal_has_no_letters_for_is_written_as_an_escape(tmp_path):
     log.write_text("\N{SNOWMAN}\n", encoding="utf-8")
     done = benchdock("parse", "benchdock", str(log), PYTHONIOENCODING="ascii")
     assert r"\u2603" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "pipe", "pipe"),
+        ("replay", "pipe"),
+        ("bundle", "pipe"),
+        ("verify", "pipe"),
+        ("reproduce", "./pipe"),
+        ("run", "pipe.onnx", "-f", "onnxruntime"),
+    ],
+)
+def test_nobody_waits_for_a_pipe(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe", "pipe.onnx"):
+        os.mkfifo(name)
+    assert main(words) == ExitStatus.BAD_REQUEST
+    assert "is a pipe or a device; save it to a file first" in capsys.readouterr().err
 
 
 def test_models_as_a_document():

@@ -212,6 +212,17 @@ def test_a_result_of_a_log_alone_cannot_be_run(tmp_path):
         replay.prepare(Stored(name="x", path=tmp_path, kind="file", result=bare))
 
 
+def test_a_program_of_others_is_the_same_with_another_benchdock(home, capsys):
+    first, folder = stand_in.run(
+        framework="custom", command="echo fps=3", pattern=r"fps=(\S+)", options={}
+    )
+    altered(folder, lambda document: document["environment"].update(commit="0" * 40))
+    assert main(["replay", first.run, "--dry-run"]) == ExitStatus.OK
+    told = capsys.readouterr().out
+    assert "note: benchdock commit was 0000" in told
+    assert "changed" not in told
+
+
 def test_a_changed_program_in_its_folder_is_refused_unless_it_is_allowed(home, tmp_path, capsys):
     source = tmp_path / "program"
     source.mkdir()
