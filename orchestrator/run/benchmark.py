@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -184,16 +185,27 @@ def _run_watched(
 
 
 def _open_folder(request: Request) -> RunFolder:
+    """Make the run's folder and keep room for its result; leave nothing behind where none is."""
     try:
         folder = RunFolder.create(request.model, request.framework)
+    except OSError as error:
+        raise _no_folder(error) from None
+    try:
         hold_reserve(folder)
         write_aside(folder.request, to_json(request))
-    except OSError as error:
-        raise MachineError(
-            f"no run folder can be made in {runs()}: {error.strerror or error}",
-            hint="set BENCHDOCK_HOME to a writable folder",
-        ) from None
+    except (OSError, MachineError) as error:
+        shutil.rmtree(folder.root, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _no_folder(error) from None
+        raise
     return folder
+
+
+def _no_folder(error: OSError) -> MachineError:
+    return MachineError(
+        f"no run folder can be made in {runs()}: {error.strerror or error}",
+        hint="set BENCHDOCK_HOME to a writable folder",
+    )
 
 
 def _status(outcome: Outcome) -> ExitStatus:

@@ -1,5 +1,6 @@
 """The command line as a user meets it: one line, the right status, never a traceback."""
 
+import errno
 import itertools
 import json
 import os
@@ -257,6 +258,17 @@ def test_a_program_without_an_image_is_refused_before_a_run_begins(tmp_path, fra
         done.stderr == f"benchdock: {framework} has no image for the cpu; give one with --image\n"
     )
     assert not (tmp_path / "home" / "runs").exists()
+
+
+def test_a_full_disk_leaves_no_folder_of_a_run_that_never_was(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    custom = ("--command", "echo fps=1", "--pattern", "fps=(.*)", "--runtime", "host")
+    assert main(["run", "mine", "-f", "custom", *custom]) == ExitStatus.MACHINE_CANNOT
+    assert "no room for a result" in capsys.readouterr().err
+    assert not [*(tmp_path / "home" / "runs").iterdir()]
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path):
