@@ -73,18 +73,20 @@ def _reproduce(
         _show_beforehand(claim, setup, _note)
     with interruptible():
         results, status = _measure(request, arguments)
-    if status is not ExitStatus.OK:
-        return status
-    outcome = reproduction.judge(claim, setup, results)
+    whole = status is ExitStatus.OK
+    outcome = reproduction.judge(claim, setup, results) if whole else None
     if arguments.json:
         print(json.dumps(_document(claim, setup, results, outcome), indent=2))
-    else:
+    elif outcome is not None:
         _show(claim, outcome)
-    return outcome.exit_status
+    return outcome.exit_status if outcome is not None else status
 
 
 def _measure(request: Request, arguments: argparse.Namespace) -> tuple[list[Result], ExitStatus]:
-    """Run so many times, to the first failure; what each run gives is told on standard error."""
+    """Run so many times, to the first failure, which is the last of the results.
+
+    What each run gives is told on standard error.
+    """
     results: list[Result] = []
     for number in range(1, arguments.runs + 1):
         view = _view(arguments)
@@ -93,11 +95,11 @@ def _measure(request: Request, arguments: argparse.Namespace) -> tuple[list[Resu
             result, status = benchmark.run(request, view)
         finally:
             view.close()
+        results.append(result)
         if status is not ExitStatus.OK:
             why = result.failure.message if result.failure else "no result"
             _note(f"benchdock: run {number} of {arguments.runs} failed: {why}")
             return results, status
-        results.append(result)
     return results, ExitStatus.OK
 
 
@@ -119,8 +121,15 @@ def _document(
         "claim": describe(claim),
         "setup": reproduction.as_json(setup),
         "runs": [result.run for result in results],
+        "failure": _failure(results),
         **(reproduction.as_json(outcome) if outcome else {}),
     }
+
+
+def _failure(results: Sequence[Result]) -> dict[str, Any] | None:
+    """Return why the last run failed, None where it did not."""
+    failure = results[-1].failure if results else None
+    return failure.model_dump(mode="json") if failure is not None else None
 
 
 def _print(text: str) -> None:

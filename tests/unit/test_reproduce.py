@@ -338,6 +338,15 @@ def test_a_claim_out_of_tolerance_misses_the_gate(own, capsys):
     assert err == ""
 
 
+def test_a_run_that_fails_leaves_one_document_too(own, capsys):
+    words = ["reproduce", own(5.0, "nan"), "--runtime", "host", "--json", "--quiet"]
+    assert main(words) == ExitStatus.BENCHMARK_FAILED
+    told = json.loads(capsys.readouterr().out)
+    assert told["failure"]["kind"] == "no_result"
+    assert len(told["runs"]) == 1
+    assert "verdict" not in told
+
+
 @pytest.mark.parametrize("loudness", [[], ["--quiet"]])
 def test_a_run_that_fails_ends_it_with_its_own_status(own, capsys, loudness):
     words = ["reproduce", own(4.0, "nan"), "--runtime", "host", *loudness]
