@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 
 from orchestrator import catalogue, ui
 from orchestrator.catalogue import OURS
-from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.errors import ExitStatus, Interrupted, RequestError
 from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import RuntimeChoice
@@ -29,25 +30,45 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     here = [row for row in OURS if "cpu" in row.images]
     rows = [_own(name) for name in arguments.framework] or here
     levels = sorted(set(arguments.level)) or DEFAULT_LEVELS
-    runtime = RuntimeChoice(arguments.runtime)
-    view = ui.choose(result_on_stdout=False)
-    cells: list[Cell] = []
-    try:
-        with interruptible():
-            for row in rows:
-                able = _able(row, models, named=bool(arguments.framework and arguments.models))
-                fitting = _fitting(row, levels, named=bool(arguments.framework))
-                if able and fitting:
-                    cells += parity.prove(row, able, fitting, runtime, view)
-    finally:
-        view.close()
+    work = [
+        (
+            row,
+            _able(row, models, named=bool(arguments.framework and arguments.models)),
+            _fitting(row, levels, named=bool(arguments.framework)),
+        )
+        for row in rows
+    ]
+    cells, interrupted = _prove(work, RuntimeChoice(arguments.runtime))
     if arguments.json:
         document = {"schema": 1, "cells": [cell.model_dump(mode="json") for cell in cells]}
         print(json.dumps(document, indent=2))
     else:
         _show(cells, [row.name for row in rows], models)
+    if interrupted is not None:
+        print(f"benchdock: {interrupted}", file=sys.stderr)
+        return interrupted.exit_status
     held = bool(cells) and all(cell.holds for cell in cells)
     return ExitStatus.OK if held else ExitStatus.BENCHMARK_FAILED
+
+
+def _prove(
+    work: Sequence[tuple[Framework, list[str], list[str]]], runtime: RuntimeChoice
+) -> tuple[list[Cell], Interrupted | None]:
+    """Compare one framework after the other, until the user ends it."""
+    view = ui.choose(result_on_stdout=False)
+    cells: list[Cell] = []
+    try:
+        with interruptible():
+            for row, models, levels in work:
+                if not (models and levels):
+                    continue
+                proof = parity.prove(row, models, levels, runtime, view)
+                cells += proof.cells
+                if proof.signal_number is not None:
+                    return cells, Interrupted(proof.signal_number)
+    finally:
+        view.close()
+    return cells, None
 
 
 def _own(name: str) -> Framework:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
@@ -17,17 +18,26 @@ STEP = "P3"
 LEVELS = ("P1", "P2", STEP)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What was compared; `signal_number` is set where the user ended it before all was."""
+
+    cells: tuple[Cell, ...]
+    signal_number: int | None = None
+
+
 def prove(
     row: Framework,
     models: Sequence[str],
     levels: Sequence[str],
     runtime: RuntimeChoice,
     view: View,
-) -> list[Cell]:
+) -> Proof:
     """Compare one framework with the referee at each model and level.
 
     A comparison that was asked for and that the program did not make is a cell that does not
-    hold. Raises EngineError, ImageError or MachineError where the program cannot be started.
+    hold, unless the user ended it. Raises EngineError, ImageError or MachineError where the program
+    cannot be started.
     """
     folder = RunFolder.create("parity", row.name)
     clock = StageClock(view)
@@ -39,13 +49,15 @@ def prove(
     write_aside(folder.launcher, plan.script)
     outcome = execute(plan, where, folder, view, clock)
     cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin["cells"]]
+    if outcome.signal_number is not None:
+        return Proof(cells=tuple(cells), signal_number=outcome.signal_number)
     made = {(cell.model, cell.level) for cell in cells}
     told = outcome.failure.message if outcome.failure else "the program did not compare it"
     for model in models:
         for level in levels:
             if (model, level) not in made:
                 cells.append(_missing(row.name, model, level, f"{told}; see {folder.log}"))
-    return cells
+    return Proof(cells=tuple(cells))
 
 
 def _missing(framework: str, model: str, level: str, why: str) -> Cell:
