@@ -210,8 +210,11 @@ def build_parser() -> Parser:
     return parser
 
 
-def _command(commands: Any, name: str, summary: str, *examples: str) -> Command:
-    epilog = "examples:\n" + "\n".join(f"  benchdock {line}" for line in examples)
+def _command(
+    commands: Any, name: str, summary: str, *examples: str, status: str = "0 done"
+) -> Command:
+    epilog = "\n".join(("examples:", *(f"  benchdock {line}" for line in examples)))
+    epilog += f"\nexit status: {status}; all of them: benchdock --help"
     parser: Command = commands.add_parser(
         name,
         help=summary,
@@ -224,6 +227,16 @@ def _command(commands: Any, name: str, summary: str, *examples: str) -> Command:
 
 def _json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def _runtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        metavar="RUNTIME",
+        help="docker, host, or auto (default): docker where an engine answers, else host",
+    )
 
 
 def _add_run(commands: Any) -> None:
@@ -239,6 +252,7 @@ def _add_run(commands: Any) -> None:
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
         "--pattern 'fps=(.+)'",
+        status="0 measured, 1 the benchmark failed, 2 or 3 refused, 130 interrupted",
     )
     run.add_argument(
         "model",
@@ -274,13 +288,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--data", type=path, metavar="DIR", help="dataset (default: synthetic data)")
     run.add_argument("--image", type=given, metavar="REF", help="another image than ours")
     run.add_argument("--source", type=path, metavar="DIR", help="folder of a vendor's program")
-    run.add_argument(
-        "--runtime",
-        choices=RUNTIMES,
-        default="auto",
-        metavar="RUNTIME",
-        help="auto (default): docker where an engine answers, else host",
-    )
+    _runtime(run)
     run.add_argument("--timeout", type=duration, metavar="S", help="end of the whole run")
     run.add_argument(
         "--first-output",
@@ -394,7 +402,12 @@ def _add_images(commands: Any) -> None:
 
 def _add_doctor(commands: Any) -> None:
     doctor = _command(
-        commands, "doctor", "say what this machine can do and how to mend what is missing", "doctor"
+        commands,
+        "doctor",
+        "say what this machine can do and how to mend what is missing",
+        "doctor",
+        "doctor --json",
+        status="0 something can be run here, 3 nothing can",
     )
     _json(doctor)
     doctor.set_defaults(handler="doctor")
@@ -410,11 +423,19 @@ def _add_parse(commands: Any) -> None:
         "parse tf_cnn_benchmarks log.txt --explain",
         "parse torchbench log.txt --batch 32",
         "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
+        status="0 a figure was found, 1 there is none, 2 refused",
     )
     parse.add_argument("program", metavar="PROGRAM", help=f"one of {', '.join(PROGRAMS)}")
     parse.add_argument("log", type=path, metavar="LOG", help="a file, - for standard input")
-    parse.add_argument("--batch", type=positive, metavar="N", help="per device, if the log is mute")
-    parse.add_argument("--devices", type=positive, metavar="N", help="if the log is mute")
+    parse.add_argument(
+        "--batch",
+        type=positive,
+        metavar="N",
+        help="samples per device, where the log does not tell",
+    )
+    parse.add_argument(
+        "--devices", type=positive, metavar="N", help="how many, where the log does not tell"
+    )
     parse.add_argument("--block", type=positive, metavar="N", help="which of several runs in a log")
     parse.add_argument(
         "--explain", action="store_true", help="show the very lines that gave the number"
@@ -450,9 +471,19 @@ def _add_parity(commands: Any) -> None:
         "prove that frameworks compute the same networks",
         "parity",
         "parity -f pytorch resnet50 vgg16 --level P2",
+        status="0 every comparison holds, 1 one does not",
     )
-    parity.add_argument("models", nargs="*", metavar="MODEL", help="default: all")
-    parity.add_argument("-f", "--framework", action="append", default=[], help="default: all")
+    parity.add_argument(
+        "models", nargs="*", metavar="MODEL", help="of `benchdock models` (default: all)"
+    )
+    parity.add_argument(
+        "-f",
+        "--framework",
+        type=given,
+        action="append",
+        default=[],
+        help="one of ours in `benchdock frameworks`; may be given again (default: all)",
+    )
     parity.add_argument(
         "--level",
         action="append",
@@ -461,7 +492,7 @@ def _add_parity(commands: Any) -> None:
         metavar="LEVEL",
         help="P1 build, P2 forward, P3 step (default: P1 and P2)",
     )
-    parity.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME")
+    _runtime(parity)
     _json(parity)
     parity.set_defaults(handler="parity")
 
@@ -513,6 +544,7 @@ def _add_reproduce(commands: Any) -> None:
         "run what somebody published and tell whether it can be had here",
         "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1 --dry-run",
         "reproduce claim.yaml --runs 5",
+        status="0 reproduced, 4 not reproduced or not comparable, else that of the run",
     )
     reproduce.add_argument(
         "claim", type=path, metavar="CLAIM", help="an id of `benchdock published`, or a YAML file"
@@ -529,7 +561,7 @@ def _add_reproduce(commands: Any) -> None:
     _add_option(reproduce)
     reproduce.add_argument("--steps", type=positive, metavar="N", help="timed steps of each run")
     reproduce.add_argument("--warmup", type=not_negative, metavar="N", help="untimed steps before")
-    reproduce.add_argument("--runtime", choices=RUNTIMES, default="auto", metavar="RUNTIME")
+    _runtime(reproduce)
     reproduce.add_argument("--timeout", type=duration, metavar="S", help="end of each run")
     reproduce.add_argument(
         "--dry-run", action="store_true", help="list the conditions that cannot be met here"
@@ -546,6 +578,7 @@ def _add_replay(commands: Any) -> None:
         "run a stored result again, in the very image it was measured in",
         "replay 20260101T120000-pytorch-resnet50-0a1b2c",
         "replay run.zip --dry-run",
+        status="that of the run; 3 where it would not be the same benchmark",
     )
     replay.add_argument(
         "run", type=path, metavar="RUN", help="a run id or its begin, a folder, or a bundle"
@@ -601,6 +634,7 @@ def _add_verify(commands: Any) -> None:
         "verify",
         "check that a bundle is whole, and that its log gives its result",
         "verify run.zip",
+        status="0 it holds, 2 it does not",
     )
     verify.add_argument(
         "bundle", type=path, metavar="BUNDLE", help="a file that `benchdock bundle` wrote"

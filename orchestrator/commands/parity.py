@@ -24,11 +24,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Compare what was asked for; 0 only where every comparison holds. Raises RequestError."""
     from backends import zoo
 
-    models = arguments.models or zoo.names()
+    models = list(dict.fromkeys(arguments.models)) or zoo.names()
     for model in models:
         catalogue.draw(model)
     here = [row for row in OURS if "cpu" in row.images]
-    rows = [_own(name) for name in arguments.framework] or here
+    rows = [_own(name) for name in dict.fromkeys(arguments.framework)] or here
     levels = sorted(set(arguments.level)) or DEFAULT_LEVELS
     work = [
         (
