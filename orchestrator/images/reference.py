@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from orchestrator.errors import RequestError
+from orchestrator.errors import RequestError, quoted
 
 # The grammar of the engines: a first component with a dot or a port, or "localhost", is a registry.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -53,7 +53,7 @@ def parse_reference(text: str) -> Reference:
     match = _REFERENCE.fullmatch(text)
     if match is None:
         raise RequestError(
-            f"{text!r} is not an image reference",
+            f"{quoted(text)} is not an image reference",
             hint="write one such as nvcr.io/nvidia/pytorch:24.06-py3",
         )
     tag = match["tag"] or ""

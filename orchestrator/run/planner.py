@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from orchestrator import catalogue
 from orchestrator.errors import DataError, MachineError, RequestError
 from orchestrator.framework import Framework
+from orchestrator.images.reference import parse_reference
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
@@ -115,6 +116,8 @@ def _gpu_at(index: int, report: GpuReport) -> Gpu:
 
 def resolve(request: Request, target: Target) -> Framework:
     """Check a request against the catalogue and its dataset. Raises RequestError, DataError."""
+    if request.image is not None:
+        parse_reference(request.image)
     row = variants.settle(catalogue.framework(request.framework), request, target.device)
     catalogue.check(row, request, target.device)
     catalogue.check_devices(row, target.count)

@@ -50,6 +50,7 @@ ALWAYS = (REQUEST, RESULT, MANIFEST)
 OF_SUCCESS = (PLAN, LAUNCHER, LOG)
 
 _BLOCK = _MIB
+_BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a ZIP archive can name
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -130,6 +131,10 @@ class Bundle:
             raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
         with stream:
             with _told(path):
+                if stream.read(4) not in _BEGINS:
+                    raise _broken(path, "it is no ZIP archive")
+                if not zipfile.is_zipfile(stream):
+                    raise _broken(path, "its end is missing, it was cut off")
                 archive = zipfile.ZipFile(stream)
             with archive:
                 yield cls(path, archive)
@@ -163,7 +168,7 @@ class Bundle:
 def is_bundle(path: Path) -> bool:
     """Whether a file looks like a ZIP archive. Raises OSError."""
     with path.open("rb") as stream:
-        return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+        return stream.read(4) in _BEGINS
 
 
 def write(folder: RunFolder, result: Result, destination: Path) -> Manifest:

@@ -47,6 +47,14 @@ def test_a_bundle_holds_the_run_and_can_be_verified(measured, capsys):
     assert load(str(path)).result == result
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_a_bundle_that_was_cut_off_is_called_so(measured, tmp_path, capsys, share):
+    whole = measured[2].read_bytes()
+    path = tmp_path / "cut.zip"
+    path.write_bytes(whole[: int(share * len(whole))])
+    refused(path, "its end is missing, it was cut off", capsys)
+
+
 def test_the_same_run_makes_the_same_bytes(measured, tmp_path):
     result, folder, path = measured
     copy = RunFolder(tmp_path / folder.run_id)

@@ -82,6 +82,8 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         ((*RUN, "--pids", "99999999999999999999"), 2, "the most is 4,194,304"),
         ((*RUN, "--data", ""), 2, "argument --data: it is empty"),
         ((*RUN, "--image", ""), 2, "argument --image: it is empty"),
+        ((*RUN, "--image", "a b"), 2, "'a b' is not an image reference; write one such as"),
+        ((*RUN, "--image", "UPPER/x:1", "--dry-run"), 2, "is not an image reference"),
         (("frameworks", ""), 2, "argument NAME: it is empty"),
         (("completion", "fihs"), 2, "use one of bash, zsh, tcsh"),
         (("run", "-f", "pytorch", "--", "-resnet18"), 2, "unknown model '-resnet18'"),

@@ -81,7 +81,13 @@ def test_the_json(monkeypatch, capsys):
     assert {"months", "families", "releases"} <= set(told)
 
 
-@pytest.mark.parametrize("words", [["build"], ["list", "pytorch-cpu"]])
-def test_all_is_of_the_list_alone(capsys, words):
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["build"], "--all is for `images list` alone; leave it away from `images build`"),
+        (["list", "pytorch-cpu"], "--all lists the whole catalogue"),
+    ],
+)
+def test_all_is_of_the_list_alone(capsys, words, told):
     assert main(["images", *words, "--all"]) == ExitStatus.BAD_REQUEST
-    assert "--all lists the whole catalogue" in capsys.readouterr().err
+    assert told in capsys.readouterr().err

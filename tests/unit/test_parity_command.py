@@ -6,7 +6,6 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
-from orchestrator.parity import Proof
 from orchestrator.parsers.parity import Cell
 from orchestrator.run import parity
 from orchestrator.run.parity import Proof
