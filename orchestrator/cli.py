@@ -550,7 +550,7 @@ def _add_reproduce(commands: Any) -> None:
         "claim", type=path, metavar="CLAIM", help="an id of `benchdock published`, or a YAML file"
     )
     reproduce.add_argument(
-        "--runs", type=positive, default=3, metavar="N", help="how often (default and least: 3)"
+        "--runs", type=not_negative, default=3, metavar="N", help="how often (default and least: 3)"
     )
     reproduce.add_argument(
         "--data", type=path, metavar="DIR", help="dataset (default: synthetic data)"

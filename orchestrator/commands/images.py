@@ -96,6 +96,8 @@ def _tell(event: Event) -> None:
 
 
 def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Iterator[Done]:
+    if source is not None and not Path(source).is_dir():
+        raise RequestError(f"there is no folder {source}", hint="give --from a folder with wheels")
     rows = _built_rows(table, names)
     for row in rows if names else [row for row in rows if row.lock]:
         folder = wheelhouse.fetch(row, table, _say, source=Path(source) if source else None)

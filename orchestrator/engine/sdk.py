@@ -104,6 +104,8 @@ class Sdk:
         lowest = ".".join(map(str, LOWEST_API))
         try:
             address, arguments = _arguments()
+            if address.startswith("npipe:"):
+                raise ValueError("named pipes are Windows' own")
             with APIClient(
                 version=lowest, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments
             ) as probe:
@@ -116,7 +118,8 @@ class Sdk:
                     hint="update it, or use --runtime host",
                 )
             api = APIClient(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
-        except (DockerException, RequestException, HTTPError, OSError) as error:
+        # ValueError: the SDK takes an address apart without checking it.
+        except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
             raise unreachable(address, error) from error
         podman = headers.get("Libpod-Api-Version")
         # e.g. "Docker/20.10.24+dfsg1 (linux)"

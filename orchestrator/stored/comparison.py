@@ -158,7 +158,8 @@ def _by(ratio: float) -> str:
         return "exactly as fast"
     if ratio >= 2 or ratio <= 0.5:
         times = ratio if ratio >= 1 else 1 / ratio
-        return f"{times:.3g} times as {'fast' if ratio >= 1 else 'slow'}"
+        shown = f"{times:.3g}" if times < 100 else f"{times:,.0f}"
+        return f"{shown} times as {'fast' if ratio >= 1 else 'slow'}"
     return f"{abs(ratio - 1):.1%} {'faster' if ratio >= 1 else 'slower'}".replace("%", " %")
 
 

@@ -84,6 +84,8 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         ((*RUN, "--image", ""), 2, "argument --image: it is empty"),
         ((*RUN, "--image", "a b"), 2, "'a b' is not an image reference; write one such as"),
         ((*RUN, "--image", "UPPER/x:1", "--dry-run"), 2, "is not an image reference"),
+        (("images", "fetch", "--from", "/absent", "openvino-cpu"), 2, "no folder /absent"),
+        (("reproduce", "x.yaml", "--runs", "0"), 2, "use --runs 3 or more"),
         (("frameworks", ""), 2, "argument NAME: it is empty"),
         (("completion", "fihs"), 2, "use one of bash, zsh, tcsh"),
         (("run", "-f", "pytorch", "--", "-resnet18"), 2, "unknown model '-resnet18'"),
@@ -185,6 +187,17 @@ def test_nobody_waits_for_a_pipe(tmp_path, monkeypatch, capsys, words):
         os.mkfifo(name)
     assert main(words) == ExitStatus.BAD_REQUEST
     assert "is a pipe or a device; save it to a file first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address", ["bogus", "tcp://1.2.3.4:x", "tcp://[::1", "npipe://", "fd://", "tcp://a b:1"]
+)
+def test_an_address_that_is_none_is_told(monkeypatch, capsys, address):
+    monkeypatch.setenv("DOCKER_HOST", address)
+    assert main(["images", "build", "pytorch-cpu"]) == ExitStatus.MACHINE_CANNOT
+    err = capsys.readouterr().err
+    assert err.startswith(f"benchdock: no container engine answers at {address} (")
+    assert "check DOCKER_HOST" in err
 
 
 def test_models_as_a_document():

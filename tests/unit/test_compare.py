@@ -225,6 +225,10 @@ def test_whatever_a_file_holds_it_is_compared_with_itself_and_with_another(facts
     assert json.loads(to_json(odd))
 
 
+def test_a_large_ratio_is_written_in_full():
+    assert "b is 80,000 times as fast" in summary(result([8.0] * 4), result([0.0001] * 4))
+
+
 def test_a_run_beside_itself_is_said_to_be_one():
     assert "a and b are the very same run" in compare(result(), result()).caveats
     other = compare(result(run="s"), result())
