@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from orchestrator import catalogue, demands
+from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import RequestError
 from orchestrator.framework import Unfit
 from orchestrator.request import Request
+from orchestrator.run import demands
 
 VENDORS = [row for row in catalogue.FRAMEWORKS.values() if not row.ours]
 
