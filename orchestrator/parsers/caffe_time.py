@@ -16,6 +16,7 @@ from orchestrator.parsers import derived, glog, prototxt, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.derived import MS
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import share
 
 program = "caffe_time"
 
@@ -178,7 +179,7 @@ def _doubt(run: Run, forward: float | None, backward: float | None, both: float 
         run.warn("Average Forward-Backward is less than its two parts")
     data = run.facts.get("data_layer_forward", 0.0) / MS
     if forward and data > _DATA_SHARE * forward:
-        run.warn(f"reading data took {data / forward:.0%} of the forward pass")
+        run.warn(f"reading data took {share(data / forward)} of the forward pass")
     if "benchmark_begins" in run.facts and "benchmark_ends" not in run.facts:
         run.warn("the log has no `*** Benchmark ends ***`")
 

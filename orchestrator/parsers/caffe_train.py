@@ -76,6 +76,9 @@ def _rated(log: Log, found: Found) -> None:
         _start(log, found)
         return
     log.run.fact("rates", "printed")
+    if lapse == 0:
+        # Caffe divides by one second where its clock saw none go by.
+        log.run.fail("Caffe's clock saw no time go by: train more iterations", found.line)
     # The count of iterations after the slash is wrong in old NVCaffe: `0.3s/100 iter` for one.
     steps = rate * lapse
     log.window((iteration,), rate, found.line, samples=steps if 0 < steps < 1e15 else 1.0)

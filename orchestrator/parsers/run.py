@@ -11,7 +11,7 @@ from orchestrator.parsers.contract import ParseHints, Stage
 from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.windows import Windows
 from orchestrator.result import FailureKind, Metric
-from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, quantity
+from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, quantity, share
 
 # How a program comes to the figure that is its headline.
 ESTIMATORS = (
@@ -249,7 +249,8 @@ class Run:
     def _doubt_windows(self, rates: list[float]) -> None:
         spread = stats.relative_spread(rates)
         if spread > LARGEST_SPREAD:
-            self.warn(f"the standard deviation of the windows' rates is {spread:.0%} of their mean")
+            part = share(spread)
+            self.warn(f"the standard deviation of the windows' rates is {part} of their mean")
         if self.windows.left_out:
             self.warn(f"the last {self.windows.left_out} windows are left out: too many")
 

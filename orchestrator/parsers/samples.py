@@ -8,7 +8,7 @@ from array import array
 from orchestrator import stats
 from orchestrator.parsers.events import Steps
 from orchestrator.result import Metric, StepSamples
-from orchestrator.units import SAMPLES_PER_SECOND, SECONDS
+from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, share
 
 MOST_STEPS = 10_000_000  # as many as a request may ask for
 MOST_RECORDED = 1_000_000  # in a result; statistics are made of all
@@ -86,7 +86,7 @@ class Samples:
         if abs(window - steps) <= UNCOUNTED_TIME * window:
             return []
         return [
-            f"the step times add up to {steps / window:.0%} of the timed window: "
+            f"the step times add up to {share(steps / window)} of the timed window: "
             "trust the throughput, not the step times"
         ]
 

@@ -245,7 +245,8 @@ class Parser:
         """Return the run that is asked for, or an empty one and why there is none."""
         asked = self._hints.block
         if asked is not None and asked > len(runs) > 0:
-            return Run(self._hints), f"the log holds {len(runs)} runs: there is no block {asked}"
+            held = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+            return Run(self._hints), f"the log holds {held}: there is no block {asked}"
         if asked is not None and runs:
             return runs[asked - 1], ""
         if len(runs) > 1 and _are_of_one(runs):

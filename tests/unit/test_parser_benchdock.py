@@ -366,7 +366,7 @@ def test_doubts_become_warnings():
     assert [w for w in found.warnings if "raise --warmup" in w]
     outside = steps(0, [0.01] * 10, block_seconds=2.0)
     found = measure(log([{**BEGIN, "steps": 10}, outside, end(samples=160, seconds=2.0)]))
-    assert [w for w in found.warnings if "5% of the timed window" in w]
+    assert [w for w in found.warnings if "5 % of the timed window" in w]
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,12 @@ class TestCaffeTrain:
             )
         )
 
+    def test_a_window_in_which_no_time_went_by_is_no_result(self):
+        log = CAFFE_TRAIN.replace(b"(10 iter/s, 4s/40", b"(40 iter/s, 0s/40")
+        found = measure("caffe_train", log)
+        assert "no time go by" in refused(found)
+        assert "0s/40" in found.failure.evidence
+
     def test_without_a_batch_there_are_iterations_per_second(self):
         found = measure("caffe_train", CAFFE_TRAIN_OLD)
         assert value(found, "iterations_mean") == pytest.approx(4)
