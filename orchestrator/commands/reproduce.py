@@ -12,9 +12,10 @@ from typing import Any
 from orchestrator import ui
 from orchestrator.commands.published import describe
 from orchestrator.errors import ExitStatus, MachineError, RequestError
-from orchestrator.published import claim_file, collection, reproduction
+from orchestrator.published import claim_file, collection, judgement, preparation
 from orchestrator.published.collection import Claim
-from orchestrator.published.reproduction import FEWEST_RUNS, Outcome, Setup, Wishes, percent
+from orchestrator.published.judgement import FEWEST_RUNS, Outcome
+from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.run import benchmark
@@ -22,7 +23,7 @@ from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
-from orchestrator.units import SAMPLES_PER_SECOND, quantity
+from orchestrator.units import SAMPLES_PER_SECOND, quantity, share
 from orchestrator.view import View
 
 
@@ -34,7 +35,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             hint=f"use --runs {FEWEST_RUNS} or more",
         )
     claim, wishes = _read(arguments)
-    setup = reproduction.prepare(claim, reproduction.look(wishes), wishes)
+    setup = preparation.prepare(claim, preparation.look(wishes), wishes)
     if arguments.dry_run:
         if arguments.json:
             print(json.dumps(_document(claim, setup), indent=2))
@@ -74,7 +75,7 @@ def _reproduce(
     with interruptible():
         results, status = _measure(request, arguments)
     whole = status is ExitStatus.OK
-    outcome = reproduction.judge(claim, setup, results) if whole else None
+    outcome = judgement.judge(claim, setup, results) if whole else None
     if arguments.json:
         print(json.dumps(_document(claim, setup, results, outcome), indent=2))
     elif outcome is not None:
@@ -119,10 +120,10 @@ def _document(
     return {
         "schema": 1,
         "claim": describe(claim),
-        "setup": reproduction.as_json(setup),
+        "setup": setup.as_json(),
         "runs": [result.run for result in results],
         "failure": _failure(results),
-        **(reproduction.as_json(outcome) if outcome else {}),
+        **(outcome.as_json() if outcome else {}),
     }
 
 
@@ -154,7 +155,7 @@ def _show_beforehand(claim: Claim, setup: Setup, say: Callable[[str], None]) -> 
         say("whatever is measured, the verdict will be: not comparable")
     else:
         unmet = "every condition is met" if not setup.unmet else "with these conditions unmet"
-        say(f"{unmet}: within {percent(setup.tolerance)} it counts as reproduced")
+        say(f"{unmet}: within {share(setup.tolerance)} it counts as reproduced")
 
 
 def _subject(claim: Claim) -> str:
@@ -169,7 +170,7 @@ def _show(claim: Claim, outcome: Outcome) -> None:
     measured = outcome.measured
     high = quantity(measured.high, SAMPLES_PER_SECOND) if measured.high else "no upper bound"
     low = quantity(measured.low, SAMPLES_PER_SECOND)
-    print(f"\nverdict    {outcome.verdict} (tolerance {percent(outcome.tolerance)})")
+    print(f"\nverdict    {outcome.verdict} (tolerance {share(outcome.tolerance)})")
     print(
         f"measured   {quantity(measured.throughput, SAMPLES_PER_SECOND)} "
         f"(95 % interval {low} to {high}, {len(measured.runs)} runs)"

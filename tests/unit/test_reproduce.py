@@ -11,9 +11,11 @@ from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
-from orchestrator.published import claim_rules, collection, reproduction
+from orchestrator.published import claim_rules, collection, preparation
 from orchestrator.published.collection import Claim, Source
-from orchestrator.published.reproduction import RANKING, Wishes, World, judge, prepare, summarize
+from orchestrator.published.judgement import judge, summarize
+from orchestrator.published.preparation import prepare
+from orchestrator.published.setup import RANKING, Wishes, World
 from orchestrator.result import Metric, Result
 from orchestrator.run import demands
 from tests.unit import stand_in
@@ -257,7 +259,7 @@ def test_the_verdict(measured, changes, verdict, status):
 
 
 def test_what_only_the_runs_tell_is_added():
-    ours = reproduction._our_version(catalogue.FRAMEWORKS["pytorch"], "gpu")
+    ours = preparation._our_version(catalogue.FRAMEWORKS["pytorch"], "gpu")
     asked = claim(version=ours)
     runs = [result(100, program={"framework_version": "0.1"}, warnings=("the GPU throttled",))] * 3
     outcome = judge(asked, prepare(asked, world(V100)), runs)
@@ -290,7 +292,7 @@ def test_every_published_claim_is_planned_or_explained(asked, here):
     setup = prepare(asked, here)
     assert (setup.request is None) is bool(setup.why_not)
     assert all(condition.name in RANKING for condition in setup.unmet)
-    assert json.dumps(reproduction.as_json(setup))
+    assert json.dumps(setup.as_json())
 
 
 YAML = """
@@ -307,7 +309,7 @@ options: {{behaviour: {behaviour}}}
 @pytest.fixture
 def own(tmp_path):
     """Write a claim about the stand-in program on this machine's CPU."""
-    cpu = reproduction.look(Wishes()).cpu
+    cpu = preparation.look(Wishes()).cpu
 
     def write(value, behaviour="good", more=""):
         path = tmp_path / "claim.yaml"
@@ -381,7 +383,7 @@ def test_a_wrong_request_is_one_line(capsys, words, status, told):
 
 
 def test_a_claim_for_a_gpu_is_listed_on_a_machine_without(capsys, monkeypatch):
-    monkeypatch.setattr(reproduction, "look", lambda wishes: NOTHING)
+    monkeypatch.setattr(preparation, "look", lambda wishes: NOTHING)
     asked = "nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1"
     assert main(["reproduce", asked, "--dry-run", "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)

@@ -1,139 +1,36 @@
-"""Whether a published throughput can be had here: what would run, what differs, the verdict.
+"""What to run for a claim on this machine, and which of its conditions cannot be met.
 
 Everything but `look` is a pure function, so a claim can be judged for a machine one does not have.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, cast
+from collections.abc import Iterator, Mapping
+from typing import Literal, cast
 
-from orchestrator import catalogue, stats
+from orchestrator import catalogue
 from orchestrator.containers import fitness
-from orchestrator.errors import EngineError, ExitStatus, RequestError
+from orchestrator.errors import EngineError, RequestError
 from orchestrator.framework import Framework
 from orchestrator.images import image_table
-from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.published import claim_rules, names
-from orchestrator.published.claim_rules import OWN, Effect, Rules
+from orchestrator.published.claim_rules import OWN, Rules
 from orchestrator.published.collection import Claim
+from orchestrator.published.setup import (
+    Condition,
+    Setup,
+    Wishes,
+    World,
+    incomparable,
+    other_version,
+    ranked,
+)
 from orchestrator.request import Device, Dtype, Request, RuntimeChoice
-from orchestrator.result import Result
 from orchestrator.run import demands, suitability, variants
 from orchestrator.run.planner import Target
 
-FEWEST_RUNS = 3
-# Other laboratories came within 2 % with the same container on the same GPU, and within 7 % with
-# containers some months apart (OneFlow's DLPerf against NVIDIA's numbers, V100).
-EQUAL_SETTINGS = 0.05
-ACROSS_SYSTEMS = 0.10
-LARGEST_SPREAD = 0.05
-
-Verdict = Literal["reproduced", "not reproduced", "not comparable"]
-
-# What usually matters most comes first.
-RANKING = (
-    "network", "program", "GPU", "GPU count", "CPU", "precision", "flag", "batch", "container",
-    "framework version", "data", "system",
-)  # fmt: skip
 _INPUT_SIZE = re.compile(r"(\d+)x(\d+)", re.ASCII)
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """What this machine has; `no_engine` says why no container engine answers, or is empty."""
-
-    gpus: GpuReport
-    cpu: str
-    no_engine: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What the user adds to a claim, and what a claim of their own says beyond a published one."""
-
-    data: Path | None = None
-    steps: int | None = None
-    warmup: int | None = None
-    runtime: RuntimeChoice = RuntimeChoice.AUTO
-    timeout: float | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
-    source: Path | None = None
-    fingerprint: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """A condition of a claim that is not met here, and what that does to the verdict."""
-
-    name: str
-    claimed: str
-    here: str
-    effect: Effect
-    why: str
-
-    @property
-    def consequence(self) -> str:
-        """Say it in words."""
-        if self.effect == "none":
-            return "not comparable"
-        return f"{percent(ACROSS_SYSTEMS)} tolerated instead of {percent(EQUAL_SETTINGS)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What would run: None with the reason where nothing can; conditions unmet, by importance."""
-
-    request: Request | None
-    why_not: str
-    unmet: tuple[Condition, ...]
-
-    @property
-    def comparable(self) -> bool:
-        """Whether a measurement could reproduce the claim at all."""
-        return all(condition.effect != "none" for condition in self.unmet)
-
-    @property
-    def tolerance(self) -> float:
-        """The share by which the throughputs may differ."""
-        return ACROSS_SYSTEMS if self.unmet else EQUAL_SETTINGS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """Several runs as one measurement, in samples/s with its 95 % interval."""
-
-    throughput: float
-    low: float
-    high: float | None
-    runs: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The verdict; `ratio` is measured / published."""
-
-    verdict: Verdict
-    measured: Measured
-    ratio: float
-    tolerance: float
-    unmet: tuple[Condition, ...]
-    doubts: tuple[str, ...]
-
-    @property
-    def exit_status(self) -> ExitStatus:
-        """Only what was reproduced passes."""
-        return ExitStatus.OK if self.verdict == "reproduced" else ExitStatus.GATE_MISSED
-
-
-def percent(share: float) -> str:
-    """Write a share as "5 %"."""
-    return f"{100 * share:.0f} %"
 
 
 def look(wishes: Wishes) -> World:
@@ -163,7 +60,7 @@ def prepare(
     unmet = [*_hardware(claim, world)]
     row, options, problem = _program(claim, rules, wishes, unmet)
     if row is None:
-        return Setup(request=None, why_not=problem, unmet=_ranked(unmet))
+        return Setup(request=None, why_not=problem, unmet=ranked(unmet))
     device: Device = "gpu" if claim.gpus else "cpu"
     dtype = _dtype(claim, unmet)
     gpus = _gpus(claim, world, row, unmet)
@@ -191,11 +88,7 @@ def prepare(
         or _refused(row, request, device)
         or _unsuitable(row, request, device, world)
     )
-    return Setup(request=None if why else request, why_not=why, unmet=_ranked(unmet))
-
-
-def _ranked(unmet: Sequence[Condition]) -> tuple[Condition, ...]:
-    return tuple(sorted(unmet, key=lambda condition: RANKING.index(condition.name)))
+    return Setup(request=None if why else request, why_not=why, unmet=ranked(unmet))
 
 
 def _program(
@@ -239,7 +132,7 @@ def _written_network(
         return
     known = claim.network or f"the {claim.model} of their own file"
     why = "only the same network is comparable: --source DIR --option prototxt=FILE gives theirs"
-    yield _none("network", known, "the zoo's own", why)
+    yield incomparable("network", known, "the zoo's own", why)
 
 
 def _why_not_theirs(claim: Claim, row: Framework | None, wishes: Wishes) -> str:
@@ -257,27 +150,25 @@ def _nothing_runs(
     claim: Claim, why: str, row: Framework | None, same: str, unmet: list[Condition]
 ) -> str:
     if row is not None and not catalogue.has(row, claim.model):
-        unmet.append(_none("network", claim.network or claim.model, "none of that name", why))
+        unmet.append(
+            incomparable("network", claim.network or claim.model, "none of that name", why)
+        )
         return why
-    unmet.append(_none("program", claim.program, "not to be had", why))
+    unmet.append(incomparable("program", claim.program, "not to be had", why))
     if row is not None:
         return why
     if same:
         return f"{why}; the network is ours too ({same}), but {claim.framework} cannot run it here"
     known = claim.network or f"nobody knows {claim.program}'s {claim.model} layer by layer"
     only = "only the same network, layer by layer, may stand in for another program's"
-    unmet.append(_none("network", known, "the zoo's own", only))
+    unmet.append(incomparable("network", known, "the zoo's own", only))
     return f"{why}, and it is not comparable with our own network: {known}"
-
-
-def _none(name: str, claimed: str, here: str, why: str) -> Condition:
-    return Condition(name=name, claimed=claimed, here=here, effect="none", why=why)
 
 
 def _network(claim: Claim, row: Framework, wishes: Wishes) -> Iterator[Condition]:
     here = catalogue.fingerprint(row, claim.model) or f"{row.name}'s own"
     if wishes.fingerprint and wishes.fingerprint != here:
-        yield _none("network", wishes.fingerprint, here, "another definition of the network")
+        yield incomparable("network", wishes.fingerprint, here, "another definition of the network")
 
 
 def _hardware(claim: Claim, world: World) -> Iterator[Condition]:
@@ -285,17 +176,19 @@ def _hardware(claim: Claim, world: World) -> Iterator[Condition]:
     if claim.gpus == 0:
         if claim.gpu is None or not _same_cpu(claim.gpu, world.cpu):
             why = "throughput depends on the processor more than on anything else"
-            yield _none("CPU", claim.gpu or "not stated", world.cpu, why)
+            yield incomparable("CPU", claim.gpu or "not stated", world.cpu, why)
     elif claim.gpu is None:
-        yield _none("GPU", "not stated", _gpu_names(world), "nobody knows what was measured")
+        yield incomparable("GPU", "not stated", _gpu_names(world), "nobody knows what was measured")
     else:
         there = [names.gpu(gpu.name) for gpu in world.gpus.gpus[: claim.gpus]]
         if not there or not all(names.gpu_matches(claim.gpu, name) for name in there):
             why = "throughput depends on the GPU more than on anything else"
-            yield _none("GPU", claim.gpu, _gpu_names(world), why)
+            yield incomparable("GPU", claim.gpu, _gpu_names(world), why)
     if 0 < len(world.gpus.gpus) < claim.gpus:
         here = str(len(world.gpus.gpus))
-        yield _none("GPU count", str(claim.gpus), here, "throughputs of other counts do not scale")
+        yield incomparable(
+            "GPU count", str(claim.gpus), here, "throughputs of other counts do not scale"
+        )
     if claim.system:
         yield Condition(
             name="system",
@@ -329,14 +222,18 @@ def _gpus(
     if not world.gpus.gpus:
         return tuple(range(claim.gpus))
     if claim.gpus > 1 and not row.multi_gpu:
-        unmet.append(_none("GPU count", str(claim.gpus), "1", f"{row.name} uses one GPU here"))
+        unmet.append(
+            incomparable("GPU count", str(claim.gpus), "1", f"{row.name} uses one GPU here")
+        )
         return (world.gpus.gpus[0].index,)
     return tuple(gpu.index for gpu in world.gpus.gpus[: claim.gpus])
 
 
 def _dtype(claim: Claim, unmet: list[Condition]) -> Dtype:
     if claim.precision is None:
-        unmet.append(_none("precision", "not stated", "float32", "it decides what is computed"))
+        unmet.append(
+            incomparable("precision", "not stated", "float32", "it decides what is computed")
+        )
         return "float32"
     return cast(Dtype, claim.precision)  # pydantic refuses what is none
 
@@ -361,9 +258,11 @@ def _container(
     here = other or f"our image, {row.name} {ours}"
     if claim.container is None:
         if claim.version is not None and (other or claim.version != ours):
-            unmet.append(_looser("framework version", claim.version, other or ours or "none known"))
+            unmet.append(
+                other_version("framework version", claim.version, other or ours or "none known")
+            )
         elif claim.program != OWN:
-            unmet.append(_looser("container", "not stated", here))
+            unmet.append(other_version("container", "not stated", here))
         return other
     problem = _container_problem(claim, world)
     if problem:
@@ -401,11 +300,6 @@ def _container_problem(claim: Claim, world: World) -> str:
     gpus = [(gpu.name, gpu.compute_capability or "") for gpu in world.gpus.gpus[: claim.gpus]]
     assessed = fitness.assess(reference, gpus, world.gpus.driver)
     return assessed.refusal or ""
-
-
-def _looser(name: str, claimed: str, here: str) -> Condition:
-    why = "other versions of a framework are some percent faster or slower"
-    return Condition(name=name, claimed=claimed, here=here, effect="looser", why=why)
 
 
 def _our_version(row: Framework, device: Device) -> str:
@@ -471,99 +365,3 @@ def _unsuitable(row: Framework, request: Request, device: Device, world: World) 
     target = Target(device=device, gpus=tuple(map(str, indices)))
     in_container = not world.no_engine
     return suitability.assess(request, row, target, world.gpus, in_container=in_container).refusal
-
-
-def judge(claim: Claim, setup: Setup, results: Sequence[Result]) -> Outcome:
-    """Judge finished runs. Raises ValueError where there are fewer than two."""
-    measured = summarize([result.metrics["throughput"].value for result in results])
-    unmet = _ranked([*setup.unmet, *_found_out(claim, setup, results)])
-    judged = Setup(request=setup.request, why_not="", unmet=unmet)
-    ratio = measured.throughput / claim.throughput
-    verdict: Verdict = "not comparable"
-    if judged.comparable:
-        near = abs(ratio - 1) <= judged.tolerance
-        verdict = "reproduced" if near else "not reproduced"
-    return Outcome(
-        verdict=verdict,
-        measured=measured,
-        ratio=ratio,
-        tolerance=judged.tolerance,
-        unmet=unmet,
-        doubts=(*_doubts(claim, measured, judged), *_said(results)),
-    )
-
-
-def summarize(throughputs: Sequence[float]) -> Measured:
-    """Put runs of equally many samples together: all samples over all time.
-
-    The interval is Student's over whole runs, since runs differ more than steps do.
-    """
-    seconds = [1 / value for value in throughputs]
-    low, high = stats.mean_interval(seconds)
-    return Measured(
-        throughput=1 / stats.mean(seconds),
-        low=1 / high,
-        high=1 / low if low > 0 else None,
-        runs=tuple(throughputs),
-    )
-
-
-def _found_out(claim: Claim, setup: Setup, results: Sequence[Result]) -> Iterator[Condition]:
-    """Yield what only the runs themselves tell."""
-    told = next((version for r in results if (version := r.framework_version)), "")
-    known = {condition.name for condition in setup.unmet}
-    wanted = claim.version if claim.container is None else None
-    if not wanted or not told or "framework version" in known:
-        return
-    if told.partition("+")[0] != wanted.partition("+")[0]:
-        yield _looser("framework version", wanted, told)
-
-
-def _doubts(claim: Claim, measured: Measured, setup: Setup) -> Iterator[str]:
-    yield from (f"the claim: {doubt}" for doubt in claim.doubts())
-    spread = max(measured.runs) / min(measured.runs) - 1
-    if spread > LARGEST_SPREAD:
-        yield f"the runs differ by up to {percent(spread)} from each other"
-    edges = ((1 - setup.tolerance), (1 + setup.tolerance))
-    low = measured.low / claim.throughput
-    high = math.inf if measured.high is None else measured.high / claim.throughput
-    if setup.comparable and any(low < edge < high for edge in edges):
-        yield "the interval reaches over the tolerance: more --runs would make it surer"
-
-
-def _said(results: Sequence[Result]) -> Iterator[str]:
-    warnings = itertools.chain.from_iterable(result.warnings for result in results)
-    yield from dict.fromkeys(warnings)
-
-
-def as_json(value: Setup | Outcome | Condition | Measured) -> dict[str, Any]:
-    """Return plain values."""
-    match value:
-        case Setup():
-            request = value.request
-            return {
-                "request": request.model_dump(mode="json", by_alias=True) if request else None,
-                "why_not": value.why_not or None,
-                "comparable": value.comparable,
-                "tolerance": value.tolerance,
-                "conditions": [as_json(condition) for condition in value.unmet],
-            }
-        case Outcome():
-            return {
-                "verdict": value.verdict,
-                "measured": as_json(value.measured),
-                "ratio": value.ratio,
-                "tolerance": value.tolerance,
-                "conditions": [as_json(condition) for condition in value.unmet],
-                "doubts": list(value.doubts),
-            }
-        case Measured():
-            return {
-                "value": value.throughput,
-                "unit": "samples/s",
-                "ci95_low": value.low,
-                "ci95_high": value.high,
-                "runs": list(value.runs),
-            }
-        case Condition():
-            return {**vars(value), "consequence": value.consequence}
