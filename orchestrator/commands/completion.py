@@ -7,8 +7,8 @@ import argparse
 import shtab
 
 from backends import zoo
+from orchestrator.arguments.all import build_parser
 from orchestrator.catalogue import FRAMEWORKS
-from orchestrator.cli import build_parser
 from orchestrator.errors import ExitStatus
 from orchestrator.images import image_table
 from orchestrator.programs import PROGRAMS

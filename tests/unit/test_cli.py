@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import zoo
-from orchestrator.cli import build_parser, main
+from orchestrator.arguments.all import build_parser
+from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 
 
@@ -327,7 +328,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 def test_help_imports_nothing_heavy():
     code = (
         "import sys\n"
-        "from orchestrator.cli import build_parser\n"
+        "from orchestrator.arguments.all import build_parser\n"
         "build_parser().format_help()\n"
         "heavy = {'pydantic', 'docker', 'rich', 'jinja2', 'pynvml', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)\n"

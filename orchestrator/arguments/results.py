@@ -1,0 +1,108 @@
+"""What the commands about logs and results take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.arguments import shared, values
+from orchestrator.arguments.parser import command
+from orchestrator.programs import PROGRAMS
+
+
+def add(commands: Any) -> None:
+    """Add the parsers of these commands."""
+    _add_parse(commands)
+    _add_compare(commands)
+    _add_bundle(commands)
+    _add_verify(commands)
+
+
+def _add_parse(commands: Any) -> None:
+    parse = command(
+        commands,
+        "parse",
+        "derive a result from the log of a benchmark program",
+        "parse benchdock log.txt",
+        "parse benchdock - --json < log.txt",
+        "parse tf_cnn_benchmarks log.txt --explain",
+        "parse torchbench log.txt --batch 32",
+        "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
+        status="0 a figure was found, 1 there is none, 2 refused",
+    )
+    parse.add_argument("program", metavar="PROGRAM", help=f"one of {', '.join(PROGRAMS)}")
+    parse.add_argument("log", type=values.path, metavar="LOG", help="a file, - for standard input")
+    parse.add_argument(
+        "--batch",
+        type=values.positive,
+        metavar="N",
+        help="samples per device, where the log does not tell",
+    )
+    parse.add_argument(
+        "--devices", type=values.positive, metavar="N", help="how many, where the log does not tell"
+    )
+    parse.add_argument(
+        "--block", type=values.positive, metavar="N", help="which of several runs in a log"
+    )
+    parse.add_argument(
+        "--explain", action="store_true", help="show the very lines that gave the number"
+    )
+    parse.add_argument(
+        "--phase",
+        choices=shared.PHASES,
+        metavar="PHASE",
+        help="training or inference, for a log that holds figures of both",
+    )
+    shared.reading(parse.add_argument_group("the program `custom`"))
+    shared.json(parse)
+    parse.set_defaults(handler="parse")
+
+
+def _add_compare(commands: Any) -> None:
+    compare = command(
+        commands,
+        "compare",
+        "tell how two results differ, and what could be why",
+        "compare 20260101T1200 20260102T1200",
+        "compare run.zip ./result.json --json",
+    )
+    for name in ("a", "b"):
+        compare.add_argument(
+            name,
+            type=values.path,
+            metavar=name.upper(),
+            help="a run id or its begin, a folder, file or bundle",
+        )
+    shared.json(compare)
+    compare.set_defaults(handler="compare")
+
+
+def _add_bundle(commands: Any) -> None:
+    bundle = command(
+        commands,
+        "bundle",
+        "put everything of a run into one file",
+        "bundle 20260101T120000-pytorch-resnet50-0a1b2c -o run.zip",
+    )
+    bundle.add_argument(
+        "run", type=values.path, metavar="RUN", help="a run id or its begin, or a run folder"
+    )
+    bundle.add_argument(
+        "-o", "--output", type=values.path, metavar="FILE", help="default: RUN.zip, here"
+    )
+    shared.json(bundle)
+    bundle.set_defaults(handler="bundle")
+
+
+def _add_verify(commands: Any) -> None:
+    verify = command(
+        commands,
+        "verify",
+        "check that a bundle is whole, and that its log gives its result",
+        "verify run.zip",
+        status="0 it holds, 2 it does not",
+    )
+    verify.add_argument(
+        "bundle", type=values.path, metavar="BUNDLE", help="a file that `benchdock bundle` wrote"
+    )
+    shared.json(verify)
+    verify.set_defaults(handler="verify")

@@ -1,0 +1,229 @@
+"""What the commands that run benchmarks take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.arguments import shared, values
+from orchestrator.arguments.parser import command
+
+# What Linux lets a control group have.
+MOST_PROCESSES = 4_194_304
+LARGEST_SEED = 2**63 - 1
+DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
+
+
+def add(commands: Any) -> None:
+    """Add the parsers of these commands."""
+    _add_run(commands)
+    _add_parity(commands)
+    _add_reproduce(commands)
+    _add_replay(commands)
+
+
+def _add_run(commands: Any) -> None:
+    run = command(
+        commands,
+        "run",
+        "run one benchmark",
+        "run resnet50 -f pytorch",
+        "run alexnet -f pytorch --phase inference --batch 16 --steps 50 --gpus none",
+        "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
+        "run resnet50 -f pytorch --dry-run",
+        "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
+        "run ./mine.onnx -f onnxruntime --phase inference",
+        "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
+        "--pattern 'fps=(.+)'",
+        status="0 measured, 1 the benchmark failed, 2 or 3 refused, 130 interrupted",
+    )
+    run.add_argument(
+        "model",
+        type=values.path,
+        metavar="MODEL",
+        help="a network of `benchdock models`, or of a vendor's program, or a file of your own: "
+        ".onnx or .prototxt",
+    )
+    run.add_argument("-f", "--framework", required=True, help="one of `benchdock frameworks`")
+    run.add_argument(
+        "--phase",
+        choices=shared.PHASES,
+        metavar="PHASE",
+        help="training: forward, loss, backward, update; or inference "
+        "(default: training where the framework trains)",
+    )
+    run.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        metavar="DTYPE",
+        help=f"one of {', '.join(DTYPES)} (default: float32)",
+    )
+    run.add_argument("--batch", type=values.positive, metavar="N", help="samples per device")
+    run.add_argument(
+        "--gpus",
+        type=values.gpu_choice,
+        metavar="all|none|0,1",
+        help="default: the first GPU where there is one, else the CPU",
+    )
+    run.add_argument("--steps", type=values.positive, metavar="N", help="timed steps")
+    run.add_argument("--warmup", type=values.not_negative, metavar="N", help="untimed steps before")
+    run.add_argument(
+        "--data", type=values.path, metavar="DIR", help="dataset (default: synthetic data)"
+    )
+    run.add_argument("--image", type=values.given, metavar="REF", help="another image than ours")
+    run.add_argument(
+        "--source", type=values.path, metavar="DIR", help="folder of a vendor's program"
+    )
+    shared.runtime(run)
+    run.add_argument("--timeout", type=values.duration, metavar="S", help="end of the whole run")
+    run.add_argument(
+        "--first-output",
+        type=values.duration,
+        metavar="S",
+        help="longest wait for the first line (default: 10m)",
+    )
+    run.add_argument(
+        "--silence",
+        type=values.duration,
+        metavar="S",
+        help="longest silence afterwards (default: 10m)",
+    )
+    run.add_argument("--memory", type=values.size, metavar="SIZE", help="memory limit, such as 8g")
+    run.add_argument(
+        "--pids", type=values.whole(1, MOST_PROCESSES), metavar="N", help="limit of processes"
+    )
+    run.add_argument("--shm-size", type=values.size, metavar="SIZE", help="size of /dev/shm")
+    run.add_argument(
+        "--threads",
+        type=values.positive,
+        metavar="N",
+        help="CPU threads (default: as many as this process may use)",
+    )
+    run.add_argument(
+        "--seed",
+        type=values.whole(0, LARGEST_SEED),
+        default=0,
+        metavar="N",
+        help="of weights and data (default: 0)",
+    )
+    shared.options(run)
+    custom = run.add_argument_group("-f custom: any program")
+    custom.add_argument(
+        "--command",
+        dest="own_command",
+        metavar="WORDS",
+        help="what to run, quoted as for a shell (none is started); {batch} {model} {devices} "
+        "{steps} {warmup} {dtype} {phase} {data} {source} stand for what is asked",
+    )
+    shared.reading(custom)
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print image, launcher script and container settings; start nothing",
+    )
+    loud = run.add_mutually_exclusive_group()
+    loud.add_argument("--quiet", action="store_true", help="print the result alone")
+    loud.add_argument("--verbose", action="store_true", help="print the program's own output too")
+    shared.json(run)
+    run.set_defaults(handler="run")
+
+
+def _add_parity(commands: Any) -> None:
+    parity = command(
+        commands,
+        "parity",
+        "prove that frameworks compute the same networks",
+        "parity",
+        "parity -f pytorch resnet50 vgg16 --level P2",
+        status="0 every comparison holds, 1 one does not",
+    )
+    parity.add_argument(
+        "models", nargs="*", metavar="MODEL", help="of `benchdock models` (default: all)"
+    )
+    parity.add_argument(
+        "-f",
+        "--framework",
+        type=values.given,
+        action="append",
+        default=[],
+        help="one of ours in `benchdock frameworks`; may be given again (default: all)",
+    )
+    parity.add_argument(
+        "--level",
+        action="append",
+        choices=("P1", "P2", "P3"),
+        default=[],
+        metavar="LEVEL",
+        help="P1 build, P2 forward, P3 step (default: P1 and P2)",
+    )
+    shared.runtime(parity)
+    shared.json(parity)
+    parity.set_defaults(handler="parity")
+
+
+def _add_reproduce(commands: Any) -> None:
+    reproduce = command(
+        commands,
+        "reproduce",
+        "run what somebody published and tell whether it can be had here",
+        "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1 --dry-run",
+        "reproduce claim.yaml --runs 5",
+        status="0 reproduced, 4 not reproduced or not comparable, else that of the run",
+    )
+    reproduce.add_argument(
+        "claim",
+        type=values.path,
+        metavar="CLAIM",
+        help="an id of `benchdock published`, or a YAML file",
+    )
+    reproduce.add_argument(
+        "--runs",
+        type=values.not_negative,
+        default=3,
+        metavar="N",
+        help="how often (default and least: 3)",
+    )
+    reproduce.add_argument(
+        "--data", type=values.path, metavar="DIR", help="dataset (default: synthetic data)"
+    )
+    reproduce.add_argument(
+        "--source", type=values.path, metavar="DIR", help="folder of the vendor's program"
+    )
+    shared.options(reproduce)
+    reproduce.add_argument(
+        "--steps", type=values.positive, metavar="N", help="timed steps of each run"
+    )
+    reproduce.add_argument(
+        "--warmup", type=values.not_negative, metavar="N", help="untimed steps before"
+    )
+    shared.runtime(reproduce)
+    reproduce.add_argument("--timeout", type=values.duration, metavar="S", help="end of each run")
+    reproduce.add_argument(
+        "--dry-run", action="store_true", help="list the conditions that cannot be met here"
+    )
+    shared.loudness(reproduce)
+    shared.json(reproduce)
+    reproduce.set_defaults(handler="reproduce")
+
+
+def _add_replay(commands: Any) -> None:
+    replay = command(
+        commands,
+        "replay",
+        "run a stored result again, in the very image it was measured in",
+        "replay 20260101T120000-pytorch-resnet50-0a1b2c",
+        "replay run.zip --dry-run",
+        status="that of the run; 3 where it would not be the same benchmark",
+    )
+    replay.add_argument(
+        "run", type=values.path, metavar="RUN", help="a run id or its begin, a folder, or a bundle"
+    )
+    replay.add_argument(
+        "--allow-changed",
+        action="store_true",
+        help="run also where image, network, program or script are no longer the same",
+    )
+    replay.add_argument("--dry-run", action="store_true", help="say what would run; start nothing")
+    shared.loudness(replay)
+    shared.json(replay)
+    replay.set_defaults(handler="replay")
