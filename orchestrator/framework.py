@@ -15,7 +15,7 @@ FLAG = "flag."
 
 @dataclass(frozen=True)
 class Option:
-    """An `--option` of a vendor's program: what it does, what it is unless given, its values.
+    """An `--option` of a program: what it does, what it is unless given, its values.
 
     Without `values` any text is taken.
     """
@@ -51,8 +51,8 @@ class Framework:
     """One row of the framework table: a framework with our own program, or a vendor's program.
 
     `dtypes` tells per device and phase what can run; `gaps` names the models that a backend of
-    ours cannot draw, with the reason; `images` are per device; `files` are the ends of names of
-    the users' own networks that it takes.
+    ours cannot draw, with the reason; `images` are per device; `options` are by name; `files` are
+    the ends of names of the users' own networks that it takes.
 
     The rest is about vendors' programs, for which `ours` is false:
     networks: our name of each network -> the program's own; None: the zoo's, which `backend`
@@ -66,7 +66,7 @@ class Framework:
     holds: the devices whose image of this row has it there; other images must be named.
     unfit_tags: parts of an image's tag that tell that it has another program there -> the reason
         and what to do.
-    options: by name; `flags`: whether flag.NAME=VALUE is handed on too.
+    flags: whether flag.NAME=VALUE is handed on too.
     variants: the row as each fork or release has it, by the value of the option `variant_option`;
         where that is not given the image tells (`variants.settle`).
     warmup, steps: the number of steps that the program leaves out, and times, whatever it is told;
@@ -85,6 +85,7 @@ class Framework:
     launcher: str
     dtypes: Mapping[tuple[Device, Phase], tuple[Dtype, ...]]
     images: Mapping[Device, str]
+    options: Mapping[str, Option] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     backend: str = ""
     aliases: tuple[str, ...] = ()
@@ -100,7 +101,6 @@ class Framework:
     home: str = ""
     holds: tuple[Device, ...] = ()
     unfit_tags: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    options: Mapping[str, Option] = field(default_factory=dict)
     flags: bool = False
     variants: Mapping[str, Framework] = field(default_factory=dict)
     variant_option: str = ""
@@ -114,6 +114,6 @@ class Framework:
     remark: str = ""
 
     @property
-    def lists_options(self) -> bool:
-        """Whether `options` are all there are; those of our own programs are known in the image."""
-        return bool(self.options) or not self.ours
+    def is_our_program(self) -> bool:
+        """Whether it runs our own program, which chooses the options that are not given."""
+        return self.program == "benchdock"

@@ -1,6 +1,7 @@
 """An image whose `python3` prints what our programs print, or misbehaves on request.
 
 Made of this host's own bash and a few tools, so that no registry is needed.
+`python -m tests.misbehaving` is benchdock with one option more: `behaviour` chooses.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator import catalogue
+from orchestrator.cli import entry
 from orchestrator.engine.client import Engine
+from orchestrator.framework import Option
 
 PROGRAM = Path(__file__).parent / "engine" / "misbehaving-python3"
 TOOLS = ("bash", "sleep", "head", "tr", "tail", "yes", "id", "touch", "mktemp", "env")
+BEHAVIOUR = Option("what the stand-in of a program does")
+# pytest's `setitem` undoes it in tests of one process.
+OPTIONS = catalogue.framework("pytorch").options
 RUN_OPTIONS = (
     "deep_mnist", "-f", "pytorch", "--batch=2", "--steps=4", "--gpus=none", "--runtime=docker",
 )  # fmt: skip
@@ -66,3 +73,8 @@ def image(engine: Engine, *, python: bool = True) -> Iterator[str]:
         yield tag
     finally:
         engine.remove_image(tag)
+
+
+if __name__ == "__main__":
+    OPTIONS["behaviour"] = BEHAVIOUR
+    entry()

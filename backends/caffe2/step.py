@@ -15,22 +15,15 @@ logging.getLogger().setLevel(logging.ERROR)
 from caffe2.proto import caffe2_pb2  # noqa: E402
 from caffe2.python import core, workspace  # noqa: E402
 
-from backends import zoo  # noqa: E402
+from backends import knobs, zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
 from backends.harness import blas, data, job, machine, parity, substitute, trial  # noqa: E402
-from backends.harness.arguments import Option  # noqa: E402
 from backends.harness.errors import Unsupported  # noqa: E402
 from backends.zoo import weights  # noqa: E402
 
 FRAMEWORK = "caffe2"
-OPTIONS = (
-    Option(
-        "net_type",
-        ("simple", "dag", "async_scheduling"),
-        "one operator after the other, or those at a time that can be",
-    ),
-)
+OPTIONS = knobs.KNOBS["caffe2"]
 
 LEARNING_RATE = 1e-4
 MOMENTUM = 0.9

@@ -6,7 +6,7 @@ in as one object or module (`backends/<framework>/step.py`) that has:
 ``FRAMEWORK``
     The framework's id, as a user types it.
 ``OPTIONS``
-    Tuple of `arguments.Option`: the knobs ``--option key=value`` may set. A knob that is
+    Tuple of `backends.knobs.Option`: the knobs ``--option key=value`` may set. A knob that is
     not set reaches `prepare` as ``"auto"``.
 ``version()``
     The framework's version. The first thing called; may import the framework.

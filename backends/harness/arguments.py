@@ -11,9 +11,6 @@ DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
 DEVICES = ("cpu", "gpu")
 WARMUP_SECONDS = 2.0
 
-Option = namedtuple("Option", "name values help")
-Option.__doc__ = """A knob of a backend; `values` are what may be typed besides "auto"."""
-
 Settings = namedtuple(
     "Settings",
     "model phase dtype batch device devices steps warmup warmup_seconds threads seed data options"

@@ -6,21 +6,10 @@ the reasons stand beside each rule.
 
 from collections import OrderedDict, namedtuple
 
-from backends.harness.arguments import Option
+from backends import knobs
 from backends.harness.errors import Unsupported
 
-ON_OFF = ("on", "off")
-
-OPTIONS = (
-    Option("subgraph", ON_OFF, "CPU inference: MXNet's fusion of operators for oneDNN"),
-    Option("fold_batch_norm", ON_OFF, "inference: normalisation inside convolutions"),
-    Option("optimizer", ("aggregated", "plain"), "training: update many arrays at a time, or one"),
-    Option(
-        "cudnn_tune",
-        ("limited_workspace", "fastest", "off"),
-        "GPU: try convolution algorithms in warm-up, within 1 GiB each or without limit",
-    ),
-)
+OPTIONS = knobs.KNOBS["mxnet"]
 
 Facts = namedtuple("Facts", "version subgraph aggregation")
 Facts.__doc__ = """What this MXNet has.

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from backends.harness.arguments import Option
+from backends import knobs
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
@@ -18,7 +18,6 @@ FRAMEWORK = "onnxruntime"
 TITLE = "ONNX Runtime"
 # Its CPU kernels for float16 and bfloat16 are few: such a graph is mostly conversions.
 DTYPES = ("float32",)
-ON_OFF = ("on", "off")
 
 LEVELS = {
     "off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -43,12 +42,7 @@ ERRORS = (
 # Among them, what a newer release or another runtime may be able to do.
 LACKING = ("is not a registered function", "no op registered", "is under development", "ir version")
 
-OPTIONS = (
-    Option("graph_optimization", tuple(sorted(LEVELS)), "how far the graph is rewritten"),
-    Option("execution_mode", tuple(sorted(MODES)), "whether branches may run side by side"),
-    Option("io_binding", ON_OFF, "input and output arrays made once"),
-    Option("spinning", ON_OFF, "waiting threads keep their CPU"),
-)
+OPTIONS = knobs.KNOBS["onnxruntime"]
 
 DEFAULTS = (
     ("graph_optimization", "all"),

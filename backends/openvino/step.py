@@ -10,7 +10,7 @@ from collections import OrderedDict
 
 import openvino
 
-from backends.harness.arguments import Option
+from backends import knobs
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES  # noqa: F401 - part of the contract
@@ -27,9 +27,7 @@ PRECISIONS = OrderedDict(
 
 LACKING = ("not supported", "unsupported", "does not support")
 
-OPTIONS = (
-    Option("hint", ("latency", "throughput"), "one batch at a time, or several side by side"),
-)
+OPTIONS = knobs.KNOBS["openvino"]
 
 # As all frameworks here: a step is one batch, computed by all threads.
 DEFAULTS = (("hint", "latency"),)

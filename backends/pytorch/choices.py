@@ -9,20 +9,10 @@ reasons stand beside each rule.
 
 from collections import OrderedDict, namedtuple
 
-from backends.harness.arguments import Option
+from backends import knobs
 from backends.harness.errors import Unsupported
 
-ON_OFF = ("on", "off")
-
-OPTIONS = (
-    Option("layout", ("contiguous", "channels_last"), "memory order of images"),
-    Option("fold_batch_norm", ON_OFF, "inference: normalisation inside convolutions"),
-    Option("freeze", ON_OFF, "inference: TorchScript with constant weights"),
-    Option("compile", ("off", "default", "max-autotune"), "torch.compile"),
-    Option("cuda_graphs", ON_OFF, "GPU: replay the whole step as one graph"),
-    Option("optimizer", ("fused", "foreach", "plain"), "training: how SGD updates"),
-    Option("cudnn_benchmark", ON_OFF, "GPU: try convolution algorithms in warm-up"),
-)
+OPTIONS = knobs.KNOBS["pytorch"]
 
 Facts = namedtuple(
     "Facts", "version fused_sgd foreach_sgd compiler cuda_graphs tensor_cores torchscript"

@@ -5,18 +5,10 @@ Framework-free, so that every rule is a unit test.
 
 from collections import OrderedDict, namedtuple
 
-from backends.harness.arguments import Option
+from backends import knobs
 from backends.harness.errors import Unsupported
 
-ON_OFF = ("on", "off")
-
-OPTIONS = (
-    Option("execution", ("function", "session"), "a traced function (TF 2) or a v1 session"),
-    Option("layout", ("channels_last", "channels_first"), "memory order of images"),
-    Option("xla", ON_OFF, "compile with XLA (a function whole, a session in clusters)"),
-    Option("fold_batch_norm", ON_OFF, "inference: normalisation inside convolutions"),
-    Option("freeze", ON_OFF, "inference: weights as constants of the graph"),
-)
+OPTIONS = knobs.KNOBS["tensorflow"]
 
 Facts = namedtuple("Facts", "version tensor_cores")
 Facts.__doc__ = """What this TensorFlow on this machine has; `version` is (major, minor)."""

@@ -154,7 +154,7 @@ def _add_parity(commands: Any) -> None:
         choices=("P1", "P2", "P3"),
         default=[],
         metavar="LEVEL",
-        help="P1 build, P2 forward, P3 step (default: P1 and P2)",
+        help="P1 build, P2 forward, P3 step (default: all that a framework has)",
     )
     shared.runtime(parity)
     shared.json(parity)

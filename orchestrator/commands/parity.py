@@ -17,7 +17,8 @@ from orchestrator.run import parity
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
 
-DEFAULT_LEVELS = ("P1", "P2")
+# What a level compares, for the heading of its figures; shapes are equal or not.
+FIGURES = {"P2": "logits", parity.STEP: "a training step"}
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -29,12 +30,12 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         catalogue.draw(model)
     here = [row for row in OURS if "cpu" in row.images]
     rows = [_own(name) for name in dict.fromkeys(arguments.framework)] or here
-    levels = sorted(set(arguments.level)) or DEFAULT_LEVELS
+    levels = sorted(set(arguments.level)) or parity.LEVELS
     work = [
         (
             row,
             _able(row, models, named=bool(arguments.framework and arguments.models)),
-            _fitting(row, levels, named=bool(arguments.framework)),
+            _fitting(row, levels, named=bool(arguments.framework and arguments.level)),
         )
         for row in rows
     ]
@@ -103,24 +104,30 @@ def _able(row: Framework, models: Sequence[str], *, named: bool) -> list[str]:
 
 
 def _show(cells: Sequence[Cell], frameworks: Sequence[str], models: Sequence[str]) -> None:
-    """Print the worst deviation of each model and framework, then what does not hold."""
+    """Print the deviations of each model and framework, then what does not hold."""
     table = []
     for model in models:
         row = [model]
         for framework in frameworks:
-            row.append(_worst([c for c in cells if (c.model, c.framework) == (model, framework)]))
+            row.append(_figures([c for c in cells if (c.model, c.framework) == (model, framework)]))
         table.append(row)
     print_table(("model", *frameworks), table)
+    shown = {cell.level: cell.tolerance for cell in cells if cell.tolerance is not None}
+    told = [f"{FIGURES[level]} at most {shown[level]:.0e}" for level in FIGURES if level in shown]
+    if told:
+        print(f"\ndeviations: {', '.join(told)}")
     broken = [cell for cell in cells if not cell.holds]
     for cell in broken:
         print(f"\n{cell.framework} {cell.model} {cell.level} does not hold: {cell.detail}")
     print(f"\n{len(cells) - len(broken)} of {len(cells)} comparisons hold")
 
 
-def _worst(cells: Sequence[Cell]) -> str:
+def _figures(cells: Sequence[Cell]) -> str:
     if not cells:
         return "-"
+    by_level = {cell.level: cell for cell in cells}
+    found = [by_level[level].deviation for level in FIGURES if level in by_level]
+    figures = ["none" if deviation is None else f"{deviation:.1e}" for deviation in found]
     broken = [cell.level for cell in cells if not cell.holds]
-    measured = [cell.deviation for cell in cells if cell.deviation is not None]
-    worst = f"{max(measured):.1e}" if measured else "no figure"
-    return f"{worst} FAILS {' '.join(broken)}" if broken else worst
+    text = " ".join(figures or ["shapes"])
+    return f"{text} FAILS {' '.join(broken)}" if broken else text

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from orchestrator.framework import Framework
+from backends import knobs
+from orchestrator.framework import Framework, Option
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype, Phase
+
+
+def _options(name: str) -> dict[str, Option]:
+    return {
+        knob.name: Option(knob.help, "auto", ("auto", *knob.values)) for knob in knobs.KNOBS[name]
+    }
+
 
 PYTORCH = Framework(
     name="pytorch",
@@ -16,6 +24,7 @@ PYTORCH = Framework(
     program="benchdock",
     launcher="pytorch",
     backend="backends.pytorch",
+    options=_options("pytorch"),
     dtypes={
         ("cpu", "training"): ("float32", "bfloat16"),
         ("cpu", "inference"): ("float32", "bfloat16"),
@@ -31,6 +40,7 @@ TENSORFLOW = Framework(
     program="benchdock",
     launcher="tensorflow",
     backend="backends.tensorflow",
+    options=_options("tensorflow"),
     dtypes={
         ("cpu", "training"): ("float32", "bfloat16"),
         ("cpu", "inference"): ("float32", "bfloat16"),
@@ -49,6 +59,7 @@ CAFFE2 = Framework(
     program="benchdock",
     launcher="caffe2",
     backend="backends.caffe2",
+    options=_options("caffe2"),
     dtypes={(d, p): f for d in ("cpu", "gpu") for p, f in _FLOAT32.items()},
     images={"cpu": "legacy-cpu", "gpu": "ngc-caffe2-18-08"},
     gaps={"deep_speech2": _NO_CTC},
@@ -104,6 +115,7 @@ ONNXRUNTIME = Framework(
     program="benchdock",
     launcher="onnxruntime",
     backend="backends.onnxruntime",
+    options=_options("onnxruntime"),
     dtypes={("cpu", "inference"): ("float32",)},
     images={"cpu": "onnxruntime-cpu"},
     files=(".onnx",),
@@ -117,6 +129,7 @@ OPENVINO = Framework(
     program="benchdock",
     launcher="openvino",
     backend="backends.openvino",
+    options=_options("openvino"),
     dtypes={("cpu", "inference"): ("float32", "bfloat16", "float16")},
     images={"cpu": "openvino-cpu"},
     files=(".onnx",),
@@ -129,6 +142,7 @@ MXNET = Framework(
     program="benchdock",
     launcher="mxnet",
     backend="backends.mxnet",
+    options=_options("mxnet"),
     dtypes={
         ("cpu", "training"): ("float32",),
         ("cpu", "inference"): ("float32",),

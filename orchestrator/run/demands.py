@@ -19,12 +19,10 @@ CUSTOM = "custom"
 def check(row: Framework, request: Request, device: Device) -> None:
     """Refuse what a program cannot do or lacks, before anything starts. Raises RequestError."""
     _check_command(row, request)
-    if not row.lists_options:
-        if request.source is not None:
-            raise RequestError(
-                f"{row.name} is a program of ours and takes no --source", hint="leave it away"
-            )
-        return
+    if row.is_our_program and request.source is not None:
+        raise RequestError(
+            f"{row.name} is a program of ours and takes no --source", hint="leave it away"
+        )
     for field, why in row.refuses.items():
         if _given(request, field):
             raise RequestError(
@@ -40,17 +38,15 @@ def options_of(row: Framework, request: Request) -> dict[str, str]:
 
     Without what is handed on as it is: that are `flags_of`.
     """
-    if not row.lists_options:
+    if row.is_our_program:
         return dict(request.options)
     defaults = {name: option.default for name, option in row.options.items()}
     given = {key: text for key, text in request.options.items() if not key.startswith(FLAG)}
     return defaults | given
 
 
-def flags_of(row: Framework, request: Request) -> dict[str, str]:
+def flags_of(request: Request) -> dict[str, str]:
     """Return the program's own flags that are handed on as they are, by name."""
-    if not row.lists_options:
-        return {}
     return {
         key.removeprefix(FLAG): text
         for key, text in request.options.items()
@@ -95,7 +91,7 @@ def lacks_source(row: Framework, request: Request, device: Device) -> str:
 
 
 def check_options(row: Framework, options: Mapping[str, str]) -> None:
-    """Refuse an option, or a value of one, that a vendor's program does not have."""
+    """Refuse an option, or a value of one, that a program does not have."""
     for key, text in options.items():
         if row.flags and key.startswith(FLAG) and key != FLAG:
             continue

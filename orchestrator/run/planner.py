@@ -301,7 +301,7 @@ def _context(
         seed=request.seed,
         command=demands.command_of(request, told),
         options=demands.options_of(row, request),
-        flags=demands.flags_of(row, request),
+        flags=demands.flags_of(request),
     )
 
 

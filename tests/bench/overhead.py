@@ -32,14 +32,15 @@ def start_up() -> bool:
 
 def run_words(image: str, behaviour: str, *more: str) -> tuple[str, ...]:
     """Return the command that runs a behaviour of the test image."""
-    return (BENCHDOCK, "run", *RUN_OPTIONS, f"--image={image}",
+    return (sys.executable, "-m", "tests.misbehaving", "run", *RUN_OPTIONS, f"--image={image}",
             f"--option=behaviour={behaviour}", "--json", *more)  # fmt: skip
 
 
 def container(image: str, environment: dict[str, str]) -> bool:
     """A run of a program that does nothing, against `docker run --rm` of the same image."""
-    ours = command(*run_words(image, "good"), environment=environment)
-    program = ("bash", "-c", "python3 --option=behaviour=good --batch=2 --model=m")
+    words = (BENCHDOCK, "run", *RUN_OPTIONS, f"--image={image}", "--json")
+    ours = command(*words, environment=environment)
+    program = ("bash", "-c", "python3 --batch=2 --model=m")
     theirs = command("docker", "run", "--rm", image, *program)
     pair = in_turn(ours, theirs, 9)
     print(f"      benchdock {spread(pair.ours)}, docker run --rm {spread(pair.theirs)}")

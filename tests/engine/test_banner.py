@@ -53,7 +53,7 @@ def image(engine, base, tmp_path):
 
 def benchdock(home, *words):
     return subprocess.run(
-        [sys.executable, "-m", "orchestrator", *words],
+        [sys.executable, "-m", "tests.misbehaving", *words],
         env={**os.environ, "BENCHDOCK_HOME": str(home)},
         capture_output=True,
         text=True,

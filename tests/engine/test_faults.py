@@ -33,7 +33,7 @@ class Command:
         words = ["run", *misbehaving.RUN_OPTIONS]
         words += [f"--image={self.image}", f"--option=behaviour={behaviour}"]
         return subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *words, "--json", *options],
+            [sys.executable, "-m", "tests.misbehaving", *words, "--json", *options],
             env={**os.environ, "BENCHDOCK_HOME": str(self.home)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

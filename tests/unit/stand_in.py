@@ -11,7 +11,7 @@ from orchestrator.paths import PROJECT, RunFolder, runs
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run import benchmark, places
 from orchestrator.run.planner import Place
-from tests.misbehaving import PROGRAM
+from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 
 
 class View:
@@ -58,6 +58,7 @@ def the_place():
 def home(folder):
     """Give benchdock a home, no engine, and the stand-in program in place of any framework."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OPTIONS, "behaviour", BEHAVIOUR)
         patch.setenv("BENCHDOCK_HOME", str(folder))
         patch.setenv("DOCKER_HOST", f"unix://{folder}/no.sock")
         for module in (benchmark, places):

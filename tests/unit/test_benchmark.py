@@ -14,7 +14,7 @@ from orchestrator.result import Result
 from orchestrator.run import benchmark
 from orchestrator.run.filing import to_json
 from orchestrator.run.planner import Place
-from tests.misbehaving import PROGRAM
+from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 
 FILES = {"request.json", "launcher.sh", "log.txt", "engine.log", "result.json", "monitor.jsonl"}
 
@@ -54,6 +54,7 @@ def request(behaviour="good", **changes):
 
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch, tmp_path):
+    monkeypatch.setitem(OPTIONS, "behaviour", BEHAVIOUR)
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
 
     def ready_place(*_):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backends.harness import arguments, machine
-from backends.harness.arguments import Option
 from backends.harness.errors import Unsupported
+from backends.knobs import Option
 
 OPTIONS = (
     Option("layout", ("contiguous", "channels_last"), "memory order"),

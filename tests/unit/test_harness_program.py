@@ -9,9 +9,9 @@ import pytest
 
 from backends import zoo
 from backends.harness import own, program
-from backends.harness.arguments import Option
 from backends.harness.errors import DataProblem, OutOfMemory, Unsupported
 from backends.harness.job import Job
+from backends.knobs import Option
 from orchestrator.run import own_network
 
 COMMAND = (

@@ -218,7 +218,7 @@ def test_a_file_that_is_changed_while_the_run_starts_is_told(onnx, tmp_path):
     # The stand-in says the fingerprint of something else than this file.
     with stand_in.home(tmp_path / "home"):
         asked = stand_in.request(
-            model="mine", model_file=path, framework="onnxruntime", phase="inference"
+            model="mine", model_file=path, framework="onnxruntime", phase="inference", options={}
         )
         result, status = benchmark.run(asked, stand_in.View())
     assert status == 0

@@ -168,7 +168,7 @@ def test_options_of_tensorrt_are_known_though_its_row_is_ours():
     row = settled("tensorrt")
     request = Request(model="vgg16", framework="tensorrt", options={"flag.useSpinWait": ""})
     demands.check(row, request, "gpu")
-    assert demands.flags_of(row, request) == {"useSpinWait": ""}
+    assert demands.flags_of(request) == {"useSpinWait": ""}
     assert demands.options_of(row, request) == {"release": "10"}
     with pytest.raises(RequestError, match="unknown option of tensorrt 'builderLevel'"):
         demands.check(row, request.model_copy(update={"options": {"builderLevel": "5"}}), "gpu")

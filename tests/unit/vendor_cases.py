@@ -24,7 +24,7 @@ def context(plain, name, model, *, options=None, source=SOURCE, **changes):
         block=row.block,
         source=source,
         options=demands.options_of(row, request),
-        flags=demands.flags_of(row, request),
+        flags=demands.flags_of(request),
         **changes,
     )
 
