@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -19,6 +19,7 @@ from orchestrator.errors import RequestError
 from orchestrator.paths import LAUNCHERS
 from orchestrator.run import launcher
 from orchestrator.run.launcher import LauncherContext, check_template, quote, render
+from orchestrator.run.planner import ParityContext
 from tests.unit import inference_and_caffe_cases, vendor_cases
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -38,6 +39,12 @@ PLAIN = LauncherContext(
     steps=20,
     warmup=3,
     threads=4,
+)
+PARITY = ParityContext(
+    **{field.name: getattr(PLAIN, field.name) for field in fields(PLAIN)},
+    backend="backends.mxnet",
+    levels=("P1", "P3"),
+    models=("resnet50", "vgg11", "alexnet"),
 )
 NASTY = 'it\'s "x" $(touch pwned) `touch pwned` $HOME \\ ; & | * ~ # é 漢 '
 OWN = PurePosixPath("/benchdock/model/my net's.onnx")
@@ -88,6 +95,7 @@ CASES = {
     "nvidia_caffe-gpu": replace(PLAIN, device="gpu", dtype="float16", threads=None),
     "intel_caffe-cpu": PLAIN,
     "openvino-cpu": replace(PLAIN, phase="inference", options={"hint": "throughput"}),
+    "parity-cpu": PARITY,
     **inference_and_caffe_cases.cases(PLAIN),
     **vendor_cases.cases(PLAIN),
 }
@@ -147,7 +155,8 @@ class Host:
 
     def start(self, context, do=":", **environment):
         script = self.run_folder / "launcher.sh"
-        script.write_text(render("pytorch", context), encoding="utf-8")
+        name = "parity" if isinstance(context, ParityContext) else "pytorch"
+        script.write_text(render(name, context), encoding="utf-8")
         return subprocess.Popen(
             ["bash", script],
             env={**os.environ, "STUB": str(self.root), "DO": do, "PYTHONPATH": "", **environment},
@@ -194,6 +203,18 @@ def test_several_devices_are_started_by_torchrun(host):
     assert words[:2] == ["-m", "torch.distributed.run"]
     assert "--nproc-per-node=4" in words
     assert words[words.index("-m", 2) :][:3] == ["-m", "backends.pytorch", "--model=resnet50"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"), [((0, 0, 0), 0), ((0, 1, 0), 1), ((139, 1, 0), 139), ((1, 0, 70), 70)]
+)
+def test_parity_goes_on_behind_a_model_and_the_worst_status_counts(host, statuses, expected):
+    context = replace(PARITY, run_folder=host.run_folder, log=host.log, python=str(host.python))
+    models = dict(zip(PARITY.models, statuses, strict=True))
+    do = 'echo "${@: -1}"; case "${@: -1}" in '
+    do += " ".join(f"{name}) exit {code};;" for name, code in models.items()) + " esac"
+    assert host.run(context, do) == expected
+    assert host.log.read_text().split() == list(PARITY.models)
 
 
 TEXT = st.text(
