@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import pytest
 
 from backends import zoo
-from backends.harness import arguments, parity
 from backends.harness.errors import Unsupported
+from tests.parity.running import Backend
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -27,9 +27,7 @@ def backend(request):
 
 
 def check(level, backend, model):
-    options = arguments.choose(backend.OPTIONS, [])
-    verdict = parity.check(level, backend, zoo.draw(model), options)
-    assert verdict.holds, verdict.detail
+    Backend(backend).prove(level, model)
 
 
 @pytest.mark.parametrize("model", DRAWABLE)

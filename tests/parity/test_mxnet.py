@@ -1,10 +1,6 @@
 """MXNet computes what was drawn; where MXNet itself errs, the way around it is needed and works."""
 
-import json
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,26 +16,12 @@ with warnings.catch_warnings():
     mx = pytest.importorskip("mxnet", reason="MXNet is not installed in this environment")
 
 from backends.mxnet import bound, build, composed, device, kinks, step
+from tests.parity.running import Backend
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-ROOT = Path(__file__).parents[2]
-BENCHMARK = [sys.executable, "-m", "backends.mxnet", "--model", "deep_mnist"]
-BENCHMARK += ["--device", "cpu", "--warmup", "1", "--warmup-seconds", "0"]
-
-
-def options(*pairs):
-    return arguments.choose(step.OPTIONS, [pair.split("=") for pair in pairs])
-
-
-def run(**changed):
-    asked = {"phase": "training", "dtype": "float32", "batch": "4", "steps": "5", **changed}
-    words = [f"--{name}={value}" for name, value in asked.items()]
-    done = subprocess.run(
-        [*BENCHMARK, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
-    return done, [json.loads(line.split(" ", 1)[1]) for line in lines]
+BACKEND = Backend(step, phase="training")
+options, run = BACKEND.options, BACKEND.run
 
 
 def given(phase, devices=1, data=None):
@@ -54,22 +36,19 @@ def test_every_operator_of_the_zoo_is_in_the_table():
 
 @pytest.mark.parametrize("model", zoo.names())
 def test_every_node_has_the_shape_drawn(model):
-    verdict = parity.check("P1", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P1", model)
 
 
 @pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
 def test_logits_are_the_referees(model):
-    verdict = parity.check("P2", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", model)
 
 
 @pytest.mark.parametrize(
     "pairs", [("subgraph=off", "fold_batch_norm=off"), ("subgraph=off",), ("fold_batch_norm=on",)]
 )
 def test_options_do_not_change_the_computation(pairs):
-    verdict = parity.check("P2", step, zoo.draw("resnet18"), options(*pairs))
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", "resnet18", *pairs)
 
 
 def lopsided():
@@ -84,20 +63,18 @@ def lopsided():
 
 @pytest.mark.parametrize("level", ["P1", "P2", "P3"])
 def test_padding_on_one_side_only(level):
-    verdict = parity.check(level, step, lopsided(), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove(level, lopsided())
 
 
 @pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
 def test_a_training_step_is_the_referees(model):
-    verdict = parity.check("P3", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P3", model)
 
 
 def test_a_mistake_in_the_builder_is_found_and_named(monkeypatch):
     ceiling = build.OPERATORS["max_pool"]
     monkeypatch.setitem(build.OPERATORS, "max_pool", lambda n, p, x: ceiling(n, p, -x))
-    verdict = parity.check("P2", step, zoo.draw("resnet18"), options())
+    verdict = BACKEND.compare("P2", "resnet18")
     assert not verdict.holds
     assert verdict.detail.startswith("max_pool1 (max_pool) is the first to differ")
 
@@ -253,7 +230,7 @@ def test_an_operator_we_lack_is_a_declared_gap(monkeypatch):
 
 @pytest.mark.parametrize("phase", ["training", "inference"])
 def test_benchmarks_run_to_their_end(phase):
-    done, events = run(phase=phase, threads="1")
+    done, events = run(phase=phase, threads=1)
     assert done.returncode == 0, done.stderr
     assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
     assert events[0]["threads"] == 1
@@ -272,8 +249,4 @@ def test_benchmarks_run_to_their_end(phase):
     ],
 )
 def test_failures_are_told_apart(changed, kind, message):
-    done, events = run(**changed)
-    assert done.returncode == 1
-    assert events[-1]["event"] == "error"
-    assert events[-1]["kind"] == kind
-    assert message in events[-1]["message"]
+    BACKEND.refuse(kind, message, **changed)

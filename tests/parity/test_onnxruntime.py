@@ -1,10 +1,5 @@
 """ONNX Runtime computes what was drawn, whatever the options."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,38 +11,22 @@ pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed in this
 
 from backends.onnx import build
 from backends.onnxruntime import step
+from tests.parity.running import Backend
 
 pytestmark = pytest.mark.parity
 
-ROOT = Path(__file__).parents[2]
-BENCHMARK = [sys.executable, "-m", "backends.onnxruntime", "--model", "deep_mnist"]
-BENCHMARK += ["--device", "cpu", "--warmup", "1", "--warmup-seconds", "0"]
-
-
-def options(*pairs):
-    return arguments.choose(step.OPTIONS, [pair.split("=") for pair in pairs])
-
-
-def run(**changed):
-    asked = {"phase": "inference", "dtype": "float32", "batch": "4", "steps": "5", **changed}
-    words = [f"--{name}={value}" for name, value in asked.items()]
-    done = subprocess.run(
-        [*BENCHMARK, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
-    return done, [json.loads(line.split(" ", 1)[1]) for line in lines]
+BACKEND = Backend(step, phase="inference")
+options, run = BACKEND.options, BACKEND.run
 
 
 @pytest.mark.parametrize("model", zoo.names())
 def test_every_node_has_the_shape_drawn(model):
-    verdict = parity.check("P1", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P1", model)
 
 
 @pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
 def test_logits_are_the_referees(model):
-    verdict = parity.check("P2", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", model)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +38,7 @@ def test_logits_are_the_referees(model):
     ],
 )
 def test_options_do_not_change_the_computation(pairs):
-    verdict = parity.check("P2", step, zoo.draw("resnet18"), options(*pairs))
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", "resnet18", *pairs)
 
 
 def test_a_mistake_in_the_builder_is_found_and_named(monkeypatch):
@@ -68,14 +46,14 @@ def test_a_mistake_in_the_builder_is_found_and_named(monkeypatch):
         build._max_pool(model, node, model.add("Neg", [x], node.name + "_wrong"))
 
     monkeypatch.setitem(build.OPERATORS, "max_pool", ceiling)
-    verdict = parity.check("P2", step, zoo.draw("resnet18"), options())
+    verdict = BACKEND.compare("P2", "resnet18")
     assert not verdict.holds
     assert verdict.detail.startswith("max_pool1 (max_pool) is the first to differ")
 
 
 @pytest.mark.parametrize("binding", ["on", "off"])
 def test_benchmarks_run_to_their_end(binding):
-    done, events = run(option=f"io_binding={binding}", threads="1")
+    done, events = run(option=f"io_binding={binding}", threads=1)
     assert done.returncode == 0, done.stderr
     assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
     assert events[0]["threads"] == 1
@@ -120,8 +98,4 @@ def test_real_data_reaches_the_logits(binding, tmp_path):
     ],
 )
 def test_failures_are_told_apart(changed, kind, message):
-    done, events = run(**changed)
-    assert done.returncode == 1
-    assert events[-1]["event"] == "error"
-    assert events[-1]["kind"] == kind
-    assert message in events[-1]["message"]
+    BACKEND.refuse(kind, message, **changed)

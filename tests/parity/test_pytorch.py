@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from backends import zoo
-from backends.harness import arguments, parity
+from backends.harness import parity
 from backends.harness.errors import Unsupported
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed in this environment")
 
-from backends.pytorch import build, choices, step  # noqa: E402 - only with PyTorch
+from backends.pytorch import build, step  # noqa: E402 - only with PyTorch
+from tests.parity.running import Backend, start  # noqa: E402
 
 pytestmark = pytest.mark.parity
 
-ROOT = Path(__file__).parents[2]
-BENCHMARK = [sys.executable, "-m", "backends.pytorch", "--model", "deep_mnist", "--batch", "4"]
-BENCHMARK += ["--device", "cpu", "--warmup", "1", "--warmup-seconds", "0"]
-
-
-def options(*pairs):
-    return arguments.choose(choices.OPTIONS, [pair.split("=") for pair in pairs])
-
-
-def run(*extra, **environment):
-    done = subprocess.run(
-        [*BENCHMARK, *extra],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
-    return done, [json.loads(line.split(" ", 1)[1]) for line in lines]
+BACKEND = Backend(step, phase="training")
+options, run = BACKEND.options, BACKEND.run
 
 
 @pytest.mark.parametrize("model", zoo.names())
 def test_every_node_has_the_shape_drawn(model):
-    verdict = parity.check("P1", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P1", model)
 
 
 @pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
 def test_logits_are_the_referees(model):
-    verdict = parity.check("P2", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", model)
 
 
 @pytest.mark.parametrize(
@@ -65,14 +42,12 @@ def test_logits_are_the_referees(model):
     ],
 )
 def test_options_do_not_change_the_computation(pairs):
-    verdict = parity.check("P2", step, zoo.draw("resnet18"), options(*pairs))
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", "resnet18", *pairs)
 
 
 @pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
 def test_a_training_step_is_the_referees(model):
-    verdict = parity.check("P3", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P3", model)
 
 
 def test_a_mistake_in_a_builder_is_found(monkeypatch):
@@ -109,7 +84,7 @@ def test_values_are_dropped_after_their_last_use():
 @pytest.mark.parametrize("phase", ["training", "inference"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_benchmarks_run_to_their_end(phase, dtype):
-    done, events = run("--phase", phase, "--dtype", dtype, "--steps", "5", "--threads", "1")
+    done, events = run(phase=phase, dtype=dtype, threads=1)
     assert done.returncode == 0, done.stderr
     assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
     assert events[0]["threads"] == 1
@@ -122,29 +97,23 @@ def test_benchmarks_run_to_their_end(phase, dtype):
 
 def test_training_lowers_the_loss():
     losses = []
-    for steps in ("1", "30"):
-        _, events = run(
-            *("--phase", "training", "--dtype", "float32", "--steps", steps, "--threads", "1")
-        )
+    for steps in (1, 30):
+        _, events = run(steps=steps, threads=1)
         losses.append(events[-1]["loss"])
     assert losses[1] < losses[0]
 
 
 @pytest.mark.parametrize(
-    ("extra", "kind", "message"),
+    ("changed", "kind", "message"),
     [
-        (["--dtype", "float16"], "unsupported", "needs a GPU"),
-        (["--dtype", "float32", "--devices", "2"], "unsupported", "torchrun"),
-        (["--dtype", "float32", "--data", "/nonexistent"], "data", "not a folder"),
-        (["--dtype", "float32", "--batch", "99999999999"], "out_of_memory", ""),
+        ({"dtype": "float16"}, "unsupported", "needs a GPU"),
+        ({"devices": "2"}, "unsupported", "torchrun"),
+        ({"data": "/nonexistent"}, "data", "not a folder"),
+        ({"batch": "99999999999"}, "out_of_memory", ""),
     ],
 )
-def test_failures_are_told_apart(extra, kind, message):
-    done, events = run("--phase", "inference", "--steps", "2", *extra)
-    assert done.returncode == 1
-    assert events[-1]["event"] == "error"
-    assert events[-1]["kind"] == kind
-    assert message in events[-1]["message"]
+def test_failures_are_told_apart(changed, kind, message):
+    BACKEND.refuse(kind, message, phase="inference", **changed)
 
 
 def test_several_processes_report_once():
@@ -154,13 +123,10 @@ def test_several_processes_report_once():
     # As the launcher does: a container without network cannot look up its own name.
     command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1", "--nproc-per-node=2"]
     command += ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
-    command += [*BENCHMARK[1:], "--phase", "training", "--dtype", "float32", "--steps", "4"]
-    command += ["--devices", "2", "--threads", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command += BACKEND.words(steps=4, devices=2, threads=1)
+    done, events = start(command)
     assert done.returncode == 0, done.stderr
     assert "FutureWarning" not in done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
-    events = [json.loads(line.split(" ", 1)[1]) for line in lines]
     assert [event["event"] for event in events].count("begin") == 1
     assert events[0]["devices"] == 2
     assert len(events[0]["device_names"]) == 2

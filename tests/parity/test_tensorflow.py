@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from backends import zoo
-from backends.harness import arguments, parity
 from backends.harness.errors import Unsupported
 from backends.zoo.graph import OPS
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed in this environment")
 
 from backends.tensorflow import step  # noqa: I001 - sets variables TensorFlow reads
-from backends.tensorflow import build, choices, device
+from backends.tensorflow import build, device
+from tests.parity.running import Backend
 
 pytestmark = pytest.mark.parity
 
-ROOT = Path(__file__).parents[2]
-BENCHMARK = [sys.executable, "-m", "backends.tensorflow", "--model", "deep_mnist", "--batch", "4"]
-BENCHMARK += ["--device", "cpu", "--warmup", "1", "--warmup-seconds", "0"]
-
-
-def options(*pairs):
-    return arguments.choose(choices.OPTIONS, [pair.split("=") for pair in pairs])
-
-
-def run(*extra):
-    done = subprocess.run(
-        [*BENCHMARK, *extra],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "default"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("::benchdock ")]
-    return done, [json.loads(line.split(" ", 1)[1]) for line in lines]
+BACKEND = Backend(step, phase="training")
+options, run = BACKEND.options, BACKEND.run
 
 
 def test_every_operator_of_the_zoo_is_in_the_table():
@@ -50,14 +26,12 @@ def test_every_operator_of_the_zoo_is_in_the_table():
 
 @pytest.mark.parametrize("model", zoo.names())
 def test_every_node_has_the_shape_drawn(model):
-    verdict = parity.check("P1", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P1", model)
 
 
 @pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
 def test_logits_are_the_referees(model):
-    verdict = parity.check("P2", step, zoo.draw(model), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", model)
 
 
 @pytest.mark.parametrize(
@@ -72,15 +46,13 @@ def test_logits_are_the_referees(model):
     ],
 )
 def test_options_do_not_change_the_computation(pairs):
-    verdict = parity.check("P2", step, zoo.draw("resnet18"), options(*pairs))
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P2", "resnet18", *pairs)
 
 
 @pytest.mark.parametrize("execution", ["function", "session"])
 @pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
 def test_a_training_step_is_the_referees(model, execution):
-    verdict = parity.check("P3", step, zoo.draw(model), options("execution=" + execution))
-    assert verdict.holds, verdict.detail
+    BACKEND.prove("P3", model, "execution=" + execution)
 
 
 def test_a_mistake_in_an_operator_is_found(monkeypatch):
@@ -88,7 +60,7 @@ def test_a_mistake_in_an_operator_is_found(monkeypatch):
         return build._relu(node, drawing, x) * 2
 
     monkeypatch.setitem(build.OPERATORS, "relu", doubled)
-    verdict = parity.check("P2", step, zoo.draw("deep_mnist"), options())
+    verdict = BACKEND.compare("P2", "deep_mnist")
     assert not verdict.holds
     assert verdict.detail.startswith("relu1 (relu) is the first to differ")
 
@@ -104,10 +76,7 @@ def test_an_operator_we_lack_is_a_declared_gap(monkeypatch):
 @pytest.mark.parametrize("phase", ["training", "inference"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_benchmarks_run_to_their_end(phase, dtype, execution):
-    done, events = run(
-        *("--phase", phase, "--dtype", dtype, "--steps", "5", "--threads", "1"),
-        *("--option", "execution=" + execution),
-    )
+    done, events = run(phase=phase, dtype=dtype, threads=1, option=f"execution={execution}")
     assert done.returncode == 0, done.stderr
     assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
     assert events[0]["threads"] == 1
@@ -119,31 +88,24 @@ def test_benchmarks_run_to_their_end(phase, dtype, execution):
 @pytest.mark.parametrize("execution", ["function", "session"])
 def test_training_lowers_the_loss(execution):
     losses = []
-    for steps in ("1", "30"):
-        _, events = run(
-            *("--phase", "training", "--dtype", "float32", "--steps", steps, "--threads", "1"),
-            *("--option", "execution=" + execution),
-        )
+    for steps in (1, 30):
+        _, events = run(steps=steps, threads=1, option=f"execution={execution}")
         losses.append(events[-1]["loss"])
     assert losses[1] < losses[0]
 
 
 @pytest.mark.parametrize(
-    ("extra", "kind", "message"),
+    ("changed", "kind", "message"),
     [
-        (["--dtype", "float16"], "unsupported", "needs a GPU"),
-        (["--dtype", "float32", "--devices", "2"], "unsupported", "a CPU counts as one"),
-        (["--dtype", "float32", "--device", "gpu"], "unsupported", "GPU"),
-        (["--dtype", "float32", "--data", "/nonexistent"], "data", "not a folder"),
-        (["--dtype", "float32", "--batch", "99999999999"], "out_of_memory", ""),
+        ({"dtype": "float16"}, "unsupported", "needs a GPU"),
+        ({"devices": "2"}, "unsupported", "a CPU counts as one"),
+        ({"device": "gpu"}, "unsupported", "GPU"),
+        ({"data": "/nonexistent"}, "data", "not a folder"),
+        ({"batch": "99999999999"}, "out_of_memory", ""),
     ],
 )
-def test_failures_are_told_apart(extra, kind, message):
-    done, events = run("--phase", "inference", "--steps", "2", *extra)
-    assert done.returncode == 1
-    assert events[-1]["event"] == "error"
-    assert events[-1]["kind"] == kind
-    assert message in events[-1]["message"]
+def test_failures_are_told_apart(changed, kind, message):
+    BACKEND.refuse(kind, message, phase="inference", **changed)
 
 
 def test_a_gpu_is_known_by_its_description():

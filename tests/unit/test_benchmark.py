@@ -9,47 +9,14 @@ from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineErro
 from orchestrator.host.runtime import HostRuntime
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT
-from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.run import benchmark
 from orchestrator.run.filing import to_json
 from orchestrator.run.planner import Place
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
+from tests.unit.stand_in import View, request
 
 FILES = {"request.json", "launcher.sh", "log.txt", "engine.log", "result.json", "monitor.jsonl"}
-
-
-class View:
-    def __init__(self):
-        self.results, self.notes = [], []
-
-    def stage(self, text):
-        pass
-
-    def progress(self, progress):
-        pass
-
-    def output(self, block):
-        pass
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def result(self, result):
-        self.results.append(result)
-
-
-def request(behaviour="good", **changes):
-    return Request(
-        model="deep_mnist",
-        framework="pytorch",
-        batch=2,
-        steps=4,
-        gpus="none",
-        runtime=RuntimeChoice.HOST,
-        options={"behaviour": behaviour},
-        **changes,
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +88,7 @@ def test_what_fails_before_the_start_is_filed_too(monkeypatch, tmp_path, error, 
 
 def test_a_wrong_request_leaves_nothing(tmp_path):
     with pytest.raises(RequestError):
-        benchmark.run(Request(model="x", framework="pytorch", gpus="none"), View())
+        benchmark.run(request(model="x"), View())
     assert not (tmp_path / "runs").exists()
 
 
