@@ -28,7 +28,8 @@ def progress_words(progress: Progress) -> str:
         parts.append(f"{progress.steps_done} of {progress.steps_total} steps")
     elif progress.steps_done:
         parts.append(f"{progress.steps_done} steps")
-    if progress.throughput is not None:
+    # At the end it would stand beside the result, and is only the last block's.
+    if progress.throughput is not None and progress.stage != "done":
         parts.append(quantity(progress.throughput, "samples/s"))
     return ", ".join(parts)
 

@@ -129,6 +129,7 @@ def test_plain_view_speaks_seldom() -> None:
         view.progress(Progress(stage=stage, steps_done=step, steps_total=200, throughput=12.0))
         view.output(b"line\n")
     view.note("stopping \x1b[1mnow")
+    view.progress(Progress(stage="done", steps_done=200, steps_total=200, throughput=12.0))
     assert err.getvalue().splitlines() == [
         "[0:00] starting the container",
         "[0:00] warming up, 0 of 200 steps, 12.00 samples/s",
@@ -137,6 +138,7 @@ def test_plain_view_speaks_seldom() -> None:
         "[1:05] timing, 130 of 200 steps, 12.00 samples/s",
         "[1:35] timing, 190 of 200 steps, 12.00 samples/s",
         "[1:40] stopping now",
+        "[1:40] finished, 200 of 200 steps",
     ]
     assert out.getvalue() == ""
 
