@@ -121,9 +121,7 @@ def _add_run(commands: Any) -> None:
         action="store_true",
         help="print image, launcher script and container settings; start nothing",
     )
-    loud = run.add_mutually_exclusive_group()
-    loud.add_argument("--quiet", action="store_true", help="print the result alone")
-    loud.add_argument("--verbose", action="store_true", help="print the program's own output too")
+    shared.loudness(run)
     shared.json(run)
     run.set_defaults(handler="run")
 

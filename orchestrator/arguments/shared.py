@@ -56,5 +56,5 @@ def options(command: argparse.ArgumentParser) -> None:
         default={},
         metavar="KEY=VALUE",
         help="an option of the program, recorded in the result "
-        "(`benchdock frameworks NAME` lists those of a vendor's)",
+        "(`benchdock frameworks NAME` lists them)",
     )
