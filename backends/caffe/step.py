@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from backends import zoo
+from backends import knobs, zoo
 from backends.caffe import dialects, prototxt
 from backends.harness import blas, data, job, machine, parity, substitute, trial
 from backends.harness.errors import Unsupported
@@ -34,7 +34,6 @@ def load():
 class Backend(object):
     """One fork of Caffe."""
 
-    OPTIONS = ()
     FILES = (".prototxt",)
     # SoftmaxWithLoss raises every probability to the least normal float32, 2 ** -126.
     LOSS_CEILING = 126 * math.log(2)
@@ -42,6 +41,7 @@ class Backend(object):
     def __init__(self, name):
         """`name` is the framework's id."""
         self.FRAMEWORK = name
+        self.OPTIONS = knobs.KNOBS[name]
         self.dialect = dialects.DIALECTS[name]
 
     def version(self):
