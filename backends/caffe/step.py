@@ -24,6 +24,10 @@ from backends.zoo import weights
 os.environ.setdefault("GLOG_minloglevel", "1")
 
 
+# A learning rate: a power of two, which rounds nothing.
+STEEP = 2.0**20
+
+
 def load():
     """The caffe module; importing it costs a second."""
     import caffe
@@ -43,6 +47,7 @@ class Backend(object):
         self.FRAMEWORK = name
         self.OPTIONS = knobs.KNOBS[name]
         self.dialect = dialects.DIALECTS[name]
+        self.REPLACES_STATISTICS = self.dialect.averages
 
     def version(self):
         """Caffe's, which only says 1.0.0 for years of commits; raises for another fork."""
@@ -115,47 +120,38 @@ class Backend(object):
         for node in graph.nodes:
             yield node.name, tuple(net.blobs[ours.blobs[node.name]].data.shape[1:])
 
-    def forward(self, graph, values, inputs, _options):
+    def forward(self, settings, graph, values, inputs):
         """Logits as a benchmark computes them."""
-        load().set_mode_cpu()
-        net, ours = self.open_network(graph, len(inputs))
+        self._check(settings)
+        net, ours = self.open_network(graph, len(inputs), dtype=settings.dtype)
         fill(net, ours, values, self.dialect, graph)
         net.blobs[prototxt.DATA].data[...] = inputs
         run(net)
         return np.array(net.blobs[ours.output].data)
 
-    def activations(self, graph, values, inputs):
+    def activations(self, settings, graph, values, inputs):
         """Every node's value, nothing overwritten."""
-        load().set_mode_cpu()
-        net, ours = self.open_network(graph, len(inputs), plain=True)
+        self._check(settings)
+        net, ours = self.open_network(graph, len(inputs), dtype=settings.dtype, plain=True)
         fill(net, ours, values, self.dialect, graph)
         net.blobs[prototxt.DATA].data[...] = inputs
         run(net)
         for node in graph.nodes:
             yield node.name, np.array(net.blobs[ours.blobs[node.name]].data)
 
-    def training_step(self, graph, values, inputs, labels, _options, precise=False, decisions=None):
+    def training_step(self, settings, graph, values, inputs, labels, precise=False, decisions=None):
         """One step of the benchmark's solver; momentum does nothing in the first.
 
         Caffe's Python side has no float64: PyTorch's takes its place where it is installed.
         """
         if precise:
             return substitute.training_step(graph, values, inputs, labels, decisions)
-        load().set_mode_cpu()
-        solver, ours = self.open_solver(graph, len(inputs), "cpu", dropout=False, rate=parity.RATE)
-        fill(solver.net, ours, values, self.dialect, graph)
-        solver.net.blobs[prototxt.DATA].data[...] = inputs
-        solver.net.blobs[prototxt.LABEL].data[...] = labels
-        # step() turns gradients into updates; this pass is for their sake, and the normalisers'
-        # statistics, which it moves, are put back.
-        solver.net.clear_param_diffs()
-        run(solver.net)
-        solver.net.backward()
-        gradients = read(solver.net, ours, [p.name for p in graph.parameters], "diff")
-        fill(solver.net, ours, values, self.dialect, graph)
-        solver.step(1)
-        updated = read(solver.net, ours, [p.name for p in graph.parameters], "data")
-        statistics = read(solver.net, ours, [s.name for s in graph.statistics], "data")
+        self._check(settings)
+        given = (settings, graph, values, inputs, labels)
+        gradients = self._gradients(*given)
+        solver, ours = self._stepped(parity.RATE, *given)
+        updated = read(solver.net, ours, [p.name for p in graph.parameters])
+        statistics = read(solver.net, ours, [s.name for s in graph.statistics])
         for name in statistics:
             statistics[name] = statistics[name] / _weight(solver.net, ours, name, self.dialect)
         made = substitute.decisions(
@@ -163,6 +159,27 @@ class Backend(object):
         )
         loss = float(solver.net.blobs[prototxt.LOSS].data)
         return parity.Step(loss, gradients, updated, statistics, made)
+
+    def _stepped(self, rate, settings, graph, values, inputs, labels):
+        """The solver after a step, and our network."""
+        solver, ours = self.open_solver(
+            graph, len(inputs), settings.device, dropout=False, dtype=settings.dtype, rate=rate
+        )
+        fill(solver.net, ours, values, self.dialect, graph)
+        solver.net.blobs[prototxt.DATA].data[...] = inputs
+        solver.net.blobs[prototxt.LABEL].data[...] = labels
+        solver.step(1)
+        return solver, ours
+
+    def _gradients(self, settings, graph, values, inputs, labels):
+        """Told by a step so large that the weights before it round nothing off.
+
+        The solver turns gradients into updates, and NVIDIA's scales them first; a backward pass
+        by itself would leave work there for the solver's next step.
+        """
+        solver, ours = self._stepped(STEEP, settings, graph, values, inputs, labels)
+        after = read(solver.net, ours, [p.name for p in graph.parameters])
+        return OrderedDict((name, (values[name] - after[name]) / STEEP) for name in after)
 
     def self_check(self):
         """Parse every model's network, and run the smallest through both phases."""
@@ -218,12 +235,12 @@ def fill(net, ours, values, dialect, graph):
         target[...] = value.reshape(target.shape)
 
 
-def read(net, ours, names, what):
-    """Name -> array; `what` is "data" or "diff"."""
+def read(net, ours, names):
+    """Name -> array."""
     found = OrderedDict()
     for name in names:
         layer, index = ours.arrays[name]
-        found[name] = np.array(getattr(net.params[layer][index], what))
+        found[name] = np.array(net.params[layer][index].data)
     return found
 
 

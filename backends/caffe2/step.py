@@ -18,7 +18,16 @@ from caffe2.python import core, workspace  # noqa: E402
 from backends import knobs, zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
-from backends.harness import blas, data, job, machine, parity, substitute, trial  # noqa: E402
+from backends.harness import (  # noqa: E402
+    arguments,
+    blas,
+    data,
+    job,
+    machine,
+    parity,
+    substitute,
+    trial,
+)
 from backends.harness.errors import Unsupported  # noqa: E402
 from backends.zoo import weights  # noqa: E402
 
@@ -48,21 +57,29 @@ def classify(error):
 
 def prepare(settings, graph):
     """A ready job; see the contract."""
+    return Step(settings, graph, open_device(settings))
+
+
+def open_device(settings):
+    """The GPU's DeviceOption, None for the CPU; raises `Unsupported` for what is not there."""
     if settings.dtype != "float32":
         raise Unsupported("Caffe2 has no %s here; use float32" % settings.dtype)
     if settings.devices != 1:
         raise Unsupported("this backend runs Caffe2 on one device")
-    gpu = settings.device == "gpu"
-    if gpu and not getattr(workspace, "has_gpu_support", workspace.C.has_cuda_support):
+    if settings.device == "cpu":
+        return None
+    if not getattr(workspace, "has_gpu_support", workspace.C.has_cuda_support):
         raise Unsupported("this Caffe2 was built without CUDA")
-    return Step(settings, graph, gpu)
+    return core.DeviceOption(caffe2_pb2.CUDA, 0)
 
 
-def start(threads):
-    """Initialise Caffe2 for so many threads, and return the linear algebra library's name.
+def start(settings):
+    """Initialise Caffe2 and clear its workspace; return the algebra library and the threads.
 
     Its default is one thread, whatever the machine has.
     """
+    workspace.ResetWorkspace()
+    threads = settings.threads or machine.cpus()
     core.GlobalInit(
         [
             "caffe2",
@@ -71,37 +88,29 @@ def start(threads):
             "--caffe2_mkl_num_threads=%d" % threads,
         ]
     )
-    return blas.set_threads(threads)[0]
+    return blas.set_threads(threads)[0], threads
 
 
 class Step(job.Job):
     """Forward to logits, or forward, loss, backward and a momentum SGD update."""
 
-    def __init__(self, settings, graph, gpu):
+    def __init__(self, settings, graph, where):
         super(Step, self).__init__()
         training = settings.phase == "training"
         self.samples = settings.batch
-        self.threads = settings.threads or machine.cpus()
-        self.device_names = ["GPU 0" if gpu else machine.cpu_name()]
-        self.options["blas"] = start(self.threads)
-        self.options["net_type"] = net_type = _net_type(settings.options, gpu)
-        self._gpu, self._training = gpu, training
+        self.device_names = ["GPU 0" if where else machine.cpu_name()]
+        self.options["blas"], self.threads = start(settings)
+        self._where, self._training = where, training
         self._source = data.source(settings, graph)
-        workspace.ResetWorkspace()
-        built = builder.build(
-            graph, training, gpu, momentum=MOMENTUM, exhaustive=True, net_type=net_type
-        )
-        self._where = core.DeviceOption(caffe2_pb2.CUDA, 0) if gpu else None
+        built = built_for(settings, graph, where, exhaustive=True)
+        self.options["net_type"] = built.net.Proto().type
         if training:
             self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
-        if gpu:
+        if where:
             self.options["cudnn_exhaustive_search"] = "on"
-            built.net.Proto().device_option.CopyFrom(self._where)
-        elif net_type != "simple":
-            built.net.Proto().num_workers = self.threads
-        fill(graph, weights.for_graph(graph, settings.seed), training, LEARNING_RATE, self._where)
+        fill(graph, weights.for_graph(graph, settings.seed), training, LEARNING_RATE, where)
         self._feed()
-        self._net = create(built.net)
+        self._net = create(built.net, self.threads)
 
     def _feed(self):
         x, y = self._source.next()
@@ -121,7 +130,7 @@ class Step(job.Job):
 
     def peak_memory(self):
         """Of the process; Caffe2 does not tell a GPU's."""
-        return None if self._gpu else super(Step, self).peak_memory()
+        return None if self._where else super(Step, self).peak_memory()
 
     def close(self):
         """Stop reading data, free the arrays."""
@@ -129,17 +138,26 @@ class Step(job.Job):
         workspace.ResetWorkspace()
 
 
-def _net_type(options, gpu=False):
-    chosen = options["net_type"]
-    if chosen != "auto":
-        return chosen
-    # On a CPU the operators share its threads already; on a GPU a simple net would wait for
-    # the device after every operator.
-    return "dag" if gpu else "simple"
+def built_for(settings, graph, where, **choices):
+    """The `build.Built` of a benchmark; `choices` are the builder's."""
+    net_type = settings.options["net_type"]
+    if net_type == "auto":
+        # On a CPU the operators share its threads already; on a GPU a simple net would wait
+        # for the device after every operator.
+        net_type = "dag" if where else "simple"
+    training = settings.phase == "training"
+    built = builder.build(
+        graph, training, bool(where), momentum=MOMENTUM, net_type=net_type, **choices
+    )
+    if where:
+        built.net.Proto().device_option.CopyFrom(where)
+    return built
 
 
-def create(net):
-    """Make the net runnable; return its name."""
+def create(net, threads):
+    """Make the net runnable; return its name. Nets of other types than "simple" have workers."""
+    if net.Proto().type != "simple" and not net.Proto().HasField("device_option"):
+        net.Proto().num_workers = threads
     workspace.CreateNet(net, True)
     return net.Name()
 
@@ -158,13 +176,13 @@ def fill(graph, values, training, rate, where=None):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def _infer(graph, values, inputs, plain=False, net_type="simple"):
-    start(machine.cpus())
-    workspace.ResetWorkspace()
-    built = builder.build(graph, False, plain=plain, net_type=net_type)
-    fill(graph, values, False, 0.0)
-    workspace.FeedBlob(DATA, inputs)
-    workspace.RunNet(create(built.net))
+def _infer(settings, graph, values, inputs, plain=False):
+    where = open_device(settings)
+    _, threads = start(settings)
+    built = built_for(settings, graph, where, plain=plain)
+    fill(graph, values, False, 0.0, where)
+    workspace.FeedBlob(DATA, inputs, where)
+    workspace.RunNet(create(built.net, threads))
     return built
 
 
@@ -174,40 +192,39 @@ def shapes(graph):
         (array.name, np.zeros(array.shape, dtype=np.float32))
         for array in graph.parameters + graph.statistics
     )
-    built = _infer(graph, zeros, np.zeros((1,) + graph.input_shape, dtype=np.float32))
+    settings = arguments.one_step(graph.name, "inference", 1, arguments.choose(OPTIONS, []))
+    built = _infer(settings, graph, zeros, np.zeros((1,) + graph.input_shape, dtype=np.float32))
     for node in graph.nodes:
         yield node.name, workspace.FetchBlob(built.blobs[node.name]).shape[1:]
 
 
-def forward(graph, values, inputs, options):
+def forward(settings, graph, values, inputs):
     """Logits as a benchmark computes them."""
-    built = _infer(graph, values, inputs, net_type=_net_type(options))
+    built = _infer(settings, graph, values, inputs)
     return workspace.FetchBlob(built.blobs[graph.output.name])
 
 
-def activations(graph, values, inputs):
+def activations(settings, graph, values, inputs):
     """Every node's value, nothing overwritten."""
-    built = _infer(graph, values, inputs, plain=True)
+    built = _infer(settings, graph, values, inputs, plain=True)
     for node in graph.nodes:
         yield node.name, workspace.FetchBlob(built.blobs[node.name])
 
 
-def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
+def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
     """One step of a benchmark's net; momentum does nothing in the first.
 
     Caffe2's operators have no float64: PyTorch's takes its place where it is installed.
     """
     if precise:
         return substitute.training_step(graph, values, inputs, labels, decisions)
-    start(machine.cpus())
-    workspace.ResetWorkspace()
-    built = builder.build(
-        graph, True, dropout=False, momentum=MOMENTUM, net_type=_net_type(options)
-    )
-    fill(graph, values, True, parity.RATE)
-    workspace.FeedBlob(DATA, inputs)
-    workspace.FeedBlob(LABEL, labels.astype(np.int32))
-    workspace.RunNet(create(built.net))
+    where = open_device(settings)
+    _, threads = start(settings)
+    built = built_for(settings, graph, where, dropout=False)
+    fill(graph, values, True, parity.RATE, where)
+    workspace.FeedBlob(DATA, inputs, where)
+    workspace.FeedBlob(LABEL, labels.astype(np.int32), where)
+    workspace.RunNet(create(built.net, threads))
     gradients = OrderedDict(
         (name, workspace.FetchBlob(blob) / np.float32(parity.RATE))
         for name, blob in built.gradients.items()
@@ -216,7 +233,7 @@ def training_step(graph, values, inputs, labels, options, precise=False, decisio
     # On a CPU, MaxPool's gradient goes in full to every value that equals the largest, where
     # other frameworks choose one. It matters where a pool reads a pool: in GoogLeNet.
     made = substitute.decisions(
-        graph, lambda node: workspace.FetchBlob(built.blobs[node.name]), every_largest=True
+        graph, lambda node: workspace.FetchBlob(built.blobs[node.name]), every_largest=not where
     )
     return parity.Step(float(workspace.FetchBlob(LOSS)), gradients, updated, statistics, made)
 

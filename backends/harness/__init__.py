@@ -24,23 +24,28 @@ optionally, for files of the user's own (see `own`):
     The ends of their names; the network in such a file, an `own.OwnNetwork`; a `job.Job` of it,
     which has run once.
 
-and for parity, all in inference or training on the CPU:
+and for parity, where `settings` are those of the benchmark whose computation is compared: its
+phase, number type, device, batch and options:
 
 ``shapes(graph)``
     Yields (node name, shape without batch) of the built network, in drawing order.
-``forward(graph, values, inputs, options)``
-    Logits in float32 as a benchmark with these options computes them.
+``forward(settings, graph, values, inputs)``
+    Logits as the benchmark computes them, as a float32 array.
 ``BIASED_VARIANCE``
-    Optional: True where the framework feeds running variances the biased batch variance,
-    which the zoo's definition does not. P3 then expects that.
+    Optional: the devices on which the framework feeds running variances the biased batch
+    variance, which the zoo's definition does not. P3 then expects that.
+``REPLACES_STATISTICS``
+    Optional: True where the first step's statistics replace the running ones.
 ``LOSS_CEILING``
     Optional: the largest loss of one sample that the framework can tell, where it keeps a
     probability from being zero; gradients know no such limit.
-``activations(graph, values, inputs)``
-    Yields (node name, float32 array) in drawing order, inference mode.
-``training_step(graph, values, inputs, labels, options, precise=False)``
-    One step of SGD at `parity.RATE` with dropout off and these options, as `parity.Step`; in
+``activations(settings, graph, values, inputs)``
+    Yields (node name, float32 array) in drawing order, nothing fused or overwritten.
+``training_step(settings, graph, values, inputs, labels, precise=False)``
+    The benchmark's step of SGD, at `parity.RATE` with dropout off, as `parity.Step`; in
     float64 when `precise`, for which a framework that has none raises `errors.Unsupported`.
+    Half precision: gradients as they are without the scale of the loss, weights as they are
+    kept for the next step.
     If the steps it returns have `decisions`, it must also take them by that name, and then
     fall on the same side at every ReLU and max pooling.
 """

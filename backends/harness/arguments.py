@@ -23,7 +23,7 @@ Settings.__doc__ = """One benchmark as asked for.
 option to a value or "auto"; `model_file` is the path of a user's own network, else None.
 """
 
-ParitySettings = namedtuple("ParitySettings", "levels models options")
+ParitySettings = namedtuple("ParitySettings", "levels models dtype device options")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,21 +81,23 @@ def parse(argv, program, declared):
     return Settings(**found)
 
 
-def cpu_settings(model, phase, batch, options, threads=None, seed=0):
-    """One float32 step on the CPU: parity's and the self check's."""
-    return Settings(
-        model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, threads, seed, None, options
-    )
+def one_step(model, phase, batch, options, **changed):
+    """A single float32 step on the CPU but for what is changed: parity's and the self check's."""
+    usual = Settings(model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, None, 0, None, options)
+    return usual._replace(**changed)
 
 
-def parse_parity(argv, program, declared, known_levels):
+def parse_parity(argv, program, declared, known_levels, known_dtypes):
     """What ``parity`` was asked to check."""
     parser = _Parser(prog=program + " parity", description="Compares models with the referee.")
     parser.add_argument("--level", action="append", required=True, choices=known_levels)
+    parser.add_argument("--dtype", choices=known_dtypes, default="float32")
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
     parser.add_argument("models", nargs="+", metavar="MODEL")
     _add_options(parser, declared)
     found = parser.parse_args(argv)
-    return ParitySettings(found.level, found.models, choose(declared, found.options))
+    options = choose(declared, found.options)
+    return ParitySettings(found.level, found.models, found.dtype, found.device, options)
 
 
 def _add_options(parser, declared):

@@ -102,18 +102,22 @@ def self_check(backend, argv, _emit):
 def check_parity(backend, argv, emit):
     """Check every model at every level asked for, reporting each."""
     program = "backends." + backend.FRAMEWORK
-    asked = arguments.parse_parity(argv, program, backend.OPTIONS, sorted(parity.LEVELS))
+    asked = arguments.parse_parity(
+        argv, program, backend.OPTIONS, sorted(parity.LEVELS), list(parity.TOLERANCES)
+    )
     backend.version()
     holds = True
     for name in asked.models:
         graph = draw(name)
         for level in asked.levels:
-            verdict = parity.check(level, backend, graph, asked.options)
+            verdict = parity.check(level, backend, graph, asked)
             emit(
                 "parity",
                 level=level,
                 model=name,
                 framework=backend.FRAMEWORK,
+                dtype=asked.dtype,
+                device=asked.device,
                 fingerprint=graph.fingerprint,
                 holds=verdict.holds,
                 deviation=verdict.deviation,

@@ -19,9 +19,11 @@ def training_step(graph, values, inputs, labels, decisions=None):
         ) from None
     if decisions is not None:
         decisions = [torch.from_numpy(decision) for decision in decisions]
-    options = arguments.choose(step.OPTIONS, [])
+    settings = arguments.one_step(
+        graph.name, "training", len(inputs), arguments.choose(step.OPTIONS, [])
+    )
     return step.training_step(
-        graph, values, inputs, labels, options, precise=True, decisions=decisions
+        settings, graph, values, inputs, labels, precise=True, decisions=decisions
     )
 
 

@@ -18,7 +18,7 @@ def run_smallest(prepare, declared, graphs, phases=("training", "inference")):
     smallest = min(graphs, key=lambda graph: graph.macs)
     options = arguments.choose(declared, [])
     for phase in phases:
-        settings = arguments.cpu_settings(smallest.name, phase, BATCH, options, seed=SEED)
+        settings = arguments.one_step(smallest.name, phase, BATCH, options, seed=SEED)
         job = prepare(settings, smallest)
         job.step()
         job.synchronize()

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 import mxnet as mx
+import numpy as np
 
 from backends.mxnet import build, environment
 
@@ -72,30 +73,37 @@ def trained(executor):
     return OrderedDict((name, found[name]) for name in found if found[name] is not None)
 
 
-def make_updater(how, rate, momentum, rescale=1.0, half=False):
-    """Momentum SGD as a function ``(gradients, arrays)`` of dictionaries.
+class Updater(object):
+    """Momentum SGD, called with dictionaries of gradients and of the arrays they change."""
 
-    `how` is the option; `half` keeps float32 master copies of float16 weights.
-    """
-    together = how == "aggregated"
-    sgd = mx.optimizer.create(
-        "sgd",
-        learning_rate=rate,
-        momentum=momentum,
-        rescale_grad=rescale,
-        multi_precision=half,
-        wd=0.0,
-    )
-    if not together and hasattr(sgd, "aggregate_num"):
-        sgd.aggregate_num = 0
-    updater = mx.optimizer.get_updater(sgd)
+    def __init__(self, how, rate, momentum, rescale=1.0, half=False):
+        """`how` is the option; `half` keeps float32 master copies of float16 weights."""
+        self._together = how == "aggregated"
+        sgd = mx.optimizer.create(
+            "sgd",
+            learning_rate=rate,
+            momentum=momentum,
+            rescale_grad=rescale,
+            multi_precision=half,
+            wd=0.0,
+        )
+        if not self._together and hasattr(sgd, "aggregate_num"):
+            sgd.aggregate_num = 0
+        self._updater = mx.optimizer.get_updater(sgd)
 
-    def update(gradients, arrays):
+    def __call__(self, gradients, arrays):
+        """Queue the update."""
         names = list(gradients)
-        if together:
-            updater(names, [gradients[n] for n in names], [arrays[n] for n in names])
+        if self._together:
+            self._updater(names, [gradients[n] for n in names], [arrays[n] for n in names])
             return
         for name in names:
-            updater(name, gradients[name], arrays[name])
+            self._updater(name, gradients[name], arrays[name])
 
-    return update
+    def kept(self, arrays):
+        """What the next update starts from: the master copies of float16 arrays."""
+        states = self._updater.states
+        return OrderedDict(
+            (name, states[name][1] if name in states and array.dtype == np.float16 else array)
+            for name, array in arrays.items()
+        )

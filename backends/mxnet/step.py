@@ -5,7 +5,8 @@ copy of the symbol: MXNet's fastest way on a CPU, where binding also fuses opera
 every version from 1.2 to 1.9.
 
 One definition of MXNet's differs from the zoo's: on a CPU running variances are fed the
-biased batch variance, which training leaves as it is and P3 expects.
+biased batch variance, which training leaves as it is and P3 expects. (On a GPU cuDNN feeds them
+the unbiased one.)
 """
 
 from collections import OrderedDict
@@ -14,13 +15,13 @@ import mxnet as mx
 import numpy as np
 
 from backends import zoo
-from backends.harness import arguments, data, parity, trial
+from backends.harness import data, parity, trial
 from backends.mxnet import bound, build, choices, device, kinks
 from backends.zoo import weights
 
 FRAMEWORK = "mxnet"
 OPTIONS = choices.OPTIONS
-BIASED_VARIANCE = True
+BIASED_VARIANCE = ("cpu",)
 
 # Small enough for random weights of every model to stay finite, which keeps the arithmetic
 # honest: a CPU is slower on denormals.
@@ -70,15 +71,7 @@ class Step(device.DeviceJob):
         self._sources = [
             data.source(settings, graph, rank, len(places)) for rank in range(len(places))
         ]
-        half = settings.dtype == "float16"
-        on_cpu = settings.device == "cpu"
-        self._network = build.build(
-            graph,
-            dtype="float16" if half else "float32",
-            fold=used["fold_batch_norm"] == "on",
-            plain_lrn=on_cpu and settings.phase == "training",
-            cudnn_tune=None if on_cpu else used["cudnn_tune"],
-        )
+        self._network = network_of(settings, graph, used)
         batches = [source.next() for source in self._sources]
         self._executors = [self._bind(place, *batch) for place, batch in zip(places, batches)]
         values = weights.for_graph(graph, settings.seed)
@@ -118,6 +111,18 @@ class Step(device.DeviceJob):
             source.close()
 
 
+def network_of(settings, graph, used, replaced=None, **changed):
+    """The network of a benchmark but for what is changed; see `build.build`."""
+    on_cpu = settings.device == "cpu"
+    choices = {
+        "dtype": "float16" if settings.dtype == "float16" else "float32",
+        "fold": used["fold_batch_norm"] == "on",
+        "plain_lrn": on_cpu and settings.phase == "training",
+        "cudnn_tune": None if on_cpu else used["cudnn_tune"],
+    }
+    return build.build(graph, replaced, **dict(choices, **changed))
+
+
 def _copy(array, target):
     """Queue the copy; assigning NumPy arrays would wait for the step that reads the target."""
     mx.nd.array(array, ctx=mx.cpu(), dtype=target.dtype).copyto(target)
@@ -149,7 +154,7 @@ class Training(Step):
         rescale = 1.0 / (self._scale * len(places))  # gradients are summed over devices
         how = used["optimizer"]
         self._updaters = [
-            bound.make_updater(how, LEARNING_RATE, MOMENTUM, rescale, self._half) for _ in places
+            bound.Updater(how, LEARNING_RATE, MOMENTUM, rescale, self._half) for _ in places
         ]
         self._gradients = [bound.trained(executor) for executor in self._executors]
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
@@ -197,11 +202,6 @@ class Training(Step):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def _cpu_options(graph, phase, options):
-    settings = arguments.cpu_settings(graph.name, phase, parity.BATCH, options)
-    return choices.resolve(settings, device.facts())
-
-
 def shapes(graph):
     """Every node's shape as MXNet infers it, nothing computed."""
     network = build.build(graph)
@@ -211,20 +211,23 @@ def shapes(graph):
         yield node.name, build.batch_first(node, np.empty(shape)).shape[1:]
 
 
-def forward(graph, values, inputs, options):
-    """Logits as a float32 CPU benchmark computes them."""
-    used = _cpu_options(graph, "inference", options)
-    network = build.build(graph, fold=used["fold_batch_norm"] == "on")
+def forward(settings, graph, values, inputs):
+    """Logits as a benchmark computes them."""
+    used = choices.resolve(settings, device.facts())
+    (place,) = device.contexts(settings)
+    network = network_of(settings, graph, used)
     fuse = used["subgraph"] == "on"
-    executor = bound.bind(network.logits, network, mx.cpu(), inputs.shape, fuse=fuse)
+    executor = bound.bind(network.logits, network, place, inputs.shape, fuse=fuse)
     return _run(network, executor, values, inputs)[0]
 
 
-def activations(graph, values, inputs):
+def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded and nothing fused."""
-    network = build.build(graph)
+    used = choices.resolve(settings, device.facts())
+    (place,) = device.contexts(settings)
+    network = network_of(settings, graph, used, fold=False)
     everything = mx.sym.Group(list(network.symbols.values()))
-    executor = bound.bind(everything, network, mx.cpu(), inputs.shape)
+    executor = bound.bind(everything, network, place, inputs.shape)
     for node, array in zip(network.symbols, _run(network, executor, values, inputs)):
         yield node.name, array
 
@@ -233,27 +236,29 @@ def _run(network, executor, values, inputs):
     """Yields the outputs as the zoo lays them out."""
     bound.fill(network, executor, values)
     _copy(inputs, executor.arg_dict[build.INPUT])
-    arrays = [array.asnumpy() for array in executor.forward(is_train=False)]
+    outputs = executor.forward(is_train=False)
+    arrays = [array.asnumpy().astype(np.float32) for array in outputs]
     if network.graph.kind != "speech":
         return arrays
     return [array.swapaxes(0, 1) if array.ndim == 3 else array for array in arrays]
 
 
-def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
+def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
     """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    used = _cpu_options(graph, "training", options)
-    network = build.build(
-        graph,
-        kinks.double(decisions) if precise else None,
-        dtype="float64" if precise else "float32",
-        dropout=False,
-        plain_lrn=True,
-    )
+    used = choices.resolve(settings, device.facts())
+    (place,) = device.contexts(settings)
+    if precise:
+        double = kinks.double(decisions)
+        network = network_of(settings, graph, used, double, dropout=False, dtype="float64")
+    else:
+        network = network_of(settings, graph, used, dropout=False)
+    half = network.plan.dtype == "float16"
+    scale = parity.LOSS_SCALE if half else 1.0
     watched = OrderedDict() if precise else kinks.watched(network)
     seen = [mx.sym.BlockGrad(symbol) for _, symbol in watched.values()]
-    symbol = mx.sym.Group([bound.loss_symbol(network)] + seen)
+    symbol = mx.sym.Group([bound.loss_symbol(network, scale)] + seen)
     fed = [(name, array.shape) for name, array in (decisions or {}).items()]
-    executor = bound.bind(symbol, network, mx.cpu(), inputs.shape, labels.shape, fed=fed)
+    executor = bound.bind(symbol, network, place, inputs.shape, labels.shape, fed=fed)
     bound.fill(network, executor, values)
     given = dict(decisions or {})
     given.update({build.INPUT: inputs, bound.LABELS: labels})
@@ -262,18 +267,25 @@ def training_step(graph, values, inputs, labels, options, precise=False, decisio
     outputs = executor.forward(is_train=True)
     executor.backward()
     gradients = bound.trained(executor)
-    bound.make_updater(used["optimizer"], parity.RATE, MOMENTUM)(gradients, executor.arg_dict)
+    update = bound.Updater(used["optimizer"], parity.RATE, MOMENTUM, 1.0 / scale, half)
+    update(gradients, executor.arg_dict)
     made = OrderedDict(
         (name, kinks.decided(watched[name][0], array.asnumpy()))
         for name, array in zip(watched, outputs[1:])
     )
     return parity.Step(
         float(outputs[0].asnumpy().reshape(-1)[0]),
-        network.unpack(gradients, graph.parameters),
-        network.unpack(executor.arg_dict, graph.parameters),
+        _unscaled(network.unpack(gradients, graph.parameters), scale),
+        network.unpack(update.kept(executor.arg_dict), graph.parameters),
         network.unpack(executor.aux_dict, graph.statistics),
         made,
     )
+
+
+def _unscaled(gradients, scale):
+    if scale == 1.0:
+        return gradients
+    return OrderedDict((name, g.astype(np.float32) / scale) for name, g in gradients.items())
 
 
 def self_check():

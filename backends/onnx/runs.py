@@ -5,7 +5,7 @@ from collections import OrderedDict
 import numpy as np
 
 from backends import zoo
-from backends.harness import arguments, data, job, machine, own, parity, trial
+from backends.harness import data, job, machine, own, trial
 from backends.harness.errors import Unsupported
 from backends.onnx.build import serialised
 from backends.onnx.own import OnnxNetwork
@@ -93,11 +93,6 @@ def prepare_file(settings, network, backend, errors):
         prepared = backend.prepare(settings, network)
         own.check_outputs(network, settings.batch, prepared.try_out())
     return prepared
-
-
-def parity_settings(graph, options):
-    """Settings of the float32 benchmark that parity stands for."""
-    return arguments.cpu_settings(graph.name, "inference", parity.BATCH, options)
 
 
 def no_training(title):

@@ -153,11 +153,12 @@ def shapes(graph):
         yield name, tuple(found[tensor][1:])
 
 
-def forward(graph, values, inputs, options):
+def forward(settings, graph, values, inputs):
     """Logits as a benchmark computes them, from these weights and inputs."""
-    used = runs.resolve(options, DEFAULTS)
+    runs.check(settings, TITLE, DTYPES)
+    used = runs.resolve(settings.options, DEFAULTS)
     model = build(graph, values, len(inputs)).proto.SerializeToString()
-    session = make_session(model, used, runs.threads(runs.parity_settings(graph, options)))
+    session = make_session(model, used, runs.threads(settings))
     if used["io_binding"] == "off":
         return session.run(None, {runs.INPUT: inputs})[0]
     logits = np.empty((len(inputs),) + graph.output.shape, np.float32)
@@ -165,7 +166,7 @@ def forward(graph, values, inputs, options):
     return logits
 
 
-def activations(graph, values, inputs):
+def activations(_settings, graph, values, inputs):
     """Every node's value, nothing fused."""
     model, tensors = with_outputs(build(graph, values, len(inputs)))
     used = dict(DEFAULTS, graph_optimization="off")

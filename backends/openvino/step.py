@@ -172,18 +172,18 @@ def shapes(graph):
         yield name, found[tensor]
 
 
-def forward(graph, values, inputs, options):
+def forward(settings, graph, values, inputs):
     """Logits as a benchmark computes them, from these weights and inputs."""
-    used = runs.resolve(options, DEFAULTS)
-    threads = runs.threads(runs.parity_settings(graph, options))
+    runs.check(settings, TITLE, dtypes())
+    used = runs.resolve(settings.options, DEFAULTS)
     model = build(graph, values, len(inputs)).proto.SerializeToString()
-    return compiled(model, used, "float32", threads)(inputs)[0]
+    return compiled(model, used, settings.dtype, runs.threads(settings))(inputs)[0]
 
 
-def activations(graph, values, inputs):
+def activations(settings, graph, values, inputs):
     """Every node's value; outputs keep their nodes from being fused away."""
     serialised, tensors = with_outputs(build(graph, values, len(inputs)))
-    network = compiled(serialised, dict(DEFAULTS), "float32", 1)
+    network = compiled(serialised, dict(DEFAULTS), settings.dtype, 1)
     found = network(inputs)
     for name, tensor in tensors.items():
         yield name, inputs if tensor == runs.INPUT else found[network.output(tensor)]

@@ -16,28 +16,32 @@ class Recorder(object):
 
     def __init__(self):
         """Nothing is decided yet."""
-        self.decisions = []
+        self._decisions = []
+
+    def made(self):
+        """The decisions, in the host's memory."""
+        return [decision.cpu() for decision in self._decisions]
 
     def functions(self):
         """What `build` wants to replace."""
         return {"relu": self._relu, "relu_": self._relu, "max_pool": self._max_pool}
 
     def _relu(self, x):
-        self.decisions.append(x.detach() > 0)
+        self._decisions.append(x.detach() > 0)
         return functional.relu(x)
 
     def _max_pool(self, x, *window):
         result, indices = functional.max_pool2d(x, *window, return_indices=True)
-        self.decisions.append(indices)
+        self._decisions.append(indices)
         return result
 
 
 class Player(object):
     """Takes the decisions of a `Recorder`."""
 
-    def __init__(self, decisions):
-        """One forward pass uses them up."""
-        self._decisions = iter(decisions)
+    def __init__(self, decisions, where):
+        """One forward pass on the device `where` uses them up."""
+        self._decisions = (decision.to(where) for decision in decisions)
 
     def functions(self):
         """What `build` wants to replace."""

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.harness import arguments, data, parity, trial
+from backends.harness import data, parity, trial
 from backends.pytorch import capture, choices, device, kinks
 from backends.pytorch.build import build
 from backends.zoo import weights
@@ -57,17 +57,23 @@ def classify(error):
 
 def prepare(settings, graph):
     """A ready job; see the contract."""
+    place, where, threads, used = _settle(settings, graph)
+    device.join(place, where)
+    kind = Training if settings.phase == "training" else Inference
+    prepared = kind(settings, graph, used, place, where)
+    prepared.threads = threads
+    return prepared
+
+
+def _settle(settings, graph):
+    """(place, device, threads, options used), the device set to this precision."""
     choices.check_dtype(settings)
     place = device.world(settings)
     where = device.open_device(settings, place)
     threads = device.set_threads(settings, place)
     used = choices.resolve(settings, graph.kind, device.facts(where))
     device.set_precision(settings.dtype, used["cudnn_benchmark"] == "on")
-    device.join(place, where)
-    kind = Training if settings.phase == "training" else Inference
-    prepared = kind(settings, graph, used, place, where)
-    prepared.threads = threads
-    return prepared
+    return place, where, threads, used
 
 
 class Step(device.DeviceJob):
@@ -141,7 +147,7 @@ class Training(Step):
         self._autocast = autocast(where, settings.dtype)
         self._scaler = None
         if settings.dtype == "float16":
-            self._scaler = loss_scaler()
+            self._scaler = loss_scaler(where)
         if settings.dtype in HALF:
             self.options["mixed_precision"] = "autocast"
         self._loss = None
@@ -187,10 +193,12 @@ def autocast(where, dtype):
     return torch.cuda.amp.autocast(enabled=dtype == "float16")
 
 
-def loss_scaler():
+def loss_scaler(where, **choices):
     """Keeps float16 gradients from vanishing; moved to torch.amp in 2.3."""
     amp = getattr(torch, "amp", None)
-    return amp.GradScaler("cuda") if hasattr(amp, "GradScaler") else torch.cuda.amp.GradScaler()
+    if hasattr(amp, "GradScaler"):
+        return amp.GradScaler(where.type, **choices)
+    return torch.cuda.amp.GradScaler(**choices)
 
 
 def compiled(network, used):
@@ -203,16 +211,22 @@ def compiled(network, used):
 
 def inference_network(graph, values, used, example):
     """A callable network with its weights in place, for inputs like the example."""
-    network = build(graph, fold=used["fold_batch_norm"] == "on").load(values).eval()
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
-    network = network.to(example.device, example.dtype).to(memory_format=layout(used))
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.float()  # native kernels take half values with float32 statistics
+    network = build(graph, fold=used["fold_batch_norm"] == "on")
+    network = placed(network.load(values).eval(), example).to(memory_format=layout(used))
     if used["freeze"] == "on":
         return frozen(network, example)
     return compiled(network, used)
+
+
+def placed(network, example):
+    """A network for inference on the device and in the type of its inputs."""
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    network = network.to(example.device, example.dtype)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.float()  # native kernels take half values with float32 statistics
+    return network
 
 
 def frozen(network, example):
@@ -265,12 +279,6 @@ def data_parallel(network, where):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def _cpu_options(graph, phase, options):
-    settings = arguments.cpu_settings(graph.name, phase, parity.BATCH, options)
-    where = torch.device("cpu")
-    return choices.resolve(settings, graph.kind, device.facts(where))
-
-
 def shapes(graph):
     """Every node's shape, computed without numbers where PyTorch can (2.0)."""
     meta = hasattr(torch, "get_default_device") or hasattr(torch, "set_default_device")
@@ -281,46 +289,59 @@ def shapes(graph):
             yield name, tuple(value.shape[1:])
 
 
-def forward(graph, values, inputs, options):
-    """Logits as a float32 CPU benchmark computes them."""
-    used = _cpu_options(graph, "inference", options)
-    x = torch.from_numpy(inputs).contiguous(memory_format=layout(used))
+def _given(settings, graph, inputs):
+    """Inputs where and as a benchmark has them, and the options it uses."""
+    _, where, _, used = _settle(settings, graph)
+    x = torch.from_numpy(inputs).to(where).contiguous(memory_format=layout(used))
+    return x.to(HALF[settings.dtype]) if settings.dtype in HALF else x, used
+
+
+def forward(settings, graph, values, inputs):
+    """Logits as a benchmark computes them."""
+    x, used = _given(settings, graph, inputs)
     network = inference_network(graph, values, used, x)
     with no_gradients():
-        return network(x).numpy()
+        return network(x).float().cpu().numpy()
 
 
-def activations(graph, values, inputs):
+def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded and nothing overwritten."""
-    network = build(graph, overwrite=False).load(values).eval()
+    x, _ = _given(settings, graph, inputs)
+    network = placed(build(graph, overwrite=False).load(values).eval(), x)
     with torch.no_grad():
-        for name, value in network.walk(torch.from_numpy(inputs)):
-            yield name, value.numpy()
+        for name, value in network.walk(x):
+            yield name, value.float().cpu().numpy()
 
 
-def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
+def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
     """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    used = _cpu_options(graph, "training", options)
-    deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions)
+    _, where, _, used = _settle(settings, graph)
+    deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions, where)
     network = build(graph, dropout=False, kinks=deciding.functions()).load(values).train()
-    x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
+    x, y = torch.from_numpy(inputs).to(where), torch.from_numpy(labels).to(where)
+    network = network.to(where)
+    dtype = settings.dtype
     if precise:
-        network, x = network.double(), x.double()
+        network, x, dtype = network.double(), x.double(), "float64"
     network = network.to(memory_format=layout(used))
     optimizer = make_optimizer(network, used["optimizer"], parity.RATE)
-    loss = criterion(graph)(network(x.contiguous(memory_format=layout(used))), y)
-    loss.backward()
+    scaler = loss_scaler(where, init_scale=parity.LOSS_SCALE, enabled=dtype == "float16")
+    with autocast(where, dtype):
+        logits = network(x.contiguous(memory_format=layout(used)))
+    loss = criterion(graph)(logits if precise else logits.float(), y)
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
     gradients = _arrays(network, [p.name for p in graph.parameters], lambda t: t.grad)
-    optimizer.step()
+    scaler.step(optimizer)
     updated = _arrays(network, [p.name for p in graph.parameters], lambda t: t)
     statistics = _arrays(network, [s.name for s in graph.statistics], lambda t: t)
-    made = getattr(deciding, "decisions", decisions)
+    made = deciding.made() if decisions is None else decisions
     return parity.Step(loss.item(), gradients, updated, statistics, made)
 
 
 def _arrays(network, names, get):
     tensors = network.tensors()
-    return OrderedDict((name, get(tensors[name]).detach().numpy()) for name in names)
+    return OrderedDict((name, get(tensors[name]).detach().cpu().numpy()) for name in names)
 
 
 def self_check():

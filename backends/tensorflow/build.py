@@ -96,16 +96,14 @@ def _relu(_node, t, x):
 
 def _lrn(node, t, x):
     a, dtype = node.attrs, x.dtype
-    if not t.channels_last:
-        x = tf.transpose(x, [0, 2, 3, 1])
+    x = t.to_channels_last(x)
     # TensorFlow does not divide alpha by the size of the window.
     alpha = a["alpha"] / a["size"]
     if dtype == tf.float64:
         y = _composed_lrn(x, a["size"] // 2, alpha, a["beta"], a["k"])
     else:  # squares do not fit float16, and bfloat16 has no kernel
         y = tf.nn.lrn(tf.cast(x, tf.float32), a["size"] // 2, a["k"], alpha, a["beta"])
-    y = tf.cast(y, dtype)
-    return y if t.channels_last else tf.transpose(y, [0, 3, 1, 2])
+    return t.from_channels_last(tf.cast(y, dtype))
 
 
 def _composed_lrn(x, radius, alpha, beta, k):
@@ -119,9 +117,10 @@ def _max_pool(node, t, x):
     a, padding = node.attrs, native_padding(node)
     if padding is None:  # "SAME" does not look outside; the lowest number never wins
         x, padding = tf.pad(x, t.paddings(a["pad"]), constant_values=x.dtype.min), "VALID"
+    if t.kinks:  # who won, TensorFlow tells of channels last only
+        y = t.kinks.max_pool(t.to_channels_last(x), a["kernel"], a["stride"], padding)
+        return t.from_channels_last(y)
     kernel, stride = t.window(a["kernel"]), t.window(a["stride"])
-    if t.kinks:
-        return t.kinks.max_pool(x, kernel, stride, padding)
     return tf.nn.max_pool(x, kernel, stride, padding, data_format=t.data_format)
 
 
@@ -328,6 +327,14 @@ class Drawing(object):
         top, left, bottom, right = pad
         pairs = [[top, bottom], [left, right]]
         return [[0, 0]] + pairs + [[0, 0]] if self.channels_last else [[0, 0], [0, 0]] + pairs
+
+    def to_channels_last(self, x):
+        """An image for operations that know no other layout."""
+        return x if self.channels_last else tf.transpose(x, [0, 2, 3, 1])
+
+    def from_channels_last(self, y):
+        """Back to the network's layout."""
+        return y if self.channels_last else tf.transpose(y, [0, 3, 1, 2])
 
     def walk(self, x):
         """Yield (node, its value) in drawing order."""

@@ -21,9 +21,9 @@ class Recorder(object):
         return tf.nn.relu(x)
 
     def max_pool(self, x, kernel, stride, padding):
-        """Remember where the largest values were, as places in the flat input."""
+        """Remember where the largest values were, as places in the flat input, channels last."""
         y, places = tf.nn.max_pool_with_argmax(
-            x, kernel, stride, padding, include_batch_in_index=True
+            x, [1, *kernel, 1], [1, *stride, 1], padding, include_batch_in_index=True
         )
         self.decisions.append(places)
         return y

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from backends import zoo
-from backends.harness import arguments, data, parity, trial
+from backends.harness import data, parity, trial
 from backends.tensorflow import choices, kinks
 from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
@@ -47,12 +47,17 @@ def classify(error):
 
 def prepare(settings, graph):
     """A ready job; see the contract."""
-    choices.check_dtype(settings)
     where = device.world(settings)
-    place = device.open_place(settings, where)
-    used = choices.resolve(settings, graph.kind, device.facts(place))
+    place, used = _settle(settings, graph, where)
     kind = Training if settings.phase == "training" else Inference
     return kind(settings, graph, used, where, place)
+
+
+def _settle(settings, graph, where):
+    """(place, options used), the device set to this precision."""
+    choices.check_dtype(settings)
+    place = device.open_place(settings, where)
+    return place, choices.resolve(settings, graph.kind, device.facts(place))
 
 
 class Step(device.DeviceJob):
@@ -121,7 +126,7 @@ class Training(Step):
             self.dtype,
             LEARNING_RATE,
             MOMENTUM,
-            where.horovod and where.horovod.allreduce,
+            average=where.horovod and where.horovod.allreduce,
         )
         self._run = self.execution.compile(lambda: trainer.step(self._x, self._y))
 
@@ -136,20 +141,25 @@ def network_of(graph, used):
     return Network(graph, channels_last=last, fold=used["fold_batch_norm"] == "on")
 
 
-def inference(network, values, execution, x, dtype, used):
-    """Work that yields the logits of `x`."""
-    native = network.native(values)
+def weights_of(network, values, dtype):
+    """Native arrays for inference in this type; those of a normalisation stay float32."""
     norms = {node.name for node in network.graph.nodes if node.op == "batch_norm"}
 
     def typed(name):
         return tf.float32 if name.rsplit(".", 1)[0] in norms else dtype
 
-    half = {name: a.astype(typed(name).as_numpy_dtype) for name, a in native.items()}
+    native = network.native(values)
+    return OrderedDict((name, a.astype(typed(name).as_numpy_dtype)) for name, a in native.items())
+
+
+def inference(network, values, execution, x, dtype, used):
+    """Work that yields the logits of `x`."""
+    kept = weights_of(network, values, dtype)
     if used["freeze"] != "on":
-        half = {name: execution.variable(name, half[name]) for name in native}
+        kept = OrderedDict((name, execution.variable(name, kept[name])) for name in kept)
 
     def weight(name):
-        return tf.convert_to_tensor(half[name])
+        return tf.convert_to_tensor(kept[name])
 
     def work():
         return [Drawing(network, weight, dtype).logits(tf.cast(x, dtype))], []
@@ -160,12 +170,11 @@ def inference(network, values, execution, x, dtype, used):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def _on_cpu(graph, phase, options):
-    """(options used, execution) of a float32 benchmark on the CPU."""
-    settings = arguments.cpu_settings(graph.name, phase, parity.BATCH, options)
-    place = device.open_place(settings, device.world(settings))
-    used = choices.resolve(settings, graph.kind, device.facts(place))
-    return used, KINDS[used["execution"]](place.config, used["xla"] == "on")
+def _given(settings, graph):
+    """(options used, execution, number type) of a benchmark."""
+    place, used = _settle(settings, graph, device.world(settings))
+    execution = KINDS[used["execution"]](place.config, used["xla"] == "on")
+    return used, execution, DTYPES.get(settings.dtype, tf.float32)
 
 
 def shapes(graph):
@@ -188,43 +197,46 @@ def _all(graph):
     return graph.parameters + graph.statistics
 
 
-def forward(graph, values, inputs, options):
-    """Logits as a float32 CPU benchmark computes them."""
-    used, execution = _on_cpu(graph, "inference", options)
+def forward(settings, graph, values, inputs):
+    """Logits as a benchmark computes them."""
+    used, execution, dtype = _given(settings, graph)
     network = network_of(graph, used)
     x = execution.variable("x", network.native_inputs(inputs))
-    work = inference(network, values, execution, x, tf.float32, used)
+    work = inference(network, values, execution, x, dtype, used)
     logits = execution.array(execution.compile(work)()[0])
     execution.close()
-    return logits
+    return logits.astype(np.float32)
 
 
-def activations(graph, values, inputs):
+def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded."""
-    _, execution = _on_cpu(graph, "inference", arguments.choose(OPTIONS, []))
-    network = Network(graph)
-    native = network.native(values)
+    used, execution, dtype = _given(settings, graph)
+    network = network_of(graph, dict(used, fold_batch_norm="off"))
     x = execution.variable("x", network.native_inputs(inputs))
+    weight = weights_of(network, values, dtype)
 
     def work():
-        drawing = Drawing(network, lambda name: tf.constant(native[name]), tf.float32)
-        return [value for _, value in drawing.walk(tf.convert_to_tensor(x))], []
+        drawing = Drawing(network, lambda name: tf.constant(weight[name]), dtype)
+        return [value for _, value in drawing.walk(tf.cast(x, dtype))], []
 
     found = execution.compile(work)()
     for node, value in zip(graph.nodes, found):
-        array = execution.array(value)
-        yield node.name, network.arrays.value_to_canonical(node, array, True)
+        array = execution.array(value).astype(np.float32)
+        last = network.channels_last
+        yield node.name, network.arrays.value_to_canonical(node, array, last)
     execution.close()
 
 
-def training_step(graph, values, inputs, labels, options, precise=False, decisions=None):
+def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
     """One step with a benchmark's own pieces; without momentum, which starts at zero."""
-    used, execution = _on_cpu(graph, "training", options)
+    used, execution, dtype = _given(settings, graph)
     network = network_of(graph, used)
-    x = network.native_inputs(inputs).astype(np.float64 if precise else np.float32)
+    x = network.native_inputs(inputs)
+    if precise:
+        x, dtype = x.astype(np.float64), tf.float64
     x, y = execution.variable("x", x), execution.variable("y", labels)
-    dtype = tf.float64 if precise else tf.float32
-    trainer = Trainer(network, values, execution, dtype, parity.RATE, 0.0)
+    scale = parity.LOSS_SCALE if dtype == tf.float16 else 1.0
+    trainer = Trainer(network, values, execution, dtype, parity.RATE, 0.0, scale=scale)
     deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions)
 
     def work():
@@ -238,7 +250,7 @@ def training_step(graph, values, inputs, labels, options, precise=False, decisio
     gradients, made = results[: len(names)], results[len(names) :]
     found = parity.Step(
         float(loss),
-        OrderedDict((name, canonical(name, g)) for name, g in zip(names, gradients)),
+        OrderedDict((name, canonical(name, g / scale)) for name, g in zip(names, gradients)),
         OrderedDict((n, canonical(n, execution.value(trainer.variables[n]))) for n in names),
         OrderedDict((s.name, execution.value(trainer.variables[s.name])) for s in graph.statistics),
         made or decisions,

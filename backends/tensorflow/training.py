@@ -31,10 +31,13 @@ def mean_loss(graph, logits, labels):
 class Trainer(object):
     """A network's variables and the work of one training step on them."""
 
-    def __init__(self, network, values, execution, dtype, rate, momentum, average=None):
+    def __init__(
+        self, network, values, execution, dtype, rate, momentum, *, average=None, scale=FIRST_SCALE
+    ):
         """`dtype` is what is computed in; variables stay float32 where it is a half.
 
-        `average` takes gradients over all processes.
+        `average` takes gradients over all processes; `scale` is what float16's loss is first
+        multiplied by.
         """
         self.network = network
         self._dtype = dtype
@@ -56,7 +59,7 @@ class Trainer(object):
                 self._momenta[name] = execution.variable(name + ".momentum", zeros)
         self._scale = None
         if dtype == tf.float16:
-            self._scale = execution.variable("loss_scale", np.float32(FIRST_SCALE))
+            self._scale = execution.variable("loss_scale", np.float32(scale))
             self._good = execution.variable("good_steps", np.int32(0))
 
     def step(self, x, y):
@@ -65,7 +68,10 @@ class Trainer(object):
         return [loss], operations
 
     def draw(self, x, y, dropout=True, kinks=None):
-        """Loss, gradients in the graph's order, and operations that must have run."""
+        """Loss, gradients in the graph's order, and operations that must have run.
+
+        Float16's gradients are those of the scaled loss.
+        """
         reads = OrderedDict(
             (name, tf.convert_to_tensor(variable)) for name, variable in self.variables.items()
         )

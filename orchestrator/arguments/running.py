@@ -11,6 +11,8 @@ from orchestrator.arguments.parser import command
 MOST_PROCESSES = 4_194_304
 LARGEST_SEED = 2**63 - 1
 DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
+# int8 is not the same computation rounded: it has scales of its own.
+PARITY_DTYPES = DTYPES[:-1]
 
 
 def add(commands: Any) -> None:
@@ -133,6 +135,8 @@ def _add_parity(commands: Any) -> None:
         "prove that frameworks compute the same networks",
         "parity",
         "parity -f pytorch resnet50 vgg16 --level P2",
+        "parity --dtype bfloat16 resnet50",
+        "parity --dtype float16 --gpus 0",
         status="0 every comparison holds, 1 one does not",
     )
     parity.add_argument(
@@ -154,6 +158,24 @@ def _add_parity(commands: Any) -> None:
         metavar="LEVEL",
         help="P1 build, P2 forward, P3 step (default: all that a framework has)",
     )
+    parity.add_argument(
+        "--dtype",
+        choices=PARITY_DTYPES,
+        default="float32",
+        metavar="DTYPE",
+        help=f"one of {', '.join(PARITY_DTYPES)}, each with its own tolerance (default: float32)",
+    )
+    parity.add_argument(
+        "--gpus",
+        type=values.gpu_choice,
+        default="none",
+        metavar="none|0",
+        help="the GPU to compare on (default: none, the CPU)",
+    )
+    parity.add_argument(
+        "--image", type=values.given, metavar="REF", help="another image than ours, with one -f"
+    )
+    shared.options(parity)
     shared.runtime(parity)
     shared.json(parity)
     parity.set_defaults(handler="parity")

@@ -7,44 +7,46 @@ import json
 import sys
 from collections.abc import Sequence
 
-from orchestrator import catalogue, ui
-from orchestrator.catalogue import OURS
-from orchestrator.errors import ExitStatus, Interrupted, RequestError
-from orchestrator.framework import Framework
+from orchestrator import ui
+from orchestrator.errors import ExitStatus, Interrupted
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import RuntimeChoice
-from orchestrator.run import parity
+from orchestrator.run import comparisons, parity
+from orchestrator.run.comparisons import Work
+from orchestrator.run.parity import Setting
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
 
 # What a level compares, for the heading of its figures; shapes are equal or not.
-FIGURES = {"P2": "logits", parity.STEP: "a training step"}
+FIGURES = {"P2": "logits", "P3": "a training step"}
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Compare what was asked for; 0 only where every comparison holds. Raises RequestError."""
-    from backends import zoo
-
-    models = list(dict.fromkeys(arguments.models)) or zoo.names()
-    for model in models:
-        catalogue.draw(model)
-    here = [row for row in OURS if "cpu" in row.images]
-    rows = [_own(name) for name in dict.fromkeys(arguments.framework)] or here
-    levels = sorted(set(arguments.level)) or parity.LEVELS
-    work = [
-        (
-            row,
-            _able(row, models, named=bool(arguments.framework and arguments.models)),
-            _fitting(row, levels, named=bool(arguments.framework and arguments.level)),
+    setting = Setting(
+        dtype=arguments.dtype,
+        gpus=arguments.gpus,
+        runtime=RuntimeChoice(arguments.runtime),
+        image=arguments.image,
+        options=arguments.option,
+    )
+    work = comparisons.choose(
+        comparisons.Wanted(
+            frameworks=tuple(dict.fromkeys(arguments.framework)),
+            models=tuple(dict.fromkeys(arguments.models)),
+            levels=tuple(sorted(set(arguments.level))),
+            dtype=setting.dtype,
+            device=setting.device,
+            image=setting.image,
+            options=setting.options,
         )
-        for row in rows
-    ]
-    cells, interrupted = _prove(work, RuntimeChoice(arguments.runtime))
+    )
+    cells, interrupted = _prove(work, setting)
     if arguments.json:
         document = {"schema": 1, "cells": [cell.model_dump(mode="json") for cell in cells]}
         print(json.dumps(document, indent=2))
     else:
-        _show(cells, [row.name for row in rows], models)
+        _show(cells, work, setting)
     if interrupted is not None:
         print(f"benchdock: {interrupted}", file=sys.stderr)
         return interrupted.exit_status
@@ -52,18 +54,14 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK if held else ExitStatus.BENCHMARK_FAILED
 
 
-def _prove(
-    work: Sequence[tuple[Framework, list[str], list[str]]], runtime: RuntimeChoice
-) -> tuple[list[Cell], Interrupted | None]:
+def _prove(work: Sequence[Work], setting: Setting) -> tuple[list[Cell], Interrupted | None]:
     """Compare one framework after the other, until the user ends it."""
     view = ui.choose(result_on_stdout=False)
     cells: list[Cell] = []
     try:
         with interruptible():
-            for row, models, levels in work:
-                if not (models and levels):
-                    continue
-                proof = parity.prove(row, models, levels, runtime, view)
+            for one in work:
+                proof = parity.prove(one, setting, view)
                 cells += proof.cells
                 if proof.signal_number is not None:
                     return cells, Interrupted(proof.signal_number)
@@ -72,50 +70,20 @@ def _prove(
     return cells, None
 
 
-def _own(name: str) -> Framework:
-    """Look a framework up whose networks are ours. Raises RequestError."""
-    row = catalogue.framework(name)
-    hint = f"use one of {', '.join(own.name for own in OURS if 'cpu' in own.images)}"
-    if not row.ours:
-        raise RequestError(
-            f"{name} runs a vendor's networks, which are compared with nothing", hint=hint
-        )
-    if "cpu" not in row.images:
-        raise RequestError(f"{name} has no image for the CPU, where parity is proven", hint=hint)
-    return row
-
-
-def _fitting(row: Framework, levels: Sequence[str], *, named: bool) -> list[str]:
-    """Return the levels that a framework has: without training there is no step to compare."""
-    trains = ("cpu", "training") in row.dtypes
-    if named and not trains and parity.STEP in levels:
-        raise RequestError(
-            f"{row.name} does inference only and has no {parity.STEP}", hint="use P1 and P2"
-        )
-    return [level for level in levels if trains or level != parity.STEP]
-
-
-def _able(row: Framework, models: Sequence[str], *, named: bool) -> list[str]:
-    """Return the models without declared gap; a gap that was asked for by name is refused."""
-    for model in models:
-        if named and model in row.gaps:
-            raise RequestError(f"{row.name} cannot draw {model}: {row.gaps[model]}")
-    return [model for model in models if model not in row.gaps]
-
-
-def _show(cells: Sequence[Cell], frameworks: Sequence[str], models: Sequence[str]) -> None:
+def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None:
     """Print the deviations of each model and framework, then what does not hold."""
+    frameworks = [one.row.name for one in work]
     table = []
-    for model in models:
+    for model in dict.fromkeys(model for one in work for model in one.models):
         row = [model]
         for framework in frameworks:
             row.append(_figures([c for c in cells if (c.model, c.framework) == (model, framework)]))
         table.append(row)
     print_table(("model", *frameworks), table)
     shown = {cell.level: cell.tolerance for cell in cells if cell.tolerance is not None}
-    told = [f"{FIGURES[level]} at most {shown[level]:.0e}" for level in FIGURES if level in shown]
+    told = [f"{FIGURES[level]} at most {shown[level]:.2g}" for level in FIGURES if level in shown]
     if told:
-        print(f"\ndeviations: {', '.join(told)}")
+        print(f"\ndeviations in {setting.dtype} on the {setting.device}: {', '.join(told)}")
     broken = [cell for cell in cells if not cell.holds]
     for cell in broken:
         print(f"\n{cell.framework} {cell.model} {cell.level} does not hold: {cell.detail}")

@@ -7,6 +7,7 @@ from pydantic import ConfigDict
 from orchestrator.parsers import crash
 from orchestrator.parsers.contract import ParseHints, Progress
 from orchestrator.parsers.events import TAG, is_whole
+from orchestrator.parsers.failures import told
 from orchestrator.parsers.lines import SelectedLines, clean, printable
 from orchestrator.request import LenientRecord
 from orchestrator.result import Failure, Measurement
@@ -28,6 +29,8 @@ class Cell(LenientRecord):
     level: str
     model: str
     framework: str
+    dtype: str = "float32"
+    device: str = "cpu"
     fingerprint: str
     holds: bool
     deviation: float | None = None
@@ -42,7 +45,7 @@ class Parser:
         del hints
         self._lines = SelectedLines([TAG], limit=LONGEST_EVENT)
         self._cells: list[Cell] = []
-        self._error = ""
+        self._error: Failure | None = None
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
@@ -76,14 +79,19 @@ class Parser:
                 raise ValueError("damaged by other output")
             self._cells.append(Cell.model_validate_json(text))
         except ValueError:  # pydantic's are such, too
-            # Of the other events only an error matters, and its own text is the best evidence.
-            self._error = printable(text)[:300]
+            # Of the other events only an error matters.
+            self._error = told(line) or _unread(text)
 
     def _failure(self, exit_code: int | None) -> Failure | None:
-        if self._error:
-            return Failure(kind="crashed", message=self._error, evidence=self._error)
+        if self._error is not None:
+            return self._error
         # It leaves with 1 where a comparison does not hold; that is an answer.
         if self._cells and exit_code in (None, 0, 1):
             return None
         found = crash.evidence(self._lines.recent.lines(crash.EVIDENCE_LINES))
         return found or Failure(kind="no_result", message="the parity program broke off")
+
+
+def _unread(text: bytes) -> Failure:
+    shown = printable(text)[:300]
+    return Failure(kind="crashed", message=f"a line cannot be read: {shown}", evidence=shown)

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
+from orchestrator.errors import RequestError
 from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
 from orchestrator.paths import RunFolder, write_aside
-from orchestrator.request import Request, RuntimeChoice
+from orchestrator.request import Device, Dtype, Request, RuntimeChoice
+from orchestrator.run.comparisons import Work
 from orchestrator.run.places import connect, ready_place
-from orchestrator.run.planner import Target, parity_plan
+from orchestrator.run.planner import Target, choose_device, parity_plan
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.view import View
 
-STEP = "P3"
-LEVELS = ("P1", "P2", STEP)
+GpuChoice = Literal["all", "none"] | tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How everything is compared, whatever the framework."""
+
+    dtype: Dtype = "float32"
+    gpus: GpuChoice = "none"
+    runtime: RuntimeChoice = RuntimeChoice.AUTO
+    image: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def device(self) -> Device:
+        """Return where it is compared."""
+        return "cpu" if self.gpus == "none" else "gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,26 +44,30 @@ class Proof:
     signal_number: int | None = None
 
 
-def prove(
-    row: Framework,
-    models: Sequence[str],
-    levels: Sequence[str],
-    runtime: RuntimeChoice,
-    view: View,
-) -> Proof:
+def prove(work: Work, setting: Setting, view: View) -> Proof:
     """Compare one framework with the referee at each model and level.
 
     A comparison that was asked for and that the program did not make is a cell that does not
     hold, unless the user ended it. Raises EngineError, ImageError or MachineError where the program
     cannot be started.
     """
+    row = work.row
+    request = Request(
+        model=work.models[0],
+        framework=row.name,
+        phase="inference",
+        dtype=setting.dtype,
+        gpus=setting.gpus,
+        image=setting.image,
+        runtime=setting.runtime,
+        options=dict(setting.options),
+    )
+    target = _target(request)
     folder = RunFolder.create("parity", row.name)
     clock = StageClock(view)
-    target = Target(device="cpu")
-    request = Request(model=models[0], framework=row.name, gpus="none", runtime=runtime)
     engine, reason = connect(request)
     place, where = ready_place(request, row, target, engine, reason, view)
-    plan = parity_plan(request, row, place, folder, levels=tuple(levels), models=tuple(models))
+    plan = parity_plan(request, row, target, place, folder, levels=work.levels, models=work.models)
     write_aside(folder.launcher, plan.script)
     outcome = execute(plan, where, folder, view, clock)
     cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin["cells"]]
@@ -53,14 +75,37 @@ def prove(
         return Proof(cells=tuple(cells), signal_number=outcome.signal_number)
     made = {(cell.model, cell.level) for cell in cells}
     told = outcome.failure.message if outcome.failure else "the program did not compare it"
-    for model in models:
-        for level in levels:
+    for model in work.models:
+        for level in work.levels:
             if (model, level) not in made:
-                cells.append(_missing(row.name, model, level, f"{told}; see {folder.log}"))
+                why = f"{told}; see {folder.log}"
+                cells.append(_missing(row, setting, model, level, why))
     return Proof(cells=tuple(cells))
 
 
-def _missing(framework: str, model: str, level: str, why: str) -> Cell:
+def _target(request: Request) -> Target:
+    """Choose the one device. Raises MachineError without GPU, RequestError for several."""
+    if request.gpus == "none":
+        return Target(device="cpu")
+    from orchestrator.machine import gpu
+
+    target = choose_device(request, gpu.report())
+    if target.count > 1:
+        raise RequestError(
+            f"parity is compared on one GPU, not on {target.count}",
+            hint="name one, such as --gpus 0",
+        )
+    return target
+
+
+def _missing(row: Framework, setting: Setting, model: str, level: str, why: str) -> Cell:
     return Cell(
-        framework=framework, model=model, level=level, fingerprint="", holds=False, detail=why
+        framework=row.name,
+        model=model,
+        level=level,
+        dtype=setting.dtype,
+        device=setting.device,
+        fingerprint="",
+        holds=False,
+        detail=why,
     )

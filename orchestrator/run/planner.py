@@ -234,14 +234,14 @@ class ParityContext(LauncherContext):
 def parity_plan(
     request: Request,
     row: Framework,
+    target: Target,
     place: Place,
     folder: RunFolder,
     *,
     levels: tuple[str, ...],
     models: tuple[str, ...],
 ) -> Plan:
-    """Plan a framework's parity program: the CPU, whatever the request says."""
-    target = Target(device="cpu")
+    """Plan a framework's parity program."""
     context = _context(request, row, target, place, folder)
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run 20260101T000000-pytorch-resnet50-abc123
-# model resnet50, training, float32, batch 8 per device, 1 x cpu
+# parity of resnet50 vgg11 alexnet, float32, cpu
 # Values are quoted by benchdock, so a $ in single quotes is meant as it is.
 # shellcheck disable=SC2016
 set -euo pipefail
@@ -29,6 +29,7 @@ for model in resnet50 vgg11 alexnet; do
   python3 -m backends.mxnet parity \
     --level=P1 \
     --level=P3 \
+    --dtype=float32 --device=cpu \
     "$model" || code=$?
   # 1: a comparison does not hold; more: the program broke off.
   if ((code > status)); then status=$code; fi

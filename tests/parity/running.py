@@ -49,14 +49,19 @@ class Backend:
         """Every option, those of these "key=value" as they say."""
         return arguments.choose(self.step.OPTIONS, [pair.split("=") for pair in pairs])
 
-    def compare(self, level, model, *pairs):
+    def settings(self, graph, phase, *pairs, **changed):
+        """Settings of one step with these options."""
+        return arguments.one_step(graph.name, phase, 2, self.options(*pairs), **changed)
+
+    def compare(self, level, model, *pairs, dtype="float32"):
         """The verdict on a model of the zoo, or on a graph, with these options."""
         graph = zoo.draw(model) if isinstance(model, str) else model
-        return parity.check(level, self.step, graph, self.options(*pairs))
+        asked = arguments.ParitySettings((), (), dtype, "cpu", self.options(*pairs))
+        return parity.check(level, self.step, graph, asked)
 
-    def prove(self, level, model, *pairs):
+    def prove(self, level, model, *pairs, dtype="float32"):
         """Fail with what differs unless it holds."""
-        verdict = self.compare(level, model, *pairs)
+        verdict = self.compare(level, model, *pairs, dtype=dtype)
         assert verdict.holds, verdict.detail
 
     def refuse(self, kind, message, **changed):

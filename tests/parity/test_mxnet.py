@@ -90,7 +90,8 @@ def test_running_variance_is_fed_the_biased_one():
     graph = small_norm()
     values = weights.for_graph(graph, 1)
     batch = weights.inputs(graph, 2, 1), weights.labels(graph, 2, 1)
-    found = step.training_step(graph, values, *batch, options()).statistics
+    settings = BACKEND.settings(graph, "training")
+    found = step.training_step(settings, graph, values, *batch).statistics
     name = "batch_norm1.variance"
     far = {}
     for biased in (True, False):
@@ -151,8 +152,7 @@ def speech():
 
 @pytest.mark.parametrize("level", ["P1", "P2", "P3"])
 def test_recurrent_layers_and_ctc(level):
-    verdict = parity.check(level, step, speech(), options())
-    assert verdict.holds, verdict.detail
+    BACKEND.prove(level, speech())
 
 
 def test_of_equal_values_in_a_window_the_first_decides():
@@ -188,11 +188,14 @@ def test_half_precision_weights_have_master_copies():
     arrays = {"w": mx.nd.ones((4,), dtype="float16"), "b": mx.nd.ones((4,))}
     slopes = {"w": mx.nd.ones((4,), dtype="float16"), "b": mx.nd.ones((4,))}
     for how in ("aggregated", "plain"):
-        update = bound.make_updater(how, 1e-4, 0.0, half=True)
-        before = arrays["b"].asnumpy()
+        update = bound.Updater(how, 1e-4, 0.0, half=True)
+        start, before = arrays["w"].asnumpy(), arrays["b"].asnumpy()
         for _ in range(20):  # each too small for float16 alone
             update(slopes, arrays)
         assert np.allclose(before - arrays["b"].asnumpy(), 20e-4, rtol=1e-3)
+        kept = update.kept(arrays)
+        assert np.allclose(start - kept["w"].asnumpy(), 20e-4, rtol=1e-3)
+        assert kept["b"] is arrays["b"]
     assert np.allclose(arrays["w"].asnumpy(), 1 - 40e-4, atol=6e-4)
 
 
@@ -217,7 +220,8 @@ def test_real_data_reaches_the_logits(tmp_path):
         job.step()
         seen.append(job._executors[0].outputs[0].asnumpy())
     job.close()
-    expected = step.forward(graph, weights.for_graph(graph, 1), x, options())
+    settings = BACKEND.settings(graph, "inference")
+    expected = step.forward(settings, graph, weights.for_graph(graph, 1), x)
     # The first batch was read to bind; the run starts with the second.
     assert parity.deviation(np.concatenate([seen[1], seen[0]]), expected) < 1e-5
 

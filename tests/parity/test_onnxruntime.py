@@ -79,7 +79,7 @@ def test_real_data_reaches_the_logits(binding, tmp_path):
         seen.append(job.logits.copy())
     job.close()
     values = weights.for_graph(graph, 1)
-    expected = step.forward(graph, values, x, options())
+    expected = step.forward(BACKEND.settings(graph, "inference"), graph, values, x)
     # The first batch was read to make the input array; the run starts with the second.
     assert parity.deviation(np.concatenate([seen[1], seen[0]]), expected) < 1e-6
 

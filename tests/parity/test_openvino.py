@@ -5,6 +5,7 @@ import pytest
 
 from backends import zoo
 from backends.harness import arguments, parity
+from backends.harness.errors import Unsupported
 from backends.zoo import weights
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed in this environment")
@@ -27,6 +28,16 @@ def test_every_node_has_the_shape_drawn(model):
 @pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
 def test_logits_are_the_referees(model):
     BACKEND.prove("P2", model)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_the_referees_but_for_its_rounding(dtype):
+    if dtype not in step.dtypes():
+        with pytest.raises(Unsupported, match=f"has no {dtype} on this CPU"):
+            BACKEND.compare("P2", "deep_mnist", dtype=dtype)
+        return
+    for model in ("deep_mnist", "alexnet", "resnet18"):
+        BACKEND.prove("P2", model, dtype=dtype)
 
 
 def test_a_mistake_in_the_builder_is_found_and_named(monkeypatch):
@@ -66,7 +77,8 @@ def test_real_data_reaches_the_logits(hint, tmp_path):
     )
     job = step.prepare(settings, graph)
     requests = [job._request] if hint == "latency" else list(job._queue)
-    expected = step.forward(graph, weights.for_graph(graph, 1), x, options())
+    values = weights.for_graph(graph, 1)
+    expected = step.forward(BACKEND.settings(graph, "inference"), graph, values, x)
     # The first batch was read to make the input array; the run starts with the second.
     for logits in (expected[2:], expected[:2]):
         job.step()

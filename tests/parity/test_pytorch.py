@@ -13,7 +13,7 @@ from backends.harness.errors import Unsupported
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed in this environment")
 
-from backends.pytorch import build, step  # noqa: E402 - only with PyTorch
+from backends.pytorch import build, choices, step  # noqa: E402 - only with PyTorch
 from tests.parity.running import Backend, start  # noqa: E402
 
 pytestmark = pytest.mark.parity
@@ -50,6 +50,27 @@ def test_a_training_step_is_the_referees(model):
     BACKEND.prove("P3", model)
 
 
+@pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "resnet18"])
+@pytest.mark.parametrize("level", ["P2", "P3"])
+def test_bfloat16_is_the_referees_but_for_its_rounding(level, model):
+    BACKEND.prove(level, model, dtype="bfloat16")
+
+
+@pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
+@pytest.mark.parametrize("level", ["P2", "P3"])
+def test_so_is_float16_with_its_scaled_loss(monkeypatch, level, model):
+    """A benchmark needs a GPU for it; a CPU computes the same, slowly."""
+    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    BACKEND.prove(level, model, dtype="float16")
+
+
+def test_a_step_that_overflows_does_not_hold(monkeypatch):
+    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    monkeypatch.setattr(parity, "LOSS_SCALE", 2.0**40)
+    verdict = BACKEND.compare("P3", "deep_mnist", dtype="float16")
+    assert not verdict.holds
+
+
 def test_a_mistake_in_a_builder_is_found(monkeypatch):
     def swapped(node, plan):
         module, text = build._batch_norm(node, plan)
@@ -57,9 +78,7 @@ def test_a_mistake_in_a_builder_is_found(monkeypatch):
         return module, text
 
     monkeypatch.setitem(build.OPERATORS, "batch_norm", swapped)
-    verdict = parity.check(
-        "P2", step, zoo.draw("resnet18"), options("freeze=off", "fold_batch_norm=off")
-    )
+    verdict = BACKEND.compare("P2", "resnet18", "freeze=off", "fold_batch_norm=off")
     assert not verdict.holds
     assert verdict.detail.startswith("batch_norm1 (batch_norm) is the first to differ")
 

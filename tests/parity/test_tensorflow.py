@@ -11,7 +11,7 @@ from backends.zoo.graph import OPS
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed in this environment")
 
 from backends.tensorflow import step  # noqa: I001 - sets variables TensorFlow reads
-from backends.tensorflow import build, device
+from backends.tensorflow import build, choices, device
 from tests.parity.running import Backend
 
 pytestmark = pytest.mark.parity
@@ -53,6 +53,29 @@ def test_options_do_not_change_the_computation(pairs):
 @pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
 def test_a_training_step_is_the_referees(model, execution):
     BACKEND.prove("P3", model, "execution=" + execution)
+
+
+@pytest.mark.parametrize("level", ["P2", "P3"])
+@pytest.mark.parametrize(
+    ("model", "execution"),
+    [("deep_mnist", "session"), ("alexnet", "function"), ("resnet18", "function")],
+)
+def test_bfloat16_is_the_referees_but_for_its_rounding(level, model, execution):
+    BACKEND.prove(level, model, "execution=" + execution, dtype="bfloat16")
+
+
+def test_so_is_a_step_in_float16_with_its_scaled_loss(monkeypatch):
+    """A benchmark needs a GPU for it; a CPU computes the same, slowly."""
+    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    BACKEND.prove("P3", "deep_mnist", dtype="float16")
+
+
+def test_sums_in_float16_do_not_hold(monkeypatch):
+    """TensorFlow's float16 products on a CPU have them, which no GPU's library has."""
+    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    verdict = BACKEND.compare("P2", "deep_mnist", dtype="float16")
+    assert not verdict.holds
+    assert "(dense) is the first to differ" in verdict.detail
 
 
 def test_a_mistake_in_an_operator_is_found(monkeypatch):

@@ -85,13 +85,18 @@ def test_help_survives_a_per_cent_sign(capsys):
 
 
 def test_parity_arguments():
-    asked = arguments.parse_parity(
-        ["--level", "P1", "--level", "P2", "vgg11", "alexnet"], "x", OPTIONS, ["P1", "P2"]
-    )
+    def parity(*argv):
+        return arguments.parse_parity(argv, "x", OPTIONS, ["P1", "P2"], ["float32", "float16"])
+
+    asked = parity("--level", "P1", "--level", "P2", "vgg11", "alexnet")
     assert asked.levels == ["P1", "P2"]
     assert asked.models == ["vgg11", "alexnet"]
-    with pytest.raises(Unsupported):
-        arguments.parse_parity(["--level", "P9", "vgg11"], "x", OPTIONS, ["P1", "P2"])
+    assert (asked.dtype, asked.device) == ("float32", "cpu")
+    asked = parity("--level=P2", "--dtype=float16", "--device=gpu", "vgg11")
+    assert (asked.dtype, asked.device) == ("float16", "gpu")
+    for wrong in ("--level=P9", "--dtype=int8", "--device=tpu"):
+        with pytest.raises(Unsupported):
+            parity("--level=P1", wrong, "vgg11")
 
 
 def test_cpus_respect_a_quota(tmp_path, monkeypatch):

@@ -251,3 +251,4 @@ def test_parity_holds_only_if_all_do(log):
         *(("alexnet", True), ("vgg11", False), ("alexnet", True)),
     ]
     assert log[1][1]["detail"].startswith("stage1_relu1 is (1,), drawn (64, ")
+    assert (log[0][1]["dtype"], log[0][1]["device"]) == ("float32", "cpu")

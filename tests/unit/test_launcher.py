@@ -96,6 +96,9 @@ CASES = {
     "intel_caffe-cpu": PLAIN,
     "openvino-cpu": replace(PLAIN, phase="inference", options={"hint": "throughput"}),
     "parity-cpu": PARITY,
+    "parity-gpu": replace(
+        PARITY, device="gpu", dtype="float16", threads=None, options={"cudnn_tune": "off"}
+    ),
     **inference_and_caffe_cases.cases(PLAIN),
     **vendor_cases.cases(PLAIN),
 }

@@ -6,9 +6,15 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
+from orchestrator.machine import gpu
+from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.parsers.parity import Cell
 from orchestrator.run import parity
 from orchestrator.run.parity import Proof
+
+TWO = GpuReport(
+    state="ok", reason="", gpus=tuple(Gpu(index=i, uuid=f"GPU-{i}", name="H100") for i in (0, 1))
+)
 
 
 def cell(row, model, level, **changes):
@@ -19,18 +25,21 @@ def cell(row, model, level, **changes):
 @pytest.fixture
 def proven(monkeypatch):
     """Let every comparison hold at once, and the second framework be interrupted if wanted."""
-    asked = []
+    asked, settings = [], []
 
     def install(interrupted=()):
-        def prove(row, models, levels, runtime, view):
-            asked.append(row.name)
-            if row.name in interrupted:
+        def prove(work, setting, view):
+            asked.append(work.row.name)
+            settings.append(setting)
+            if work.row.name in interrupted:
                 return Proof(cells=(), signal_number=2)
-            return Proof(cells=tuple(cell(row, m, level) for m in models for level in levels))
+            made = [cell(work.row, m, level) for m in work.models for level in work.levels]
+            return Proof(cells=tuple(made))
 
         monkeypatch.setattr(parity, "prove", prove)
         return asked
 
+    install.settings = settings
     return install
 
 
@@ -71,7 +80,9 @@ def test_every_level_that_a_framework_has_is_compared_unless_told(proven, capsys
 def test_a_step_that_a_framework_does_not_take_is_refused_where_it_is_named(proven, capsys):
     proven()
     assert main(["parity", "deep_mnist", "-f", "openvino", "--level", "P3"]) == 2
-    assert "openvino does inference only and has no P3" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "openvino does no training in float32 on the cpu, so it has no P3" in err
+    assert "use P1 and P2" in err
 
 
 @pytest.mark.parametrize(
@@ -84,9 +95,9 @@ def test_a_step_that_a_framework_does_not_take_is_refused_where_it_is_named(prov
     ],
 )
 def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, deviation, shown):
-    def prove(row, models, levels, runtime, view):
-        holds = deviation is not None and deviation < 1e-5
-        made = [cell(row, m, n, holds=holds, deviation=deviation) for m in models for n in levels]
+    def prove(work, setting, view):
+        found = {"holds": deviation is not None and deviation < 1e-5, "deviation": deviation}
+        made = [cell(work.row, m, level, **found) for m in work.models for level in work.levels]
         return Proof(cells=tuple(made))
 
     monkeypatch.setattr(parity, "prove", prove)
@@ -96,4 +107,69 @@ def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, dev
     title, row = [" ".join(line.split()) for line in out.splitlines()[:2]]
     assert f"{title.removeprefix('model ')} {row}" == shown
     assert status == ("FAILS" in shown)
-    assert ("deviations: " in out) == (levels != ("P1",))
+    assert ("deviations in float32 on the cpu: " in out) == (levels != ("P1",))
+
+
+def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, capsys):
+    asked = proven()
+    assert main(["parity", "deep_mnist", "--dtype", "bfloat16"]) == 0
+    assert asked == ["pytorch", "tensorflow", "openvino"]
+    assert {one.dtype for one in proven.settings} == {"bfloat16"}
+    assert "deviations in bfloat16 on the cpu: " in capsys.readouterr().out
+
+
+def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven):
+    asked = proven()
+    assert main(["parity", "deep_mnist", "--dtype", "float16", "--gpus", "0"]) == 0
+    assert asked == ["pytorch", "tensorflow", "mxnet", "nvidia_caffe"]
+    assert {one.gpus for one in proven.settings} == {(0,)}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--dtype tf32", ("no framework has tf32 on the cpu", "float32, float16, bfloat16")),
+        ("-f mxnet --dtype bfloat16", ("mxnet has no bfloat16 on the cpu", "use one of float32")),
+        ("-f bvlc_caffe --gpus 0", ("bvlc_caffe has no image for the gpu", "nvidia_caffe")),
+        ("-f intel_caffe", ("intel_caffe has no image for the cpu", "pytorch")),
+        ("-f tf_cnn_benchmarks", ("tf_cnn_benchmarks runs a vendor's program",)),
+        ("-f tensorrt --gpus 0", ("tensorrt runs a vendor's program", "use one of pytorch")),
+        ("--image me/mine:1", ("--image is for one framework", "name it with -f")),
+        ("-f mxnet -f caffe2 --option a=b", ("--option is for one framework",)),
+        ("-f mxnet --option subgrap=on", ("subgrap", "did you mean 'subgraph'")),
+        ("-f openvino --level P3", ("openvino does no training in float32 on the cpu",)),
+        ("--dtype int8", ("int8",)),
+        ("resnet5", ("did you mean", "resnet50")),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_starts(proven, capsys, words, told):
+    asked = proven()
+    assert main(["parity", *words.split()]) == ExitStatus.BAD_REQUEST
+    assert asked == []
+    err = capsys.readouterr().err
+    for part in told:
+        assert part in err
+
+
+def test_an_image_of_ones_own_is_compared_where_there_is_none_of_ours(proven):
+    asked = proven()
+    words = ["parity", "deep_mnist", "-f", "intel_caffe", "--image", "me/caffe:1"]
+    assert main([*words, "--level", "P2"]) == 0
+    assert asked == ["intel_caffe"]
+    assert proven.settings[0].image == "me/caffe:1"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "report", "told", "status"),
+    [
+        ("0", GpuReport(state="no_gpu", reason="no driver"), "no GPU can be used: no driver", 3),
+        ("0,1", TWO, "parity is compared on one GPU, not on 2", 2),
+        ("all", TWO, "parity is compared on one GPU, not on 2", 2),
+        ("7", TWO, "there is no GPU 7 in this machine", 2),
+    ],
+)
+def test_gpus_that_cannot_be_used(monkeypatch, capsys, gpus, report, told, status):
+    monkeypatch.setattr(gpu, "report", lambda: report)
+    words = ["parity", "deep_mnist", "-f", "pytorch", "--dtype", "float16", "--gpus", gpus]
+    assert main(words) == status
+    assert told in capsys.readouterr().err

@@ -11,6 +11,8 @@ CELL = {
     "level": "P2",
     "model": "alexnet",
     "framework": "fake",
+    "dtype": "float16",
+    "device": "gpu",
     "fingerprint": "0123",
     "holds": True,
     "deviation": 1e-7,
@@ -41,7 +43,20 @@ def test_the_last_cell_needs_no_line_end():
 
 def test_an_error_event_is_the_failure():
     found = measure(line("error", kind="internal", message="KeyError: 1"), exit_code=1)
-    assert "KeyError: 1" in found.failure.message
+    assert found.failure.kind == "crashed"
+    assert found.failure.message == "KeyError: 1"
+
+
+def test_what_the_machine_cannot_do_is_told_in_the_programs_words():
+    found = measure(line("error", kind="unsupported", message="no bfloat16 here"), exit_code=1)
+    assert found.failure.kind == "unsupported"
+    assert found.failure.message == "no bfloat16 here"
+
+
+def test_cells_of_older_programs_are_float32_on_the_cpu():
+    old = {key: value for key, value in CELL.items() if key not in ("dtype", "device")}
+    (cell,) = measure(line(**old)).begin["cells"]
+    assert (cell["dtype"], cell["device"]) == ("float32", "cpu")
 
 
 def test_a_damaged_line_is_no_cell():

@@ -139,9 +139,17 @@ def test_more_than_one_gpu_starts_one_process_each(tmp_path):
 def test_a_parity_plan_runs_the_parity_program(tmp_path):
     row = catalogue.framework("pytorch")
     made = planner.parity_plan(
-        request(), row, PLACE, RunFolder(tmp_path), levels=("P1", "P2"), models=("vgg11", "alexnet")
+        request(dtype="bfloat16"),
+        row,
+        Target(device="gpu", gpus=("GPU-a",)),
+        PLACE,
+        RunFolder(tmp_path),
+        levels=("P1", "P2"),
+        models=("vgg11", "alexnet"),
     )
     assert made.program == "parity"
     assert "backends.pytorch parity" in made.script
     assert "--level=P2" in made.script
     assert "vgg11 alexnet" in made.script
+    assert "--dtype=bfloat16 --device=gpu" in made.script
+    assert made.gpus == ("GPU-a",)

@@ -13,7 +13,7 @@ ROUNDS = {"inference": 25, "training": 11}
 def our_job(step, model, phase, batch, threads=None):
     """Prepare what `benchdock run` times, every option as it is chosen by default."""
     options = arguments.choose(step.OPTIONS, [])
-    settings = arguments.cpu_settings(model, phase, batch, options, threads)
+    settings = arguments.one_step(model, phase, batch, options, threads=threads)
     return step.prepare(settings, zoo.draw(model))
 
 

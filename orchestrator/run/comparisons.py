@@ -1,0 +1,139 @@
+"""Decides which comparisons with the referee there are, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+from orchestrator import catalogue
+from orchestrator.catalogue import OURS
+from orchestrator.errors import RequestError
+from orchestrator.framework import Framework
+from orchestrator.request import Device, Dtype, Phase
+from orchestrator.run import demands
+
+# What each level does, which a framework may be unable to do in some number type.
+LEVELS: Mapping[str, Phase] = {"P1": "inference", "P2": "inference", "P3": "training"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What was asked for; an empty tuple means all that there are."""
+
+    frameworks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    dtype: Dtype = "float32"
+    device: Device = "cpu"
+    image: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The comparisons of one framework."""
+
+    row: Framework
+    models: tuple[str, ...]
+    levels: tuple[str, ...]
+
+
+def choose(wanted: Wanted) -> list[Work]:
+    """Return what is compared in each framework.
+
+    Raises RequestError for what was asked for by name and cannot be.
+    """
+    from backends import zoo
+
+    for model in wanted.models:
+        catalogue.draw(model)
+    if (wanted.image or wanted.options) and len(wanted.frameworks) != 1:
+        what = "--image" if wanted.image else "--option"
+        raise RequestError(f"{what} is for one framework", hint="name it with -f")
+    models = wanted.models or tuple(zoo.names())
+    levels = wanted.levels or tuple(LEVELS)
+    if wanted.frameworks:
+        rows = [_named(name, wanted) for name in wanted.frameworks]
+    else:
+        rows = _all(wanted)
+    work = [
+        Work(row=row, models=_able(row, models, wanted), levels=_fitting(row, levels, wanted))
+        for row in rows
+    ]
+    for row in rows:
+        demands.check_options(row, wanted.options)
+    return [one for one in work if one.models and one.levels]
+
+
+def _all(wanted: Wanted) -> list[Framework]:
+    """Return the frameworks that compute in this type on this device."""
+    on_device = [row for row in OURS if row.is_our_program and wanted.device in row.images]
+    rows = [row for row in on_device if wanted.dtype in _dtypes(row, wanted.device)]
+    if not rows:
+        there = {dtype for row in on_device for dtype in _dtypes(row, wanted.device)}
+        raise RequestError(
+            f"no framework has {wanted.dtype} on the {wanted.device}",
+            hint=f"use one of {_listed(there)}",
+        )
+    return rows
+
+
+def _named(name: str, wanted: Wanted) -> Framework:
+    """Look a framework up whose networks are ours and that computes so."""
+    row, device = catalogue.framework(name), wanted.device
+    if not row.is_our_program:
+        raise RequestError(
+            f"{name} runs a vendor's program, which shows no logits to compare",
+            hint=_possible(wanted),
+        )
+    known = _dtypes(row, device)
+    if not known or (device not in row.images and wanted.image is None):
+        raise RequestError(f"{name} has no image for the {device}", hint=_possible(wanted))
+    if wanted.dtype not in known:
+        raise RequestError(
+            f"{name} has no {wanted.dtype} on the {device}",
+            hint=f"use one of {_listed(known)}",
+        )
+    return row
+
+
+def _possible(wanted: Wanted) -> str:
+    return f"use one of {', '.join(row.name for row in _all(wanted))}"
+
+
+def _listed(dtypes: set[Dtype]) -> str:
+    return ", ".join(dtype for dtype in get_args(Dtype) if dtype in dtypes)
+
+
+def _dtypes(row: Framework, device: Device) -> set[Dtype]:
+    """Return the number types in which it does anything on a device."""
+    return {
+        dtype for (where, _), dtypes in row.dtypes.items() if where == device for dtype in dtypes
+    }
+
+
+def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+    """Return the levels that a framework has: without training there is no step to compare."""
+
+    def fits(level: str) -> bool:
+        return wanted.dtype in row.dtypes.get((wanted.device, LEVELS[level]), ())
+
+    if wanted.frameworks and wanted.levels:
+        for level in levels:
+            if not fits(level):
+                raise RequestError(
+                    f"{row.name} does no {LEVELS[level]} in {wanted.dtype} on the "
+                    f"{wanted.device}, so it has no {level}",
+                    hint=f"use {' and '.join(one for one in LEVELS if fits(one))}",
+                )
+    return tuple(level for level in levels if fits(level))
+
+
+def _able(row: Framework, models: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+    """Return the models without declared gap; a gap that was asked for by name is refused."""
+    if wanted.frameworks and wanted.models:
+        for model in models:
+            if model in row.gaps:
+                raise RequestError(f"{row.name} cannot draw {model}: {row.gaps[model]}")
+    return tuple(model for model in models if model not in row.gaps)
