@@ -29,6 +29,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ARGS=]"
+	@echo "  make parity [MODEL= FRAMEWORK= DTYPE= GPUS= RUNTIME= IMAGE= ARGS=]"
 
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
 
@@ -99,9 +100,17 @@ image-%: setup ## build one image: make image-pytorch-gpu
 base-images: setup ## make the base images from Debian's packages, where no registry answers
 	$(BENCHDOCK) images bootstrap
 
+parity: export PARITY_MODEL := $(if $(filter command line,$(origin MODEL)),$(MODEL))
+parity: export PARITY_FRAMEWORK := $(if $(filter command line,$(origin FRAMEWORK)),$(FRAMEWORK))
+parity: export PARITY_DTYPE := $(DTYPE)
+parity: export PARITY_GPUS := $(GPUS)
+parity: export PARITY_RUNTIME := $(RUNTIME)
+parity: export PARITY_IMAGE := $(IMAGE)
 parity: setup ## prove that every framework computes the same networks
-	$(BENCHDOCK) parity $(if $(filter command line,$(origin FRAMEWORK)),-f '$(FRAMEWORK)') \
-		$(if $(filter command line,$(origin MODEL)),'$(MODEL)')
+	@$(BENCHDOCK) parity $${PARITY_FRAMEWORK:+--framework="$$PARITY_FRAMEWORK"} \
+		$${PARITY_DTYPE:+--dtype="$$PARITY_DTYPE"} $${PARITY_GPUS:+--gpus="$$PARITY_GPUS"} \
+		$${PARITY_RUNTIME:+--runtime="$$PARITY_RUNTIME"} \
+		$${PARITY_IMAGE:+--image="$$PARITY_IMAGE"} $(ARGS) $${PARITY_MODEL:+-- "$$PARITY_MODEL"}
 
 engine: setup ## say whether a container engine answers, and how to start one
 	$(BENCHDOCK) doctor

@@ -11,8 +11,15 @@ import sys
 import pytest
 
 from backends import zoo
-from orchestrator import paths
+from orchestrator import catalogue, paths
 from orchestrator.catalogue import OURS
+from orchestrator.images import image_table
+from orchestrator.machine import gpu
+from orchestrator.machine.gpu_facts import Gpu, GpuReport
+from orchestrator.request import RuntimeChoice
+from orchestrator.run import comparisons, parity
+from orchestrator.run.planner import parity_plan
+from orchestrator.ui.plain import SilentView
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -56,6 +63,53 @@ def test_it_computes_the_networks_of_the_zoo(home, row):
     forward = [cell for cell in cells if cell["level"] == "P2"]
     assert all(0 < cell["deviation"] <= 1e-5 for cell in forward)
     assert {cell["fingerprint"] for cell in cells} == {zoo.draw(m).fingerprint for m in MODELS}
+
+
+@pytest.mark.parametrize("name", ["pytorch", "tensorflow"])
+def test_half_precision_holds_within_its_own_tolerance(home, name):
+    # OpenVINO needs a processor with instructions for it; its suite asks for that.
+    done = benchdock(home, "parity", "-f", name, "deep_mnist", "--dtype=bfloat16", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = {cell["level"]: cell for cell in json.loads(done.stdout)["cells"]}
+    assert {cell["dtype"] for cell in cells.values()} == {"bfloat16"}
+    # Another computation than in float32, and no other network.
+    assert 1e-3 < cells["P2"]["deviation"] <= cells["P2"]["tolerance"] < 0.03
+    assert 1e-4 < cells["P3"]["deviation"] <= cells["P3"]["tolerance"] < 0.07
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "told"),
+    [
+        ("pytorch", "float16", "sees no GPU"),
+        ("tensorflow", "float16", "0 GPUs here"),
+        ("mxnet", "float16", "sees 0 GPUs"),
+        ("caffe2", "float32", "was built without CUDA"),
+    ],
+)
+def test_on_a_gpu_it_goes_up_to_the_driver(home, monkeypatch, name, dtype, told):
+    """All that is done for a GPU without one: an image for CPUs, no device given to it."""
+    monkeypatch.setenv("BENCHDOCK_HOME", str(home))
+    one = Gpu(index=0, uuid="GPU-0", name="none")
+    monkeypatch.setattr(gpu, "report", lambda: GpuReport(state="ok", reason="", gpus=(one,)))
+
+    def planned(*arguments, **keywords):
+        made = parity_plan(*arguments, **keywords)
+        assert made.gpus == ("GPU-0",)
+        return made.model_copy(update={"gpus": ()})
+
+    monkeypatch.setattr(parity, "parity_plan", planned)
+    row = catalogue.framework(name)
+    setting = parity.Setting(
+        dtype=dtype,
+        gpus=(0,),
+        runtime=RuntimeChoice.DOCKER,
+        image=image_table.load().row(row.images["cpu"]).tag,
+    )
+    work = comparisons.Work(row=row, models=("deep_mnist",), levels=("P1", "P2"))
+    shapes, logits = parity.prove(work, setting, SilentView()).cells
+    assert shapes.holds
+    assert (logits.holds, logits.dtype, logits.device) == (False, dtype, "gpu")
+    assert told in logits.detail
 
 
 @pytest.mark.parametrize(
