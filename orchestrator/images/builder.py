@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator import paths
 from orchestrator.errors import EngineError, ImageError
-from orchestrator.images import digests, wheelhouse
+from orchestrator.images import digests
 from orchestrator.images.image_table import ImageRow, ImageTable
 
 if TYPE_CHECKING:
@@ -131,6 +131,9 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
 def _build_framework(
     row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent
 ) -> None:
+    # Here and not above: a run in an image that is there needs none of it.
+    from orchestrator.images import wheelhouse
+
     house = (
         paths.debs(row.id) if row.packages else wheelhouse.fetch(row, table, _as_lines(on_event))
     )

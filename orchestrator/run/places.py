@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.engine.reaper import reap
 from orchestrator.errors import EngineError, RequestError
 from orchestrator.framework import Framework
-from orchestrator.host.records import reap_host
-from orchestrator.host.runtime import HostRuntime
-from orchestrator.images import environments, image_table, store
+from orchestrator.images import image_table, store
 from orchestrator.images.builder import Event, OnEvent
 from orchestrator.images.image_table import ImageRow
 from orchestrator.images.store import ReadyImage
@@ -89,13 +88,22 @@ def ready_place(
     `engine` and `reason` are what `connect` chose. Builds, pulls or installs what is missing.
     Raises EngineError, ImageError or MachineError.
     """
-    for name in reap(engine) if engine else reap_host():
-        view.note(f"removed what a killed benchdock left behind: {name}")
     events = _teller(view)
-    if engine is None:
-        view.note(f"runtime host: {reason}")
-        return _host_place(row, target, reason, events), HostRuntime()
-    return _container(request, row, target, engine, reason, events), engine
+    if engine is not None:
+        _tell_reaped(reap(engine), view)
+        return _container(request, row, target, engine, reason, events), engine
+    # Loaded for a host alone: each run of a container would wait for it in vain.
+    from orchestrator.host.records import reap_host
+    from orchestrator.host.runtime import HostRuntime
+
+    _tell_reaped(reap_host(), view)
+    view.note(f"runtime host: {reason}")
+    return _host_place(row, target, reason, events), HostRuntime()
+
+
+def _tell_reaped(names: Iterable[str], view: View) -> None:
+    for name in names:
+        view.note(f"removed what a killed benchdock left behind: {name}")
 
 
 def _teller(view: View) -> OnEvent:
@@ -117,6 +125,8 @@ def _image_row(row: Framework, target: Target) -> ImageRow:
 
 
 def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
+    from orchestrator.images import environments
+
     events(Event("stage", f"preparing the environment of {image.id} on this host"))
     ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
     return Place(runtime="host", reason=reason, python=str(ready.python), code=PROJECT)
@@ -211,6 +221,8 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
 
 
 def _planned_host(image: ImageRow, reason: str) -> Place:
+    from orchestrator.images import environments
+
     ready = environments.existing(image)
     python = ready.python if ready else environments.folder(image) / "bin" / "python"
     warnings = () if ready else (f"{environments.folder(image)} would be made first",)
