@@ -72,7 +72,7 @@ class _Writer(object):
         top = inputs[0] if self._overwrites(node) else node.name
         self.blobs[node.name] = top
         if self.gpu and kind in CUDNN:
-            arguments["engine"] = "CUDNN"
+            arguments.setdefault("engine", "CUDNN")
         getattr(self.net, kind)(inputs, [top] + list(more), **arguments)
 
     def skip(self, node):
@@ -177,7 +177,11 @@ def _lrn(writer, node):
 
 
 def _max_pool(writer, node):
-    writer.add("MaxPool", node, **_window(node))
+    arguments, pad = _window(node), node.attrs["pad"]
+    if writer.gpu and pad[:2] != pad[2:]:
+        # cuDNN's refuses uneven padding, and would be preferred if none were named.
+        arguments["engine"] = "DEFAULT"
+    writer.add("MaxPool", node, **arguments)
 
 
 def _avg_pool(writer, node):

@@ -68,7 +68,7 @@ def open_device(settings):
         raise Unsupported("this backend runs Caffe2 on one device")
     if settings.device == "cpu":
         return None
-    if not getattr(workspace, "has_gpu_support", workspace.C.has_cuda_support):
+    if not workspace.has_gpu_support:
         raise Unsupported("this Caffe2 was built without CUDA")
     return core.DeviceOption(caffe2_pb2.CUDA, 0)
 
@@ -142,9 +142,9 @@ def built_for(settings, graph, where, **choices):
     """The `build.Built` of a benchmark; `choices` are the builder's."""
     net_type = settings.options["net_type"]
     if net_type == "auto":
-        # On a CPU the operators share its threads already; on a GPU a simple net would wait
-        # for the device after every operator.
-        net_type = "dag" if where else "simple"
+        # On a CPU the operators share its threads already; on a GPU the other types wait for
+        # the device after every operator.
+        net_type = "async_scheduling" if where else "simple"
     training = settings.phase == "training"
     built = builder.build(
         graph, training, bool(where), momentum=MOMENTUM, net_type=net_type, **choices

@@ -45,6 +45,21 @@ def test_a_training_step(backend, model):
     check("P3", backend, model)
 
 
+@pytest.mark.parametrize("backend", ["caffe2"], indirect=True)
+def test_on_a_gpu_cudnn_pools_what_is_padded_evenly(backend):
+    """It refuses the rest, forward and backward."""
+    engines = set()
+    for model in ("googlenet", "vgg11", "resnet50_v1.5"):
+        net = backend.builder.build(zoo.draw(model), True, gpu=True).net
+        for operator in net.Proto().op:
+            if operator.type in ("MaxPool", "MaxPoolGradient"):
+                pads = next(a.ints for a in operator.arg if a.name == "pads")
+                even = list(pads[:2]) == list(pads[2:])
+                assert operator.engine == ("CUDNN" if even else "DEFAULT")
+                engines.add((operator.type, operator.engine))
+    assert len(engines) == 4
+
+
 def test_the_gap_is_told(backend):
     with pytest.raises(Unsupported, match="deep_speech2"):
         list(backend.shapes(zoo.draw("deep_speech2")))
