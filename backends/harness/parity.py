@@ -67,13 +67,14 @@ NORM_FLOOR = 1e-2
 
 Verdict = namedtuple("Verdict", "holds deviation tolerance detail")
 
-Step = namedtuple("Step", "loss gradients updated statistics decisions")
-Step.__new__.__defaults__ = (None,)
+Step = namedtuple("Step", "loss gradients updated statistics decisions started")
+Step.__new__.__defaults__ = (None, None)
 Step.__doc__ = """A training step.
 
 `gradients`, `updated` (weights) and `statistics` (running, after the step) map canonical
 names to arrays. `decisions`, which way ReLU and max pooling went, mean something only to
-the backend; None where it cannot tell.
+the backend; None where it cannot tell. `started` are the weights before the step, where the
+framework has rounded them.
 """
 
 
@@ -225,7 +226,8 @@ def _worst(what, found, reference):
 
 def _update(values, step):
     """The weights moved as far as the rate and the step's own gradients say."""
-    moved = [step.updated[name] - values[name] for name in step.gradients]
+    started = step.started or values
+    moved = [step.updated[name] - started[name] for name in step.gradients]
     expected = [RATE * gradient for gradient in step.gradients.values()]
     return "update", "", deviation([_total(moved)], [_total(expected)])
 

@@ -9,6 +9,9 @@ from backends.mxnet import build, environment
 
 LABELS = "labels"
 
+# From 1.6 on MXNet fuses unless told not to; before, the word would be a backend it lacks.
+NO_SUBGRAPH = "NONE" if tuple(int(n) for n in mx.__version__.split(".")[:2]) >= (1, 6) else None
+
 
 def loss_symbol(network, scale=1.0):
     """Mean loss of a batch: cross entropy, or CTC with blank 0 for speech.
@@ -48,7 +51,7 @@ def bind(symbol, network, where, inputs, labels=None, fuse=False, fed=()):
         name: "null" if labels is None or name in shapes or is_state(name) else "write"
         for name in symbol.list_arguments()
     }
-    with environment.subgraph_backend("MKLDNN" if fuse else "NONE"):
+    with environment.subgraph_backend("MKLDNN" if fuse else NO_SUBGRAPH):
         executor = symbol.simple_bind(where, grad_req=requests, type_dict=types, **shapes)
     for name, array in executor.arg_dict.items():
         if is_state(name):

@@ -4,10 +4,9 @@ import argparse
 import contextlib
 import os
 
-from backends.harness import machine
+from backends.harness import machine, tf32
 
 THREADS = "OMP_NUM_THREADS"
-TF32 = "NVIDIA_TF32_OVERRIDE"
 SUBGRAPH = "MXNET_SUBGRAPH_BACKEND"
 
 
@@ -18,17 +17,12 @@ def settle(argv):
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--threads")
-    parser.add_argument("--dtype")
     asked = parser.parse_known_args(argv)[0]
     if asked.threads and asked.threads.isdigit():
         os.environ[THREADS] = asked.threads
     elif not os.environ.get(THREADS, "").isdigit():
         os.environ[THREADS] = str(machine.cpus())
-    # cuBLAS and cuDNN round float32 to TF32 of themselves on Ampere and later.
-    if asked.dtype == "tf32":
-        os.environ.pop(TF32, None)
-    else:
-        os.environ[TF32] = "0"
+    tf32.settle(argv)
 
 
 def threads():
@@ -39,13 +33,17 @@ def threads():
 
 @contextlib.contextmanager
 def subgraph_backend(name):
-    """Which rewriting of graphs is in force where a symbol is bound inside."""
+    """Which rewriting of graphs is in force where a symbol is bound inside; None names none."""
     before = os.environ.get(SUBGRAPH)
-    os.environ[SUBGRAPH] = name
+    _put(SUBGRAPH, name)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[SUBGRAPH]
-        else:
-            os.environ[SUBGRAPH] = before
+        _put(SUBGRAPH, before)
+
+
+def _put(variable, value):
+    if value is None:
+        os.environ.pop(variable, None)
+    else:
+        os.environ[variable] = value

@@ -267,6 +267,8 @@ def training_step(settings, graph, values, inputs, labels, precise=False, decisi
     outputs = executor.forward(is_train=True)
     executor.backward()
     gradients = bound.trained(executor)
+    # The master copies are made of weights that were rounded already.
+    started = network.unpack(executor.arg_dict, graph.parameters) if half else None
     update = bound.Updater(used["optimizer"], parity.RATE, MOMENTUM, 1.0 / scale, half)
     update(gradients, executor.arg_dict)
     made = OrderedDict(
@@ -279,6 +281,7 @@ def training_step(settings, graph, values, inputs, labels, precise=False, decisi
         network.unpack(update.kept(executor.arg_dict), graph.parameters),
         network.unpack(executor.aux_dict, graph.statistics),
         made,
+        started and OrderedDict((name, w.astype(np.float32)) for name, w in started.items()),
     )
 
 

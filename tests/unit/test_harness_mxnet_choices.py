@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from backends.harness import machine
+from backends.harness import machine, tf32
 from backends.harness.arguments import Settings, choose
 from backends.harness.errors import Unsupported
 from backends.mxnet import choices, environment
@@ -68,7 +68,7 @@ def test_precisions_that_do_not_exist(device, dtype):
 
 @pytest.fixture
 def variables(monkeypatch):
-    for name in (environment.THREADS, environment.TF32, environment.SUBGRAPH):
+    for name in (environment.THREADS, tf32.VARIABLE, environment.SUBGRAPH):
         monkeypatch.setenv(name, "")  # so that it is put back
         monkeypatch.delenv(name)
     return monkeypatch
@@ -91,16 +91,20 @@ def test_threads_of_the_environment_are_left_alone_else_all_cpus(variables):
 
 def test_float32_is_not_rounded_to_tf32_unless_asked(variables):
     environment.settle(["--dtype=float32"])
-    assert os.environ[environment.TF32] == "0"
+    assert os.environ[tf32.VARIABLE] == "0"
     environment.settle(["--dtype", "tf32"])
-    assert environment.TF32 not in os.environ
+    assert tf32.VARIABLE not in os.environ
 
 
 def test_the_subgraph_backend_is_put_back(variables):
     with environment.subgraph_backend("NONE"):
         assert os.environ[environment.SUBGRAPH] == "NONE"
     assert environment.SUBGRAPH not in os.environ
+    with environment.subgraph_backend(None):
+        assert environment.SUBGRAPH not in os.environ
     variables.setenv(environment.SUBGRAPH, "mine")
     with environment.subgraph_backend("MKLDNN"):
         assert os.environ[environment.SUBGRAPH] == "MKLDNN"
+    with environment.subgraph_backend(None):
+        assert environment.SUBGRAPH not in os.environ
     assert os.environ[environment.SUBGRAPH] == "mine"

@@ -273,3 +273,15 @@ def test_statistics_that_the_first_step_replaces_are_expected():
     assert not check("P3", step, logistic()).holds
     step.REPLACES_STATISTICS = True
     assert check("P3", step, logistic()).holds
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_weights_that_a_framework_rounded_are_what_a_step_starts_from(told):
+    class Rounded(Logistic):
+        def training_step(self, settings, graph, values, *batch, **precise):
+            values = {name: rounded(value, 11) for name, value in values.items()}
+            found = super().training_step(settings, graph, values, *batch, **precise)
+            return found._replace(started=values if told else None)
+
+    verdict = check("P3", Rounded(), logistic(), "float16")
+    assert verdict.holds is told, verdict.detail

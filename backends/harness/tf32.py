@@ -1,0 +1,22 @@
+"""TF32, to which NVIDIA's libraries round float32 of themselves on Ampere and later.
+
+They read this variable when they are loaded, and older frameworks have no other switch.
+"""
+
+import argparse
+import os
+
+VARIABLE = "NVIDIA_TF32_OVERRIDE"
+
+
+def settle(argv):
+    """Allow or forbid it as these arguments say; call before the framework is imported.
+
+    Wrong arguments are passed over here: the harness complains about them.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--dtype")
+    if parser.parse_known_args(argv)[0].dtype == "tf32":
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = "0"
