@@ -2,8 +2,11 @@
 
 import sys
 
-from backends.harness import program
-from backends.tensorflow import step
+from backends.harness import program, tf32
 
 if __name__ == "__main__":
+    tf32.settle(sys.argv[1:])
+    # Imports TensorFlow, which loads what reads that.
+    from backends.tensorflow import step
+
     program.leave(program.main(step, sys.argv[1:]))

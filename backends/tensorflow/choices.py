@@ -26,8 +26,13 @@ def check_dtype(settings):
 def resolve(settings, kind, facts):
     """Option name -> value for a model of this kind; raises `Unsupported` for contradictions."""
     check_dtype(settings)
-    if settings.dtype == "bfloat16" and facts.version < (2, 4):
-        raise Unsupported("TensorFlow %d.%d lacks bfloat16 kernels" % facts.version)
+    # Those for GPUs came one by one from 2.11 on; without, a CPU would compute in their place.
+    enough = (2, 13) if settings.device == "gpu" else (2, 4)
+    if settings.dtype == "bfloat16" and facts.version < enough:
+        where = "GPUs" if settings.device == "gpu" else "CPUs"
+        raise Unsupported(
+            "TensorFlow %d.%d lacks bfloat16 kernels for %s" % (facts.version + (where,))
+        )
     refused = _refusals(settings, kind, facts)
     used = OrderedDict()
     for option in OPTIONS:
@@ -67,8 +72,11 @@ def _execution(_settings, facts):
 
 
 def _layout(settings, facts):
-    # Tensor cores want channels last; cuDNN's float32 kernels prefer channels first.
-    if settings.device == "cpu" or (settings.dtype != "float32" and facts.tensor_cores):
+    # Tensor cores want channels last; cuDNN's float32 kernels prefer channels first, and so do
+    # TF32's gradients: TensorFlow's own optimiser, which is off here, chooses so, too.
+    half = settings.dtype in ("float16", "bfloat16")
+    wanted = half or (settings.dtype == "tf32" and settings.phase == "inference")
+    if settings.device == "cpu" or (wanted and facts.tensor_cores):
         return "channels_last"
     return "channels_first"
 

@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.client import device_lib
 
 from backends.harness import job, machine
@@ -73,8 +74,8 @@ def open_place(settings, where):
         config.device_count["GPU"] = 0
         _set_up_eager(None, threads)
         return Place(config, [machine.cpu_name()], None, threads, threads)
-    # TensorFlow 1 has no switch for TF32; the libraries underneath read this one.
-    os.environ["NVIDIA_TF32_OVERRIDE"] = "1" if settings.dtype == "tf32" else "0"
+    # It would choose another layout of images than the option says, by its own rules.
+    config.graph_options.rewrite_options.layout_optimizer = RewriterConfig.OFF
     config.gpu_options.visible_device_list = str(where.local_rank)
     _set_up_eager(where.local_rank, threads)
     _set_tf32(settings.dtype == "tf32")
@@ -97,14 +98,19 @@ def _set_up_eager(gpu, threads):
     tf.config.experimental.set_visible_devices(chosen, "GPU")
     for device in chosen:
         tf.config.experimental.set_memory_growth(device, True)
+    if chosen:  # as in a session
+        tf.config.optimizer.set_experimental_options({"layout_optimizer": False})
 
 
 def _set_tf32(allowed):
-    switch = getattr(
-        getattr(tf.config, "experimental", None), "enable_tensor_float_32_execution", None
-    )
-    if switch is not None:
+    switch = _experimental("enable_tensor_float_32_execution")
+    if switch is not None:  # else backends.harness.tf32 has seen to it
         switch(allowed)
+
+
+def _experimental(name):
+    """A function of tf.config.experimental; None where this version lacks it."""
+    return getattr(getattr(getattr(tf, "config", None), "experimental", None), name, None)
 
 
 def _gpu(config):
@@ -174,7 +180,7 @@ class DeviceJob(job.Job):
         """Allocated tensors' peak on this GPU where TensorFlow tells (2.5), or the process's."""
         if not self._gpu:
             return super(DeviceJob, self).peak_memory()
-        ask = getattr(getattr(tf.config, "experimental", None), "get_memory_info", None)
+        ask = _experimental("get_memory_info")
         return ask("GPU:0")["peak"] if ask else None
 
     def close(self):

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops import gen_training_ops  # tf.raw_ops came with 1.14
 
 from backends.tensorflow.build import Drawing, v1
 
@@ -60,7 +61,8 @@ class Trainer(object):
         self._scale = None
         if dtype == tf.float16:
             self._scale = execution.variable("loss_scale", np.float32(scale))
-            self._good = execution.variable("good_steps", np.int32(0))
+            # Of this type, as an int32 is kept in the host's memory, where XLA cannot reach it.
+            self._good = execution.variable("good_steps", np.int64(0))
 
     def step(self, x, y):
         """Work for an execution, which yields the loss."""
@@ -108,7 +110,7 @@ class Trainer(object):
             ]
         rate, momentum = self._kept(self._rate), self._kept(self._momentum)
         return [
-            tf.raw_ops.ResourceApplyMomentum(
+            gen_training_ops.resource_apply_momentum(
                 var=self.variables[name].handle,
                 accum=self._momenta[name].handle,
                 lr=rate,

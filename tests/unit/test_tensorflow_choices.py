@@ -17,11 +17,13 @@ from backends.zoo import Graph, referee, weights
 CPU = choices.Facts((2, 15), False)
 GPU = choices.Facts((2, 17), True)
 OLD_GPU = choices.Facts((1, 15), True)
+MID_GPU = choices.Facts((2, 12), True)
+OLD_CPU = choices.Facts((2, 3), False)
 
 
 def resolve(facts, kind="image", options=(), **changed):
     asked = choose(choices.OPTIONS, [word.split("=") for word in options])
-    device = "cpu" if facts is CPU else "gpu"
+    device = "cpu" if facts in (CPU, OLD_CPU) else "gpu"
     settings = Settings("m", "training", "float32", 2, device, 1, 1, 0, 0.0, None, 1, None, asked)
     return choices.resolve(settings._replace(**changed), kind, facts)
 
@@ -44,16 +46,18 @@ def test_the_version_decides_how_it_is_run():
 
 
 @pytest.mark.parametrize(
-    ("facts", "dtype", "layout"),
+    ("facts", "phase", "dtype", "layout"),
     [
-        (CPU, "float32", "channels_last"),
-        (GPU, "float32", "channels_first"),
-        (GPU, "tf32", "channels_last"),
-        (GPU._replace(tensor_cores=False), "float16", "channels_first"),
+        (CPU, "training", "float32", "channels_last"),
+        (GPU, "training", "float32", "channels_first"),
+        (GPU, "training", "tf32", "channels_first"),
+        (GPU, "inference", "tf32", "channels_last"),
+        (GPU, "training", "bfloat16", "channels_last"),
+        (GPU._replace(tensor_cores=False), "training", "float16", "channels_first"),
     ],
 )
-def test_layout(facts, dtype, layout):
-    assert resolve(facts, dtype=dtype)["layout"] == layout
+def test_layout(facts, phase, dtype, layout):
+    assert resolve(facts, phase=phase, dtype=dtype)["layout"] == layout
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,8 @@ def test_layout(facts, dtype, layout):
         (CPU, "speech", ["freeze=on"], {"phase": "inference"}, "once for every step"),
         (OLD_GPU, "image", ["execution=function"], {}, r"TensorFlow 1\.15 has sessions only"),
         (OLD_GPU, "image", [], {"dtype": "bfloat16"}, r"TensorFlow 1\.15 lacks bfloat16"),
+        (MID_GPU, "image", [], {"dtype": "bfloat16"}, r"2\.12 lacks bfloat16 kernels for GPUs"),
+        (OLD_CPU, "image", [], {"dtype": "bfloat16"}, r"2\.3 lacks bfloat16 kernels for CPUs"),
         (CPU, "image", [], {"dtype": "float16"}, "float16 needs a GPU"),
         (GPU, "image", [], {"dtype": "int8"}, "int8 is no TensorFlow benchmark"),
     ],
