@@ -4,20 +4,24 @@ import sys
 
 import torch
 
+from backends.harness.errors import Unsupported
+
 PREPARATIONS = 3  # allocators, autotuning and momentum buffers must have settled
 
 
-def captured(work):
-    """A callable that replays `work`, and what to record: "on", or why not.
+def captured(work, tidy):
+    """A callable that replays `work`; `tidy` frees what it leaves behind, once it is prepared.
 
-    Capture can fail where an operation waits for the host. Then `work` itself is returned,
-    and the result says so: never a silent fall-back.
+    Raises `Unsupported` where the capture fails, as it does where an operation waits for the
+    host: allocator and random numbers are left as they are during a capture, so that no honest
+    measurement is possible in this process.
     """
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(PREPARATIONS):
             work()
+        tidy()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     try:
@@ -26,8 +30,9 @@ def captured(work):
     except RuntimeError as error:
         if "out of memory" in str(error).lower():
             raise
-        first = str(error).strip().splitlines()[0]
         sys.stderr.write("CUDA graph capture failed: %s\n" % error)
-        torch.cuda.synchronize()
-        return work, "off: capture failed: %s" % first
-    return graph.replay, "on"
+        first = str(error).strip().splitlines()[0]
+        raise Unsupported(
+            "this step is no CUDA graph (%s): use --option cuda_graphs=off" % first
+        ) from error
+    return graph.replay

@@ -66,8 +66,12 @@ def _refusals(settings, kind, facts):
         refused["cuda_graphs"] = refused["cudnn_benchmark"] = "for GPUs only"
     elif settings.devices > 1 and settings.phase == "training":
         refused["cuda_graphs"] = "not with gradients exchanged between GPUs"
+    elif settings.devices > 1 and facts.version < (2, 2):
+        refused["cuda_graphs"] = "NCCL's watchdog of PyTorch %d.%d disturbs them" % facts.version
     elif kind == "speech":
         refused["cuda_graphs"] = "CTC reads its lengths on the host"
+    elif _scales_on_the_host(settings, facts):
+        refused["cuda_graphs"] = "the loss scaler asks the host before an SGD that is not fused"
     elif not facts.cuda_graphs:
         refused["cuda_graphs"] = "PyTorch %d.%d has none" % facts.version
     if not facts.torchscript:
@@ -77,6 +81,12 @@ def _refusals(settings, kind, facts):
     elif not facts.compiler:
         refused["compile"] = "no C++ compiler here, or on a GPU no Triton"
     return refused
+
+
+def _scales_on_the_host(settings, facts):
+    scaled = settings.phase == "training" and settings.dtype == "float16"
+    unfused = settings.options["optimizer"] in ("foreach", "plain") or not facts.fused_sgd
+    return scaled and unfused
 
 
 def _check_together(used, facts):

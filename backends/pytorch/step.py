@@ -92,7 +92,10 @@ class Step(device.DeviceJob):
 
     def _begin(self):
         if self.options["cuda_graphs"] == "on":
-            self._run, self.options["cuda_graphs"] = capture.captured(self._work)
+            self._run = capture.captured(self._work, self._tidy)
+
+    def _tidy(self):
+        """Free what one step leaves for the next."""
 
     def _work(self):
         raise NotImplementedError
@@ -167,6 +170,9 @@ class Training(Step):
             self._scaler.update()
         self._loss = loss.detach()
 
+    def _tidy(self):
+        self._optimizer.zero_grad(set_to_none=True)
+
     def loss(self):
         """Of the last step, on this device's batch."""
         return self._loss.item()
@@ -187,7 +193,9 @@ def autocast(where, dtype):
     """Mixed precision of the forward pass; does nothing for full precision."""
     if hasattr(torch, "autocast"):
         half = HALF.get(dtype)
-        return torch.autocast(where.type, dtype=half or torch.bfloat16, enabled=half is not None)
+        # The device's own type where it is off: some versions complain of another all the same.
+        spare = torch.float16 if where.type == "cuda" else torch.bfloat16
+        return torch.autocast(where.type, dtype=half or spare, enabled=half is not None)
     if dtype == "bfloat16":
         raise device.Unsupported("PyTorch %s has no bfloat16 training" % torch.__version__)
     return torch.cuda.amp.autocast(enabled=dtype == "float16")
@@ -245,7 +253,13 @@ def make_optimizer(network, how, rate):
     keywords = {"fused": {"fused": True}, "foreach": {"foreach": True}}.get(how, {})
     if how == "plain" and device.facts(torch.device("cpu")).foreach_sgd:
         keywords = {"foreach": False}
-    return torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM, **keywords)
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM, **keywords)
+    if how == "fused":
+        # It would allocate them in its first step, and where float16's scaled gradients overflow
+        # write nothing there: the next step would start from what the memory held before.
+        for parameter in network.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def criterion(graph):

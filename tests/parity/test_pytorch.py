@@ -10,6 +10,7 @@ import pytest
 from backends import zoo
 from backends.harness import parity
 from backends.harness.errors import Unsupported
+from backends.zoo import weights
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed in this environment")
 
@@ -62,6 +63,20 @@ def test_so_is_float16_with_its_scaled_loss(monkeypatch, level, model):
     """A benchmark needs a GPU for it; a CPU computes the same, slowly."""
     monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
     BACKEND.prove(level, model, dtype="float16")
+
+
+def test_a_first_step_that_overflows_leaves_no_momentum():
+    """The fused update would otherwise go on from whatever the memory held."""
+    network = build.build(zoo.draw("deep_mnist"))
+    network.load(weights.for_graph(network.graph, 1))
+    optimizer = step.make_optimizer(network, "fused", 1e-4)
+    scaler = step.loss_scaler(torch.device("cpu"))
+    logits = network(torch.ones(2, *network.graph.input_shape))
+    scaler.scale(logits.sum() * float("inf")).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    for parameter in network.parameters():
+        assert not optimizer.state[parameter]["momentum_buffer"].any()
 
 
 def test_a_step_that_overflows_does_not_hold(monkeypatch):

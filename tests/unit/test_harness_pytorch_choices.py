@@ -62,6 +62,26 @@ def test_graphs_are_replayed_where_they_can_be():
     assert resolve(NEW_GPU, device="gpu", devices=2)["cuda_graphs"] == "off"
     assert resolve(NEW_GPU, device="gpu", devices=2, phase="inference")["cuda_graphs"] == "on"
     assert resolve(NEW_GPU, "speech", device="gpu")["cuda_graphs"] == "off"
+    older = NEW_GPU._replace(version=(2, 1))
+    assert resolve(older, device="gpu", phase="inference")["cuda_graphs"] == "on"
+    assert resolve(older, device="gpu", devices=2, phase="inference")["cuda_graphs"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "graphs"),
+    [
+        (NEW_GPU, [], "on"),
+        (NEW_GPU, ["optimizer=plain"], "off"),
+        (NEW_GPU, ["optimizer=foreach"], "off"),
+        (NEW_GPU._replace(fused_sgd=False), [], "off"),
+    ],
+)
+def test_a_scaled_loss_is_captured_with_a_fused_update_alone(facts, options, graphs):
+    """The others ask the host whether the gradients are finite."""
+    on_gpu = {"device": "gpu", "options": options}
+    assert resolve(facts, dtype="float16", **on_gpu)["cuda_graphs"] == graphs
+    assert resolve(facts, dtype="bfloat16", **on_gpu)["cuda_graphs"] == "on"
+    assert resolve(facts, dtype="float16", phase="inference", device="gpu")["cuda_graphs"] == "on"
 
 
 @pytest.mark.parametrize(
