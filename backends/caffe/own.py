@@ -9,7 +9,7 @@ import io
 import numpy as np
 
 from backends.caffe import prototxt
-from backends.caffe.step import Placed, as_file, load, parse, run
+from backends.caffe.step import Placed, as_file, load, parse, run, smallest
 from backends.caffe.text import render
 from backends.harness.own import OwnNetwork, check_outputs
 from backends.zoo import weights
@@ -219,13 +219,14 @@ class Training(_Own):
         self.options.update(
             learning_rate=prototxt.LEARNING_RATE, momentum=prototxt.MOMENTUM, solver="SGD"
         )
+        self._weight = smallest(self._solver.net)
         return self._solver.net
 
     def step(self):
         """Solver::Step; a GPU is waited for by reading what it updated."""
         self._solver.step(1)
         if self.gpu:
-            next(iter(self.net.params.values()))[0].data.ravel()
+            self._weight.data.ravel()
 
     def loss(self):
         """Of the last step: all losses by their weights."""

@@ -3,7 +3,9 @@
 Fulfils the contract in `backends.harness` for one fork. The networks are generated as
 prototxt and given to Caffe's own parser; then pycaffe makes the calls that the ``caffe``
 binary makes: Forward for inference, a solver's step (forward, backward, update) for
-training. ``caffe time`` with a training network would leave the update out.
+training. ``caffe time`` with a training network would leave the update out. The binary asks
+its solver for all steps at once; here each is asked for, which NVIDIA's solver answers with a
+new thread for the updates.
 """
 
 import math
@@ -267,6 +269,11 @@ def _choose_device(device):
     caffe.set_mode_gpu()
 
 
+def smallest(net):
+    """The smallest array of weights: waiting by reading it moves it to the host and back."""
+    return min((blob for blobs in net.params.values() for blob in blobs), key=lambda b: b.count)
+
+
 class Placed(job.Job):
     """A job of pycaffe on its device."""
 
@@ -352,12 +359,11 @@ class Training(_Step):
         self.options.update(
             learning_rate=prototxt.LEARNING_RATE, momentum=prototxt.MOMENTUM, solver="SGD"
         )
-        layer, index = next(iter(ours.arrays.values()))
-        self._weight = self._solver.net.params[layer][index]
+        self._weight = smallest(self._solver.net)
         return self._solver.net, ours
 
     def work(self):
-        """Solver::Step; a GPU is waited for by reading what it updated last."""
+        """Solver::Step; a GPU is waited for by reading what it updated."""
         self._solver.step(1)
         if self.gpu:
             self._weight.data.ravel()
