@@ -47,8 +47,9 @@ def parse(
 ) -> Measurement:
     """Read a whole log, from a file or an open binary stream.
 
-    Raises RequestError for an unknown program or a file that cannot be read; whatever the log
-    holds is no exception but a failure or a warning in the measurement.
+    Raises RequestError for an unknown program, a file that cannot be read, or a block that a log
+    with a result does not have; whatever the log holds is no exception but a failure or a warning
+    in the measurement.
     """
     parser = parser_for(program, hints)
     if isinstance(source, Path):
@@ -59,9 +60,29 @@ def parse(
             raise RequestError(f"cannot read {str(source)!r}: {error.strerror}") from error
     else:
         _feed(parser, source)
-    return parser.finish(exit_code)
+    found = parser.finish(exit_code)
+    if hints is not None and hints.block is not None:
+        _check_block(found, hints.block)
+    return found
 
 
 def _feed(parser: LogParser, stream: BinaryIO) -> None:
     while block := stream.read(BLOCK):
         parser.feed(block)
+
+
+def _check_block(found: Measurement, asked: int) -> None:
+    """Refuse a block that is not there. A log without any result is a failure whatever is asked."""
+    blocks = found.begin.get("blocks", [])
+    held = len(blocks) or 1
+    has_result = found.failure is None or any(not block["problem"] for block in blocks)
+    if asked <= held or not has_result:
+        return
+    if held == 1:
+        raise RequestError(
+            f"there is no block {asked}: the log holds 1 run", hint="leave --block away"
+        )
+    raise RequestError(
+        f"there is no block {asked}: the log holds {held} runs",
+        hint=f"give --block 1 to --block {held}",
+    )

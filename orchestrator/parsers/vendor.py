@@ -242,12 +242,12 @@ class Parser:
         return next(iter(good or logs), Log(self._hints))
 
     def _chosen_run(self, runs: list[Run]) -> tuple[Run, str]:
-        """Return the run that is asked for, or an empty one and why there is none."""
+        """Return the run that is asked for, or an empty one and why there is none.
+
+        `parsers.parse` refuses a block that is not there.
+        """
         asked = self._hints.block
-        if asked is not None and asked > len(runs) > 0:
-            held = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-            return Run(self._hints), f"the log holds {held}: there is no block {asked}"
-        if asked is not None and runs:
+        if asked is not None and asked <= len(runs):
             return runs[asked - 1], ""
         if len(runs) > 1 and _are_of_one(runs):
             runs[0].warn(f"{len(runs)} workers print one after the other: the first one counts")

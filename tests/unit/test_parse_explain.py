@@ -60,6 +60,24 @@ def test_hints_reach_the_parser(run):
     assert json.loads(shown)["metrics"]["throughput"]["value"] == pytest.approx(16 / 0.0126)
 
 
+def test_a_block_that_is_not_there_is_a_wrong_request(run):
+    with pytest.raises(RequestError, match="no block 3: the log holds 2 runs; give --block 1 to"):
+        run("horovod", HOROVOD * 2, "--block", "3")
+    with pytest.raises(RequestError, match="no block 2: the log holds 1 run; leave --block away"):
+        run("horovod", HOROVOD, "--block", "2")
+    # One of several runs has a result: the log is good for something.
+    broken = HOROVOD.replace(b"Total", b"Todal")
+    with pytest.raises(RequestError, match="no block 3"):
+        run("horovod", broken + HOROVOD, "--block", "3")
+
+
+@pytest.mark.parametrize("log", [b"", b"no figure\n", HOROVOD.replace(b"Total", b"Todal")])
+def test_a_log_without_a_result_is_a_failure_whatever_block_is_asked_for(run, log):
+    status, shown = run("horovod", log, "--block", "5", "--json")
+    assert status == 1
+    assert json.loads(shown)["failure"] == json.loads(run("horovod", log, "--json")[1])["failure"]
+
+
 def test_every_estimator_and_scope_has_words():
     assert set(parse_command._ESTIMATORS) == set(ESTIMATORS)
     assert set(parse_command._SCOPES) == set(get_args(Scope))

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backends.harness import events as harness
+from orchestrator.errors import RequestError
 from orchestrator.parsers import ParseHints, parse, parser_for
 from orchestrator.result import Measurement
 
@@ -62,6 +63,14 @@ def log(events):
 
 def measure(data, **arguments):
     return parse("benchdock", io.BytesIO(data), **arguments)
+
+
+def test_there_is_one_run_in_a_log_of_ours():
+    found = parse("benchdock", io.BytesIO(log(GOOD)), ParseHints(block=1))
+    assert found == measure(log(GOOD))
+    with pytest.raises(RequestError, match="no block 2: the log holds 1 run"):
+        parse("benchdock", io.BytesIO(log(GOOD)), ParseHints(block=2))
+    assert parse("benchdock", io.BytesIO(b""), ParseHints(block=2)).failure
 
 
 def test_a_good_log():

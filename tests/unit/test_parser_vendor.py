@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.harness import events as harness_events
+from orchestrator.errors import RequestError
 from orchestrator.parsers import ParseHints, parse, parser_for
 from orchestrator.parsers import run as run_module
 from orchestrator.parsers.numbers import Line
@@ -158,7 +159,8 @@ def test_two_runs_are_told_apart_and_one_may_be_chosen(name):
     chosen = hints.__class__(**{**vars(hints), "block": 1})
     assert measure(program, SAMPLES[name][1] + log, chosen).metrics == measured(name).metrics
     absent = hints.__class__(**{**vars(hints), "block": 3})
-    assert "no block 3" in measure(program, SAMPLES[name][1] + log, absent).failure.message
+    with pytest.raises(RequestError, match="no block 3: the log holds 2 runs; give --block 1 to"):
+        measure(program, SAMPLES[name][1] + log, absent)
 
 
 @every_sample
