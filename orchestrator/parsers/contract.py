@@ -16,9 +16,9 @@ class ParseHints:
     """What some programs do not print: batch per device, number of devices, and the phase.
 
     A program that times both phases at once is read for `phase`, one that tries several number
-    types and devices for `dtype` and `device`. `block` chooses one of several
-    runs in a log, counted from 1. `pattern`, `unit` and `estimator` are for the program `custom`
-    alone.
+    types and devices for `dtype` and `device`. `dtype` and `xla` are also held against what a
+    program prints of its arguments. `block` chooses one of several runs in a log, counted from 1.
+    `pattern`, `unit` and `estimator` are for the program `custom` alone.
     """
 
     batch: int | None = None
@@ -26,6 +26,7 @@ class ParseHints:
     phase: Phase | None = None
     dtype: Dtype | None = None
     device: Device | None = None
+    xla: bool | None = None
     block: int | None = None
     pattern: str | None = None
     unit: str | None = None

@@ -16,7 +16,9 @@ _ARGUMENTS = {
     "num_iter": "num_iter",
     "iter_unit": "iter_unit",
     "display_every": "display_every",
+    "use_xla": "xla",
 }
+_BOOLEANS = {"True": True, "False": False}
 
 
 def _start(log: Log, found: Found) -> None:
@@ -60,7 +62,7 @@ def _argument(log: Log, found: Found) -> None:
     if found.cut(2):
         return
     name, value = _ARGUMENTS[found.text(1)], found.text(2)
-    log.run.fact(name, int(value) if re.fullmatch(COUNT, value) else value)
+    log.run.fact(name, int(value) if re.fullmatch(COUNT, value) else _BOOLEANS.get(value, value))
 
 
 _ALIGNED = b":  "  # values stand in a column of their own

@@ -5,6 +5,8 @@ from __future__ import annotations
 from orchestrator.parsers.contract import ParseHints
 from orchestrator.plan import Plan
 
+_XLA = {"on": True, "off": False}
+
 
 def hints_of(plan: Plan) -> ParseHints:
     """Return what the plan knows and the program's log may not say."""
@@ -14,6 +16,7 @@ def hints_of(plan: Plan) -> ParseHints:
         phase=plan.phase,
         dtype=plan.dtype,
         device=plan.device,
+        xla=_XLA.get(plan.options.get("xla", "")),
         pattern=plan.pattern,
         unit=plan.unit,
         estimator=plan.estimator,

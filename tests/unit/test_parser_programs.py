@@ -115,6 +115,34 @@ DLL 2020-05-06 10:11:14.5 - Summary: train.ips : 99.5 images/s val.latency_avg :
 """
 
 
+@pytest.mark.parametrize(
+    ("told", "asked", "doubt"),
+    [
+        (b"--use_xla True", {"xla": False}, "--use_xla True, but --option xla=off"),
+        (b"--use_xla False", {"xla": True}, "--use_xla False, but --option xla=on"),
+        (b"--use_xla True", {"xla": True}, ""),
+        (b"--use_xla True", {}, ""),
+        (b"--use_xla", {"xla": False}, ""),
+        (b"--dali_cpu False", {"xla": True}, ""),
+        (b"--precision fp32", {"dtype": "float16"}, "--precision fp32, but --dtype float16"),
+        (b"--precision fp16", {"dtype": "tf32"}, "--precision fp16, but --dtype tf32"),
+        (b"--precision fp32", {"dtype": "tf32"}, ""),
+        (b"--precision fp16", {"dtype": "float16"}, ""),
+        (b"--precision manual", {"dtype": "float16"}, ""),
+    ],
+)
+def test_nvtfcnn_doubts_other_arguments_than_it_was_given(told, asked, doubt):
+    log = NVTFCNN.replace(b"  --layers 50\n", b"  --layers 50\n  " + told + b"\n")
+    found = measure("nvtfcnn", log, **asked)
+    plain = measure("nvtfcnn", NVTFCNN)
+    assert (found.failure, found.metrics) == (None, plain.metrics)
+    new = [warning for warning in found.warnings if warning not in plain.warnings]
+    assert len(new) == bool(doubt)
+    assert doubt in "".join(new)
+    if told.startswith(b"--use_xla "):
+        assert found.begin["xla"] is told.endswith(b"True")
+
+
 def test_deeplearningexamples_mxnet():
     found = measure("deeplearningexamples", MXNET)
     assert value(found) == 99.5

@@ -197,6 +197,16 @@ def test_xla_is_told_to_the_releases_that_know_it(tmp_path, xla, option, flag):
     assert folder.log.read_text().endswith(f"--precision=fp32 --display_every=10{flag}\n")
 
 
+@pytest.mark.parametrize(("option", "doubts"), [("on", 0), ("off", 1)])
+def test_a_program_that_compiles_with_xla_unasked_is_found_out(tmp_path, option, doubts):
+    """Its release may spell the flag that turns XLA off in a way that ours does not find."""
+    plan, folder = make(tmp_path, "nvtfcnn", "resnet50", "resnet.py", GPU, options={"xla": option})
+    log = vendor_samples.NVTFCNN.replace(b"  --layers 50\n", b"  --layers 50\n  --use_xla True\n")
+    assert start(tmp_path, plan, folder, log) == 0
+    found = parse(plan.program, folder.log, hints_of(plan))
+    assert sum("--use_xla True, but" in warning for warning in found.warnings) == doubts
+
+
 @pytest.mark.parametrize(
     ("xla", "layers", "told"),
     [(False, True, "does not compile with XLA"), (True, False, "is not of TensorFlow 1")],
