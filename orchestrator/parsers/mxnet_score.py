@@ -4,6 +4,9 @@ A rate belongs to the network and device named above it, and is of that one devi
 size / total time, after untimed warm-up batches. A log usually holds many, each a run of its own;
 with --batch only those of that batch size are read. Where there is a GPU it times the CPU too, and
 each number type: hints of the device and of the type leave one.
+
+The type that it prints is the one that it asked a network for. In MXNet 1.3 to 1.9, all that have
+the script and print a type, some networks' definitions have no such argument and stay in float32.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 program = "mxnet_score"
 
 _HEADERS = ("network", "device")
+# alexnet and inception-bn it leaves out of float16, and says so.
+ALWAYS_FLOAT32 = ("inception-resnet-v2", "mobilenet", "densenet121", "squeezenet1.1")
 
 
 def _header(log: Log, found: Found) -> None:
@@ -60,6 +65,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.fact("phase", "inference")
     run.fact("devices", 1)
+    _correct_dtype(run)
     run.headline(
         run.printed.get("rate"),
         estimator="total",
@@ -68,6 +74,17 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         names=("rate",),
     )
     derived.seconds(run, "step_time_mean", (run.batch or 0) * derived.inverse(run.throughput or 0))
+
+
+def _correct_dtype(run: Run) -> None:
+    """Say what was computed, where the program prints what it was told."""
+    model, printed = run.facts.get("model"), run.facts.get("dtype")
+    if model in ALWAYS_FLOAT32 and printed not in (None, "float32"):
+        run.facts["dtype"] = "float32"
+        run.warn(
+            f"the log says {printed}, but MXNet's definition of {model} does not heed it: "
+            "this is a rate in float32"
+        )
 
 
 _LOGGER = r"\s*(?:INFO:\w+:)?"

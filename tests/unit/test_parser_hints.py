@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from orchestrator.parsers import ParseHints, parse
+from orchestrator import catalogue
+from orchestrator.parsers import ParseHints, mxnet_score, parse
 
 CAFFE_TIME = b"""\
 I0101 10:00:00.000000    1 caffe.cpp:380] *** Benchmark begins ***
@@ -124,6 +125,35 @@ def test_device_and_number_type_leave_one_of_mxnets_scores(device, dtype, rate):
     found = measure("mxnet_score", SCORES, batch=32, device=device, dtype=dtype)
     assert (found.failure, value(found)) == (None, rate)
     assert found.begin["device"].startswith(device)
+
+
+@pytest.mark.parametrize("network", mxnet_score.ALWAYS_FLOAT32)
+def test_a_score_of_a_network_that_stays_in_float32_says_so(network):
+    log = SCORES.replace(b"resnet-50", network.encode())
+    found = measure("mxnet_score", log, batch=32, device="gpu", dtype="float16")
+    assert (found.failure, value(found)) == (None, 300)
+    assert found.begin["dtype"] == "float32"
+    assert f"the log says float16, but MXNet's definition of {network}" in found.warnings[0]
+    plain = measure("mxnet_score", log, batch=32, device="gpu", dtype="float32")
+    assert (value(plain), plain.begin["dtype"], plain.warnings) == (100, "float32", ())
+    # Both are still told apart where both are there.
+    every = measure("mxnet_score", log)
+    assert [block["dtype"] for block in every.begin["blocks"]] == ["float32"] * 3
+    assert "holds 3 runs" in every.failure.message
+
+
+def test_a_score_in_float16_is_believed_of_a_network_that_heeds_it():
+    found = measure("mxnet_score", SCORES, batch=32, device="gpu", dtype="float16")
+    assert (found.begin["dtype"], found.warnings) == ("float16", ())
+
+
+def test_a_run_is_refused_the_types_that_its_score_would_not_be_of():
+    row = catalogue.framework("mxnet_score")
+    (unfit,) = row.unfit
+    left_out = {"alexnet", "inception-bn"}
+    assert {row.networks[name] for name in unfit.networks} - left_out == {
+        *mxnet_score.ALWAYS_FLOAT32
+    }
 
 
 def test_a_score_that_is_not_there_is_a_failure():
