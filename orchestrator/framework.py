@@ -29,18 +29,19 @@ class Option:
 class Unfit:
     """What a program cannot do with some of its networks, and why.
 
-    Without `phases` in every phase, without `dtypes` in every number type.
+    Without `networks` with none of them, without `phases` in every phase, without `dtypes` in every
+    number type.
     """
 
-    networks: tuple[str, ...]
     why: str
+    networks: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     dtypes: tuple[Dtype, ...] = ()
 
     def forbids(self, model: str, phase: Phase, dtype: Dtype) -> bool:
         """Whether it is about a network in a phase and a number type."""
         return (
-            model in self.networks
+            model in (self.networks or (model,))
             and phase in (self.phases or (phase,))
             and dtype in (self.dtypes or (dtype,))
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator import catalogue
@@ -70,13 +71,21 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK
 
 
+def _variants(row: Framework) -> Iterator[tuple[str, Framework]]:
+    """Yield the row as each fork or release has it, and what names it."""
+    for value, variant in row.variants.items():
+        yield f"{row.variant_option}={value}: ", variant
+
+
 def _show_more(row: Framework) -> None:
     """Print what only one row has room for: its networks, folder and options."""
     if row.networks is not None:
         print(f"\nnetworks, as it builds them: {' '.join(row.networks)}")
-    for unfit in row.unfit:
-        limits = " ".join((*unfit.phases, *unfit.dtypes)) or "all"
-        print(f"\nnot in {limits}: {' '.join(unfit.networks)}: {unfit.why}")
+    for which, one in (("", row), *_variants(row)):
+        for unfit in one.unfit:
+            limits = " ".join((*unfit.phases, *unfit.dtypes)) or "all"
+            networks = " ".join(unfit.networks) or "any network"
+            print(f"\n{which}not in {limits}: {networks}: {unfit.why}")
     if row.differs:
         print("\nits own networks under names of the zoo, and what they need:")
         print_table(("network", "it"), list(row.differs.items()))

@@ -1,11 +1,11 @@
-"""TensorRT's trtexec, releases 2 (giexec) to 10: inference on one device.
+"""TensorRT's trtexec, releases 2 (giexec) to 11: inference on one device.
 
 | release | printed | headline |
 |---|---|---|
 | 2-5 | `Average over N runs is X ms`: a batch's time on the GPU | batch / mean (`mean_time`) |
 | 6, 7 | `throughput: X qps`, which counts samples | as printed (`total`) |
 | 7, explicit batch | `throughput: 0 qps`, of good runs too | inferences / walltime (`total`) |
-| 8-10 | `Throughput: X qps` | x batch where the batch is explicit (`total`) |
+| 8-11 | `Throughput: X qps` | x batch where the batch is explicit (`total`) |
 
 Release 6 prints two throughputs; that of the host's time counts. Where queries are not counted,
 inferences are total compute time / mean compute time. Warm-up (200 ms) is in no figure, so no

@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.framework import Framework, Option
+from orchestrator.framework import Framework, Option, Unfit
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
 
-_RELEASES = ("3", "4", "5", "6", "7", "8", "9", "10")
+_RELEASES = ("3", "4", "5", "6", "7", "8", "9", "10", "11")
 _RELEASE = Option("TensorRT's major release", values=_RELEASES)
 _WORKSPACE = Option("memory for its algorithms, in MiB", "1024")
 _OLD: tuple[Dtype, ...] = ("float32", "float16", "int8")
+# Release 11 has no flags such as --fp16 any more, and chooses no types by itself.
+_AS_WRITTEN = Unfit(
+    dtypes=("float16", "bfloat16", "int8"),
+    why="TensorRT 11 computes in the types that a network is written in, which here is float32 "
+    "(TensorRT 10, in images up to 26.05, can)",
+)
 _NO_DATA = "it makes its own inputs"
 
 # trtexec times an ONNX file that our writer makes, which needs NumPy and onnx: NVIDIA's PyTorch
@@ -41,12 +47,13 @@ def _onnx(release: str) -> Framework:
     """Return the row of a release that reads ONNX as our writer writes it."""
     dtypes: tuple[Dtype, ...] = ("float32", "tf32", "float16", "int8")
     options = {"release": replace(_RELEASE, default=release)}
+    unfit = (_AS_WRITTEN,) if release == "11" else ()
     if release == "8":
         # Before 8.4 it is 16 MiB unless told, too little for the fast algorithms.
         options["workspace"] = replace(_WORKSPACE, default="4096")
     else:
         dtypes = (*dtypes, "bfloat16")
-    return replace(_TENSORRT, dtypes={("gpu", "inference"): dtypes}, options=options)
+    return replace(_TENSORRT, dtypes={("gpu", "inference"): dtypes}, options=options, unfit=unfit)
 
 
 def _caffe(release: str) -> Framework:

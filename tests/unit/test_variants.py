@@ -31,6 +31,8 @@ def of(row):
         ("mirror.example:5000/nvidia/tensorrt:21.06-py3", "7"),
         ("nvcr.io/nvidia/tensorrt:22.07-py3", "8"),
         ("nvcr.io/nvidia/pytorch:24.06-py3", "10"),
+        ("nvcr.io/nvidia/tensorrt:26.05-py3", "10"),
+        ("nvcr.io/nvidia/tensorrt:26.06-py3", "11"),
         (None, "10"),
     ],
 )
@@ -108,9 +110,30 @@ def test_each_release_refuses_what_it_cannot_do(release, changes, says):
         resolve(request, Target(device="gpu", gpus=("0",)))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
+@pytest.mark.parametrize(
+    "told", [{"options": {"release": "11"}}, {"image": "nvcr.io/nvidia/pytorch:26.07-py3"}]
+)
+def test_tensorrt_11_computes_as_the_network_is_written(dtype, told):
+    request = Request(
+        framework="tensorrt", model="resnet50", phase="inference", dtype=dtype, **told
+    )
+    gpu = Target(device="gpu", gpus=("0",))
+    with pytest.raises(RequestError) as refused:
+        resolve(request, gpu)
+    assert str(refused.value) == (
+        f"tensorrt does no inference of resnet50 in {dtype}: TensorRT 11 computes in the types "
+        "that a network is written in, which here is float32 (TensorRT 10, in images up to 26.05, "
+        "can); use one of float32, tf32"
+    )
+    for other in ("float32", "tf32"):
+        row = resolve(request.model_copy(update={"dtype": other}), gpu)
+        assert (of(row), row.launcher) == ("11", "tensorrt")
+
+
 def test_releases_that_would_take_little_memory_are_given_more():
     for release, row in catalogue.framework("tensorrt").variants.items():
-        given = {"8": "4096", "9": None, "10": None}.get(release, "1024")
+        given = {"8": "4096", "9": None, "10": None, "11": None}.get(release, "1024")
         option = row.options.get("workspace")
         assert (option.default if option else None) == given
 

@@ -32,6 +32,9 @@ def test_an_unfit_network_is_unfit_where_it_is_said():
     everywhere = Unfit(networks=("a",), why="w")
     assert everywhere.forbids("a", "training", "int8")
     assert not everywhere.forbids("b", "training", "int8")
+    no_network = Unfit(why="w", dtypes=("int8",))
+    assert no_network.forbids("b", "training", "int8")
+    assert not no_network.forbids("b", "training", "float16")
     there = Unfit(networks=("a", "b"), why="w", phases=("training",), dtypes=("float16", "int8"))
     assert there.forbids("b", "training", "float16")
     assert not there.forbids("b", "inference", "float16")
@@ -89,3 +92,10 @@ def test_both_are_listed(capsys):
     described = json.loads(capsys.readouterr().out)["frameworks"][0]
     assert described["unfit"][0]["dtypes"] == ["float16"]
     assert "alexnet" in described["differs"]
+
+
+def test_what_one_release_alone_cannot_do_is_listed_too(capsys):
+    assert main(["frameworks", "tensorrt"]) == 0
+    printed = capsys.readouterr().out
+    assert "release=11: not in float16 bfloat16 int8: any network: TensorRT 11" in printed
+    assert "release=10:" not in printed
