@@ -8,6 +8,7 @@ PROGRAMS = (
     "tf_cnn_benchmarks",
     "nvcnn",
     "nvtfcnn",
+    "tf_official_models",
     "deeplearningexamples",
     "caffe_time",
     "caffe_train",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from orchestrator.parsers.numbers import COUNT, Found
-from orchestrator.parsers.run import Log
+from orchestrator.parsers.run import Log, Run
 from orchestrator.parsers.vendor import Rule
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -21,7 +21,8 @@ _ARGUMENTS = {
 _BOOLEANS = {"True": True, "False": False}
 
 
-def _start(log: Log, found: Found) -> None:
+def start(log: Log, found: Found) -> None:
+    """Take the version of TensorFlow, which is printed first."""
     log.begin()
     if not found.cut():
         log.run.fact("framework_version", found.text())
@@ -65,15 +66,28 @@ def _argument(log: Log, found: Found) -> None:
     log.run.fact(name, int(value) if re.fullmatch(COUNT, value) else _BOOLEANS.get(value, value))
 
 
+def check_end(run: Run) -> None:
+    """Refuse a run of NVIDIA's runner whose last window is not the last that was asked for."""
+    wanted, every = run.facts.get("num_iter"), run.facts.get("display_every")
+    if not (isinstance(wanted, int) and isinstance(every, int)) or not run.windows.count:
+        return
+    last = run.windows.last_key[0]
+    if run.facts.get("iter_unit") == "batch" and last + every < wanted:
+        run.fail(f"the run stopped after step {last} of {wanted}")
+
+
 _ALIGNED = b":  "  # values stand in a column of their own
 MODEL_NAME = re.compile(r"Model: +([\w.+-]{1,80})$")
 HEADERS = (
-    Rule(_ALIGNED, re.compile(r"TensorFlow: +(\d[\w.+-]{0,40})$"), _start),
+    Rule(_ALIGNED, re.compile(r"TensorFlow: +(\d[\w.+-]{0,40})$"), start),
     Rule(_ALIGNED, MODEL_NAME, _model),
     Rule(_ALIGNED, re.compile(r"Mode: +([\w ,.+-]{1,60})$"), _mode),
     Rule(_ALIGNED, re.compile(rf"Batch size: +({COUNT}) global"), _global_batch),
     Rule(b" per device", re.compile(rf" *({COUNT}) per device"), _batch),
     Rule(_ALIGNED, re.compile(r"Devices: +(\[.*\])$"), _devices),
 )
-# "Script arguments:" of the runner in NVIDIA's containers.
-ARGUMENT = Rule(b"  --", re.compile(rf" *--({'|'.join(_ARGUMENTS)}) ([\w.+-]{{1,40}})$"), _argument)
+# The runner in NVIDIA's containers, of TensorFlow 1 and, with `=`, of TensorFlow 2.
+TF_VERSION = re.compile(r"TF (\d[\w.+-]{0,40})$")
+ARGUMENT = Rule(
+    b"  --", re.compile(rf" *--({'|'.join(_ARGUMENTS)})[ =]([\w.+-]{{1,40}})$"), _argument
+)

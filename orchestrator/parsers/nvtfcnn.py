@@ -6,9 +6,9 @@ import re
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.headers import ARGUMENT
+from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
 from orchestrator.parsers.tables import DIGITS, LAST_COLUMN, LAST_COLUMN_WIDE, VALUE
-from orchestrator.parsers.vendor import COUNT, Format, Found, Log, Rule, Run
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
 program = "nvtfcnn"
 
@@ -24,18 +24,17 @@ def _table(log: Log, found: Found) -> None:
     log.stage = "warmup"
 
 
-def _start(log: Log, found: Found) -> None:
-    log.begin()
-    if not found.cut():
-        log.run.fact("framework_version", found.text())
-
-
 def _row(log: Log, found: Found) -> None:
     """Take the rate of the steps since the row before."""
     step = found.count("step")
     before = log.run.windows.last_key
     steps = step - before[0] if before and before[0] < step else 1
     log.window((step,), found.number("rate"), found.line, samples=steps)
+
+
+def _tensorflow_2(log: Log, found: Found) -> None:
+    other = "this is nvidia-examples/cnn of TensorFlow 2: use `benchdock parse tf_official_models`"
+    log.run.fail(other, found.line, kind="unsupported")
 
 
 def _doubt_arguments(run: Run, hints: ParseHints) -> None:
@@ -56,12 +55,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     mean = run.recompute(first=first, last=1, why="warm-up, and a last window that may be short")
     run.prove_by_windows()
     run.headline(mean, estimator="mean_of_rates", missing="table of Img/sec", names=())
-    wanted, every = run.facts.get("num_iter"), run.facts.get("display_every")
-    if not (isinstance(wanted, int) and isinstance(every, int)) or not rows:
-        return
-    last = run.windows.last_key[0]
-    if run.facts.get("iter_unit") == "batch" and last + every < wanted:
-        run.fail(f"the run stopped after step {last} of {wanted}")
+    check_end(run)
 
 
 _ROWS = re.compile(
@@ -74,7 +68,12 @@ FORMAT = Format(
         Rule(b"Step Epoch Img/sec", re.compile(r" *Step Epoch Img/sec +Loss +LR$"), _table),
         Rule(LAST_COLUMN, _ROWS, _row),
         Rule(LAST_COLUMN_WIDE, _ROWS, _row),
-        Rule(b"TF 0.0", re.compile(r"TF (\d[\w.+-]{0,40})$"), _start),
+        Rule(b"TF 0.0", TF_VERSION, start),
+        Rule(
+            b" images_per_sec: ",
+            re.compile(rf"global_step: {COUNT} images_per_sec: {NUMBER}$"),
+            _tensorflow_2,
+        ),
         ARGUMENT,
     ),
     conclude=_conclude,

@@ -106,15 +106,6 @@ def test_nvtfcnn_that_stopped_early():
     assert value(few) == 68.3
 
 
-MXNET = b"""2020-05-06 10:11:12,123:INFO: Batch [20]\tSpeed: 50.00 samples/sec\taccuracy=0.1
-2020-05-06 10:11:12,123:INFO: Batch [20]\tSpeed: 50.00 samples/sec\taccuracy=0.1
-2020-05-06 10:11:13,123:INFO: Batch [40]\tSpeed: 100.00 samples/sec\taccuracy=0.1
-2020-05-06 10:11:13,123:INFO: Batch [60]\tSpeed: 100.00 samples/sec\taccuracy=0.1
-2020-05-06 10:11:14,123:INFO: Batch [20]\tSpeed: 100.00 samples/sec\taccuracy=0.1
-DLL 2020-05-06 10:11:14.5 - Summary: train.ips : 99.5 images/s val.latency_avg : 0.25 s
-"""
-
-
 @pytest.mark.parametrize(
     ("told", "asked", "doubt"),
     [
@@ -141,6 +132,15 @@ def test_nvtfcnn_doubts_other_arguments_than_it_was_given(told, asked, doubt):
     assert doubt in "".join(new)
     if told.startswith(b"--use_xla "):
         assert found.begin["xla"] is told.endswith(b"True")
+
+
+MXNET = b"""2020-05-06 10:11:12,123:INFO: Batch [20]\tSpeed: 50.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:12,123:INFO: Batch [20]\tSpeed: 50.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:13,123:INFO: Batch [40]\tSpeed: 100.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:13,123:INFO: Batch [60]\tSpeed: 100.00 samples/sec\taccuracy=0.1
+2020-05-06 10:11:14,123:INFO: Batch [20]\tSpeed: 100.00 samples/sec\taccuracy=0.1
+DLL 2020-05-06 10:11:14.5 - Summary: train.ips : 99.5 images/s val.latency_avg : 0.25 s
+"""
 
 
 def test_deeplearningexamples_mxnet():

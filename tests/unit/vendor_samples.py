@@ -56,6 +56,83 @@ Training
     50  50.0    10.0  0.095  1.063 0.74420
 """
 
+TF2_STEPS = b"""I0917 12:01:01.000000 139914427299648 keras_utils.py:88] begin
+Epoch 1/2
+I0917 12:01:09.000000 139914427299648 keras_utils.py:88] BenchmarkMetric: {'global step':10, \
+'time_taken': 64.000000,'examples_per_second': 10.000000}
+I0917 12:01:10.000000 139914427299648 keras_utils.py:88] BenchmarkMetric: {'global step':20, \
+'time_taken': 6.400000,'examples_per_second': 100.000000}
+I0917 12:01:11.000000 139914427299648 keras_utils.py:88] BenchmarkMetric: {'global step':30, \
+'time_taken': 3.200000,'examples_per_second': 200.000000}
+I0917 12:01:12.000000 139914427299648 keras_utils.py:96] BenchmarkMetric: {'epoch':0, \
+'time_taken': 43.452109}
+35/35 - 43s - loss: 2.7444 - categorical_accuracy: 0.2385
+Epoch 2/2
+I0917 12:01:20.000000 139914427299648 keras_utils.py:88] BenchmarkMetric: {'global step':40, \
+'time_taken': 64.000000,'examples_per_second': 10.000000}
+I0917 12:01:21.000000 139914427299648 keras_utils.py:88] BenchmarkMetric: {'global step':50, \
+'time_taken': 6.400000,'examples_per_second': 100.000000}
+""".replace(b"\\\n", b"")
+
+TF2_SPANS = b"""Epoch 1/2
+I0407 21:00:02.000000 139785487877952 keras_utils.py:145] TimeHistory: 64.00 seconds, \
+10.00 examples/second between steps 0 and 10
+I0407 21:00:03.000000 139785487877952 keras_utils.py:145] TimeHistory: 6.40 seconds, \
+100.00 examples/second between steps 10 and 20
+I0407 21:00:04.000000 139785487877952 controller.py:223] step: 20 steps_per_second: 6.37
+I0407 21:00:05.000000 139785487877952 keras_utils.py:145] TimeHistory: 9.60 seconds, \
+200.00 examples/second between steps 20 and 50
+Epoch 2/2
+I0407 21:00:06.000000 139785487877952 keras_utils.py:145] TimeHistory: 64.00 seconds, \
+10.00 examples/second between steps 50 and 60
+""".replace(b"\\\n", b"")
+
+TF2_BATCHES = b"""Epoch 1/2
+INFO:tensorflow:BenchmarkMetric: {'num_batches':10, 'time_taken': 64.0,'images_per_second': 10.0}
+INFO:tensorflow:BenchmarkMetric: {'num_batches':20, 'time_taken': 6.4,'images_per_second': 100.0}
+Epoch 2/2
+INFO:tensorflow:BenchmarkMetric: {'num_batches':10, 'time_taken': 64.0,'images_per_second': 10.0}
+INFO:tensorflow:BenchmarkMetric: {'num_batches':20, 'time_taken': 3.2,'images_per_second': 200.0}
+"""
+
+TF_HOOK = b"""I1013 23:25:10.000000 140501639591680 logger.py:146] Benchmark metric: {'name': \
+'average_examples_per_sec', 'value': 100.0, 'unit': None, 'global_step': 20, 'extras': []}
+I1013 23:25:10.000000 140501639591680 logger.py:146] Benchmark metric: {'name': \
+'current_examples_per_sec', 'value': 100.0, 'unit': None, 'global_step': 20, 'extras': []}
+I1013 23:25:10.000000 140501639591680 logger.py:146] Benchmark metric: {'global_step': 30, \
+'unit': None, 'value': 200.0, 'extras': [], 'name': 'current_examples_per_sec'}
+I1013 23:25:11.000000 140501639591680 logger.py:146] Benchmark metric: {'name': \
+'current_examples_per_sec', 'value': 200.0, 'unit': None, 'global_step': 40, 'extras': []}
+I1013 23:25:11.000000 140501639591680 logger.py:146] Benchmark metric: {'name': 'accuracy', \
+'timestamp': '2018-10-13T23:25:10.726042Z', 'value': 0.75, 'unit': None, 'global_step': 30}
+""".replace(b"\\\n", b"")
+
+TF_HOOK_OLD = b"""INFO:tensorflow:Average examples/sec: 100 (100), step = 10
+INFO:tensorflow:global_step/sec: 6.63042
+INFO:tensorflow:loss = 2.8437786, step = 15 (8.626 sec)
+INFO:tensorflow:Average examples/sec: 133.333 (200), step = 20
+INFO:tensorflow:Average examples/sec: 150 (200), step = 30
+"""
+
+NVIDIA_TF2 = b"""PY 3.8.10 (default, Mar 15 2022, 12:22:08)
+TF 2.8.0
+Script arguments:
+  --loss_scale=128.0
+  --data_dir=None
+  --batch_size=32
+  --num_iter=30
+  --iter_unit=batch
+  --display_every=10
+  --precision=fp16
+  --use_xla=False
+2022-05-11 17:04:18.055323: W tensorflow/core/common_runtime/bfc_allocator.cc:275] Allocator
+global_step: 10 images_per_sec: 10.0
+global_step: 20 images_per_sec: 100.0
+global_step: 30 images_per_sec: 200.0
+epoch: 0 time_taken: 125.0
+30/30 - 125s - loss: 8.5620 - top1: 0.8067 - 125s/epoch - 417ms/step
+"""
+
 DLE_PYTORCH = b"""DLL 2020-03-03 18:53:05.5 - PARAMETER arch : resnet50  batch_size : 32
 98
 DLL 2020-03-03 18:53:11.5 - Epoch: 0 Iteration: 1  train.loss : 7.1  train.total_ips : 3.7 img/s
@@ -164,6 +241,12 @@ SAMPLES = {
     "tf_cnn_benchmarks": ("tf_cnn_benchmarks", TF_CNN, NONE, 398.5, 400.0),
     "nvcnn": ("nvcnn", NVCNN, NONE, 99.5, 100.0),
     "nvtfcnn": ("nvtfcnn", NVTFCNN, NONE, 400 / 3, 120.0),
+    "tf2_steps": ("tf_official_models", TF2_STEPS, NONE, 120.0, 120.0),
+    "tf2_spans": ("tf_official_models", TF2_SPANS, NONE, 160.0, 160.0),
+    "tf2_batches": ("tf_official_models", TF2_BATCHES, NONE, 400 / 3, 400 / 3),
+    "tf_hook": ("tf_official_models", TF_HOOK, NONE, 150.0, 150.0),
+    "tf_hook_old": ("tf_official_models", TF_HOOK_OLD, NONE, 150.0, 150.0),
+    "nvidia_tf2": ("tf_official_models", NVIDIA_TF2, NONE, 400 / 3, 400 / 3),
     "dle_pytorch": ("deeplearningexamples", DLE_PYTORCH, NONE, 98.5, 400 / 3),
     "dle_tensorflow": ("deeplearningexamples", DLE_TF, NONE, 150.5, 2 / (1 / 100.5 + 1 / 200.5)),
     "dle_json": ("deeplearningexamples", DLE_JSON, NONE, 64.5, 100.0),
