@@ -18,6 +18,8 @@ _OUT_OF_MEMORY = re.compile(
     r"|can't allocate memory|cudaErrorMemoryAllocation|cudaMalloc failed"
     r"|== cudaSuccess \(2 vs\. 0\)"
 )
+# TensorFlow's allocator warns so of good runs too, whenever it takes a slower algorithm instead.
+_NOT_A_FAILURE = "The caller indicates that this is not a failure"
 
 # What the image lacks, as Python, bash and the containers' init programs say it.
 _NO_MODULE = r"No module named '?(?P<module>[\w.]+)'?"
@@ -90,7 +92,7 @@ def evidence(lines: Sequence[str]) -> Failure | None:
 
 
 def _out_of_memory(lines: Sequence[str]) -> Failure | None:
-    line = _last(_OUT_OF_MEMORY, lines)
+    line = _last(_OUT_OF_MEMORY, [line for line in lines if _NOT_A_FAILURE not in line])
     if not line:
         return None
     message = f"the program ran out of memory: {line}"

@@ -227,3 +227,17 @@ def test_a_ranks_traceback_is_read_behind_its_prefix(prefix):
     lines = ["Traceback (most recent call last):", '  File "x.py", line 1, in f', "KeyError: 'x'"]
     found = judged(*(prefix + line for line in lines))
     assert (found.kind, found.evidence) == ("crashed", "KeyError: 'x'")
+
+
+def test_what_tensorflows_allocator_warns_of_is_no_death():
+    """It is printed by good runs too, whenever a faster algorithm wants more than there is."""
+    warning = (
+        "2022-05-11 17:04:18.055323: W tensorflow/core/common_runtime/bfc_allocator.cc:275] "
+        "Allocator (GPU_0_bfc) ran out of memory trying to allocate 400.00MiB with "
+        "freed_by_count=0. The caller indicates that this is not a failure, but may mean that "
+        "there could be performance gains if more memory were available."
+    )
+    assert crash.evidence(["working", warning, "working"]) is None
+    told = warning.replace(" The caller indicates that this is not a failure,", "")
+    assert judged(warning, told).evidence == told
+    assert judged(warning, "Segmentation fault").kind == "crashed"
