@@ -26,6 +26,8 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 program = "trtexec"
 
 _AGREE = 0.02
+# A fact that is only kept until the run's end.
+_ERROR = "error"
 # Headings of blocks, in lower case, and what their figures are called here.
 _BLOCKS = {
     "host latency": "latency",
@@ -59,11 +61,18 @@ def _banner(log: Log, found: Found) -> None:
     elif word == "PASSED":
         log.stage = "done"
     else:
-        log.run.fail(f"trtexec says {word}", found.line)
+        error = log.run.facts.get(_ERROR)
+        why = f": {vendor.shown(error.text())}" if error else ""
+        log.run.fail(f"trtexec says {word}{why}", error.line if error else found.line)
     log.run.facts["banner"] = word
     if found.has("version"):
         log.run.fact("tensorrt_version", found.text("version"))
     trtexec_batch.read_command(log.run.facts, found.text("command"))
+
+
+def _error(log: Log, found: Found) -> None:
+    """Keep the first error of a run, of which the others are consequences."""
+    log.run.facts.setdefault(_ERROR, found)
 
 
 def _options(log: Log, found: Found) -> None:
@@ -172,6 +181,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.fact("phase", "inference")
     run.fact("devices", 1)
+    run.facts.pop(_ERROR, None)
     if run.facts.pop("banner", "PASSED") == "RUNNING":
         run.fail("the log has no `&&&& PASSED`: trtexec did not come to its end")
     _block_metrics(run)
@@ -307,6 +317,9 @@ FORMAT = Format(
                 r"(?:\[TensorRT v(?P<version>\d+)\][^#]*)?(?:# (?P<command>.*))?"
             ),
             _banner,
+        ),
+        Rule(
+            b"[E] ", re.compile(r"\s*(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] )?\[E\] +(\S.*)"), _error
         ),
         # As typed, behind a prompt: quotes of old releases have nothing else between runs.
         *(

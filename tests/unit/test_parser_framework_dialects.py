@@ -388,6 +388,24 @@ class TestTrtexec:
             failed = log.replace(b"&&&& PASSED", b"&&&& FAILED")
             assert "trtexec says FAILED" in refused(measure("trtexec", failed))
 
+    def test_the_first_error_is_why_a_run_failed(self):
+        good = b"&&&& RUNNING TensorRT.trtexec # trtexec --onnx=b.onnx\n" + SUMMARY
+        good += b"[10/01/2024-13:27:04] [E] of no matter\n&&&& PASSED TensorRT.trtexec # x\n"
+        log = (
+            b"&&&& RUNNING TensorRT.trtexec [TensorRT v110000] # trtexec --onnx=a.onnx --fp16\n"
+            b"[10/01/2024-13:27:03] [E] Unknown option: --fp16 \n"
+            b"=== Model Options ===\n"
+            b"[10/01/2024-13:27:03] [E] Engine set up failed\n"
+            b"&&&& FAILED TensorRT.trtexec [TensorRT v110000] # trtexec --onnx=a.onnx --fp16\n"
+        )
+        found = measure("trtexec", log)
+        assert found.failure.message == "trtexec says FAILED: Unknown option: --fp16"
+        assert found.failure.evidence.endswith("[E] Unknown option: --fp16")
+        assert "error" not in found.begin
+        assert measure("trtexec", good, batch=1).failure is None
+        after = measure("trtexec", good + log, block=2)
+        assert after.failure.message == "trtexec says FAILED: Unknown option: --fp16"
+
     @pytest.mark.parametrize(
         ("lines", "hint", "batch"),
         [
