@@ -109,8 +109,11 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         names=(),
     )
     run.prove_by_windows()
-    if run.ranks > 1:
-        run.warn("several processes print rates: each one's may be of its own devices alone")
+    if run.ranks > 1 or run.windows.repeated:
+        run.warn(
+            "windows are printed more than once: if by several processes, each one's rate may be "
+            "of its own devices alone"
+        )
     check_end(run)
     if run.batch and run.devices and recomputed:
         step = run.batch * run.devices * derived.inverse(recomputed.value)

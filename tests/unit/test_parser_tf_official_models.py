@@ -77,6 +77,8 @@ def test_a_window_in_which_an_epoch_ended_is_left_out(log):
     # Without prefixes nothing tells ranks apart but that they print the same.
     ranks = b"".join(line * 2 for line in log.splitlines(keepends=True))
     assert measure(ranks).metrics == found.metrics
+    assert "of its own devices alone" in measure(ranks).warnings[-1]
+    assert "of its own devices alone" not in "".join(found.warnings)
 
 
 def test_a_log_that_begins_with_an_epoch_loses_no_more_than_its_first_window():
