@@ -40,7 +40,7 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument(
         "model",
-        type=values.path,
+        type=values.recorded_path,
         metavar="MODEL",
         help="a network of `benchdock models`, or of a vendor's program, or a file of your own: "
         ".onnx or .prototxt",
@@ -70,11 +70,11 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--steps", type=values.positive, metavar="N", help="timed steps")
     run.add_argument("--warmup", type=values.not_negative, metavar="N", help="untimed steps before")
     run.add_argument(
-        "--data", type=values.path, metavar="DIR", help="dataset (default: synthetic data)"
+        "--data", type=values.recorded_path, metavar="DIR", help="dataset (default: synthetic data)"
     )
     run.add_argument("--image", type=values.given, metavar="REF", help="another image than ours")
     run.add_argument(
-        "--source", type=values.path, metavar="DIR", help="folder of a vendor's program"
+        "--source", type=values.recorded_path, metavar="DIR", help="folder of a vendor's program"
     )
     shared.runtime(run)
     run.add_argument("--timeout", type=values.duration, metavar="S", help="end of the whole run")
@@ -113,6 +113,7 @@ def _add_run(commands: Any) -> None:
     custom.add_argument(
         "--command",
         dest="own_command",
+        type=values.recorded,
         metavar="WORDS",
         help="what to run, quoted as for a shell (none is started); {batch} {model} {devices} "
         "{steps} {warmup} {dtype} {phase} {data} {source} stand for what is asked",
@@ -204,10 +205,10 @@ def _add_reproduce(commands: Any) -> None:
         help="how often (default and least: 3)",
     )
     reproduce.add_argument(
-        "--data", type=values.path, metavar="DIR", help="dataset (default: synthetic data)"
+        "--data", type=values.recorded_path, metavar="DIR", help="dataset (default: synthetic data)"
     )
     reproduce.add_argument(
-        "--source", type=values.path, metavar="DIR", help="folder of the vendor's program"
+        "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"
     )
     shared.options(reproduce)
     reproduce.add_argument(

@@ -29,7 +29,9 @@ def runtime(parser: argparse.ArgumentParser) -> None:
 
 def reading(group: argparse._ArgumentGroup) -> None:
     """Add how the figure of a program that nobody knows is read."""
-    group.add_argument("--pattern", metavar="REGEX", help="its group holds the number")
+    group.add_argument(
+        "--pattern", type=values.recorded, metavar="REGEX", help="its group holds the number"
+    )
     group.add_argument(
         "--unit", metavar="UNIT", help="samples/s (default), images/s, or s, ms, us per batch"
     )

@@ -40,9 +40,23 @@ def given(text: str) -> str:
     return text
 
 
+def recorded(text: str) -> str:
+    """Read what goes into a result, which is UTF-8 as every record of ours."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not valid UTF-8") from None
+    return text
+
+
 def path(text: str) -> str:
     """Read a path; `~` stands for a home also where no shell replaced it."""
     return os.path.expanduser(given(text))
+
+
+def recorded_path(text: str) -> str:
+    """Read a path that goes into a result."""
+    return recorded(path(text))
 
 
 def size(text: str) -> int:
@@ -83,7 +97,7 @@ def gpu_choice(text: str) -> str | tuple[int, ...]:
 
 def option(text: str) -> tuple[str, str]:
     """Read KEY=VALUE."""
-    key, equals, value = text.partition("=")
+    key, equals, value = recorded(text).partition("=")
     if not equals or not key:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not KEY=VALUE")
     return key, value

@@ -35,6 +35,7 @@ def no_engine(monkeypatch, tmp_path):
 
 
 RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
+CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,11 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
         ((*RUN, "--data", "/absent"), 2, "there is no dataset at /absent"),
         ((*RUN, "--memory", "lots"), 2, "'lots'"),
         ((*RUN, "--option", "x"), 2, "'x' is not KEY=VALUE"),
+        ((*RUN, "--option", "layout=\udcff"), 2, r"'layout=\udcff' is not valid UTF-8"),
+        ((*CUSTOM, "--command", "echo \udcff"), 2, r"--command: 'echo \udcff' is not valid UTF-8"),
+        ((*CUSTOM, "--pattern", "\udcff(.)"), 2, "--pattern: "),
+        ((*CUSTOM, "--source", "\udcff"), 2, "--source: "),
+        ((*RUN, "--data", "\udcff"), 2, "--data: "),
         ((*RUN, "--runtime", "docker"), 3, "no container engine answers"),
         ((*RUN, "--runtime", "host", "--image", "x"), 2, "--image x needs a container engine"),
         (("parse", "benchdok", "x"), 2, "did you mean 'benchdock'"),
