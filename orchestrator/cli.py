@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(error, as_json="--json" in words)
         return int(error.exit_status)
     except KeyboardInterrupt:
-        print("benchdock: interrupted", file=sys.stderr)
+        _say("benchdock: interrupted")
         return int(ExitStatus.INTERRUPTED)
     except BrokenPipeError:
         # The reader (head, less) has what it wanted; a second failure at shutdown must not show.
@@ -56,19 +56,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(ExitStatus.OK)
     except Exception as error:  # anything else is a bug of ours and is kept for a report
         if isinstance(error, OSError) and (why := _unwritable()) is not None:
-            print(f"benchdock: the output cannot be written: {why}", file=sys.stderr)
+            _say(f"benchdock: the output cannot be written: {why}")
             return int(ExitStatus.MACHINE_CANNOT)
         from orchestrator.bugs import report_bug
 
-        print(f"benchdock: {report_bug()}", file=sys.stderr)
+        _say(f"benchdock: {report_bug()}")
         return int(ExitStatus.BUG)
+
+
+def _say(line: str) -> None:
+    """Write to standard error; where that takes nothing, the exit status still tells."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _tell(error: BenchdockError, *, as_json: bool) -> None:
     """Say in one line what is wrong; whoever wants a document has one with that line too."""
     for line in error.details:
-        print(f"  | {line}", file=sys.stderr)
-    print(f"benchdock: {error}", file=sys.stderr)
+        _say(f"  | {line}")
+    _say(f"benchdock: {error}")
     if as_json:
         import json
 

@@ -14,6 +14,7 @@ from orchestrator.images import base_images, image_table, store, wheelhouse
 from orchestrator.images.builder import Event
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import Outlet
 
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
@@ -88,7 +89,7 @@ def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    Outlet(sys.stderr).line(text)
 
 
 def _tell(event: Event) -> None:

@@ -16,6 +16,7 @@ from orchestrator.run.comparisons import Work
 from orchestrator.run.parity import Setting
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import Outlet
 
 # What a level compares, for the heading of its figures; shapes are equal or not.
 FIGURES = {"P2": "logits", "P3": "a training step"}
@@ -48,7 +49,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     else:
         _show(cells, work, setting)
     if interrupted is not None:
-        print(f"benchdock: {interrupted}", file=sys.stderr)
+        Outlet(sys.stderr).line(f"benchdock: {interrupted}")
         return interrupted.exit_status
     held = bool(cells) and all(cell.holds for cell in cells)
     return ExitStatus.OK if held else ExitStatus.BENCHMARK_FAILED

@@ -13,7 +13,7 @@ from orchestrator.signals import interruptible
 from orchestrator.stored import comparison, replay
 from orchestrator.stored.lookup import load
 from orchestrator.stored.replay import Replay
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import Outlet, clean
 from orchestrator.ui.words import subject
 
 
@@ -51,7 +51,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         print()
         show(found, before.result, result)
     if result.failure is not None:
-        print(f"benchdock: {result.failure.message}", file=sys.stderr)
+        Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
     return status
 
 

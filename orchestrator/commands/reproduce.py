@@ -22,7 +22,7 @@ from orchestrator.run import benchmark
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import Outlet, clean
 from orchestrator.units import SAMPLES_PER_SECOND, quantity, share
 from orchestrator.view import View
 
@@ -138,7 +138,7 @@ def _print(text: str) -> None:
 
 
 def _note(text: str) -> None:
-    print(clean(text), file=sys.stderr)
+    Outlet(sys.stderr).line(text)
 
 
 def _show_beforehand(claim: Claim, setup: Setup, say: Callable[[str], None]) -> None:

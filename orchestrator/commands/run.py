@@ -17,7 +17,7 @@ from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
 from orchestrator.run.filing import to_json
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import Outlet, clean
 from orchestrator.units import BYTES, SECONDS, quantity
 
 
@@ -93,7 +93,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.json:
         sys.stdout.write(to_json(result))
     if result.failure is not None:
-        print(f"benchdock: {result.failure.message}", file=sys.stderr)
+        Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
     return status
 
 

@@ -159,6 +159,21 @@ def test_a_full_disk_is_no_bug(words, unbuffered):
     assert done.stderr == "benchdock: the output cannot be written: No space left on device\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("runn", 2),
+        ("run mine -f custom --runtime host --command 'echo hi' --pattern 'fps=(.)'", 1),
+    ],
+)
+def test_a_full_disk_behind_standard_error_changes_no_status(words, status):
+    command = f"{sys.executable} -m orchestrator {words} --json 2>/dev/full"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert json.loads(done.stdout)["schema"] == 1
+
+
 @pytest.mark.parametrize(
     ("words", "status"), [("models >&-", 0), ("parse benchdock - <&-", 1), ("models x 2>&-", 2)]
 )
