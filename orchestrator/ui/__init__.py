@@ -10,9 +10,25 @@ if TYPE_CHECKING:
     from orchestrator.view import View
 
 
+# Drawn on less, words are cut to letters, and on nothing (COLUMNS=0) they vanish.
+NARROWEST = 40
+
+
 def is_capable(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal on which a cursor can be moved."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    """Tell whether a stream is a terminal that can be drawn on: with a cursor, and wide enough."""
+    named = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    return stream.isatty() and named and _columns(stream) >= NARROWEST
+
+
+def _columns(stream: TextIO) -> int:
+    """Return a terminal's width as `rich` takes it: 80 where the terminal tells none."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal():
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80
 
 
 def choose(*, quiet: bool = False, verbose: bool = False, result_on_stdout: bool = True) -> View:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import re
@@ -403,6 +404,24 @@ def test_drawn_tables(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     assert all(cell_len(line) <= int(columns) for line in told.splitlines())
     assert "[red]a" in told
     assert "mend: apt-get" in told
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "20"])
+def test_where_nothing_can_be_drawn_lines_are_written(
+    monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", columns)
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", out)
+    tables.print_findings(FINDINGS)
+    with contextlib.closing(ui.choose()) as view:
+        view.result(OK)
+    told = out.getvalue()
+    assert "\x1b" not in told
+    assert "mend: apt-get install x\n" in told
+    assert "measured\n" in told
 
 
 CELLS = st.lists(st.text("abc_1", min_size=1, max_size=12), max_size=6).map(" ".join)
