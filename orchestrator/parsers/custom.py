@@ -10,7 +10,7 @@ from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.literals import longest_literal
 from orchestrator.parsers.run import Estimator
-from orchestrator.parsers.vendor import Format, Found, Log, Rule, Run
+from orchestrator.parsers.vendor import Format, Found, Log, Rule, Run, shown
 
 program = "custom"
 
@@ -35,8 +35,11 @@ def _take(log: Log, found: Found) -> None:
     group = "value" if found.named("value") else 1
     value, scale = found.number(group), UNITS[log.hints.unit or "samples/s"]
     if value is None:
-        log.run.warn("the pattern also matches what is no number, or not a whole one")
+        text = repr(shown(found.text(group)))
+        log.run.warn(f"the pattern matches what is no number, or not a whole one: {text}")
         return
+    if not 0 < value < math.inf:
+        log.run.fail(f"the pattern finds {value:.10g}: that is no plausible figure", found.line)
     if scale is not None:
         value = 1 / (value * scale) if value * scale else 0.0
     log.window((log.run.windows.count,), value, found.line)

@@ -188,7 +188,7 @@ class Parser:
         runs = log.shown_runs()
         warnings: list[str] = []
         begin = self._banner(warnings)
-        run, problem = self._chosen_run(runs)
+        run, problem = self._chosen_run(log)
         if len(runs) > 1:
             begin["blocks"] = [one.block() for one in runs]
         begin |= run.summary()
@@ -241,11 +241,12 @@ class Parser:
         good = [log for log in logs if any(run.succeeded for run in log.runs)]
         return next(iter(good or logs), Log(self._hints))
 
-    def _chosen_run(self, runs: list[Run]) -> tuple[Run, str]:
+    def _chosen_run(self, log: Log) -> tuple[Run, str]:
         """Return the run that is asked for, or an empty one and why there is none.
 
         `parsers.parse` refuses a block that is not there.
         """
+        runs = log.shown_runs()
         asked = self._hints.block
         if asked is not None and asked <= len(runs):
             return runs[asked - 1], ""
@@ -259,7 +260,8 @@ class Parser:
                 f"the log holds {len(runs)} runs ({values}{more}): "
                 f"choose one with --block 1 to --block {len(runs)}"
             )
-        return (runs[0] if runs else Run(self._hints)), ""
+        # Where nothing was found, the doubts say why.
+        return (runs[0] if runs else log.run), ""
 
     def _failure(self, run: Run, problem: str, exit_code: int | None) -> Failure | None:
         if self._told is not None:

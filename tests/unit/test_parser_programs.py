@@ -410,13 +410,16 @@ def test_custom_numbers_that_differ_or_are_none():
     assert value(words) == 64.5
     assert "no number" in words.warnings[0]
     zero = measure("custom", b"step 0 ms\n", pattern=r"step (\S+) ms", unit="ms", batch=8)
-    assert "not plausible" in zero.failure.message
+    assert zero.failure.message == "the pattern finds 0: that is no plausible figure"
     for estimator in ("mean", "harmonic"):
         none = measure("custom", b"fps=0\n", pattern=r"fps=(\S+)", estimator=estimator)
         assert none.failure.kind == "no_result"
         assert "throughput" not in none.metrics
     unfinished = measure("custom", b"fps=1", pattern=r"fps=(\S+)")
     assert unfinished.failure.kind == "no_result"
+    grouped = measure("custom", b"fps=1,234.5\n", pattern=r"fps=(\S+)")
+    assert grouped.failure.kind == "no_result"
+    assert "'1,234.5'" in grouped.warnings[0]
 
 
 @pytest.mark.parametrize(
