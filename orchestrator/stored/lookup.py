@@ -54,13 +54,19 @@ def load(word: str) -> Stored:
 
 def locate(word: str) -> Path:
     """Return the run folder or file that `word` names. Raises RequestError with the nearest id."""
-    if _is_name(word):
-        for folder in (paths.runs() / word, *_beginning(word)):
-            if _exists(RunFolder(folder).result):
-                return folder
+    folders = [paths.runs() / word, *_beginning(word)] if _is_name(word) else []
+    for folder in folders:
+        if _exists(RunFolder(folder).result):
+            return folder
     path = Path(word)
     if _exists(path):
         return path
+    for folder in folders:
+        if _exists(folder):
+            raise RequestError(
+                f"the run {folder.name} has no result",
+                hint=f"it goes on still, or was killed: see {RunFolder(folder).log}",
+            )
     known = [folder.name for folder in _all_runs()]
     near = nearest(word, known)
     hint = f"did you mean {near!r}?" if near else f"runs are in {paths.runs()}"

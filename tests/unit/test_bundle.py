@@ -223,6 +223,20 @@ def test_an_existing_file_is_not_overwritten(measured, capsys):
     assert path.read_bytes() == before
 
 
+def test_a_run_without_a_result_is_not_taken_for_its_own_misspelling(measured):
+    _, folder, _ = measured
+    going = RunFolder(folder.root.with_name("20990101T000000-going"))
+    going.root.mkdir()
+    try:
+        for word in (going.run_id, going.run_id[:8]):
+            with pytest.raises(RequestError) as refused:
+                load(word)
+            told = f"the run {going.run_id} has no result; it goes on still, or was killed: see "
+            assert str(refused.value) == f"{told}{going.log}"
+    finally:
+        going.root.rmdir()
+
+
 def test_a_run_is_found_by_the_begin_of_its_id(measured):
     result, _, _ = measured
     assert load(result.run[:20]).result == result
