@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
-from orchestrator.errors import ExitStatus
+from orchestrator import paths
+from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.stored.verification import verify
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
@@ -16,6 +18,7 @@ from orchestrator.ui.words import subject, title
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Check a bundle and say what was checked. Raises RequestError where something is wrong."""
+    _refuse_run(arguments.bundle)
     result, checks = verify(Path(arguments.bundle))
     if arguments.json:
         told = result.metrics.get("throughput")
@@ -33,3 +36,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     print(clean(f"{result.run}: {title(result)}, {subject(result)}"))
     print_table(("holds", "what was checked"), [(check.name, check.detail) for check in checks])
     return ExitStatus.OK
+
+
+def _refuse_run(word: str) -> None:
+    """Raise RequestError for a run id or a folder, which every other command takes."""
+    if os.path.isdir(word) or (not os.path.exists(word) and os.path.isdir(paths.runs() / word)):
+        raise RequestError(f"{word!r} is no bundle", hint="`benchdock bundle RUN` makes one")

@@ -215,6 +215,14 @@ def test_what_is_not_there_is_one_line(measured, capsys, words, told):
     assert told in err
 
 
+def test_a_run_is_no_bundle_yet(measured, capsys):
+    result, folder, _ = measured
+    for word in (result.run, str(folder.root)):
+        assert main(["verify", word]) == ExitStatus.BAD_REQUEST
+        told = f"benchdock: {word!r} is no bundle; `benchdock bundle RUN` makes one\n"
+        assert capsys.readouterr().err == told
+
+
 def test_an_existing_file_is_not_overwritten(measured, capsys):
     result, _, path = measured
     before = path.read_bytes()
