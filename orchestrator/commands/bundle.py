@@ -24,6 +24,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             f"{arguments.run} is no run folder", hint="give a run id or the path of a run folder"
         )
     destination = Path(arguments.output or f"{stored.name}{SUFFIX}")
+    if arguments.output == "-":
+        raise RequestError("a bundle is not written to standard output", hint="give -o a file")
     if not destination.parent.is_dir():
         raise RequestError(f"there is no folder {destination.parent}", hint="make it, or use -o")
     if destination.exists():

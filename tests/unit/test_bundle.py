@@ -203,6 +203,7 @@ def test_a_link_that_the_program_left_is_not_followed(measured, tmp_path, capsys
     [
         (["bundle", "absent"], "there is no run or file 'absent'"),
         (["bundle", "x" * 5000], "there is no run or file"),
+        (["bundle", "2", "-o", "-"], "give -o a file"),
         (["verify", "/absent"], "cannot read /absent"),
         (["compare", "2", "absent"], "absent"),
         (["replay", "/dev/null"], "/dev/null"),
