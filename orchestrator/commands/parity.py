@@ -82,9 +82,11 @@ def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None
         table.append(row)
     print_table(("model", *frameworks), table)
     shown = {cell.level: cell.tolerance for cell in cells if cell.tolerance is not None}
-    told = [f"{FIGURES[level]} at most {shown[level]:.2g}" for level in FIGURES if level in shown]
+    told = [f"{FIGURES[level]} {shown[level]:.2g}" for level in FIGURES if level in shown]
     if told:
-        print(f"\ndeviations in {setting.dtype} on the {setting.device}: {', '.join(told)}")
+        print(
+            f"\ndeviations in {setting.dtype} on the {setting.device}; allowed: {', '.join(told)}"
+        )
     broken = [cell for cell in cells if not cell.holds]
     for cell in broken:
         print(f"\n{cell.framework} {cell.model} {cell.level} does not hold: {cell.detail}")

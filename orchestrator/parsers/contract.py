@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from orchestrator.request import Device, Dtype, Phase
 from orchestrator.result import Measurement
 
-Stage = Literal["starting", "warmup", "timing", "done"]
+Stage = Literal["starting", "warmup", "timing", "comparing", "done"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,10 @@ class ParseHints:
 class Progress:
     """How far a program is.
 
-    Steps are those of the stage: warm-up steps in `warmup`, timed ones after it. `throughput` is
-    of the latest block, in samples/s over all devices. `last_lines` are at most ten lines of the
-    log, of at most 300 characters each, safe to show on a terminal.
+    Steps are those of the stage: warm-up steps in `warmup`, timed ones after it, networks and
+    levels in `comparing`. `throughput` is of the latest block, in samples/s over all devices.
+    `last_lines` are at most ten lines of the log, of at most 300 characters each, safe to show on
+    a terminal.
     """
 
     stage: Stage = "starting"

@@ -56,7 +56,7 @@ class Parser:
     def progress(self) -> Progress:
         """Return how many comparisons are behind."""
         return Progress(
-            stage="timing" if self._cells else "starting",
+            stage="comparing" if self._cells else "starting",
             steps_done=len(self._cells),
             last_lines=self._lines.recent.lines(10),
         )

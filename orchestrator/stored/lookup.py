@@ -65,7 +65,7 @@ def locate(word: str) -> Path:
         if _exists(folder):
             raise RequestError(
                 f"the run {folder.name} has no result",
-                hint=f"it goes on still, or was killed: see {RunFolder(folder).log}",
+                hint=f"it goes on still, was killed or is a parity: see {RunFolder(folder).log}",
             )
     known = [folder.name for folder in _all_runs()]
     near = nearest(word, known)

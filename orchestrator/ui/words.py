@@ -11,7 +11,13 @@ from orchestrator.units import quantity
 
 Row = tuple[str, str]
 LAST_LINES = 8
-_STAGES = {"starting": "starting", "warmup": "warming up", "timing": "timing", "done": "finished"}
+_STAGES = {
+    "starting": "starting",
+    "warmup": "warming up",
+    "timing": "timing",
+    "comparing": "comparing",
+    "done": "finished",
+}
 
 
 def clock(seconds: float) -> str:
@@ -26,8 +32,10 @@ def progress_words(progress: Progress) -> str:
     parts = [_STAGES[progress.stage]]
     if progress.steps_total:
         parts.append(f"{progress.steps_done} of {progress.steps_total} steps")
+    elif progress.stage == "comparing":
+        parts.append(f"{progress.steps_done} done")
     elif progress.steps_done:
-        parts.append(f"{progress.steps_done} steps")
+        parts.append(f"{progress.steps_done} {'step' if progress.steps_done == 1 else 'steps'}")
     # At the end it would stand beside the result, and is only the last block's.
     if progress.throughput is not None and progress.stage != "done":
         parts.append(quantity(progress.throughput, "samples/s"))

@@ -240,8 +240,10 @@ def test_a_run_without_a_result_is_not_taken_for_its_own_misspelling(measured):
         for word in (going.run_id, going.run_id[:8]):
             with pytest.raises(RequestError) as refused:
                 load(word)
-            told = f"the run {going.run_id} has no result; it goes on still, or was killed: see "
-            assert str(refused.value) == f"{told}{going.log}"
+            assert str(refused.value) == (
+                f"the run {going.run_id} has no result; "
+                f"it goes on still, was killed or is a parity: see {going.log}"
+            )
     finally:
         going.root.rmdir()
 

@@ -107,7 +107,7 @@ def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, dev
     title, row = [" ".join(line.split()) for line in out.splitlines()[:2]]
     assert f"{title.removeprefix('model ')} {row}" == shown
     assert status == ("FAILS" in shown)
-    assert ("deviations in float32 on the cpu: " in out) == (levels != ("P1",))
+    assert ("deviations in float32 on the cpu; allowed: " in out) == (levels != ("P1",))
 
 
 def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, capsys):
@@ -115,7 +115,7 @@ def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, capsy
     assert main(["parity", "deep_mnist", "--dtype", "bfloat16"]) == 0
     assert asked == ["pytorch", "tensorflow", "openvino"]
     assert {one.dtype for one in proven.settings} == {"bfloat16"}
-    assert "deviations in bfloat16 on the cpu: " in capsys.readouterr().out
+    assert "deviations in bfloat16 on the cpu; allowed: " in capsys.readouterr().out
 
 
 def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven):

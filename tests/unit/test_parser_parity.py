@@ -5,7 +5,7 @@ import io
 import pytest
 
 from backends.harness import events
-from orchestrator.parsers import parse
+from orchestrator.parsers import ParseHints, parse, parser_for
 
 CELL = {
     "level": "P2",
@@ -35,6 +35,12 @@ def test_cells_are_collected_wherever_their_lines_begin(before):
     assert found.failure is None
     assert [cell["holds"] for cell in found.begin["cells"]] == [True, False]
     assert found.begin["cells"][0] == CELL
+
+
+def test_nothing_is_timed_while_it_compares():
+    parser = parser_for("parity", ParseHints())
+    parser.feed(line(**CELL))
+    assert (parser.progress.stage, parser.progress.steps_done) == ("comparing", 1)
 
 
 def test_the_last_cell_needs_no_line_end():

@@ -462,6 +462,19 @@ def test_plain_output_does_not_load_rich() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("progress", "told"),
+    [
+        (Progress(stage="comparing", steps_done=1), "comparing, 1 done"),
+        (Progress(stage="timing", steps_done=1), "timing, 1 step"),
+        (Progress(stage="timing", steps_done=2), "timing, 2 steps"),
+        (Progress(stage="warmup", steps_done=1, steps_total=9), "warming up, 1 of 9 steps"),
+    ],
+)
+def test_progress_in_words(progress: Progress, told: str) -> None:
+    assert words.progress_words(progress) == told
+
+
 def test_clock() -> None:
     assert [words.clock(t) for t in (0, 59.9, 60, 3599, 3600, 90061)] == [
         *("0:00", "0:59", "1:00", "59:59", "1:00:00", "25:01:01")
