@@ -11,6 +11,9 @@ from orchestrator.errors import BenchdockError, quoted
 
 T = TypeVar("T")
 
+# Nobody limits a program to less; who leaves the unit away means another one.
+_LEAST_WITHOUT_UNIT = 2**20
+
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return what reads a whole number within bounds."""
@@ -63,7 +66,10 @@ def size(text: str) -> int:
     """Read a size such as 512m or 4GiB, in bytes."""
     from orchestrator.units import parse_size
 
-    return _converted(parse_size, text)
+    count = _converted(parse_size, text)
+    if count < _LEAST_WITHOUT_UNIT and text.rstrip()[-1].isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is in bytes; write it with a unit, like 4g")
+    return count
 
 
 def duration(text: str) -> float:

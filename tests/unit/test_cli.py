@@ -61,6 +61,7 @@ CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
         (("run", "resnet18", "-f", "pytorch", "--gpus", "0,0"), 2, "names a GPU twice"),
         ((*RUN, "--data", "/absent"), 2, "there is no dataset at /absent"),
         ((*RUN, "--memory", "lots"), 2, "'lots'"),
+        ((*RUN, "--memory", "8"), 2, "'8' is in bytes; write it with a unit, like 4g"),
         ((*RUN, "--option", "x"), 2, "'x' is not KEY=VALUE"),
         ((*RUN, "--option", "layout=\udcff"), 2, r"'layout=\udcff' is not valid UTF-8"),
         ((*CUSTOM, "--command", "echo \udcff"), 2, r"--command: 'echo \udcff' is not valid UTF-8"),
