@@ -74,6 +74,23 @@ class Collect(argparse.Action):
         setattr(namespace, self.dest, {**given, key: text})
 
 
+class Once(argparse.Action):
+    """Stores a value where a second one, which other commands take, would replace it unseen."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _word: str | None = None,
+    ) -> None:
+        """Store it."""
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            raise argparse.ArgumentError(self, f"{quoted(before)} is given already; run one by one")
+        setattr(namespace, self.dest, values)
+
+
 def command(
     commands: Any, name: str, summary: str, *examples: str, status: str = "0 done"
 ) -> Command:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.arguments import shared, values
-from orchestrator.arguments.parser import command
+from orchestrator.arguments.parser import Once, command
 
 # What Linux lets a control group have.
 MOST_PROCESSES = 4_194_304
@@ -45,7 +45,13 @@ def _add_run(commands: Any) -> None:
         help="a network of `benchdock models`, or of a vendor's program, or a file of your own: "
         ".onnx or .prototxt",
     )
-    run.add_argument("-f", "--framework", required=True, help="one of `benchdock frameworks`")
+    run.add_argument(
+        "-f",
+        "--framework",
+        action=Once,
+        required=True,
+        help="one of `benchdock frameworks`",
+    )
     run.add_argument(
         "--phase",
         choices=shared.PHASES,
