@@ -30,6 +30,10 @@ def first_mistake(error: ValidationError) -> str:
     mistake = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(map(str, mistake["loc"]))[:100]
     what = mistake["msg"].removeprefix("Value error, ").replace("Input should", "it should")[:200]
+    if mistake["type"] == "missing":
+        what = "it is missing"
+    elif where == "schema":
+        what += ": another version of benchdock wrote it"
     text = " ".join(f"{where}: {what}".split()) if where else what
     return text if text.isprintable() else ascii(text)
 

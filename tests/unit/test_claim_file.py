@@ -56,7 +56,7 @@ def test_milliseconds_per_batch_become_samples_per_second(tmp_path):
     [
         (CLAIM.replace("value:", "valeu:"), "unknown key 'valeu'; did you mean 'value'?"),
         (CLAIM.replace("title:", "titel:"), "did you mean 'title'?"),
-        (CLAIM.replace("value: 1234.5\n", ""), "value: Field required"),
+        (CLAIM.replace("value: 1234.5\n", ""), "value: it is missing"),
         (CLAIM.replace("samples/s", "img/s"), "unknown unit 'img/s'; did you mean 'images/s'?"),
         (CLAIM.replace("1234.5", "-1"), "value: it should be greater than 0"),
         (CLAIM.replace("1234.5", ".inf"), "value"),

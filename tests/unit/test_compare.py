@@ -185,6 +185,9 @@ def test_a_file_that_is_no_result_is_one_line(tmp_path, capsys):
         err = capsys.readouterr().err
         assert err.count("\n") == 1
         assert "\x1b" not in err
+        assert ("schema: it should be 1: another version of benchdock wrote it" in err) == (
+            '"schema": 9' in text
+        )
 
 
 NOISE = st.lists(st.floats(0.9, 1.1), min_size=20, max_size=60)
