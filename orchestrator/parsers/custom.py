@@ -103,7 +103,7 @@ def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of
         ("estimator", hints.estimator, ESTIMATORS),
     ):
         if word is not None and word not in choices:
-            raise unknown(kind, word, choices, listing="benchdock parse --help")
+            raise unknown(kind, word, choices)
     needle = longest_literal(pattern.pattern).encode()
     rule = Rule(needle, pattern, _take, anywhere=True)
     return vendor.Parser(Format(program=program, rules=(rule,), conclude=_conclude), hints)

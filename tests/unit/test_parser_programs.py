@@ -430,6 +430,7 @@ def test_custom_numbers_that_differ_or_are_none():
         ({"pattern": "fps=.*"}, "has no group"),
         ({"pattern": "(a)", "unit": "image/s"}, "did you mean 'images/s'"),
         ({"pattern": "(a)", "estimator": "men"}, "did you mean 'mean'"),
+        ({"pattern": "(a)", "unit": "furlongs"}, "use one of samples/s, images/s, s, ms, us"),
     ],
 )
 def test_custom_arguments_that_are_wrong(hints, words):
