@@ -30,7 +30,6 @@ GIB = 2**30
 ROOM_WANTED = 10 * GIB  # a GPU image with its build's leftovers
 ROOM_NEEDED = 1 * GIB
 MEMORY_WANTED = 4 * GIB
-_NVIDIA_VENDOR = "0x10de"
 _TOOLKIT = (
     "sudo apt-get install nvidia-container-toolkit && "
     "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
@@ -209,7 +208,7 @@ def host_findings() -> Iterator[Finding]:
 def gpu_findings(report: GpuReport, *, root: Path = inventory.ROOT) -> Iterator[Finding]:
     """Tell of the driver and of each GPU."""
     if report.state == "no_library":
-        if not has_nvidia_device(root):
+        if not inventory.has_nvidia_device(root):
             detail = "this machine has no NVIDIA GPU: runs use the CPU"
             yield Finding(name="GPU", state="warning", detail=detail)
             return
@@ -242,19 +241,6 @@ def _gpu_finding(one: Gpu) -> Finding:
         remedy = f"sudo nvidia-smi -i {one.index} -mig 0"
         return Finding(name=name, state="warning", detail=detail, remedy=remedy)
     return Finding(name=name, state="ok", detail=detail)
-
-
-def has_nvidia_device(root: Path = inventory.ROOT) -> bool:
-    """Look for a display device of NVIDIA's on the PCI bus; no driver is needed for that."""
-    for device in (root / "sys/bus/pci/devices").glob("*"):
-        try:
-            vendor = (device / "vendor").read_text("ascii").strip()
-            kind = (device / "class").read_text("ascii").strip()
-        except OSError:
-            continue
-        if vendor == _NVIDIA_VENDOR and kind.startswith("0x03"):
-            return True
-    return False
 
 
 def home_finding(home: Path) -> Finding:

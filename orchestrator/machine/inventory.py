@@ -22,8 +22,22 @@ _INSTRUCTION_SETS = (
     "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni",
     "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "sve2", "bf16",
 )  # fmt: skip
+_NVIDIA_VENDOR = "0x10de"
 SLOW_GOVERNORS = ("powersave", "conservative")
 _GIT_PATIENCE = 1.0  # seconds; a slow disk leaves "dirty" unknown rather than delay the run
+
+
+def has_nvidia_device(root: Path = ROOT) -> bool:
+    """Look for a display device of NVIDIA's on the PCI bus; no driver is needed for that."""
+    for device in (root / "sys/bus/pci/devices").glob("*"):
+        try:
+            vendor = (device / "vendor").read_text("ascii").strip()
+            kind = (device / "class").read_text("ascii").strip()
+        except OSError:
+            continue
+        if vendor == _NVIDIA_VENDOR and kind.startswith("0x03"):
+            return True
+    return False
 
 
 def facts(gpus: GpuReport | None = None, *, root: Path = ROOT) -> dict[str, Any]:

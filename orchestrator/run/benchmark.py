@@ -28,7 +28,7 @@ from orchestrator.result import Failure, FailureKind, Result
 from orchestrator.run import suitability
 from orchestrator.run.filing import file_result, hold_reserve, to_json
 from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
-from orchestrator.run.planner import choose_device, make_plan, planned_device, resolve
+from orchestrator.run.planner import choose_device, make_plan, planned_device, resolve, unused_gpus
 from orchestrator.run.runner import Outcome, StageClock, execute
 from orchestrator.run.verdict import exit_status
 from orchestrator.version import VERSION
@@ -151,7 +151,7 @@ def _run_watched(
         opinion = suitability.assess(
             request, row, target, report, in_container=engine is not None, image=image
         )
-        doubts = opinion.heeded()
+        doubts = (*unused_gpus(request, report), *opinion.heeded())
         folder = _open_folder(request)
     draft = _Draft(
         request=request,
@@ -244,5 +244,5 @@ def dry_run(request: Request) -> Result:
         request=request,
         plan=plan,
         fingerprint=plan.fingerprint,
-        warnings=(*plan.warnings, *warnings),
+        warnings=(*plan.warnings, *warnings, *unused_gpus(request, report)),
     )

@@ -16,6 +16,7 @@ from orchestrator import catalogue
 from orchestrator.errors import DataError, MachineError, RequestError
 from orchestrator.framework import Framework
 from orchestrator.images.reference import parse_reference
+from orchestrator.machine import inventory
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
@@ -95,6 +96,18 @@ def choose_device(request: Request, report: GpuReport) -> Target:
     else:
         chosen = tuple(_gpu_at(index, report) for index in request.gpus)
     return Target(device="gpu", gpus=tuple(gpu.uuid or str(gpu.index) for gpu in chosen))
+
+
+def unused_gpus(
+    request: Request, report: GpuReport, *, root: Path = inventory.ROOT
+) -> tuple[str, ...]:
+    """Doubt a run that is on the CPU because no GPU answers: nobody asked for the CPU."""
+    broken = report.state in ("not_loaded", "mismatch", "failed")
+    if request.gpus is not None or report.gpus:
+        return ()
+    if not (broken or inventory.has_nvidia_device(root)):
+        return ()
+    return (f"on the CPU, since no GPU can be used: {report.reason} (`benchdock doctor`)",)
 
 
 def planned_device(request: Request, report: GpuReport) -> tuple[Target, tuple[str, ...]]:

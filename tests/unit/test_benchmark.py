@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
 from orchestrator.host.runtime import HostRuntime
+from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT
 from orchestrator.result import Result
@@ -84,6 +85,14 @@ def test_what_fails_before_the_start_is_filed_too(monkeypatch, tmp_path, error, 
     assert json.loads((filed / "result.json").read_text())["status"] == "failed"
     # All but the script, which nobody wrote.
     assert {path.name for path in filed.iterdir()} == FILES - {"launcher.sh"}
+
+
+def test_a_run_that_fell_back_to_the_cpu_says_so(monkeypatch, tmp_path):
+    broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
+    monkeypatch.setattr(benchmark, "gpu_report", lambda _: broken)
+    asked = request(gpus=None, runtime="host")
+    for result in (benchmark.dry_run(asked), benchmark.run(asked, View())[0]):
+        assert any("its kernel module is not loaded" in doubt for doubt in result.warnings)
 
 
 def test_a_wrong_request_leaves_nothing(tmp_path):

@@ -14,6 +14,7 @@ from orchestrator.doctor import GIB, Finding
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import EngineError, ExitStatus, MachineError
 from orchestrator.images import digests, image_table
+from orchestrator.machine import inventory
 from orchestrator.machine.gpu import Gpu, GpuReport
 
 H200 = Gpu(
@@ -190,7 +191,7 @@ def test_a_gpu_without_a_driver(tmp_path: Path) -> None:
         device.mkdir(parents=True)
         (device / "vendor").write_text(f"{vendor}\n")
         (device / "class").write_text(f"{kind}\n")
-    assert doctor.has_nvidia_device(tmp_path) is False
+    assert inventory.has_nvidia_device(tmp_path) is False
     (device / "class").write_text("0x030200\n")
     (missing,) = doctor.gpu_findings(NO_GPU, root=tmp_path)
     assert (missing.name, missing.state) == ("NVIDIA driver", "missing")

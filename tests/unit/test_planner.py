@@ -51,6 +51,24 @@ def test_devices_are_handed_on_by_uuid(gpus, report, expected):
     assert target.count == (len(expected) or 1)
 
 
+def test_a_gpu_that_does_not_answer_is_not_passed_over_in_silence(tmp_path):
+    broken = GpuReport(state="mismatch", reason="updated without a restart")
+    (doubt,) = planner.unused_gpus(request(), broken, root=tmp_path)
+    assert "on the CPU, since no GPU can be used: updated without a restart" in doubt
+    for asked, report in (
+        (request(), NONE),
+        (request(), TWO),
+        (request(gpus="none"), broken),
+        (request(gpus="all"), broken),
+    ):
+        assert not planner.unused_gpus(asked, report, root=tmp_path)
+    device = tmp_path / "sys/bus/pci/devices/0"
+    device.mkdir(parents=True)
+    (device / "vendor").write_text("0x10de\n")
+    (device / "class").write_text("0x030200\n")
+    assert planner.unused_gpus(request(), NONE, root=tmp_path)
+
+
 @pytest.mark.parametrize("gpus", ["all", (0,)])
 def test_a_gpu_without_driver_says_what_is_missing(gpus):
     with pytest.raises(MachineError, match="no NVIDIA driver is installed; use --gpus none"):
