@@ -246,7 +246,8 @@ def _gpu_finding(one: Gpu) -> Finding:
 def home_finding(home: Path) -> Finding:
     """Tell whether there is a writable home with room for results and environments."""
     existing = home
-    while not existing.exists():
+    # os.path: a folder that may not be searched is no error of its own.
+    while not os.path.exists(existing):
         existing = existing.parent
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding(

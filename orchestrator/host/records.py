@@ -58,7 +58,11 @@ def _records() -> Path:
 def leftovers() -> tuple[Record, ...]:
     """Return the executions whose benchdock is gone; some may have no process left."""
     here = Owner.here()
-    records = (Record.read(path) for path in sorted(_records().glob("*.json")))
+    try:
+        paths = sorted(_records().glob("*.json"))
+    except OSError:  # a home that may not be searched holds none of ours
+        return ()
+    records = (Record.read(path) for path in paths)
     return tuple(one for one in records if one is not None and one.owner.is_gone(here))
 
 

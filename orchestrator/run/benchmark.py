@@ -21,12 +21,19 @@ from orchestrator.errors import (
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.machine.monitor import HostSource, Monitor, watched_host
-from orchestrator.paths import RunFolder, runs, write_aside
+from orchestrator.paths import RunFolder, write_aside
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
 from orchestrator.run import suitability
-from orchestrator.run.filing import file_result, hold_reserve, to_json
+from orchestrator.run.filing import (
+    file_result,
+    hold_reserve,
+    new_folder,
+    no_folder,
+    to_json,
+    write_launcher,
+)
 from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
 from orchestrator.run.planner import choose_device, make_plan, planned_device, resolve, unused_gpus
 from orchestrator.run.runner import Outcome, StageClock, execute
@@ -166,7 +173,7 @@ def _run_watched(
         place = replace(place, warnings=(*place.warnings, *doubts))
         plan = make_plan(request, row, target, place, folder)
         draft.plan = plan
-        _write_launcher(folder, plan)
+        write_launcher(folder, plan)
         with Monitor(folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
             draft.monitor = monitor
             draft.outcome = execute(plan, runtime, folder, view, clock, on_stage=monitor.stage)
@@ -186,26 +193,16 @@ def _run_watched(
 
 def _open_folder(request: Request) -> RunFolder:
     """Make the run's folder and keep room for its result; leave nothing behind where none is."""
-    try:
-        folder = RunFolder.create(request.model, request.framework)
-    except OSError as error:
-        raise _no_folder(error) from None
+    folder = new_folder(request.model, request.framework)
     try:
         hold_reserve(folder)
         write_aside(folder.request, to_json(request))
     except (OSError, MachineError) as error:
         shutil.rmtree(folder.root, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _no_folder(error) from None
+            raise no_folder(error) from None
         raise
     return folder
-
-
-def _no_folder(error: OSError) -> MachineError:
-    return MachineError(
-        f"no run folder can be made in {runs()}: {error.strerror or error}",
-        hint="set BENCHDOCK_HOME to a writable folder",
-    )
 
 
 def _status(outcome: Outcome) -> ExitStatus:
@@ -213,14 +210,6 @@ def _status(outcome: Outcome) -> ExitStatus:
     if outcome.signal_number is not None:
         return ExitStatus(128 + outcome.signal_number)
     return ExitStatus.OK
-
-
-def _write_launcher(folder: RunFolder, plan: Plan) -> None:
-    try:
-        write_aside(folder.launcher, plan.script)
-        folder.launcher.chmod(0o755)
-    except OSError as error:
-        raise MachineError(f"cannot write {folder.launcher}: {error.strerror}") from None
 
 
 def dry_run(request: Request) -> Result:

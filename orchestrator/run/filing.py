@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from orchestrator.errors import MachineError
-from orchestrator.paths import RunFolder, write_aside
+from orchestrator.paths import RunFolder, runs, write_aside
+from orchestrator.plan import Plan
 from orchestrator.request import LenientRecord, StrictRecord
 from orchestrator.result import Result
 
@@ -17,6 +18,31 @@ RESERVE_BYTES = 4 * 1024 * 1024
 def to_json(record: StrictRecord | LenientRecord) -> str:
     """Return a record as the JSON document that is filed and printed."""
     return record.model_dump_json(indent=2, by_alias=True) + "\n"
+
+
+def new_folder(model: str, framework: str) -> RunFolder:
+    """Make a run's folder. Raises MachineError where it cannot be made."""
+    try:
+        return RunFolder.create(model, framework)
+    except OSError as error:
+        raise no_folder(error) from None
+
+
+def no_folder(error: OSError) -> MachineError:
+    """Say why there is no run folder, and what to set."""
+    return MachineError(
+        f"no run folder can be made in {runs()}: {error.strerror or error}",
+        hint="set BENCHDOCK_HOME to a writable folder",
+    )
+
+
+def write_launcher(folder: RunFolder, plan: Plan) -> None:
+    """Write the script that will run. Raises MachineError where it cannot be written."""
+    try:
+        write_aside(folder.launcher, plan.script)
+        folder.launcher.chmod(0o755)
+    except OSError as error:
+        raise MachineError(f"cannot write {folder.launcher}: {error.strerror}") from None
 
 
 def hold_reserve(folder: RunFolder) -> None:

@@ -9,9 +9,9 @@ from typing import Literal
 from orchestrator.errors import RequestError
 from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
-from orchestrator.paths import RunFolder, write_aside
 from orchestrator.request import Device, Dtype, Request, RuntimeChoice
 from orchestrator.run.comparisons import Work
+from orchestrator.run.filing import new_folder, write_launcher
 from orchestrator.run.places import connect, ready_place
 from orchestrator.run.planner import Target, choose_device, parity_plan
 from orchestrator.run.runner import StageClock, execute
@@ -63,12 +63,12 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
         options=dict(setting.options),
     )
     target = _target(request)
-    folder = RunFolder.create("parity", row.name)
+    folder = new_folder("parity", row.name)
     clock = StageClock(view)
     engine, reason = connect(request)
     place, where = ready_place(request, row, target, engine, reason, view)
     plan = parity_plan(request, row, target, place, folder, levels=work.levels, models=work.models)
-    write_aside(folder.launcher, plan.script)
+    write_launcher(folder, plan)
     outcome = execute(plan, where, folder, view, clock)
     cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin["cells"]]
     if outcome.signal_number is not None:

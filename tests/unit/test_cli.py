@@ -318,7 +318,12 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path):
     done = benchdock(*RUN, "--runtime", "host", BENCHDOCK_HOME=str(tmp_path / "file"))
     assert done.returncode == 3
     where = tmp_path / "file" / "runs"
-    assert f"no run folder can be made in {where}: Not a directory; set BENCHDOCK" in done.stderr
+    told = f"no run folder can be made in {where}: Not a directory; set BENCHDOCK"
+    assert told in done.stderr
+    parity = ("parity", "-f", "pytorch", "deep_mnist", "--runtime", "host")
+    done = benchdock(*parity, BENCHDOCK_HOME=str(tmp_path / "file"))
+    assert done.returncode == 3
+    assert told in done.stderr
 
 
 def test_a_dry_run_for_a_gpu_this_machine_lacks_is_planned_with_a_warning():

@@ -13,6 +13,7 @@ from orchestrator import doctor
 from orchestrator.doctor import GIB, Finding
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import EngineError, ExitStatus, MachineError
+from orchestrator.host import records
 from orchestrator.images import digests, image_table
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu import Gpu, GpuReport
@@ -224,6 +225,13 @@ def test_home(tmp_path: Path) -> None:
     found = doctor.home_finding(tmp_path / "file" / "home")
     assert (found.state, found.role) == ("missing", "need")
     assert "BENCHDOCK_HOME" in found.remedy
+
+
+def test_a_home_that_cannot_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path("/", "long" * 100)  # as a folder without permission, which root always has
+    monkeypatch.setenv("BENCHDOCK_HOME", str(home))
+    assert str(home) in doctor.home_finding(home).detail
+    assert records.leftovers() == ()
 
 
 @pytest.mark.parametrize(
