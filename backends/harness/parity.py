@@ -61,9 +61,11 @@ LOSS_MOVE = 1e-7
 # Added to a normalisation's beta where ReLU follows: about six of seven values are positive.
 CALM_BETA = 1.0
 
-# A gradient that is zero in exact arithmetic (a bias before batch normalisation) has no
-# meaningful relative error: norms below this share of the largest count as that share.
+# A small gradient has no meaningful relative error: norms below this share of the largest
+# count as that share. One that is zero but for float64's rounding (a bias before batch
+# normalisation) is nothing but rounding in every type, and is compared with the largest.
 NORM_FLOOR = 1e-2
+NORM_ZERO = 1e-9
 
 Verdict = namedtuple("Verdict", "holds deviation tolerance detail")
 
@@ -234,10 +236,11 @@ def _update(values, step):
 
 def _norms(found, reference):
     lengths = OrderedDict((name, _length(reference[name])) for name in reference)
-    floor = NORM_FLOOR * max(lengths.values())
+    largest = max(lengths.values())
     worst, where = 0.0, ""
-    for name in lengths:
-        distance = abs(_length(found[name]) - lengths[name]) / max(lengths[name], floor)
+    for name, length in lengths.items():
+        floor = largest * (1.0 if length < NORM_ZERO * largest else NORM_FLOOR)
+        distance = abs(_length(found[name]) - length) / max(length, floor)
         if not distance <= worst:
             worst, where = distance, " (%s)" % name
     return "gradient norms", where, float(worst)

@@ -285,3 +285,19 @@ def test_weights_that_a_framework_rounded_are_what_a_step_starts_from(told):
 
     verdict = check("P3", Rounded(), logistic(), "float16")
     assert verdict.holds is told, verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("found", "distance"),
+    [
+        ({"zero": 1e-3}, 1e-3),  # rounding of what cancels out: next to the largest
+        ({"small": 2e-4}, 0.01),  # next to a hundredth of the largest
+        ({"large": 0.9}, 0.1),
+    ],
+)
+def test_gradients_that_are_zero_or_small_are_no_reason_for_large_errors(found, distance):
+    exact = {"large": 1.0, "small": 1e-4, "zero": 1e-16}
+    arrays = [{name: np.array([x]) for name, x in one.items()} for one in (exact | found, exact)]
+    what, where, worst = parity._norms(*arrays)
+    assert (what, where) == ("gradient norms", f" ({next(iter(found))})")
+    assert worst == pytest.approx(distance, rel=1e-6)
