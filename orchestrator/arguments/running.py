@@ -144,7 +144,7 @@ def _add_parity(commands: Any) -> None:
         "parity -f pytorch resnet50 vgg16 --level P2",
         "parity --dtype bfloat16 resnet50",
         "parity --dtype float16 --gpus 0",
-        status="0 every comparison holds, 1 one does not",
+        status="0 every comparison holds, 1 one does not or could not be made",
     )
     parity.add_argument(
         "models", nargs="*", metavar="MODEL", help="of `benchdock models` (default: all)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from orchestrator import ui
 from orchestrator.errors import ExitStatus, Interrupted
@@ -17,6 +17,9 @@ from orchestrator.run.parity import Setting
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet
+
+# Comparisons that a line names before it counts the rest.
+NAMED = 3
 
 # What a level compares, for the heading of its figures; shapes are equal or not.
 FIGURES = {"P2": "logits", "P3": "a training step"}
@@ -87,10 +90,29 @@ def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None
         print(
             f"\ndeviations in {setting.dtype} on the {setting.device}; allowed: {', '.join(told)}"
         )
-    broken = [cell for cell in cells if not cell.holds]
-    for cell in broken:
-        print(f"\n{cell.framework} {cell.model} {cell.level} does not hold: {cell.detail}")
-    print(f"\n{len(cells) - len(broken)} of {len(cells)} comparisons hold")
+    for cell in cells:
+        if _fails(cell):
+            print(f"\n{cell.framework} {cell.model} {cell.level} does not hold: {cell.detail}")
+    for line in _not_made(cells):
+        print(f"\n{line}")
+    print(f"\n{sum(cell.holds for cell in cells)} of {len(cells)} comparisons hold")
+
+
+def _fails(cell: Cell) -> bool:
+    """Tell a comparison that does not hold from one that was not made."""
+    return not cell.holds and cell.deviation is not None
+
+
+def _not_made(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield a line for each reason why comparisons were not made: often it is the same for all."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        if cell.deviation is None:
+            names = by_reason.setdefault((cell.framework, cell.detail), [])
+            names.append(f"{cell.model} {cell.level}")
+    for (framework, why), names in by_reason.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        yield f"{framework} was not compared in {', '.join(names[:NAMED])}{more}: {why}"
 
 
 def _figures(cells: Sequence[Cell]) -> str:
@@ -98,7 +120,10 @@ def _figures(cells: Sequence[Cell]) -> str:
         return "-"
     by_level = {cell.level: cell for cell in cells}
     found = [by_level[level].deviation for level in FIGURES if level in by_level]
-    figures = ["none" if deviation is None else f"{deviation:.1e}" for deviation in found]
-    broken = [cell.level for cell in cells if not cell.holds]
-    text = " ".join(figures or ["shapes"])
-    return f"{text} FAILS {' '.join(broken)}" if broken else text
+    words = ["?" if deviation is None else f"{deviation:.1e}" for deviation in found] or ["shapes"]
+    for what, levels in (
+        ("FAILS", [cell.level for cell in cells if _fails(cell)]),
+        ("NOT MADE", [cell.level for cell in cells if cell.deviation is None]),
+    ):
+        words += [what, *levels] if levels else []
+    return " ".join(words)

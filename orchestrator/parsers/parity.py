@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+import math
+
+from pydantic import ConfigDict, field_serializer
 
 from orchestrator.parsers import crash
 from orchestrator.parsers.contract import ParseHints, Progress
@@ -20,8 +22,8 @@ LONGEST_EVENT = 1 << 16
 class Cell(LenientRecord):
     """One comparison of a framework with the referee.
 
-    `deviation` is the largest difference relative to the largest magnitude, None where nothing
-    could be compared; `detail` names the first differing node of a comparison that fails.
+    `deviation` is the largest difference relative to the largest magnitude, None where the
+    comparison was not made; `detail` names the first differing node of one that fails.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=True)
@@ -36,6 +38,13 @@ class Cell(LenientRecord):
     deviation: float | None = None
     tolerance: float | None = None
     detail: str = ""
+
+    @field_serializer("deviation", when_used="json")
+    def _as_json(self, deviation: float | None) -> float | str | None:
+        """Return what JSON can hold: it has no nan and no infinity, which become words."""
+        if deviation is None or math.isfinite(deviation):
+            return deviation
+        return str(deviation)
 
 
 class Parser:

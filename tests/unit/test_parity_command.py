@@ -1,6 +1,7 @@
 """`benchdock parity`: what it was told beforehand, and what it tells where it is ended early."""
 
 import json
+import math
 
 import pytest
 
@@ -91,7 +92,9 @@ def test_a_step_that_a_framework_does_not_take_is_refused_where_it_is_named(prov
         (("P1", "P2", "P3"), 2e-7, "mxnet deep_mnist 2.0e-07 2.0e-07"),
         (("P1",), 0.0, "mxnet deep_mnist shapes"),
         (("P2",), 2e-3, "mxnet deep_mnist 2.0e-03 FAILS P2"),
-        (("P2", "P3"), None, "mxnet deep_mnist none none FAILS P2 P3"),
+        (("P2", "P3"), None, "mxnet deep_mnist ? ? NOT MADE P2 P3"),
+        (("P1", "P2"), None, "mxnet deep_mnist ? NOT MADE P1 P2"),
+        (("P2",), float("nan"), "mxnet deep_mnist nan FAILS P2"),
     ],
 )
 def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, deviation, shown):
@@ -106,7 +109,7 @@ def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, dev
     out = capsys.readouterr().out
     title, row = [" ".join(line.split()) for line in out.splitlines()[:2]]
     assert f"{title.removeprefix('model ')} {row}" == shown
-    assert status == ("FAILS" in shown)
+    assert status == (deviation is None or "FAILS" in shown)
     assert ("deviations in float32 on the cpu; allowed: " in out) == (levels != ("P1",))
 
 
@@ -173,3 +176,34 @@ def test_gpus_that_cannot_be_used(monkeypatch, capsys, gpus, report, told, statu
     words = ["parity", "deep_mnist", "-f", "pytorch", "--dtype", "float16", "--gpus", gpus]
     assert main(words) == status
     assert told in capsys.readouterr().err
+
+
+def test_what_was_not_compared_for_one_reason_is_one_line(monkeypatch, capsys):
+    def prove(work, setting, view):
+        why = {"holds": False, "deviation": None, "detail": "no bfloat16 here"}
+        made = [cell(work.row, m, level, **why) for m in work.models for level in work.levels]
+        return Proof(cells=tuple(made))
+
+    monkeypatch.setattr(parity, "prove", prove)
+    assert main(["parity", "deep_mnist", "vgg11", "-f", "openvino"]) == ExitStatus.BENCHMARK_FAILED
+    lines = capsys.readouterr().out.splitlines()
+    told = "deep_mnist P1, deep_mnist P2, vgg11 P1 and 1 more: no bfloat16 here"
+    assert f"openvino was not compared in {told}" in lines
+    assert lines[-1] == "0 of 4 comparisons hold"
+
+
+@pytest.mark.parametrize(
+    ("deviation", "told"), [(math.nan, "nan"), (math.inf, "inf"), (2e-7, 2e-7)]
+)
+def test_json_holds_no_numbers_that_json_does_not_know(monkeypatch, capsys, deviation, told):
+    def prove(work, setting, view):
+        return Proof(cells=(cell(work.row, "vgg11", "P2", holds=False, deviation=deviation),))
+
+    monkeypatch.setattr(parity, "prove", prove)
+    assert main(["parity", "vgg11", "-f", "mxnet", "--json"]) == ExitStatus.BENCHMARK_FAILED
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    (found,) = json.loads(capsys.readouterr().out, parse_constant=refuse)["cells"]
+    assert found["deviation"] == told
