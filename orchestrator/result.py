@@ -1,5 +1,6 @@
 """What came of a run."""
 
+import math
 from datetime import datetime
 from typing import Any, Literal
 
@@ -28,6 +29,10 @@ class Metric(LenientRecord):
 
     value: float
     unit: str
+
+    def plain(self) -> dict[str, Any]:
+        """Return it for JSON, which has no NaN and no infinity; a file of somebody's may."""
+        return {"value": self.value if math.isfinite(self.value) else None, "unit": self.unit}
 
 
 class Failure(LenientRecord):

@@ -10,9 +10,8 @@ from orchestrator.arguments.parser import Once, command
 # What Linux lets a control group have.
 MOST_PROCESSES = 4_194_304
 LARGEST_SEED = 2**63 - 1
-DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
 # int8 is not the same computation rounded: it has scales of its own.
-PARITY_DTYPES = DTYPES[:-1]
+PARITY_DTYPES = shared.DTYPES[:-1]
 
 
 def add(commands: Any) -> None:
@@ -61,10 +60,10 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument(
         "--dtype",
-        choices=DTYPES,
+        choices=shared.DTYPES,
         default="float32",
         metavar="DTYPE",
-        help=f"one of {', '.join(DTYPES)} (default: float32)",
+        help=f"one of {', '.join(shared.DTYPES)} (default: float32)",
     )
     run.add_argument("--batch", type=values.positive, metavar="N", help="samples per device")
     run.add_argument(

@@ -8,6 +8,7 @@ from orchestrator.arguments import values
 from orchestrator.arguments.parser import Collect
 
 PHASES = ("training", "inference")
+DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
 RUNTIMES = ("auto", "docker", "host")
 
 

@@ -202,12 +202,6 @@ def _shown(metric: Metric) -> str:
     return quantity(metric.value, metric.unit)
 
 
-def _plain(metric: Metric) -> dict[str, Any]:
-    # JSON has no NaN and no infinity, and a file of somebody's may hold them.
-    finite = math.isfinite(metric.value)
-    return {"value": metric.value if finite else None, "unit": metric.unit}
-
-
 def as_json(found: Comparison, names: Sequence[str], results: Sequence[Result]) -> dict[str, Any]:
     """Return the comparison as plain values; `ratio` is b / a and has no unit."""
     sides = {
@@ -215,7 +209,7 @@ def as_json(found: Comparison, names: Sequence[str], results: Sequence[Result]) 
             "run": name,
             "status": result.status,
             "fingerprint": result.fingerprint,
-            "metrics": {key: _plain(metric) for key, metric in result.metrics.items()},
+            "metrics": {key: metric.plain() for key, metric in result.metrics.items()},
         }
         for side, name, result in zip("ab", names, results, strict=True)
     }

@@ -42,13 +42,18 @@ def progress_words(progress: Progress) -> str:
     return ", ".join(parts)
 
 
+def devices(device: str, count: int) -> str:
+    """Say on what it runs: "cpu", "2 x gpu"."""
+    return f"{count} x {device}" if count > 1 else device
+
+
 def subject(result: Result) -> str:
     """Say what was measured: "resnet50 training, pytorch, float32, batch 8, cpu"."""
     plan, told = result.plan, result.request
     if plan is not None:
-        devices = f"{plan.device_count} x {plan.device}" if plan.device_count > 1 else plan.device
+        where = devices(plan.device, plan.device_count)
         batch = f"batch {plan.batch}" + (" per device" if plan.device_count > 1 else "")
-        return f"{plan.model} {plan.phase}, {plan.framework}, {plan.dtype}, {batch}, {devices}"
+        return f"{plan.model} {plan.phase}, {plan.framework}, {plan.dtype}, {batch}, {where}"
     if told is not None:
         return f"{told.model} {told.phase}, {told.framework}, {told.dtype}"
     begin = result.program
