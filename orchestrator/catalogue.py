@@ -69,6 +69,19 @@ def framework(name: str) -> Framework:
     raise unknown("framework", name, known, listing="benchdock frameworks")
 
 
+def without_alias(name: str) -> str:
+    """Return the id behind an alias; any other name, also one that nobody knows, as it is."""
+    return next((row.name for row in FRAMEWORKS.values() if name in row.aliases), name)
+
+
+def all_networks() -> tuple[str, ...]:
+    """Name the networks of the zoo, then those that vendors' programs have besides."""
+    from backends import zoo
+
+    named = (name for row in FRAMEWORKS.values() for name in row.networks or ())
+    return tuple(dict.fromkeys((*zoo.names(), *named)))
+
+
 def draw(name: str) -> Graph:
     """Draw a model of the zoo. Raises RequestError with the nearest name."""
     from backends import zoo

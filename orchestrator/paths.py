@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 DOCKERFILES = PROJECT / "dockerfiles"
 LAUNCHERS = PROJECT / "launchers"
 BACKENDS = PROJECT / "backends"
+_STAMP = re.compile(r"\d{8}T\d{6}(?=-)", re.ASCII)
 
 
 def home() -> Path:
@@ -79,6 +81,15 @@ class RunFolder:
     def run_id(self) -> str:
         """Return the run's name, unique on this machine."""
         return self.root.name
+
+    @property
+    def made(self) -> datetime | None:
+        """Return when the folder was made, by its name; None for a name that is not ours."""
+        stamp = _STAMP.match(self.run_id)
+        try:
+            return datetime.fromisoformat(stamp[0]).replace(tzinfo=UTC) if stamp else None
+        except ValueError:  # there is no such day
+            return None
 
     @property
     def request(self) -> Path:

@@ -15,6 +15,14 @@ Record = TypeVar("Record", bound=BaseModel)
 LARGEST = 128 * 2**20
 
 
+def may_exist(path: Path) -> bool:
+    """Whether a file is there, or nobody may look; whoever opens it learns which."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def refuse_stream(path: Path) -> None:
     """Raise RequestError for what cannot be read twice, or never ends."""
     try:
@@ -48,6 +56,7 @@ def read_record(kind: type[Record], data: bytes, name: str) -> Record:
 
 def read_file(kind: type[Record], path: Path) -> Record:
     """Read a record from a file of at most 128 MiB. Raises RequestError."""
+    refuse_stream(path)
     try:
         with path.open("rb") as stream:
             data = stream.read(LARGEST + 1)

@@ -5,16 +5,54 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.arguments import shared, values
-from orchestrator.arguments.parser import command
+from orchestrator.arguments.parser import Once, command
 from orchestrator.programs import PROGRAMS
 
 
 def add(commands: Any) -> None:
     """Add the parsers of these commands."""
+    _add_results(commands)
     _add_parse(commands)
     _add_compare(commands)
     _add_bundle(commands)
     _add_verify(commands)
+
+
+def _add_results(commands: Any) -> None:
+    results = command(
+        commands,
+        "results",
+        "list the runs that are stored here, the newest first",
+        "results",
+        "results --last 5 --model resnet50 -f pytorch",
+        "results --failed --all",
+        "results --json",
+    )
+    how_many = results.add_mutually_exclusive_group()
+    how_many.add_argument(
+        "--last", type=values.positive, metavar="N", help="at most so many (default: 20)"
+    )
+    how_many.add_argument("--all", action="store_true", help="however many there are")
+    results.add_argument("--model", type=values.given, metavar="MODEL", help="of this network")
+    results.add_argument(
+        "-f",
+        "--framework",
+        action=Once,
+        type=values.given,
+        help="with this one of `benchdock frameworks`",
+    )
+    results.add_argument(
+        "--phase", choices=shared.PHASES, metavar="PHASE", help="training or inference"
+    )
+    results.add_argument(
+        "--dtype",
+        choices=shared.DTYPES,
+        metavar="DTYPE",
+        help=f"one of {', '.join(shared.DTYPES)}",
+    )
+    results.add_argument("--failed", action="store_true", help="runs that failed alone")
+    shared.json(results)
+    results.set_defaults(handler="results")
 
 
 def _add_parse(commands: Any) -> None:

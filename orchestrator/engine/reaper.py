@@ -99,6 +99,10 @@ class Owner:
             return True
         return self.namespace == here.namespace and not _lives(self)
 
+    def is_seen(self, here: Owner) -> bool:
+        """Tell whether this process, where it lives, can be seen from the process `here`."""
+        return bool(self.start) and (self.host, self.namespace) == (here.host, here.namespace)
+
 
 def reap(engine: Containers) -> tuple[str, ...]:
     """Remove the containers of processes that are gone; return the names of those removed.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,12 +60,29 @@ def _records() -> Path:
 def leftovers() -> tuple[Record, ...]:
     """Return the executions whose benchdock is gone; some may have no process left."""
     here = Owner.here()
+    return tuple(record for record in _all() if record.owner.is_gone(here))
+
+
+def lives(run_id: str) -> bool | None:
+    """Tell whether the benchdock of a run on the host lives, None where nothing here tells."""
+    here = Owner.here()
+    for record in _all(f"{glob.escape(run_id)}.*.json"):
+        if record.owner.is_gone(here):
+            return False
+        if record.owner.is_seen(here):
+            return True
+    return None
+
+
+def _all(pattern: str = "*.json") -> Iterator[Record]:
     try:
-        paths = sorted(_records().glob("*.json"))
+        paths = sorted(_records().glob(pattern))
     except OSError:  # a home that may not be searched holds none of ours
-        return ()
-    records = (Record.read(path) for path in paths)
-    return tuple(one for one in records if one is not None and one.owner.is_gone(here))
+        return
+    for path in paths:
+        record = Record.read(path)
+        if record is not None:
+            yield record
 
 
 def reap_host() -> tuple[str, ...]:

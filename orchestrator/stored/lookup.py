@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,9 @@ def locate(word: str) -> Path:
                 f"the run {folder.name} has no result",
                 hint=f"it goes on still, was killed or is a parity: see {RunFolder(folder).log}",
             )
-    known = [folder.name for folder in _all_runs()]
+    known = [folder.name for folder in _known_runs()]
     near = nearest(word, known)
-    hint = f"did you mean {near!r}?" if near else f"runs are in {paths.runs()}"
+    hint = f"did you mean {near!r}?" if near else "`benchdock results` lists the runs"
     raise RequestError(f"there is no run or file {quoted(word)}", hint=hint)
 
 
@@ -86,7 +87,7 @@ def _is_name(word: str) -> bool:
 
 def _beginning(word: str) -> Iterator[Path]:
     """Yield the one run whose id begins with `word`. Raises RequestError where there are more."""
-    found = [folder for folder in _all_runs() if folder.name.startswith(word)]
+    found = [folder for folder in _known_runs() if folder.name.startswith(word)]
     if len(found) > 1:
         raise RequestError(
             f"{len(found)} runs begin with {quoted(word)}", hint=f"the latest is {found[-1].name}"
@@ -94,8 +95,29 @@ def _beginning(word: str) -> Iterator[Path]:
     yield from found
 
 
-def _all_runs() -> list[Path]:
+def _known_runs() -> list[Path]:
     try:
-        return sorted(folder for folder in paths.runs().iterdir() if folder.is_dir())
+        return all_runs()
     except OSError:
         return []
+
+
+def all_runs() -> list[Path]:
+    """Return every folder in the folder of runs, by name, which is by time for those of ours.
+
+    Raises OSError where it cannot be listed.
+    """
+    root = paths.runs()
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if _is_folder(entry)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [root / name for name in sorted(names)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where nobody may look
+        return False

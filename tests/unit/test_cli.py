@@ -99,6 +99,17 @@ CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
         (("images", "fetch", "--from", "/absent", "openvino-cpu"), 2, "no folder /absent"),
         (("reproduce", "x.yaml", "--runs", "0"), 2, "use --runs 3 or more"),
         (("frameworks", ""), 2, "argument NAME: it is empty"),
+        (("results", "--model", "resnet5"), 2, "did you mean 'resnet50'"),
+        (("results", "--model", "zzzz"), 2, "unknown model 'zzzz'; `benchdock models` lists them"),
+        (("results", "-f", "pytorhc"), 2, "did you mean 'pytorch'"),
+        (("results", "-f", "mxnet", "-f", "caffe"), 2, "'mxnet' is given already"),
+        (("results", "--phase", "traning"), 2, "did you mean 'training'"),
+        (("results", "--dtype", "flaot16"), 2, "did you mean 'float16'"),
+        (("results", "--last", "0"), 2, "the least is 1"),
+        (("results", "--last", "3", "--all"), 2, "--all: not allowed with argument --last"),
+        (("results", "--fialed"), 2, "did you mean '--failed'"),
+        (("results", "resnet50"), 2, "'resnet50' is one word too many"),
+        (("compare", "x", "y"), 2, "there is no run or file 'x'; `benchdock results` lists the"),
         (("completion", "fihs"), 2, "use one of bash, zsh, tcsh"),
         (("run", "-f", "pytorch", "--", "-resnet18"), 2, "unknown model '-resnet18'"),
     ],
@@ -202,6 +213,7 @@ def test_what_a_terminal_has_no_letters_for_is_written_as_an_escape(tmp_path):
     [
         ("compare", "pipe", "pipe"),
         ("replay", "pipe"),
+        ("replay", "./run"),
         ("bundle", "pipe"),
         ("verify", "pipe"),
         ("reproduce", "./pipe"),
@@ -210,7 +222,8 @@ def test_what_a_terminal_has_no_letters_for_is_written_as_an_escape(tmp_path):
 )
 def test_nobody_waits_for_a_pipe(tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
-    for name in ("pipe", "pipe.onnx"):
+    (tmp_path / "run").mkdir()
+    for name in ("pipe", "pipe.onnx", "run/result.json"):
         os.mkfifo(name)
     assert main(words) == ExitStatus.BAD_REQUEST
     assert "is a pipe or a device; save it to a file first" in capsys.readouterr().err
@@ -238,7 +251,7 @@ def test_models_as_a_document():
     assert {"name", "classes", "size_mib", "macs", "fingerprint"} <= set(resnet)
 
 
-@pytest.mark.parametrize("command", ["models", "frameworks", "images", "doctor"])
+@pytest.mark.parametrize("command", ["models", "frameworks", "images", "doctor", "results"])
 def test_reports_are_tables_or_one_document(command):
     assert benchdock(command).stdout
     done = benchdock(command, "--json")
@@ -249,7 +262,7 @@ def test_reports_are_tables_or_one_document(command):
     "command",
     [
         *("run", "models", "frameworks", "images", "doctor", "parse", "parity", "completion"),
-        *("published", "reproduce", "replay", "compare", "bundle", "verify"),
+        *("published", "reproduce", "replay", "compare", "bundle", "verify", "results"),
     ],
 )
 def test_every_command_has_help_with_examples(command):

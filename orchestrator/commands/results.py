@@ -1,0 +1,116 @@
+"""`benchdock results`: what was measured here, the newest first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import datetime
+
+from orchestrator import catalogue
+from orchestrator.errors import ExitStatus, unknown
+from orchestrator.paths import runs
+from orchestrator.stored.listing import Listing, Wanted, find
+from orchestrator.stored.summary import Summary
+from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import clean
+from orchestrator.ui.words import devices
+from orchestrator.units import quantity
+
+USUAL = 20
+_UNKNOWN = "-"
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """List the runs that pass the filters. Raises RequestError, MachineError."""
+    wanted = Wanted(
+        model=arguments.model,
+        framework=catalogue.framework(arguments.framework).name if arguments.framework else None,
+        phase=arguments.phase,
+        dtype=arguments.dtype,
+        failed=arguments.failed,
+    )
+    found = find(wanted, None if arguments.all else arguments.last or USUAL)
+    if not found.rows and wanted.model is not None:
+        _check_model(wanted.model, found)
+    if arguments.json:
+        rows = [row.as_json() for row in found.rows]
+        print(json.dumps({"schema": 1, "runs": rows, "older": found.older}, indent=2))
+    elif found.rows:
+        _show(found, wanted)
+    else:
+        print(clean(_nothing(found, wanted)))
+    return ExitStatus.OK
+
+
+def _check_model(model: str, found: Listing) -> None:
+    """Refuse a name that is neither a network's nor that of any run. Raises RequestError."""
+    known = dict.fromkeys((*catalogue.all_networks(), *sorted(found.models)))
+    if model not in known:
+        raise unknown("model", model, known, listing="benchdock models")
+
+
+def _nothing(found: Listing, wanted: Wanted) -> str:
+    if found.empty:
+        return f"no run is stored in {runs()}; `benchdock run resnet50 -f pytorch` makes one"
+    return f"no stored run fits {wanted.words()}; `benchdock results` lists what there is"
+
+
+def _show(found: Listing, wanted: Wanted) -> None:
+    print_table(
+        (
+            *("run", "when", "model", "framework", "phase", "dtype", "batch", "device"),
+            *("throughput", "warnings"),
+        ),
+        [_cells(row) for row in found.rows],
+        right=(6, 8, 9),
+    )
+    for row in found.rows:
+        if row.why:
+            print(clean(f"note: {row.why}"))
+    if found.older:
+        print(_more(found.older, "not looked at" if wanted.words() else "not shown"))
+
+
+def _more(older: int, what: str) -> str:
+    which = "1 older run is" if older == 1 else f"{older:,} older runs are"
+    return f"{which} {what}; --last N or --all lists more"
+
+
+def _cells(row: Summary) -> tuple[str, ...]:
+    return (
+        row.run,
+        _local(row.started),
+        row.model or _UNKNOWN,
+        row.framework or _UNKNOWN,
+        row.phase or _UNKNOWN,
+        row.dtype or _UNKNOWN,
+        _UNKNOWN if row.batch is None else str(row.batch),
+        devices(row.device, row.devices or 1) if row.device else _UNKNOWN,
+        _outcome(row),
+        str(len(row.warnings) or _UNKNOWN),
+    )
+
+
+def _local(moment: datetime | None) -> str:
+    if moment is None:
+        return _UNKNOWN
+    try:
+        return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):  # somebody's first or last year
+        return _UNKNOWN
+
+
+def _outcome(row: Summary) -> str:
+    match row.status:
+        case "ok" if row.throughput is not None:
+            return quantity(row.throughput.value, row.throughput.unit)
+        case "ok":
+            return _UNKNOWN
+        case "failed":
+            return f"failed: {row.failure.kind if row.failure else 'unknown'}"
+        case "no_result":
+            return "no result"
+        case "unreadable":
+            return "cannot be read"
+        case "running" | "planned":
+            return row.status
