@@ -35,7 +35,13 @@ from orchestrator.run.filing import (
     write_launcher,
 )
 from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
-from orchestrator.run.planner import choose_device, make_plan, planned_device, resolve, unused_gpus
+from orchestrator.run.planner import (
+    choose_device,
+    make_plan,
+    planned_device,
+    resolve_chosen,
+    unused_gpus,
+)
 from orchestrator.run.runner import Outcome, StageClock, execute
 from orchestrator.run.verdict import exit_status
 from orchestrator.version import VERSION
@@ -151,7 +157,7 @@ def _run_watched(
     with clock.stage("check"):
         report = gpu_report(request)
         target = choose_device(request, report)
-        row = resolve(request, target)
+        row = resolve_chosen(request, target, report)
         engine, reason = connect(request)
         if image is None:
             check_image(request, row, target, engine)
@@ -215,11 +221,11 @@ def _status(outcome: Outcome) -> ExitStatus:
 def dry_run(request: Request) -> Result:
     """Plan a request and start nothing; what this machine lacks becomes a warning.
 
-    Raises RequestError.
+    Raises RequestError, and MachineError where only a GPU that does not answer could do it.
     """
     report = gpu_report(request)
     target, warnings = planned_device(request, report)
-    row = resolve(request, target)
+    row = resolve_chosen(request, target, report)
     folder = RunFolder.planned(request.model, request.framework)
     place = planned_place(request, row, target)
     opinion = suitability.assess(

@@ -142,6 +142,35 @@ def resolve(request: Request, target: Target) -> Framework:
     return row
 
 
+def resolve_chosen(
+    request: Request, target: Target, report: GpuReport, *, root: Path = inventory.ROOT
+) -> Framework:
+    """Check a request as `resolve` does, on the device that `choose_device` took.
+
+    Raises MachineError where only GPUs, which do not answer, could do what is asked.
+    """
+    try:
+        return resolve(request, target)
+    except RequestError as error:
+        silent = unused_gpus(request, report, root=root)
+        if not silent or _is_able(request, "cpu") or not _is_able(request, "gpu"):
+            raise
+        raise MachineError(
+            f"{error.what}, and no GPU can be used: {report.reason}",
+            hint="`benchdock doctor` tells what mends that, --gpus 0 --dry-run plans it for a GPU",
+        ) from None
+
+
+def _is_able(request: Request, device: Device) -> bool:
+    """Whether the framework has the model, phase and number type on a device."""
+    try:
+        row = variants.settle(catalogue.framework(request.framework), request, device)
+        catalogue.check(row, request, device)
+    except RequestError:
+        return False
+    return True
+
+
 def check_dataset(folder: Path) -> None:
     """Raise DataError unless the folder can be read and holds something."""
     try:

@@ -95,6 +95,16 @@ def test_a_run_that_fell_back_to_the_cpu_says_so(monkeypatch, tmp_path):
         assert any("its kernel module is not loaded" in doubt for doubt in result.warnings)
 
 
+def test_what_only_a_broken_gpu_could_do_is_no_wrong_request(monkeypatch, tmp_path):
+    broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
+    monkeypatch.setattr(benchmark, "gpu_report", lambda _: broken)
+    asked = request(gpus=None, dtype="float16")
+    for start in (benchmark.dry_run, lambda one: benchmark.run(one, View())):
+        with pytest.raises(MachineError, match="its kernel module is not loaded"):
+            start(asked)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_wrong_request_leaves_nothing(tmp_path):
     with pytest.raises(RequestError):
         benchmark.run(request(model="x"), View())

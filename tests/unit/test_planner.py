@@ -69,6 +69,25 @@ def test_a_gpu_that_does_not_answer_is_not_passed_over_in_silence(tmp_path):
     assert planner.unused_gpus(request(), NONE, root=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"model": "resnet50", "framework": "nvcnn"}, {"dtype": "float16"}]
+)
+def test_what_the_cpu_cannot_do_is_the_machines_fault_where_its_gpus_do_not_answer(
+    tmp_path, changes
+):
+    broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
+    cpu, asked = Target(device="cpu"), request(**changes)
+    with pytest.raises(MachineError, match=r"on the cpu.* module is not loaded; .*--gpus 0 --dry"):
+        planner.resolve_chosen(asked, cpu, broken, root=tmp_path)
+    for refused, report in (
+        (asked, NONE),  # a machine without a GPU: the CPU is what was asked for
+        (request(**changes, gpus="none"), broken),
+        (request(**{**changes, "model": "x"}), broken),  # wrong on every machine
+    ):
+        with pytest.raises(RequestError):
+            planner.resolve_chosen(refused, cpu, report, root=tmp_path)
+
+
 @pytest.mark.parametrize("gpus", ["all", (0,)])
 def test_a_gpu_without_driver_says_what_is_missing(gpus):
     with pytest.raises(MachineError, match="no NVIDIA driver is installed; use --gpus none"):
