@@ -78,6 +78,8 @@ class RecentText:
 def printable(text: bytes) -> str:
     """Decode text for a terminal: what is not UTF-8 or not printable becomes U+FFFD."""
     decoded = text.decode("utf-8", "replace").expandtabs(8)
+    if decoded.isprintable():
+        return decoded
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in decoded)
 
 
@@ -191,12 +193,13 @@ class SelectedLines:
     ) -> Iterator[bytes]:
         """Yield the selected lines of block[start:stop], which ends at a line's end."""
         searched = block if self._table is None else block.translate(self._table)
-        hits = [searched.find(needle, start, stop) for needle in self._needles]
+        # Where each needle comes next; what comes no more is not looked for again.
+        hits = {needle: searched.find(needle, start, stop) for needle in self._needles}
         while start < stop:
-            found = [hit for hit in hits if hit >= 0]
-            if not found:
+            hits = {needle: hit for needle, hit in hits.items() if hit >= 0}
+            if not hits:
                 break
-            first = min(found)
+            first = min(hits.values())
             begin = block.rfind(b"\n", start, first) + 1 or start
             end = block.find(b"\n", first, stop)
             self._add_recent(block, start, begin)
@@ -207,10 +210,9 @@ class SelectedLines:
                 self.cut += first < begin + self._limit
                 self._add_recent(block, begin, end + 1)
             start = end + 1
-            hits = [
-                searched.find(needle, start, stop) if 0 <= hit < start else hit
-                for needle, hit in zip(self._needles, hits, strict=True)
-            ]
+            for needle, hit in hits.items():
+                if hit < start:
+                    hits[needle] = searched.find(needle, start, stop)
         self._add_recent(block, start, stop)
 
     def _add_recent(self, block: bytes, start: int, stop: int) -> None:

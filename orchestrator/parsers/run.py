@@ -333,11 +333,11 @@ class Log:
         """Take a window's rate in the program's own unit; None is one the log's end cuts short."""
         if rate is None:
             return
-        if self.run.windows.classify(key) == "restart":
-            facts = self.run.facts
+        run = self.run
+        if run.windows.add(key, rate, line, samples=samples) == "restart":
             self.begin()
-            self.run.facts.update(facts)
-        self.run.windows.add(key, rate, line, samples=samples)
+            self.run.facts.update(run.facts)
+            self.run.windows.add(key, rate, line, samples=samples)
         self.stage = "timing"
 
     def running(self, key: tuple[int, ...], steps: int, mean: float, line: Line) -> None:

@@ -124,6 +124,13 @@ class Rule:
     take: Callable[[Log, Found], None]
     anywhere: bool = False
 
+    def find(self, text: str) -> re.Match[str] | None:
+        """Return the match in a line."""
+        if self.anywhere:
+            return self.pattern.search(text)
+        # People indent the logs that they quote.
+        return self.pattern.match(text, len(text) - len(text.lstrip()))
+
 
 def shown(text: bytes | str) -> str:
     """Return the start of a text, safe to show on a terminal."""
@@ -155,7 +162,7 @@ class Parser:
         self._latest: Log | None = None
         self._head = bytearray()
         self._fed = False
-        self._taken = ""
+        self._taken = b""
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
@@ -208,11 +215,8 @@ class Parser:
             self._told = self._told or failures.told(cleaned)
             return
         line = Line(self._lines.number, cleaned.decode("utf-8", "replace"), ended)
-        # People indent the logs that they quote.
-        start = len(line.text) - len(line.text.lstrip())
         for rule in self._format.rules:
-            pattern, text = rule.pattern, line.text
-            match = pattern.search(text) if rule.anywhere else pattern.match(text, start)
+            match = rule.find(line.text)
             if match is not None:
                 log = self._logs.get(rank)
                 if log is None:
@@ -220,7 +224,7 @@ class Parser:
                         return
                     log = self._logs[rank] = Log(self._hints)
                 self._latest = log
-                self._taken = shown(raw.rstrip())
+                self._taken = raw
                 rule.take(log, Found(match, line))
                 return
 
@@ -290,7 +294,8 @@ class Parser:
         if self._format.has_end:
             return None
         lines = self._last_lines(crash.EVIDENCE_LINES)
-        after = next((i for i in range(len(lines), 0, -1) if lines[i - 1] == self._taken), 0)
+        taken = shown(self._taken.rstrip())
+        after = next((i for i in range(len(lines), 0, -1) if lines[i - 1] == taken), 0)
         return crash.evidence(lines[after:])
 
     def _banner(self, warnings: list[str]) -> dict[str, Any]:

@@ -57,12 +57,13 @@ class Windows:
         if added != "new":
             return added
         self._keys.append(key)
-        if self.count >= MOST_WINDOWS:
+        count = len(self.rates)
+        if count >= MOST_WINDOWS:
             self.left_out += 1
             return added
-        if self.count < KEPT_LINES:
+        if count < KEPT_LINES:
             self._first.append(line)
-        self._last.append((self.count, line))
+        self._last.append((count, line))
         self.rates.append(rate if SANE_RATES[0] < rate < SANE_RATES[1] else math.nan)
         self._samples.append(samples)
         return added

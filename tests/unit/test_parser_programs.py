@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import RequestError
-from orchestrator.parsers import ParseHints, parse
+from orchestrator.parsers import ParseHints, parse, vendor
 from orchestrator.parsers.literals import longest_literal
 from tests.unit.vendor_samples import (
     CUSTOM,
@@ -420,6 +420,13 @@ def test_custom_numbers_that_differ_or_are_none():
     grouped = measure("custom", b"fps=1,234.5\n", pattern=r"fps=(\S+)")
     assert grouped.failure.kind == "no_result"
     assert "'1,234.5'" in grouped.warnings[0]
+
+
+def test_lines_that_match_are_not_all_made_fit_for_a_terminal(monkeypatch):
+    made = []
+    monkeypatch.setattr(vendor, "shown", lambda text: made.append(text) or str(text))
+    assert value(measure("custom", b"fps=3\n" * 1000, pattern="fps=(.+)")) == 3
+    assert len(made) < 10
 
 
 @pytest.mark.parametrize(
