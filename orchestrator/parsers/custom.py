@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 
 from orchestrator.errors import RequestError, unknown
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.literals import longest_literal
 from orchestrator.parsers.run import Estimator
+from orchestrator.parsers.slow_search import SearchWatch
 from orchestrator.parsers.vendor import Format, Found, Log, Rule, Run, shown
+from orchestrator.result import Failure, Measurement
 
 program = "custom"
 
@@ -95,6 +98,46 @@ def _compiled(hints: ParseHints) -> re.Pattern[str]:
     return pattern
 
 
+@dataclass(frozen=True)
+class _Anywhere(Rule):
+    """Lines in which a user's pattern is found, wherever."""
+
+    watch: SearchWatch
+
+    def find(self, text: str) -> re.Match[str] | None:
+        """Return the match in a line."""
+        return self.watch.search(self.pattern, text)
+
+
+class _Parser(vendor.Parser):
+    """Reads a log with a pattern that may be slow; without a result where it is too slow."""
+
+    def __init__(self, pattern: re.Pattern[str], hints: ParseHints) -> None:
+        self._watch = SearchWatch()
+        needle = longest_literal(pattern.pattern).encode()
+        rule = _Anywhere(needle, pattern, _take, self._watch)
+        super().__init__(Format(program=program, rules=(rule,), conclude=_conclude), hints)
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the log."""
+        with self._watch:
+            super().feed(block)
+
+    def finish(self, exit_code: int | None = None) -> Measurement:
+        """Judge the whole log, of which a pattern that is too slow has not read all."""
+        with self._watch:
+            found = super().finish(exit_code)
+        slow = self._watch.given_up
+        if slow is None:
+            return found
+        message = (
+            "the pattern takes seconds for a line: write it without a repeat within a repeat, "
+            "such as (a+)+, and read the log again with `benchdock parse custom`"
+        )
+        failure = Failure(kind="no_result", message=message, evidence=shown(slow))
+        return found.model_copy(update={"failure": failure, "metrics": {}})
+
+
 def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of a class)
     """Start on a new log. Raises RequestError where pattern, unit or estimator is wrong."""
     pattern = _compiled(hints)
@@ -104,6 +147,4 @@ def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of
     ):
         if word is not None and word not in choices:
             raise unknown(kind, word, choices)
-    needle = longest_literal(pattern.pattern).encode()
-    rule = Rule(needle, pattern, _take, anywhere=True)
-    return vendor.Parser(Format(program=program, rules=(rule,), conclude=_conclude), hints)
+    return _Parser(pattern, hints)

@@ -116,18 +116,15 @@ class Format:
 class Rule:
     """Lines that hold the needle and match the pattern at their start are taken.
 
-    `anywhere` is for patterns that a user gives; ours are anchored, since people quote logs.
+    Ours are anchored, since people quote logs.
     """
 
     needle: bytes
     pattern: re.Pattern[str]
     take: Callable[[Log, Found], None]
-    anywhere: bool = False
 
     def find(self, text: str) -> re.Match[str] | None:
         """Return the match in a line."""
-        if self.anywhere:
-            return self.pattern.search(text)
         # People indent the logs that they quote.
         return self.pattern.match(text, len(text) - len(text.lstrip()))
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import signal
 import warnings
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import RequestError
-from orchestrator.parsers import ParseHints, parse, vendor
+from orchestrator.parsers import ParseHints, parse, slow_search, vendor
 from orchestrator.parsers.literals import longest_literal
 from tests.unit.vendor_samples import (
     CUSTOM,
@@ -427,6 +428,24 @@ def test_lines_that_match_are_not_all_made_fit_for_a_terminal(monkeypatch):
     monkeypatch.setattr(vendor, "shown", lambda text: made.append(text) or str(text))
     assert value(measure("custom", b"fps=3\n" * 1000, pattern="fps=(.+)")) == 3
     assert len(made) < 10
+
+
+@pytest.mark.timeout(60)
+def test_a_pattern_that_would_never_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(slow_search, "TICK_SECONDS", 0.1)
+    before = signal.getsignal(signal.SIGVTALRM)
+    bad = b"a" * 60 + b"b\n"
+    found = measure("custom", b"aaa\n" + bad * 1000 + bad[:-1], pattern="(a+)+$")
+    assert "a repeat within a repeat" in found.failure.message
+    assert found.failure.evidence == bad.decode().strip()
+    assert not found.metrics
+    assert signal.getsignal(signal.SIGVTALRM) is before
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+
+
+def test_many_searches_that_take_long_together_are_not_given_up(monkeypatch):
+    monkeypatch.setattr(slow_search, "TICK_SECONDS", 0.01)
+    assert value(measure("custom", b"fps=3\n" * 50_000, pattern="fps=(.+)")) == 3
 
 
 @pytest.mark.parametrize(

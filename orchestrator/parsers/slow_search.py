@@ -1,0 +1,65 @@
+"""Ends a search with a user's regular expression that would go on for hours.
+
+Where repeats are nested, Python's `re` tries the same text in ever more ways and heeds nothing
+meanwhile but signals: no clock of a run is read. A timer of the process's own time interrupts it.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from types import FrameType, TracebackType
+
+TICK_SECONDS = 1.0  # of CPU time; a search that sees two ticks is given up
+
+
+class _TooSlowError(Exception):
+    """A search took more than its time."""
+
+
+class SearchWatch:
+    """While it is entered, which must be in the main thread, no search goes on for two ticks.
+
+    One timer serves many searches, since setting one costs more than a search does. `given_up` is
+    the text of the search that was; there are no more searches after it.
+    """
+
+    def __init__(self) -> None:
+        self.given_up: str | None = None
+        self._begun = 0
+        self._seen = 0
+        self._searching = False
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGVTALRM, self._tick)
+        signal.setitimer(signal.ITIMER_VIRTUAL, TICK_SECONDS, TICK_SECONDS)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, self._before)
+
+    def search(self, pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+        """Return where a pattern is in a text, None also where that was not found in time."""
+        if self.given_up is not None:
+            return None
+        self._begun += 1
+        try:
+            self._searching = True
+            found = pattern.search(text)
+            self._searching = False  # in here, since until now a tick may raise
+            return found
+        except _TooSlowError:
+            self.given_up = text
+            return None
+        finally:
+            self._searching = False
+
+    def _tick(self, _number: int, _frame: FrameType | None) -> None:
+        if self._searching and self._begun == self._seen:
+            raise _TooSlowError
+        self._seen = self._begun
