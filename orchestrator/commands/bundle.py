@@ -29,7 +29,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if not destination.parent.is_dir():
         raise RequestError(f"there is no folder {destination.parent}", hint="make it, or use -o")
     if destination.exists():
-        raise RequestError(f"{destination} exists already", hint="choose another with -o")
+        raise _taken(destination)
     files = _write(stored, destination)
     size = destination.stat().st_size
     if arguments.json:
@@ -39,6 +39,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         print(f"{destination} holds {len(files)} files of {stored.name}, {size:,} bytes")
         print(f"`benchdock verify {destination}` checks it anywhere")
     return ExitStatus.OK
+
+
+def _taken(destination: Path) -> RequestError:
+    return RequestError(f"{destination} exists already", hint="choose another with -o")
 
 
 def _write(stored: Stored, destination: Path) -> dict[str, str]:
@@ -51,7 +55,11 @@ def _write(stored: Stored, destination: Path) -> dict[str, str]:
         except RequestError as error:
             what = error.what.replace(str(aside), stored.name)
             raise RequestError(f"not bundled, since it could not be trusted: {what}") from None
+        # Whoever makes the name first has it: another process may be about to bundle under it too.
+        destination.touch(exist_ok=False)
         aside.replace(destination)
+    except FileExistsError:
+        raise _taken(destination) from None
     except MachineError as error:
         raise MachineError(error.what.replace(str(aside), str(destination))) from None
     except OSError as error:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.cli import main
+from orchestrator.commands import bundle as bundle_command
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.paths import RunFolder
 from orchestrator.stored import bundle
@@ -230,6 +231,16 @@ def test_an_existing_file_is_not_overwritten(measured, capsys):
     assert main(["bundle", result.run, "-o", str(path)]) == ExitStatus.BAD_REQUEST
     assert "exists already" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_a_file_that_came_meanwhile_is_not_overwritten(measured, tmp_path, monkeypatch, capsys):
+    result, _, _ = measured
+    path = tmp_path / "run.zip"
+    monkeypatch.setattr(bundle_command, "verify", lambda _: path.write_bytes(b"another's"))
+    assert main(["bundle", result.run, "-o", str(path)]) == ExitStatus.BAD_REQUEST
+    assert "exists already" in capsys.readouterr().err
+    assert path.read_bytes() == b"another's"
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_run_without_a_result_is_not_taken_for_its_own_misspelling(measured):
