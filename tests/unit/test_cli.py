@@ -158,7 +158,15 @@ def test_a_refusal_is_a_document_too(words, status):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("words", ["models", "parse benchdock /dev/null", "published --json"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "models",
+        "parse benchdock /dev/null",
+        "published --json",
+        "run mine -f custom --runtime host --command 'echo 1' --pattern '(.)' --quiet",
+    ],
+)
 def test_a_full_disk_is_no_bug(words, unbuffered):
     done = subprocess.run(
         f"{sys.executable} -m orchestrator {words} >/dev/full",
