@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from orchestrator.errors import RequestError, nearest, unknown
 from orchestrator.published import names
@@ -17,6 +17,7 @@ from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 
 LARGEST = 64 * 1024  # bytes
 SUFFIXES = (".yaml", ".yml")
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -55,29 +56,29 @@ class ClaimFile(StrictRecord):
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
-    id: str | None = None
-    model: str
-    framework: str
-    program: str = OWN
-    container: str | None = None
-    version: str | None = None
+    id: Name | None = None
+    model: Name
+    framework: Name
+    program: Name = OWN
+    container: Name | None = None
+    version: Name | None = None
     phase: Phase = "training"
     precision: Annotated[Dtype, BeforeValidator(_our_precision)] | None = "float32"
-    gpu: str | None = None
+    gpu: Name | None = None
     gpus: Annotated[int, Field(ge=0, le=1024)] = 1
-    system: str | None = None
+    system: Name | None = None
     batch: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
     value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     unit: Literal["images/s", "samples/s", "ms/batch"] = "images/s"
-    conditions: tuple[str, ...] = ()
-    network: str | None = None
+    conditions: tuple[Name, ...] = ()
+    network: Name | None = None
     source: ClaimSource = ClaimSource()
     options: Annotated[dict[str, str], BeforeValidator(_texts_of_options)] = Field(
         default_factory=dict
     )
     steps: Annotated[int, Field(ge=1)] | None = None
     warmup: Annotated[int, Field(ge=0)] | None = None
-    fingerprint: str | None = None
+    fingerprint: Name | None = None
 
     def claim(self, name: str) -> Claim:
         """Return it as a claim in our spelling; `name` is used where it has no id."""
@@ -160,6 +161,9 @@ def _mistake(path: Path, error: ValidationError) -> RequestError:
             possible = _QUOTED.findall(one["ctx"]["expected"])
             mistake = unknown(key, one["input"], possible)
             return RequestError(f"{path}: {mistake.what}", hint=mistake.hint)
+        if one["type"] == "string_too_short":
+            field = one["loc"][0]
+            return RequestError(f"{path}: {field} is empty", hint="write a name there")
         if one["type"] == "string_type":
             return RequestError(
                 f"{path}: {key} is no text", hint=f"write it in quotes: {key}: '...'"
