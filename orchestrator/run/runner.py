@@ -20,7 +20,7 @@ from orchestrator.plan import Plan, Timeouts
 from orchestrator.result import Failure, Measurement
 from orchestrator.run.clocks import expired
 from orchestrator.run.hints import hints_of
-from orchestrator.run.verdict import judge
+from orchestrator.run.verdict import judge, too_few_processes
 from orchestrator.runtime import Execution, Exit, Runtime
 from orchestrator.tail import Tail
 from orchestrator.view import View
@@ -156,10 +156,13 @@ def execute(
         run.notes = (*run.notes, str(error))
     assert run.ended is not None
     measurement = parser.finish(run.ended.code)
-    failure = judge(measurement, run.ended, run.stopped)
+    failure = _disk_full(folder, judge(measurement, run.ended, run.stopped))
+    failure = _with_evidence(folder, failure)
+    # On the host no such limit is set.
+    limit = plan.limits.pids if plan.runtime == "docker" else None
     return Outcome(
         measurement=measurement,
-        failure=_with_evidence(folder, _disk_full(folder, failure)),
+        failure=too_few_processes(failure, limit, parser.progress.last_lines),
         exit_code=run.ended.code,
         notes=run.notes,
         signal_number=run.signal_number,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from collections.abc import Iterable
 
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Measurement, Result
 from orchestrator.runtime import Exit
+
+# Said by init programs, shells and thread libraries; by Python; by LLVM's OpenMP.
+_NO_PROCESS = re.compile(
+    r"Resource temporarily unavailable|can't start new thread|OMP: Error #34\b"
+)
 
 
 def judge(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Failure | None:
@@ -29,6 +36,20 @@ def judge(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Fai
     if ended.code != 0:
         return _crashed(ended.code, told, ended.detail)
     return told
+
+
+def too_few_processes(
+    failure: Failure | None, limit: int | None, last_lines: Iterable[str]
+) -> Failure | None:
+    """Name the limit of processes as the cause where the log's end shows that it was met."""
+    if failure is None or limit is None or failure.kind not in ("crashed", "no_result"):
+        return failure
+    said = (failure.evidence, *last_lines)
+    line = next((line for line in said if _NO_PROCESS.search(line)), "")
+    if not line:
+        return failure
+    message = f"the program could start no more processes or threads than {limit}; raise --pids"
+    return failure.model_copy(update={"message": message, "evidence": line})
 
 
 def _out_of_memory(ended: Exit, told: Failure | None) -> Failure:

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import BenchdockError, EngineError, Interrupted
 from orchestrator.paths import RunFolder
-from orchestrator.plan import Timeouts
+from orchestrator.plan import Limits, Timeouts
 from orchestrator.run import runner
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.runtime import Exit
@@ -114,6 +114,15 @@ def test_a_log_that_grows_is_measured(folder):
     assert stages[-1] == "done"
     assert outcome.notes == ("a limit was dropped",)
     assert folder.engine_log.read_bytes() == b"banner"
+
+
+@pytest.mark.parametrize(("runtime", "named"), [("docker", True), ("host", False)])
+def test_a_limit_of_processes_is_blamed_where_it_holds(folder, runtime, named):
+    script = Script(folder, b"fork: Resource temporarily unavailable\n", Exit(code=254))
+    limited = plan(runtime=runtime, limits=Limits(pids=2))
+    view = View()
+    outcome = execute(limited, script, folder, view, StageClock(view))
+    assert ("raise --pids" in outcome.failure.message) is named
 
 
 def test_what_is_printed_at_the_very_end_is_not_lost(folder):

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Measurement, Result
-from orchestrator.run.verdict import describe_exit, exit_status, judge
+from orchestrator.run.verdict import describe_exit, exit_status, judge, too_few_processes
 from orchestrator.runtime import Exit
 
 GOOD = Measurement(program="benchdock")
@@ -53,6 +53,26 @@ def test_what_the_program_tells_of_itself_beats_its_exit_code(kind):
 def test_who_was_stopped_by_us_did_not_crash():
     stopped = Failure(kind="timeout", message="too long")
     assert judge(SILENT, Exit(code=143, oom_killed=True), stopped) is stopped
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[FATAL tini (1)] fork failed: Resource temporarily unavailable",
+        "launcher.sh: fork: retry: Resource temporarily unavailable",
+        "RuntimeError: can't start new thread",
+    ],
+)
+def test_a_limit_of_processes_is_named_where_it_was_met(line):
+    failure = judge(SILENT, Exit(code=254), None)
+    named = too_few_processes(failure, 2, ["before", line, "after"])
+    assert (named.kind, named.evidence) == ("crashed", line)
+    assert "no more processes or threads than 2; raise --pids" in named.message
+    proven = failure.model_copy(update={"evidence": line})
+    assert too_few_processes(proven, 2, []).message == named.message
+    assert too_few_processes(failure, None, [line]) is failure
+    assert too_few_processes(failure, 2, ["before"]) is failure
+    assert too_few_processes(None, 2, [line]) is None
 
 
 def test_a_vanished_container_is_the_engines_failure():
