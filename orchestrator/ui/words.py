@@ -79,6 +79,7 @@ def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
         found += _failure_rows(result, last_lines)
     else:
         found += _metric_rows(result.metrics)
+        found += _memory_rows(result)
     found += [("warning", text) for text in result.warnings]
     return found + _file_rows(result)
 
@@ -106,8 +107,15 @@ def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:
     ]
     if times:
         yield "step time", ", ".join(times)
-    if "peak_memory" in metrics:
-        yield "memory", f"{_written(metrics, 'peak_memory')} at most on the device"
+
+
+def _memory_rows(result: Result) -> Iterator[Row]:
+    """Say what held the memory: on the CPU that of the program's process is measured."""
+    if "peak_memory" not in result.metrics:
+        return
+    device = result.plan.device if result.plan else result.program.get("device")
+    where = "in the process" if device == "cpu" else "on the device"
+    yield "memory", f"{_written(result.metrics, 'peak_memory')} at most {where}"
 
 
 def _spread(metrics: Mapping[str, Metric]) -> str:

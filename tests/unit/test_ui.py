@@ -24,6 +24,7 @@ from orchestrator.ui import tables, words
 from orchestrator.ui.live import LiveView, Scene, frame, result_panel
 from orchestrator.ui.plain import PlainView, QuietView, VerboseView
 from orchestrator.ui.text import Outlet, clean
+from tests.fakes import plan
 
 ROOT = Path(__file__).parents[2]
 NASTY = (
@@ -157,6 +158,14 @@ def test_plain_result() -> None:
         "              second",
     ]
     assert re.search(r"files +\S+/runs/run-1$", out.getvalue())
+
+
+@pytest.mark.parametrize(("device", "where"), [("cpu", "in the process"), ("gpu", "on the device")])
+def test_memory_is_that_of_what_was_measured(device: str, where: str) -> None:
+    of_log = OK.model_copy(update={"program": {**OK.program, "device": device}})
+    of_run = OK.model_copy(update={"plan": plan(device=device)})
+    for result in (of_log, of_run):
+        assert ("memory", f"3.000 GiB at most {where}") in words.rows(result)
 
 
 def test_failure_shows_the_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
