@@ -54,8 +54,7 @@ def unreachable(address: str, error: BaseException) -> EngineError:
     if numbers & {errno.EACCES, errno.EPERM}:
         return EngineError(
             f"permission denied on the container engine at {address}",
-            hint="add yourself to its group (`sudo usermod -aG docker $USER`, then log in anew), "
-            "or use --runtime host",
+            hint="add yourself to its group (`sudo usermod -aG docker $USER`, then log in anew)",
         )
     if errno.ENOENT in numbers:
         why, hint = "no such socket", "install Docker or set DOCKER_HOST"
@@ -63,9 +62,7 @@ def unreachable(address: str, error: BaseException) -> EngineError:
         why, hint = "connection refused", "start it with `sudo systemctl start docker`"
     else:
         why, hint = one_line(str(error)), "check DOCKER_HOST"
-    return EngineError(
-        f"no container engine answers at {address} ({why})", hint=f"{hint}, or use --runtime host"
-    )
+    return EngineError(f"no container engine answers at {address} ({why})", hint=hint)
 
 
 def _arguments() -> tuple[str, dict[str, Any]]:
@@ -115,7 +112,7 @@ class Sdk:
                 raise EngineError(
                     f"the container engine at {address} speaks API {found or 'unknown'}, "
                     f"needed is {LOWEST_NAMES} or newer",
-                    hint="update it, or use --runtime host",
+                    hint="update it",
                 )
             api = APIClient(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
         # ValueError: the SDK takes an address apart without checking it.

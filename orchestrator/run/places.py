@@ -63,7 +63,8 @@ def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
         engine = Engine.connect()
     except EngineError as error:
         if choice is RuntimeChoice.DOCKER:
-            raise
+            hint = f"{error.hint}, or use --runtime host"
+            raise EngineError(error.what, hint=hint) from None
         return None, error.what
     why = "asked for" if choice is RuntimeChoice.DOCKER else "an engine answers"
     return engine, f"{why}: {engine.name} {engine.version}"

@@ -156,6 +156,18 @@ def test_a_refusal_is_a_document_too(words, status):
     assert done.stderr == f"benchdock: {line}\n"
 
 
+def test_the_host_is_a_way_out_for_a_run_alone(capsys):
+    for words, helps in (
+        (("run", "alexnet", "-f", "pytorch", "--runtime=docker", "--gpus=none"), True),
+        (("images", "build", "pytorch-cpu"), False),
+        (("images", "bootstrap"), False),
+    ):
+        assert main(words) == ExitStatus.MACHINE_CANNOT
+        told = capsys.readouterr().err
+        assert "no container engine answers" in told
+        assert ("or use --runtime host" in told) is helps
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
