@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RequestError, unknown
-from orchestrator.framework import Framework
+from orchestrator.framework import SHORT_NAMES, Framework
 from orchestrator.rows import (
     caffe_programs,
     inference_programs,
@@ -66,7 +66,8 @@ def framework(name: str) -> Framework:
         if name == row.name or name in row.aliases:
             return row
     known = [word for row in FRAMEWORKS.values() for word in (row.name, *row.aliases)]
-    raise unknown("framework", name, known, listing="benchdock frameworks")
+    meant = SHORT_NAMES.get(name.lower())
+    raise unknown("framework", name, known, listing="benchdock frameworks", meant=meant)
 
 
 def without_alias(name: str) -> str:

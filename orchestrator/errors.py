@@ -93,13 +93,16 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return best
 
 
-def unknown(kind: str, word: str, choices: Iterable[str], *, listing: str = "") -> RequestError:
+def unknown(
+    kind: str, word: str, choices: Iterable[str], *, listing: str = "", meant: str | None = None
+) -> RequestError:
     """Build the error for a name that is not in a closed set, suggesting the nearest one.
 
     `listing` is the command that prints the whole set; without it the set is told itself.
+    `meant` is the choice that the word is known to stand for.
     """
     known = list(choices)
-    near = nearest(word, known)
+    near = meant or nearest(word, known)
     hints = [f"did you mean {near!r}?"] if near else []
     if not listing:
         one_of = f"one of {', '.join(known)}"

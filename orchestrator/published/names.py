@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.framework import SHORT_NAMES
+
 _MAKERS = frozenset(
     {
         "nvidia",
@@ -36,13 +38,11 @@ _PRECISIONS = {
     "bf16": "bfloat16",
 }
 _FRAMEWORKS = {
-    "tf": "tensorflow",
-    "torch": "pytorch",
+    **SHORT_NAMES,
     "caffe": "bvlc_caffe",
     "caffe-native": "bvlc_caffe",
     "nvcaffe": "nvidia_caffe",
     "paddle": "paddlepaddle",
-    "trt": "tensorrt",
     "tf-trt": "tensorflow-tensorrt",
     "nervana-neon": "neon",
 }

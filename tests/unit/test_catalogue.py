@@ -8,7 +8,7 @@ import pytest
 from backends import zoo
 from orchestrator import catalogue
 from orchestrator.errors import RequestError
-from orchestrator.framework import Framework
+from orchestrator.framework import SHORT_NAMES, Framework
 from orchestrator.request import Request
 
 PYTORCH = catalogue.framework("pytorch")
@@ -22,6 +22,10 @@ def test_names_are_found_and_mistyped_ones_get_a_suggestion():
     assert catalogue.framework("pytorch").backend == "backends.pytorch"
     with pytest.raises(RequestError, match=r"unknown framework 'pytorhc'; did you mean 'pytorch'"):
         catalogue.framework("pytorhc")
+    for short, name in SHORT_NAMES.items():
+        with pytest.raises(RequestError, match=f"did you mean {name!r}"):
+            catalogue.framework(short.upper())
+        assert name in catalogue.FRAMEWORKS
     with pytest.raises(RequestError, match=r"unknown model 'resnet5'; did you mean 'resnet50'"):
         catalogue.draw("resnet5")
     with pytest.raises(RequestError, match="`benchdock models` lists them"):
