@@ -21,6 +21,7 @@ from orchestrator.rows import (
     pytorch_programs,
     tensorflow_programs,
 )
+from orchestrator.units import counted
 
 if TYPE_CHECKING:
     from backends.zoo.graph import Graph
@@ -215,12 +216,13 @@ def check_counts(row: Framework, request: Request, device: Device) -> tuple[int,
     batch = request.batch or chosen.batch
     if steps < row.least_steps:
         raise RequestError(
-            f"{row.name} prints no result for {steps} steps", hint=f"use --steps {row.least_steps}"
+            f"{row.name} prints no result for {counted(steps, 'step')}",
+            hint=f"use --steps {row.least_steps}",
         )
     if row.steps is not None:
         if request.steps not in (None, row.steps):
             raise RequestError(
-                f"{row.name} times {row.steps} steps, whatever it is told",
+                f"{row.name} times {counted(row.steps, 'step')}, whatever it is told",
                 hint="leave --steps away",
             )
         steps = row.steps
@@ -232,14 +234,15 @@ def check_counts(row: Framework, request: Request, device: Device) -> tuple[int,
     if row.warmup is not None:
         if request.warmup not in (None, row.warmup):
             raise RequestError(
-                f"{row.name} leaves out {row.warmup} steps, whatever it is told",
+                f"{row.name} leaves out {counted(row.warmup, 'step')}, whatever it is told",
                 hint="leave --warmup away",
             )
         return batch, steps, row.warmup
     warmup = request.warmup if request.warmup is not None else min(chosen.warmup, steps - 1)
     if warmup >= steps:
         raise RequestError(
-            f"a warm-up of {warmup} steps leaves nothing of {steps} timed steps to be trusted",
+            f"a warm-up of {counted(warmup, 'step')} leaves nothing of "
+            f"{counted(steps, 'timed step')} to be trusted",
             hint=f"use --warmup {max(0, min(chosen.warmup, steps - 1))} or more --steps",
         )
     if row.windows:

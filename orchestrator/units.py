@@ -33,6 +33,11 @@ LARGEST_SIZE = 2**63 - 1
 LONGEST_DURATION = 365 * 86400.0
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: "1 step", "2 steps"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _significant(value: float, digits: int = 4) -> str:
     """Write a number with so many significant digits and never in exponent notation."""
     if not math.isfinite(value):

@@ -12,7 +12,7 @@ from orchestrator.parsers.failures import failure_of, shown
 from orchestrator.parsers.lines import SelectedLines, clean
 from orchestrator.parsers.samples import Samples
 from orchestrator.result import Failure, FailureKind, Measurement, Metric
-from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND
+from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND, counted
 
 program = "benchdock"
 
@@ -179,7 +179,8 @@ class Parser:
         at = self.progress
         message = "the program printed no result line"
         if at.stage == "warmup":
-            message = f"no end line: the program stopped after {at.steps_done} steps of warm-up"
+            done = counted(at.steps_done, "step")
+            message = f"no end line: the program stopped after {done} of warm-up"
         elif at.stage == "timing":
             of = f" of {at.steps_total}" if at.steps_total else ""
             message = f"no end line: the program stopped after {at.steps_done}{of} timed steps"

@@ -11,7 +11,7 @@ from orchestrator.parsers.contract import ParseHints, Stage
 from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.windows import Windows
 from orchestrator.result import FailureKind, Metric
-from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, quantity, share
+from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, counted, quantity, share
 
 # How a program comes to the figure that is its headline.
 ESTIMATORS = (
@@ -251,8 +251,8 @@ class Run:
         if spread > LARGEST_SPREAD:
             part = share(spread)
             self.warn(f"the standard deviation of the windows' rates is {part} of their mean")
-        if self.windows.left_out:
-            self.warn(f"the last {self.windows.left_out} windows are left out: too many")
+        if left_out := self.windows.left_out:
+            self.warn(f"left out at the end, being too many: {counted(left_out, 'window')}")
 
     def conclude(self, conclude: Callable[[Run, ParseHints], None], hints: ParseHints) -> None:
         """Let the format make metrics of what was taken; a run with a problem has no throughput."""

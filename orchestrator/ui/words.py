@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder, runs
 from orchestrator.result import Metric, Result
-from orchestrator.units import quantity
+from orchestrator.units import counted, quantity
 
 Row = tuple[str, str]
 LAST_LINES = 8
@@ -35,7 +35,7 @@ def progress_words(progress: Progress) -> str:
     elif progress.stage == "comparing":
         parts.append(f"{progress.steps_done} done")
     elif progress.steps_done:
-        parts.append(f"{progress.steps_done} {'step' if progress.steps_done == 1 else 'steps'}")
+        parts.append(counted(progress.steps_done, "step"))
     # At the end it would stand beside the result, and is only the last block's.
     if progress.throughput is not None and progress.stage != "done":
         parts.append(quantity(progress.throughput, "samples/s"))

@@ -10,6 +10,7 @@ from orchestrator import catalogue
 from orchestrator.errors import RequestError
 from orchestrator.framework import SHORT_NAMES, Framework
 from orchestrator.request import Request
+from orchestrator.units import counted
 
 PYTORCH = catalogue.framework("pytorch")
 
@@ -140,7 +141,10 @@ def test_counts_are_chosen_where_the_request_is_silent():
 
 @pytest.mark.parametrize(("steps", "warmup"), [(5, 5), (5, 9), (1, 1)])
 def test_a_warm_up_that_takes_every_step_is_refused(steps, warmup):
-    with pytest.raises(RequestError, match=f"a warm-up of {warmup} steps leaves nothing of"):
+    told = (
+        f"a warm-up of {counted(warmup, 'step')} leaves nothing of {counted(steps, 'timed step')}"
+    )
+    with pytest.raises(RequestError, match=told):
         catalogue.check_counts(PYTORCH, request(steps=steps, warmup=warmup), "cpu")
 
 

@@ -275,7 +275,7 @@ def test_windows_beyond_the_limit_are_left_out(monkeypatch):
     monkeypatch.setattr("orchestrator.parsers.windows.MOST_WINDOWS", 1)
     found = measure("horovod", HOROVOD)
     assert found.begin["windows"]["count"] == 1
-    assert "the last 1 windows are left out: too many" in found.warnings
+    assert "left out at the end, being too many: 1 window" in found.warnings
 
 
 def test_memory_does_not_grow_with_the_log():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import RequestError
-from orchestrator.units import parse_duration, parse_size, quantity
+from orchestrator.units import counted, parse_duration, parse_size, quantity
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,7 @@ def test_any_text_is_a_size_or_refused_in_one_line(text):
         with pytest.raises(RequestError) as caught:
             parse(text + "\n?")
         assert len(str(caught.value).splitlines()) == 1
+
+
+def test_one_of_a_thing_is_not_several():
+    assert [counted(count, "step") for count in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
