@@ -200,7 +200,7 @@ def _add_reproduce(commands: Any) -> None:
         "claim",
         type=values.path,
         metavar="CLAIM",
-        help="an id of `benchdock published`, or a YAML file",
+        help="an id that `benchdock published --model NAME` prints, or a YAML file",
     )
     reproduce.add_argument(
         "--runs",

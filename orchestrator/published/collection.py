@@ -217,7 +217,9 @@ def claim(claim_id: str, claims: Sequence[Claim] | None = None) -> Claim:
     words = set(claim_id.lower().split("-"))
     # Comparing letter by letter with thousands of long ids would take seconds.
     near = heapq.nlargest(40, claims, key=lambda row: len(words & set(row.id.split("-"))))
-    raise unknown("claim", claim_id, [row.id for row in near], listing=LISTING)
+    # Without a filter an overview is printed, which has no ids.
+    listing = f"{LISTING} --model NAME"
+    raise unknown("claim", claim_id, [row.id for row in near], listing=listing)
 
 
 @functools.cache

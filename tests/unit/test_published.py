@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import main
 from orchestrator.commands import published as command
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
 from orchestrator.published import collection
@@ -49,6 +51,17 @@ def test_a_claim_by_its_id() -> None:
 def test_an_unknown_id_is_answered_with_the_nearest() -> None:
     with pytest.raises(RequestError, match=f"did you mean {CLAIM!r}"):
         collection.claim(CLAIM.replace("xla", "xxla"))
+
+
+def test_the_command_named_for_an_unknown_claim_prints_ids(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(RequestError) as refused:
+        collection.claim("zzz")
+    listing = re.search(r"`benchdock (published .*)` lists them", str(refused.value))
+    assert listing is not None
+    assert main(listing[1].replace("NAME", "vgg16").split()) == ExitStatus.OK
+    assert "u39kun-caffe2-17.12-vgg16-titan-v-float32-inference-b16x1" in capsys.readouterr().out
 
 
 def test_milliseconds_become_samples_per_second() -> None:
