@@ -131,7 +131,7 @@ class _Parser(vendor.Parser):
         if slow is None:
             return found
         message = (
-            "the pattern takes seconds for a line: write it without a repeat within a repeat, "
+            "the pattern is too slow for this log: write it without a repeat within a repeat, "
             "such as (a+)+, and read the log again with `benchdock parse custom`"
         )
         failure = Failure(kind="no_result", message=message, evidence=shown(slow))

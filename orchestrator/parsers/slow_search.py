@@ -10,7 +10,10 @@ import re
 import signal
 from types import FrameType, TracebackType
 
-TICK_SECONDS = 1.0  # of CPU time; a search that sees two ticks is given up
+# Of CPU time; the search that sees two ticks is given up, and the one that is at work after so many
+# in a block of the log: until its end no clock of a run is looked at.
+TICK_SECONDS = 1.0
+MOST_TICKS = 10
 
 
 class _TooSlowError(Exception):
@@ -18,7 +21,7 @@ class _TooSlowError(Exception):
 
 
 class SearchWatch:
-    """While it is entered, which must be in the main thread, no search goes on for two ticks.
+    """While it is entered, for a block and in the main thread, searches end in time.
 
     One timer serves many searches, since setting one costs more than a search does. `given_up` is
     the text of the search that was; there are no more searches after it.
@@ -26,11 +29,13 @@ class SearchWatch:
 
     def __init__(self) -> None:
         self.given_up: str | None = None
+        self._ticks = 0
         self._begun = 0
         self._seen = 0
         self._searching = False
 
     def __enter__(self) -> None:
+        self._ticks = 0
         self._before = signal.signal(signal.SIGVTALRM, self._tick)
         signal.setitimer(signal.ITIMER_VIRTUAL, TICK_SECONDS, TICK_SECONDS)
 
@@ -60,6 +65,8 @@ class SearchWatch:
             self._searching = False
 
     def _tick(self, _number: int, _frame: FrameType | None) -> None:
-        if self._searching and self._begun == self._seen:
+        self._ticks += 1
+        too_long = self._begun == self._seen or self._ticks > MOST_TICKS
+        if self._searching and too_long:
             raise _TooSlowError
         self._seen = self._begun

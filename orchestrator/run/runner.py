@@ -29,8 +29,9 @@ POLL_SECONDS = 0.25
 STOP_GRACE_SECONDS = 8.0
 ENGINE_LOG_LIMIT = 256 * 1024
 # Bytes taken from the log between two looks at the clocks: no program can print so fast that
-# its time limit is not looked at.
+# its time limit is not looked at. Nor does it where a parser is slow with what was printed.
 SLICE = 64 * 1024 * 1024
+SLICE_SECONDS = 1.0
 # Less free space than this after a failed run means that the disk was full.
 DISK_FULL = 64 * 1024
 
@@ -80,12 +81,13 @@ class _Follower:
 
     def drain(self, *, whole: bool = True) -> bool:
         """Feed what the log has grown by, at most a slice unless `whole`; tell if more waits."""
-        taken = 0
+        taken, more, began = 0, False, time.monotonic()
         for block in self._tail.read():
             self._parser.feed(block)
             self._view.output(block)
             taken += len(block)
-            if taken >= SLICE and not whole:
+            more = taken >= SLICE or time.monotonic() - began >= SLICE_SECONDS
+            if more and not whole:
                 break
         if taken:
             self.last_output = time.monotonic()
@@ -93,7 +95,7 @@ class _Follower:
             self._on_stage(self._progress.stage)
         # Also where nothing is new: a view shows the time that passes.
         self._view.progress(self._progress)
-        return taken >= SLICE
+        return more
 
     def until_end(
         self, execution: Execution, timeouts: Timeouts

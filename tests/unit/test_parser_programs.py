@@ -443,9 +443,14 @@ def test_a_pattern_that_would_never_end_is_given_up(monkeypatch):
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
-def test_many_searches_that_take_long_together_are_not_given_up(monkeypatch):
+def test_searches_that_take_long_together_are_given_up_after_a_while(monkeypatch):
     monkeypatch.setattr(slow_search, "TICK_SECONDS", 0.01)
-    assert value(measure("custom", b"fps=3\n" * 50_000, pattern="fps=(.+)")) == 3
+    monkeypatch.setattr(slow_search, "MOST_TICKS", 1_000_000)
+    log = b"fps=3\n" * 50_000
+    assert value(measure("custom", log, pattern="fps=(.+)")) == 3
+    monkeypatch.setattr(slow_search, "MOST_TICKS", 3)
+    slow = (b"a" * 16 + b"b\n") * 2000  # nearly all the time is spent in searches
+    assert "too slow" in measure("custom", slow, pattern="(a+)+$").failure.message
 
 
 @pytest.mark.parametrize(

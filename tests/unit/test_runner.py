@@ -158,6 +158,20 @@ def test_a_program_that_prints_without_pause_does_not_outrun_its_clock(folder, m
     assert outcome.failure.kind == "timeout"
 
 
+def test_what_takes_long_to_read_does_not_outrun_the_clock_either(folder, monkeypatch):
+    monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
+    looks = []
+
+    class Counting(View):
+        def progress(self, progress):
+            looks.append(len(self.blocks))
+
+    script = Script(folder, (b"x" * 99 + b"\n") * 30_000, None, None, Exit(code=0))
+    view = Counting()
+    execute(plan(program="benchdock"), script, folder, view, StageClock(view))
+    assert looks[:3] == [1, 2, 3]
+
+
 def test_an_engine_that_is_gone_for_good_is_an_error_and_the_execution_is_left(folder):
     with pytest.raises(EngineError, match="gone"):
         run(folder, BEGIN, EngineError("gone"))
