@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from orchestrator import catalogue
-from orchestrator.containers.container_table import shipped
 from orchestrator.errors import RequestError, unknown
 from orchestrator.framework import Framework
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
+
+if TYPE_CHECKING:
+    from orchestrator.containers.container_table import ContainerTable
 
 # The option that names a network of the user's own.
 _OWN = "prototxt"
@@ -77,13 +80,20 @@ def _default_image(row: Framework, device: Device) -> str:
     return image_table.load().row(row.images[device]).tag if device in row.images else ""
 
 
+def _vendors_containers() -> ContainerTable:
+    # Only few rows have variants, and every run would wait for it.
+    from orchestrator.containers.container_table import shipped
+
+    return shipped()
+
+
 def _fork(image: str) -> str | None:
     """Return the fork of Caffe in an image."""
     ours = image_table.load().row_of_tag(image)
     if ours is not None:
         return _OUR_FORKS.get(ours.framework)
     reference = parse_reference(image)
-    family = shipped().family_of(reference)
+    family = _vendors_containers().family_of(reference)
     if family is None:
         return None
     # `bvlc/caffe:intel` was announced under the same name.
@@ -92,7 +102,7 @@ def _fork(image: str) -> str | None:
 
 def _tensorrt(image: str) -> str | None:
     """Return the major release of TensorRT in an image of NVIDIA, by its month."""
-    table = shipped()
+    table = _vendors_containers()
     reference = parse_reference(image)
     if not reference.release or table.family_of(reference) is None:
         return None
