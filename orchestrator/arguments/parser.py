@@ -87,7 +87,7 @@ class Once(argparse.Action):
         """Store it."""
         before = getattr(namespace, self.dest)
         if before is not None:
-            raise argparse.ArgumentError(self, f"{quoted(before)} is given already; run one by one")
+            raise argparse.ArgumentError(self, f"{quoted(before)} is given already; one at a time")
         setattr(namespace, self.dest, values)
 
 

@@ -45,7 +45,7 @@ CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
         (("run", "resnet18"), 2, "--framework"),
         (("run", "resnet188", "-f", "pytorch"), 2, "did you mean 'resnet18'"),
         (("run", "resnet18", "-f", "pytorhc"), 2, "did you mean 'pytorch'"),
-        ((*RUN, "-f", "mxnet"), 2, "-f/--framework: 'pytorch' is given already; run one by one"),
+        ((*RUN, "-f", "mxnet"), 2, "-f/--framework: 'pytorch' is given already; one at a time"),
         ((*RUN, "--phase", "traning"), 2, "did you mean 'training'"),
         ((*RUN, "--dtype", "fp16"), 2, "float16"),
         ((*RUN, "--dtype", "float16"), 2, "use one of float32, bfloat16"),
