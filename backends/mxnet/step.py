@@ -211,10 +211,16 @@ def shapes(graph):
         yield node.name, build.batch_first(node, np.empty(shape)).shape[1:]
 
 
-def forward(settings, graph, values, inputs):
-    """Logits as a benchmark computes them."""
+def _given(settings):
+    """(options used, context) of a benchmark on one device."""
     used = choices.resolve(settings, device.facts())
     (place,) = device.contexts(settings)
+    return used, place
+
+
+def forward(settings, graph, values, inputs):
+    """Logits as a benchmark computes them."""
+    used, place = _given(settings)
     network = network_of(settings, graph, used)
     fuse = used["subgraph"] == "on"
     executor = bound.bind(network.logits, network, place, inputs.shape, fuse=fuse)
@@ -223,8 +229,7 @@ def forward(settings, graph, values, inputs):
 
 def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded and nothing fused."""
-    used = choices.resolve(settings, device.facts())
-    (place,) = device.contexts(settings)
+    used, place = _given(settings)
     network = network_of(settings, graph, used, fold=False)
     everything = mx.sym.Group(list(network.symbols.values()))
     executor = bound.bind(everything, network, place, inputs.shape)
@@ -245,8 +250,7 @@ def _run(network, executor, values, inputs):
 
 def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
     """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    used = choices.resolve(settings, device.facts())
-    (place,) = device.contexts(settings)
+    used, place = _given(settings)
     if precise:
         double = kinks.double(decisions)
         network = network_of(settings, graph, used, double, dropout=False, dtype="float64")

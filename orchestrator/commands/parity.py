@@ -12,8 +12,7 @@ from orchestrator.errors import ExitStatus, Interrupted
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import RuntimeChoice
 from orchestrator.run import comparisons, parity
-from orchestrator.run.comparisons import Work
-from orchestrator.run.parity import Setting
+from orchestrator.run.comparisons import Setting, Work
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet
@@ -39,10 +38,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             frameworks=tuple(dict.fromkeys(arguments.framework)),
             models=tuple(dict.fromkeys(arguments.models)),
             levels=tuple(sorted(set(arguments.level))),
-            dtype=setting.dtype,
-            device=setting.device,
-            image=setting.image,
-            options=setting.options,
+            setting=setting,
         )
     )
     cells, interrupted = _prove(work, setting)

@@ -19,7 +19,6 @@ from orchestrator.errors import (
     MachineError,
 )
 from orchestrator.machine import inventory
-from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.machine.monitor import HostSource, Monitor, watched_host
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.plan import Plan
@@ -37,6 +36,7 @@ from orchestrator.run.filing import (
 from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
 from orchestrator.run.planner import (
     choose_device,
+    gpu_report,
     make_plan,
     planned_device,
     resolve_chosen,
@@ -103,15 +103,6 @@ class _Draft:
             return ()
         name = self.request.model_file.name
         return (f"{name} was changed while the run started: {ran} ran, {planned} was planned",)
-
-
-def gpu_report(request: Request) -> GpuReport:
-    """Look for GPUs unless the request has no use for them."""
-    if request.gpus == "none":
-        return GpuReport(state="no_gpu", reason="none was asked for")
-    from orchestrator.machine import gpu
-
-    return gpu.report()
 
 
 def kind_of(error: BenchdockError) -> FailureKind:

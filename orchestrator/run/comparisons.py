@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 from orchestrator import catalogue
 from orchestrator.catalogue import OURS
 from orchestrator.errors import RequestError
 from orchestrator.framework import Framework
-from orchestrator.request import Device, Dtype, Phase
+from orchestrator.request import Device, Dtype, Phase, RuntimeChoice
 from orchestrator.run import demands
 
 # What each level does, which a framework may be unable to do in some number type.
 LEVELS: Mapping[str, Phase] = {"P1": "inference", "P2": "inference", "P3": "training"}
+
+GpuChoice = Literal["all", "none"] | tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How everything is compared, whatever the framework."""
+
+    dtype: Dtype = "float32"
+    gpus: GpuChoice = "none"
+    runtime: RuntimeChoice = RuntimeChoice.AUTO
+    image: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def device(self) -> Device:
+        """Return where it is compared."""
+        return "cpu" if self.gpus == "none" else "gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +42,7 @@ class Wanted:
     frameworks: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
-    dtype: Dtype = "float32"
-    device: Device = "cpu"
-    image: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
+    setting: Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +63,8 @@ def choose(wanted: Wanted) -> list[Work]:
 
     for model in wanted.models:
         catalogue.draw(model)
-    if (wanted.image or wanted.options) and len(wanted.frameworks) != 1:
-        what = "--image" if wanted.image else "--option"
+    if (wanted.setting.image or wanted.setting.options) and len(wanted.frameworks) != 1:
+        what = "--image" if wanted.setting.image else "--option"
         raise RequestError(f"{what} is for one framework", hint="name it with -f")
     models = wanted.models or tuple(zoo.names())
     levels = wanted.levels or tuple(LEVELS)
@@ -62,18 +77,18 @@ def choose(wanted: Wanted) -> list[Work]:
         for row in rows
     ]
     for row in rows:
-        demands.check_options(row, wanted.options)
+        demands.check_options(row, wanted.setting.options)
     return [one for one in work if one.models and one.levels]
 
 
 def _all(wanted: Wanted) -> list[Framework]:
     """Return the frameworks that compute in this type on this device."""
-    on_device = [row for row in OURS if row.is_our_program and wanted.device in row.images]
-    rows = [row for row in on_device if wanted.dtype in _dtypes(row, wanted.device)]
+    on_device = [row for row in OURS if row.is_our_program and wanted.setting.device in row.images]
+    rows = [row for row in on_device if wanted.setting.dtype in _dtypes(row, wanted.setting.device)]
     if not rows:
-        there = {dtype for row in on_device for dtype in _dtypes(row, wanted.device)}
+        there = {dtype for row in on_device for dtype in _dtypes(row, wanted.setting.device)}
         raise RequestError(
-            f"no framework has {wanted.dtype} on the {wanted.device}",
+            f"no framework has {wanted.setting.dtype} on the {wanted.setting.device}",
             hint=f"use one of {_listed(there)}",
         )
     return rows
@@ -81,18 +96,18 @@ def _all(wanted: Wanted) -> list[Framework]:
 
 def _named(name: str, wanted: Wanted) -> Framework:
     """Look a framework up whose networks are ours and that computes so."""
-    row, device = catalogue.framework(name), wanted.device
+    row, device = catalogue.framework(name), wanted.setting.device
     if not row.is_our_program:
         raise RequestError(
             f"{name} runs a vendor's program, which shows no logits to compare",
             hint=_possible(wanted),
         )
     known = _dtypes(row, device)
-    if not known or (device not in row.images and wanted.image is None):
+    if not known or (device not in row.images and wanted.setting.image is None):
         raise RequestError(f"{name} has no image for the {device}", hint=_possible(wanted))
-    if wanted.dtype not in known:
+    if wanted.setting.dtype not in known:
         raise RequestError(
-            f"{name} has no {wanted.dtype} on the {device}",
+            f"{name} has no {wanted.setting.dtype} on the {device}",
             hint=f"use one of {_listed(known)}",
         )
     return row
@@ -117,14 +132,14 @@ def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str
     """Return the levels that a framework has: without training there is no step to compare."""
 
     def fits(level: str) -> bool:
-        return wanted.dtype in row.dtypes.get((wanted.device, LEVELS[level]), ())
+        return wanted.setting.dtype in row.dtypes.get((wanted.setting.device, LEVELS[level]), ())
 
     if wanted.frameworks and wanted.levels:
         for level in levels:
             if not fits(level):
                 raise RequestError(
-                    f"{row.name} does no {LEVELS[level]} in {wanted.dtype} on the "
-                    f"{wanted.device}, so it has no {level}",
+                    f"{row.name} does no {LEVELS[level]} in {wanted.setting.dtype} on the "
+                    f"{wanted.setting.device}, so it has no {level}",
                     hint=f"use {' and '.join(one for one in LEVELS if fits(one))}",
                 )
     return tuple(level for level in levels if fits(level))

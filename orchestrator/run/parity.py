@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from orchestrator.errors import RequestError
 from orchestrator.framework import Framework
 from orchestrator.parsers.parity import Cell
-from orchestrator.request import Device, Dtype, Request, RuntimeChoice
-from orchestrator.run.comparisons import Work
+from orchestrator.request import Request
+from orchestrator.run.comparisons import Setting, Work
 from orchestrator.run.filing import new_folder, write_launcher
 from orchestrator.run.places import connect, ready_place
-from orchestrator.run.planner import Target, choose_device, parity_plan
+from orchestrator.run.planner import Target, choose_device, gpu_report, parity_plan
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.view import View
-
-GpuChoice = Literal["all", "none"] | tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """How everything is compared, whatever the framework."""
-
-    dtype: Dtype = "float32"
-    gpus: GpuChoice = "none"
-    runtime: RuntimeChoice = RuntimeChoice.AUTO
-    image: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def device(self) -> Device:
-        """Return where it is compared."""
-        return "cpu" if self.gpus == "none" else "gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +65,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
 
 def _target(request: Request) -> Target:
     """Choose the one device. Raises MachineError without GPU, RequestError for several."""
-    if request.gpus == "none":
-        return Target(device="cpu")
-    from orchestrator.machine import gpu
-
-    target = choose_device(request, gpu.report())
+    target = choose_device(request, gpu_report(request))
     if target.count > 1:
         raise RequestError(
             f"parity is compared on one GPU, not on {target.count}",

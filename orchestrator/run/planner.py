@@ -17,6 +17,7 @@ from orchestrator.errors import DataError, MachineError, RequestError
 from orchestrator.framework import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.machine import inventory
+from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
@@ -24,7 +25,7 @@ from orchestrator.run import demands, own_network, program_folder, variants
 from orchestrator.run.launcher import LauncherContext, render
 
 if TYPE_CHECKING:
-    from orchestrator.machine.gpu_facts import Gpu, GpuReport
+    from orchestrator.machine.gpu_facts import Gpu
 
 # Where things are inside a container; the images put the in-image code at CODE themselves.
 RUN = "/benchdock/run"
@@ -75,6 +76,15 @@ class Target:
     def count(self) -> int:
         """How many devices work in parallel."""
         return len(self.gpus) or 1
+
+
+def gpu_report(request: Request) -> GpuReport:
+    """Look for GPUs unless the request has no use for them."""
+    if request.gpus == "none":
+        return GpuReport(state="no_gpu", reason="none was asked for")
+    from orchestrator.machine import gpu
+
+    return gpu.report()
 
 
 def choose_device(request: Request, report: GpuReport) -> Target:

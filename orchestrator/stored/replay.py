@@ -26,7 +26,14 @@ from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.run import benchmark, places, suitability
 from orchestrator.run.command_line import placeholders
-from orchestrator.run.planner import Place, Target, make_plan, planned_device, resolve
+from orchestrator.run.planner import (
+    Place,
+    Target,
+    gpu_report,
+    make_plan,
+    planned_device,
+    resolve,
+)
 from orchestrator.runtime import Runtime
 from orchestrator.stored.differences import Change, differences
 from orchestrator.stored.lookup import Stored
@@ -86,7 +93,7 @@ def prepare(stored: Stored) -> Replay:
     Raises RequestError for a result that cannot be run, EngineError where its runtime is not here.
     """
     request, plan = pinned(stored)
-    report = benchmark.gpu_report(request)
+    report = gpu_report(request)
     target, warnings = planned_device(request, report)
     row = resolve(request, target)
     engine, reason = places.connect(request)

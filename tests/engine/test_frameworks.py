@@ -99,7 +99,7 @@ def test_on_a_gpu_it_goes_up_to_the_driver(home, monkeypatch, name, dtype, told)
 
     monkeypatch.setattr(parity, "parity_plan", planned)
     row = catalogue.framework(name)
-    setting = parity.Setting(
+    setting = comparisons.Setting(
         dtype=dtype,
         gpus=(0,),
         runtime=RuntimeChoice.DOCKER,
