@@ -2,7 +2,17 @@
 
 import resource
 import time
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
+
+State = namedtuple("State", "weights velocities statistics")
+State.__doc__ = """What training keeps from one step to the next, by the zoo's canonical names.
+
+Float32 arrays, copied, so the next step does not change them. `weights` are those that the update
+is added to (not a half-precision copy), `velocities` the sums of gradients that momentum keeps, in
+units of the gradient: velocity = momentum * velocity + gradient, weight -= rate * velocity. A
+framework that keeps rate * velocity divides by the rate that it was given. `statistics` are the
+running means and variances.
+"""
 
 
 class Job(object):
@@ -52,6 +62,23 @@ class Job(object):
 
     def loss(self):
         """Loss of the last training step, None in inference."""
+
+    # -- what parity asks of the very object that is timed -----------------------------
+
+    def feed(self, inputs, labels):
+        """Put a batch in the place of the synthetic one, for the steps to come.
+
+        `inputs` is float32 (batch,) + input shape, `labels` int64, both in the host's memory.
+        """
+        raise NotImplementedError
+
+    def logits(self):
+        """What the last inference step computed, float32, batch first."""
+        raise NotImplementedError
+
+    def state(self):
+        """The `State` after the last training step, or before the first."""
+        raise NotImplementedError
 
     def close(self):
         """Stop threads and leave process groups."""

@@ -5,6 +5,7 @@ import sys
 
 from backends import zoo
 from backends.harness import VERSION, arguments, errors, events, loop, own, parity
+from backends.zoo import weights
 
 
 def main(backend, argv, emit=None):
@@ -44,8 +45,7 @@ def benchmark(backend, argv, emit):
     settings = arguments.parse(argv, "backends." + backend.FRAMEWORK, backend.OPTIONS)
     graph = draw(settings.model) if settings.model_file is None else own.opened(settings, backend)
     backend.version()
-    prepare = backend.prepare if settings.model_file is None else backend.prepare_file
-    job = prepare(settings, graph)
+    job = prepared(backend, settings, graph)
     try:
         report = emit if job.leader else events.mute
         announce(report, backend, settings, graph, job)
@@ -60,6 +60,13 @@ def benchmark(backend, argv, emit):
     finally:
         job.close()
     return 0
+
+
+def prepared(backend, settings, graph):
+    """The job to be timed, with weights of the settings' seed unless a file brings its own."""
+    if settings.model_file is not None:
+        return backend.prepare_file(settings, graph)
+    return backend.prepare(settings, graph, weights.for_graph(graph, settings.seed))
 
 
 def announce(report, backend, settings, graph, job):

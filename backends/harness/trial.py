@@ -3,6 +3,7 @@
 import numpy as np
 
 from backends.harness import arguments
+from backends.zoo import weights
 
 BATCH = 2
 SEED = 1
@@ -19,7 +20,7 @@ def run_smallest(prepare, declared, graphs, phases=("training", "inference")):
     options = arguments.choose(declared, [])
     for phase in phases:
         settings = arguments.one_step(smallest.name, phase, BATCH, options, seed=SEED)
-        job = prepare(settings, smallest)
+        job = prepare(settings, smallest, weights.for_graph(smallest, SEED))
         job.step()
         job.synchronize()
         if phase == "training" and not np.isfinite(job.loss()):

@@ -132,9 +132,8 @@ def _avg_pool(node, _plan):
     return None, "F.avg_pool2d(%s, %r, %r)" % (inner, a["kernel"], a["stride"])
 
 
-def _dropout(node, plan):
-    rate = node.attrs["rate"]
-    return None, "F.dropout({0}, %r, self.training)" % rate if plan.dropout else "{0}"
+def _dropout(node, _plan):
+    return None, "F.dropout({0}, %r, self.training)" % node.attrs["rate"]
 
 
 def _flatten(_node, _plan):
@@ -224,9 +223,8 @@ def native_role(op, role):
 class Plan(object):
     """What the operators must know of the whole graph."""
 
-    def __init__(self, graph, fold, dropout, overwrite):
+    def __init__(self, graph, fold, overwrite):
         """Count uses, and find the convolutions whose normalisation can be folded in."""
-        self.dropout = dropout
         self.overwrite = overwrite
         self.last_use = {}
         self._uses = {}
@@ -274,21 +272,20 @@ class Network(nn.Module):
         return self
 
 
-def build(graph, fold=False, dropout=True, overwrite=True, kinks=None):
+def build(graph, fold=False, overwrite=True):
     """A `Network` with uninitialised weights; raises `Unsupported` for an operator we lack.
 
     `fold` folds batch normalisation into convolutions (inference only); `overwrite` lets
-    cheap operations work in place, as hand-written networks do. `kinks` may replace relu and
-    max_pool (see `kinks.Recorder`).
+    cheap operations work in place, as hand-written networks do.
     """
     gaps = sorted({node.op for node in graph.nodes} - set(OPERATORS) - {"input"})
     if gaps:
         raise Unsupported("%s needs %s, which this backend lacks" % (graph.name, ", ".join(gaps)))
-    plan = Plan(graph, fold, dropout, overwrite)
+    plan = Plan(graph, fold, overwrite)
     layers, lines, walk = _translate(graph, plan)
     source = "def forward(self, %s):\n    %s\n" % (_variable(graph.input), "\n    ".join(lines))
     source += "\n\ndef walk(self, %s):\n    %s\n" % (_variable(graph.input), "\n    ".join(walk))
-    network = type("Network", (Network,), _compiled(graph.name, source, kinks))()
+    network = type("Network", (Network,), _compiled(graph.name, source))()
     network.source, network.plan, network.graph = source, plan, graph
     for name, layer in layers:
         network.add_module(name, layer)
@@ -319,7 +316,7 @@ def _translate(graph, plan):
     return layers, lines + ["return " + _variable(graph.output)], walk
 
 
-def _compiled(name, source, kinks):
+def _compiled(name, source):
     """Functions of the generated source, which tracebacks and torch.compile can read."""
     file = "<benchdock %s %x>" % (name, hash(source) & 0xFFFFFFFF)
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
@@ -332,6 +329,5 @@ def _compiled(name, source, kinks):
         "response_norm": response_norm,
         "to_sequence": to_sequence,
     }
-    scope.update(kinks or {})
     exec(compile(source, file, "exec"), scope)  # our own text, made a few lines above
     return {"forward": scope["forward"], "walk": scope["walk"]}

@@ -12,18 +12,14 @@ from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.harness import data, parity, trial
-from backends.pytorch import capture, choices, device, kinks
+from backends.harness import data, trial
+from backends.harness.job import State
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
+from backends.pytorch import capture, choices, device
 from backends.pytorch.build import build
-from backends.zoo import weights
 
 FRAMEWORK = "pytorch"
 OPTIONS = choices.OPTIONS
-
-# Small enough for random weights of every model to stay finite, which keeps the arithmetic
-# honest: a CPU is slower on denormals, and nan would end the mixed precision's updates.
-LEARNING_RATE = 1e-4
-MOMENTUM = 0.9
 
 HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -55,12 +51,12 @@ def classify(error):
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph):
+def prepare(settings, graph, values):
     """A ready job; see the contract."""
     place, where, threads, used = _settle(settings, graph)
     device.join(place, where)
     kind = Training if settings.phase == "training" else Inference
-    prepared = kind(settings, graph, used, place, where)
+    prepared = kind(settings, graph, values, used, place, where)
     prepared.threads = threads
     return prepared
 
@@ -103,10 +99,13 @@ class Step(device.DeviceJob):
     def step(self):
         """One step; real data is fetched and copied to the device within it."""
         if not self._source.fixed:
-            x, y = self._source.next()
-            self._x.copy_(torch.from_numpy(x))
-            self._y.copy_(torch.from_numpy(y))
+            self.feed(*self._source.next())
         self._run()
+
+    def feed(self, inputs, labels):
+        """Copy a batch to where the steps read theirs."""
+        self._x.copy_(torch.from_numpy(inputs))
+        self._y.copy_(torch.from_numpy(labels))
 
     def close(self):
         """Stop reading data, leave the process group."""
@@ -117,12 +116,11 @@ class Step(device.DeviceJob):
 class Inference(Step):
     """Forward to logits in evaluation mode without gradients."""
 
-    def __init__(self, settings, graph, used, place, where):
+    def __init__(self, settings, graph, values, used, place, where):
         """See `Step`."""
         super(Inference, self).__init__(settings, graph, used, place, where)
         if settings.dtype in HALF:
             self._x = self._x.to(HALF[settings.dtype])
-        values = weights.for_graph(graph, settings.seed)
         self._network = inference_network(graph, values, used, self._x)
         self._logits = None
         self._begin()
@@ -131,15 +129,19 @@ class Inference(Step):
         with no_gradients():
             self._logits = self._network(self._x)
 
+    def logits(self):
+        """Of the last step."""
+        return self._logits.float().cpu().numpy()
+
 
 class Training(Step):
     """Forward, loss, backward and a momentum SGD update."""
 
-    def __init__(self, settings, graph, used, place, where):
+    def __init__(self, settings, graph, values, used, place, where):
         """See `Step`."""
         super(Training, self).__init__(settings, graph, used, place, where)
-        network = build(graph).load(weights.for_graph(graph, settings.seed)).train()
-        network = network.to(where).to(memory_format=layout(used))
+        network = build(graph).load(values).train().to(where).to(memory_format=layout(used))
+        self._built = network
         self._optimizer = make_optimizer(network, used["optimizer"], LEARNING_RATE)
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
         if place.size > 1:
@@ -177,6 +179,19 @@ class Training(Step):
         """Of the last step, on this device's batch."""
         return self._loss.item()
 
+    def state(self):
+        """Copies of what the optimiser and the normalisations keep."""
+        graph, tensors = self._built.graph, self._built.tensors()
+        weights = OrderedDict((p.name, tensors[p.name]) for p in graph.parameters)
+        statistics = OrderedDict((s.name, tensors[s.name]) for s in graph.statistics)
+        kept = self._optimizer.state
+        velocities = OrderedDict()
+        for name, weight in weights.items():
+            velocity = kept.get(weight, {}).get("momentum_buffer")
+            # There is none before the first step.
+            velocities[name] = torch.zeros_like(weight) if velocity is None else velocity
+        return State(_arrays(weights), _arrays(velocities), _arrays(statistics))
+
 
 def layout(used):
     """torch.memory_format of the option."""
@@ -201,12 +216,12 @@ def autocast(where, dtype):
     return torch.cuda.amp.autocast(enabled=dtype == "float16")
 
 
-def loss_scaler(where, **choices):
+def loss_scaler(where):
     """Keeps float16 gradients from vanishing; moved to torch.amp in 2.3."""
     amp = getattr(torch, "amp", None)
     if hasattr(amp, "GradScaler"):
-        return amp.GradScaler(where.type, **choices)
-    return torch.cuda.amp.GradScaler(**choices)
+        return amp.GradScaler(where.type)
+    return torch.cuda.amp.GradScaler()
 
 
 def compiled(network, used):
@@ -303,59 +318,22 @@ def shapes(graph):
             yield name, tuple(value.shape[1:])
 
 
-def _given(settings, graph, inputs):
-    """Inputs where and as a benchmark has them, and the options it uses."""
-    _, where, _, used = _settle(settings, graph)
-    x = torch.from_numpy(inputs).to(where).contiguous(memory_format=layout(used))
-    return x.to(HALF[settings.dtype]) if settings.dtype in HALF else x, used
-
-
-def forward(settings, graph, values, inputs):
-    """Logits as a benchmark computes them."""
-    x, used = _given(settings, graph, inputs)
-    network = inference_network(graph, values, used, x)
-    with no_gradients():
-        return network(x).float().cpu().numpy()
-
-
 def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded and nothing overwritten."""
-    x, _ = _given(settings, graph, inputs)
+    _, where, _, used = _settle(settings, graph)
+    x = torch.from_numpy(inputs).to(where).contiguous(memory_format=layout(used))
+    x = x.to(HALF.get(settings.dtype, x.dtype))
     network = placed(build(graph, overwrite=False).load(values).eval(), x)
     with torch.no_grad():
         for name, value in network.walk(x):
             yield name, value.float().cpu().numpy()
 
 
-def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
-    """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    _, where, _, used = _settle(settings, graph)
-    deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions, where)
-    network = build(graph, dropout=False, kinks=deciding.functions()).load(values).train()
-    x, y = torch.from_numpy(inputs).to(where), torch.from_numpy(labels).to(where)
-    network = network.to(where)
-    dtype = settings.dtype
-    if precise:
-        network, x, dtype = network.double(), x.double(), "float64"
-    network = network.to(memory_format=layout(used))
-    optimizer = make_optimizer(network, used["optimizer"], parity.RATE)
-    scaler = loss_scaler(where, init_scale=parity.LOSS_SCALE, enabled=dtype == "float16")
-    with autocast(where, dtype):
-        logits = network(x.contiguous(memory_format=layout(used)))
-    loss = criterion(graph)(logits if precise else logits.float(), y)
-    scaler.scale(loss).backward()
-    scaler.unscale_(optimizer)
-    gradients = _arrays(network, [p.name for p in graph.parameters], lambda t: t.grad)
-    scaler.step(optimizer)
-    updated = _arrays(network, [p.name for p in graph.parameters], lambda t: t)
-    statistics = _arrays(network, [s.name for s in graph.statistics], lambda t: t)
-    made = deciding.made() if decisions is None else decisions
-    return parity.Step(loss.item(), gradients, updated, statistics, made)
-
-
-def _arrays(network, names, get):
-    tensors = network.tensors()
-    return OrderedDict((name, get(tensors[name]).detach().cpu().numpy()) for name in names)
+def _arrays(tensors):
+    """Copies in the host's memory; on a CPU `numpy` alone would share the tensor's."""
+    return OrderedDict(
+        (name, tensor.detach().cpu().numpy().copy()) for name, tensor in tensors.items()
+    )
 
 
 def self_check():

@@ -474,6 +474,19 @@ class Graph(object):
         return self._add(op, (x,), attrs, shape, name)
 
 
+def without_dropout(graph):
+    """The same network with nothing dropped: its dropout nodes are left out, all names stay."""
+    copy = Graph(graph.name, graph.input_shape, graph.classes, graph.kind)
+    copies = {graph.input: copy.input}
+    for node in graph.nodes[1:]:
+        inputs = tuple(copies[source] for source in node.inputs)
+        if node.op == "dropout":
+            copies[node] = inputs[0]
+        else:
+            copies[node] = copy._add(node.op, inputs, node.attrs, node.shape, node.name)
+    return copy.finish(copies[graph.output])
+
+
 class _Scope(object):
     """Prefix of the names drawn inside a with statement."""
 

@@ -51,17 +51,14 @@ def apply(node, values, arrays):
     return _OPERATORS[node.op](node, values, *arrays)
 
 
-def loss(graph, logits, labels, ceiling=np.inf):
-    """Mean loss of a batch: softmax cross entropy, or CTC with blank 0 for speech.
-
-    No sample's loss counts for more than `ceiling`.
-    """
+def loss(graph, logits, labels):
+    """Mean loss of a batch: softmax cross entropy, or CTC with blank 0 for speech."""
     scores = _log_softmax(np.asarray(logits, dtype=np.float64))
     if graph.kind == "speech":
         losses = [_ctc(steps, target) for steps, target in zip(scores, labels)]
     else:
         losses = -scores[np.arange(len(labels)), labels]
-    return float(np.mean(np.minimum(losses, ceiling)))
+    return float(np.mean(losses))
 
 
 def _value(node, values, role):
@@ -72,7 +69,8 @@ def _channels(vector):
     return vector.reshape(-1, 1, 1)
 
 
-def _padded(x, pad, fill):
+def padded(x, pad, fill):
+    """An image batch with (top, left, bottom, right) of `fill` around it."""
     top, left, bottom, right = pad
     widths = ((0, 0), (0, 0), (top, bottom), (left, right))
     return np.pad(x, widths, mode="constant", constant_values=fill) if any(pad) else x
@@ -81,7 +79,7 @@ def _padded(x, pad, fill):
 def _conv(node, values, x):
     a = node.attrs
     weight = _value(node, values, "weight").reshape(a["filters"], -1)
-    x = _padded(x, a["pad"], 0.0)
+    x = padded(x, a["pad"], 0.0)
     result = np.empty((len(x),) + node.shape)
     rows = max(1, BLOCK // (weight.shape[1] * node.shape[2]))
     for sample, target in zip(x, result):
@@ -133,26 +131,40 @@ def _relu(_node, _values, x):
 
 def _lrn(node, _values, x):
     a = node.attrs
-    half, channels = a["size"] // 2, x.shape[1]
-    squares = x * x
+    return x / (a["k"] + a["alpha"] / a["size"] * near(x * x, a["size"])) ** a["beta"]
+
+
+def near(x, size):
+    """The sum over the `size` channels around each channel."""
+    half = size // 2
     total = np.zeros_like(x)
-    for channel in range(channels):
-        near = squares[:, max(0, channel - half) : channel + half + 1]
-        total[:, channel] = near.sum(axis=1)
-    return x / (a["k"] + a["alpha"] / a["size"] * total) ** a["beta"]
+    for channel in range(x.shape[1]):
+        total[:, channel] = x[:, max(0, channel - half) : channel + half + 1].sum(axis=1)
+    return total
 
 
-def _shifted(node, x):
-    """Yield, for each position inside the window, its values under all windows."""
+def positions(node):
+    """Yield (row, column, slices of a (C, H, W) image) for each position inside the window.
+
+    The slices pick what that position sees as the window moves over the padded image.
+    """
     (kh, kw), (sh, sw) = node.attrs["kernel"], node.attrs["stride"]
     height, width = node.shape[1:]
     for i in range(kh):
         for j in range(kw):
-            yield x[:, :, i : i + sh * (height - 1) + 1 : sh, j : j + sw * (width - 1) + 1 : sw]
+            rows = slice(i, i + sh * (height - 1) + 1, sh)
+            columns = slice(j, j + sw * (width - 1) + 1, sw)
+            yield i, j, (slice(None), rows, columns)
+
+
+def _shifted(node, x):
+    """Yield, for each position inside the window, its values under all windows."""
+    for _, _, window in positions(node):
+        yield x[(slice(None),) + window]
 
 
 def _max_pool(node, _values, x):
-    x = _padded(x, node.attrs["pad"], -np.inf)
+    x = padded(x, node.attrs["pad"], -np.inf)
     result = np.full((len(x),) + node.shape, -np.inf)
     for part in _shifted(node, x):
         np.maximum(result, part, out=result)
@@ -161,7 +173,7 @@ def _max_pool(node, _values, x):
 
 def _avg_pool(node, _values, x):
     kernel = node.attrs["kernel"]
-    total = sum(_shifted(node, _padded(x, node.attrs["pad"], 0.0)))
+    total = sum(_shifted(node, padded(x, node.attrs["pad"], 0.0)))
     return total / (kernel[0] * kernel[1])
 
 
@@ -192,17 +204,22 @@ def _sequence(_node, _values, x):
 
 def _rnn(node, values, x):
     for layer in range(node.attrs["layers"]):
-        prefix = "l%d_" % layer
-        ahead = _direction(node, values, prefix + "forward_", x)
-        back = _direction(node, values, prefix + "backward_", x[:, ::-1])
-        x = np.concatenate([ahead, back[:, ::-1]], axis=2)
+        x = rnn_layer(node, lambda role: _value(node, values, role), layer, x)
     return x
 
 
-def _direction(node, values, prefix, x):
-    hidden_weight = _value(node, values, prefix + "weight_hidden").T
-    biases = [_value(node, values, prefix + which) for which in ("bias_input", "bias_hidden")]
-    pushed = np.dot(x, _value(node, values, prefix + "weight_input").T) + sum(biases)
+def rnn_layer(node, value, layer, x):
+    """Both directions of one recurrent layer, side by side; `value(role)` is a weight."""
+    prefix = "l%d_" % layer
+    ahead = _direction(node, value, prefix + "forward_", x)
+    back = _direction(node, value, prefix + "backward_", x[:, ::-1])
+    return np.concatenate([ahead, back[:, ::-1]], axis=2)
+
+
+def _direction(node, value, prefix, x):
+    hidden_weight = value(prefix + "weight_hidden").T
+    biases = [value(prefix + which) for which in ("bias_input", "bias_hidden")]
+    pushed = np.dot(x, value(prefix + "weight_input").T) + sum(biases)
     hidden = np.zeros((len(x), node.attrs["hidden"]))
     result = np.empty(pushed.shape)
     for step in range(x.shape[1]):
@@ -236,20 +253,33 @@ def _log_softmax(logits):
 
 
 def _ctc(steps, target):
-    """Minus log of the summed probability of all paths that spell `target`.
+    """Minus log of the summed probability of all paths that spell `target`."""
+    states = ctc_states(target)
+    return -np.logaddexp.reduce(ctc_paths(steps[:, states], states)[-1, -2:])
 
-    Graves et al. 2006: states are blank, label, blank, ..., blank; a path stays, advances
-    by one, or skips a blank between two different labels.
-    """
+
+def ctc_states(target):
+    """Blank, label, blank, ..., blank: the labels that a path goes through."""
     states = np.zeros(2 * len(target) + 1, dtype=np.int64)
     states[1::2] = target
+    return states
+
+
+def ctc_paths(scores, states):
+    """Log of the probability of all paths that are in a state at a step, (steps, states).
+
+    Graves et al. 2006: a path begins in one of the first two states, and stays, advances by
+    one, or skips a blank between two different labels. `scores` are the logs of the states'
+    probabilities, (steps, states).
+    """
     skips = np.zeros(len(states), dtype=bool)
     skips[2:] = (states[2:] != 0) & (states[2:] != states[:-2])
-    paths = np.full(len(states), -np.inf)
-    paths[:2] = steps[0, states[:2]]
-    for scores in steps[1:]:
+    result = np.full(scores.shape, -np.inf)
+    result[0, :2] = scores[0, :2]
+    for step in range(1, len(scores)):
+        paths = result[step - 1]
         moved = paths.copy()
         moved[1:] = np.logaddexp(moved[1:], paths[:-1])
         moved[2:] = np.where(skips[2:], np.logaddexp(moved[2:], paths[:-2]), moved[2:])
-        paths = moved + scores[states]
-    return -np.logaddexp.reduce(paths[-2:])
+        result[step] = moved + scores[step]
+    return result

@@ -1,0 +1,159 @@
+"""P3: the benchmark's own training job, step by step, against the referee.
+
+The job is fed another batch before every step. The referee starts each step from the weights,
+velocities and running statistics that the job had before it, so a deviation is that of one step
+and does not grow. Compared are the loss, the running statistics, the velocities (which hold the
+gradient and the momentum) and how far the weights moved (which holds the rate).
+"""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from backends.harness import dropout
+from backends.harness.findings import Findings, deviation, length
+from backends.zoo import backward, calibration, weights
+from backends.zoo.graph import without_dropout
+
+BATCH = 2
+SEED = 7
+STEPS = 3
+
+# What every training benchmark promises (docs/parity.md), stated here by itself: the constants
+# of `backends.harness.sgd` are among the things that are proven.
+RATE = 1e-4
+MOMENTUM = 0.9
+DECAY = 0.0
+
+# A max pooling whose two largest values are within rounding of each other may send its gradient
+# to either: that turns a gradient without making it longer. Velocities must therefore agree along
+# the referee's within the tolerance, and across it within so many tolerances.
+ACROSS = 100.0
+
+# The weight decay that is told from none: a twentieth of the 1e-4 that trainings use.
+LEAST_DECAY = 5e-6
+
+# A small gradient has no meaningful relative error: norms below this share of the largest count
+# as that share. One that is zero but for rounding (a bias before batch normalisation) is nothing
+# but rounding in every type, and is compared with the largest.
+NORM_FLOOR = 1e-2
+NORM_ZERO = 1e-9
+
+# What the rounding of a float32 weight to the next can hide of its movement.
+ROUNDING = 2.0**-24
+
+
+def check(backend, settings, graph, tolerance):
+    """The `Verdict` on `STEPS` steps, and on dropout if the network has any."""
+    inputs, steady = weights.inputs(graph, BATCH, SEED), without_dropout(graph)
+    values = calibration.for_training(steady, inputs, SEED)
+    found = Findings()
+    job = backend.prepare(settings._replace(batch=BATCH), steady, values)
+    try:
+        walk(backend, settings, steady, job, inputs, found, tolerance)
+    finally:
+        job.close()
+    if len(steady.nodes) < len(graph.nodes):
+        one = backend.prepare(settings._replace(batch=1), graph, values)
+        try:
+            walk_dropping(backend, settings, graph, one, inputs[:1], found, tolerance)
+        finally:
+            one.close()
+    return found.verdict(tolerance)
+
+
+def walk(backend, settings, graph, job, inputs, found, tolerance):
+    """Take `STEPS` steps and compare each; the batch is reversed and relabelled in turn."""
+    before = job.state()
+    for number in range(STEPS):
+        x = np.ascontiguousarray(inputs[::-1] if number % 2 else inputs)
+        y = weights.labels(graph, len(x), SEED + number)
+        after = _taken(job, x, y)
+        rules = _rules(backend, settings, number)
+        expected = backward.step(graph, _values(before), x, y, rules)
+        compare(found, tolerance, (before, after), job.loss(), expected, number)
+        before = after
+
+
+def walk_dropping(backend, settings, graph, job, inputs, found, tolerance):
+    """Two steps with dropout: find what was dropped, and compare with the referee dropping it."""
+    before, seen = job.state(), dropout.Seen()
+    for number in range(dropout.STEPS):
+        y = weights.labels(graph, len(inputs), SEED + number)
+        after = _taken(job, inputs, y)
+        masks = dropout.Masks(graph, _gradients(before, after), seen)
+        rules = _rules(backend, settings, number, masks.mask)
+        expected = backward.step(graph, _values(before), inputs, y, rules)
+        compare(found, tolerance, (before, after), job.loss(), expected, number)
+        before = after
+    seen.judge(found)
+
+
+def _taken(job, inputs, labels):
+    job.feed(inputs, labels)
+    job.step()
+    job.synchronize()
+    return job.state()
+
+
+def _rules(backend, settings, number, mask=None):
+    biased = settings.device in getattr(backend, "BIASED_VARIANCE", ())
+    replaces = getattr(backend, "REPLACES_STATISTICS", False) and number == 0
+    return backward.Rules(biased, replaces, mask)
+
+
+def _values(state):
+    values = OrderedDict(state.weights)
+    values.update(state.statistics)
+    return values
+
+
+def _gradients(before, after):
+    """The gradient that a job must have computed for its velocities to become what they are."""
+    return {
+        name: velocity - np.float32(MOMENTUM) * before.velocities[name]
+        for name, velocity in after.velocities.items()
+    }
+
+
+def compare(found, tolerance, states, loss, expected, number):
+    """Note every deviation of one step."""
+    before, after = states
+    step = "step %d" % (number + 1)
+    found.add("loss", step, abs(loss - expected.loss) / max(1.0, abs(expected.loss)), tolerance)
+    for name, reference in expected.statistics.items():
+        where = "%s, %s" % (name, step)
+        found.add("statistics", where, deviation(after.statistics[name], reference), tolerance)
+    _compare_velocities(found, tolerance, before, after, expected.gradients, step)
+    for name, velocity in after.velocities.items():
+        moved = before.weights[name].astype(np.float64) - after.weights[name]
+        worst = _misplaced(moved, RATE * velocity.astype(np.float64), before.weights[name])
+        found.add("update", "%s, %s" % (name, step), worst, max(tolerance, 1e-4))
+
+
+def _compare_velocities(found, tolerance, before, after, gradients, step):
+    lengths, off, decayed, weighed = OrderedDict(), OrderedDict(), 0.0, 0.0
+    for name, gradient in gradients.items():
+        weight = before.weights[name].astype(np.float64)
+        expected = MOMENTUM * before.velocities[name] + gradient + DECAY * weight
+        difference = after.velocities[name] - expected
+        lengths[name] = length(expected)
+        along = abs(float(np.vdot(difference, expected))) / (lengths[name] or 1.0)
+        off[name] = along, length(difference)
+        decayed += float(np.vdot(difference, weight))
+        weighed += float(np.vdot(weight, weight))
+    largest = max(lengths.values())
+    for name, (along, across) in off.items():
+        zero = lengths[name] < NORM_ZERO * largest
+        size = max(lengths[name], largest * (1.0 if zero else NORM_FLOOR))
+        where = "%s, %s" % (name, step)
+        found.add("velocity", where, along / size, tolerance)
+        found.add("direction", where, across / size, min(0.5, ACROSS * tolerance))
+    found.add("decay", step, abs(decayed) / weighed, LEAST_DECAY * tolerance / 1e-4)
+
+
+def _misplaced(moved, expected, weight):
+    """How far a weight is from where it should be, beyond rounding, by how far it should move."""
+    hidden = ROUNDING * length(weight)
+    beyond = max(0.0, length(moved - expected) - hidden)
+    return beyond / max(length(expected), hidden)
