@@ -18,7 +18,7 @@ from orchestrator.published.judgement import FEWEST_RUNS, Outcome
 from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
-from orchestrator.run import benchmark
+from orchestrator.run import series
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
@@ -73,35 +73,16 @@ def _reproduce(
     if not arguments.quiet:
         _show_beforehand(claim, setup, _note)
     with interruptible():
-        results, status = _measure(request, arguments)
-    whole = status is ExitStatus.OK
-    outcome = judgement.judge(claim, setup, results) if whole else None
+        made = series.measure(request, arguments.runs, lambda: _view(arguments))
+    if made.ended:
+        _note(f"benchdock: {made.ended}")
+    whole = made.status is ExitStatus.OK
+    outcome = judgement.judge(claim, setup, made.results) if whole else None
     if arguments.json:
-        print(json.dumps(_document(claim, setup, results, outcome), indent=2))
+        print(json.dumps(_document(claim, setup, made.results, outcome), indent=2))
     elif outcome is not None:
         _show(claim, outcome)
-    return outcome.exit_status if outcome is not None else status
-
-
-def _measure(request: Request, arguments: argparse.Namespace) -> tuple[list[Result], ExitStatus]:
-    """Run so many times, to the first failure, which is the last of the results.
-
-    What each run gives is told on standard error.
-    """
-    results: list[Result] = []
-    for number in range(1, arguments.runs + 1):
-        view = _view(arguments)
-        try:
-            view.note(f"run {number} of {arguments.runs}")
-            result, status = benchmark.run(request, view)
-        finally:
-            view.close()
-        results.append(result)
-        if status is not ExitStatus.OK:
-            why = result.failure.message if result.failure else "no result"
-            _note(f"benchdock: run {number} of {arguments.runs} failed: {why}")
-            return results, status
-    return results, ExitStatus.OK
+    return outcome.exit_status if outcome is not None else made.status
 
 
 def _view(arguments: argparse.Namespace) -> View:

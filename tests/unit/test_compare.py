@@ -12,7 +12,8 @@ from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Metric, Result, StepSamples
 from orchestrator.run.filing import to_json
-from orchestrator.stored.comparison import compare, metric_rows, sentences
+from orchestrator.stored.comparison import compare, compare_groups
+from orchestrator.stored.telling import metric_rows, sentences
 from orchestrator.stored.differences import GROUPS, normal_script
 from tests.fakes import plan
 from tests.unit import stand_in
