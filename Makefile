@@ -23,7 +23,7 @@ IMAGE ?=
 SOURCE ?=
 ARGS ?=
 
-.PHONY: help setup bench test lint format type images parity base-images engine bench-self clean
+.PHONY: help setup bench test lint format type images parity base-images engine simulations bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ parity: setup ## prove that every framework computes the same networks
 
 engine: setup ## say whether a container engine answers, and how to start one
 	$(BENCHDOCK) doctor
+
+simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
+	$(VENV)/bin/python -m tests.simulations
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench

@@ -31,12 +31,18 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     Only whole runs count: what differs from one start of a program to the next is larger than what
     differs from step to step, and no number of steps shows it.
     """
-    above, below = ([math.log(value) for value in side] for side in (b, a))
-    value = math.exp(stats.mean(above) - stats.mean(below))
+    value = _geometric_mean(b) / _geometric_mean(a)
     if min(len(a), len(b)) < 2:
         return Ratio(value=value)
-    low, high = stats.difference_interval(above, below)
-    return Ratio(value=value, low=_exponential(low), high=_exponential(high))
+    above, below = ([math.log(value) for value in side] for side in (b, a))
+    low, high = map(_exponential, stats.difference_interval(above, below))
+    return Ratio(value=value, low=min(low, value), high=max(high, value))
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    if len(values) == 1:
+        return values[0]
+    return math.exp(stats.mean([math.log(value) for value in values]))
 
 
 def _exponential(value: float) -> float:
