@@ -83,7 +83,7 @@ class LongRun:
     @cached_property
     def frequencies(self) -> int:
         """Return how many of the lowest frequencies are looked at; each has a sine and a cosine."""
-        told = round(_FREQUENCIES_PER_ROOT * math.cbrt(len(self._deviations)))
+        told = round(_FREQUENCIES_PER_ROOT * math.cbrt(len(self.values)))
         return min(max(_FEWEST_FREQUENCIES, told), _MOST_FREQUENCIES)
 
     @cached_property

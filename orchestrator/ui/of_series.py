@@ -42,10 +42,12 @@ def _summary(series: Series) -> Iterator[Row]:
     if "throughput_cv" not in metrics:
         yield "throughput", f"{written['throughput']} (one run tells nothing of the next)"
         return
-    low, high = (written.get(name, "no upper bound") for name in INTERVAL)
+    unit = f" {metrics['throughput'].unit}"
+    low, high = (written.get(name, "").removesuffix(unit) for name in INTERVAL)
+    reach = f"{low} to {high}" if high else f"{low} or more"
     yield (
         "throughput",
-        f"{written['throughput']} (95 % interval over {count} whole runs: {low} to {high})",
+        f"{written['throughput']} (95 % interval over {count} whole runs: {reach})",
     )
     spread = quantity(100 * metrics["throughput_cv"].value, PERCENT)
     yield "median", f"{written['throughput_median']}; the runs' CV is {spread}"
