@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orchestrator.long_run import LongRun
 from orchestrator.student import quantile_95
-from orchestrator.units import SECONDS, quantity, share
+from orchestrator.units import SECONDS, counted, quantity, share
 
 FEWEST_STEPS = 10
 # From so many steps on the interval covers rare slow steps and slow phases too: docs/measuring.md.
@@ -130,8 +130,8 @@ def throughput_interval(seconds: Sequence[float], samples: float) -> tuple[float
     fast, slow = LongRun(seconds).interval()
     if fast <= 0:
         raise NoInterval(
-            "the step times vary so much, or follow each other so closely, that "
-            f"{len(seconds)} steps have no interval: raise --steps"
+            "the step times vary so much, or follow each other so closely, that the mean of "
+            f"{len(seconds)} could be anything: raise --steps"
         )
     per_step = samples / len(seconds)
     return per_step / slow, per_step / fast
@@ -233,7 +233,7 @@ def _doubt_independence(seconds: Sequence[float]) -> list[str]:
         return []
     return [
         f"step times follow each other so closely that {len(seconds)} steps tell no more than "
-        f"{math.ceil(told)} independent ones: raise --steps"
+        f"{counted(math.ceil(told), 'independent step')}: raise --steps"
     ]
 
 

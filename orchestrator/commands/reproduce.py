@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from orchestrator.published.collection import Claim
 from orchestrator.published.judgement import FEWEST_RUNS, Outcome
 from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.result import Result
 from orchestrator.run import series
+from orchestrator.run.series import Series
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
@@ -79,7 +79,7 @@ def _reproduce(
     whole = made.status is ExitStatus.OK
     outcome = judgement.judge(claim, setup, made.results) if whole else None
     if arguments.json:
-        print(json.dumps(_document(claim, setup, made.results, outcome), indent=2))
+        print(json.dumps(_document(claim, setup, made, outcome), indent=2))
     elif outcome is not None:
         _show(claim, outcome)
     return outcome.exit_status if outcome is not None else made.status
@@ -93,25 +93,17 @@ def _view(arguments: argparse.Namespace) -> View:
 
 
 def _document(
-    claim: Claim,
-    setup: Setup,
-    results: Sequence[Result] = (),
-    outcome: Outcome | None = None,
+    claim: Claim, setup: Setup, made: Series | None = None, outcome: Outcome | None = None
 ) -> dict[str, Any]:
+    failure = made.failure if made else None
     return {
         "schema": 1,
         "claim": describe(claim),
         "setup": setup.as_json(),
-        "runs": [result.run for result in results],
-        "failure": _failure(results),
+        "runs": [result.run for result in made.results] if made else [],
+        "failure": failure.model_dump(mode="json") if failure else None,
         **(outcome.as_json() if outcome else {}),
     }
-
-
-def _failure(results: Sequence[Result]) -> dict[str, Any] | None:
-    """Return why the last run failed, None where it did not."""
-    failure = results[-1].failure if results else None
-    return failure.model_dump(mode="json") if failure is not None else None
 
 
 def _print(text: str) -> None:

@@ -10,7 +10,7 @@ from orchestrator import stats
 from orchestrator.errors import BenchdockError, ExitStatus
 from orchestrator.paths import RunFolder, runs
 from orchestrator.request import Request
-from orchestrator.result import INTERVAL, Metric, Result
+from orchestrator.result import INTERVAL, Failure, Metric, Result
 from orchestrator.run import benchmark
 from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND
 from orchestrator.view import View
@@ -56,13 +56,13 @@ def summarize(throughputs: Sequence[float]) -> Measured:
 class Series:
     """Separate runs in their order; the last one may have failed, which ends a series.
 
-    `why` says what ended it before all `asked` runs were made, "" if they were.
+    `failure` is what ended it before all `asked` runs were made.
     """
 
     asked: int
     results: tuple[Result, ...]
     status: ExitStatus
-    why: str = ""
+    failure: Failure | None = None
 
     @property
     def measured(self) -> tuple[Result, ...]:
@@ -72,9 +72,9 @@ class Series:
     @property
     def ended(self) -> str:
         """Say which run ended the series early and why, "" if none did."""
-        if not self.why:
+        if self.failure is None:
             return ""
-        return f"run {len(self.measured) + 1} of {self.asked} failed: {self.why}"
+        return f"run {len(self.measured) + 1} of {self.asked} failed: {self.failure.message}"
 
     def metrics(self) -> dict[str, Metric]:
         """Return what the runs tell together; the interval needs two, the spread too."""
@@ -99,8 +99,8 @@ class Series:
         request = self.results[0].request if self.results else None
         return {
             "schema": 1,
-            "status": "failed" if self.why else "ok",
-            "why": self.why or None,
+            "status": "failed" if self.failure else "ok",
+            "failure": self.failure.model_dump(mode="json") if self.failure else None,
             "asked": self.asked,
             "request": request.model_dump(mode="json") if request else None,
             "metrics": {name: metric.plain() for name, metric in self.metrics().items()},
@@ -136,13 +136,19 @@ def measure(request: Request, asked: int, new_view: Callable[[], View]) -> Serie
             result, status = _run(request, new_view, f"run {number} of {asked}")
             results.append(result)
             if status is not ExitStatus.OK:
-                why = result.failure.message if result.failure else "it has no result"
-                return Series(asked=asked, results=tuple(results), status=status, why=why)
+                return _ended(asked, results, status, result.failure)
     except BenchdockError as error:
         if not results:
             raise
-        return Series(asked=asked, results=tuple(results), status=error.exit_status, why=str(error))
-    return Series(asked=asked, results=tuple(results), status=ExitStatus.OK)
+        failure = Failure(kind=benchmark.kind_of(error), message=str(error))
+        return _ended(asked, results, error.exit_status, failure)
+    return _ended(asked, results, ExitStatus.OK, None)
+
+
+def _ended(
+    asked: int, results: Sequence[Result], status: ExitStatus, failure: Failure | None
+) -> Series:
+    return Series(asked=asked, results=tuple(results), status=status, failure=failure)
 
 
 def _run(request: Request, new_view: Callable[[], View], which: str) -> tuple[Result, ExitStatus]:

@@ -47,7 +47,7 @@ def of(*throughputs, unit="samples/s"):
 def test_runs_are_separate_and_summed_up_in_one_document(home, capsys):
     assert main([*WORDS, "--runs", "3", "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)
-    assert (told["status"], told["why"], told["asked"]) == ("ok", None, 3)
+    assert (told["status"], told["failure"], told["asked"]) == ("ok", None, 3)
     assert told["metrics"]["throughput"] == {"value": 4, "unit": "samples/s"}
     assert {run["folder"] for run in told["runs"]} == set(map(str, runs().iterdir()))
     for run in told["runs"]:
@@ -107,7 +107,7 @@ def test_the_first_failure_ends_the_series_with_its_status(home, capsys, monkeyp
     assert main([*WORDS, "--runs", "5", "--json"]) == ExitStatus.BENCHMARK_FAILED
     out, err = capsys.readouterr()
     told = json.loads(out)
-    assert (told["status"], told["why"]) == ("failed", "too slow")
+    assert (told["status"], told["failure"]["message"]) == ("failed", "too slow")
     assert [run["status"] for run in told["runs"]] == ["ok", "failed"]
     assert told["metrics"]["throughput"]["value"] == 4
     assert "benchdock: run 2 of 5 failed: too slow\n" in err

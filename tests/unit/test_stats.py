@@ -130,7 +130,10 @@ def test_a_steady_run_raises_no_doubt():
         (noisy(60) + noisy(60, seconds=0.12), "steps became 20 % slower"),
         (noisy(60, seconds=0.12) + noisy(60), "raise --warmup"),
         ([*noisy(90), *[0.4] * 10] * 3, "outliers, the slowest 4.0 times"),
-        ([1 + 0.01 * step for step in range(30)], "30 steps tell no more than 2 independent"),
+        (
+            [1 + 0.01 * step for step in range(30)],
+            "30 steps tell no more than 2 independent steps: raise",
+        ),
     ],
 )
 def test_doubts_in_words(seconds, word):
