@@ -23,7 +23,7 @@ IMAGE ?=
 SOURCE ?=
 ARGS ?=
 
-.PHONY: help setup bench test lint format type images parity mutants base-images engine bench-self clean
+.PHONY: help setup bench test lint format type images parity mutants base-images engine simulations bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ engine: setup ## say whether a container engine answers, and how to start one
 
 mutants: $(VENV)/.setup-dev ## deliberate errors in the backends, all of which parity must find
 	$(VENV)/bin/python -m tests.mutants $(FRAMEWORKS)
+
+simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
+	$(VENV)/bin/python -m tests.simulations
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench

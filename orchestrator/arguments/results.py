@@ -99,17 +99,29 @@ def _add_compare(commands: Any) -> None:
     compare = command(
         commands,
         "compare",
-        "tell how two results differ, and what could be why",
+        "tell how two results or two groups of runs differ, and what could be why",
         "compare 20260101T1200 20260102T1200",
         "compare run.zip ./result.json --json",
+        "compare 20260101T1200 20260101T1210 20260101T1220 --against 20260102T12 20260102T13 "
+        "20260102T14",
     )
-    for name in ("a", "b"):
-        compare.add_argument(
-            name,
-            type=values.path,
-            metavar=name.upper(),
-            help="a run id or its begin, a folder, file or bundle",
-        )
+    what = "a run id or its begin, a folder, file or bundle"
+    compare.add_argument(
+        "runs",
+        nargs="+",
+        type=values.path,
+        metavar="RUN",
+        help=f"two runs, or with --against the runs of one side: each {what}",
+    )
+    compare.add_argument(
+        "--against",
+        nargs="+",
+        action="extend",
+        type=values.path,
+        metavar="RUN",
+        help="the runs of the other side (single runs cannot tell a difference: `run --runs 5` "
+        "makes several)",
+    )
     shared.json(compare)
     compare.set_defaults(handler="compare")
 

@@ -32,6 +32,7 @@ def _add_run(commands: Any) -> None:
         "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
         "run resnet50 -f pytorch --dry-run",
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
+        "run resnet50 -f pytorch --runs 5",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
         "--pattern 'fps=(.+)'",
@@ -124,6 +125,13 @@ def _add_run(commands: Any) -> None:
         "{steps} {warmup} {dtype} {phase} {data} {source} stand for what is asked",
     )
     shared.reading(custom)
+    run.add_argument(
+        "--runs",
+        type=values.positive,
+        metavar="N",
+        help="make N separate runs, each in its own container and folder, and sum them up: "
+        "`compare` needs several to tell a difference (stops at the first that fails)",
+    )
     run.add_argument(
         "--dry-run",
         action="store_true",

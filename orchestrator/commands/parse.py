@@ -29,6 +29,7 @@ def as_result(measurement: Measurement) -> Result:
         steps=measurement.steps,
         program=measurement.begin,
         warnings=measurement.warnings,
+        notes=measurement.notes,
     )
 
 

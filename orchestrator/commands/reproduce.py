@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from orchestrator.published.collection import Claim
 from orchestrator.published.judgement import FEWEST_RUNS, Outcome
 from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.result import Result
-from orchestrator.run import benchmark
+from orchestrator.run import series
+from orchestrator.run.series import Series
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
@@ -73,35 +73,16 @@ def _reproduce(
     if not arguments.quiet:
         _show_beforehand(claim, setup, _note)
     with interruptible():
-        results, status = _measure(request, arguments)
-    whole = status is ExitStatus.OK
-    outcome = judgement.judge(claim, setup, results) if whole else None
+        made = series.measure(request, arguments.runs, lambda: _view(arguments))
+    if made.ended:
+        _note(f"benchdock: {made.ended}")
+    whole = made.status is ExitStatus.OK
+    outcome = judgement.judge(claim, setup, made.results) if whole else None
     if arguments.json:
-        print(json.dumps(_document(claim, setup, results, outcome), indent=2))
+        print(json.dumps(_document(claim, setup, made, outcome), indent=2))
     elif outcome is not None:
         _show(claim, outcome)
-    return outcome.exit_status if outcome is not None else status
-
-
-def _measure(request: Request, arguments: argparse.Namespace) -> tuple[list[Result], ExitStatus]:
-    """Run so many times, to the first failure, which is the last of the results.
-
-    What each run gives is told on standard error.
-    """
-    results: list[Result] = []
-    for number in range(1, arguments.runs + 1):
-        view = _view(arguments)
-        try:
-            view.note(f"run {number} of {arguments.runs}")
-            result, status = benchmark.run(request, view)
-        finally:
-            view.close()
-        results.append(result)
-        if status is not ExitStatus.OK:
-            why = result.failure.message if result.failure else "no result"
-            _note(f"benchdock: run {number} of {arguments.runs} failed: {why}")
-            return results, status
-    return results, ExitStatus.OK
+    return outcome.exit_status if outcome is not None else made.status
 
 
 def _view(arguments: argparse.Namespace) -> View:
@@ -112,25 +93,17 @@ def _view(arguments: argparse.Namespace) -> View:
 
 
 def _document(
-    claim: Claim,
-    setup: Setup,
-    results: Sequence[Result] = (),
-    outcome: Outcome | None = None,
+    claim: Claim, setup: Setup, made: Series | None = None, outcome: Outcome | None = None
 ) -> dict[str, Any]:
+    failure = made.failure if made else None
     return {
         "schema": 1,
         "claim": describe(claim),
         "setup": setup.as_json(),
-        "runs": [result.run for result in results],
-        "failure": _failure(results),
+        "runs": [result.run for result in made.results] if made else [],
+        "failure": failure.model_dump(mode="json") if failure else None,
         **(outcome.as_json() if outcome else {}),
     }
-
-
-def _failure(results: Sequence[Result]) -> dict[str, Any] | None:
-    """Return why the last run failed, None where it did not."""
-    failure = results[-1].failure if results else None
-    return failure.model_dump(mode="json") if failure is not None else None
 
 
 def _print(text: str) -> None:

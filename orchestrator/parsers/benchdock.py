@@ -10,7 +10,7 @@ from orchestrator.parsers import crash, events
 from orchestrator.parsers.contract import ParseHints, Progress, Stage
 from orchestrator.parsers.failures import failure_of, shown
 from orchestrator.parsers.lines import SelectedLines, clean
-from orchestrator.parsers.samples import Samples
+from orchestrator.parsers.samples import Interval, Samples
 from orchestrator.result import Failure, FailureKind, Measurement, Metric
 from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND, counted
 
@@ -72,9 +72,11 @@ class Parser:
         failure = self._failure or self._judge(exit_code)
         if self._unreadable > _MOST_WARNINGS:
             self._warnings.append(f"{self._unreadable} tagged lines could not be read in all")
-        metrics = self._metrics() if failure is None else {}
+        metrics, interval = {}, Interval()
         if failure is None:
-            self._warnings += self._doubts()
+            interval = self._interval()
+            metrics = self._metrics() | interval.metrics
+            self._warnings += (*interval.warnings, *self._doubts())
         self._warnings += self._samples.left_out()
         return Measurement(
             program=program,
@@ -84,6 +86,7 @@ class Parser:
             steps=self._samples.records(),
             warmup=self._warmup.model_dump(exclude={"event"}) if self._warmup else {},
             warnings=tuple(self._warnings),
+            notes=interval.notes,
             failure=failure,
         )
 
@@ -208,11 +211,16 @@ class Parser:
         )
         return f"inconsistent: {problem}" if problem else ""
 
+    def _interval(self) -> Interval:
+        end = self._end
+        assert end is not None  # _judge refuses a log without end
+        return self._samples.interval(end.samples, end.seconds)
+
     def _metrics(self) -> dict[str, Metric]:
         end = self._end
         assert end is not None  # _judge refuses a log without end
         metrics = {"throughput": Metric(value=end.samples / end.seconds, unit=SAMPLES_PER_SECOND)}
-        metrics |= self._samples.metrics(end.samples, end.seconds)
+        metrics |= self._samples.metrics()
         if end.peak_memory is not None:
             metrics["peak_memory"] = Metric(value=end.peak_memory, unit=BYTES)
         if end.loss is not None and math.isfinite(end.loss):

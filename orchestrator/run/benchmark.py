@@ -79,6 +79,7 @@ class _Draft:
             steps=measured.steps if measured else (),
             program=measured.begin if measured else {},
             warnings=tuple(dict.fromkeys((*planned_warnings, *self._warnings(), *warnings))),
+            notes=measured.notes if measured else (),
             environment=self.environment | self.banner.facts(),
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},

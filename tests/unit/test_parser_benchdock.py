@@ -94,7 +94,34 @@ def test_a_good_log():
     assert values["loss"] == (6.9, "")
     low, high = values["throughput_ci95_low"][0], values["throughput_ci95_high"][0]
     assert low < 320 / SECONDS < high
+    assert "the interval covers only what the 20 steps of this run showed" in found.notes[0]
     assert Measurement.model_validate_json(found.model_dump_json()) == found
+
+
+def run_of(seconds):
+    block = steps(0, seconds, block_seconds=sum(seconds))
+    end = {"event": "end", "samples": 16 * len(seconds), "seconds": sum(seconds)}
+    return measure(log([{**BEGIN, "steps": len(seconds)}, WARMUP, block, end]))
+
+
+def test_a_run_says_how_far_its_interval_goes():
+    values = [1 + 0.01 * (number * 7 % 11) for number in range(1000)]
+    long, short, shorter = (run_of(values[:count]) for count in (1000, 999, 9))
+    assert "throughput_ci95_low" in long.metrics
+    assert long.notes == ()
+    assert len(short.notes) == 1
+    assert shorter.notes == ()
+    assert "throughput_ci95_low" not in shorter.metrics
+    assert not any("interval" in text for text in (*long.warnings, *short.warnings))
+
+
+def test_where_there_is_no_interval_the_run_says_why():
+    found = run_of([0.001] * 10 + [5.0] * 10)
+    assert found.failure is None
+    assert "throughput_ci95_low" not in found.metrics
+    assert found.notes == ()
+    (told,) = (text for text in found.warnings if "interval" in text)
+    assert told.startswith("the throughput has no interval: the step times vary so much")
 
 
 def test_the_last_warmup_counts():
