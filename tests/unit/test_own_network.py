@@ -15,7 +15,7 @@ from orchestrator.paths import RunFolder
 from orchestrator.request import Request
 from orchestrator.run import benchmark, onnx_shape, own_network, planner
 from orchestrator.run.planner import Place, Target
-from tests import own_files
+from tests import misbehaving, own_files
 from tests.unit import stand_in
 
 PLACE = Place(runtime="docker", reason="test", python="python3", image="i", user="1:2")
@@ -213,16 +213,24 @@ def test_a_digest_of_a_file_that_went_away_is_an_error_of_data(tmp_path):
             look(tmp_path / "gone.onnx")
 
 
-def test_a_file_that_is_changed_while_the_run_starts_is_told(onnx, tmp_path):
+def test_a_file_that_is_changed_while_the_run_starts_fails_the_run(onnx, tmp_path, monkeypatch):
+    options = catalogue.framework("onnxruntime").options
+    monkeypatch.setitem(options, "behaviour", misbehaving.BEHAVIOUR)
     path = onnx(own_files.onnx())
     # The stand-in says the fingerprint of something else than this file.
     with stand_in.home(tmp_path / "home"):
         asked = stand_in.request(
-            model="mine", model_file=path, framework="onnxruntime", phase="inference", options={}
+            "othernetwork",
+            model="mine",
+            model_file=path,
+            framework="onnxruntime",
+            phase="inference",
         )
         result, status = benchmark.run(asked, stand_in.View())
-    assert status == 0
-    assert result.warnings[0].startswith("mine.onnx was changed while the run started: feed ran")
+    assert status == 1
+    assert result.failure.kind == "contradiction"
+    assert result.failure.message.startswith("the log says network feed, not file:")
+    assert "the file was changed after the start" in result.failure.message
 
 
 def test_the_command_line_takes_a_path(onnx, capsys):

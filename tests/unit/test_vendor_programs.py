@@ -22,7 +22,9 @@ from tests.unit import vendor_samples
 
 LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
 STAND_IN = Path(__file__).parents[1] / "vendor_stand_in.py"
-GPU, FOUR = Target(device="gpu", gpus=("a",)), Target(device="gpu", gpus=tuple("abcd"))
+GPU, TWO, FOUR, EIGHT = (
+    Target(device="gpu", gpus=tuple("abcdefgh"[:count])) for count in (1, 2, 4, 8)
+)
 CPU = Target(device="cpu")
 
 # Open MPI for one machine: what follows the count is started, once.
@@ -45,32 +47,50 @@ class DataLoader:
         return iter(self.data)
 """
 
+DLE_TF_INFERENCE = (
+    vendor_samples.DLE_TF.replace(b"training_benchmark", b"inference_benchmark")
+    .replace(b"GPUs 8", b"GPUs 1")
+    .replace(b"train_throughput", b"eval_throughput")
+)
+
 # framework, model, entry, devices, changes of the request, log, throughput (per device where the
 # log itself tells no more)
 CASES = [
-    ("nvcnn", "resnet50", "nvcnn.py", GPU, {}, vendor_samples.NVCNN, None),
-    ("nvcnn", "vgg16", "nvcnn.py", FOUR, {"dtype": "float16"}, vendor_samples.NVCNN, None),
-    ("nvtfcnn", "resnet50", "resnet.py", GPU, {"dtype": "float16"}, "ngc_tf_resnet-2", 206.45),
-    ("nvtfcnn", "vgg16", "vgg.py", FOUR, {}, "ngc_tf_resnet-1", 120.3),
+    ("nvcnn", "resnet50", "nvcnn.py", TWO, {"batch": 8}, vendor_samples.NVCNN, None),
     (
-        *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", FOUR),
-        *({"dtype": "float16", "options": {"xla": "on"}}, "dle_tf_rn50-1", 6638.003508038038),
+        *("nvcnn", "vgg16", "nvcnn.py", TWO, {"dtype": "float16", "batch": 8}),
+        *(vendor_samples.NVCNN.replace(b"resnet50", b"vgg16"), None),
+    ),
+    (
+        *("nvtfcnn", "resnet50", "resnet.py", GPU, {"dtype": "float16", "batch": 16}),
+        *("ngc_tf_resnet-2", 206.45),
+    ),
+    ("nvtfcnn", "resnet50", "resnet.py", FOUR, {"batch": 8}, "ngc_tf_resnet-1", 120.3),
+    ("nvtfcnn", "vgg16", "vgg.py", FOUR, {}, None, None),
+    (
+        *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", EIGHT),
+        *({"dtype": "float16", "batch": 256, "options": {"xla": "on"}}, "dle_tf_rn50-1"),
+        6638.003508038038,
     ),
     (
         *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", GPU),
-        *({"phase": "inference"}, vendor_samples.DLE_TF, None),
+        *({"phase": "inference", "dtype": "float16", "batch": 256}, DLE_TF_INFERENCE, None),
     ),
     (
         *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", GPU),
-        *({"dtype": "float16"}, "dle_pytorch_rn50-1", 226.67),
+        *({"dtype": "float16", "batch": 184}, "dle_pytorch_rn50-1", 226.67),
     ),
     (
         *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", FOUR),
-        *({"phase": "inference"}, "dle_pytorch_rn50-2", 22081.53),
+        *({"dtype": "float16", "batch": 1280}, "dle_pytorch_rn50-2", 22081.53),
+    ),
+    (
+        *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", FOUR),
+        *({"phase": "inference"}, None, None),
     ),
     (
         *("deeplearningexamples_mxnet", "resnet50_v1.5", "runner", FOUR, {}),
-        *(vendor_samples.DLE_JSON, None),
+        *(vendor_samples.DLE_MXNET, None),
     ),
     (
         *("horovod_tensorflow", "resnet50", "tensorflow2/tensorflow2_synthetic_benchmark.py"),
@@ -78,7 +98,11 @@ CASES = [
     ),
     (
         *("horovod_pytorch", "resnet50_v1.5", "pytorch/pytorch_synthetic_benchmark.py"),
-        *(CPU, {"options": {"fp16_allreduce": "on"}}, "horovod_synthetic-2", 4801.4),
+        *(EIGHT, {"options": {"fp16_allreduce": "on"}}, "horovod_synthetic-2", 4801.4),
+    ),
+    (
+        *("horovod_pytorch", "resnet50_v1.5", "pytorch/pytorch_synthetic_benchmark.py"),
+        *(CPU, {}, None, None),
     ),
     (
         *("pytorch_imagenet", "resnet18", "main.py", FOUR, {"batch": 64}),
@@ -87,7 +111,7 @@ CASES = [
     ("pytorch_imagenet", "resnet18", "main.py", CPU, {"phase": "inference"}, None, None),
     (
         *("timm", "resnet50_v1.5", "benchmark.py", CPU),
-        *({"phase": "inference", "steps": 5}, vendor_samples.TIMM, None),
+        *({"phase": "inference", "steps": 5, "batch": 256}, vendor_samples.TIMM, None),
     ),
 ]
 
