@@ -278,11 +278,11 @@ class Parser:
             return self._told
         if problem:
             return Failure(kind="no_result", message=problem)
-        if run.succeeded:
-            failed = Failure(kind="crashed", message="the program failed after its result")
-            return failed if exit_code else self._end_failure()
-        if run.kind == "contradiction" and (crashed := self._end_failure()):
-            return crashed
+        if run.succeeded and exit_code:
+            return Failure(kind="crashed", message="the program failed after its result")
+        ended = self._end_failure() if run.succeeded or run.kind == "contradiction" else None
+        if run.succeeded or ended is not None:
+            return ended
         last = self._last_lines(crash.EVIDENCE_LINES)
         unexplained = run.kind == "no_result" and not run.contradicts
         died = crash.evidence(last) if unexplained else None

@@ -11,7 +11,7 @@ from orchestrator.framework import FLAG, Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request
-from orchestrator.run import command_line
+from orchestrator.run import command_line, written_flags
 
 CUSTOM = "custom"
 
@@ -91,9 +91,10 @@ def lacks_source(row: Framework, request: Request, device: Device) -> str:
 
 
 def check_options(row: Framework, options: Mapping[str, str]) -> None:
-    """Refuse an option, or a value of one, that a program does not have."""
+    """Refuse an option, or a value of one, that a program does not have or may not be given."""
     for key, text in options.items():
         if row.flags and key.startswith(FLAG) and key != FLAG:
+            written_flags.check(row, key.removeprefix(FLAG))
             continue
         if key not in row.options:
             listing = f"benchdock frameworks {row.name}"
