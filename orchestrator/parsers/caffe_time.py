@@ -81,6 +81,7 @@ def _layer(log: Log, found: Found) -> None:
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
+    run.fact("devices", 1)
     _averages(run)
     _times(run)
     forward, both = run.printed.get("Average Forward pass"), _forward_backward(run)

@@ -56,7 +56,7 @@ def _number_type(log: Log, found: Found) -> None:
 
 def _backward(log: Log, found: Found) -> None:
     if log.state.get(_NETWORKS, 0) <= 1:
-        log.run.notes[_BACKWARD if found.text() == "needs" else _NO_BACKWARD] = 1
+        log.run.notes[_BACKWARD if found.text("need") == "needs" else _NO_BACKWARD] = 1
 
 
 def lacks_loss(run: Run) -> bool:
@@ -84,7 +84,7 @@ DEVICE_PATTERNS = (
     (b"Use GPU with ", re.compile(glog.PREFIX + r"Use GPU with device ID (?P<gpus>\d+)$")),
 )
 RULES = (
-    Rule(b'name: "', re.compile(r'name: "([\w.+-]{1,80})"$'), _name),
+    Rule(b'name: "', re.compile(r'name: "([\w.+-]{1,60})"$'), _name),
     Rule(
         b"default_forward_type: ",
         re.compile(r"default_forward_type: (\w{1,20})$"),
@@ -92,7 +92,7 @@ RULES = (
     ),
     Rule(
         b" backward computation",
-        re.compile(glog.PREFIX + r"\S+ (needs|does not need) backward computation\."),
+        re.compile(glog.PREFIX + r"\S+ (?P<need>needs|does not need) backward computation\."),
         _backward,
     ),
     _rule(b"batch_size: ", "batch_size"),

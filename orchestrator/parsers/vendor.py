@@ -281,8 +281,10 @@ class Parser:
         if run.succeeded and exit_code:
             return Failure(kind="crashed", message="the program failed after its result")
         ended = self._end_failure() if run.succeeded or run.kind == "contradiction" else None
-        if run.succeeded or ended is not None:
-            return ended
+        return ended if run.succeeded or ended is not None else self._no_result(run, exit_code)
+
+    def _no_result(self, run: Run, exit_code: int | None) -> Failure:
+        """Return why a run without a result has none."""
         last = self._last_lines(crash.EVIDENCE_LINES)
         unexplained = run.kind == "no_result" and not run.contradicts
         died = crash.evidence(last) if unexplained else None

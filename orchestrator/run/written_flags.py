@@ -78,8 +78,12 @@ def _folded(flag: str) -> str:
 def _sources(template: str) -> Iterator[str]:
     """Yield a template, those that it extends and those from which it imports."""
     yield template
-    for node in launcher.parsed(template).find_all((nodes.Extends, nodes.FromImport)):
-        yield from _sources(node.template.value)
+    tree = launcher.parsed(template)
+    named = [node.template for node in tree.find_all(nodes.Extends)]
+    named += [node.template for node in tree.find_all(nodes.FromImport)]
+    for other in named:
+        if isinstance(other, nodes.Const):
+            yield from _sources(other.value)
 
 
 def _in_body(body: Sequence[nodes.Node], conditions: tuple[nodes.Node, ...]) -> Iterator[_Written]:
