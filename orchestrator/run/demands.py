@@ -107,12 +107,20 @@ def check_options(row: Framework, options: Mapping[str, str]) -> None:
 
 
 def _check_image(row: Framework, request: Request) -> None:
-    """Refuse an image whose tag tells that the program in it is another one."""
-    if request.image is None or request.source is not None or not row.unfit_tags:
+    """Refuse an image whose tag tells that it has another program, or a Python that is too old."""
+    if request.image is None:
         return
-    tag = parse_reference(request.image).tag
+    reference = parse_reference(request.image)
+    if row.backend and reference.has_python_2:
+        raise RequestError(
+            f"{row.name} runs code of benchdock, which needs Python 3, and {reference.short} has "
+            "Python 2",
+            hint="give an image with -py3 in its tag",
+        )
+    if request.source is not None or not row.unfit_tags:
+        return
     for part, (why, instead) in row.unfit_tags.items():
-        if part in tag:
+        if part in reference.tag:
             raise RequestError(f"{row.name} cannot run in {request.image}: {why}", hint=instead)
 
 
