@@ -546,3 +546,38 @@ def test_each_process_gets_its_share_of_the_cpus(
     assert "OMP_NUM_THREADS=8 " in told.script
     crowded = "4 processes of 8 threads share 20 CPUs: they wait for each other"
     assert (crowded in told.warnings) is share
+
+
+# The part of MXNet's example that makes data.
+MADE_DATA = """
+class SyntheticDataIter(object):
+    def __init__(self, num_classes, data_shape, max_iter, dtype):
+        self.max_iter = max_iter
+
+
+def get_rec_iter(args):
+    data_shape = (8, 3, 224, 224)
+    return SyntheticDataIter(1000, data_shape, {batches}, None)
+"""
+TRAIN_IMAGENET = """
+import sys
+from common import data
+
+if __name__ == "__main__":
+    print(data.get_rec_iter(None).max_iter, *sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("batches", "made"), [("500", 25), ("7", 7)])
+def test_an_old_mxnet_makes_as_many_batches_as_are_asked_for(tmp_path, batches, made):
+    plan, folder = make(
+        *(tmp_path, "mxnet_train_imagenet", "resnet50", "train_imagenet.py", CPU),
+        steps=20, warmup=4,
+    )  # fmt: skip
+    common = tmp_path / "source" / "common"
+    common.mkdir()
+    (common / "__init__.py").touch()
+    (common / "data.py").write_text(MADE_DATA.format(batches=batches))
+    (tmp_path / "source" / "train_imagenet.py").write_text(TRAIN_IMAGENET)
+    assert start(tmp_path, plan, folder, b"") == 0, folder.log.read_text()
+    assert folder.log.read_text().startswith(f"{made} --network=resnet-v1 --num-layers=50 ")
