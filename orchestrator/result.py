@@ -16,6 +16,7 @@ FailureKind = Literal[
     "no_output",
     "crashed",
     "no_result",
+    "contradiction",
     "unsupported",
     "image",
     "data",

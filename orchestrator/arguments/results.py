@@ -73,10 +73,13 @@ def _add_parse(commands: Any) -> None:
         "--batch",
         type=values.positive,
         metavar="N",
-        help="samples per device, where the log does not tell",
+        help="samples per device, if the log does not tell (it must not say otherwise)",
     )
     parse.add_argument(
-        "--devices", type=values.positive, metavar="N", help="how many, where the log does not tell"
+        "--devices",
+        type=values.positive,
+        metavar="N",
+        help="how many, if the log does not tell (it must not say otherwise)",
     )
     parse.add_argument(
         "--block", type=values.positive, metavar="N", help="which of several runs in a log"

@@ -57,7 +57,7 @@ def _add_run(commands: Any) -> None:
         choices=shared.PHASES,
         metavar="PHASE",
         help="training: forward, loss, backward, update; or inference "
-        "(default: training where the framework trains)",
+        "(default: training if the framework trains and the network has a loss)",
     )
     run.add_argument(
         "--dtype",

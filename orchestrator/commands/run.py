@@ -14,7 +14,7 @@ from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.plan import Plan
 from orchestrator.records import first_mistake
-from orchestrator.request import Request
+from orchestrator.request import Phase, Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
 from orchestrator.run.filing import to_json
@@ -31,7 +31,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             model=model,
             model_file=model_file,
             framework=arguments.framework,
-            phase=arguments.phase or catalogue.default_phase(arguments.framework),
+            phase=arguments.phase or _default_phase(arguments, model_file),
             dtype=arguments.dtype,
             batch=arguments.batch,
             gpus=arguments.gpus,
@@ -57,6 +57,15 @@ def make_request(arguments: argparse.Namespace) -> Request:
         )
     except ValidationError as error:
         raise _mistake(error) from None
+
+
+def _default_phase(arguments: argparse.Namespace, model_file: Path | None) -> Phase:
+    """Return what is run if the user names no phase: a network without loss is not trained."""
+    usual = catalogue.default_phase(arguments.framework)
+    inside = dict(arguments.option).get("prototxt")
+    if model_file is None and inside and arguments.source is not None:
+        model_file = Path(arguments.source) / inside
+    return own_network.default_phase(catalogue.framework(arguments.framework), usual, model_file)
 
 
 def _mistake(error: ValidationError) -> RequestError:

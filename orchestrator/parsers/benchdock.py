@@ -6,7 +6,7 @@ import math
 from typing import assert_never
 
 from orchestrator import stats
-from orchestrator.parsers import crash, events
+from orchestrator.parsers import agreement, crash, events
 from orchestrator.parsers.contract import ParseHints, Progress, Stage
 from orchestrator.parsers.failures import failure_of, shown
 from orchestrator.parsers.lines import SelectedLines, clean
@@ -17,6 +17,8 @@ from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND, counted
 program = "benchdock"
 
 _LAST_LINES = 10
+# What a begin line states that must be as it was asked for.
+_STATED = {"model", "phase", "dtype", "batch", "devices", "device"}
 _MOST_WARNINGS = 20
 
 
@@ -27,10 +29,11 @@ class Parser:
     """
 
     def __init__(self, hints: ParseHints) -> None:
-        del hints  # our programs print batch and devices themselves
+        self._hints = hints
         self._lines = SelectedLines([events.TAG], limit=events.LONGEST_EVENT)
         self._stage: Stage = "starting"
         self._begin: events.Begin | None = None
+        self._begin_line = ""
         self._warmup: events.Warmup | None = None
         self._samples = Samples()
         self._end: events.End | None = None
@@ -142,7 +145,8 @@ class Parser:
     def _on_begin(self, event: events.Begin, line: bytes) -> None:
         if self._begin is not None and self._begin != event:
             self._inconsistent("the log holds more than one run", line)
-        self._begin = self._begin or event
+        if self._begin is None:
+            self._begin, self._begin_line = event, shown(line)
         self._stage = "warmup" if self._stage == "starting" else self._stage
 
     def _on_steps(self, event: events.Steps, line: bytes) -> None:
@@ -173,7 +177,29 @@ class Parser:
                 evidence=shown(self._unchecked),
             )
         problem = self._contradiction(self._end)
-        return Failure(kind="no_result", message=problem) if problem else None
+        if problem:
+            return Failure(kind="no_result", message=problem)
+        return self._other_run()
+
+    def _other_run(self) -> Failure | None:
+        """Return why the begin line is of another run than was asked for, None if it is not."""
+        begin, hints = self._begin, self._hints
+        assert begin is not None  # `_contradiction` refuses a log without one
+        stated = begin.model_dump(include=_STATED)
+        asked, ran = hints.fingerprint, begin.fingerprint
+        if ran is not None and ran == asked:
+            del stated["model"]  # the same network, under whatever name
+        _, said = agreement.contradiction(stated, hints)
+        if not said and hints.dtype not in (None, begin.dtype):
+            said = f"the log says {begin.dtype}, not {hints.dtype} as asked for"
+        if not said and None not in (asked, ran) and asked != ran:
+            said = (
+                f"the log says network {ran}, not {asked} as planned: the file was changed after "
+                "the start, or the image holds another release of benchdock; run it again"
+            )
+        if not said:
+            return None
+        return Failure(kind="contradiction", message=said, evidence=self._begin_line)
 
     def _stopped(self, died_of: int | None) -> Failure:
         """Build the failure of a log that neither has an end nor tells why."""

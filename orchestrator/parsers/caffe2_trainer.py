@@ -30,6 +30,7 @@ def _iteration(log: Log, found: Found) -> None:
 def _gpus(log: Log, found: Found) -> None:
     if not log.run.windows.count:
         log.run.fact("devices", found.text().count(",") + 1)
+        log.run.fact("device", "gpu")
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:

@@ -81,6 +81,7 @@ def _layer(log: Log, found: Found) -> None:
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
+    run.fact("devices", 1)
     _averages(run)
     _times(run)
     forward, both = run.printed.get("Average Forward pass"), _forward_backward(run)
@@ -100,10 +101,11 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         # The lines of a forward-only run never speak of a backward pass.
         or (backward is None and run.facts.get("timed") == "forward-backward")
     )
-    if hints.phase == "training" and not trains:
-        run.fail("the log has no backward pass: it is of inference")
+    both_timed, lossless = trains, prototxt.lacks_loss(run)
+    trains = trains and not lossless
+    if not trains and (hints.phase == "training" or forward is None):
+        _refuse_training(run, lossless=lossless)
         return
-    both_timed = trains
     trains = trains and (hints.phase != "inference" or forward is None)
     run.fact("phase", "training" if trains else "inference")
     _doubt(run, forward, backward, both)
@@ -115,6 +117,13 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if trains or not both_timed:
         run.recompute(first=0, why="warm-up is not timed", factor=run.batch)
     _throughputs(run, forward=forward, both=both if trains else None)
+
+
+def _refuse_training(run: Run, *, lossless: bool) -> None:
+    if lossless:
+        run.fail(prototxt.NO_LOSS, kind="unsupported")
+    else:
+        run.fail("the log has no backward pass: it is of inference; use --phase inference")
 
 
 def _averages(run: Run) -> None:
@@ -246,7 +255,8 @@ FORMAT = Format(
             ),
             _layer,
         ),
-        *prototxt.BATCH_RULES,
+        *prototxt.RULES,
+        *(Rule(*one, prototxt.used_device) for one in prototxt.DEVICE_PATTERNS),
     ),
     conclude=_conclude,
 )

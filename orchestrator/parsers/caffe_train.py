@@ -58,6 +58,7 @@ def _gpus(log: Log, found: Found) -> None:
     log.begin()
     # A list that the log's end cuts is none.
     if not found.cut("gpus"):
+        prototxt.used_device(log, found)
         log.run.fact("devices", found.text("gpus").count(",") + 1)
 
 
@@ -133,6 +134,8 @@ def _overall(log: Log, found: Found) -> None:
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.fact("phase", "training")
+    if prototxt.lacks_loss(run):
+        run.fail(prototxt.NO_LOSS, kind="unsupported")
     solvers = run.facts.pop("solvers", [])
     if solvers:
         run.fact("devices", len(solvers))
@@ -250,12 +253,7 @@ FORMAT = Format(
         Rule(
             b"Using GPUs ", re.compile(glog.PREFIX + r"Using GPUs (?P<gpus>\d+(?:, \d+)*)$"), _gpus
         ),
-        Rule(b"Use CPU.", re.compile(glog.PREFIX + r"Use (?P<gpus>CPU)\.$"), _gpus),
-        Rule(
-            b"Use GPU with ",
-            re.compile(glog.PREFIX + r"Use GPU with device ID (?P<gpus>\d+)$"),
-            _gpus,
-        ),
+        *(Rule(*one, _gpus) for one in prototxt.DEVICE_PATTERNS),
         Rule(
             b" performance",
             re.compile(
@@ -272,7 +270,7 @@ FORMAT = Format(
             ),
             _overall,
         ),
-        *prototxt.BATCH_RULES,
+        *prototxt.RULES,
     ),
     conclude=_conclude,
 )

@@ -16,9 +16,13 @@ class ParseHints:
     """What some programs do not print: batch per device, number of devices, and the phase.
 
     A program that times both phases at once is read for `phase`, one that tries several number
-    types and devices for `dtype` and `device`. `dtype` and `xla` are also held against what a
-    program prints of its arguments. `block` chooses one of several runs in a log, counted from 1.
-    `pattern`, `unit` and `estimator` are for the program `custom` alone.
+    types and devices for `dtype` and `device`. `block` chooses one of several runs in a log,
+    counted from 1. `pattern`, `unit` and `estimator` are for the program `custom` only.
+
+    A log that states another batch, number of devices, phase, `dtype`, `device` or `model` than
+    its hint is a failed run; another `xla` is a warning. `network` is the program's own name of
+    the model, `fingerprint` that of a network of the zoo or of the user's file. `planned` is set
+    if the hints are those of a plan and not what a user said about a log.
     """
 
     batch: int | None = None
@@ -31,6 +35,10 @@ class ParseHints:
     pattern: str | None = None
     unit: str | None = None
     estimator: str | None = None
+    model: str | None = None
+    network: str | None = None
+    fingerprint: str | None = None
+    planned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

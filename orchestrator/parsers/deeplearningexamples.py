@@ -41,6 +41,9 @@ _TIMES = {
 _OTHERS, _MOST_OTHERS = "others", 8
 _KEPT = frozenset((*_TRAINING, *_INFERENCE, *_TIMES, "train.compute_ips", "val.compute_ips"))
 
+# Switches of 16-bit computation, under the names of their releases.
+_MIXED = ("amp", "use_tf_amp", "fp16")
+
 _PAIR = re.compile(rf"(?<!\S)([\w./]+) : ({NUMBER}|\S+)(?= |$)")
 _STEP = re.compile(
     rf"(?:Epoch: (?P<epoch>{COUNT})(?: +Iteration: (?P<iter>{COUNT}))?"
@@ -104,12 +107,32 @@ def _is_count(value: Any) -> bool:
 
 
 def _parameters(log: Log, pairs: Mapping[str, str]) -> None:
-    """Keep what the parameters say; batch_size is per GPU in all three frameworks."""
-    for name, fact in (("arch", "model"), ("precision", "dtype"), ("mode", "mode")):
+    """Keep what the parameters say; batch_size is per GPU, but of all GPUs in MXNet's program."""
+    for name, fact in (("arch", "model"), ("mode", "mode")):
         if name in pairs:
             log.run.fact(fact, pairs[name][:80])
-    if re.fullmatch(COUNT, pairs.get("batch_size", "")) and int(pairs["batch_size"]):
-        log.run.fact("batch", int(pairs["batch_size"]))
+    _number_type(log, pairs)
+    devices = pairs.get("world_size", "")
+    gpus = len(pairs["gpus"].split(",")) if "kv_store" in pairs and pairs.get("gpus") else 1
+    if "kv_store" in pairs and gpus > 1:
+        log.run.fact("devices", gpus)
+    elif re.fullmatch(COUNT, devices) and int(devices):
+        log.run.fact("devices", int(devices))
+    batch = pairs.get("batch_size", "")
+    if re.fullmatch(COUNT, batch) and int(batch) and int(batch) % gpus == 0:
+        log.run.fact("batch", int(batch) // gpus)
+
+
+def _number_type(log: Log, pairs: Mapping[str, str]) -> None:
+    """Keep the number type: automatic mixed precision goes before the type that is named."""
+    if "True" in (pairs.get(switch) for switch in _MIXED):
+        log.run.fact("dtype", "float16")
+        return
+    named = pairs.get("precision") or pairs.get("dtype")
+    if named is None and any(switch in pairs for switch in _MIXED):
+        named = "float32"
+    if named is not None:
+        log.run.fact("dtype", named[:80])
 
 
 def _iteration(

@@ -25,7 +25,8 @@ def _batch(log: Log, found: Found) -> None:
 
 
 def _devices(log: Log, found: Found) -> None:
-    log.run.fact("devices", found.count())
+    log.run.fact("devices", found.count("devices"))
+    log.run.fact("device", found.text("device").lower())
 
 
 def _warm_up(log: Log, found: Found) -> None:
@@ -39,11 +40,11 @@ def _window(log: Log, found: Found) -> None:
 
 
 def _per_device(log: Log, found: Found) -> None:
-    log.run.take("per_device", found.number(), found.line)
+    log.run.take("per_device", found.number("rate"), found.line)
 
 
 def _total(log: Log, found: Found) -> None:
-    log.run.fact("devices", found.count("devices"))
+    _devices(log, found)
     log.run.take("total", found.number("rate"), found.line)
     log.stage = "done"
 
@@ -71,7 +72,7 @@ def _warm_up_windows(run: Run) -> int:
     return int(without < of_all)
 
 
-_DEVICE = r"(?:GPU|CPU)"
+_DEVICE = r"(?P<device>GPU|CPU)"
 
 FORMAT = Format(
     program=program,
@@ -81,7 +82,7 @@ FORMAT = Format(
             re.compile(rf"Iter #(?P<iter>{COUNT}): (?P<rate>{NUMBER}) img/sec per {_DEVICE}"),
             _window,
         ),
-        Rule(b"mg/sec", re.compile(rf"Img/sec per {_DEVICE}: ({NUMBER})"), _per_device),
+        Rule(b"mg/sec", re.compile(rf"Img/sec per {_DEVICE}: (?P<rate>{NUMBER})"), _per_device),
         Rule(
             b"mg/sec",
             re.compile(
@@ -91,7 +92,7 @@ FORMAT = Format(
         ),
         Rule(b"Batch size:", re.compile(rf"Batch size: +({COUNT})\s"), _batch),
         Rule(b"Batch size:", re.compile(rf"Batch size: +({COUNT})$"), _batch),
-        Rule(b"Number of ", re.compile(rf"Number of {_DEVICE}s: +({COUNT})$"), _devices),
+        Rule(b"Number of ", re.compile(rf"Number of {_DEVICE}s: +(?P<devices>{COUNT})$"), _devices),
         Rule(b"Running ", re.compile(r"Running (?:warmup|benchmark)"), _warm_up),
         Rule(b"Model: ", MODEL_NAME, _start),
     ),

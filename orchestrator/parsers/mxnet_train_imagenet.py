@@ -36,12 +36,17 @@ def _arguments(log: Log, found: Found) -> None:
     for name, key in (("model", "network"), ("dtype", "dtype")):
         if key in given:
             facts[name] = given[key].strip("'")
+    if given.get("num_layers", "").isdecimal():
+        facts["layers"] = int(given["num_layers"])
+    if "gpus" in given:
+        facts["device"] = "cpu" if gpus in ([], ["None"]) else "gpu"
     if given.get("benchmark") == "1":
         facts["data"] = "synthetic"
 
 
 def _devices(log: Log, found: Found) -> None:
     log.run.fact("devices", found.text("devices").count(",") + 1)
+    log.run.fact("device", found.text("devices")[:3])
 
 
 def _window(log: Log, found: Found) -> None:
@@ -78,7 +83,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 
 
 _ARGUMENT = re.compile(
-    r"\b(batch_size|gpus|network|dtype|benchmark|kv_store)=('[^']{0,200}'|\w{1,9})"
+    r"\b(batch_size|gpus|network|num_layers|dtype|benchmark|kv_store)=('[^']{0,200}'|\w{1,9})"
 )
 # A logger's name, the date, the time and the level, in any order, the node before or behind.
 _HEAD = r"(?:INFO:\w+:|INFO +|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(?:,\d{3})? ){0,4}"

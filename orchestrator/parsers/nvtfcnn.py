@@ -37,19 +37,16 @@ def _tensorflow_2(log: Log, found: Found) -> None:
     log.run.fail(other, found.line, kind="unsupported")
 
 
-def _doubt_arguments(run: Run, hints: ParseHints) -> None:
-    """Say where the program had other arguments than it was meant to have."""
-    xla, precision = run.facts.get("xla"), run.facts.get("dtype")
+def _doubt_xla(run: Run, hints: ParseHints) -> None:
+    """Say if the program was told something else about XLA than was asked for."""
+    xla = run.facts.get("xla")
     if hints.xla is not None and isinstance(xla, bool) and xla != hints.xla:
         asked = "on" if hints.xla else "off"
         run.warn(f"the log says --use_xla {xla}, but --option xla={asked} was asked for")
-    half = {"fp16": True, "fp32": False}.get(str(precision))
-    if hints.dtype is not None and half not in (None, hints.dtype == "float16"):
-        run.warn(f"the log says --precision {precision}, but --dtype {hints.dtype} was asked for")
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
-    _doubt_arguments(run, hints)
+    _doubt_xla(run, hints)
     rows = run.windows.count
     first = WARM_UP_OF_FEW if rows < FEW_ROWS else WARM_UP_OF_MANY
     mean = run.recompute(first=first, last=1, why="warm-up, and a last window that may be short")

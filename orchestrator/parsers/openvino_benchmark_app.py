@@ -38,6 +38,11 @@ def _batch(log: Log, found: Found) -> None:
         log.run.facts["batch"] = found.count()
 
 
+def _precision(log: Log, found: Found) -> None:
+    if not found.cut():
+        log.run.facts["dtype"] = found.text()
+
+
 def _figure(log: Log, found: Found) -> None:
     name = found.text("name")
     log.run.take(name, found.number("value"), found.line)
@@ -146,6 +151,11 @@ FORMAT = Format(
             _step,
         ),
         _rule(b"batch size", rf"(?:Network|Model) batch size:? ({COUNT})$", _batch),
+        _rule(
+            b"INFERENCE_PRECISION_HINT",
+            r"INFERENCE_PRECISION_HINT ?[:,] *(?:<Type: ')?(\w{1,20})(?:'>)?$",
+            _precision,
+        ),
         _rule(b"Count:", rf"(?P<name>Count):\s+(?P<value>{COUNT}) iterations", _figure),
         _rule(b"Duration:", rf"(?P<name>Duration):\s+(?P<value>{NUMBER}) ms", _figure),
         _rule(b"Throughput:", rf"(?P<name>Throughput):\s+(?P<value>{NUMBER}) FPS", _figure),

@@ -58,6 +58,11 @@ def _span(log: Log, key: tuple[int, int], mean: float) -> None:
         log.run.span = (steps - first, time - before, error) if time > before else None
 
 
+def _model(log: Log, found: Found) -> None:
+    if not found.cut():
+        log.run.fact("model", found.text())
+
+
 def _rate(log: Log, found: Found) -> None:
     key = (found.count("epoch"), found.count("step"))
     log.window(key, found.number("rate"), found.line)
@@ -111,6 +116,11 @@ _TIME = rf"Time +(?P<time>{NUMBER}) +\( *(?P<mean>{NUMBER})\)"
 FORMAT = Format(
     program=program,
     rules=(
+        Rule(
+            b" model '",
+            re.compile(r"=> (?:creating|using pre-trained) model '([\w.+-]{1,80})'"),
+            _model,
+        ),
         Rule(
             b"Epoch: [",
             re.compile(rf"Epoch: \[(?P<epoch>{COUNT})\]\[ *(?P<step>{COUNT})/\d+\]\s+{_TIME}"),

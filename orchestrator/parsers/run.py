@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from orchestrator import stats
+from orchestrator.parsers.agreement import contradiction
 from orchestrator.parsers.contract import ParseHints, Stage
 from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.windows import Windows
@@ -51,6 +52,7 @@ class Run:
 
     def __init__(self, hints: ParseHints) -> None:
         self.hints = hints
+        self.synonyms: Mapping[str, str] = {}  # of models: as printed -> as the program takes it
         self.facts: dict[str, Any] = {}
         self.printed: dict[str, float] = {}
         self.metrics: dict[str, Metric] = {}
@@ -66,6 +68,7 @@ class Run:
         self.estimator: Estimator = "unknown"
         self.scope: Scope = "all_devices"
         self._taken: dict[str, Line] = {}
+        self._stated: dict[str, Line] = {}
         self._evidence: list[Line] = []
         self._used: dict[str, Any] = {}
 
@@ -256,18 +259,27 @@ class Run:
 
     def conclude(self, conclude: Callable[[Run, ParseHints], None], hints: ParseHints) -> None:
         """Let the format make metrics of what was taken; a run with a problem has no throughput."""
-        printed = {name: self.facts.get(name) for name in ("batch", "devices")}
         conclude(self, hints)
-        for name, told in printed.items():
-            asked = getattr(hints, name)
-            if told and asked not in (None, told):
-                self.warn(f"the log says {name} {told}, but --{name} {asked} is taken")
+        if not self.problem:
+            self.refuse_contradiction()
         if self.problem:
             self.metrics.pop("throughput", None)
         for name in ("batch", "devices"):
             value = getattr(self, name)
             if value is not None:
                 self.facts[name] = value
+
+    def refuse_contradiction(self) -> None:
+        """Refuse a run whose log states something else than was asked for."""
+        fact, said = contradiction(self.facts, self.hints, self.synonyms)
+        if said:
+            self.fail(said, self._stated.get(fact), kind="contradiction")
+
+    def state(self, line: Line) -> None:
+        """Remember that the facts which are new were stated in this line."""
+        if len(self.facts) != len(self._stated):
+            for name in self.facts:
+                self._stated.setdefault(name, line)
 
     def summary(self) -> dict[str, Any]:
         """Return facts, estimator, scope, windows and evidence."""

@@ -55,8 +55,15 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     run.headline(total, estimator="total", missing='line "total images/sec"')
 
 
+# What the program calls networks in its header, where that is not the name it takes.
+_SYNONYMS = {
+    "lenet5": "lenet",
+    **{f"official_resnet_{n}_v1": f"official_resnet{n}" for n in (18, 34, 50, 101, 152, 200)},
+}
+
 FORMAT = Format(
     program=program,
+    synonyms=_SYNONYMS,
     rules=(
         Rule(
             b"s/sec",

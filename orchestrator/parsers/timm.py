@@ -81,6 +81,18 @@ def _whole(log: Log, found: Found, model: Mapping[str, Any]) -> None:
                 _take(log, found, phase, name, float(min(value, 1e300)))
 
 
+def _precision(log: Log, found: Found) -> None:
+    """Take the line that is printed once, before all models."""
+    log.begin()
+    log.state["dtype"] = found.text()
+    log.run.fact("dtype", found.text())
+
+
+def _created(log: Log, found: Found) -> None:
+    if not log.run.started:
+        log.run.fact("model", found.text())
+
+
 def _bench(log: Log, found: Found) -> None:
     del found
     log.stage = "timing"
@@ -130,6 +142,12 @@ FORMAT = Format(
         Rule(_PAIR, re.compile(r"\s*\"model\": \"([\w./:+-]{1,80})\",?$"), _model),
         Rule(_PAIR, re.compile(r"\s*\"error\": \"(.*)\",?$"), _error),
         Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),?$"), _key),
+        Rule(
+            b" precision. ",
+            re.compile(r"Benchmarking in (\w{1,20}) precision\. "),
+            _precision,
+        ),
+        Rule(b" created, ", re.compile(r"Model ([\w./:+-]{1,80}) created, "), _created),
         Rule(
             b" samples/sec. ",
             re.compile(rf"(?:Infer|Train) \[{COUNT}/{COUNT}\]\. {NUMBER} samples/sec\. "),

@@ -108,6 +108,16 @@ def _inference_shape(log: Log, found: Found) -> None:
         trtexec_batch.read_shapes(log.run.facts, "inference", found.text("shape"))
 
 
+def _precision(log: Log, found: Found) -> None:
+    """Take the number types that may be chosen from: the smallest of them was asked for."""
+    if found.cut():
+        return
+    words = found.text().upper().replace("HALF2", "FP16").split("+")
+    named = next((word for word in ("INT8", "BF16", "FP16") if word in words), None)
+    if named or words == ["FP32"]:
+        log.run.fact("dtype", (named or "FP32").lower())
+
+
 def _streams(log: Log, found: Found) -> None:
     if not found.cut():
         log.run.fact("streams", found.count())
@@ -284,6 +294,8 @@ def _rule(needle: bytes, pattern: str, take: Callable[[Log, Found], None]) -> Ru
 
 # What releases up to 5 print first, of the options that name a model.
 _OLD_OPTIONS = (b"deploy", b"onnx", b"uff")
+# The same, as flags without values.
+_OLD_TYPES = (b"half2", b"fp16", b"int8")
 _SHAPE = r"(?P<shape>\d{1,9}(?:x\d{1,9})*)"
 _BLOCK = r"(Host [Ll]atency|Enqueue Time|GPU Compute)"
 _LATER_BLOCK = (
@@ -349,6 +361,8 @@ FORMAT = Format(
             rf"Input inference shapes? ?: .{{0,200}}={_SHAPE}$",
             _inference_shape,
         ),
+        _rule(b"Precision: ", r"Precision: ([\w+]{1,40})$", _precision),
+        *(_rule(word, rf"({word.decode()})$", _precision) for word in _OLD_TYPES),
         _rule(b"treams: ", rf"(?:Inference )?Streams: ({COUNT})$", _streams),
         _rule(b" ms", _AVERAGE, _average),
         _rule(b" ms", _AVERAGE_6, _average),

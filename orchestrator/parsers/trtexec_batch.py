@@ -74,9 +74,6 @@ def samples_per_query(run: Run, *, queries: float) -> int | None:
         batch = 1
     if batch:
         run.fact("batch", batch)
-    told = facts.get("batch")
-    if told and run.hints.batch not in (None, told):
-        run.warn(f"the log says batch {told}, but --batch {run.hints.batch} is taken")
     # Before release 8 a throughput with an explicit batch is printed as 0.
     counts_samples = option != EXPLICIT and run.printed.get("throughput", 0.0) > 0
     return 1 if counts_samples or implicit else run.batch

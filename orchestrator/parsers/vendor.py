@@ -44,6 +44,11 @@ again. With more than one run there is no result unless one is chosen (`--block 
 are in `begin["blocks"]`, each with its metrics. Where the output of workers was gathered one after
 the other, their totals agree and the fact `workers` tells how many there are: the first one counts.
 
+What was asked for. `fact` keeps what the program states: `model`, `layers`, `mode` or `phase`,
+`dtype`, `batch` (per device), `devices`, `device` (`cpu`, `gpu`). A run with a result whose facts
+contradict the hints is a failure of the kind `contradiction` (`agreement`): a parser only has to
+keep the facts.
+
 Our own words. A helper of ours that prepares a run (it writes the network that the program is
 given) tells in an `error` event why there will be none: that is the failure.
 
@@ -63,8 +68,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.containers.banner import read_banner
@@ -103,6 +108,7 @@ class Format:
 
     `table` translates bytes before needles are looked for, where lines have nothing else in common.
     A program without `has_end` prints no summary: a crash after its last figure is a failure.
+    `synonyms` maps models' names as the program prints them to those by which it takes them.
     """
 
     program: str
@@ -110,6 +116,7 @@ class Format:
     conclude: Callable[[Run, ParseHints], None]
     table: bytes | None = None
     has_end: bool = True
+    synonyms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -223,6 +230,7 @@ class Parser:
                 self._latest = log
                 self._taken = raw
                 rule.take(log, Found(match, line))
+                log.run.state(line)
                 return
 
     def _last_lines(self, count: int) -> tuple[str, ...]:
@@ -237,6 +245,7 @@ class Parser:
         for log in self._logs.values():
             for run in log.shown_runs():
                 run.ranks = max(run.ranks, ranks)
+                run.synonyms = self._format.synonyms
                 run.conclude(self._format.conclude, self._hints)
         logs = [self._logs[rank] for rank in sorted(self._logs, key=lambda r: r or (-1, -1))]
         good = [log for log in logs if any(run.succeeded for run in log.runs)]
@@ -269,9 +278,13 @@ class Parser:
             return self._told
         if problem:
             return Failure(kind="no_result", message=problem)
-        if run.succeeded:
-            failed = Failure(kind="crashed", message="the program failed after its result")
-            return failed if exit_code else self._end_failure()
+        if run.succeeded and exit_code:
+            return Failure(kind="crashed", message="the program failed after its result")
+        ended = self._end_failure() if run.succeeded or run.kind == "contradiction" else None
+        return ended if run.succeeded or ended is not None else self._no_result(run, exit_code)
+
+    def _no_result(self, run: Run, exit_code: int | None) -> Failure:
+        """Return why a run without a result has none."""
         last = self._last_lines(crash.EVIDENCE_LINES)
         unexplained = run.kind == "no_result" and not run.contradicts
         died = crash.evidence(last) if unexplained else None

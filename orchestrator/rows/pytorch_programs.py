@@ -18,6 +18,7 @@ DEEPLEARNINGEXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_pytorch",
+    processes="always",
     dtypes={("gpu", "training"): _GPU, ("gpu", "inference"): _GPU},
     images={"gpu": "ngc-pytorch-24-06"},
     networks={
@@ -53,6 +54,7 @@ PYTORCH_IMAGENET = Framework(
     ours=False,
     program="pytorch_imagenet",
     launcher="pytorch_imagenet",
+    processes="always",
     dtypes={
         ("cpu", "training"): ("float32",),
         ("cpu", "inference"): ("float32",),

@@ -116,8 +116,6 @@ def test_nvtfcnn_that_stopped_early():
         (b"--use_xla True", {}, ""),
         (b"--use_xla", {"xla": False}, ""),
         (b"--dali_cpu False", {"xla": True}, ""),
-        (b"--precision fp32", {"dtype": "float16"}, "--precision fp32, but --dtype float16"),
-        (b"--precision fp16", {"dtype": "tf32"}, "--precision fp16, but --dtype tf32"),
         (b"--precision fp32", {"dtype": "tf32"}, ""),
         (b"--precision fp16", {"dtype": "float16"}, ""),
         (b"--precision manual", {"dtype": "float16"}, ""),
@@ -527,14 +525,17 @@ def test_tf_cnn_benchmarks_takes_one_of_the_logs_that_workers_wrote():
     assert "holds 4 runs" in broken.failure.message
 
 
-def test_a_hint_that_the_log_contradicts_is_doubted():
-    known = measure("tf_cnn_benchmarks", TF_CNN, batch=64).warnings
-    found = measure("tf_cnn_benchmarks", TF_CNN, batch=32, devices=3)
-    assert found.warnings == (
-        *known,
-        "the log says batch 64, but --batch 32 is taken",
-        "the log says devices 2, but --devices 3 is taken",
+def test_a_hint_that_the_log_contradicts_is_a_failure():
+    assert measure("tf_cnn_benchmarks", TF_CNN, batch=64, devices=2).failure is None
+    wrong = measure("tf_cnn_benchmarks", TF_CNN, batch=32, devices=2)
+    assert wrong.failure.kind == "contradiction"
+    assert wrong.failure.message == (
+        "the log says batch 64 per device, not batch 32 as asked for: use --batch 64"
     )
+    assert "64 per device" in wrong.failure.evidence
+    assert "throughput" not in wrong.metrics
+    fewer = measure("tf_cnn_benchmarks", TF_CNN, devices=3).failure
+    assert fewer.message == "the log says 2 devices, not 3 devices as asked for: use --devices 2"
 
 
 KERAS = b"""Iter #0: 40.0 img/sec per GPU

@@ -63,7 +63,10 @@ def test_a_failure_is_replayed_too_with_its_status(home):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda d: d["plan"].update(fingerprint="beef"), "fingerprint was feed"),
+        (
+            lambda d: (d.update(fingerprint="beef"), d["plan"].update(fingerprint="beef")),
+            "fingerprint was beef",
+        ),
         (lambda d: d["environment"].update(commit="0" * 40), "benchdock commit was 0000"),
         (lambda d: d["plan"].update(script="#!/bin/sh\nrm -rf /\n"), "launcher script"),
     ],
