@@ -7,15 +7,8 @@ import tempfile
 from pathlib import Path
 
 from orchestrator.engine.client import Engine
-from orchestrator.images import image_table, store
+from tests.engine import in_image
 from tests.mutants import mutant
-
-
-def reference(framework: str, engine: Engine) -> str:
-    """Return the image of a framework, built if need be."""
-    table = image_table.load()
-    row = table.row(mutant.IMAGES[framework])
-    return store.ensure(row, table, engine, store.Policy.AUTO, print).reference
 
 
 def survivors(framework: str, image: str) -> int:
@@ -43,7 +36,9 @@ def main() -> int:
         print(f"no mutants of {', '.join(sorted(strange))}; there are {', '.join(mutant.IMAGES)}")
         return 2
     with Engine.connect() as engine:
-        alive = sum(survivors(name, reference(name, engine)) for name in wanted)
+        alive = sum(
+            survivors(name, in_image.ready(engine, mutant.IMAGES[name])) for name in wanted
+        )
     print(f"{alive} survived" if alive else "none survived")
     return 1 if alive else 0
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.paths import PROJECT
+from tests.engine import in_image
 
 HERE = Path(__file__).parent
 TAG = "::benchdock "
@@ -79,17 +78,9 @@ def compare(image: str, framework: str, tree: Path, pairs: Sequence[tuple[str, s
     said = []
     for level in sorted({level for level, _ in pairs}):
         models = sorted({model for one, model in pairs if one == level})
-        done = subprocess.run(
-            [
-                "docker", "run", "--rm", "--init", "--network=none", "--tmpfs=/tmp",
-                f"--volume={tree}:/project:ro", "--workdir=/project",
-                f"--env=OMP_NUM_THREADS={len(os.sched_getaffinity(0))}",
-                "--env=PYTHONDONTWRITEBYTECODE=1", image,
-                "bash", "-c", 'PYTHONPATH=/project:$PYTHONPATH exec "$@"', "bash",
-                "python3", "-m", f"backends.{framework}", "parity", f"--level={level}", *models,
-            ],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = in_image.run_module(
+            image, f"backends.{framework}", "parity", f"--level={level}", *models, project=tree
+        )
         outcome = judged(done.returncode, done.stdout, done.stderr)
         if not outcome.held:
             return outcome
