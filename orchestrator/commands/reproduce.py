@@ -1,4 +1,4 @@
-"""`benchdock reproduce CLAIM`: whether a published throughput can be had here."""
+"""`benchdock reproduce CLAIM`: run what somebody published, and judge it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 from orchestrator import ui
 from orchestrator.commands.published import describe
 from orchestrator.errors import ExitStatus, MachineError, RequestError
-from orchestrator.published import claim_file, collection, judgement, preparation
+from orchestrator.published import claim_file, collection, judgement, outline, preparation
 from orchestrator.published.collection import Claim
 from orchestrator.published.judgement import FEWEST_RUNS, Outcome
+from orchestrator.published.outline import Outline
 from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
@@ -35,17 +36,22 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             hint=f"use --runs {FEWEST_RUNS} or more",
         )
     claim, wishes = _read(arguments)
-    setup = preparation.prepare(claim, preparation.look(wishes), wishes)
+    world = preparation.look(wishes)
+    setup = preparation.prepare(claim, world, wishes)
     if arguments.dry_run:
+        drawn = outline.draw(claim, setup.planned, world) if setup.planned else None
         if arguments.json:
-            print(json.dumps(_document(claim, setup), indent=2))
+            plan = drawn.as_json() if drawn else None
+            print(json.dumps(_document(claim, setup) | {"plan": plan}, indent=2))
         else:
-            _show_beforehand(claim, setup, _print)
+            _show_claim(claim, _print)
+            _show_outline(drawn, _print)
+            _show_conditions(setup, _print)
         return ExitStatus.OK
     if setup.request is None:
         raise MachineError(
             f"{claim.id} cannot be reproduced here: {setup.why_not}",
-            hint="--dry-run lists every condition that is not met",
+            hint="--dry-run shows what would run and every condition that is not met",
         )
     return _reproduce(claim, setup, setup.request, arguments)
 
@@ -56,12 +62,15 @@ def _read(arguments: argparse.Namespace) -> tuple[Claim, Wishes]:
     claim = own.claim(Path(word).stem) if own else collection.claim(word)
     wishes = Wishes(
         data=Path(arguments.data) if arguments.data is not None else None,
+        batch=arguments.batch,
+        image=arguments.image,
         source=Path(arguments.source) if arguments.source is not None else None,
         steps=arguments.steps or (own.steps if own else None),
         warmup=arguments.warmup if arguments.warmup is not None else (own.warmup if own else None),
         runtime=RuntimeChoice(arguments.runtime),
         timeout=arguments.timeout,
-        options={**(own.options if own else {}), **dict(arguments.option)},
+        claimed=own.options if own else {},
+        options=dict(arguments.option),
         fingerprint=own.fingerprint if own else None,
     )
     return claim, wishes
@@ -71,7 +80,8 @@ def _reproduce(
     claim: Claim, setup: Setup, request: Request, arguments: argparse.Namespace
 ) -> ExitStatus:
     if not arguments.quiet:
-        _show_beforehand(claim, setup, _note)
+        _show_claim(claim, _note)
+        _show_conditions(setup, _note)
     with interruptible():
         results, status = _measure(request, arguments)
     whole = status is ExitStatus.OK
@@ -105,7 +115,7 @@ def _measure(request: Request, arguments: argparse.Namespace) -> tuple[list[Resu
 
 
 def _view(arguments: argparse.Namespace) -> View:
-    """Return the view of one run; --quiet shows the verdict alone."""
+    """Return the view of one run; --quiet shows only the verdict."""
     if arguments.quiet:
         return SilentView()
     return ui.choose(verbose=arguments.verbose, result_on_stdout=False)
@@ -141,9 +151,25 @@ def _note(text: str) -> None:
     Outlet(sys.stderr).line(text)
 
 
-def _show_beforehand(claim: Claim, setup: Setup, say: Callable[[str], None]) -> None:
+def _show_claim(claim: Claim, say: Callable[[str], None]) -> None:
     say(f"claim: {_subject(claim)}")
     say(f"published: {quantity(claim.throughput, SAMPLES_PER_SECOND)} ({claim.source.publisher})")
+    say(f"states: {' '.join(claim.conditions) or 'no further conditions'}")
+    if claim.code is not None:
+        say(f"code: {claim.code}, folder {claim.code.folder}")
+
+
+def _show_outline(drawn: Outline | None, say: Callable[[str], None]) -> None:
+    if drawn is None:
+        return
+    say("would run:")
+    for name, value in drawn.lines():
+        say(f"  {name:<9} {value}")
+    for line in drawn.command.splitlines():
+        say(f"  | {line}" if line else "  |")
+
+
+def _show_conditions(setup: Setup, say: Callable[[str], None]) -> None:
     for condition in setup.unmet:
         say(f"not met: {condition.name}")
         say(f"  claimed  {condition.claimed}")
