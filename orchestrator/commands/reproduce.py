@@ -19,7 +19,7 @@ from orchestrator.published.outline import Outline
 from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
-from orchestrator.run import benchmark
+from orchestrator.run import benchmark, planner
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
@@ -36,6 +36,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             hint=f"use --runs {FEWEST_RUNS} or more",
         )
     claim, wishes = _read(arguments)
+    _check_folders(wishes)
     world = preparation.look(wishes)
     setup = preparation.prepare(claim, world, wishes)
     if arguments.dry_run:
@@ -49,7 +50,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             _show_conditions(setup, _print)
         return ExitStatus.OK
     if setup.request is None:
-        raise MachineError(
+        kind = RequestError if setup.lacks_option else MachineError
+        raise kind(
             f"{claim.id} cannot be reproduced here: {setup.why_not}",
             hint="--dry-run shows what would run and every condition that is not met",
         )
@@ -74,6 +76,16 @@ def _read(arguments: argparse.Namespace) -> tuple[Claim, Wishes]:
         fingerprint=own.fingerprint if own else None,
     )
     return claim, wishes
+
+
+def _check_folders(wishes: Wishes) -> None:
+    """Refuse folders that are not there. Raises RequestError, DataError."""
+    if wishes.source is not None and not wishes.source.is_dir():
+        raise RequestError(
+            f"--source {wishes.source} is not a folder", hint="give the folder of the program"
+        )
+    if wishes.data is not None:
+        planner.check_dataset(wishes.data)
 
 
 def _reproduce(

@@ -40,7 +40,8 @@ class Launcher(StrictRecord):
 
     `asks` are the aspects that a claim has to state, `conditions` says which options bring a word
     about, `always` are words that hold without one, and `free` are options that decide no aspect,
-    each with the reason. Code older than `since` knows other flags: `since_why` says which.
+    each with the reason. Code older than `since` knows other flags: `since_why` says which. Claims
+    of older code are refused too, unless `claims_of_older` lets later code stand in for it.
     """
 
     program: str
@@ -48,6 +49,7 @@ class Launcher(StrictRecord):
     row: str
     since: str = ""
     since_why: str = ""
+    claims_of_older: bool = False
     asks: tuple[str, ...] = ()
     always: tuple[str, ...] = ()
     conditions: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -81,13 +81,21 @@ class Terms:
 
     def _unstated(self) -> Iterator[Condition]:
         """Yield the aspects that decide a throughput and that nobody states."""
-        if self.claim.program == OWN:
-            return
         words = (*self.claim.conditions, *self.launcher.always)
         stated = {self.rules.condition(word).aspect for word in words}
-        for aspect in map(self.rules.aspect, self.launcher.asks):
+        for aspect in map(self.rules.aspect, self._asked()):
             if aspect.name not in stated and self._matters(aspect):
                 yield unmet(aspect.name, "not stated", self._chosen(aspect), aspect.unstated)
+
+    def _asked(self) -> tuple[str, ...]:
+        """Return the aspects that a claim has to state.
+
+        A claim of our own program states by its options what it changed, and made data unless it
+        says otherwise.
+        """
+        if self.claim.program != OWN:
+            return self.launcher.asks
+        return ("data",) if self.wishes.data is not None else ()
 
     def _matters(self, aspect: Aspect) -> bool:
         claim = self.claim
@@ -126,4 +134,4 @@ class Terms:
     def _leaves_unstated(self, key: str) -> bool:
         """Whether an option decides an aspect that the claim was asked for."""
         words = (word for word, options in self.launcher.conditions.items() if key in options)
-        return any(self.rules.condition(word).aspect in self.launcher.asks for word in words)
+        return any(self.rules.condition(word).aspect in self._asked() for word in words)

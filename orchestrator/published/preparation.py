@@ -81,28 +81,28 @@ def prepare(
     unmet += _network(claim, row, wishes)
     if launcher.program == claim.program and (differs := provenance.compare(claim, request.source)):
         unmet.append(differs)
+    lacking = problem or _no_batch(request) or _no_image(row, request, device)
     why = (
-        problem
-        or _no_batch(request)
-        or surroundings.no_device(claim, world)
-        or _no_image(row, request, device)
+        lacking
         or _refused(row, request, device)
+        or surroundings.no_device(claim, world)
         or _unsuitable(row, request, device, world)
     )
-    return Setup(planned=request, why_not=why, unmet=ranked(unmet))
+    return Setup(planned=request, why_not=why, unmet=ranked(unmet), lacks_option=bool(lacking))
 
 
 def _too_old(claim: Claim, launcher: Launcher, wishes: Wishes) -> str:
     """Say why the launcher cannot speak to code as old as the claim's or the folder's, or ""."""
     if not launcher.since:
         return ""
-    dated = (
+    of_claim = (
         ("the claim's code", claim.code.date if claim.code else None),
         ("the claim's container", _month(claim)),
         ("the claim", claim.source.date),
-        ("the code in --source", provenance.date_of(wishes.source) if wishes.source else None),
     )
-    for what, date in dated:
+    given = provenance.date_of(wishes.source) if wishes.source else None
+    older_too = launcher.claims_of_older
+    for what, date in (*(() if older_too else of_claim), ("the code in --source", given)):
         # A month or a year is older only if all of it is.
         if date and date < launcher.since[: len(date)]:
             return (

@@ -88,12 +88,14 @@ class Setup:
     """What would run, and the conditions of the claim that it does not meet, by importance.
 
     `planned` is that request, None if nothing here runs the claim on any machine. `why_not` says
-    why it cannot run on this machine, or is empty.
+    why it cannot run on this machine, or is empty; with `lacks_option` the user can change that by
+    an option of the command.
     """
 
     planned: Request | None
     why_not: str
     unmet: tuple[Condition, ...]
+    lacks_option: bool = False
 
     @property
     def request(self) -> Request | None:

@@ -447,6 +447,28 @@ def test_code_older_than_the_launcher_is_refused(clone, monkeypatch):
     assert "the code in --source is of 2019-03-01" in setup.why_not
 
 
+def test_later_code_stands_in_for_claims_that_name_no_image(clone, monkeypatch):
+    asked = claim(
+        **TF_CNN, code=Code(repository="r", folder=".", revision="9" * 7, date="2017-05-04")
+    )
+    setup = prepare(asked, world(V100), Wishes(source=clone))
+    assert setup.request is not None
+    assert effects(setup)["code"] == "looser"
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2017-05-04T12:00:00")
+    git(clone, "commit", "-q", "--allow-empty", "-m", "old")
+    refused = prepare(asked, world(V100), Wishes(source=clone))
+    assert "it has no --tf_random_seed" in refused.why_not
+
+
+def test_a_claim_of_our_own_program_has_its_defaults(tmp_path):
+    assert prepare(claim(), world(V100)).unmet == ()
+    assert effects(prepare(claim(), world(V100), Wishes(data=tmp_path))) == {"data": "looser"}
+    for options in ({"layout": "channels_last"}, {"cuda_graphs": "on"}):
+        setup = prepare(claim(), world(V100), Wishes(options=options))
+        assert effects(setup) == {"flag": "none"}
+        assert prepare(claim(), world(V100), Wishes(claimed=options, options=options)).unmet == ()
+
+
 def drawn(asked, here=NOTHING, wishes=None):
     setup = prepare(asked, here, wishes)
     return outline.draw(asked, setup.planned, here)
@@ -638,12 +660,18 @@ def test_what_cannot_be_met_is_said_before_anything_runs(own, capsys):
     assert "within 10 % it counts as reproduced" in out
 
 
+KNOWN = "nvidia-dle-tensorflow-20.03-resnet50_v1.5-v100-16gb-float16-training-b256x8-xla"
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
         (["x", "--runs", "2"], 2, "use --runs 3 or more"),
         (["nvidia-dle-pytorch-20.06-resnet50-v100"], 2, "did you mean"),
         (["/absent.yaml"], 2, "cannot read /absent.yaml"),
+        ([KNOWN, "--dry-run", "--source", "/absent"], 2, "--source /absent is not a folder"),
+        ([KNOWN, "--dry-run", "--data", "/absent"], 2, "there is no dataset at /absent"),
+        ([KNOWN, "--dry-run", "--batch", "0"], 2, "--batch"),
     ],
 )
 def test_a_wrong_request_is_one_line(capsys, words, status, told):
@@ -666,3 +694,15 @@ def test_a_claim_for_a_gpu_is_listed_on_a_machine_without(capsys, monkeypatch):
     assert "--option=layout=contiguous" in told["plan"]["command"]
     assert main(["reproduce", asked]) == ExitStatus.MACHINE_CANNOT
     assert "no NVIDIA driver is installed" in capsys.readouterr().err
+
+
+def test_an_option_that_is_missing_is_the_requests_fault(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(preparation, "look", lambda wishes: NOTHING)
+    assert main(["reproduce", KNOWN]) == ExitStatus.BAD_REQUEST
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "has to be given with --source" in err
+    path = tmp_path / "claim.yaml"
+    path.write_text("{model: vgg16, framework: pytorch, gpu: v100, value: 10}", encoding="utf-8")
+    assert main(["reproduce", str(path)]) == ExitStatus.BAD_REQUEST
+    assert "give --batch N" in capsys.readouterr().err
