@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from orchestrator.machine import inventory
 from orchestrator.published.collection import Claim
 from orchestrator.published.setup import Condition
+from orchestrator.units import counted
 
 _PATIENCE = 10.0  # seconds
 _SHORTEST = 7  # digits of a commit
+# What tells of a program and does nothing in it.
+_ABOUT = frozenset({".md", ".rst", ".png", ".jpg", ".svg"})
 
 
 def compare(claim: Claim, source: Path | None) -> Condition | None:
@@ -18,27 +21,33 @@ def compare(claim: Claim, source: Path | None) -> Condition | None:
 
     Code that nobody can identify counts as different, and the condition says so.
     """
-    claimed = claim.code.revision if claim.code else None
-    if source is None or claim.code is None:
-        return None if source is None else _differs("not stated", _here(source))
-    if claimed is None:
-        return _differs(str(claim.code), _here(source))
+    if source is None:
+        return None
+    code = claim.code
+    if code is None or code.revision is None:
+        return _differs(str(code or "not stated"), _here(source))
+    other = _otherwise(source, code.revision)
+    return _differs(code.revision[:12], other) if other else None
+
+
+def _otherwise(source: Path, claimed: str) -> str:
+    """Say what a folder holds other than the claimed revision, or ""."""
     clone = _clone(source)
-    if clone is None:
-        return _differs(claimed, f"not verified: {source} is not of a git clone")
-    head = inventory.commit(clone)
-    if head is None:
-        return _differs(claimed, f"not verified: {clone} has no commit checked out")
+    head = inventory.commit(clone) if clone else None
+    if clone is None or head is None:
+        return _here(source)
     if inventory.dirty(clone, source):
-        return _differs(claimed, f"{head[:12]}, with changes that are not committed")
-    same = _is_commit(claimed, head) or _same_files(clone, source, claimed)
-    return None if same else _differs(claimed[:12], head[:12])
+        return f"{head[:12]}, with changes that are not committed"
+    changed = 0 if _is_commit(claimed, head) else _changed(clone, source, claimed)
+    if changed is None:
+        return head[:12]
+    return f"{head[:12]} ({counted(changed, 'file')} changed in between)" if changed else ""
 
 
 def date_of(source: Path) -> str:
     """Return the day of the commit that is checked out in a folder, "" if git cannot tell."""
     clone = _clone(source)
-    return _git(clone, "log", "-1", "--format=%cs") if clone else ""
+    return (_git(clone, "log", "-1", "--format=%cs") or "") if clone else ""
 
 
 def _differs(claimed: str, here: str) -> Condition:
@@ -61,15 +70,19 @@ def _is_commit(claimed: str, head: str) -> bool:
     return len(claimed) >= _SHORTEST and head.startswith(claimed)
 
 
-def _same_files(clone: Path, source: Path, claimed: str) -> bool:
-    """Whether the folder is, file by file, what it was at the claim's commit or tag."""
-    inside = source.resolve().relative_to(clone)
-    path = "" if inside == Path() else f"{inside}"
-    there = _git(clone, "rev-parse", "--verify", "--quiet", f"{claimed}:{path}")
-    return bool(there) and there == _git(clone, "rev-parse", "--verify", "--quiet", f"HEAD:{path}")
+def _changed(clone: Path, source: Path, claimed: str) -> int | None:
+    """Count the files of the program that changed since the claim's commit, texts about it apart.
+
+    None if the clone does not have that commit.
+    """
+    words = ("diff", "--no-ext-diff", "--no-textconv", "--name-only", claimed, "HEAD", "--")
+    names = _git(clone, *words, str(source.resolve().relative_to(clone)))
+    if names is None:
+        return None
+    return sum(PurePath(name).suffix not in _ABOUT for name in names.splitlines())
 
 
-def _git(clone: Path, *words: str) -> str:
+def _git(clone: Path, *words: str) -> str | None:
     # A clone may name a program of its own to watch files with: none is started.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(clone), *words]
     try:
@@ -78,5 +91,5 @@ def _git(clone: Path, *words: str) -> str:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None

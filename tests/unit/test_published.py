@@ -49,7 +49,7 @@ def test_a_claim_by_its_id() -> None:
     assert claim.container == "nvcr.io/nvidia/tensorflow:20.03-tf1-py3"
     assert claim.conditions == ("amp", "xla", "real", "no-dali", "nchw", "dynamic-loss-scale")
     assert claim.code is not None
-    assert str(claim.code).startswith("NVIDIA/DeepLearningExamples f11884b3")
+    assert str(claim.code).startswith("NVIDIA/DeepLearningExamples fed7ba99")
     assert "DeepLearningExamples" in claim.source.url
     assert claim.source.date == "2020-06-12"
 

@@ -430,7 +430,17 @@ def test_the_commit_of_the_source_is_compared_with_the_claims(clone, tmp_path):
     (clone / "main.py").write_text("changed", encoding="utf-8")
     assert "not committed" in code_condition(asked(head), clone).here
     git(clone, "commit", "-q", "-a", "-m", "third")
-    assert code_condition(asked(first), clone).here == git(clone, "rev-parse", "HEAD")[:12]
+    here = git(clone, "rev-parse", "HEAD")[:12]
+    assert code_condition(asked(first), clone).here == f"{here} (1 file changed in between)"
+
+
+def test_a_commit_that_changed_only_texts_has_the_same_program(clone):
+    claimed = git(clone, "rev-parse", "HEAD")
+    (clone / "README.md").write_text("new", encoding="utf-8")
+    git(clone, "add", ".")
+    git(clone, "commit", "-q", "-m", "words")
+    asked = claim(**DLE, code=Code(repository="r", folder="program", revision=claimed))
+    assert code_condition(asked, clone) is None
 
 
 def test_code_that_nobody_can_identify_is_not_verified(source):
