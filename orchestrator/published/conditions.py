@@ -55,8 +55,8 @@ class Terms:
     def _is_met(self, word: str) -> bool:
         if word == "real":
             return self.wishes.data is not None
-        if word == "synthetic" and self.wishes.data is not None:
-            return False
+        if word == "synthetic":
+            return self.wishes.data is None
         if self._is_moot(word) or word in self.launcher.always:
             return True
         if word in self.launcher.conditions:

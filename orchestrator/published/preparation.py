@@ -5,6 +5,7 @@ Everything but `look` is a pure function, so a claim can be judged for a machine
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from typing import cast
@@ -60,7 +61,9 @@ def prepare(
     if row is None or launcher is None:
         return Setup(planned=None, why_not=problem, unmet=ranked(unmet))
     device: Device = "gpu" if claim.gpus else "cpu"
-    terms = Terms(claim=claim, launcher=launcher, row=row, wishes=wishes, rules=rules)
+    terms = Terms(
+        claim=_in_full(claim, rules), launcher=launcher, row=row, wishes=wishes, rules=rules
+    )
     request = Request(
         model=claim.model,
         framework=row.name,
@@ -79,8 +82,8 @@ def prepare(
     )
     unmet += terms.unmet()
     unmet += _network(claim, row, wishes)
-    if launcher.program == claim.program and (differs := provenance.compare(claim, request.source)):
-        unmet.append(differs)
+    if launcher.program == claim.program and not problem:
+        unmet += provenance.compare(claim, request.source)
     lacking = problem or _no_batch(request) or _no_image(row, request, device)
     why = (
         lacking
@@ -89,6 +92,13 @@ def prepare(
         or _unsuitable(row, request, device, world)
     )
     return Setup(planned=request, why_not=why, unmet=ranked(unmet), lacks_option=bool(lacking))
+
+
+def _in_full(claim: Claim, rules: Rules) -> Claim:
+    """Return a claim with what its program does in any case, so that a stand-in does it too."""
+    theirs, _ = rules.launcher(claim.program, claim.framework) or (None, None)
+    always = theirs.always if theirs else ()
+    return dataclasses.replace(claim, conditions=tuple(dict.fromkeys((*claim.conditions, *always))))
 
 
 def _too_old(claim: Claim, launcher: Launcher, wishes: Wishes) -> str:

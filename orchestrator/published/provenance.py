@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from orchestrator.machine import inventory
@@ -16,18 +17,19 @@ _SHORTEST = 7  # digits of a commit
 _ABOUT = frozenset({".md", ".rst", ".png", ".jpg", ".svg"})
 
 
-def compare(claim: Claim, source: Path | None) -> Condition | None:
-    """Return how the code differs from the claim's, None if it is the same or comes in the image.
+def compare(claim: Claim, source: Path | None) -> Iterator[Condition]:
+    """Yield how the code differs from the claim's; without a folder the image's own copy runs.
 
     Code that nobody can identify counts as different, and the condition says so.
     """
-    if source is None:
-        return None
     code = claim.code
-    if code is None or code.revision is None:
-        return _differs(str(code or "not stated"), _here(source))
-    other = _otherwise(source, code.revision)
-    return _differs(code.revision[:12], other) if other else None
+    if source is None:
+        if code is not None:
+            yield _differs(str(code), "the copy in the image")
+    elif code is None or code.revision is None:
+        yield _differs(str(code or "not stated"), _here(source))
+    elif other := _otherwise(source, code.revision):
+        yield _differs(code.revision[:12], other)
 
 
 def _otherwise(source: Path, claimed: str) -> str:

@@ -448,6 +448,18 @@ def test_code_that_nobody_can_identify_is_not_verified(source):
     assert "not verified" in code_condition(asked, source).here
     assert code_condition(claim(**DLE), source).claimed == "not stated"
     assert code_condition(claim(), None) is None
+    in_image = claim(
+        program="nvtfcnn", framework="tensorflow", model="vgg16", conditions=("synthetic", "xla"),
+        code=Code(repository="r", folder="."),
+    )  # fmt: skip
+    assert code_condition(in_image, None).here == "the copy in the image"
+
+
+def test_what_a_program_always_does_its_stand_in_does_too(tmp_path):
+    asked = claim(program="mxnet_score", framework="mxnet", model="vgg16", phase="inference",
+                  gpus=0, gpu=CPU)  # fmt: skip
+    assert "data" not in effects(prepare(asked, NOTHING))
+    assert effects(prepare(asked, NOTHING, Wishes(data=tmp_path)))["data"] == "looser"
 
 
 def test_code_older_than_the_launcher_is_refused(clone, monkeypatch):
