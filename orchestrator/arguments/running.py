@@ -199,7 +199,7 @@ def _add_reproduce(commands: Any) -> None:
     reproduce = command(
         commands,
         "reproduce",
-        "run what somebody published and tell whether it can be had here",
+        "run what somebody published and tell whether it gives the same throughput here",
         "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1 --dry-run",
         "reproduce claim.yaml --runs 5",
         status="0 reproduced, 4 not reproduced or not comparable, else that of the run",
@@ -223,6 +223,15 @@ def _add_reproduce(commands: Any) -> None:
     reproduce.add_argument(
         "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"
     )
+    reproduce.add_argument(
+        "--batch",
+        type=values.positive,
+        metavar="N",
+        help="samples per device, if the claim does not state them",
+    )
+    reproduce.add_argument(
+        "--image", type=values.given, metavar="REF", help="another image than the claim's"
+    )
     shared.options(reproduce)
     reproduce.add_argument(
         "--steps", type=values.positive, metavar="N", help="timed steps of each run"
@@ -233,7 +242,9 @@ def _add_reproduce(commands: Any) -> None:
     shared.runtime(reproduce)
     reproduce.add_argument("--timeout", type=values.duration, metavar="S", help="end of each run")
     reproduce.add_argument(
-        "--dry-run", action="store_true", help="list the conditions that cannot be met here"
+        "--dry-run",
+        action="store_true",
+        help="show image, flags and the conditions that cannot be met here; start nothing",
     )
     shared.loudness(reproduce)
     shared.json(reproduce)

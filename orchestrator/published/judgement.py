@@ -50,10 +50,10 @@ class Outcome:
 
 
 def judge(claim: Claim, setup: Setup, results: Sequence[Result]) -> Outcome:
-    """Judge finished runs. Raises ValueError where there are fewer than two."""
+    """Judge finished runs. Raises ValueError if there are fewer than two."""
     measured = summarize([result.metrics["throughput"].value for result in results])
     unmet = ranked([*setup.unmet, *_found_out(claim, setup, results)])
-    judged = Setup(request=setup.request, why_not="", unmet=unmet)
+    judged = Setup(planned=setup.planned, why_not="", unmet=unmet)
     ratio = measured.throughput / claim.throughput
     verdict: Verdict = "not comparable"
     if judged.comparable:

@@ -195,6 +195,23 @@ def test_the_stand_in_refuses_what_upstream_would(tmp_path):
     assert "unrecognized arguments: --no-such-flag=1" in folder.log.read_text()
 
 
+@pytest.mark.parametrize("target", [GPU, FOUR])
+@pytest.mark.parametrize("spelling", ["syntetic", "synthetic", None])
+@pytest.mark.parametrize(
+    "options", [{}, {"loss_scale": "auto", "mixup": "0.2", "optimizer_batch": "2048"}]
+)
+def test_every_release_of_nvidias_pytorch_examples_takes_our_arguments(
+    tmp_path, target, spelling, options
+):
+    row, model = "deeplearningexamples_pytorch", "resnet50_v1.5"
+    plan, folder = make(tmp_path, row, model, "main.py", target, dtype="float16", options=options)
+    if spelling is not None:
+        loaders = tmp_path / "source" / "image_classification" / "dataloaders.py"
+        loaders.parent.mkdir()
+        loaders.write_text(f'DATA_BACKEND_CHOICES = ["pytorch", "{spelling}"]')
+    assert start(tmp_path, plan, folder, b"") == 0, folder.log.read_text()
+
+
 @pytest.mark.parametrize(("present", "told"), [(True, "1"), (False, None)])
 def test_horovods_tensorflow_program_gets_the_keras_that_it_was_written_for(
     tmp_path, monkeypatch, present, told
