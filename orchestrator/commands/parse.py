@@ -1,15 +1,16 @@
-"""`benchdock parse PROGRAM LOG`: a result from a log alone."""
+"""`benchdock parse [PROGRAM] LOG`: a result from a log alone."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.parsers import ParseHints, parse
+from orchestrator.parsers import PROGRAMS, ParseHints, parse, parse_any
 from orchestrator.result import Measurement, Result
 from orchestrator.run.demands import CUSTOM
 from orchestrator.run.filing import to_json
@@ -31,6 +32,9 @@ def as_result(measurement: Measurement) -> Result:
         warnings=measurement.warnings,
     )
 
+
+# What people type in the hope that the program is found.
+_ANY_PROGRAM = ("auto", "any", "detect", "guess")
 
 # How a program comes to its figure, and of what it is: `estimator` and `scope` in words.
 _ESTIMATORS = {
@@ -56,11 +60,18 @@ def explanation(program: dict[str, Any]) -> Iterator[str]:
         if evidence:
             how, scope = _ESTIMATORS[block["estimator"]], _SCOPES[block["scope"]]
             yield f"the program's figure is {how}, of {scope}\n"
+        yield from _removed(block)
         windows = block.get("windows")
         if windows:
             yield f"windows: {_windows(windows)}\n"
         for number, text in evidence:
             yield f"line {number}: {clean(str(text))}\n"
+
+
+def _removed(program: dict[str, Any]) -> Iterator[str]:
+    """Say what was removed before the lines that are shown, in all of them."""
+    if names := program.get("prefixes"):
+        yield f"removed before each line: the prefix of {', then of '.join(names)}\n"
 
 
 def _windows(windows: dict[str, Any]) -> str:
@@ -79,18 +90,54 @@ def _windows(windows: dict[str, Any]) -> str:
     return f"{used} ({windows['why']})" if windows["why"] else used
 
 
+def _measured(arguments: argparse.Namespace, hints: ParseHints) -> Measurement:
+    """Read the log, as that of the program named if one is. Raises RequestError."""
+    source = sys.stdin.buffer if arguments.log == "-" else Path(arguments.log)
+    program = arguments.program
+    if program is None and arguments.pattern is not None:
+        program = CUSTOM  # only that takes a pattern
+    if program is not None:
+        return parse(program, source, hints=hints)
+    if arguments.log in PROGRAMS and not os.path.exists(arguments.log):
+        raise RequestError(
+            f"{arguments.log} is a program, and there is no log to read",
+            hint=f"type `benchdock parse {arguments.log} LOG`",
+        )
+    found = parse_any(source, hints=hints)
+    return found.model_copy(update={"begin": {**found.begin, "known_as": found.program}})
+
+
+def _found(program: dict[str, Any]) -> Iterator[str]:
+    """Yield which program wrote the log, if that was to be found."""
+    if "known_as" in program:
+        number, text = program["known_by"]
+        yield f"a log of {program['known_as']}, by its line {number}: {clean(str(text))}\n"
+
+
+def _check_program(arguments: argparse.Namespace) -> None:
+    """Refuse a word for "any program": that is said by none. Raises RequestError."""
+    if arguments.program in _ANY_PROGRAM:
+        raise RequestError(
+            f"there is no program {arguments.program!r}",
+            hint=f"type `benchdock parse {arguments.log}`: the program is found by itself",
+        )
+
+
 def _check_reading(arguments: argparse.Namespace) -> None:
-    """Refuse what tells how any program is read where a program is known. Raises RequestError."""
+    """Refuse what tells how any program is read when a program is known. Raises RequestError."""
+    if arguments.program == CUSTOM or (arguments.program is None and arguments.pattern is not None):
+        return
     for option in ("pattern", "unit", "estimator"):
-        if arguments.program != CUSTOM and getattr(arguments, option) is not None:
+        if getattr(arguments, option) is not None:
             raise RequestError(
-                f"--{option} is for the program {CUSTOM} alone",
-                hint=f"leave it away, or use `benchdock parse {CUSTOM}`",
+                f"--{option} is only for the program {CUSTOM}",
+                hint=f"remove it, or use `benchdock parse {CUSTOM} {arguments.log} --pattern ...`",
             )
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Parse a log and print its result. Raises RequestError."""
+    _check_program(arguments)
     _check_reading(arguments)
     hints = ParseHints(
         batch=arguments.batch,
@@ -101,11 +148,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         unit=arguments.unit,
         estimator=arguments.estimator,
     )
-    source = sys.stdin.buffer if arguments.log == "-" else Path(arguments.log)
-    result = as_result(parse(arguments.program, source, hints=hints))
+    result = as_result(_measured(arguments, hints))
     if arguments.json:
         sys.stdout.write(to_json(result))
     else:
+        sys.stdout.writelines(_found(result.program))
         print("\n".join(result_lines(result)))
         if arguments.explain:
             sys.stdout.writelines(explanation(result.program))

@@ -160,6 +160,8 @@ class Parser:
         self._head = bytearray()
         self._fed = False
         self._taken = b""
+        self.taken = 0
+        self.first_taken: tuple[int, str] | None = None
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
@@ -222,6 +224,8 @@ class Parser:
                     log = self._logs[rank] = Log(self._hints)
                 self._latest = log
                 self._taken = raw
+                self.taken += 1
+                self.first_taken = self.first_taken or (line.number, shown(line.text))
                 rule.take(log, Found(match, line))
                 return
 

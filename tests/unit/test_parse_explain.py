@@ -85,5 +85,5 @@ def test_every_estimator_and_scope_has_words():
 
 @pytest.mark.parametrize("option", ["--pattern=(x)", "--unit=ms", "--estimator=last"])
 def test_what_reads_any_program_is_refused_where_one_is_known(run, option):
-    with pytest.raises(RequestError, match="is for the program custom alone; leave it away"):
+    with pytest.raises(RequestError, match="is only for the program custom; remove it"):
         run("horovod", HOROVOD, option)
