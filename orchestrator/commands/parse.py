@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.parsers import PROGRAMS, ParseHints, parse, parse_any
+from orchestrator.parsers import PROGRAMS, ParseHints, blocks, parse, parse_any
+from orchestrator.parsers.places import last_line_with
 from orchestrator.result import Measurement, Result
 from orchestrator.run.demands import CUSTOM
 from orchestrator.run.filing import to_json
@@ -36,6 +37,8 @@ def as_result(measurement: Measurement) -> Result:
 # What people type in the hope that the program is found.
 _ANY_PROGRAM = ("auto", "any", "detect", "guess")
 
+_END_EVENT = '::benchdock {"event": "end"'
+
 # How a program comes to its figure, and of what it is: `estimator` and `scope` in words.
 _ESTIMATORS = {
     "total": "all samples over the time of all timed steps",
@@ -50,14 +53,17 @@ _ESTIMATORS = {
 _SCOPES = {"all_devices": "all devices", "device": "one device", "rank": "one process of several"}
 
 
-def explanation(program: dict[str, Any]) -> Iterator[str]:
-    """Yield what tells how the number came about: estimator, windows and lines of the log."""
+def explanation(program: dict[str, Any], *, failed: bool = False) -> Iterator[str]:
+    """Yield what tells how the number came about: estimator, windows and lines of the log.
+
+    Of a log without a number these are the lines that tell why.
+    """
     chosen = bool(program.get("evidence")) or "blocks" not in program
     for index, block in enumerate([program] if chosen else program["blocks"], start=1):
         if not chosen:
-            yield f"block {index}:\n"
+            yield f"block {index}: {block['problem']}".rstrip() + "\n"
         evidence = block.get("evidence", [])
-        if evidence:
+        if evidence and not (failed if chosen else block["problem"]):
             how, scope = _ESTIMATORS[block["estimator"]], _SCOPES[block["scope"]]
             yield f"the program's figure is {how}, of {scope}\n"
         yield from _removed(block)
@@ -66,6 +72,20 @@ def explanation(program: dict[str, Any]) -> Iterator[str]:
             yield f"windows: {_windows(windows)}\n"
         for number, text in evidence:
             yield f"line {number}: {clean(str(text))}\n"
+
+
+def _deciding_line(log: str, result: Result) -> Iterator[str]:
+    """Yield the line that decided when the parser keeps no numbers of lines.
+
+    That is the last one that says why a program died, or the end event of our own programs. It is
+    looked for in the log, which standard input no longer holds.
+    """
+    shown = {str(text) for _, text in result.program.get("evidence", [])}
+    text = result.failure.evidence if result.failure else _END_EVENT
+    if text and log != "-" and text not in shown and not (shown and not result.failure):
+        found = last_line_with(text, blocks(Path(log)))
+        if found is not None:
+            yield f"line {found[0]}: {clean(found[1])}\n"
 
 
 def _removed(program: dict[str, Any]) -> Iterator[str]:
@@ -155,5 +175,6 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         sys.stdout.writelines(_found(result.program))
         print("\n".join(result_lines(result)))
         if arguments.explain:
-            sys.stdout.writelines(explanation(result.program))
+            sys.stdout.writelines(explanation(result.program, failed=bool(result.failure)))
+            sys.stdout.writelines(_deciding_line(arguments.log, result))
     return ExitStatus.BENCHMARK_FAILED if result.failure else ExitStatus.OK

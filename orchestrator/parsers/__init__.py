@@ -22,6 +22,7 @@ __all__ = [
     "ParserModule",
     "Progress",
     "Stage",
+    "blocks",
     "module",
     "parse",
     "parse_any",
@@ -55,7 +56,7 @@ def parse(
     in the measurement.
     """
     log = CollectedLog(lambda: parser_for(program, hints))
-    for block in _blocks(source):
+    for block in blocks(source):
         log.feed(block)
     return _checked(log.finish(exit_code), hints)
 
@@ -67,11 +68,14 @@ def parse_any(source: Path | BinaryIO, hints: ParseHints | None = None) -> Measu
     that gives it away. Raises RequestError as `parse` does, and for a log that no program or that
     several could have written.
     """
-    return _checked(find(_blocks(source), lambda name: parser_for(name, hints)), hints)
+    return _checked(find(blocks(source), lambda name: parser_for(name, hints)), hints)
 
 
-def _blocks(source: Path | BinaryIO) -> Iterator[bytes]:
-    """Yield the text of a log. Raises RequestError."""
+def blocks(source: Path | BinaryIO) -> Iterator[bytes]:
+    """Yield the text of a log in UTF-8, from a file or an open binary stream.
+
+    Raises RequestError for a file that cannot be read or decoded.
+    """
     if not isinstance(source, Path):
         yield from text_blocks(source, "-")
         return
