@@ -12,7 +12,8 @@ from orchestrator.result import Failure, Measurement
 CHUNK = 1 << 20  # of text, in which prefixes are looked for
 _SAMPLE = 1 << 13  # bytes at the start, in the middle and at the end of a chunk
 _FIRST_LINES, _LATER_LINES = 40, 4  # of each sample
-_TRIAL = 4  # chunks after which only the best reading goes on
+# Chunks after which only the best reading goes on, and most chunks in which none takes a line.
+_TRIAL, _LONGEST_TRIAL = 2, 64
 
 
 class _Reading:
@@ -47,7 +48,9 @@ class CollectedLog:
     def __init__(self, new_parser: Callable[[], LogParser]) -> None:
         self._readings = [_Reading(new_parser(), ())]
         self._known: set[tuple[Prefix, ...]] = set()
-        self._trial = 0
+        self._chunks = 0
+        self._since = 0  # the chunk with which a trial began
+        self._again = 0  # the chunk from which prefixes that were of no use are tried again
         self._pending: list[bytes] = []
         self._size = 0
         self._at_line = True
@@ -97,15 +100,22 @@ class CollectedLog:
 
     def _chunk(self, text: bytes) -> None:
         """Take text that begins and ends with a line unless a line is longer than a chunk."""
-        if len(self._readings) == 1 and self._at_line:
+        if len(self._readings) == 1 and not self._readings[0].prefixes and self._at_line:
             self._learn(text)
         for reading in self._readings:
             reading.feed(text, at_line=self._at_line)
         self._at_line = text.endswith(b"\n")
-        self._trial -= 1
-        if self._trial == 0:
-            # The log as it is stays, to be held against the other.
-            self._readings = [*dict.fromkeys((self._readings[0], self._fullest))]
+        self._chunks += 1
+        if len(self._readings) > 1:
+            self._end_trial()
+
+    def _end_trial(self) -> None:
+        best, age = self._fullest, self._chunks - self._since
+        if age < _TRIAL or (age < _LONGEST_TRIAL and not best.parser.taken):
+            return
+        # The log as it is stays, to be held against the other.
+        self._readings = [*dict.fromkeys((self._readings[0], best))]
+        self._again = 4 * self._chunks
 
     def _learn(self, text: bytes) -> None:
         lines = [*_sample(text, self._lines)]
@@ -113,10 +123,10 @@ class CollectedLog:
         if not may_bear(lines):
             return
         prefixes = learn(lines)
-        if not prefixes or prefixes in self._known:
+        if not prefixes or (prefixes in self._known and self._chunks < self._again):
             return
         self._known.add(prefixes)
-        self._trial = _TRIAL
+        self._since = self._chunks
         for depth in range(1, len(prefixes) + 1):
             parser = deepcopy(self._readings[0].parser)
             self._readings.append(_Reading(parser, prefixes[:depth]))
@@ -131,7 +141,8 @@ def _is_better(bare: Failure | None, found: Failure | None, more: int) -> bool:
         return more > 0 and bare is None
     if more > 0:
         return True
-    return bare is None or (found.kind == "no_result" != bare.kind)
+    # Of the same lines, only a death may be seen better: a contradiction stays one.
+    return bare is not None and found.kind == "no_result" != bare.kind
 
 
 def _sample(text: bytes, count: int) -> Iterator[bytes]:

@@ -75,7 +75,8 @@ PREFIXES = (
         is_json=True,
     ),
     _prefix(
-        "Kubeflow's launcher", _LEVEL + rb"\|[\d-]{10}T[\d:.]{8,15}\|[^|\n]{1,200}\|\d{1,6}\| ?"
+        "Kubeflow's launcher",
+        _LEVEL + rb"\|[\d-]{10}T[\d:.]{8,15}(?:Z|[+-]\d\d:\d\d)?\|[^|\n]{1,200}\|\d{1,6}\| ?",
     ),
     _prefix(
         "a node's container log",
@@ -89,8 +90,8 @@ PREFIXES = (
         # Docker's stamp before two words and a colon looks like the other stamp without a number.
         rb"|" + _MONTH_TIME + rb" [\w.-]{1,80} " + _TAG + rb": )",
     ),
-    _prefix("timestamps", rb"\[" + _DATE_TIME + rb"\]" + _END),
-    _prefix("timestamps", _DATE_TIME + rb"(?: \d\d[OE](?:\+|" + _END + rb")|" + _END + rb")"),
+    _prefix("timestamps", rb"\[" + _DATE_TIME + rb"\](?:\t|" + _END + rb")"),
+    _prefix("timestamps", _DATE_TIME + rb"(?: \d\d[OE](?:\+|" + _END + rb")|\t|" + _END + rb")"),
     _prefix(
         "absl or glog",
         rb"[IWEF](?:\d{4})?\d{4} \d\d:\d\d:\d\d(?:\.\d{1,9})? +\d+ [^\s\]]{1,200}:\d+\] ?",

@@ -186,6 +186,21 @@ def test_a_prefix_that_begins_late_is_removed(head):
     )
 
 
+def test_a_prefix_is_not_given_up_before_the_programs_first_line():
+    noise = b"words of a library, before the program itself prints\n" * (6 * CHUNK // 52)
+    log = collected(noise + LONG, COLLECTORS["pdsh"])
+    same(
+        measured("tf_cnn_benchmarks", log, NONE), measured("tf_cnn_benchmarks", noise + LONG, NONE)
+    )
+
+
+def test_a_source_that_is_named_is_no_reason_to_believe_a_contradiction():
+    """A pattern finds the same in lines with a prefix: two workers' rates are two rates."""
+    log = b"".join(b"worker-%d  | fps=%d.5\n" % (n % 2, n % 2 + 7) for n in range(20))
+    found = measured("custom", log, ParseHints(pattern=r"fps=(\S+)"))
+    assert "differ" in found.failure.message
+
+
 @settings(max_examples=20)
 @given(places=st.lists(st.integers(min_value=0), max_size=6), how=st.sampled_from([*COLLECTORS]))
 def test_a_log_with_prefixes_may_be_cut_into_any_blocks(places, how):
