@@ -60,15 +60,27 @@ def _add_parse(commands: Any) -> None:
         commands,
         "parse",
         "derive a result from the log of a benchmark program",
-        "parse benchdock log.txt",
+        "parse log.txt",
+        "parse log.txt.gz --explain",
+        "kubectl logs trainer-0 | benchdock parse -",
         "parse benchdock - --json < log.txt",
         "parse tf_cnn_benchmarks log.txt --explain",
         "parse torchbench log.txt --batch 32",
         "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
-        status="0 a figure was found, 1 there is none, 2 refused",
+        status="0 a figure was found, 1 there is none, 2 refused, or the program is not found",
     )
-    parse.add_argument("program", metavar="PROGRAM", help=f"one of {', '.join(PROGRAMS)}")
-    parse.add_argument("log", type=values.path, metavar="LOG", help="a file, - for standard input")
+    parse.add_argument(
+        "program",
+        nargs="?",
+        metavar="PROGRAM",
+        help=f"one of {', '.join(PROGRAMS)}; without it, the program is found by the log's lines",
+    )
+    parse.add_argument(
+        "log",
+        type=values.path,
+        metavar="LOG",
+        help="a file, also gzip or UTF-16; - for standard input",
+    )
     parse.add_argument(
         "--batch",
         type=values.positive,

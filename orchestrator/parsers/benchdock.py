@@ -40,6 +40,8 @@ class Parser:
         self._failure: Failure | None = None
         self._warnings: list[str] = []
         self._unreadable = 0
+        self.taken = 0
+        self.first_taken: tuple[int, str] | None = None
         self._checked = False
         self._unchecked = b""
         self._fed = False
@@ -112,6 +114,8 @@ class Parser:
             return
         if before:
             self._lines.recent.add(before + b"\n")
+        self.taken += 1
+        self.first_taken = self.first_taken or (self._lines.number, shown(line))
         self._checked = self._checked or whole is True
         self._unchecked = self._unchecked or (line if whole is None else b"")
         self._event(event, line)

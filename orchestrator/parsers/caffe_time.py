@@ -38,7 +38,14 @@ def _marker(log: Log, found: Found) -> None:
         log.stage = "timing"
     else:
         log.stage = "done"
+        log.state["ended"] = True
     log.run.fact(f"benchmark_{found.text('marker')}", found.line.number)
+
+
+def _begin_after_end(log: Log) -> None:
+    """Begin another run at a figure after a run's end: people quote the ends of several."""
+    if log.state.get("ended"):
+        log.begin()
 
 
 def _iterations(log: Log, found: Found) -> None:
@@ -54,6 +61,7 @@ def _iteration_range(log: Log, found: Found) -> None:
 
 
 def _window(log: Log, found: Found, *, first: int) -> None:
+    _begin_after_end(log)
     milliseconds, last = found.number("ms"), found.count("last")
     if milliseconds is not None and last > first:
         log.run.fact("timed", found.text("what"))
@@ -61,14 +69,17 @@ def _window(log: Log, found: Found, *, first: int) -> None:
 
 
 def _figure(log: Log, found: Found) -> None:
+    _begin_after_end(log)
     log.run.take(found.text("name"), found.number("ms"), found.line)
 
 
 def _total(log: Log, found: Found) -> None:
+    _begin_after_end(log)
     log.run.take(f"Total {found.text('name')}", found.number("ms"), found.line)
 
 
 def _layer(log: Log, found: Found) -> None:
+    _begin_after_end(log)
     milliseconds = found.number("ms")
     if milliseconds is not None and not milliseconds < _LONGEST_LAYER:
         log.run.warn(

@@ -59,7 +59,14 @@ class Progress:
 
 
 class LogParser(Protocol):
-    """Reads one program's log block by block, in memory that does not grow with the log's text."""
+    """Reads one program's log block by block, in memory that does not grow with the log's text.
+
+    `taken` counts the lines so far that only this program prints in this form, and `first_taken` is
+    the first of them, with its number.
+    """
+
+    taken: int
+    first_taken: tuple[int, str] | None
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""

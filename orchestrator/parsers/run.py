@@ -133,6 +133,8 @@ class Run:
         if not self.problem:
             self.problem, self.kind = problem, kind
             self.problem_line = str(line.evidence()[1]) if line else ""
+            if line is not None and line not in self._evidence:
+                self._evidence.append(line)
 
     def warn(self, text: str) -> None:
         """Doubt the run in words."""

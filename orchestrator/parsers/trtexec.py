@@ -45,6 +45,8 @@ _TIMES = {
     "total compute time": "compute_time",
     "total gpu compute time": "compute_time",
 }
+# Figures of a run that are printed before its summary.
+_TRACE = {"queries", "trace_time"}
 _MEANS = ("end_to_end_latency", "enqueue_time", "h2d_latency", "d2h_latency")
 _FIGURES = ("mean", "median", "min", "max", "p90", "p95", "p99", "percentile")
 _PAIR = re.compile(
@@ -169,7 +171,19 @@ def _percentile(percent: str) -> str:
     return f"p{float(percent):g}" if percent else "percentile"
 
 
+def _summary(log: Log, found: Found) -> None:
+    """Begin another run at a summary if this one has one: people quote the summaries of several."""
+    del found
+    if log.run.printed.keys() - _TRACE:
+        log.begin()
+
+
 def _throughput(log: Log, found: Found) -> None:
+    printed = log.run.printed
+    # From release 8 on it is a summary's first figure, and a quote may lack the heading.
+    ended = found.text("name") == "Throughput" and {"Throughput", "latency_mean"} <= printed.keys()
+    if ended and found.number("qps") != printed["Throughput"]:
+        log.begin()
     # Release 6 prints another one in its block of the GPU's time.
     if found.text("name") == "Throughput" or log.state.get("block") != "gpu_time":
         log.run.take(found.text("name"), found.number("qps"), found.line)
@@ -346,6 +360,7 @@ FORMAT = Format(
             for name in (b"trtexec", b"giexec")
         ),
         _rule(b"=== Model Options ===", "=== Model Options ===", _options),
+        _rule(b"=== Performance summary ===", "=== Performance summary ===", _summary),
         *(_rule(name + b": ", name.decode() + r": \S", _options) for name in _OLD_OPTIONS),
         _rule(
             b"atch: ", rf"(?:(?P<old>b)atch: (?=\d)|Batch: )(?P<batch>{COUNT}$|[eE]xplicit)", _batch

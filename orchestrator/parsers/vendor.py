@@ -36,7 +36,9 @@ and COUNT of `numbers`; a line that matches nothing is skipped, never an error. 
 None where the log breaks off right after the number: hand it on, `take` and `window` know.
 
 Ranks. A `Log` is what one rank printed (by prefix), and has its own runs; the lowest rank with a
-result counts, never the sum. Without prefixes, `take` and `window` recognise what is repeated.
+result counts, never the sum. What log collectors put before a line is removed before a parser sees
+it (`collected`), and what it tells of ranks becomes such a prefix. Without prefixes, `take` and
+`window` recognise what is repeated.
 
 Runs. A log may hold several runs. A rule calls `log.begin()` at the line that only starts one
 (that does nothing while the run is empty); `log.window` does it by itself where step numbers start
@@ -167,6 +169,8 @@ class Parser:
         self._head = bytearray()
         self._fed = False
         self._taken = b""
+        self.taken = 0
+        self.first_taken: tuple[int, str] | None = None
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
@@ -229,6 +233,8 @@ class Parser:
                     log = self._logs[rank] = Log(self._hints)
                 self._latest = log
                 self._taken = raw
+                self.taken += 1
+                self.first_taken = self.first_taken or (line.number, shown(line.text))
                 rule.take(log, Found(match, line))
                 log.run.state(line)
                 return

@@ -107,7 +107,10 @@ class TestCaffeTime:
         assert "not plausible" in refused(measure("caffe_time", log))
 
     def test_other_figures_of_the_same_run_contradict_it(self):
-        twice = CAFFE_TIME + b"Average Forward-Backward: 63 ms.\n"
+        lines = CAFFE_TIME.splitlines(keepends=True)
+        end = next(n for n, line in enumerate(lines) if b"Benchmark ends" in line)
+        lines.insert(end, b"Average Forward-Backward: 63 ms.\n")
+        twice = b"".join(lines)
         assert "two results, 64 and 63" in refused(measure("caffe_time", twice))
 
     def test_a_training_net_is_told_by_its_backward_pass(self):
