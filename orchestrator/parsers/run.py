@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from orchestrator import stats
 from orchestrator.parsers.contract import ParseHints, Stage
 from orchestrator.parsers.numbers import Line
-from orchestrator.parsers.windows import Windows
+from orchestrator.parsers.running_means import RunningMeans
+from orchestrator.parsers.windows import Added, Windows
 from orchestrator.result import FailureKind, Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, counted, quantity, share
 
 # How a program comes to the figure that is its headline.
-ESTIMATORS = (
+Estimator = Literal[
     "total",  # samples of all timed steps / their total time
     "mean_of_rates",  # arithmetic mean of window rates: too high where they vary
     "harmonic_mean",  # of equally long windows: the same as total
     "running_mean",  # since the program's start, warm-up included or not
-    "window",  # the last window alone
+    "single_steps",  # harmonic mean of the rates of some steps: the others are not known
+    "window",  # the last window only
     "median",  # of step times
     "mean_time",  # samples / arithmetic mean of step times: the same as total
     "unknown",
-)
-Estimator = Literal[
-    "total",
-    "mean_of_rates",
-    "harmonic_mean",
-    "running_mean",
-    "window",
-    "median",
-    "mean_time",
-    "unknown",
 ]
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 # What the printed figure covers; the metric `throughput` is always of all devices.
 Scope = Literal["all_devices", "device", "rank"]
 
@@ -55,14 +48,18 @@ class Run:
         self.printed: dict[str, float] = {}
         self.metrics: dict[str, Metric] = {}
         self.windows = Windows()
+        self.others: dict[object, Windows] = {}  # of the other workers of a job, by name or number
+        self.worker = ""  # whose windows `windows` are, if workers print their names
+        self.one_of_several = False  # workers print, and the figures are of one of them
         self.warnings: list[str] = []
         self.problem = ""
         self.problem_line = ""
         self.kind: FailureKind = "no_result"
         self.contradicts = False
         self.ranks = 1  # that printed a result, with a prefix or without
+        self.ranks_differ = False
         self.notes: dict[str, int] = {}
-        self.span: tuple[int, float, float] | None = None  # steps, seconds, error in seconds
+        self.means = RunningMeans()
         self.estimator: Estimator = "unknown"
         self.scope: Scope = "all_devices"
         self._taken: dict[str, Line] = {}
@@ -166,6 +163,10 @@ class Run:
         """Show the lines of these taken numbers as evidence."""
         self._evidence += [self._taken[name] for name in names if name in self._taken]
 
+    def prove_by(self, *lines: Line) -> None:
+        """Show these lines as evidence."""
+        self._evidence += lines
+
     def seconds(self, metric: str, name: str, *, scale: float = 1.0) -> None:
         """Set a metric to a taken number * scale, in seconds, if it was printed and is one.
 
@@ -240,6 +241,12 @@ class Run:
         if time is not None and "throughput_recomputed" not in self.metrics:
             self.rate("throughput_recomputed", samples / time.value)
 
+    def same(self, name: str, value: Any, line: Line) -> None:
+        """Keep a fact that two lines of one run cannot tell differently."""
+        if self.facts.setdefault(name, value) != value:
+            told = self.facts[name]
+            self.fail(f"the log says {name} {told} and {name} {value}: two runs are mixed", line)
+
     def prove_by_windows(self) -> None:
         """Show the first and last lines of the windows used as evidence."""
         used = self._used
@@ -298,9 +305,10 @@ class Run:
 class Log:
     """What one rank printed: its runs, and what rules remember between lines."""
 
-    def __init__(self, hints: ParseHints) -> None:
+    def __init__(self, hints: ParseHints, *, shares: bool = False) -> None:
         self.hints = hints
         self.runs: list[Run] = [Run(hints)]
+        self._shares = shares
         self.stage: Stage = "starting"
         self.state: dict[str, Any] = {}
 
@@ -329,16 +337,45 @@ class Log:
         line: Line,
         *,
         samples: float = 1.0,
-    ) -> None:
-        """Take a window's rate in the program's own unit; None is one the log's end cuts short."""
+        worker: str = "",
+    ) -> Added:
+        """Take a window's rate in the program's own unit; None is one the log's end cuts short.
+
+        `worker` is the name of the worker that prints it, if lines have one. Returns whether the
+        window is new, known from another rank, or the first of another run.
+        """
         if rate is None:
-            return
+            return "again"
         run = self.run
-        if run.windows.add(key, rate, line, samples=samples) == "restart":
+        windows = self._windows_of(key, rate, worker) if self._shares else run.windows
+        added = windows.add(key, rate, line, samples=samples)
+        if added == "restart":
             self.begin()
             self.run.facts.update(run.facts)
+            self.run.worker = worker
             self.run.windows.add(key, rate, line, samples=samples)
         self.stage = "timing"
+        return added
+
+    def last_of(self, name: str, value: int, added: Added, line: Line) -> None:
+        """Keep how many steps an epoch has, which all lines of a run but not of two agree on."""
+        if added == "restart":
+            self.run.facts[name] = value
+        else:
+            self.run.same(name, value, line)
+
+    def _windows_of(self, key: tuple[int, ...], rate: float, worker: str) -> Windows:
+        """Return the windows of the worker that prints this one.
+
+        Without names, the second worker is the one that prints a window for the second time.
+        """
+        run = self.run
+        if worker:
+            run.worker = run.worker or worker
+            return run.windows if worker == run.worker else run.others.setdefault(worker, Windows())
+        if run.windows.classify(key) == "again":
+            return run.others.setdefault(run.windows.repeat(key, rate), Windows())
+        return run.windows
 
     def running(self, key: tuple[int, ...], steps: int, mean: float, line: Line) -> None:
         """Take a mean rate of all steps so far as that of the steps since the one before."""

@@ -68,17 +68,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.containers.banner import read_banner
-from orchestrator.parsers import crash, events, failures
+from orchestrator.parsers import crash, events, failures, workers
 from orchestrator.parsers.contract import ParseHints, Progress
 from orchestrator.parsers.lines import SelectedLines, clean_with_rank, printable
 from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
 from orchestrator.parsers.run import ESTIMATORS, Log, Run, Scope
+from orchestrator.parsers.windows import Added
 from orchestrator.result import Failure, Measurement
+from orchestrator.units import SAMPLES_PER_SECOND
 
 __all__ = [
     "COUNT",
     "ESTIMATORS",
     "NUMBER",
+    "Added",
     "Format",
     "Found",
     "Line",
@@ -97,12 +100,21 @@ _RANKS_AGREE = 0.01
 _MOST_SHOWN = 8
 
 
+def live_samples(run: Run) -> tuple[float, str]:
+    """Tell that the windows' rates are samples/s over all devices."""
+    del run
+    return 1.0, SAMPLES_PER_SECOND
+
+
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """What a program prints. `conclude` is called once per run, at the end of the log.
 
     `table` translates bytes before needles are looked for, where lines have nothing else in common.
     A program without `has_end` prints no summary: a crash after its last figure is a failure.
+    `shares` tells that each worker of a job prints the rate of its own devices: they are added up.
+    `live` returns what a window's rate is multiplied by, and the unit that this gives, for the view
+    of a run that goes on.
     """
 
     program: str
@@ -110,6 +122,8 @@ class Format:
     conclude: Callable[[Run, ParseHints], None]
     table: bytes | None = None
     has_end: bool = True
+    shares: bool = False
+    live: Callable[[Run], tuple[float, str]] = live_samples
 
 
 @dataclass(frozen=True)
@@ -175,14 +189,24 @@ class Parser:
         last = self._last_lines(_LAST_LINES)
         if self._latest is None:
             return Progress(last_lines=last)
-        windows = self._latest.run.windows
-        rate = windows.rates[-1] if windows.count else math.nan
+        run = self._latest.run
+        windows = run.windows
+        factor, unit = self._format.live(run)
+        rate = self._latest_rate(run) * factor
         return Progress(
             stage=self._latest.stage,
             steps_done=windows.last_key[-1] if windows.last_key else 0,
             throughput=rate if math.isfinite(rate) else None,
+            unit=unit,
             last_lines=last,
         )
+
+    def _latest_rate(self, run: Run) -> float:
+        """Return the rate of the latest window, of all workers that print their own."""
+        runs = [log.run for log in self._logs.values()] if self._format.shares else [run]
+        each = [windows for one in runs for windows in (one.windows, *one.others.values())]
+        rates = [windows.rates[-1] for windows in each if windows.count]
+        return math.fsum(rates) if rates else math.nan
 
     def finish(self, exit_code: int | None = None) -> Measurement:
         """Judge the whole log, in the light of the program's exit code if known."""
@@ -219,7 +243,7 @@ class Parser:
                 if log is None:
                     if len(self._logs) >= _MOST_RANKS:
                         return
-                    log = self._logs[rank] = Log(self._hints)
+                    log = self._logs[rank] = Log(self._hints, shares=self._format.shares)
                 self._latest = log
                 self._taken = raw
                 rule.take(log, Found(match, line))
@@ -233,10 +257,12 @@ class Parser:
 
         Rank None, of lines without prefix, is the lowest.
         """
-        ranks = len([log for log in self._logs.values() if log.run.started])
+        if self._format.shares:
+            self._logs = workers.join(self._logs)
+        workers.count(list(self._logs.values()))
         for log in self._logs.values():
             for run in log.shown_runs():
-                run.ranks = max(run.ranks, ranks)
+                workers.add_up(run)
                 run.conclude(self._format.conclude, self._hints)
         logs = [self._logs[rank] for rank in sorted(self._logs, key=lambda r: r or (-1, -1))]
         good = [log for log in logs if any(run.succeeded for run in log.runs)]

@@ -1,0 +1,34 @@
+"""Doubts about a figure that several programs' logs can raise."""
+
+from __future__ import annotations
+
+import math
+
+from orchestrator.parsers.run import Run
+from orchestrator.units import counted, share
+
+LARGEST_DATA_SHARE = 0.20
+
+
+def end(run: Run, reason: str) -> None:
+    """Say that the windows may not be all there are: the log does not show the run's end."""
+    if run.windows.count:
+        count = counted(run.windows.count, "window")
+        run.warn(f"{reason}: the throughput is of the {count} printed so far")
+
+
+def gaps(run: Run) -> None:
+    """Say where windows are missing between others: their lines are broken or lost."""
+    if found := run.windows.gaps:
+        run.warn(f"windows are missing at {counted(found, 'place')}: lines are broken or lost")
+
+
+def data(run: Run, waited: float, step: float) -> None:
+    """Say that reading data took much of a step; both times are in the same unit."""
+    if is_data_bound(waited, step):
+        run.warn(f"reading data took {share(waited / step)} of a step")
+
+
+def is_data_bound(waited: float, step: float) -> bool:
+    """Tell whether so much of a step went by reading data that the program measures the input."""
+    return 0 < step < math.inf and LARGEST_DATA_SHARE * step < waited <= step
