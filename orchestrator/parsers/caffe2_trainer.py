@@ -1,9 +1,9 @@
 """Caffe2's resnet50_trainer.py and imagenet_trainer.py: one rate per iteration.
 
 Per device or total: batch of all local GPUs / the iteration's time. Several shards each print their
-own: they are added up, iteration by iteration. There is no summary. The first iterations choose cuDNN's algorithms and allocate (34
-images/s, then 477, then 550), so the first two are dropped; the headline is total / total of the
-others, the harmonic mean as their batches are alike.
+own: they are added up, iteration by iteration. There is no summary. The first iterations choose
+cuDNN's algorithms and allocate (34 images/s, then 477, then 550), so the first two are dropped; the
+headline is total / total of the others, the harmonic mean as their batches are alike.
 """
 
 from __future__ import annotations

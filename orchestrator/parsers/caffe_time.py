@@ -16,7 +16,7 @@ from orchestrator.parsers import derived, glog, prototxt, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.derived import MS
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
-from orchestrator.units import share
+from orchestrator.units import SAMPLES_PER_SECOND, share
 
 program = "caffe_time"
 
@@ -89,10 +89,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         "benchmark_begins" in run.facts or run.facts.get("timed") == "forward-backward"
     )
     if both is None and (forward is None or not ended):
-        missing = (
-            "number of iterations" if "Total Time" in run.printed else "Average Forward-Backward"
-        )
-        run.fail(f"the log has no {missing}: there is no time per iteration")
+        _refuse_without_average(run)
         return
     trains = both is not None and (
         forward is None
@@ -115,6 +112,22 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if trains or not both_timed:
         run.recompute(first=0, why="warm-up is not timed", factor=run.batch)
     _throughputs(run, forward=forward, both=both if trains else None)
+
+
+def _refuse_without_average(run: Run) -> None:
+    if run.windows.count and not {"Total Time", "benchmark_ends"} & {*run.printed, *run.facts}:
+        run.fail("the log breaks off before the averages that `caffe time` prints at its end")
+        run.recompute(first=0, why="warm-up is not timed", factor=run.batch or 1)
+        if run.batch is None:
+            for name in ("recomputed", "min", "max"):
+                run.metrics.pop(f"throughput_{name}", None)
+        return
+    missing = "number of iterations" if "Total Time" in run.printed else "Average Forward-Backward"
+    run.fail(f"the log has no {missing}: there is no time per iteration")
+
+
+def _live(run: Run) -> tuple[float, str]:
+    return (run.batch, SAMPLES_PER_SECOND) if run.batch else (1.0, "iterations/s")
 
 
 def _averages(run: Run) -> None:
@@ -249,6 +262,7 @@ FORMAT = Format(
         *prototxt.BATCH_RULES,
     ),
     conclude=_conclude,
+    live=_live,
 )
 
 

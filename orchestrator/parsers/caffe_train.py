@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.parsers import derived, glog, prototxt, vendor
+from orchestrator.parsers import derived, doubts, glog, prototxt, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "caffe_train"
 
@@ -136,7 +137,9 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     solvers = run.facts.pop("solvers", [])
     if solvers:
         run.fact("devices", len(solvers))
-    if "started" in run.facts and "done" not in run.facts:
+    if "done" not in run.facts and not solvers:
+        doubts.end(run, "the log has no Optimization Done, so the training broke off")
+    elif "done" not in run.facts and "started" in run.facts:
         run.warn("the log has no Optimization Done: the training broke off")
     _windows(run, solvers)
     if run.facts.pop("counts", "samples") == "iterations":
@@ -195,7 +198,14 @@ def _headline_of_iterations(run: Run, solvers: list[str]) -> None:
 def _headline_of_windows(run: Run) -> None:
     if not run.windows.count:
         run.fail("the log has no `Iteration ... loss` lines that tell a rate")
-    elif run.batch is None:
+        return
+    doubts.gaps(run)
+    doubts.copies(run)
+    if run.hints.devices is None and run.ranks > 1:
+        run.warn(
+            f"{run.ranks} processes print: the figure is of the devices of one, give --devices"
+        )
+    if run.batch is None:
         run.prove_by_windows()
         run.needs("--batch", "the batch per device")
     else:
@@ -204,9 +214,15 @@ def _headline_of_windows(run: Run) -> None:
             metric.value if metric else 0.0,
             estimator="harmonic_mean",
             missing="iter/s",
-            scope="device",
+            scope="rank" if run.ranks > 1 else "device",
         )
         run.prove_by_windows()
+
+
+def _live(run: Run) -> tuple[float, str]:
+    if run.batch is None:
+        return 1.0, "iterations/s"
+    return run.batch * (run.devices or 1) * run.facts.get("iter_size", 1), SAMPLES_PER_SECOND
 
 
 def _compare(run: Run) -> None:
@@ -275,6 +291,7 @@ FORMAT = Format(
         *prototxt.BATCH_RULES,
     ),
     conclude=_conclude,
+    live=_live,
 )
 
 

@@ -21,7 +21,7 @@ _WARM_UP = 2  # iterations, where the program does not leave them out itself
 # Training first, then inference; JSON and text name them alike.
 _TRAINING = ("train.total_ips", "train_throughput", "train.ips", "train.throughput")
 _INFERENCE = ("val.total_ips", "eval_throughput", "val.ips", "val.throughput")
-_WINDOWS = ("train.total_ips", "train.ips", "total_ips", "val.total_ips", "val.ips")
+_WINDOWS = ("train.total_ips", "train.ips", "total_ips", "imgs_per_sec", "val.total_ips", "val.ips")
 _TIMES = {
     "train.compute_time": ("compute_time", 1.0),
     "train.data_time": ("data_time", 1.0),
@@ -122,7 +122,7 @@ def _iteration(
     log.window(key, pairs[name], found.line)
     log.run.notes["validation"] = int(name.startswith("val."))
     # The TensorFlow program has left its own warm-up out of what it prints.
-    log.run.notes["warm_up"] = 0 if name == "total_ips" else _WARM_UP
+    log.run.notes["warm_up"] = 0 if name in ("total_ips", "imgs_per_sec") else _WARM_UP
 
 
 def _inference_only(run: Run) -> bool:
@@ -184,13 +184,16 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         run.rate("throughput_compute", compute)
 
 
+_DLLOGGER = r"DLL \d{4}-\d\d-\d\d [\d:.]+ - "
 _LOGGING = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+:[A-Z]+: *|[A-Z]+:\w+: *)?"
 
 FORMAT = Format(
     program=program,
     rules=(
         Rule(b"DLL", re.compile(r"DLLL (?P<rest>\{.*\})$"), _json),
-        Rule(b"DLL", re.compile(r"DLL \d{4}-\d\d-\d\d [\d:.]+ - (?P<rest>.*)$"), _text),
+        # What follows a parameter may be a number of another program's.
+        Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>PARAMETER .*)$"), _text),
+        Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>.*)$"), _text, open_end=True),
         Rule(
             b"Speed: ",
             re.compile(

@@ -141,7 +141,12 @@ FORMAT = Format(
     program=program,
     rules=(
         Rule(b"Variables from python", re.compile(r"Variables from python script"), _start),
-        Rule(b"__", re.compile(r"\s*__(?P<key>[\w.]+?)__\s*=\s*(?P<value>\S.*)$"), _key),
+        Rule(
+            b"__",
+            re.compile(r"\s*__(?P<key>[\w.]+?)__\s*=\s*(?P<value>\S.*)$"),
+            _key,
+            open_end=True,
+        ),
     ),
     conclude=_conclude,
 )

@@ -8,6 +8,7 @@ from orchestrator.parsers.run import Run
 from orchestrator.units import counted, share
 
 LARGEST_DATA_SHARE = 0.20
+LARGEST_DIFFERENCE = 0.10
 
 
 def end(run: Run, reason: str) -> None:
@@ -21,6 +22,16 @@ def gaps(run: Run) -> None:
     """Say where windows are missing between others: their lines are broken or lost."""
     if found := run.windows.gaps:
         run.warn(f"windows are missing at {counted(found, 'place')}: lines are broken or lost")
+
+
+def copies(run: Run) -> None:
+    """Refuse windows that are printed again and differ much: the processes are not of one run.
+
+    For programs whose processes all print the rate of all of them.
+    """
+    if run.windows.largest_difference > LARGEST_DIFFERENCE:
+        part = share(run.windows.largest_difference)
+        run.fail(f"windows are printed again with rates that differ by {part}: two runs are mixed")
 
 
 def data(run: Run, waited: float, step: float) -> None:

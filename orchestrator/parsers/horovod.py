@@ -9,9 +9,13 @@ from orchestrator import stats
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import MODEL_NAME
+from orchestrator.parsers.numbers import ONE_DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "horovod"
+
+_RANKS_AGREE = 0.01  # each has a clock of its own
 
 
 def _start(log: Log, found: Found) -> None:
@@ -39,12 +43,12 @@ def _window(log: Log, found: Found) -> None:
 
 
 def _per_device(log: Log, found: Found) -> None:
-    log.run.take("per_device", found.number(), found.line)
+    log.run.take("per_device", found.number(), found.line, tolerance=_RANKS_AGREE)
 
 
 def _total(log: Log, found: Found) -> None:
-    log.run.fact("devices", found.count("devices"))
-    log.run.take("total", found.number("rate"), found.line)
+    log.run.same("devices", found.count("devices"), found.line)
+    log.run.take("total", found.number("rate"), found.line, tolerance=_RANKS_AGREE)
     log.stage = "done"
 
 
@@ -71,6 +75,11 @@ def _warm_up_windows(run: Run) -> int:
     return int(without < of_all)
 
 
+def _live(run: Run) -> tuple[float, str]:
+    """Windows are of one device, whose number is printed at the start."""
+    return (run.devices, SAMPLES_PER_SECOND) if run.devices else (1.0, "samples/s per device")
+
+
 _DEVICE = r"(?:GPU|CPU)"
 
 FORMAT = Format(
@@ -81,11 +90,16 @@ FORMAT = Format(
             re.compile(rf"Iter #(?P<iter>{COUNT}): (?P<rate>{NUMBER}) img/sec per {_DEVICE}"),
             _window,
         ),
-        Rule(b"mg/sec", re.compile(rf"Img/sec per {_DEVICE}: ({NUMBER})"), _per_device),
+        Rule(
+            b"mg/sec",
+            re.compile(rf"Img/sec per {_DEVICE}: ({NUMBER}) \+-{ONE_DECIMAL}"),
+            _per_device,
+        ),
         Rule(
             b"mg/sec",
             re.compile(
-                rf"Total img/sec on (?P<devices>{COUNT}) {_DEVICE}\(s\): (?P<rate>{NUMBER})"
+                rf"Total img/sec on (?P<devices>{COUNT}) {_DEVICE}\(s\): (?P<rate>{NUMBER}) "
+                rf"\+-{ONE_DECIMAL}"
             ),
             _total,
         ),
@@ -96,6 +110,7 @@ FORMAT = Format(
         Rule(b"Model: ", MODEL_NAME, _start),
     ),
     conclude=_conclude,
+    live=_live,
 )
 
 

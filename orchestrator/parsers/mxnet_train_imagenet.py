@@ -3,9 +3,10 @@
 Per device or total: samples/s of all devices of a worker. The workers of a distributed job each
 print their own share, with a name (`Node[1]`) or without: they are added up, window by window.
 There is no summary; windows have the same number of batches each. The headline is the arithmetic
-mean of their rates, as it is commonly published of these logs, and the recomputed one their harmonic
-mean, total samples / total time. The first window is dropped if it begins at the run's first batch:
-cuDNN tunes itself in it. Release 0.x prints a window once per metric: the first metric's line counts.
+mean of their rates, as it is commonly published of these logs, and the recomputed one their
+harmonic mean, total samples / total time. The first window is dropped if it begins at the run's
+first batch: cuDNN tunes itself in it. Release 0.x prints a window once per metric: the first
+metric's line counts.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.parsers import vendor
+from orchestrator.parsers import doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
 from orchestrator.parsers.tables import DIGITS, LAST_COLUMN, LAST_COLUMN_WIDE, VALUE
@@ -56,6 +56,10 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     run.prove_by_windows()
     run.headline(mean, estimator="mean_of_rates", missing="table of Img/sec", names=())
     check_end(run)
+    doubts.copies(run)
+    doubts.gaps(run)
+    if run.facts.get("num_iter") is None:
+        doubts.end(run, "the log does not tell how many steps were asked for")
 
 
 _ROWS = re.compile(

@@ -32,7 +32,7 @@ def _batch(log: Log, found: Found) -> None:
 
 
 def _rule(needle: bytes, key: str) -> Rule:
-    return Rule(needle, re.compile(rf"\s*{key}: ({COUNT})$"), _batch)
+    return Rule(needle, re.compile(rf"\s*{key}: ({COUNT})$"), _batch, open_end=True)
 
 
 def start_rule(take: Callable[[Log, Found], None]) -> Rule:

@@ -2,14 +2,14 @@
 
 | line | what it tells |
 |---|---|
-| `Epoch: [0][10/196] Time 0.3 (0.35) Data 0.0 (0.1)` | a step, and the mean since the epoch's start |
+| `Epoch: [0][10/196] Time 0.3 (0.35) Data 0.0 (0.1)` | a step, and the epoch's mean so far |
 | the same with `Speed 850 (730)` | samples/s of all ranks: Apex' and DALI's copies |
 | `Epoch: [0]  [10/196] .. img/s: 900 .. time: 0.3 data: 0.1` | torchvision: of one rank |
 
 The mean since the epoch's start has the warm-up in it. If the log shows when a later half of the
 steps began, the headline is of these steps. torchvision starts its clock for img/s after the batch
-was fetched, so img/s leaves out the wait for data: `time:`, the mean of the latest 20 steps, has it.
-Each rank prints its own times: one device each.
+was fetched, so img/s leaves out the wait for data; `time:`, the mean of 20 steps, does not. Each
+rank prints its own times: one device each.
 """
 
 from __future__ import annotations

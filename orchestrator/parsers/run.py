@@ -163,6 +163,10 @@ class Run:
         """Show the lines of these taken numbers as evidence."""
         self._evidence += [self._taken[name] for name in names if name in self._taken]
 
+    def remember(self, name: str, line: Line) -> None:
+        """Keep a line that tells a fact, to be shown as evidence by `prove`."""
+        self._taken.setdefault(name, line)
+
     def prove_by(self, *lines: Line) -> None:
         """Show these lines as evidence."""
         self._evidence += lines

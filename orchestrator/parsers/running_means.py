@@ -77,7 +77,7 @@ class Steady:
 
     def is_exact(self, tolerance: float) -> bool:
         """Tell whether the roundings of the means leave a time that is exact enough."""
-        return 0 < self.time and self.error <= tolerance * self.time
+        return self.time > 0 and self.error <= tolerance * self.time
 
 
 @dataclass

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import HEADERS
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.parsers.numbers import TWO_DECIMALS
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run, Scope
 
 program = "tf_cnn_benchmarks"
 
 _RANKS_AGREE = 0.01
 _WORKERS_AGREE = 0.1
+_SMALLEST_RATIO = (
+    0.2  # of the total to the rate of the steps, of which it is the mean or a multiple
+)
 
 
 def _warm_up(log: Log, found: Found) -> None:
@@ -42,17 +47,21 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     total = run.printed.get("total")
     workers = 1
+    scope: Scope = "all_devices"
     if total is not None and run.windows.count:
         # With Horovod or parameter servers a step line is of one worker, the total of all.
         step = run.windows.harmonic(0, 0)
-        ratio = total / step if step else 0.0
+        ratio = total / step if step and math.isfinite(total) else 0.0
         if ratio >= 2 - _WORKERS_AGREE and abs(ratio - round(ratio)) < _WORKERS_AGREE * ratio:
             workers = round(ratio)
             run.fact("workers", workers)
         elif run.ranks > 1:
+            scope = "rank"
             run.warn("the total may be one rank's alone: it is no multiple of the steps' rate")
+        if 0 < ratio < _SMALLEST_RATIO:
+            run.fail(f"the total is {total:.10g}, but the steps' rate is {step:.6g} images/s")
     run.recompute(first=0, why="warm-up is not printed", factor=workers)
-    run.headline(total, estimator="total", missing='line "total images/sec"')
+    run.headline(total, estimator="total", missing='line "total images/sec"', scope=scope)
 
 
 FORMAT = Format(
@@ -66,7 +75,7 @@ FORMAT = Format(
             ),
             _step,
         ),
-        Rule(b"s/sec", re.compile(rf"total images/sec: ({NUMBER})$"), _total),
+        Rule(b"s/sec", re.compile(rf"total images/sec: ({TWO_DECIMALS})$"), _total),
         Rule(
             b"s/sec",
             re.compile(rf"(?P<step>{COUNT})\s+(?P<rate>{NUMBER}) examples/sec"),

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from orchestrator.parsers import derived, glog, vendor
+from orchestrator.parsers import derived, doubts, glog, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
@@ -31,6 +31,7 @@ program = "tf_official_models"
 _WHY = "graphs are compiled in the first one"
 # A note of a run: its windows are Keras's.
 _KERAS = "keras"
+_ENDED = "ended"
 
 
 def _hook(log: Log, found: Found) -> None:
@@ -89,6 +90,12 @@ def _epoch_end(log: Log, found: Found) -> None:
     log.state["ended"] = True
 
 
+def _end(log: Log, found: Found) -> None:
+    """Take a line that is printed once, after the training."""
+    del found
+    log.run.notes[_ENDED] = 1
+
+
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.fact("phase", "training")
@@ -102,19 +109,25 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     mean = run.recompute(first=first, why=_WHY if first else "the program leaves warm-up out")
     derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
     recomputed = run.metrics.get("throughput_recomputed")
+    several = run.ranks > 1 or run.windows.repeated > 0
     run.headline(
         recomputed.value if recomputed else mean,
         estimator="harmonic_mean",
+        scope="rank" if several else "all_devices",
         missing="rates of windows of steps",
         names=(),
     )
     run.prove_by_windows()
-    if run.ranks > 1 or run.windows.repeated:
+    check_end(run)
+    doubts.copies(run)
+    doubts.gaps(run)
+    if run.facts.get("num_iter") is None and not run.notes.get(_ENDED):
+        doubts.end(run, "the log does not show the end of the training")
+    if several:
         run.warn(
             "windows are printed more than once: if by several processes, each one's rate may be "
             "of its own devices alone"
         )
-    check_end(run)
     if run.batch and run.devices and recomputed:
         step = run.batch * run.devices * derived.inverse(recomputed.value)
         derived.seconds(run, "step_time_mean", step)
@@ -129,8 +142,10 @@ _METRIC = (
 _TAKEN = rf"'time_taken': {NUMBER}, ?'(?:images|examples)_per_second': (?P<rate>{NUMBER})\}}"
 
 
-def _rule(needle: bytes, pattern: str, take: Callable[[Log, Found], None]) -> Rule:
-    return Rule(needle, re.compile(_LOGGER + pattern), take)
+def _rule(
+    needle: bytes, pattern: str, take: Callable[[Log, Found], None], *, open_end: bool = False
+) -> Rule:
+    return Rule(needle, re.compile(_LOGGER + pattern), take, open_end=open_end)
 
 
 FORMAT = Format(
@@ -141,6 +156,7 @@ FORMAT = Format(
             rf"TimeHistory: {NUMBER} seconds, (?P<rate>{NUMBER}) examples/second "
             rf"between steps (?P<start>{COUNT}) and (?P<end>{COUNT})$",
             _span,
+            open_end=True,
         ),
         _rule(
             b"BenchmarkMetric: {",
@@ -157,8 +173,11 @@ FORMAT = Format(
             b" images_per_sec: ",
             rf"global_step: (?P<step>{COUNT}) images_per_sec: (?P<rate>{NUMBER})$",
             _step,
+            open_end=True,
         ),
         _rule(b" time_taken: ", rf"epoch: {COUNT} time_taken: ", _epoch_end),
+        _rule(b"Loss for final step", "Loss for final step: ", _end),
+        _rule(b"Run stats:", "Run stats:$", _end),
         _rule(b"Epoch ", rf"Epoch (?P<epoch>{COUNT})/\d+$", _epoch),
         _rule(b"Benchmark metric: {", _METRIC, _hook),
         _rule(

@@ -1,7 +1,7 @@
 """benchmark.py, train.py and validate.py of timm (pytorch-image-models).
 
-train.py and validate.py print the rate of single steps and the mean since the epoch's start, both of
-all ranks. That mean has the first step in it, which compiles: the headline is of the steps after
+train.py and validate.py print the rate of single steps and the mean since the epoch's start, both
+of all ranks. That mean has the first step in it, which compiles: the headline is of the steps after
 it if the log shows both. The rate of an epoch's last step, and the mean beside it, are those of its
 batch, which may be a part of one: then the mean time counts.
 """
@@ -181,7 +181,7 @@ FORMAT = Format(
         Rule(_PAIR, re.compile(r"\s*[\[{].*[\]}]$"), _line),
         Rule(_PAIR, re.compile(r"\s*\"model\": \"([\w./:+-]{1,80})\",?$"), _model),
         Rule(_PAIR, re.compile(r"\s*\"error\": \"(.*)\",?$"), _error),
-        Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),?$"), _key),
+        Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),?$"), _key, open_end=True),
         Rule(
             b" samples/sec. ",
             re.compile(rf"(?:Infer|Train) \[{COUNT}/{COUNT}\]\. {NUMBER} samples/sec\. "),
@@ -190,7 +190,8 @@ FORMAT = Format(
         Rule(
             b"Train: ",
             re.compile(
-                rf"{_LOGGING}Train: (?P<epoch>{COUNT}) \[ *(?P<step>{COUNT})/ *(?P<steps>{COUNT}) .*?"
+                rf"{_LOGGING}Train: (?P<epoch>{COUNT}) "
+                rf"\[ *(?P<step>{COUNT})/ *(?P<steps>{COUNT}) .*?"
                 rf"Time: +(?P<time>{NUMBER})s, +(?P<rate>{NUMBER})/s +{_MEAN}"
                 rf"(?:.*?\sData: +{NUMBER} +\( *(?P<mean_data>{NUMBER})\))?"
             ),

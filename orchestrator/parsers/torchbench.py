@@ -21,6 +21,7 @@ def _running(log: Log, found: Found) -> None:
     run.fact("device", found.text("device"))
     if found.has("batch"):
         run.fact("batch", found.count("batch"))
+        run.remember("batch", found.line)
     log.stage = "timing"
 
 
@@ -64,7 +65,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         estimator="median",
         missing="time per batch",
         scope="device",
-        names=(name,),
+        names=("batch", name),
         factor=run.devices or 1,
     )
 

@@ -9,8 +9,9 @@
 
 Release 6 prints two throughputs; that of the host's time counts. Where queries are not counted,
 inferences are total compute time / mean compute time. Warm-up (200 ms) is in no figure, so no
-window is dropped. A log with `&&&& RUNNING` and without `&&&& PASSED` is a failure; quotes of logs
-have neither.
+window is dropped. A log with `&&&& RUNNING` and without `&&&& PASSED` is a failure, and so is one
+of release 8 or later without its summary; quotes of older logs may have neither. A quote with the
+line `Timing trace has N queries over X s` and no throughput gives queries / seconds (`total`).
 """
 
 from __future__ import annotations
@@ -18,16 +19,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from orchestrator.parsers import derived, trtexec_batch, vendor
+from orchestrator.parsers import derived, doubts, trtexec_batch, vendor
+from orchestrator.parsers import trtexec_blends as blends
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.derived import MS
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "trtexec"
 
 _AGREE = 0.02
 # A fact that is only kept until the run's end.
 _ERROR = "error"
+_BATCH, _SHAPE_LINE = "batch line", "shape line"
+_ENDED = "ended"
+_SAID, _MOST_SAID = "said", 6  # trtexec's own doubts
+_ITERATIONS, _DEFAULT_ITERATIONS = "iterations", 10  # of releases up to 5, a line each
+_FIRST_LATE = 8000  # the number of release 8.0.0 in a banner
 # Headings of blocks, in lower case, and what their figures are called here.
 _BLOCKS = {
     "host latency": "latency",
@@ -55,8 +63,10 @@ _PAIR = re.compile(
 
 def _banner(log: Log, found: Found) -> None:
     word = found.text("word")
+    blends.banner(log, word, found.line)
     if word == "RUNNING":
         log.begin()
+        log.run.facts.clear()  # of a run that printed no figure
         log.stage = "warmup"
     elif word == "PASSED":
         log.stage = "done"
@@ -92,19 +102,35 @@ def _batch(log: Log, found: Found) -> None:
     log.begin()
     if found.cut("batch"):
         return
+    log.run.remember(_BATCH, found.line)
     if found.has("old"):
-        log.run.fact("batch", found.count("batch"))
+        blends.note(log.run, blends.UP_TO_5, found.line)
+        log.run.same("batch", found.count("batch"), found.line)
     else:
-        trtexec_batch.read_option(log.run.facts, found.text("batch"))
+        trtexec_batch.read_option(log.run, found.text("batch"), found.line)
+
+
+def _iterations(log: Log, found: Found) -> None:
+    if not found.cut():
+        log.run.fact(_ITERATIONS, found.count())
+
+
+def _say(log: Log, found: Found) -> None:
+    """Keep what trtexec doubts itself."""
+    said = log.run.facts.setdefault(_SAID, [])
+    if not found.cut("text") and len(said) < _MOST_SAID:
+        said.append(vendor.shown(found.text("text")))
 
 
 def _binding(log: Log, found: Found) -> None:
     if not found.cut("shape"):
+        log.run.remember(_SHAPE_LINE, found.line)
         trtexec_batch.read_shapes(log.run.facts, "binding", found.text("shape"))
 
 
 def _inference_shape(log: Log, found: Found) -> None:
     if not found.cut("shape"):
+        log.run.remember(_SHAPE_LINE, found.line)
         trtexec_batch.read_shapes(log.run.facts, "inference", found.text("shape"))
 
 
@@ -118,6 +144,7 @@ def _average(log: Log, found: Found) -> None:
     runs, milliseconds = max(1, found.count("runs")), found.number("gpu") or 0.0
     if found.has("old"):
         trtexec_batch.mark_old(log.run.facts)
+    blends.note(log.run, blends.release_of_average(found.line.text), found.line)
     index = sum(log.run.windows.last_key) + 1
     log.window((index,), derived.inverse(milliseconds) / MS, found.line, samples=runs)
     _sum_up(log.run, "latency_sums", runs, found.number("host"))
@@ -160,6 +187,8 @@ def _percentile(percent: str) -> str:
 
 
 def _throughput(log: Log, found: Found) -> None:
+    late = found.text("name") == "Throughput"
+    blends.note(log.run, blends.FROM_8 if late else blends.UP_TO_7, found.line)
     # Release 6 prints another one in its block of the GPU's time.
     if found.text("name") == "Throughput" or log.state.get("block") != "gpu_time":
         log.run.take(found.text("name"), found.number("qps"), found.line)
@@ -173,8 +202,9 @@ def _time(log: Log, found: Found) -> None:
 
 
 def _trace(log: Log, found: Found) -> None:
-    log.run.take("queries", float(found.count("queries")), found.line)
-    log.run.take("trace_time", found.number("s"), found.line)
+    if not found.cut("s"):
+        log.run.take("queries", float(found.count("queries")), found.line)
+        log.run.take("trace_time", found.number("s"), found.line)
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
@@ -182,16 +212,57 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     run.fact("phase", "inference")
     run.fact("devices", 1)
     run.facts.pop(_ERROR, None)
-    if run.facts.pop("banner", "PASSED") == "RUNNING":
+    banner = run.facts.pop("banner", "")
+    run.facts[_ENDED] = banner == "PASSED"
+    if banner == "RUNNING":
         run.fail("the log has no `&&&& PASSED`: trtexec did not come to its end")
+    said, late = run.facts.pop(_SAID, []), _is_late(run)
     _block_metrics(run)
     _average_metrics(run)
     samples = trtexec_batch.samples_per_query(run, queries=_queries_per_inference(run))
     _recompute(run, samples)
+    _refuse_contradictions(run, late=late)
     _headline(run, samples)
+    _doubt_end(run)
     own, other = run.throughput, run.metrics.get("throughput_recomputed")
     if own and other and abs(other.value / own - 1) > _AGREE:
         run.warn(f"the times printed give {other.value:.6g} samples/s, the program {own:.6g}")
+    for text in said:
+        run.warn(f"trtexec says: {text}")
+
+
+def _is_late(run: Run) -> bool:
+    """Tell whether a run is of release 8 or later, which prints a summary at its end."""
+    version = str(run.facts.get("tensorrt_version", ""))
+    return blends.is_late(run) or (version.isdecimal() and int(version) >= _FIRST_LATE)
+
+
+def _refuse_contradictions(run: Run, *, late: bool) -> None:
+    printed = run.printed
+    if late and run.windows.count and "Throughput" not in printed:
+        run.fail("the log has no performance summary, which this release prints: it is cut")
+    zero = [name for name in ("queries", "throughput") if printed.get(name) == 0]
+    if not zero or not (run.windows.count or "gpu_time_mean" in printed):
+        return
+    if run.facts.get("batch_option") == trtexec_batch.EXPLICIT:
+        run.warn("release 7 counts 0 queries of an explicit batch: the figure is by the times")
+    else:
+        run.fail("the log says 0 queries, and tells their times: it contradicts itself")
+
+
+def _doubt_end(run: Run) -> None:
+    """Doubt averages that may not be all there were."""
+    asked, ended = run.facts.pop(_ITERATIONS, None), run.facts.pop(_ENDED, False)
+    early = blends.is_early(run)
+    blends.forget(run)
+    if run.estimator != "mean_time" or (ended and asked is None):
+        return
+    if early:
+        wanted = asked or _DEFAULT_ITERATIONS
+        if run.windows.count < wanted:
+            doubts.end(run, f"the log has {run.windows.count} averages of {wanted}")
+    else:
+        doubts.end(run, "the log has no summary")
 
 
 def _queries_per_inference(run: Run) -> float:
@@ -252,9 +323,15 @@ def _headline(run: Run, samples: int | None) -> None:
             run.prove(name)
             run.needs("--batch", "how many samples a query has")
             return
-        run.headline(printed[name], estimator="total", missing=name, factor=samples, names=(name,))
+        names = (_BATCH, _SHAPE_LINE, name)
+        run.headline(printed[name], estimator="total", missing=name, factor=samples, names=names)
+    elif printed.get("queries", 0.0) > 0 and not known:
+        _headline_of_trace(run, samples)
     elif not known and not run.windows.count:
-        run.headline(printed.get(name), estimator="total", missing=f"{name}: ", names=(name,))
+        if "throughput" not in printed:
+            run.prove("gpu_time_mean", "latency_mean")
+            run.fail("the log has neither a throughput nor a wall time to compute it from")
+        run.headline(printed.get("throughput"), estimator="total", missing="throughput")
     elif run.batch is None:
         run.prove("gpu_time_mean")
         run.needs("--batch", "the batch")
@@ -263,23 +340,42 @@ def _headline(run: Run, samples: int | None) -> None:
         _headline_of_times(run, value, known=known)
 
 
+def _headline_of_trace(run: Run, samples: int | None) -> None:
+    run.warn("the log has no summary: the throughput is that of the timing trace")
+    if samples is None:
+        run.prove("queries")
+        run.needs("--batch", "how many samples a query has")
+        return
+    value = run.printed["queries"] * derived.inverse(run.printed.get("trace_time", 0.0))
+    names = ("queries", _BATCH, _SHAPE_LINE)
+    run.headline(value, estimator="total", missing="trace", factor=samples, names=names)
+
+
 def _headline_of_times(run: Run, value: float, *, known: bool) -> None:
     if known:
-        names = ("compute_time", "gpu_time_mean", "walltime")
+        names = (_BATCH, _SHAPE_LINE, "compute_time", "gpu_time_mean", "walltime")
         run.headline(value, estimator="total", missing="walltime", names=names)
         return
     if run.facts.get("streams", 1) > 1:
         run.fail("the log has no throughput, and times of inferences that overlap give none")
-    run.headline(value, estimator="mean_time", missing="Average", scope="device", names=())
+    run.headline(value, estimator="mean_time", missing="Average", scope="device", names=(_BATCH,))
     run.prove_by_windows()
+
+
+def _live(run: Run) -> tuple[float, str]:
+    """Batches per second by the averages, of one stream."""
+    batch = run.batch or trtexec_batch.known_batch(run)
+    return (batch, SAMPLES_PER_SECOND) if batch else (1.0, "batches/s")
 
 
 # Release 6 and later; before, `[I] ` alone or nothing.
 _PREFIX = r"\s*(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] )?(?:\[[IWEFV]\] *)?"
 
 
-def _rule(needle: bytes, pattern: str, take: Callable[[Log, Found], None]) -> Rule:
-    return Rule(needle, re.compile(_PREFIX + pattern), take)
+def _rule(
+    needle: bytes, pattern: str, take: Callable[[Log, Found], None], *, open_end: bool = False
+) -> Rule:
+    return Rule(needle, re.compile(_PREFIX + pattern), take, open_end=open_end)
 
 
 # What releases up to 5 print first, of the options that name a model.
@@ -336,7 +432,10 @@ FORMAT = Format(
         _rule(b"=== Model Options ===", "=== Model Options ===", _options),
         *(_rule(name + b": ", name.decode() + r": \S", _options) for name in _OLD_OPTIONS),
         _rule(
-            b"atch: ", rf"(?:(?P<old>b)atch: (?=\d)|Batch: )(?P<batch>{COUNT}$|[eE]xplicit)", _batch
+            b"atch: ",
+            rf"(?:(?P<old>b)atch: (?=\d)|Batch: )(?P<batch>{COUNT}$|[eE]xplicit)",
+            _batch,
+            open_end=True,
         ),
         _rule(
             b"nput binding for ",
@@ -348,6 +447,11 @@ FORMAT = Format(
             b"nput inference shape",
             rf"Input inference shapes? ?: .{{0,200}}={_SHAPE}$",
             _inference_shape,
+        ),
+        _rule(b"terations: ", rf"iterations: ({COUNT})$", _iterations, open_end=True),
+        *(
+            _rule(start, r"\* (?P<text>" + start.decode() + r" .*)", _say)
+            for start in (b"GPU compute time is unstable,", b"Throughput may be bound by")
         ),
         _rule(b"treams: ", rf"(?:Inference )?Streams: ({COUNT})$", _streams),
         _rule(b" ms", _AVERAGE, _average),
@@ -377,6 +481,7 @@ FORMAT = Format(
         ),
     ),
     conclude=_conclude,
+    live=_live,
 )
 
 

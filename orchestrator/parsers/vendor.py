@@ -64,11 +64,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.containers.banner import read_banner
 from orchestrator.parsers import crash, events, failures, workers
+from orchestrator.parsers.broken import BrokenNumbers
 from orchestrator.parsers.contract import ParseHints, Progress
 from orchestrator.parsers.lines import SelectedLines, clean_with_rank, printable
 from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
@@ -130,12 +131,14 @@ class Format:
 class Rule:
     """Lines that hold the needle and match the pattern at their start are taken.
 
-    Ours are anchored, since people quote logs.
+    Ours are anchored, since people quote logs. With `open_end` a number may be the last of a line
+    and may have any number of digits: the next line tells whether it is whole.
     """
 
     needle: bytes
     pattern: re.Pattern[str]
     take: Callable[[Log, Found], None]
+    open_end: bool = field(default=False, kw_only=True)
 
     def find(self, text: str) -> re.Match[str] | None:
         """Return the match in a line."""
@@ -174,12 +177,14 @@ class Parser:
         self._head = bytearray()
         self._fed = False
         self._taken = b""
+        self._broken = BrokenNumbers()
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
         self._fed = self._fed or bool(block)
         if len(self._head) < _HEAD:
             self._head += block[: _HEAD - len(self._head)]
+        self._broken.feed(block)
         for raw in self._lines.feed(block):
             self._line(raw, ended=True)
 
@@ -212,6 +217,7 @@ class Parser:
         """Judge the whole log, in the light of the program's exit code if known."""
         for raw in self._lines.finish():
             self._line(raw, ended=False)
+        self._broken.finish()
         log = self._chosen_log()
         runs = log.shown_runs()
         warnings: list[str] = []
@@ -247,6 +253,8 @@ class Parser:
                 self._latest = log
                 self._taken = raw
                 rule.take(log, Found(match, line))
+                if rule.open_end:
+                    self._broken.watch(raw, log.run, line)
                 return
 
     def _last_lines(self, count: int) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class Windows:
         self._copies: deque[int] = deque(maxlen=2)  # of the latest two windows
         self._distances: Counter[int] = Counter()
         self.most_copies = 1
-        self.copies_differ = False
+        self.largest_difference = 0.0  # between copies of a window, relative
         self.repeated = 0
         self.left_out = 0
 
@@ -83,11 +83,16 @@ class Windows:
         """Count a window that is printed again; return how often it was printed before."""
         place = self._keys.index(key)
         before = self._copies[place]
-        self.copies_differ |= rate != self.rates[place - len(self._keys)]
+        self._note_difference(self.rates[place - len(self._keys)], rate)
         self._copies[place] += 1
         self.most_copies = max(self.most_copies, before + 1)
         self.repeated += 1
         return before
+
+    def _note_difference(self, one: float, other: float) -> None:
+        if one > 0 and other > 0:
+            difference = abs(one - other) / max(one, other)
+            self.largest_difference = max(self.largest_difference, difference)
 
     def _note_distance(self, key: tuple[int, ...]) -> None:
         last = self.last_key

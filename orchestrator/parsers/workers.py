@@ -53,7 +53,7 @@ def count(logs: Sequence[Log]) -> None:
     differ = any(not started[0].windows.same_rates(other.windows) for other in started[1:])
     for run in (run for log in logs for run in log.runs):
         run.ranks = max(run.ranks, len(started), run.windows.most_copies)
-        run.ranks_differ = differ or run.windows.copies_differ
+        run.ranks_differ = differ or run.windows.largest_difference > 0
 
 
 def add_up(run: Run) -> None:
@@ -71,7 +71,10 @@ def add_up(run: Run) -> None:
 def _add_up(run: Run, count: int) -> None:
     others = [windows for windows in run.others.values() if windows.count]
     run.fact("workers", count)
-    if not run.worker and all(run.windows.same_rates(other) for other in others):
+    names = {name[1] if isinstance(name, tuple) else name for name in run.others}
+    if names <= {run.worker, *range(count)} and all(
+        run.windows.same_rates(other) for other in others
+    ):
         run.one_of_several = True
         run.warn(
             f"{count} processes print the same rates: the figure is of one of them, "

@@ -368,7 +368,7 @@ def test_progress():
     assert parser.progress.throughput is None
     parser.feed(HOROVOD[HOROVOD.index(b"Running benchmark") : HOROVOD.index(b"Img/sec per")])
     assert (parser.progress.stage, parser.progress.steps_done) == ("timing", 1)
-    assert parser.progress.throughput == 300
+    assert (parser.progress.throughput, parser.progress.unit) == (4 * 300, "samples/s")
     assert parser.progress.last_lines[-1] == "Iter #1: 300.0 img/sec per GPU"
     parser.feed(HOROVOD[HOROVOD.index(b"Img/sec per") :])
     assert parser.progress.stage == "done"
