@@ -78,6 +78,7 @@ FORMAT = Format(
         ),
     ),
     conclude=_conclude,
+    marks=(b"Finished iteration ", b" images/sec)"),
     shares=True,
 )
 

@@ -185,6 +185,10 @@ def _per_second(milliseconds: float) -> float:
 
 
 def _doubt(run: Run, forward: float | None, backward: float | None, both: float | None) -> None:
+    if both is not None and run.facts.get("timed") == "forward-backward":
+        for word, value in (("Forward", forward), ("Backward", backward)):
+            if value is None and f"Min {word} pass" not in run.printed:
+                run.warn(f"the log has no Average {word} pass: its line is broken or lost")
     total, iterations = run.printed.get("Total Time"), run.facts.get("iterations")
     if both and total and iterations and abs(total / iterations / both - 1) > _TOTAL_AGREES:
         run.warn("the Total Time is not the iterations times Average Forward-Backward")
@@ -263,6 +267,7 @@ FORMAT = Format(
     ),
     conclude=_conclude,
     live=_live,
+    marks=prototxt.MARKS,
 )
 
 

@@ -63,8 +63,12 @@ def _gpus(log: Log, found: Found) -> None:
 
 
 def _iter_size(log: Log, found: Found) -> None:
-    if not found.cut() and found.count() > 0:
+    if found.cut():
+        return
+    if found.count() > 0:
         log.run.fact("iter_size", found.count())
+    else:
+        log.run.warn("the log says iter_size 0: it is taken for 1")
 
 
 def _rated(log: Log, found: Found) -> None:
@@ -76,7 +80,7 @@ def _rated(log: Log, found: Found) -> None:
     if none and (not windows.count or (iteration,) <= windows.last_key):
         _start(log, found)
         return
-    log.run.fact("rates", "printed")
+    log.run.same("rates", "printed", found.line)
     if lapse == 0:
         # Caffe divides by one second where its clock saw none go by.
         log.run.fail("Caffe's clock saw no time go by: train more iterations", found.line)
@@ -89,6 +93,10 @@ def _first(log: Log, found: Found) -> None:
     """Take NVCaffe's first iterations, `Iteration 0 (7.62135 s)`: each its own, all warm-up."""
     if not log.run.windows.count or (found.count("iteration"),) <= log.run.windows.last_key:
         _start(log, found)
+
+
+def _nothing(log: Log, found: Found) -> None:
+    """Leave a line that tells no rate, and is no broken one either."""
 
 
 def _tested(log: Log, found: Found) -> None:
@@ -111,7 +119,7 @@ def _unrated(log: Log, found: Found) -> None:
         return
     steps, seconds = iteration - before[0], glog.between(before[1], now)
     if seconds > 0:
-        log.run.fact("rates", "stamps")
+        log.run.same("rates", "stamps", found.line)
         log.window((iteration,), steps / seconds, found.line, samples=steps)
 
 
@@ -199,7 +207,7 @@ def _headline_of_windows(run: Run) -> None:
     if not run.windows.count:
         run.fail("the log has no `Iteration ... loss` lines that tell a rate")
         return
-    doubts.gaps(run)
+    doubts.gaps(run, from_start="started" in run.facts)
     doubts.copies(run)
     if run.hints.devices is None and run.ranks > 1:
         run.warn(
@@ -248,6 +256,7 @@ FORMAT = Format(
         ),
         Rule(b"loss = ", re.compile(_ITERATION + rf" \({NUMBER} s\).*\bloss = "), _first),
         Rule(b"loss = ", re.compile(_ITERATION + r", loss = "), _unrated),
+        Rule(b"Iteration ", re.compile(_ITERATION + r", (?:lr = |Snapshotting)"), _nothing),
         Rule(b", Testing net", re.compile(_ITERATION + r", Testing net"), _tested),
         Rule(
             b"Initializing solver from parameters:",
@@ -291,6 +300,15 @@ FORMAT = Format(
         *prototxt.BATCH_RULES,
     ),
     conclude=_conclude,
+    marks=(
+        b" iter/s, ",
+        b", loss = ",
+        b"img/sec",
+        b"iter_size: ",
+        b"Iteration ",
+        b"Testing net",
+        *prototxt.MARKS,
+    ),
     live=_live,
 )
 

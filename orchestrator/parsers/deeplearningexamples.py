@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.numbers import DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
 program = "deeplearningexamples"
@@ -62,7 +63,7 @@ def _text(log: Log, found: Found) -> None:
     pairs: dict[str, float] = {}
     for match in _PAIR.finditer(rest, step.end()):
         cut = not found.line.ended and match.end() == len(rest)
-        if not cut and re.fullmatch(NUMBER, match[2]):
+        if not cut and re.fullmatch(DECIMAL, match[2]):
             pairs.setdefault(match[1], float(match[2]))
     if step["summary"]:
         _summary(log, found, pairs, _TEXT)

@@ -18,9 +18,13 @@ def end(run: Run, reason: str) -> None:
         run.warn(f"{reason}: the throughput is of the {count} printed so far")
 
 
-def gaps(run: Run) -> None:
-    """Say where windows are missing between others: their lines are broken or lost."""
-    if found := run.windows.gaps:
+def gaps(run: Run, *, from_start: bool = False) -> None:
+    """Say where windows are missing between others: their lines are broken or lost.
+
+    `from_start` tells that the log shows the start of the run, so the first one is known too.
+    """
+    found = run.windows.gaps + int(from_start and run.windows.starts_late)
+    if found:
         run.warn(f"windows are missing at {counted(found, 'place')}: lines are broken or lost")
 
 

@@ -72,7 +72,7 @@ def check_end(run: Run) -> None:
     if not (isinstance(wanted, int) and isinstance(every, int)) or not run.windows.count:
         return
     last = run.windows.last_key[0]
-    if run.facts.get("iter_unit") == "batch" and last + every < wanted:
+    if run.facts.get("iter_unit") == "batch" and last + every <= wanted:
         run.fail(f"the run stopped after step {last} of {wanted}")
 
 

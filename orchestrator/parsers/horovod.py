@@ -110,6 +110,7 @@ FORMAT = Format(
         Rule(b"Model: ", MODEL_NAME, _start),
     ),
     conclude=_conclude,
+    marks=(b"img/sec on ", b"PU(s): "),
     live=_live,
 )
 

@@ -54,7 +54,9 @@ def _devices(log: Log, found: Found) -> None:
 
 def _window(log: Log, found: Found) -> None:
     # With several metrics, a window is printed once for each.
-    if found.text("metric") != log.run.facts.setdefault(_METRIC, found.text("metric")):
+    metric = found.text("metric")
+    log.run.facts[_METRIC] = known = log.run.facts.get(_METRIC) or metric
+    if metric and metric != known:
         return
     epoch, end = found.count("epoch"), found.count("end")
     log.window((epoch, end), found.number("rate"), found.line, worker=found.text("node"))
@@ -132,6 +134,7 @@ FORMAT = Format(
         ),
     ),
     conclude=_conclude,
+    marks=(b"Speed: ", b" samples/sec"),
     shares=True,
 )
 

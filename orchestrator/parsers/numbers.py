@@ -17,6 +17,8 @@ NUMBER = (
 ONE_DECIMAL, TWO_DECIMALS, SIX_DECIMALS = (
     rf"(?:-?\d+\.\d{{{places}}}(?!\d)|-?nan|-?inf)" for places in (1, 2, 6)
 )
+# As Python writes a float.
+DECIMAL = r"(?:-?\d+(?:\.\d+(?:e[-+]?\d{1,3})?|e[-+]?\d{1,3})(?![\d.eEx_#]|,\d)|-?nan|-?inf)"
 COUNT = r"(?:\d{1,15}(?!\d|\.\d))"
 SHOWN = 300
 

@@ -16,6 +16,7 @@ from orchestrator.parsers.run import Log
 from orchestrator.parsers.vendor import Rule
 
 _STATE = "definition"
+_LAYERS = "layers"
 
 
 def definition(log: Log, found: Found) -> None:
@@ -26,13 +27,25 @@ def definition(log: Log, found: Found) -> None:
 
 
 def _batch(log: Log, found: Found) -> None:
-    if log.state.get(_STATE) and not found.cut() and found.count() > 0:
+    expected = log.state.get(_STATE)
+    of_layer = found.text("key") == "batch_size"
+    if not expected or found.cut("size") or (expected == _LAYERS and not of_layer):
+        return
+    if found.has("size") and found.count("size") > 0:
         log.state[_STATE] = False
-        log.run.fact("batch", found.count())
+        log.run.fact("batch", found.count("size"))
+    elif not of_layer:
+        # The dimensions after one that is no batch are none either.
+        log.state[_STATE] = _LAYERS
 
 
 def _rule(needle: bytes, key: str) -> Rule:
-    return Rule(needle, re.compile(rf"\s*{key}: ({COUNT})$"), _batch, open_end=True)
+    return Rule(
+        needle,
+        re.compile(rf"\s*(?P<key>{key}): (?:(?P<size>{COUNT})|-\d+)$"),
+        _batch,
+        open_end=True,
+    )
 
 
 def start_rule(take: Callable[[Log, Found], None]) -> Rule:
@@ -41,6 +54,8 @@ def start_rule(take: Callable[[Log, Found], None]) -> Rule:
     return Rule(needle, re.compile(glog.PREFIX + needle.decode()), take)
 
 
+# Parts of lines that tell the batch, or whose it is.
+MARKS = (b"Initializing net", b"from parameters:", b"batch_size: ", b" dim: ", b"input_dim: ")
 BATCH_RULES = (
     _rule(b"batch_size: ", "batch_size"),
     _rule(b"input_dim: ", "input_dim"),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from orchestrator.parsers import derived, doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.run import LONGEST_TIME
 from orchestrator.parsers.running_means import Mean, Steady
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Line, Log, Rule, Run
 from orchestrator.units import SAMPLES_PER_SECOND, share
@@ -89,6 +90,9 @@ def _mean(log: Log, found: Found, key: tuple[int, int]) -> None:
         log.state.update(epoch=epoch, lines=0, done=0 if step % 10 == 1 else 1)
     log.state["lines"] += 1
     mean = found.value("mean_speed" if speed else "mean")
+    if not 0 < mean < LONGEST_TIME:
+        run.fail(f"a mean of {mean:.10g} is not plausible", found.line)
+        return
     time = derived.inverse(mean) if speed else mean
     error = _ROUNDING * (time * time if speed else 1.0)
     waited = found.value("mean_data") if found.has("mean_data") else 0.0
@@ -113,6 +117,7 @@ def _references(log: Log, found: Found) -> None:
     epoch, step = found.count("epoch"), found.count("step")
     timed, rated = found.has("step_time"), found.has("rate")
     if not timed and (not rated or _TIMES in log.run.facts):
+        log.run.warn("a line with figures is broken: it is left out")
         return
     rate = found.number("rate") if rated else derived.inverse(found.value("step_time"))
     before = log.run.windows.last_key
@@ -125,6 +130,11 @@ def _references(log: Log, found: Found) -> None:
         same_epoch = added == "new" and before[:1] == (epoch,)
         times = log.run.facts.setdefault(_TIMES, _Times())
         times.add(step, before[1] if same_epoch else -1, found)
+
+
+def _epoch_end(log: Log, found: Found) -> None:
+    del found
+    log.run.notes["tested"] = 1
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
@@ -153,7 +163,8 @@ def _count_devices(run: Run) -> None:
 
 def _doubt_end(run: Run) -> None:
     steps, last = run.facts.pop(_STEPS, 0), run.facts.pop(_LAST, 0)
-    if last + max(1, run.windows.usual_distance) < steps and not run.notes.get("tested"):
+    rest = steps - last - max(1, run.windows.usual_distance)
+    if rest > 0 and not run.notes.get("tested"):
         doubts.end(run, f"the log ends at step {last} of {steps} of an epoch")
 
 
@@ -282,8 +293,10 @@ FORMAT = Format(
             ),
             _references,
         ),
+        Rule(b"Epoch: [", re.compile(rf"Epoch: \[{COUNT}\] Total time: "), _epoch_end),
     ),
     conclude=_conclude,
+    marks=(b"Epoch: [", b"Time ", b"img/s: "),
     has_end=False,
     live=_live,
 )

@@ -39,6 +39,11 @@ LONGEST_TIME = 1e7  # seconds
 MOST_RUNS = 1000
 
 
+def is_plausible(rate: float) -> bool:
+    """Tell whether a rate in samples/s can be one of a network."""
+    return PLAUSIBLE_RATES[0] < rate < PLAUSIBLE_RATES[1]
+
+
 class Run:
     """What was printed in one run, and what `conclude` makes of it."""
 
@@ -153,7 +158,7 @@ class Run:
             return
         self.prove(*names)
         result = value * factor
-        if not PLAUSIBLE_RATES[0] < result < PLAUSIBLE_RATES[1]:
+        if not is_plausible(result):
             line = next((self._taken[name] for name in names if name in self._taken), None)
             self.fail(f"a throughput of {value:.10g} is not plausible", line)
             return

@@ -85,6 +85,7 @@ FORMAT = Format(
         *HEADERS,
     ),
     conclude=_conclude,
+    marks=(b"images/sec: ", b"examples/sec"),
 )
 
 

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from orchestrator.parsers import derived, doubts, glog, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
+from orchestrator.parsers.numbers import DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
 program = "tf_official_models"
@@ -32,11 +33,14 @@ _WHY = "graphs are compiled in the first one"
 # A note of a run: its windows are Keras's.
 _KERAS = "keras"
 _ENDED = "ended"
+_SPAN_END = "span_end"
+_FORMAT = "wording"  # a fact that is only kept until the run's end
 
 
 def _hook(log: Log, found: Found) -> None:
     """Take a window of Estimator's hook."""
     if not found.cut("step"):
+        log.run.same(_FORMAT, "hook", found.line)
         log.window((found.count("step"),), found.number("rate"), found.line)
 
 
@@ -53,14 +57,19 @@ def _span(log: Log, found: Found) -> None:
     """Take a window that tells which steps it has; the last one may be longer."""
     if found.cut("end"):
         return
-    end = found.count("end")
-    steps = end - found.count("start")
+    start, end = found.count("start"), found.count("end")
+    steps, before = end - start, log.state.get(_SPAN_END, start)
+    if end != before:  # which another rank may print again
+        if start != before:
+            log.run.warn(f"steps {before} to {start} are missing: lines are broken or lost")
+        log.state[_SPAN_END] = end
     if steps > 0:
         _keras(log, found, (end,), steps=steps)
 
 
 def _keras(log: Log, found: Found, key: tuple[int, ...], *, steps: int = 1) -> None:
     """Take a window of Keras's, unless an epoch ended in it."""
+    log.run.same(_FORMAT, _wording(found), found.line)
     is_first = log.run.windows.count == 0
     ended = log.state.get("ended", False) and key > log.run.windows.last_key
     if ended:
@@ -74,6 +83,11 @@ def _keras(log: Log, found: Found, key: tuple[int, ...], *, steps: int = 1) -> N
         log.window(key, found.number("rate"), found.line, samples=steps)
         log.run.notes[_KERAS] = 1
         log.state["epoch"] = epoch
+
+
+def _wording(found: Found) -> str:
+    """Tell apart the wordings of lines, of which a run has one."""
+    return "span" if found.named("start") else "batch" if found.named("batch") else "step"
 
 
 def _epoch(log: Log, found: Found) -> None:
@@ -90,6 +104,11 @@ def _epoch_end(log: Log, found: Found) -> None:
     log.state["ended"] = True
 
 
+def _broken(log: Log, found: Found) -> None:
+    del found
+    log.run.warn("a line with figures is broken: it is left out")
+
+
 def _end(log: Log, found: Found) -> None:
     """Take a line that is printed once, after the training."""
     del found
@@ -99,6 +118,7 @@ def _end(log: Log, found: Found) -> None:
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.fact("phase", "training")
+    run.facts.pop(_FORMAT, None)
     first = run.notes.get(_KERAS, 0)
     if 0 < run.windows.count <= first:
         run.fail(f"the log has {run.windows.count} window of steps, and the first is warm-up")
@@ -171,7 +191,7 @@ FORMAT = Format(
         _rule(b"BenchmarkMetric: {", r"BenchmarkMetric: \{'epoch':", _epoch_end),
         _rule(
             b" images_per_sec: ",
-            rf"global_step: (?P<step>{COUNT}) images_per_sec: (?P<rate>{NUMBER})$",
+            rf"global_step: (?P<step>{COUNT}) images_per_sec: (?P<rate>{DECIMAL})$",
             _step,
             open_end=True,
         ),
@@ -180,6 +200,7 @@ FORMAT = Format(
         _rule(b"Run stats:", "Run stats:$", _end),
         _rule(b"Epoch ", rf"Epoch (?P<epoch>{COUNT})/\d+$", _epoch),
         _rule(b"Benchmark metric: {", _METRIC, _hook),
+        _rule(b"Benchmark metric: {", r"Benchmark metric: \{(?!.*\}$)", _broken),
         _rule(
             b"Average examples/sec: ",
             rf"Average examples/sec: {NUMBER} \((?P<rate>{NUMBER})\), step = (?P<step>{COUNT})$",
@@ -189,6 +210,16 @@ FORMAT = Format(
         ARGUMENT,
     ),
     conclude=_conclude,
+    marks=(
+        b"TimeHistory: ",
+        b"between steps ",
+        b"BenchmarkMetric: {",
+        b"s_per_second': ",
+        b"global_step: ",
+        b"images_per_sec: ",
+        b"Average examples/sec: ",
+        b"'current_examples_per_sec'",
+    ),
     has_end=False,
 )
 

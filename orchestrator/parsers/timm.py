@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.parsers import derived, doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.run import is_plausible
 from orchestrator.parsers.running_means import Mean
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 from orchestrator.result import FailureKind
@@ -116,6 +117,9 @@ def _mean(log: Log, found: Found, key: tuple[int, int], rate: float | None) -> N
         return
     run, (epoch, step) = log.run, key
     run.facts[_LAST] = step
+    if not is_plausible(mean):
+        run.fail(f"a mean of {mean:.10g} samples/s is not plausible", found.line)
+        return
     samples = log.state.setdefault("samples", mean * time)
     steps: float = step + 1
     if step + 1 == found.count("steps") and 0 < mean * time < _WHOLE * samples:
@@ -148,7 +152,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         return
     run.fact("phase", "training")
     steps, last = run.facts.pop(_STEPS), run.facts.pop(_LAST)
-    if last + max(1, run.windows.usual_distance) < steps:
+    if last + 1 < steps:  # the last one is always printed
         doubts.end(run, f"the log ends at step {last} of {steps} of an epoch")
     run.seconds("step_time_mean", "running_time")
     doubts.data(run, run.printed["data"], run.printed["running_time"])
@@ -207,6 +211,7 @@ FORMAT = Format(
         ),
     ),
     conclude=_conclude,
+    marks=(b"Train: ", b"/s)", b"_samples_per_sec"),
 )
 
 

@@ -54,6 +54,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     # The wall clock is the time of a step as a user sees it; both are medians.
     name = "gpu" if "gpu" in run.printed else cpu
     run.seconds("step_time_median", name)
+    if name != "gpu" and run.facts.get("device") == "cuda":
+        run.warn("the log has no GPU Time: its line is broken or lost, and the wall time is taken")
     time = run.printed.get(name)
     if time is not None and run.batch is None:
         run.prove(name)

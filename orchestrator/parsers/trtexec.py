@@ -23,6 +23,7 @@ from orchestrator.parsers import derived, doubts, trtexec_batch, vendor
 from orchestrator.parsers import trtexec_blends as blends
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.derived import MS
+from orchestrator.parsers.run import LONGEST_TIME
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 from orchestrator.units import SAMPLES_PER_SECOND
 
@@ -142,6 +143,8 @@ def _streams(log: Log, found: Found) -> None:
 def _average(log: Log, found: Found) -> None:
     """Take the averages of some runs: the GPU's time, and the host's where it is printed."""
     runs, milliseconds = max(1, found.count("runs")), found.number("gpu") or 0.0
+    if found.count("runs") == 0:
+        log.run.fail("the log has an average of 0 runs: it contradicts itself", found.line)
     if found.has("old"):
         trtexec_batch.mark_old(log.run.facts)
     blends.note(log.run, blends.release_of_average(found.line.text), found.line)
@@ -241,6 +244,9 @@ def _refuse_contradictions(run: Run, *, late: bool) -> None:
     printed = run.printed
     if late and run.windows.count and "Throughput" not in printed:
         run.fail("the log has no performance summary, which this release prints: it is cut")
+    for name in ("walltime", "compute_time", "trace_time"):
+        if name in printed and not 0 < printed[name] < LONGEST_TIME:
+            run.fail(f"a {name.replace('_', ' ')} of {printed[name]:.10g} s is not plausible")
     zero = [name for name in ("queries", "throughput") if printed.get(name) == 0]
     if not zero or not (run.windows.count or "gpu_time_mean" in printed):
         return
@@ -254,6 +260,8 @@ def _doubt_end(run: Run) -> None:
     """Doubt averages that may not be all there were."""
     asked, ended = run.facts.pop(_ITERATIONS, None), run.facts.pop(_ENDED, False)
     early = blends.is_early(run)
+    if not early and run.estimator == "mean_time":
+        run.warn("the log has no throughput: it is computed from averages of times")
     blends.forget(run)
     if run.estimator != "mean_time" or (ended and asked is None):
         return
@@ -353,6 +361,8 @@ def _headline_of_trace(run: Run, samples: int | None) -> None:
 
 def _headline_of_times(run: Run, value: float, *, known: bool) -> None:
     if known:
+        if "throughput" not in run.printed:
+            run.warn("the log has no throughput: it is computed from the times")
         names = (_BATCH, _SHAPE_LINE, "compute_time", "gpu_time_mean", "walltime")
         run.headline(value, estimator="total", missing="walltime", names=names)
         return

@@ -76,7 +76,7 @@ from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
 from orchestrator.parsers.run import ESTIMATORS, Log, Run, Scope
 from orchestrator.parsers.windows import Added
 from orchestrator.result import Failure, Measurement
-from orchestrator.units import SAMPLES_PER_SECOND
+from orchestrator.units import SAMPLES_PER_SECOND, counted
 
 __all__ = [
     "COUNT",
@@ -114,6 +114,7 @@ class Format:
     `table` translates bytes before needles are looked for, where lines have nothing else in common.
     A program without `has_end` prints no summary: a crash after its last figure is a failure.
     `shares` tells that each worker of a job prints the rate of its own devices: they are added up.
+    `marks` are parts of lines with figures: a line that holds one and matches no rule is damaged.
     `live` returns what a window's rate is multiplied by, and the unit that this gives, for the view
     of a run that goes on.
     """
@@ -124,6 +125,7 @@ class Format:
     table: bytes | None = None
     has_end: bool = True
     shares: bool = False
+    marks: tuple[bytes, ...] = ()
     live: Callable[[Run], tuple[float, str]] = live_samples
 
 
@@ -168,7 +170,7 @@ class Parser:
     def __init__(self, form: Format, hints: ParseHints) -> None:
         self._format = form
         self._hints = hints
-        needles = dict.fromkeys(rule.needle for rule in form.rules)
+        needles = dict.fromkeys((*(rule.needle for rule in form.rules), *form.marks))
         own = events.TAG.translate(form.table) if form.table else events.TAG
         self._lines = SelectedLines((*needles, own), table=form.table)
         self._told: Failure | None = None
@@ -177,6 +179,7 @@ class Parser:
         self._head = bytearray()
         self._fed = False
         self._taken = b""
+        self._damaged = 0
         self._broken = BrokenNumbers()
 
     def feed(self, block: bytes) -> None:
@@ -222,6 +225,8 @@ class Parser:
         runs = log.shown_runs()
         warnings: list[str] = []
         begin = self._banner(warnings)
+        if self._damaged:
+            warnings.append(f"{counted(self._damaged, 'line')} with figures cannot be read")
         run, problem = self._chosen_run(log)
         if len(runs) > 1:
             begin["blocks"] = [one.block() for one in runs]
@@ -256,6 +261,7 @@ class Parser:
                 if rule.open_end:
                     self._broken.watch(raw, log.run, line)
                 return
+        self._damaged += any(mark in cleaned for mark in self._format.marks)
 
     def _last_lines(self, count: int) -> tuple[str, ...]:
         return self._lines.recent.lines(count, unfinished=self._lines.unfinished)

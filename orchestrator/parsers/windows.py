@@ -15,6 +15,7 @@ KEPT_LINES = 12  # of the first and of the last windows
 SANE_RATES = (1e-15, 1e15)  # others are kept as nan, so that no sum overflows
 MOST_DISTANCES = 1000  # different ones that are counted between two windows
 _GAP = 1.5  # times the usual distance between two windows
+_RESUMED = 5  # times the usual distance
 
 Added = Literal["new", "again", "restart"]
 
@@ -36,6 +37,7 @@ class Windows:
         self._keys: deque[tuple[int, ...]] = deque(maxlen=2)
         self._copies: deque[int] = deque(maxlen=2)  # of the latest two windows
         self._distances: Counter[int] = Counter()
+        self.first_step = 0  # the last part of the first key
         self.most_copies = 1
         self.largest_difference = 0.0  # between copies of a window, relative
         self.repeated = 0
@@ -96,6 +98,8 @@ class Windows:
 
     def _note_distance(self, key: tuple[int, ...]) -> None:
         last = self.last_key
+        if not last:
+            self.first_step = key[-1]
         if last and last[:-1] == key[:-1]:
             distance = key[-1] - last[-1]
             if distance in self._distances or len(self._distances) < MOST_DISTANCES:
@@ -108,9 +112,15 @@ class Windows:
         return sum(n for distance, n in self._distances.items() if distance > _GAP * usual)
 
     @property
+    def starts_late(self) -> bool:
+        """Tell whether the first window of some is missing, by its key; a resumed run starts on."""
+        first = self.first_step
+        return _GAP * self.usual_distance < first < _RESUMED * self.usual_distance
+
+    @property
     def usual_distance(self) -> int:
         """Number of steps from a window to the next one of an epoch, 0 if there are not two."""
-        return self._distances.most_common(1)[0][0] if self._distances else 0
+        return min(self._distances, key=lambda d: (-self._distances[d], d), default=0)
 
     def used(self, first: int, last: int) -> list[float]:
         """Return the rates without the first and last so many."""

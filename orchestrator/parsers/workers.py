@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.parsers.run import Log, Run
 from orchestrator.parsers.windows import together
+from orchestrator.units import counted
 
 Rank = tuple[int, int] | None  # job and process, by the prefix of a line
 _STARTS = "starts"
@@ -42,7 +43,7 @@ def _timed(log: Log) -> list[Run]:
 
 def _take_over(run: Run, other: Run, rank: Rank) -> None:
     for name, windows in {other.worker: other.windows, **other.others}.items():
-        if windows.count:
+        if windows.count and (windows is other.windows or not other.windows.same_rates(windows)):
             run.others[rank, name] = windows
     run.notes[_STARTS] = run.notes.get(_STARTS, 0) + other.notes.get(_STARTS, 0)
 
@@ -85,6 +86,9 @@ def _add_up(run: Run, count: int) -> None:
     if joined.count < _MATCHING * max(windows.count for windows in (run.windows, *others)):
         run.fail(f"{count} workers print, but not the same windows: their rates do not add up")
         return
+    missing = max(windows.count for windows in (run.windows, *others)) - joined.count
+    if missing > 0:
+        run.warn(f"{counted(missing, 'window')} left out, being not printed by every worker")
     run.windows = joined
     run.warn(f"{count} workers print their own rates: the throughput is their sum")
     if isinstance(run.facts.get("devices"), int):
