@@ -190,6 +190,8 @@ def _doubt(run: Run, forward: float | None, backward: float | None, both: float 
             if value is None and f"Min {word} pass" not in run.printed:
                 run.warn(f"the log has no Average {word} pass: its line is broken or lost")
     total, iterations = run.printed.get("Total Time"), run.facts.get("iterations")
+    if iterations == 0:
+        run.fail("the log says 0 iterations, and tells their time: it contradicts itself")
     if both and total and iterations and abs(total / iterations / both - 1) > _TOTAL_AGREES:
         run.warn("the Total Time is not the iterations times Average Forward-Backward")
     if both and forward and backward and both < forward + backward - _TOTAL_AGREES * both:

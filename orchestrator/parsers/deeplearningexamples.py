@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.parsers import vendor
+from orchestrator.parsers import derived, doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.numbers import DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
@@ -183,6 +183,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     compute = run.printed.get(f"{name.partition('.')[0]}.compute_ips", 0.0)
     if 0 < compute < math.inf:
         run.rate("throughput_compute", compute)
+        total = run.printed.get(name, 0.0)
+        doubts.data(run, derived.inverse(total) - 1 / compute, derived.inverse(total))
 
 
 _DLLOGGER = r"DLL \d{4}-\d\d-\d\d [\d:.]+ - "

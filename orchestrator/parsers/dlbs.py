@@ -11,6 +11,7 @@ from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.run import Estimator
 from orchestrator.parsers.vendor import NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "dlbs"
 
@@ -137,6 +138,11 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         run.warn("the log does not say that the experiment succeeded")
 
 
+def _live(run: Run) -> tuple[float, str]:
+    batch = run.facts.get("global_batch")
+    return (batch, SAMPLES_PER_SECOND) if batch else (1.0, "batches/s")
+
+
 FORMAT = Format(
     program=program,
     rules=(
@@ -149,6 +155,7 @@ FORMAT = Format(
         ),
     ),
     conclude=_conclude,
+    live=_live,
 )
 
 

@@ -18,6 +18,8 @@ _ARGUMENTS = {
     "display_every": "display_every",
     "use_xla": "xla",
 }
+# A note of a run: the devices are of several workers.
+HOROVOD = "horovod"
 _BOOLEANS = {"True": True, "False": False}
 
 
@@ -54,6 +56,7 @@ def _devices(log: Log, found: Found) -> None:
     if devices == 0:
         return
     log.run.fact("devices", devices)
+    log.run.notes[HOROVOD] = int("horovod/" in found.text())
     whole = log.run.facts.get("global_batch")
     if whole and whole % devices == 0:
         log.run.fact("batch", whole // devices)

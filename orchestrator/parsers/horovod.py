@@ -15,6 +15,7 @@ from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "horovod"
 
+_AGREE = 0.02
 _RANKS_AGREE = 0.01  # each has a clock of its own
 
 
@@ -58,6 +59,10 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         first = _warm_up_windows(run)
         why = "the program leaves the first one out" if first else "warm-up is not printed"
         run.recompute(first=first, why=why, factor=run.facts.get("devices", 1))
+    whole = run.printed.get("per_device", 0.0) * (run.devices or 0)
+    total = run.printed.get("total", 0.0)
+    if whole > 0 and total > 0 and abs(total / whole - 1) > _AGREE:
+        run.warn(f"the total is not that of the devices, {whole:.6g} img/sec")
     run.headline(
         run.printed.get("total"),
         estimator="mean_of_rates",

@@ -16,7 +16,7 @@ from orchestrator.parsers.run import Log
 from orchestrator.parsers.vendor import Rule
 
 _STATE = "definition"
-_LAYERS = "layers"
+_LAYERS, _SHAPE = "layers", "shape"
 
 
 def definition(log: Log, found: Found) -> None:
@@ -31,12 +31,22 @@ def _batch(log: Log, found: Found) -> None:
     of_layer = found.text("key") == "batch_size"
     if not expected or found.cut("size") or (expected == _LAYERS and not of_layer):
         return
+    start = log.state.pop(_SHAPE, None)
+    if start is not None and found.line.number != start + 1:
+        log.run.warn("the first dimension of the input is broken or lost")
+        log.state[_STATE] = _LAYERS
+        return
     if found.has("size") and found.count("size") > 0:
         log.state[_STATE] = False
         log.run.fact("batch", found.count("size"))
     elif not of_layer:
         # The dimensions after one that is no batch are none either.
         log.state[_STATE] = _LAYERS
+
+
+def _shape(log: Log, found: Found) -> None:
+    """Expect a dimension in the next line."""
+    log.state[_SHAPE] = found.line.number
 
 
 def _rule(needle: bytes, key: str) -> Rule:
@@ -55,8 +65,16 @@ def start_rule(take: Callable[[Log, Found], None]) -> Rule:
 
 
 # Parts of lines that tell the batch, or whose it is.
-MARKS = (b"Initializing net", b"from parameters:", b"batch_size: ", b" dim: ", b"input_dim: ")
+MARKS = (
+    b"Initializing net",
+    b"from parameters:",
+    b"batch_s",
+    b"h_size: ",
+    b" dim: ",
+    b"input_dim: ",
+)
 BATCH_RULES = (
+    Rule(b"shape {", re.compile(r"\s*shape \{$"), _shape),
     _rule(b"batch_size: ", "batch_size"),
     _rule(b"input_dim: ", "input_dim"),
     _rule(b" dim: ", "dim"),

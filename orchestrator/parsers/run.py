@@ -33,6 +33,7 @@ Scope = Literal["all_devices", "device", "rank"]
 MOST_EVIDENCE = 24
 MOST_WARNINGS = 20
 LARGEST_SPREAD = 0.10
+_CONTRADICTS = 5  # times another figure of the same: a digit is missing, or another run's is there
 # No network is as slow or as fast; a clock that ran backwards makes such figures.
 PLAUSIBLE_RATES = (1e-6, 1e10)  # samples/s
 LONGEST_TIME = 1e7  # seconds
@@ -278,12 +279,21 @@ class Run:
             asked = getattr(hints, name)
             if told and asked not in (None, told):
                 self.warn(f"the log says {name} {told}, but --{name} {asked} is taken")
+        self._refuse_contradiction()
         if self.problem:
             self.metrics.pop("throughput", None)
         for name in ("batch", "devices"):
             value = getattr(self, name)
             if value is not None:
                 self.facts[name] = value
+
+    def _refuse_contradiction(self) -> None:
+        own, other = self.throughput, self.metrics.get("throughput_recomputed")
+        if own and other and not 1 / _CONTRADICTS < other.value / own < _CONTRADICTS:
+            self.fail(
+                f"the program says {own:.6g} samples/s, its windows or times {other.value:.6g}: "
+                "the log contradicts itself"
+            )
 
     def summary(self) -> dict[str, Any]:
         """Return facts, estimator, scope, windows and evidence."""
