@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, Found
-from orchestrator.parsers.run import Log, Run
+from orchestrator.parsers.run import Run
 from orchestrator.parsers.vendor import Rule
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")

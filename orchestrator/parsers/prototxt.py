@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 
 from orchestrator.parsers import glog
+from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, Found
-from orchestrator.parsers.run import Log
 from orchestrator.parsers.vendor import Rule
 
 _STATE = "definition"

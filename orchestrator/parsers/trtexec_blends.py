@@ -5,8 +5,9 @@ A run that is made of the batch of one and the times of the other has a figure o
 
 from __future__ import annotations
 
+from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import Line
-from orchestrator.parsers.run import Log, Run
+from orchestrator.parsers.run import Run
 
 # Which releases print a line.
 UP_TO_5, ONLY_6, UP_TO_7, FROM_7, FROM_8 = "up to 5", "6", "6 or 7", "7 or later", "8 or later"

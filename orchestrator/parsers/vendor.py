@@ -32,11 +32,15 @@ and the module is listed in `parsers/__init__.py`.
 Lines. Only lines that hold a rule's needle are looked at, so a needle must be bytes that every
 line of the rule contains and few others do. A pattern is *matched* at the line's start (cleaned of
 colours, rank prefix and space at both ends), the first rule that matches takes the line. Use NUMBER
-and COUNT of `numbers`; a line that matches nothing is skipped, never an error. `found.number()` is
-None where the log breaks off right after the number: hand it on, `take` and `window` know.
+and COUNT of `numbers`, or ONE_DECIMAL and its like if printf fixes the digits, and let the pattern
+go on to what follows the number: a number that a line's end cuts must not match. `open_end` is for
+numbers of any length at a line's end. A line that matches nothing is skipped, with a warning if it
+holds one of `marks`. `found.number()` is None if the log breaks off right after the number: hand it
+on, `take` and `window` know.
 
-Ranks. A `Log` is what one rank printed (by prefix), and has its own runs; the lowest rank with a
-result counts, never the sum. Without prefixes, `take` and `window` recognise what is repeated.
+Ranks. A `Log` is what one rank printed (by prefix), and has its own runs. If a figure is of all
+ranks, the lowest rank with a result counts; `take` and `window` recognise what is repeated. If each
+rank prints the rate of its own devices (`shares`), `workers` adds up their windows.
 
 Runs. A log may hold several runs. A rule calls `log.begin()` at the line that only starts one
 (that does nothing while the run is empty); `log.window` does it by itself where step numbers start
@@ -72,8 +76,9 @@ from orchestrator.parsers import crash, events, failures, workers
 from orchestrator.parsers.broken import BrokenNumbers
 from orchestrator.parsers.contract import ParseHints, Progress
 from orchestrator.parsers.lines import SelectedLines, clean_with_rank, printable
+from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
-from orchestrator.parsers.run import ESTIMATORS, Log, Run, Scope
+from orchestrator.parsers.run import ESTIMATORS, Run, Scope
 from orchestrator.parsers.windows import Added
 from orchestrator.result import Failure, Measurement
 from orchestrator.units import SAMPLES_PER_SECOND, counted
@@ -154,16 +159,6 @@ def shown(text: bytes | str) -> str:
     return printable(raw[: 4 * SHOWN])[:SHOWN]
 
 
-def _are_of_one(runs: list[Run]) -> bool:
-    """Tell whether what looks like several runs is what every worker of one printed.
-
-    Each of them must know that there are as many, and tell the same total.
-    """
-    rates = [run.throughput or math.nan for run in runs]
-    near = all(abs(rate - rates[0]) <= _RANKS_AGREE * rates[0] for rate in rates)
-    return near and all(run.facts.get("workers") == len(runs) for run in runs)
-
-
 class Parser:
     """Reads a vendor program's log by its format. See LogParser."""
 
@@ -212,9 +207,7 @@ class Parser:
     def _latest_rate(self, run: Run) -> float:
         """Return the rate of the latest window, of all workers that print their own."""
         runs = [log.run for log in self._logs.values()] if self._format.shares else [run]
-        each = [windows for one in runs for windows in (one.windows, *one.others.values())]
-        rates = [windows.rates[-1] for windows in each if windows.count]
-        return math.fsum(rates) if rates else math.nan
+        return workers.latest_rate(runs)
 
     def finish(self, exit_code: int | None = None) -> Measurement:
         """Judge the whole log, in the light of the program's exit code if known."""
@@ -291,7 +284,7 @@ class Parser:
         asked = self._hints.block
         if asked is not None and asked <= len(runs):
             return runs[asked - 1], ""
-        if len(runs) > 1 and _are_of_one(runs):
+        if len(runs) > 1 and workers.are_of_one(runs):
             runs[0].warn(f"{len(runs)} workers print one after the other: the first one counts")
             return runs[0], ""
         if len(runs) > 1:

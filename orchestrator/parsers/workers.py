@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
-from orchestrator.parsers.run import Log, Run
+from orchestrator.parsers.log import Log
+from orchestrator.parsers.run import Run
 from orchestrator.parsers.windows import together
 from orchestrator.units import counted
 
 Rank = tuple[int, int] | None  # job and process, by the prefix of a line
 _STARTS = "starts"
+_RANKS_AGREE = 0.01
 _MATCHING = 0.5  # of the windows of the worker that prints most
 
 
@@ -55,6 +58,23 @@ def count(logs: Sequence[Log]) -> None:
     for run in (run for log in logs for run in log.runs):
         run.ranks = max(run.ranks, len(started), run.windows.most_copies)
         run.ranks_differ = differ or run.windows.largest_difference > 0
+
+
+def latest_rate(runs: Sequence[Run]) -> float:
+    """Return the sum of the rates of the latest windows of all workers, nan before the first."""
+    each = [windows for run in runs for windows in (run.windows, *run.others.values())]
+    rates = [windows.rates[-1] for windows in each if windows.count]
+    return math.fsum(rates) if rates else math.nan
+
+
+def are_of_one(runs: list[Run]) -> bool:
+    """Tell whether what looks like several runs is what every worker of one printed.
+
+    Each of them must know that there are as many, and tell the same total.
+    """
+    rates = [run.throughput or math.nan for run in runs]
+    near = all(abs(rate - rates[0]) <= _RANKS_AGREE * rates[0] for rate in rates)
+    return near and all(run.facts.get("workers") == len(runs) for run in runs)
 
 
 def add_up(run: Run) -> None:
