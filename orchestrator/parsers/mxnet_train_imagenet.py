@@ -35,7 +35,9 @@ def _arguments(log: Log, found: Found) -> None:
     gpus = [gpu for gpu in given.get("gpus", "").strip("'").split(",") if gpu]
     devices = 1 if gpus in ([], ["None"]) else len(gpus)
     # With Horovod these are one worker's, and the speed is that of all.
-    if given.get("kv_store") != "'horovod'":
+    if given.get("kv_store") == "'horovod'":
+        log.run.notes[workers.WHOLE] = 1
+    else:
         facts["devices"] = devices
     if given.get("batch_size", "").isdecimal():
         # train_imagenet divides its batch among the devices.

@@ -195,7 +195,8 @@ class Parser:
         run = self._latest.run
         windows = run.windows
         factor, unit = self._format.live(run)
-        rate = self._latest_rate(run) * factor
+        logs = self._logs.values() if self._format.shares else [self._latest]
+        rate = workers.latest_rate([log.run for log in logs]) * factor
         return Progress(
             stage=self._latest.stage,
             steps_done=windows.last_key[-1] if windows.last_key else 0,
@@ -203,11 +204,6 @@ class Parser:
             unit=unit,
             last_lines=last,
         )
-
-    def _latest_rate(self, run: Run) -> float:
-        """Return the rate of the latest window, of all workers that print their own."""
-        runs = [log.run for log in self._logs.values()] if self._format.shares else [run]
-        return workers.latest_rate(runs)
 
     def finish(self, exit_code: int | None = None) -> Measurement:
         """Judge the whole log, in the light of the program's exit code if known."""

@@ -12,6 +12,7 @@ from orchestrator.units import counted
 
 Rank = tuple[int, int] | None  # job and process, by the prefix of a line
 _STARTS = "starts"
+WHOLE = "whole"  # a note of a run: each worker prints the rate of all
 _RANKS_AGREE = 0.01
 _MATCHING = 0.5  # of the windows of the worker that prints most
 
@@ -79,6 +80,8 @@ def are_of_one(runs: list[Run]) -> bool:
 
 def add_up(run: Run) -> None:
     """Let a run's windows be those of all its workers, and say how many there are."""
+    if run.notes.get(WHOLE):
+        return
     others = [windows for windows in run.others.values() if windows.count]
     count = 1 + len(others)
     if others:
