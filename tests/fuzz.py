@@ -28,7 +28,7 @@ SEED = 20171101
 WRONG = (b"inf", b"1e999", b"nan", b"-1", b"0", b"0.00", b"1,234.56", b"9" * 400, b"1e-320")
 _NUMBER = re.compile(rb"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 _SAYS_CUT = re.compile(
-    r"printed so far|no summary|does not say that|only \d+ (?:windows|line)|by every worker"
+    r"printed so far|no summary|does not say that|only \d+ (?:windows|line)|not every worker"
     r"|cannot be read"
 )
 _TOLERANCE = 1e-4  # relative
@@ -184,7 +184,7 @@ def main(count: int) -> int:
             wrong[kind] += 1
             shown[f"{kind} {base.program}"] += 1
             if shown[f"{kind} {base.program}"] <= 3:
-                print(f"{kind}: {base.name}, {mutant.how}: {found}")
+                print(f"{kind}: {base.name}, {mutant.how}: {found}", flush=True)
     print(f"{count} mutants in {time.monotonic() - began:.0f} s, complaints: {dict(wrong)}")
     return int(bool(wrong))
 

@@ -68,7 +68,7 @@ def _iter_size(log: Log, found: Found) -> None:
     if found.count() > 0:
         log.run.fact("iter_size", found.count())
     else:
-        log.run.warn("the log says iter_size 0: it is taken for 1")
+        log.run.warn("the log says iter_size 0: 1 is used")
 
 
 def _rated(log: Log, found: Found) -> None:

@@ -193,7 +193,9 @@ def _headline_of_means(run: Run, mean: float, factor: float, steady: Steady | No
         derived.rate(run, "throughput_recomputed", rate)
     if rate and steady is not None and steady.covers:
         derived.rate(run, "throughput_running_mean", mean)
-        run.warn(f"the program's own mean, {mean:.6g} samples/s, has the warm-up in it: left out")
+        run.warn(
+            f"the program's own mean, {mean:.6g} samples/s, includes the warm-up: it is left out here"
+        )
         run.prove_by(*steady.lines)
         if name == "time":
             run.step_time(steady.time / steady.steps)

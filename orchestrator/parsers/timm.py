@@ -169,7 +169,7 @@ def _headline_of_means(run: Run) -> None:
     rate = steady.steps / steady.time
     derived.rate(run, "throughput_recomputed", rate)
     derived.rate(run, "throughput_running_mean", mean)
-    run.warn(f"the program's own mean, {mean:.6g} samples/s, has the warm-up in it: left out")
+    run.warn(f"the program's own mean, {mean:.6g} samples/s, includes the warm-up: left out here")
     run.prove_by(*steady.lines)
     run.headline(rate, estimator="total", missing="rate", names=())
 

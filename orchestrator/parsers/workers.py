@@ -111,7 +111,7 @@ def _add_up(run: Run, count: int) -> None:
         return
     missing = max(windows.count for windows in (run.windows, *others)) - joined.count
     if missing > 0:
-        run.warn(f"{counted(missing, 'window')} left out, being not printed by every worker")
+        run.warn(f"not every worker prints {counted(missing, 'window')}: left out")
     run.windows = joined
     run.warn(f"{count} workers print their own rates: the throughput is their sum")
     if isinstance(run.facts.get("devices"), int):

@@ -47,7 +47,7 @@ class TestWorkers:
         lines = [SPEED % (batch, 90 + n) for batch in (10, 20, 30, 40) for n in (0, 1)]
         found = measure("mxnet_train_imagenet", b"".join(lines[:-1]))
         assert value(found) == 181
-        assert "1 window left out, being not printed by every worker" in found.warnings
+        assert "not every worker prints 1 window: left out" in found.warnings
 
     def test_workers_with_other_windows_do_not_add_up(self):
         node = SPEED.replace(b"INFO:root:", b"Node[%d] ")
