@@ -16,10 +16,11 @@ MOST_RUNS = 1000
 class Log:
     """What one rank printed: its runs, and what rules remember between lines."""
 
-    def __init__(self, hints: ParseHints, *, shares: bool = False) -> None:
+    def __init__(self, hints: ParseHints, *, shares: bool = False, has_rank: bool = False) -> None:
         self.hints = hints
         self.runs: list[Run] = [Run(hints)]
         self._shares = shares
+        self.has_rank = has_rank  # other ranks' lines may be between its own
         self.stage: Stage = "starting"
         self.state: dict[str, Any] = {}
 

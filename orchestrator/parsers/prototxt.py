@@ -32,7 +32,7 @@ def _batch(log: Log, found: Found) -> None:
     if not expected or found.cut("size") or (expected == _LAYERS and not of_layer):
         return
     start = log.state.pop(_SHAPE, None)
-    if start is not None and found.line.number != start + 1:
+    if start is not None and not log.has_rank and found.line.number != start + 1:
         log.run.warn("the first dimension of the input is broken or lost")
         log.state[_STATE] = _LAYERS
         return

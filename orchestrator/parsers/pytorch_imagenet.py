@@ -194,7 +194,7 @@ def _headline_of_means(run: Run, mean: float, factor: float, steady: Steady | No
     if rate and steady is not None and steady.covers:
         derived.rate(run, "throughput_running_mean", mean)
         run.warn(
-            f"the program's own mean, {mean:.6g} samples/s, includes the warm-up: it is left out here"
+            f"the program's own mean, {mean:.6g} samples/s, includes the warm-up: left out here"
         )
         run.prove_by(*steady.lines)
         if name == "time":

@@ -243,7 +243,8 @@ class Parser:
                 if log is None:
                     if len(self._logs) >= _MOST_RANKS:
                         return
-                    log = self._logs[rank] = Log(self._hints, shares=self._format.shares)
+                    shares, named = self._format.shares, rank is not None
+                    log = self._logs[rank] = Log(self._hints, shares=shares, has_rank=named)
                 self._latest = log
                 self._taken = raw
                 rule.take(log, Found(match, line))
