@@ -22,8 +22,9 @@ RUNTIME ?=
 IMAGE ?=
 SOURCE ?=
 ARGS ?=
+COUNT ?= 500000
 
-.PHONY: help setup bench test lint format type images parity mutants base-images engine simulations bench-self clean
+.PHONY: help setup bench test lint format type fuzz images parity mutants base-images engine simulations bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +121,9 @@ mutants: $(VENV)/.setup-dev ## deliberate errors in the backends, all of which p
 
 simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
 	$(VENV)/bin/python -m tests.simulations
+
+fuzz: $(VENV)/.setup-dev ## look for invented figures in 500,000 mutated logs, some 10 minutes: make fuzz COUNT=1000
+	$(VENV)/bin/python -m tests.fuzz $(COUNT)
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench

@@ -46,6 +46,7 @@ _ESTIMATORS = {
     "mean_of_rates": "the mean of the windows' rates",
     "harmonic_mean": "the harmonic mean of the windows' rates, which is samples over time",
     "running_mean": "the mean since its start",
+    "single_steps": "the harmonic mean of the rates of the steps that it printed",
     "window": "the last window alone",
     "median": "a batch over the median step time",
     "mean_time": "a batch over the mean step time",

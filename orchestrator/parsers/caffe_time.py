@@ -16,7 +16,7 @@ from orchestrator.parsers import derived, glog, prototxt, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.derived import MS
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
-from orchestrator.units import share
+from orchestrator.units import SAMPLES_PER_SECOND, share
 
 program = "caffe_time"
 
@@ -101,10 +101,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         "benchmark_begins" in run.facts or run.facts.get("timed") == "forward-backward"
     )
     if both is None and (forward is None or not ended):
-        missing = (
-            "number of iterations" if "Total Time" in run.printed else "Average Forward-Backward"
-        )
-        run.fail(f"the log has no {missing}: there is no time per iteration")
+        _refuse_without_average(run)
         return
     trains = both is not None and (
         forward is None
@@ -135,6 +132,22 @@ def _refuse_training(run: Run, *, lossless: bool) -> None:
         run.fail(prototxt.NO_LOSS, kind="unsupported")
     else:
         run.fail("the log has no backward pass: it is of inference; use --phase inference")
+
+
+def _refuse_without_average(run: Run) -> None:
+    if run.windows.count and not {"Total Time", "benchmark_ends"} & {*run.printed, *run.facts}:
+        run.fail("the log breaks off before the averages that `caffe time` prints at its end")
+        run.recompute(first=0, why="warm-up is not timed", factor=run.batch or 1)
+        if run.batch is None:
+            for name in ("recomputed", "min", "max"):
+                run.metrics.pop(f"throughput_{name}", None)
+        return
+    missing = "number of iterations" if "Total Time" in run.printed else "Average Forward-Backward"
+    run.fail(f"the log has no {missing}: there is no time per iteration")
+
+
+def _live(run: Run) -> tuple[float, str]:
+    return (run.batch, SAMPLES_PER_SECOND) if run.batch else (1.0, "iterations/s")
 
 
 def _averages(run: Run) -> None:
@@ -192,7 +205,13 @@ def _per_second(milliseconds: float) -> float:
 
 
 def _doubt(run: Run, forward: float | None, backward: float | None, both: float | None) -> None:
+    if both is not None and run.facts.get("timed") == "forward-backward":
+        for word, value in (("Forward", forward), ("Backward", backward)):
+            if value is None and f"Min {word} pass" not in run.printed:
+                run.warn(f"the log has no Average {word} pass: its line is broken or lost")
     total, iterations = run.printed.get("Total Time"), run.facts.get("iterations")
+    if iterations == 0:
+        run.fail("the log says 0 iterations, and tells their time: it contradicts itself")
     if both and total and iterations and abs(total / iterations / both - 1) > _TOTAL_AGREES:
         run.warn("the Total Time is not the iterations times Average Forward-Backward")
     if both and forward and backward and both < forward + backward - _TOTAL_AGREES * both:
@@ -270,6 +289,8 @@ FORMAT = Format(
         *(Rule(*one, prototxt.used_device) for one in prototxt.DEVICE_PATTERNS),
     ),
     conclude=_conclude,
+    live=_live,
+    marks=prototxt.MARKS,
 )
 
 

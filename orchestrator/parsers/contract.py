@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from orchestrator.request import Device, Dtype, Phase
 from orchestrator.result import Measurement
+from orchestrator.units import SAMPLES_PER_SECOND
 
 Stage = Literal["starting", "warmup", "timing", "comparing", "done"]
 
@@ -46,7 +47,8 @@ class Progress:
     """How far a program is.
 
     Steps are those of the stage: warm-up steps in `warmup`, timed ones after it, networks and
-    levels in `comparing`. `throughput` is of the latest block, in samples/s over all devices.
+    levels in `comparing`. `throughput` is of the latest block, over all devices, in `unit`: it is
+    another one than samples/s if the batch or the number of devices is not known.
     `last_lines` are at most ten lines of the log, of at most 300 characters each, safe to show on
     a terminal.
     """
@@ -55,6 +57,7 @@ class Progress:
     steps_done: int = 0
     steps_total: int | None = None
     throughput: float | None = None
+    unit: str = SAMPLES_PER_SECOND
     last_lines: tuple[str, ...] = ()
 
 

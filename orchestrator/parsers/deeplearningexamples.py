@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.parsers import vendor
+from orchestrator.parsers import derived, doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.numbers import DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
 program = "deeplearningexamples"
@@ -21,7 +22,7 @@ _WARM_UP = 2  # iterations, where the program does not leave them out itself
 # Training first, then inference; JSON and text name them alike.
 _TRAINING = ("train.total_ips", "train_throughput", "train.ips", "train.throughput")
 _INFERENCE = ("val.total_ips", "eval_throughput", "val.ips", "val.throughput")
-_WINDOWS = ("train.total_ips", "train.ips", "total_ips", "val.total_ips", "val.ips")
+_WINDOWS = ("train.total_ips", "train.ips", "total_ips", "imgs_per_sec", "val.total_ips", "val.ips")
 _TIMES = {
     "train.compute_time": ("compute_time", 1.0),
     "train.data_time": ("data_time", 1.0),
@@ -65,7 +66,7 @@ def _text(log: Log, found: Found) -> None:
     pairs: dict[str, float] = {}
     for match in _PAIR.finditer(rest, step.end()):
         cut = not found.line.ended and match.end() == len(rest)
-        if not cut and re.fullmatch(NUMBER, match[2]):
+        if not cut and re.fullmatch(DECIMAL, match[2]):
             pairs.setdefault(match[1], float(match[2]))
     if step["summary"]:
         _summary(log, found, pairs, _TEXT)
@@ -145,7 +146,7 @@ def _iteration(
     log.window(key, pairs[name], found.line)
     log.run.notes["validation"] = int(name.startswith("val."))
     # The TensorFlow program has left its own warm-up out of what it prints.
-    log.run.notes["warm_up"] = 0 if name == "total_ips" else _WARM_UP
+    log.run.notes["warm_up"] = 0 if name in ("total_ips", "imgs_per_sec") else _WARM_UP
 
 
 def _inference_only(run: Run) -> bool:
@@ -205,15 +206,20 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     compute = run.printed.get(f"{name.partition('.')[0]}.compute_ips", 0.0)
     if 0 < compute < math.inf:
         run.rate("throughput_compute", compute)
+        total = run.printed.get(name, 0.0)
+        doubts.data(run, derived.inverse(total) - 1 / compute, derived.inverse(total))
 
 
+_DLLOGGER = r"DLL \d{4}-\d\d-\d\d [\d:.]+ - "
 _LOGGING = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+:[A-Z]+: *|[A-Z]+:\w+: *)?"
 
 FORMAT = Format(
     program=program,
     rules=(
         Rule(b"DLL", re.compile(r"DLLL (?P<rest>\{.*\})$"), _json),
-        Rule(b"DLL", re.compile(r"DLL \d{4}-\d\d-\d\d [\d:.]+ - (?P<rest>.*)$"), _text),
+        # What follows a parameter may be a number of another program's.
+        Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>PARAMETER .*)$"), _text),
+        Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>.*)$"), _text, open_end=True),
         Rule(
             b"Speed: ",
             re.compile(

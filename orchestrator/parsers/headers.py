@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, Found
-from orchestrator.parsers.run import Log, Run
+from orchestrator.parsers.run import Run
 from orchestrator.parsers.vendor import Rule
 
 _KIND = re.compile(r"\b(cpu|gpu):\d")
@@ -19,6 +20,8 @@ _ARGUMENTS = {
     "display_every": "display_every",
     "use_xla": "xla",
 }
+# A note of a run: the devices are of several workers.
+HOROVOD = "horovod"
 _BOOLEANS = {"True": True, "False": False}
 
 
@@ -63,6 +66,7 @@ def _devices(log: Log, found: Found) -> None:
     log.run.fact("devices", devices)
     if kind := _KIND.search(found.text()):
         log.run.fact("device", kind[1])
+    log.run.notes[HOROVOD] = int("horovod/" in found.text())
     log.run.notes["own_devices"] = int("horovod/" not in found.text())
     whole = log.run.facts.get("global_batch")
     if whole and whole % devices == 0:
@@ -92,7 +96,7 @@ def check_end(run: Run) -> None:
     if not (isinstance(wanted, int) and isinstance(every, int)) or not run.windows.count:
         return
     last = run.windows.last_key[0]
-    if run.facts.get("iter_unit") == "batch" and last + every < wanted:
+    if run.facts.get("iter_unit") == "batch" and last + every <= wanted:
         run.fail(f"the run stopped after step {last} of {wanted}")
 
 

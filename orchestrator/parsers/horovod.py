@@ -9,12 +9,14 @@ from orchestrator import stats
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import MODEL_NAME
+from orchestrator.parsers.numbers import ONE_DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "horovod"
 
-# Every rank may print the total by a clock of its own.
-_RANKS_AGREE = 0.01
+_AGREE = 0.02
+_RANKS_AGREE = 0.01  # each has a clock of its own
 
 
 def _start(log: Log, found: Found) -> None:
@@ -47,7 +49,8 @@ def _per_device(log: Log, found: Found) -> None:
 
 
 def _total(log: Log, found: Found) -> None:
-    _devices(log, found)
+    log.run.same("devices", found.count("devices"), found.line)
+    log.run.fact("device", found.text("device").lower())
     log.run.take("total", found.number("rate"), found.line, tolerance=_RANKS_AGREE)
     log.stage = "done"
 
@@ -58,6 +61,10 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         first = _warm_up_windows(run)
         why = "the program leaves the first one out" if first else "warm-up is not printed"
         run.recompute(first=first, why=why, factor=run.facts.get("devices", 1))
+    whole = run.printed.get("per_device", 0.0) * (run.devices or 0)
+    total = run.printed.get("total", 0.0)
+    if whole > 0 and total > 0 and abs(total / whole - 1) > _AGREE:
+        run.warn(f"the total is not that of the devices, {whole:.6g} img/sec")
     run.headline(
         run.printed.get("total"),
         estimator="mean_of_rates",
@@ -75,6 +82,11 @@ def _warm_up_windows(run: Run) -> int:
     return int(without < of_all)
 
 
+def _live(run: Run) -> tuple[float, str]:
+    """Windows are of one device, whose number is printed at the start."""
+    return (run.devices, SAMPLES_PER_SECOND) if run.devices else (1.0, "samples/s per device")
+
+
 _DEVICE = r"(?P<device>GPU|CPU)"
 
 FORMAT = Format(
@@ -85,11 +97,16 @@ FORMAT = Format(
             re.compile(rf"Iter #(?P<iter>{COUNT}): (?P<rate>{NUMBER}) img/sec per {_DEVICE}"),
             _window,
         ),
-        Rule(b"mg/sec", re.compile(rf"Img/sec per {_DEVICE}: (?P<rate>{NUMBER})"), _per_device),
+        Rule(
+            b"mg/sec",
+            re.compile(rf"Img/sec per {_DEVICE}: (?P<rate>{NUMBER}) \+-{ONE_DECIMAL}"),
+            _per_device,
+        ),
         Rule(
             b"mg/sec",
             re.compile(
-                rf"Total img/sec on (?P<devices>{COUNT}) {_DEVICE}\(s\): (?P<rate>{NUMBER})"
+                rf"Total img/sec on (?P<devices>{COUNT}) {_DEVICE}\(s\): (?P<rate>{NUMBER}) "
+                rf"\+-{ONE_DECIMAL}"
             ),
             _total,
         ),
@@ -100,6 +117,8 @@ FORMAT = Format(
         Rule(b"Model: ", MODEL_NAME, _start),
     ),
     conclude=_conclude,
+    marks=(b"img/sec on ", b"PU(s): "),
+    live=_live,
 )
 
 

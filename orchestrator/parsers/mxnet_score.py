@@ -15,7 +15,8 @@ import re
 
 from orchestrator.parsers import derived, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.parsers.numbers import SIX_DECIMALS
+from orchestrator.parsers.vendor import COUNT, Format, Found, Log, Rule, Run
 
 program = "mxnet_score"
 
@@ -103,7 +104,7 @@ FORMAT = Format(
             b"batch size ",
             re.compile(
                 _LOGGER + rf"batch size +(?P<batch>{COUNT}), (?:dtype (?P<dtype>\w+), )?"
-                rf"images?/sec: (?P<rate>{NUMBER})"
+                rf"images?/sec: (?P<rate>{SIX_DECIMALS})"
             ),
             _score,
         ),

@@ -104,6 +104,8 @@ def _printed(run: Run, iterations: float) -> None:
         missing="Throughput",
         names=("Throughput",),
     )
+    if run.printed.get("Count") == 0:
+        run.fail("the log says 0 iterations, and a throughput: it contradicts itself")
     if run.throughput is None or not iterations:
         return
     derived.rate(run, "throughput_recomputed", iterations * batch)

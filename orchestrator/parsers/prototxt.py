@@ -14,11 +14,13 @@ import re
 from collections.abc import Callable
 
 from orchestrator.parsers import glog
+from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, Found
-from orchestrator.parsers.run import Log, Run
+from orchestrator.parsers.run import Run
 from orchestrator.parsers.vendor import Rule
 
 _STATE, _NETWORKS, _HEAD = "definition", "networks", "definition_line"
+_LAYERS, _SHAPE = "layers", "shape"
 # Notes of a run: some layer of its network needs backward computation, and some does not.
 _BACKWARD, _NO_BACKWARD = "backward", "no_backward"
 
@@ -38,9 +40,26 @@ def definition(log: Log, found: Found) -> None:
 
 
 def _batch(log: Log, found: Found) -> None:
-    if log.state.get(_STATE) and not found.cut() and found.count() > 0:
+    expected = log.state.get(_STATE)
+    of_layer = found.text("key") == "batch_size"
+    if not expected or found.cut("size") or (expected == _LAYERS and not of_layer):
+        return
+    start = log.state.pop(_SHAPE, None)
+    if start is not None and not log.has_rank and found.line.number != start + 1:
+        log.run.warn("the first dimension of the input is broken or lost")
+        log.state[_STATE] = _LAYERS
+        return
+    if found.has("size") and found.count("size") > 0:
         log.state[_STATE] = False
-        log.run.fact("batch", found.count())
+        log.run.fact("batch", found.count("size"))
+    elif not of_layer:
+        # The dimensions after one that is no batch are none either.
+        log.state[_STATE] = _LAYERS
+
+
+def _shape(log: Log, found: Found) -> None:
+    """Expect a dimension in the next line."""
+    log.state[_SHAPE] = found.line.number
 
 
 def _name(log: Log, found: Found) -> None:
@@ -70,7 +89,12 @@ def used_device(log: Log, found: Found) -> None:
 
 
 def _rule(needle: bytes, key: str) -> Rule:
-    return Rule(needle, re.compile(rf"\s*{key}: ({COUNT})$"), _batch)
+    return Rule(
+        needle,
+        re.compile(rf"\s*(?P<key>{key}): (?:(?P<size>{COUNT})|-\d+)$"),
+        _batch,
+        open_end=True,
+    )
 
 
 def start_rule(take: Callable[[Log, Found], None]) -> Rule:
@@ -79,6 +103,15 @@ def start_rule(take: Callable[[Log, Found], None]) -> Rule:
     return Rule(needle, re.compile(glog.PREFIX + needle.decode()), take)
 
 
+# Parts of lines that tell the batch, or whose it is.
+MARKS = (
+    b"Initializing net",
+    b"from parameters:",
+    b"batch_s",
+    b"h_size: ",
+    b" dim: ",
+    b"input_dim: ",
+)
 DEVICE_PATTERNS = (
     (b"Use CPU.", re.compile(glog.PREFIX + r"Use (?P<gpus>CPU)\.$")),
     (b"Use GPU with ", re.compile(glog.PREFIX + r"Use GPU with device ID (?P<gpus>\d+)$")),
@@ -95,6 +128,7 @@ RULES = (
         re.compile(glog.PREFIX + r"\S+ (?P<need>needs|does not need) backward computation\."),
         _backward,
     ),
+    Rule(b"shape {", re.compile(r"\s*shape \{$"), _shape),
     _rule(b"batch_size: ", "batch_size"),
     _rule(b"input_dim: ", "input_dim"),
     _rule(b" dim: ", "dim"),

@@ -38,7 +38,7 @@ def progress_words(progress: Progress) -> str:
         parts.append(counted(progress.steps_done, "step"))
     # At the end it would stand beside the result, and is only the last block's.
     if progress.throughput is not None and progress.stage != "done":
-        parts.append(quantity(progress.throughput, "samples/s"))
+        parts.append(quantity(progress.throughput, progress.unit))
     return ", ".join(parts)
 
 

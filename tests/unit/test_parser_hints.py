@@ -112,10 +112,10 @@ def test_nor_do_we_without_a_hint():
 SCORES = b"""\
 INFO:root:network: resnet-50
 INFO:root:device: gpu(0)
-INFO:root:batch size 32, dtype float32, images/sec: 100
-INFO:root:batch size 32, dtype float16, images/sec: 300
+INFO:root:batch size 32, dtype float32, images/sec: 100.000000
+INFO:root:batch size 32, dtype float16, images/sec: 300.000000
 INFO:root:device: cpu(0)
-INFO:root:batch size 32, dtype float32, images/sec: 5
+INFO:root:batch size 32, dtype float32, images/sec: 5.000000
 """
 
 

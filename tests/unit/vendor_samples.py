@@ -261,10 +261,10 @@ SAMPLES = {
     "dle_mxnet": ("deeplearningexamples", DLE_MXNET, NONE, 99.5, 100.0),
     "horovod": ("horovod", HOROVOD, NONE, 800.0, 600.0),
     "dlbs": ("dlbs", DLBS, NONE, 120.5, 16 / 0.15),
-    "imagenet": ("pytorch_imagenet", IMAGENET, HINTS, 64 / 1.01, 64 * 990 / (1011.01 - 22)),
+    "imagenet": ("pytorch_imagenet", IMAGENET, HINTS, 64 * 990 / 989.01, 64 * 990 / 989.01),
     "torchvision": ("pytorch_imagenet", TORCHVISION, NONE, 150.0, 150.0),
     "torchbench": ("torchbench", TORCHBENCH, NONE, 2560.0, None),
     "timm": ("timm", TIMM, NONE, 2350.5, None),
-    "timm_train": ("timm", TIMM_TRAIN, NONE, 150.0, 400 / 3),
+    "timm_train": ("timm", TIMM_TRAIN, NONE, *2 * [100 / (101 / 150 - 1 / 51.2)]),
     "custom": ("custom", CUSTOM, PATTERN, 64.5, 64.5),
 }
