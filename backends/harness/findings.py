@@ -31,7 +31,7 @@ def length(array):
 def share(finding):
     """How much of its tolerance a finding uses; nan counts as more than all others."""
     used = finding.deviation / finding.tolerance
-    return used if used == used else float("inf")
+    return float("inf") if np.isnan(used) else used
 
 
 class Findings(object):

@@ -211,9 +211,9 @@ def _max_pool(context, towards):
     x = referee.padded(context.sources[0], node.attrs["pad"], -np.inf)
     back, left = np.zeros_like(x), np.ones(output.shape, dtype=bool)
     for _, _, window in referee.positions(node):
-        window = (slice(None),) + window
-        chosen = left & (x[window] == output)  # the first of equals, as frameworks scan
-        back[window] += towards * chosen
+        seen = (slice(None),) + window
+        chosen = left & (x[seen] == output)  # the first of equals, as frameworks scan
+        back[seen] += towards * chosen
         left &= ~chosen
     return [_cropped(back, node.attrs["pad"])], {}
 

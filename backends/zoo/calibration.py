@@ -44,7 +44,9 @@ def exposed(graph, values):
             factor = np.sqrt(EXPOSURE * node.attrs["eps"])
             _scale(result, node.inputs[0], factor)
             result[node.name + ".mean"] = result[node.name + ".mean"] * np.float32(factor)
-            result[node.name + ".variance"] = result[node.name + ".variance"] * np.float32(factor**2)
+            result[node.name + ".variance"] = result[node.name + ".variance"] * np.float32(
+                factor**2
+            )
     return result
 
 

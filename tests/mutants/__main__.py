@@ -17,7 +17,10 @@ def survivors(framework: str, image: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         tree = mutant.copied(Path(folder))
         whole = mutant.compare(image, framework, tree, [(m.level, m.model) for m in listed])
-    print(f"{framework}: unchanged {'holds' if whole.held else 'DOES NOT HOLD'}: {whole.detail}", flush=True)
+    print(
+        f"{framework}: unchanged {'holds' if whole.held else 'DOES NOT HOLD'}: {whole.detail}",
+        flush=True,
+    )
     for one in listed:
         with tempfile.TemporaryDirectory() as folder:
             tree = mutant.copied(Path(folder))
@@ -36,9 +39,7 @@ def main() -> int:
         print(f"no mutants of {', '.join(sorted(strange))}; there are {', '.join(mutant.IMAGES)}")
         return 2
     with Engine.connect() as engine:
-        alive = sum(
-            survivors(name, in_image.ready(engine, mutant.IMAGES[name])) for name in wanted
-        )
+        alive = sum(survivors(name, in_image.ready(engine, mutant.IMAGES[name])) for name in wanted)
     print(f"{alive} survived" if alive else "none survived")
     return 1 if alive else 0
 

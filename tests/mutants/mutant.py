@@ -61,7 +61,9 @@ def apply(mutant: Mutant, tree: Path) -> None:
     path = tree / mutant.file
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
-        raise ValueError(f"{mutant.name}: {mutant.file} has {mutant.old!r} {text.count(mutant.old)} times")
+        raise ValueError(
+            f"{mutant.name}: {mutant.file} has {mutant.old!r} {text.count(mutant.old)} times"
+        )
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
 
 
@@ -99,4 +101,6 @@ def judged(status: int, stdout: str, stderr: str) -> Outcome:
             return Outcome(False, f"{event['kind']}: {event['message']}")
     if status or not events:
         return Outcome(False, f"exit status {status}: {stderr.strip().splitlines()[-1:]}")
-    return Outcome(True, "; ".join(f"{event['model']} {event['deviation']:.2g}" for event in events))
+    return Outcome(
+        True, "; ".join(f"{event['model']} {event['deviation']:.2g}" for event in events)
+    )

@@ -20,7 +20,7 @@ def backend(framework):
     """The object or module that fulfils the contract in `backends.harness`."""
     if framework == "bvlc_caffe":
         return importlib.import_module("backends.caffe.step").Backend(framework)
-    return importlib.import_module("backends.%s.step" % framework)
+    return importlib.import_module(f"backends.{framework}.step")
 
 
 def losses(step, model, batch):

@@ -52,7 +52,13 @@ def test_every_gradient_is_the_slope_of_the_loss(draw):
     for name, gradient in step.gradients.items():
         towards = generator.standard_normal(gradient.shape)
         ends = [
-            loss(graph, {**values, name: values[name] + sign * REACH * towards}, inputs, labels, rules)
+            loss(
+                graph,
+                {**values, name: values[name] + sign * REACH * towards},
+                inputs,
+                labels,
+                rules,
+            )
             for sign in (1, -1)
         ]
         slope = (ends[0] - ends[1]) / (2 * REACH)

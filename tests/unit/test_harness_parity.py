@@ -195,5 +195,3 @@ def test_a_mistake_beyond_rounding_is_found_in_half_precision_too():
     verdict = check("P2", Rounding(8, spoil), small(), "bfloat16")
     assert not verdict.holds
     assert verdict.detail.startswith("conv1 (conv) is the first to differ: 0.")
-
-

@@ -76,12 +76,11 @@ class Training(job.Job):
             return
         fresh = self.last.gradients
         for name, gradient in fresh.items():
-            if self.cached and np.any(self.gradients[name]):
-                gradient = self.gradients[name]
-            elif self.accumulates:
-                gradient = self.gradients[name] + gradient
-            self.gradients[name] = gradient
-            self.update(name, gradient)
+            if self.accumulates:
+                self.gradients[name] = self.gradients[name] + gradient
+            elif not (self.cached and np.any(self.gradients[name])):
+                self.gradients[name] = gradient
+            self.update(name, self.gradients[name])
         for name, statistic in self.last.statistics.items():
             self.values[name] = statistic.astype(np.float32)
 
@@ -90,7 +89,9 @@ class Training(job.Job):
         if not self.evaluates:
             return backward.step(self.graph, self.values, *self.batch, rules)
         found = backward.step(self.graph, self.values, *self.batch, rules)
-        return found._replace(statistics={s.name: self.values[s.name] for s in self.graph.statistics})
+        return found._replace(
+            statistics={s.name: self.values[s.name] for s in self.graph.statistics}
+        )
 
     def update(self, name, gradient):
         if name in self.skipped:
@@ -166,13 +167,9 @@ def test_a_mistaken_job_does_not_hold(mistake, culprit):
     assert culprit in verdict.detail
 
 
-@pytest.mark.parametrize(
-    "mistake", [{"rate": 0.0}, {"momentum": 0.0}, {"decay": 1e-4}], ids=str
-)
-@pytest.mark.parametrize("model", ["deep_mnist", "small"])
-def test_each_constant_moves_the_result_by_twenty_tolerances(model, mistake):
-    graph = small() if model == "small" else zoo.draw(model)
-    verdict = check(Backend(**mistake), graph)
+@pytest.mark.parametrize("mistake", [{"rate": 0.0}, {"momentum": 0.0}, {"decay": 1e-4}], ids=str)
+def test_each_constant_moves_the_result_by_twenty_tolerances(mistake):
+    verdict = check(Backend(**mistake), small())
     assert verdict.deviation >= 20 * verdict.tolerance * 0.999
 
 
@@ -191,7 +188,7 @@ def test_calibrated_channels_lie_on_one_side():
     for node in graph.nodes:
         if node.op == "relu":
             before = arrays[node.inputs[0]]
-            axes = (0,) + tuple(range(2, before.ndim))
+            axes = (0, *range(2, before.ndim))
             spread = np.sqrt(before.var(axis=axes).mean())
             assert np.abs(before).min() > 0.45 * spread, node.name
             assert 0.15 < np.mean(before.max(axis=axes) < 0) < 0.35, node.name

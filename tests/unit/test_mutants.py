@@ -1,4 +1,4 @@
-"""The lists of mutants fit the backends as they are; whether parity finds them is `make mutants`."""
+"""The lists of mutants fit the backends; whether parity finds each of them is `make mutants`."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ def test_each_changes_one_place_and_still_compiles(framework):
         assert one.model in zoo.names()
 
 
+HOLDS = '::benchdock {"event": "parity", "holds": true, "model": "m", "deviation": 1e-7}'
+FAILS = HOLDS.replace("true", 'false, "level": "P3", "detail": "x"')
+ERROR = '::benchdock {"event": "error", "kind": "internal", "message": "x"}'
+
+
 @pytest.mark.parametrize(
     ("status", "stdout", "held"),
-    [
-        (0, '::benchdock {"event": "parity", "holds": true, "model": "m", "deviation": 1e-7}', True),
-        (1, '::benchdock {"event": "parity", "holds": false, "level": "P3", "model": "m", "detail": "x"}', False),
-        (1, '::benchdock {"event": "error", "kind": "internal", "message": "x"}', False),
-        (0, "", False),
-        (139, '::benchdock {"event": "parity", "holds": true, "model": "m", "deviation": 1e-7}', False),
-    ],
+    [(0, HOLDS, True), (1, FAILS, False), (1, ERROR, False), (0, "", False), (139, HOLDS, False)],
 )
 def test_only_a_comparison_that_was_made_and_holds_holds(status, stdout, held):
     assert mutant.judged(status, stdout, "").held is held
