@@ -34,7 +34,8 @@ class _Watch:
             raise Interrupted(self.caught)
 
 
-_watch = _Watch()
+# The innermost block's is last; the first is of what is not interruptible.
+_watches = [_Watch()]
 
 
 @contextmanager
@@ -45,10 +46,10 @@ def interruptible() -> Iterator[None]:
     ignored stays so: that is what nohup does. The handlers that were there before come back at the
     end.
     """
-    global _watch
-    before, _watch = _watch, _Watch()
+    watch = _Watch()
+    _watches.append(watch)
     previous = {
-        number: signal.signal(number, _watch.handle)
+        number: signal.signal(number, watch.handle)
         for number in ENDING
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
     }
@@ -57,7 +58,7 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        _watch = before
+        _watches.remove(watch)
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def held() -> Iterator[None]:
 
     Raises Interrupted at the end if a signal came meanwhile.
     """
-    watch = _watch
+    watch = _watches[-1]
     watch.holds += 1
     try:
         yield
@@ -78,7 +79,7 @@ def held() -> Iterator[None]:
 @contextmanager
 def released() -> Iterator[None]:
     """Let signals interrupt within `held`. Raises Interrupted, also for one that was held back."""
-    watch = _watch
+    watch = _watches[-1]
     holds, watch.holds = watch.holds, 0
     try:
         watch.tell()

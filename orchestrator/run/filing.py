@@ -102,7 +102,7 @@ class Desk:
                 hint=_elsewhere(text),
             ) from None
         finally:
-            self._close()
+            self.close()
         unfinished.forget(self.folder.run_id)
         return moved
 
@@ -111,8 +111,9 @@ class Desk:
         self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for _ in range(RESERVE_FILES):
-                held = self._held.enter_context(tempfile.TemporaryFile(dir=root.parent))
-            os.posix_fallocate(held.fileno(), 0, RESERVE_BYTES)
+                nameless = tempfile.TemporaryFile(dir=root.parent)  # noqa: SIM115 (see `close`)
+                self._held.enter_context(nameless)
+            os.posix_fallocate(nameless.fileno(), 0, RESERVE_BYTES)
         except OSError as error:
             raise MachineError(
                 f"no room for a result in {root}: {error.strerror}",
@@ -147,12 +148,13 @@ class Desk:
         return RunFolder(Path(f"/proc/self/fd/{self._descriptor}"))
 
     def _abandon(self) -> None:
-        self._held.close()
-        self._close()
+        self.close()
         shutil.rmtree(self.folder.root, ignore_errors=True)
         unfinished.forget(self.folder.run_id)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Give back what is held; harmless when done twice."""
+        self._held.close()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -25,7 +25,9 @@ RESULT = Result(benchdock="0", status="ok")
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
-    return filing.Desk.open(request())
+    opened = filing.Desk.open(request())
+    yield opened
+    opened.close()
 
 
 def filed(folder):
