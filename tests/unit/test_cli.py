@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -168,28 +170,90 @@ def test_the_host_is_a_way_out_for_a_run_alone(capsys):
         assert ("or use --runtime host" in told) is helps
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        "models",
-        "parse benchdock /dev/null",
-        "published --json",
-        "run mine -f custom --runtime host --command 'echo 1' --pattern '(.)' --quiet",
-    ],
-)
-def test_a_full_disk_is_no_bug(words, unbuffered):
-    done = subprocess.run(
-        f"{sys.executable} -m orchestrator {words} >/dev/full",
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+MEASURED = "run mine -f custom --runtime host --command 'echo 1' --pattern '(.)'"
+FAILED = "run mine -f custom --runtime host --command 'echo 1' --pattern 'fps=(.)'"
+
+
+def shell(command, **environment):
+    return subprocess.run(
+        command,
         shell=True,
+        executable="/bin/bash",
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        env={**os.environ, "BENCHDOCK": f"{sys.executable} -m orchestrator", **environment},
     )
-    assert done.returncode == ExitStatus.MACHINE_CANNOT
-    assert done.stderr == "benchdock: the output cannot be written: No space left on device\n"
+
+
+@FULL
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("models", 3),
+        ("parse benchdock /dev/null", 3),
+        ("published --json", 3),
+        (f"{MEASURED} --quiet", 0),
+        (f"{FAILED} --quiet", 1),
+    ],
+)
+def test_a_full_disk_behind_the_output_is_told_and_a_run_keeps_its_status(
+    words, status, unbuffered
+):
+    done = shell(f"$BENCHDOCK {words} >/dev/full", PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == status
+    told = "benchdock: the output cannot be written: No space left on device"
+    assert done.stderr.splitlines()[-1] == told
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reader", "unbuffered", "status"),
+    [
+        (FAILED, "| true", "", 1),
+        (FAILED, "2>&1 | head -1", "1", 1),
+        (f"{FAILED} --json", "| true", "", 1),
+        (f"{FAILED} --verbose", "2>&1 | head -1", "", 1),
+        (f"{FAILED} --json", "2>&1 >&- | true", "", 1),
+        (f"{MEASURED} --json --verbose", "2>&1 | true", "1", 0),
+        ("verify /absent", "2>&1 | true", "", 2),
+        ("models", "| head -1", "1", 0),
+        ("models", ">&- | true", "", 0),
+    ],
+)
+def test_a_reader_that_leaves_does_not_change_the_status(words, reader, unbuffered, status):
+    done = shell(
+        f"$BENCHDOCK {words} {reader}; exit ${{PIPESTATUS[0]}}", PYTHONUNBUFFERED=unbuffered
+    )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("after", [0.02, 0.05, 0.08, 0.12, 0.2])
+def test_an_early_ctrl_c_is_one_line(after):
+    command = [sys.executable, "-X", "importtime", "-m", "orchestrator", "models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        # The interpreter's own start is not ours to guard.
+        for line in process.stderr:
+            if b"orchestrator.start" in line or b"argparse" in line:
+                break
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    said = [line for line in err.decode().splitlines() if not line.startswith("import time:")]
+    assert (process.returncode, said) in [(130, ["benchdock: interrupted"]), (0, [])]
+
+
+def test_few_open_files_are_a_line(tmp_path):
+    done = shell("ulimit -n 12; $BENCHDOCK run mine -f custom --runtime host")
+    assert done.returncode == 3
+    assert done.stderr == (
+        "benchdock: only 12 files may be open at once, and benchdock needs 64; "
+        "allow more: `ulimit -n 1024`\n"
+    )
+    assert shell(f"ulimit -n 64; $BENCHDOCK {MEASURED}").returncode == 0
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
