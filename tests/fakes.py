@@ -90,6 +90,7 @@ class FakeEngine:
         self.images: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.warnings: list[str] = []
+        self.info: dict[str, Any] = {"SecurityOptions": ["name=seccomp,profile=default"]}
         self.on_start: Callable[[FakeContainer], None] = lambda container: None
         self._planned: list[tuple[str, Answer]] = []
         self._changed = threading.Condition()
@@ -217,8 +218,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _usual(self, request: str, query: dict[str, list[str]], body: Any) -> Answer | None:
         engine = self.server.engine
-        if request == "GET /_ping":
-            return Answer(body="OK")
+        told = {"GET /_ping": "OK", "GET /info": engine.info}
+        if request in told:
+            return Answer(body=told[request])
         if request == "POST /containers/create":
             return self._create(query["name"][0], body)
         if request == "GET /containers/json":

@@ -7,6 +7,7 @@ nearly every call.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -16,14 +17,16 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from docker import APIClient
-from docker.context import ContextAPI
+from docker.context import Context, ContextAPI
 from docker.errors import APIError, DockerException, StreamParseError
 from docker.utils import kwargs_from_env, parse_repository_tag
+from docker.utils.config import find_config_file
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
-from orchestrator.engine.errors import LostError, RefusedError, one_line
-from orchestrator.errors import EngineError
+from orchestrator.engine import answers
+from orchestrator.engine.errors import LostError, RefusedError, SenselessError, one_line
+from orchestrator.errors import EngineError, MachineError, quoted
 
 # Docker 19.03: the first with device requests, that is, with --gpus.
 LOWEST_API: Final = (1, 40)
@@ -36,6 +39,16 @@ Json = dict[str, Any]
 
 # What the SDK lets through where a stream breaks off: requests wraps only what it reads itself.
 _BROKEN_STREAM: Final = (HTTPError, HTTPException, OSError, StreamParseError, struct.error)
+# What the SDK and our own checks raise on an answer, or a settings file, of another form.
+_SENSELESS: Final = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ValueError,
+    AssertionError,
+    RecursionError,
+)
 
 
 def _links(error: BaseException | None) -> Iterator[BaseException]:
@@ -69,13 +82,55 @@ def _arguments() -> tuple[str, dict[str, Any]]:
     """Return the engine's address and the client's arguments, as Docker's own CLI chooses them.
 
     DOCKER_HOST, else DOCKER_CONTEXT, else the current context (rootless Docker sets one).
+    Raises MachineError for a context that is not there: another engine is not what was asked for.
     """
     arguments: dict[str, Any] = {"base_url": "unix:///var/run/docker.sock"}
+    current = _current_context()  # first: the client reads the same settings, and less carefully
     chosen = kwargs_from_env()
     if "base_url" not in chosen:
-        arguments |= ContextAPI.kwargs_from_context()
+        arguments |= _of_context(os.environ.get("DOCKER_CONTEXT") or current)
     arguments |= chosen
     return arguments["base_url"], arguments
+
+
+def _of_context(name: str) -> dict[str, Any]:
+    if name in ("", "default"):
+        return {}
+    try:
+        known = Context.load_context(name) is not None
+        found = dict(ContextAPI.kwargs_from_context(name)) if known else {}
+    except Exception as error:  # the SDK raises just that for a damaged file
+        raise MachineError(
+            f"the Docker context {quoted(name)} cannot be read: {one_line(str(error))}",
+            hint=f"remove it: `docker context rm {name}`",
+        ) from error
+    if not known:
+        raise MachineError(
+            f"there is no Docker context {quoted(name)}",
+            hint="`docker context ls` lists them; unset DOCKER_CONTEXT for the default one"
+            if os.environ.get("DOCKER_CONTEXT")
+            else "`docker context use default` goes back to the default one",
+        )
+    return found
+
+
+def _current_context() -> str:
+    """Return the context that Docker's settings name; the SDK takes broken settings for none.
+
+    Raises MachineError if they cannot be understood: they may name another engine.
+    """
+    path = find_config_file()
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            settings = answers.of_kind(json.load(stream), dict, "it")
+        return answers.optional(settings, "currentContext", str) or ""
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise MachineError(
+            f"Docker's settings in {path!s} cannot be read: {one_line(str(error))}",
+            hint="correct the file, or set DOCKER_HOST",
+        ) from None
 
 
 def _as_version(text: str) -> tuple[int, ...]:
@@ -115,8 +170,8 @@ class Sdk:
                     hint="update it",
                 )
             api = APIClient(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
-        # ValueError: the SDK takes an address apart without checking it.
-        except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
+        # The SDK takes addresses and settings apart without checking them.
+        except (DockerException, RequestException, *_BROKEN_STREAM, *_SENSELESS) as error:
             raise unreachable(address, error) from error
         podman = headers.get("Libpod-Api-Version")
         # e.g. "Docker/20.10.24+dfsg1 (linux)"
@@ -137,13 +192,15 @@ class Sdk:
             raise RefusedError(error.status_code or 0, str(error.explanation or error)) from error
         if isinstance(error, DockerException):  # the SDK itself refuses: a name, a credential store
             raise RefusedError(400, str(error)) from error
+        if isinstance(error, _SENSELESS) and not isinstance(error, (RequestException, OSError)):
+            raise SenselessError(self.address, error) from error
         raise LostError(self.address, str(error)) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (DockerException, RequestException, *_BROKEN_STREAM) as error:
+        except (DockerException, RequestException, *_BROKEN_STREAM, *_SENSELESS) as error:
             self._raise(error)
 
     # Containers
@@ -152,7 +209,7 @@ class Sdk:
         """Create a container from the API's own JSON; return its id and the engine's warnings."""
         with self._translated():
             answer = self._api.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
-        return answer["Id"], tuple(answer.get("Warnings") or ())
+            return answers.created(answer)
 
     def start(self, container: str) -> None:
         """Start a created container."""
@@ -170,8 +227,7 @@ class Sdk:
     def inspect(self, container: str) -> Json:
         """Return all the engine knows of a container."""
         with self._translated():
-            found: Json = self._api.inspect_container(container)
-        return found
+            return answers.container(self._api.inspect_container(container))
 
     def kill(self, container: str, signal: str) -> None:
         """Send a signal to a container's first process."""
@@ -191,16 +247,15 @@ class Sdk:
     def containers(self, label: str) -> list[Json]:
         """Return the containers, running or not, that bear a label."""
         with self._translated():
-            found: list[Json] = self._api.containers(all=True, filters={"label": [label]})
-        return found
+            found = self._api.containers(all=True, filters={"label": [label]})
+            return answers.containers(found)
 
     # Images
 
     def inspect_image(self, reference: str) -> Json:
         """Return all the engine knows of an image."""
         with self._translated():
-            found: Json = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
-        return found
+            return answers.image(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
 
     def remove_image(self, reference: str) -> None:
         """Remove a tag, and the image with its last tag."""
@@ -210,7 +265,7 @@ class Sdk:
     def pull(self, reference: str) -> Iterator[Json]:
         """Yield the events of a pull."""
         with self._translated():
-            yield from self._api.pull(reference, stream=True, decode=True)
+            yield from answers.all_events(self._api.pull(reference, stream=True, decode=True))
 
     def build(
         self,
@@ -240,7 +295,7 @@ class Sdk:
                 raise
             except OSError as error:  # a file of the context that cannot be read
                 raise RefusedError(400, str(error)) from error
-            yield from events
+            yield from answers.all_events(events)
 
     def import_image(self, archive: Path, reference: str, changes: tuple[str, ...]) -> None:
         """Make an image of one layer from a tar of a root file system."""
@@ -253,11 +308,9 @@ class Sdk:
     def info(self) -> Json:
         """Return the engine's own description."""
         with self._translated():
-            found: Json = self._api.info()
-        return found
+            return answers.engine(self._api.info())
 
     def components(self) -> list[Json]:
         """Return the engine's parts with their versions."""
         with self._translated():
-            answer: Json = self._api.version()
-        return answer.get("Components") or []
+            return answers.components(self._api.version())
