@@ -36,7 +36,7 @@ def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
     parser = build_parser()
     parser.refuse_unknown_options(itertools.takewhile(lambda word: word.startswith("-"), words))
     arguments = parser.parse_args(words)
-    _check_open_files()
+    _check_process()
     handler = import_module(f"orchestrator.commands.{arguments.handler}")
     status: ExitStatus = handler.execute(arguments)
     return status
@@ -99,9 +99,10 @@ def _tell(error: BenchdockError, *, as_json: bool) -> None:
         print(json.dumps({"schema": 1, "error": told}, indent=2))
 
 
-def _check_open_files() -> None:
-    """Raise MachineError if a run could not open what it needs."""
+def _check_process() -> None:
+    """Raise MachineError for what no command can work with: few open files, a clock gone mad."""
     import resource
+    import time
 
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if 0 <= allowed < FEWEST_OPEN_FILES:
@@ -109,6 +110,12 @@ def _check_open_files() -> None:
             f"only {allowed} files may be open at once, and benchdock needs {FEWEST_OPEN_FILES}",
             hint="allow more: `ulimit -n 1024`",
         )
+    try:
+        time.time()
+    except OverflowError:
+        raise MachineError(
+            "this machine's clock is centuries ahead", hint="set it: `timedatectl set-ntp true`"
+        ) from None
 
 
 def entry() -> NoReturn:

@@ -17,7 +17,7 @@ from orchestrator.paths import home, write_aside
 class Record:
     """What a later benchdock must know to clear up after this one.
 
-    `leader` is the process group's once it is started, `leader_start` in clock ticks since boot.
+    `leader` is the keeper once it is started, `leader_start` in clock ticks since boot.
     """
 
     run_id: str

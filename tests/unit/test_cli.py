@@ -246,6 +246,77 @@ def test_an_early_ctrl_c_is_one_line(after):
     assert (process.returncode, said) in [(130, ["benchdock: interrupted"]), (0, [])]
 
 
+def test_a_clock_that_python_cannot_read_is_a_line(monkeypatch, capsys):
+    def fail():
+        raise OverflowError("timestamp too large")
+
+    monkeypatch.setattr(time, "time", fail)
+    assert main(["models"]) == ExitStatus.MACHINE_CANNOT
+    assert "clock is centuries ahead; set it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["--memory=1g", "--pids=99"])
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_limit_that_the_host_cannot_keep_is_refused(limit, dry, capsys, tmp_path):
+    assert main([*CUSTOM, "--command=x", "--pattern=(x)", limit, *dry]) == ExitStatus.BAD_REQUEST
+    option = limit.partition("=")[0]
+    assert f"{option} needs a container engine" in capsys.readouterr().err
+    assert not (tmp_path / "home" / "runs").exists()
+
+
+@pytest.mark.parametrize("framework", ["nvtfcnn", "tensorrt", "nvidia_caffe", "mxnet"])
+@pytest.mark.parametrize("runtime", ["host", "auto"])
+def test_a_vendors_image_without_an_engine_is_refused_also_in_a_plan(framework, runtime, capsys):
+    words = ["run", "resnet50", "-f", framework, "--gpus=0", "--dry-run", f"--runtime={runtime}"]
+    assert main(words) in (ExitStatus.MACHINE_CANNOT, ExitStatus.BAD_REQUEST)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+HOMES = {
+    "no such user": {"BENCHDOCK_HOME": "~nouser/x"},
+    "not text": {"BENCHDOCK_HOME": "/tmp/\udcff"},
+    "a line's end": {"BENCHDOCK_HOME": "/tmp/a\nb"},
+    "root": {"BENCHDOCK_HOME": "", "HOME": "/"},
+    "roots": {"BENCHDOCK_HOME": "", "HOME": "//"},
+    "relative": {"BENCHDOCK_HOME": "", "HOME": "x"},
+    "a device": {"BENCHDOCK_HOME": "/dev/null"},
+    "a kernel's": {"BENCHDOCK_HOME": "/proc/self"},
+    "too long": {"BENCHDOCK_HOME": "/tmp/" + "x" * 300},
+}
+
+
+@pytest.mark.parametrize("home", HOMES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor",),
+        (*CUSTOM, "--command=echo 1", "--pattern=(1)"),
+        (*CUSTOM, "--command=echo 1", "--pattern=(1)", "--dry-run"),
+        ("results",),
+        ("compare", "x", "y"),
+        ("images",),
+    ],
+)
+def test_an_odd_home_is_a_line(home, words, capsys, monkeypatch):
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    for name, value in HOMES[home].items():
+        monkeypatch.setenv(name, value)
+    assert main(words) != ExitStatus.BUG
+    err = capsys.readouterr().err
+    assert "bug of benchdock" not in err
+
+
+def test_no_home_and_no_password_entry_is_a_line(capsys, monkeypatch):
+    for name in ("BENCHDOCK_HOME", "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert main(["results"]) == ExitStatus.MACHINE_CANNOT
+    assert capsys.readouterr().err == (
+        "benchdock: HOME is not set, and user id 4000000 has no password entry; "
+        "set BENCHDOCK_HOME to a writable folder\n"
+    )
+
+
 def test_few_open_files_are_a_line(tmp_path):
     done = shell("ulimit -n 12; $BENCHDOCK run mine -f custom --runtime host")
     assert done.returncode == 3
@@ -375,11 +446,11 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path):
 
 
 def test_a_dry_run_reads_well_for_a_person(tmp_path):
-    limits = ("--memory", "2g", "--pids", "77", "--timeout", "90s")
+    limits = ("--shm-size", "2g", "--timeout", "90s")
     told = benchdock(*RUN, "--dry-run", "--runtime", "host", *limits).stdout
     settings, _, script = told.partition("\n# launcher.sh\n")
     assert script.startswith("#!/usr/bin/env bash\n")
-    assert "limit           memory 2.000 GiB\n                77 processes\n" in settings
+    assert "limit           shm size 2.000 GiB\n" in settings
     assert "longest wait    first output 10 min 00 s\n" in settings
     assert "                the whole run 90.00 s\n" in settings
     assert not [line for line in settings.splitlines() if not line[16:].strip()]
