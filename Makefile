@@ -23,7 +23,7 @@ IMAGE ?=
 SOURCE ?=
 ARGS ?=
 
-.PHONY: help setup bench test lint format type images parity base-images engine bench-self clean
+.PHONY: help setup bench test lint format type images parity base-images engine stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ parity: setup ## prove that every framework computes the same networks
 
 engine: setup ## say whether a container engine answers, and how to start one
 	$(BENCHDOCK) doctor
+
+stress: $(VENV)/.setup-dev ## attack the command for long: arguments, wrong answers, kills
+	$(VENV)/bin/python -m tests.stress $(ARGS)
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench

@@ -82,7 +82,13 @@ def _add_run(commands: Any) -> None:
         "--source", type=values.recorded_path, metavar="DIR", help="folder of a vendor's program"
     )
     shared.runtime(run)
-    run.add_argument("--timeout", type=values.duration, metavar="S", help="end of the whole run")
+    run.add_argument(
+        "--timeout",
+        type=values.duration,
+        metavar="S",
+        help="longest time for the program, from its start to its end; what comes before (getting "
+        "the image, starting the container) is not counted",
+    )
     run.add_argument(
         "--first-output",
         type=values.duration,
