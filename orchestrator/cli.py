@@ -14,7 +14,13 @@ from typing import NoReturn
 
 from orchestrator import output
 from orchestrator.arguments.all import build_parser
-from orchestrator.errors import BenchdockError, ExitStatus, MachineError, machine_fault
+from orchestrator.errors import (
+    BenchdockError,
+    ExitStatus,
+    MachineError,
+    RequestError,
+    machine_fault,
+)
 
 # What a run opens at once, with room for the program's libraries.
 FEWEST_OPEN_FILES = 64
@@ -33,6 +39,8 @@ def _hurry() -> None:
 def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
     """Carry out one command. Raises BenchdockError."""
     words = sys.argv[1:] if argv is None else argv
+    if any("\0" in word for word in words):  # only a caller in this process can give one
+        raise RequestError("an argument has a NUL character", hint="remove it")
     parser = build_parser()
     parser.refuse_unknown_options(itertools.takewhile(lambda word: word.startswith("-"), words))
     arguments = parser.parse_args(words)
