@@ -124,7 +124,7 @@ def _add_run(commands: Any) -> None:
     custom.add_argument(
         "--command",
         dest="own_command",
-        type=values.recorded,
+        type=values.scripted,
         metavar="WORDS",
         help="what to run, quoted as for a shell (none is started); {batch} {model} {devices} "
         "{steps} {warmup} {dtype} {phase} {data} {source} stand for what is asked",

@@ -264,6 +264,15 @@ def test_a_limit_that_the_host_cannot_keep_is_refused(limit, dry, capsys, tmp_pa
     assert not (tmp_path / "home" / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "word", ["--command=echo\n1", "--option=a=\x07", "--data=/tmp/a\nb", "--source=/tmp/\x9b"]
+)
+def test_what_no_script_can_hold_is_refused_before_a_folder_is_made(word, capsys, tmp_path):
+    assert main([*CUSTOM, "--pattern=(x)", word]) == ExitStatus.BAD_REQUEST
+    assert "has a control character" in capsys.readouterr().err
+    assert not (tmp_path / "home" / "runs").exists()
+
+
 @pytest.mark.parametrize("framework", ["nvtfcnn", "tensorrt", "nvidia_caffe", "mxnet"])
 @pytest.mark.parametrize("runtime", ["host", "auto"])
 def test_a_vendors_image_without_an_engine_is_refused_also_in_a_plan(framework, runtime, capsys):
