@@ -232,6 +232,8 @@ class _Run:
             # The program may have put a link there.
             path.unlink(missing_ok=True)
             execution.collect_output(path, ENGINE_LOG_LIMIT)
+        except Interrupted:
+            raise
         except (OSError, BenchdockError) as error:
             why = error.strerror or error if isinstance(error, OSError) else error
             self.notes = (*self.notes, f"what came before the log could not be kept: {why}")

@@ -273,6 +273,14 @@ def test_what_no_script_can_hold_is_refused_before_a_folder_is_made(word, capsys
     assert not (tmp_path / "home" / "runs").exists()
 
 
+@pytest.mark.parametrize("word", ["--source=--", "--data=--", "--batch=--", "-f=--", "--option=--"])
+def test_two_dashes_are_no_value(word, capsys):
+    assert main(["run", "resnet18", word, "-f", "pytorch"]) == ExitStatus.BAD_REQUEST
+    assert "bug" not in capsys.readouterr().err
+    assert main(["run", "resnet18", "-f", "pytorch", word]) == ExitStatus.BAD_REQUEST
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.parametrize("framework", ["nvtfcnn", "tensorrt", "nvidia_caffe", "mxnet"])
 @pytest.mark.parametrize("runtime", ["host", "auto"])
 def test_a_vendors_image_without_an_engine_is_refused_also_in_a_plan(framework, runtime, capsys):
