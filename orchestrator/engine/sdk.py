@@ -7,7 +7,6 @@ nearly every call.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -17,16 +16,15 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from docker import APIClient
-from docker.context import Context, ContextAPI
 from docker.errors import APIError, DockerException, StreamParseError
+from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env, parse_repository_tag
-from docker.utils.config import find_config_file
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
-from orchestrator.engine import answers
+from orchestrator.engine import answers, contexts
 from orchestrator.engine.errors import LostError, RefusedError, SenselessError, one_line
-from orchestrator.errors import EngineError, MachineError, quoted
+from orchestrator.errors import EngineError
 
 # Docker 19.03: the first with device requests, that is, with --gpus.
 LOWEST_API: Final = (1, 40)
@@ -85,52 +83,21 @@ def _arguments() -> tuple[str, dict[str, Any]]:
     Raises MachineError for a context that is not there: another engine is not what was asked for.
     """
     arguments: dict[str, Any] = {"base_url": "unix:///var/run/docker.sock"}
-    current = _current_context()  # first: the client reads the same settings, and less carefully
     chosen = kwargs_from_env()
-    if "base_url" not in chosen:
-        arguments |= _of_context(os.environ.get("DOCKER_CONTEXT") or current)
+    if "base_url" in chosen:
+        contexts.check_settings()  # which the client reads too, and less carefully
+    elif (endpoint := contexts.chosen()) is not None:
+        arguments["base_url"] = endpoint.host
+        if endpoint.certificates is not None:
+            arguments["tls"] = _tls(endpoint.certificates, verify=endpoint.verify)
     arguments |= chosen
     return arguments["base_url"], arguments
 
 
-def _of_context(name: str) -> dict[str, Any]:
-    if name in ("", "default"):
-        return {}
-    try:
-        known = Context.load_context(name) is not None
-        found = dict(ContextAPI.kwargs_from_context(name)) if known else {}
-    except Exception as error:  # the SDK raises just that for a damaged file
-        raise MachineError(
-            f"the Docker context {quoted(name)} cannot be read: {one_line(str(error))}",
-            hint=f"remove it: `docker context rm {name}`",
-        ) from error
-    if not known:
-        raise MachineError(
-            f"there is no Docker context {quoted(name)}",
-            hint="`docker context ls` lists them; unset DOCKER_CONTEXT for the default one"
-            if os.environ.get("DOCKER_CONTEXT")
-            else "`docker context use default` goes back to the default one",
-        )
-    return found
-
-
-def _current_context() -> str:
-    """Return the context that Docker's settings name; the SDK takes broken settings for none.
-
-    Raises MachineError if they cannot be understood: they may name another engine.
-    """
-    path = find_config_file()
-    if not path:
-        return ""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            settings = answers.of_kind(json.load(stream), dict, "it")
-        return answers.optional(settings, "currentContext", str) or ""
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise MachineError(
-            f"Docker's settings in {path!s} cannot be read: {one_line(str(error))}",
-            hint="correct the file, or set DOCKER_HOST",
-        ) from None
+def _tls(folder: Path, *, verify: bool) -> TLSConfig:
+    files = {path.name.partition(".")[0]: str(path) for path in folder.iterdir()}
+    pair = (files["cert"], files["key"]) if {"cert", "key"} <= set(files) else None
+    return TLSConfig(client_cert=pair, ca_cert=files.get("ca"), verify=verify)
 
 
 def _as_version(text: str) -> tuple[int, ...]:

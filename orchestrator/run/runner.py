@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,6 +35,12 @@ SLICE = 64 * 1024 * 1024
 SLICE_SECONDS = 1.0
 # For so long what a stopped program printed is read still: a runaway log has no end.
 LAST_WORDS_SECONDS = 3.0
+
+
+# What bash says of a launcher that may not enter its folder or open its log.
+_UNWRITABLE = re.compile(
+    r"(/benchdock/run(/log\.txt)?|cd): .*(Permission denied|Read-only file system)$"
+)
 
 
 class StageClock:
@@ -262,6 +269,13 @@ def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None
     if failure is None or failure.evidence:
         return failure
     said = banner.last_words(banner.head(folder.engine_log, ENGINE_LOG_LIMIT))
+    if _UNWRITABLE.search(said):
+        message = (
+            "the program may not write its run folder: the engine maps user ids, or keeps "
+            "containers from files, in a way of its own; run as another user or with "
+            "--runtime host"
+        )
+        return Failure(kind="engine", message=message, evidence=said[:300])
     # That an image lacks the very shell is said there, by the container's init program.
     died = crash.evidence([said])
     if died is not None and died.kind == "image":

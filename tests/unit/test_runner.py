@@ -212,6 +212,21 @@ def test_an_image_without_the_shell_is_named_by_what_its_init_program_said(folde
     assert outcome.failure.evidence.startswith("[FATAL tini")
 
 
+def test_an_engine_that_keeps_the_run_folder_from_the_program_is_to_blame(folder):
+    class Mapped(Script):
+        def collect_output(self, destination, limit):
+            destination.write_bytes(
+                b"/benchdock/run/launcher.sh: line 28: /benchdock/run/log.txt: Permission denied\n"
+            )
+
+    view = View()
+    runtime = Mapped(folder, Exit(code=1))
+    outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
+    assert outcome.failure.kind == "engine"
+    assert "may not write its run folder" in outcome.failure.message
+    assert outcome.failure.evidence.endswith("Permission denied")
+
+
 def test_a_link_that_the_program_left_is_not_written_through(folder, tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
