@@ -38,9 +38,7 @@ LAST_WORDS_SECONDS = 3.0
 
 
 # What bash says of a launcher that may not enter its folder or open its log.
-_UNWRITABLE = re.compile(
-    r"(/benchdock/run(/log\.txt)?|cd): .*(Permission denied|Read-only file system)$"
-)
+_UNWRITABLE = re.compile(r"(/benchdock/run\S*|cd): .*(Permission denied|Read-only file system)$")
 
 
 class StageClock:
