@@ -75,6 +75,8 @@ def _status(words: Sequence[str]) -> ExitStatus:
         _tell(error, as_json="--json" in words)
         return error.exit_status
     except Exception as error:  # anything else is a bug of ours and is kept for a report
+        if isinstance(error.__context__, KeyboardInterrupt):  # argparse stumbles over one
+            raise KeyboardInterrupt from None
         if isinstance(error, OSError) and (fault := machine_fault(error)) is not None:
             _tell(fault, as_json="--json" in words)
             return fault.exit_status

@@ -231,6 +231,18 @@ def test_a_reader_that_leaves_does_not_change_the_status(words, reader, unbuffer
     assert "Traceback" not in done.stderr
 
 
+def test_a_ctrl_c_that_makes_something_stumble_is_no_bug(monkeypatch, capsys):
+    def stumble(_):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            object().nothing  # noqa: B018
+
+    monkeypatch.setattr("orchestrator.commands.models.describe", stumble)
+    assert main(["models"]) == ExitStatus.INTERRUPTED
+    assert capsys.readouterr().err == "benchdock: interrupted\n"
+
+
 @pytest.mark.parametrize("after", [0.02, 0.05, 0.08, 0.12, 0.2])
 def test_an_early_ctrl_c_is_one_line(after):
     command = [sys.executable, "-X", "importtime", "-m", "orchestrator", "models"]
