@@ -58,6 +58,9 @@ def _current() -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except _WRONG as error:
+        # HOME may be somebody else's (sudo keeps it): Docker's command goes on as well.
+        if isinstance(error, PermissionError) and not os.environ.get("DOCKER_CONFIG"):
+            return ""
         raise MachineError(
             f"Docker's settings in {path} cannot be read: {one_line(str(error))}",
             hint="correct the file, or remove it",
