@@ -24,7 +24,7 @@ SOURCE ?=
 ARGS ?=
 COUNT ?= 500000
 
-.PHONY: help setup bench test lint format type fuzz images parity mutants base-images engine simulations bench-self clean
+.PHONY: help setup bench test lint format type fuzz images parity mutants base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +124,9 @@ simulations: $(VENV)/.setup-dev ## print how often intervals cover and compariso
 
 fuzz: $(VENV)/.setup-dev ## look for invented figures in 500,000 mutated logs, some 10 minutes: make fuzz COUNT=1000
 	$(VENV)/bin/python -m tests.fuzz $(COUNT)
+
+stress: $(VENV)/.setup-dev ## attack the command for long: arguments, wrong answers, kills
+	$(VENV)/bin/python -m tests.stress $(ARGS)
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import gc
-import io
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
+from orchestrator import output
 from orchestrator.arguments.all import build_parser
-from orchestrator.errors import BenchdockError, ExitStatus
+from orchestrator.errors import (
+    BenchdockError,
+    ExitStatus,
+    MachineError,
+    RequestError,
+    machine_fault,
+)
+
+# What a run opens at once, with room for the program's libraries.
+FEWEST_OPEN_FILES = 64
 
 
 def _hurry() -> None:
@@ -29,9 +39,12 @@ def _hurry() -> None:
 def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
     """Carry out one command. Raises BenchdockError."""
     words = sys.argv[1:] if argv is None else argv
+    if any("\0" in word for word in words):  # only a caller in this process can give one
+        raise RequestError("an argument has a NUL character", hint="remove it")
     parser = build_parser()
     parser.refuse_unknown_options(itertools.takewhile(lambda word: word.startswith("-"), words))
     arguments = parser.parse_args(words)
+    _check_process()
     handler = import_module(f"orchestrator.commands.{arguments.handler}")
     status: ExitStatus = handler.execute(arguments)
     return status
@@ -41,27 +54,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and turn whatever comes of it into one line and an exit status."""
     words = sys.argv[1:] if argv is None else argv
     try:
-        status = main_inner(words)
-        sys.stdout.flush()
-        return int(status)
-    except BenchdockError as error:
-        _tell(error, as_json="--json" in words)
-        return int(error.exit_status)
+        status = _status(words)
     except KeyboardInterrupt:
         _say("benchdock: interrupted")
-        return int(ExitStatus.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has what it wanted; a second failure at shutdown must not show.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitStatus.OK)
+        status = ExitStatus.INTERRUPTED
+    why = output.lost()
+    if why is not None:
+        _say(f"benchdock: the output cannot be written: {why}")
+        # What a run came to is filed; of other commands the output is all there is.
+        if not _files_results(words):
+            status = ExitStatus.MACHINE_CANNOT
+    return int(status)
+
+
+def _status(words: Sequence[str]) -> ExitStatus:
+    """Run a command; tell what went wrong."""
+    try:
+        return main_inner(words)
+    except BenchdockError as error:
+        _tell(error, as_json="--json" in words)
+        return error.exit_status
     except Exception as error:  # anything else is a bug of ours and is kept for a report
-        if isinstance(error, OSError) and (why := _unwritable()) is not None:
-            _say(f"benchdock: the output cannot be written: {why}")
-            return int(ExitStatus.MACHINE_CANNOT)
+        if isinstance(error.__context__, KeyboardInterrupt):  # argparse stumbles over one
+            raise KeyboardInterrupt from None
+        if isinstance(error, OSError) and (fault := machine_fault(error)) is not None:
+            _tell(fault, as_json="--json" in words)
+            return fault.exit_status
         from orchestrator.bugs import report_bug
 
         _say(f"benchdock: {report_bug()}")
-        return int(ExitStatus.BUG)
+        return ExitStatus.BUG
+
+
+def _files_results(words: Sequence[str]) -> bool:
+    command = next((word for word in words if not word.startswith("-")), "")
+    return command in ("run", "replay", "parity") and "--dry-run" not in words
 
 
 def _say(line: str) -> None:
@@ -82,35 +109,34 @@ def _tell(error: BenchdockError, *, as_json: bool) -> None:
         print(json.dumps({"schema": 1, "error": told}, indent=2))
 
 
-def _unwritable() -> str | None:
-    """Return why standard output takes nothing (a full disk), None where it takes a line's end."""
+def _check_process() -> None:
+    """Raise MachineError for what no command can work with: few open files, a clock gone mad."""
+    import resource
+    import time
+
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if 0 <= allowed < FEWEST_OPEN_FILES:
+        raise MachineError(
+            f"only {allowed} files may be open at once, and benchdock needs {FEWEST_OPEN_FILES}",
+            hint="allow more: `ulimit -n 1024`",
+        )
     try:
-        print(flush=True)
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
-
-
-def _open_streams() -> None:
-    """Replace standard streams that whoever started us has closed; let none fail on a letter."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-    # Unbuffered (PYTHONUNBUFFERED), what was lost on a full disk would be forgotten at the end.
-    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
-        buffer = io.BufferedWriter(sys.stdout.buffer)
-        sys.stdout = io.TextIOWrapper(buffer, encoding=sys.stdout.encoding, line_buffering=True)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        time.time()
+    except OverflowError:
+        raise MachineError(
+            "this machine's clock is centuries ahead", hint="set it: `timedatectl set-ntp true`"
+        ) from None
 
 
 def entry() -> NoReturn:
     """Run as a program: leave without tearing down modules that the system frees anyway."""
     _hurry()
-    _open_streams()
-    status = main()
+    output.open_streams()
+    status = int(ExitStatus.INTERRUPTED)
+    with suppress(KeyboardInterrupt):  # one more Ctrl-C, while the first is being told
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = main()
     with suppress(OSError):
-        sys.stdout.flush()
         sys.stderr.flush()
     os._exit(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import signal
 from collections.abc import Iterable
 from enum import IntEnum
@@ -21,8 +22,11 @@ class ExitStatus(IntEnum):
     MACHINE_CANNOT = 3
     GATE_MISSED = 4
     BUG = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
+    QUIT = 131
     TERMINATED = 143
+    CPU_TIME_UP = 152
 
 
 class BenchdockError(Exception):
@@ -66,12 +70,35 @@ class DataError(RequestError):
 
 
 class Interrupted(BenchdockError):  # noqa: N818 - it says what happened, as KeyboardInterrupt does
-    """The user (SIGINT) or the system (SIGTERM) ended the command."""
+    """A signal ended the command: the user's, a closed terminal's or a batch system's."""
 
     def __init__(self, signal_number: int) -> None:
         self.signal_number = signal_number
         self.exit_status = ExitStatus(128 + signal_number)
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+
+
+# What the machine lacks, whatever was asked of it.
+_FAULTS = {
+    errno.ENOSPC: "free some space or set BENCHDOCK_HOME",
+    errno.EDQUOT: "free some of your quota or set BENCHDOCK_HOME",
+    errno.EROFS: "set BENCHDOCK_HOME to a writable folder",
+    errno.EIO: "`dmesg` tells what is wrong with the disk",
+    errno.ESTALE: "the file server lost the folder; try again",
+    errno.EMFILE: "allow more open files: `ulimit -n 1024`",
+    errno.ENFILE: "the machine has too many open files; end some programs",
+    errno.ENOMEM: "free some memory",
+    errno.EAGAIN: "the limit of processes is met (`ulimit -u`); end some programs",
+}
+
+
+def machine_fault(error: OSError) -> MachineError | None:
+    """Return the error for a fault of the machine's, None for anything else."""
+    hint = _FAULTS.get(error.errno or 0)
+    if hint is None:
+        return None
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return MachineError(f"{where}{error.strerror}", hint=hint)
 
 
 def quoted(word: str) -> str:

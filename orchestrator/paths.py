@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from orchestrator.errors import MachineError, quoted
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOCKERFILES = PROJECT / "dockerfiles"
@@ -17,12 +20,55 @@ _STAMP = re.compile(r"\d{8}T\d{6}(?=-)", re.ASCII)
 
 
 def home() -> Path:
-    """Return the folder of all our files: $BENCHDOCK_HOME, else the user's data folder."""
-    chosen = os.environ.get("BENCHDOCK_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "benchdock"
+    """Return the folder of all our files: $BENCHDOCK_HOME, else the user's data folder.
+
+    Raises MachineError if no variable and no password entry names a folder that can be used.
+    """
+    if chosen := os.environ.get("BENCHDOCK_HOME"):
+        return _checked(_expanded(chosen).absolute())
+    # The XDG specification wants relative paths ignored.
+    data = Path(os.environ.get("XDG_DATA_HOME") or "")
+    if not data.is_absolute():
+        data = _own_home() / ".local" / "share"
+    return _checked(data / "benchdock")
+
+
+def _expanded(chosen: str) -> Path:
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError:  # ~somebody who has no home here
+        raise _no_home(f"BENCHDOCK_HOME is {quoted(chosen)}, and nobody has that home") from None
+
+
+def _own_home() -> Path:
+    told = os.environ.get("HOME")
+    if not told:
+        try:
+            told = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            raise _no_home(
+                f"HOME is not set, and user id {os.getuid()} has no password entry"
+            ) from None
+    # "/" is what containers and services give to a user without a home.
+    if not told.startswith("/") or not told.strip("/"):
+        raise _no_home(f"your home folder is {quoted(told)}, which cannot keep results")
+    return Path(told)
+
+
+def _checked(folder: Path) -> Path:
+    """Refuse a name that no script and no record can hold."""
+    text = str(folder)
+    if not text.isprintable() and any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text):
+        raise _no_home(f"the folder of results, {quoted(text)}, has a control character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _no_home(f"the folder of results, {quoted(text)}, is not valid UTF-8") from None
+    return folder
+
+
+def _no_home(what: str) -> MachineError:
+    return MachineError(what, hint="set BENCHDOCK_HOME to a writable folder")
 
 
 def runs() -> Path:
@@ -40,16 +86,25 @@ def debs(image_id: str) -> Path:
     return home() / "debs" / image_id
 
 
+def unfinished() -> Path:
+    """Return the folder that holds one note for each run that goes on."""
+    return home() / "unfinished"
+
+
 def virtual_environments() -> Path:
     """Return the folder of the host runtime's virtual environments."""
     return home() / "venvs"
 
 
 def write_aside(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never half of it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file so that a reader sees the old content or the new, never half of it.
+
+    What a program may have put in the way is neither followed nor reused. Raises OSError.
+    """
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with aside.open("w", encoding="utf-8") as stream:
+        with os.fdopen(os.open(aside, flags, 0o666), "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -66,11 +121,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, model: str, framework: str) -> RunFolder:
-        """Make a new, empty run folder whose name sorts by time. Raises OSError."""
+        """Make a new, empty run folder. Raises OSError."""
+        folder = cls.named(model, framework)
+        folder.root.mkdir(parents=True)
+        return folder
+
+    @classmethod
+    def named(cls, model: str, framework: str) -> RunFolder:
+        """Name a run folder that is not made yet; names sort by time."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        root = runs() / f"{stamp}-{framework}-{model}-{secrets.token_hex(3)}"
-        root.mkdir(parents=True)
-        return cls(root)
+        return cls(runs() / f"{stamp}-{framework}-{model}-{secrets.token_hex(3)}")
 
     @classmethod
     def planned(cls, model: str, framework: str) -> RunFolder:

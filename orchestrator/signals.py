@@ -1,4 +1,4 @@
-"""Turns SIGINT and SIGTERM into one exception, so that every `with` block cleans up."""
+"""Turns the signals that end a command into one exception, so that every `with` block cleans up."""
 
 from __future__ import annotations
 
@@ -9,25 +9,80 @@ from types import FrameType
 
 from orchestrator.errors import Interrupted
 
+# Ctrl-C, Ctrl-\, the system; a terminal or an ssh connection that went away; a batch system
+# whose CPU time is up.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU)
+
+
+class _Watch:
+    """The signals of one `interruptible` block; `holds` counts the blocks that hold them back."""
+
+    def __init__(self) -> None:
+        self.caught: int | None = None
+        self.raised = False
+        self.holds = 0
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.caught is None:
+            self.caught = number
+            self.tell()
+
+    def tell(self) -> None:
+        """Raise what was caught, once, unless it is held back."""
+        if self.caught is not None and not self.raised and not self.holds:
+            self.raised = True
+            raise Interrupted(self.caught)
+
+
+# The innermost block's is last; the first is of what is not interruptible.
+_watches = [_Watch()]
+
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted once, on the first SIGINT or SIGTERM; later ones wait for the clean-up.
+    """Raise Interrupted once, on the first signal that ends a command; later ones are dropped.
 
-    A second Ctrl-C while the container is being stopped must not leave it behind. The handlers
-    that were there before come back at the end.
+    A second Ctrl-C while the container is being stopped must not leave it behind. A SIGHUP that is
+    ignored stays so: that is what nohup does. The handlers that were there before come back at the
+    end.
     """
-    caught = False
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal caught
-        if not caught:
-            caught = True
-            raise Interrupted(number)
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    watch = _Watch()
+    _watches.append(watch)
+    previous = {
+        number: signal.signal(number, watch.handle)
+        for number in ENDING
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        _watches.remove(watch)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold signals back until the end, so that what is begun here is finished first.
+
+    Raises Interrupted at the end if a signal came meanwhile.
+    """
+    watch = _watches[-1]
+    watch.holds += 1
+    try:
+        yield
+    finally:
+        watch.holds -= 1
+    watch.tell()
+
+
+@contextmanager
+def released() -> Iterator[None]:
+    """Let signals interrupt within `held`. Raises Interrupted, also for one that was held back."""
+    watch = _watches[-1]
+    holds, watch.holds = watch.holds, 0
+    try:
+        watch.tell()
+        yield
+    finally:
+        watch.holds = holds

@@ -6,9 +6,11 @@ lost, and no load on the machine that is being measured.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,10 @@ from typing import BinaryIO, Self
 from orchestrator.errors import BenchdockError
 
 BLOCK = 1 << 20
+# A program that writes line by line leaves no gaps; a smaller one is not worth a question.
+GAP = 1 << 20
+# A longer log is not read a second time.
+LONGEST_CHECKED = 256 << 20
 
 
 class Tail:
@@ -39,27 +45,47 @@ class Tail:
         self._sink = sink
         self._clock = clock
         self._descriptor: int | None = None
+        self._checksum = 0
 
     def read(self) -> Iterator[bytes]:
         """Yield what was added since the last call, in blocks of at most 1 MiB. Never waits.
 
         It ends at the size the file has now, so a fast writer cannot hold the caller here.
-        Raises BenchdockError where the file was cut short or replaced, or is no regular file.
+        Raises BenchdockError where the file was cut short or replaced, is no regular file, or has
+        a gap that nobody wrote: it could be endless.
         """
         descriptor = self._open()
         if descriptor is None:
             return
         size = self._size(descriptor)
+        if size - self.total >= GAP:
+            self._refuse_gap(descriptor, size)
         while self.total < size:
-            block = os.read(descriptor, min(BLOCK, size - self.total))
+            block = os.pread(descriptor, min(BLOCK, size - self.total), self.total)
             if not block:
                 return
             self.total += len(block)
+            if self.total <= LONGEST_CHECKED:
+                self._checksum = zlib.crc32(block, self._checksum)
             self.last_growth = self._clock()
             if self._sink is not None:
                 self._sink.write(block)
                 self._sink.flush()
             yield block
+
+    def is_as_read(self) -> bool:
+        """Read again what was read; tell if it is the same still. True for what is too long."""
+        if self._descriptor is None or self.total > LONGEST_CHECKED:
+            return True
+        checksum, position = 0, 0
+        while position < self.total:
+            length = min(BLOCK, self.total - position)
+            block = os.pread(self._descriptor, length, position)
+            if not block:
+                return False
+            checksum = zlib.crc32(block, checksum)
+            position += len(block)
+        return checksum == self._checksum
 
     def close(self) -> None:
         """Close the file; harmless when done twice."""
@@ -86,6 +112,20 @@ class Tail:
                     f"cannot read the log {self.path}: {error.strerror}"
                 ) from error
         return self._descriptor
+
+    def _refuse_gap(self, descriptor: int, size: int) -> None:
+        try:
+            begin = os.lseek(descriptor, self.total, os.SEEK_HOLE)
+            end = os.lseek(descriptor, begin, os.SEEK_DATA) if begin < size else size
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # this file system does not tell
+                return
+            end = size  # nothing is written after the gap
+        if end - begin >= GAP:
+            raise BenchdockError(
+                f"the log {self.path} has a gap of {end - begin} bytes that nobody wrote, from "
+                f"byte {begin} on"
+            )
 
     def _size(self, descriptor: int) -> int:
         now = os.fstat(descriptor)

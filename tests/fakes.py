@@ -25,12 +25,15 @@ class Answer:
     """One answer, given instead of the usual one.
 
     `lines` are sent as a chunked stream of JSON; with `broken` the stream is never ended.
+    `raw` is sent as it is, though `promised` bytes were announced.
     """
 
     status: int = 200
     body: Any = None
     lines: tuple[Any, ...] = ()
     broken: bool = False
+    raw: bytes | None = None
+    promised: int | None = None
 
 
 @dataclass
@@ -90,7 +93,9 @@ class FakeEngine:
         self.images: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
         self.warnings: list[str] = []
+        self.info: dict[str, Any] = {"SecurityOptions": ["name=seccomp,profile=default"]}
         self.on_start: Callable[[FakeContainer], None] = lambda container: None
+        self.always: dict[str, Answer] = {}
         self._planned: list[tuple[str, Answer]] = []
         self._changed = threading.Condition()
         self._connections: set[socket.socket] = set()
@@ -134,7 +139,7 @@ class FakeEngine:
             if re.search(pattern, request):
                 del self._planned[index]
                 return answer
-        return None
+        return next((a for p, a in self.always.items() if re.search(p, request)), None)
 
     def end(self, code: int = 0, *, oom_killed: bool = False) -> None:
         """End the only container."""
@@ -217,8 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _usual(self, request: str, query: dict[str, list[str]], body: Any) -> Answer | None:
         engine = self.server.engine
-        if request == "GET /_ping":
-            return Answer(body="OK")
+        told = {"GET /_ping": "OK", "GET /info": engine.info}
+        if request in told:
+            return Answer(body=told[request])
         if request == "POST /containers/create":
             return self._create(query["name"][0], body)
         if request == "GET /containers/json":
@@ -323,9 +329,16 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._chunk(b"")
             return
-        raw = b"" if answer.status == 204 else json.dumps(answer.body).encode()
-        self._head(answer.status, {"Content-Length": str(len(raw))})
+        raw = answer.raw
+        if raw is None:
+            raw = b"" if answer.status == 204 else json.dumps(answer.body).encode()
+        length = len(raw) if answer.promised is None else answer.promised
+        self._head(answer.status, {"Content-Length": str(length)})
         self.wfile.write(raw)
+        if answer.promised is not None:
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def _listed(identity: str, container: FakeContainer) -> dict[str, Any]:

@@ -22,6 +22,12 @@ class Parser(argparse.ArgumentParser):
                 str(action.metavar or action.dest).lower(), str(value), map(str, action.choices)
             )
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # argparse would drop the word and hand on a list without it.
+        if action.option_strings and arg_strings == ["--"] and action.nargs is None:
+            self.error(f"{action.option_strings[-1]}: '--' is not a value")
+        return super()._get_values(action, arg_strings)
+
     def refuse_unknown_options(self, words: Iterable[str]) -> None:
         """Raise RequestError for an option that is mistyped, before anything is found missing."""
         known = self._option_string_actions

@@ -83,7 +83,13 @@ def _add_run(commands: Any) -> None:
         "--source", type=values.recorded_path, metavar="DIR", help="folder of a vendor's program"
     )
     shared.runtime(run)
-    run.add_argument("--timeout", type=values.duration, metavar="S", help="end of the whole run")
+    run.add_argument(
+        "--timeout",
+        type=values.duration,
+        metavar="S",
+        help="longest time for the program, from its start to its end; what comes before (getting "
+        "the image, starting the container) is not counted",
+    )
     run.add_argument(
         "--first-output",
         type=values.duration,
@@ -119,7 +125,7 @@ def _add_run(commands: Any) -> None:
     custom.add_argument(
         "--command",
         dest="own_command",
-        type=values.recorded,
+        type=values.scripted,
         metavar="WORDS",
         help="what to run, quoted as for a shell (none is started); {batch} {model} {devices} "
         "{steps} {warmup} {dtype} {phase} {data} {source} stand for what is asked",

@@ -52,14 +52,21 @@ def recorded(text: str) -> str:
     return text
 
 
+def scripted(text: str) -> str:
+    """Read what goes into a launcher script, which holds no control characters."""
+    if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in recorded(text)):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has a control character")
+    return text
+
+
 def path(text: str) -> str:
     """Read a path; `~` stands for a home also where no shell replaced it."""
     return os.path.expanduser(given(text))
 
 
 def recorded_path(text: str) -> str:
-    """Read a path that goes into a result."""
-    return recorded(path(text))
+    """Read a path that goes into a result, and into a script."""
+    return scripted(path(text))
 
 
 def size(text: str) -> int:
@@ -103,7 +110,7 @@ def gpu_choice(text: str) -> str | tuple[int, ...]:
 
 def option(text: str) -> tuple[str, str]:
     """Read KEY=VALUE."""
-    key, equals, value = recorded(text).partition("=")
+    key, equals, value = scripted(text).partition("=")
     if not equals or not key:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not KEY=VALUE")
     return key, value

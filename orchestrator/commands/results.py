@@ -9,6 +9,7 @@ from datetime import datetime
 from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, unknown
 from orchestrator.paths import runs
+from orchestrator.run.filing import file_killed
 from orchestrator.stored.listing import Listing, Wanted, find
 from orchestrator.stored.summary import Summary
 from orchestrator.ui.tables import print_table
@@ -29,6 +30,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         dtype=arguments.dtype,
         failed=arguments.failed,
     )
+    file_killed()  # so that no run is listed without what became of it
     found = find(wanted, None if arguments.all else arguments.last or USUAL)
     if not found.rows and wanted.model is not None:
         _check_model(wanted.model, found)

@@ -19,6 +19,7 @@ from orchestrator.engine.reaper import LABEL_KEEP, LABEL_RUN, LabelledContainer,
 from orchestrator.engine.sdk import Sdk
 from orchestrator.errors import EngineError, ImageError
 from orchestrator.plan import Plan
+from orchestrator.signals import held
 
 __all__ = ["BuildError", "Engine", "EngineInfo", "ImageInfo", "PullProgress"]
 
@@ -133,6 +134,17 @@ class Engine:
         failure: BaseException | None,
     ) -> None:
         """Remove a container; its own trouble must not hide the `failure` that led here."""
+        with held():
+            self._leave_now(execution, name, keep=keep, failure=failure)
+
+    def _leave_now(
+        self,
+        execution: ContainerExecution | None,
+        name: str,
+        *,
+        keep: bool,
+        failure: BaseException | None,
+    ) -> None:
         try:
             if not keep:
                 discard(self._sdk, name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.plan import Mount, Plan, Ulimit
@@ -11,8 +13,44 @@ from orchestrator.plan import Mount, Plan, Ulimit
 LOG: Final = {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Isolation:
+    """How an engine keeps containers from the host's files, beyond what every engine does.
+
+    `rootless`: root in a container is the engine's own user on the host, who is the caller.
+    `user_namespaces`: each id in a container is another one on the host.
+    `selinux`: a container reads no file of the host that does not bear its label.
+    """
+
+    rootless: bool = False
+    user_namespaces: bool = False
+    selinux: bool = False
+
+    @classmethod
+    def told_by(cls, info: Mapping[str, Any]) -> Isolation:
+        """Read an engine's description of itself."""
+        options = info.get("SecurityOptions") or ()
+        names = {option.partition(",")[0].removeprefix("name=") for option in options}
+        rootless = "rootless" in names
+        return cls(
+            rootless=rootless,
+            user_namespaces="userns" in names and not rootless,
+            selinux="selinux" in names,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the result must know of it."""
+        if not self.user_namespaces:
+            return ()
+        return ("the engine maps user ids; this container ran with those of the host",)
+
+
 def container_config(
-    plan: Plan, *, labels: Mapping[str, str], ulimits: tuple[Ulimit, ...]
+    plan: Plan,
+    *,
+    labels: Mapping[str, str],
+    ulimits: tuple[Ulimit, ...],
+    isolation: Isolation = Isolation(),
 ) -> dict[str, Any]:
     """Return the body of the API's `POST /containers/create`, safety defaults included.
 
@@ -26,14 +64,20 @@ def container_config(
         "Cmd": list(plan.argv),
         "Env": [f"{name}={value}" for name, value in plan.environment.items()],
         "Labels": dict(labels),
-        "HostConfig": _host_config(plan, ulimits),
+        "HostConfig": _host_config(plan, ulimits, isolation),
     }
     if plan.user is not None:
-        config["User"] = plan.user
+        config["User"] = _user(plan.user, isolation)
     return config
 
 
-def _host_config(plan: Plan, ulimits: tuple[Ulimit, ...]) -> dict[str, Any]:
+def _user(user: str, isolation: Isolation) -> str:
+    """Return the ids in the container that are the caller's on the host."""
+    mine = f"{os.getuid()}:{os.getgid()}"
+    return "0:0" if isolation.rootless and user == mine else user
+
+
+def _host_config(plan: Plan, ulimits: tuple[Ulimit, ...], isolation: Isolation) -> dict[str, Any]:
     host: dict[str, Any] = {
         "Init": True,
         "NetworkMode": plan.network,
@@ -44,6 +88,12 @@ def _host_config(plan: Plan, ulimits: tuple[Ulimit, ...]) -> dict[str, Any]:
         "Mounts": [_bind(mount) for mount in plan.mounts],
         "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in ulimits],
     }
+    # The run folder is the caller's, and so is what the user gave: the container must see it as it
+    # is. Files are not relabelled: a data set belongs to its owner.
+    if isolation.user_namespaces:
+        host["UsernsMode"] = "host"
+    if isolation.selinux:
+        host["SecurityOpt"].append("label=disable")
     if plan.limits.shm_size is not None:
         host["ShmSize"] = plan.limits.shm_size
     if plan.limits.memory is not None:

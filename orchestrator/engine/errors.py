@@ -61,6 +61,17 @@ class LostError(EngineError):
         )
 
 
+class SenselessError(RefusedError):
+    """The engine, or what stands before it, answered something that no engine answers."""
+
+    def __init__(self, address: str, error: BaseException) -> None:
+        told = one_line(str(error))
+        super().__init__(0, f"it gave an answer without sense ({type(error).__name__}: {told})")
+        self.what = f"the container engine at {address} answers without sense: {told}"
+        self.hint = "is it Docker? `benchdock doctor` looks"
+        self.args = (f"{self.what}; {self.hint}",)
+
+
 def one_line(text: str) -> str:
     """Return the cause without runc's wrapping, on one line of bounded length."""
     cause = _WRAPPING.sub("", " ".join(text.split())).removesuffix(": unknown")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.engine.config import container_config, granted_gpus
+from orchestrator.engine.config import Isolation, container_config, granted_gpus
 from orchestrator.engine.errors import LostError, RefusedError, explain, one_line, refused_ulimit
 from orchestrator.engine.patience import patiently
 from orchestrator.engine.sdk import Sdk
@@ -169,9 +169,10 @@ def launch(sdk: Sdk, plan: Plan, *, name: str, labels: dict[str, str]) -> tuple[
     """
     image = plan.image or plan.image_id or ""
     ulimits = plan.limits.ulimits
-    notes: list[str] = []
+    isolation = Isolation.told_by(sdk.info())
+    notes: list[str] = [*isolation.notes()]
     while True:
-        config = container_config(plan, labels=labels, ulimits=ulimits)
+        config = container_config(plan, labels=labels, ulimits=ulimits, isolation=isolation)
         try:
             container, warnings = sdk.create(config, name)
             _check_gpus(sdk, container, plan)

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from docker import APIClient
-from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, StreamParseError
+from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env, parse_repository_tag
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
-from orchestrator.engine.errors import LostError, RefusedError, one_line
+from orchestrator.engine import answers, contexts
+from orchestrator.engine.errors import LostError, RefusedError, SenselessError, one_line
 from orchestrator.errors import EngineError
 
 # Docker 19.03: the first with device requests, that is, with --gpus.
@@ -36,6 +37,16 @@ Json = dict[str, Any]
 
 # What the SDK lets through where a stream breaks off: requests wraps only what it reads itself.
 _BROKEN_STREAM: Final = (HTTPError, HTTPException, OSError, StreamParseError, struct.error)
+# What the SDK and our own checks raise on an answer, or a settings file, of another form.
+_SENSELESS: Final = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ValueError,
+    AssertionError,
+    RecursionError,
+)
 
 
 def _links(error: BaseException | None) -> Iterator[BaseException]:
@@ -69,13 +80,24 @@ def _arguments() -> tuple[str, dict[str, Any]]:
     """Return the engine's address and the client's arguments, as Docker's own CLI chooses them.
 
     DOCKER_HOST, else DOCKER_CONTEXT, else the current context (rootless Docker sets one).
+    Raises MachineError for a context that is not there: another engine is not what was asked for.
     """
     arguments: dict[str, Any] = {"base_url": "unix:///var/run/docker.sock"}
     chosen = kwargs_from_env()
-    if "base_url" not in chosen:
-        arguments |= ContextAPI.kwargs_from_context()
+    if "base_url" in chosen:
+        contexts.check_settings()  # which the client reads too, and less carefully
+    elif (endpoint := contexts.chosen()) is not None:
+        arguments["base_url"] = endpoint.host
+        if endpoint.certificates is not None:
+            arguments["tls"] = _tls(endpoint.certificates, verify=endpoint.verify)
     arguments |= chosen
     return arguments["base_url"], arguments
+
+
+def _tls(folder: Path, *, verify: bool) -> TLSConfig:
+    files = {path.name.partition(".")[0]: str(path) for path in folder.iterdir()}
+    pair = (files["cert"], files["key"]) if {"cert", "key"} <= set(files) else None
+    return TLSConfig(client_cert=pair, ca_cert=files.get("ca"), verify=verify)
 
 
 def _as_version(text: str) -> tuple[int, ...]:
@@ -115,8 +137,8 @@ class Sdk:
                     hint="update it",
                 )
             api = APIClient(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
-        # ValueError: the SDK takes an address apart without checking it.
-        except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
+        # The SDK takes addresses and settings apart without checking them.
+        except (DockerException, RequestException, *_BROKEN_STREAM, *_SENSELESS) as error:
             raise unreachable(address, error) from error
         podman = headers.get("Libpod-Api-Version")
         # e.g. "Docker/20.10.24+dfsg1 (linux)"
@@ -137,13 +159,15 @@ class Sdk:
             raise RefusedError(error.status_code or 0, str(error.explanation or error)) from error
         if isinstance(error, DockerException):  # the SDK itself refuses: a name, a credential store
             raise RefusedError(400, str(error)) from error
+        if isinstance(error, _SENSELESS) and not isinstance(error, (RequestException, OSError)):
+            raise SenselessError(self.address, error) from error
         raise LostError(self.address, str(error)) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (DockerException, RequestException, *_BROKEN_STREAM) as error:
+        except (DockerException, RequestException, *_BROKEN_STREAM, *_SENSELESS) as error:
             self._raise(error)
 
     # Containers
@@ -152,7 +176,7 @@ class Sdk:
         """Create a container from the API's own JSON; return its id and the engine's warnings."""
         with self._translated():
             answer = self._api.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
-        return answer["Id"], tuple(answer.get("Warnings") or ())
+            return answers.created(answer)
 
     def start(self, container: str) -> None:
         """Start a created container."""
@@ -170,8 +194,7 @@ class Sdk:
     def inspect(self, container: str) -> Json:
         """Return all the engine knows of a container."""
         with self._translated():
-            found: Json = self._api.inspect_container(container)
-        return found
+            return answers.container(self._api.inspect_container(container))
 
     def kill(self, container: str, signal: str) -> None:
         """Send a signal to a container's first process."""
@@ -191,16 +214,15 @@ class Sdk:
     def containers(self, label: str) -> list[Json]:
         """Return the containers, running or not, that bear a label."""
         with self._translated():
-            found: list[Json] = self._api.containers(all=True, filters={"label": [label]})
-        return found
+            found = self._api.containers(all=True, filters={"label": [label]})
+            return answers.containers(found)
 
     # Images
 
     def inspect_image(self, reference: str) -> Json:
         """Return all the engine knows of an image."""
         with self._translated():
-            found: Json = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
-        return found
+            return answers.image(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
 
     def remove_image(self, reference: str) -> None:
         """Remove a tag, and the image with its last tag."""
@@ -210,7 +232,7 @@ class Sdk:
     def pull(self, reference: str) -> Iterator[Json]:
         """Yield the events of a pull."""
         with self._translated():
-            yield from self._api.pull(reference, stream=True, decode=True)
+            yield from answers.all_events(self._api.pull(reference, stream=True, decode=True))
 
     def build(
         self,
@@ -240,7 +262,7 @@ class Sdk:
                 raise
             except OSError as error:  # a file of the context that cannot be read
                 raise RefusedError(400, str(error)) from error
-            yield from events
+            yield from answers.all_events(events)
 
     def import_image(self, archive: Path, reference: str, changes: tuple[str, ...]) -> None:
         """Make an image of one layer from a tar of a root file system."""
@@ -253,11 +275,9 @@ class Sdk:
     def info(self) -> Json:
         """Return the engine's own description."""
         with self._translated():
-            found: Json = self._api.info()
-        return found
+            return answers.engine(self._api.info())
 
     def components(self) -> list[Json]:
         """Return the engine's parts with their versions."""
         with self._translated():
-            answer: Json = self._api.version()
-        return answer.get("Components") or []
+            return answers.components(self._api.version())

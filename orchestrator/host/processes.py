@@ -1,7 +1,8 @@
 """Finds and ends the processes of an execution on the host.
 
-A process of the program may leave the process group (PyTorch's launcher starts workers in sessions
-of their own), so every process also inherits a random token in its environment.
+The keeper's descendants are what the program started, in whatever session (see `keeper`). If the
+keeper itself was killed, a random token is left to know them by, which each inherits in its
+environment.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from orchestrator.host.keeper import descendants
 
 TOKEN = "BENCHDOCK_EXECUTION"
 _KILL_PATIENCE = 5.0  # seconds; a process in an uninterruptible driver call outlives it
@@ -44,15 +47,16 @@ def _processes() -> Iterator[int]:
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
 
 
-def members(token: str, group: int | None = None) -> list[int]:
-    """Return the living processes that carry a token, or belong to a process group."""
+def members(token: str, root: int | None = None) -> list[int]:
+    """Return the living processes that carry a token, or are `root`, of its group or descent."""
     mark = f"{TOKEN}={token}".encode()
+    family = {root, *descendants(root)} if root is not None else set()
     found = []
     for pid in _processes():
         seen = status(pid)
         if seen is None or pid == os.getpid():
             continue
-        if (group is not None and seen.group == group) or _carries(pid, mark):
+        if pid in family or (root is not None and seen.group == root) or _carries(pid, mark):
             found.append(pid)
     return found
 
@@ -64,14 +68,17 @@ def _carries(pid: int, mark: bytes) -> bool:
         return False
 
 
-def end(token: str, group: int | None) -> list[int]:
-    """Kill all that belongs to an execution; return what would not die."""
+def end(token: str, root: int | None) -> list[int]:
+    """Kill all that belongs to an execution, the `root` last; return what would not die.
+
+    While the root lives, who loses his parent stays its descendant.
+    """
     deadline = time.monotonic() + _KILL_PATIENCE
     # Again until none is left: a process may have forked between the look and the blow.
-    while left := members(token, group):
+    while left := members(token, root):
         if time.monotonic() > deadline:
             return left
-        for pid in left:
+        for pid in [one for one in left if one != root] or left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_KILL_PAUSE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from orchestrator.paths import home, write_aside
 class Record:
     """What a later benchdock must know to clear up after this one.
 
-    `leader` is the process group's once it is started, `leader_start` in clock ticks since boot.
+    `leader` is the keeper once it is started, `leader_start` in clock ticks since boot.
     """
 
     run_id: str
@@ -63,20 +62,9 @@ def leftovers() -> tuple[Record, ...]:
     return tuple(record for record in _all() if record.owner.is_gone(here))
 
 
-def lives(run_id: str) -> bool | None:
-    """Tell whether the benchdock of a run on the host lives, None where nothing here tells."""
-    here = Owner.here()
-    for record in _all(f"{glob.escape(run_id)}.*.json"):
-        if record.owner.is_gone(here):
-            return False
-        if record.owner.is_seen(here):
-            return True
-    return None
-
-
-def _all(pattern: str = "*.json") -> Iterator[Record]:
+def _all() -> Iterator[Record]:
     try:
-        paths = sorted(_records().glob(pattern))
+        paths = sorted(_records().glob("*.json"))
     except OSError:  # a home that may not be searched holds none of ours
         return
     for path in paths:

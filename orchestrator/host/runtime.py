@@ -1,7 +1,7 @@
-"""The host runtime: the launcher script as a process group, where no engine answers.
+"""The host runtime: the launcher script as a tree of processes, where no engine answers.
 
-Nothing that it started outlives it: see `processes` and, where benchdock itself is killed,
-`records`.
+Nothing that it started outlives it, nor benchdock if that is killed: see `keeper`, and `records`
+for what is left if the keeper is killed too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,17 +24,19 @@ from typing import IO, Self
 
 from orchestrator.engine.reaper import Owner
 from orchestrator.errors import MachineError
+from orchestrator.host import keeper
 from orchestrator.host.processes import TOKEN, end, members, status
 from orchestrator.host.records import Record
 from orchestrator.paths import runs
 from orchestrator.plan import Plan
 from orchestrator.runtime import Execution, Exit
+from orchestrator.signals import held
 
 # Of the caller's environment only this is handed on: no tokens, no proxies with passwords.
 # LD_LIBRARY_PATH finds the GPU driver on systems that keep it in unusual places.
 HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH")
 _FALLBACK_PAUSE = 0.05
-_REAP_PATIENCE = 5.0  # seconds from SIGKILL to the leader's end
+_REAP_PATIENCE = 6.0  # seconds for the keeper, which itself waits 5 for what it killed
 _COPY = 1024 * 1024
 
 
@@ -61,7 +64,7 @@ def environment(plan: Plan, token: str) -> dict[str, str]:
 
 
 class HostRuntime:
-    """Starts plans as process groups of this machine."""
+    """Starts plans as processes of this machine."""
 
     def start(self, plan: Plan, *, run_id: str) -> AbstractContextManager[Execution]:
         """Return the execution; it starts when its context is entered. Raises MachineError."""
@@ -69,10 +72,10 @@ class HostRuntime:
 
 
 class HostExecution:
-    """A program in a session of its own, stdin empty, both outputs in an unnamed file.
+    """A program under a keeper, stdin empty, both outputs in an unnamed file.
 
-    The leader stays a zombie until the end of the context, so that its number, which is the
-    group's, cannot pass to somebody else's process meanwhile.
+    The keeper ends when nothing of the program is left. It stays a zombie until the end of the
+    context, so that its number cannot pass to somebody else's process meanwhile.
     """
 
     def __init__(self, plan: Plan, run_id: str) -> None:
@@ -81,6 +84,7 @@ class HostExecution:
         self._token = secrets.token_hex(16)
         self._notes = list(_limit_notes(plan))
         self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
         self._pidfd: int | None = None
         self._exit: Exit | None = None
         self._killed = False
@@ -101,11 +105,11 @@ class HostExecution:
 
     @property
     def name(self) -> str:
-        """Return "process group N"."""
-        return f"process group {self._leader.pid}"
+        """Return "process tree N"."""
+        return f"process tree {self._keeper.pid}"
 
     def wait(self, timeout: float) -> Exit | None:
-        """Wait up to `timeout` seconds for the leader; None while it runs."""
+        """Wait up to `timeout` seconds for the program; None while it runs."""
         if self._exit is None and self._ended_within(timeout):
             self._exit = self._how_it_ended()
         return self._exit
@@ -117,10 +121,11 @@ class HostExecution:
             self._signal_all(signal.SIGTERM)
             ended = self.wait(grace)
         self._killed = ended is None
-        left = end(self._token, self._leader.pid)
+        self._let_go()
         if ended is None:
             ended = self.wait(_REAP_PATIENCE)
         if ended is None:
+            left = end(self._token, self._keeper.pid)
             ended = Exit(code=None, detail=f"processes {left} cannot be killed (driver hung?)")
         return ended
 
@@ -149,7 +154,7 @@ class HostExecution:
         return tuple(self._notes)
 
     @property
-    def _leader(self) -> subprocess.Popen[bytes]:
+    def _keeper(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the execution is used outside its context")
         return self._process
@@ -163,20 +168,36 @@ class HostExecution:
             self._output = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 (closed in _clean_up)
             self._record = Record(run_id=self._run_id, token=self._token, owner=Owner.here())
             self._record.write()
-            self._process = subprocess.Popen(
-                [program, *plan.argv[1:]],
+            self._process = self._start_keeper([program, *plan.argv[1:]], given, where)
+            self._note_leader(self._process.pid)
+        except OSError as error:
+            raise MachineError(f"the program cannot be started on the host: {error}") from error
+        with contextlib.suppress(OSError):  # before Linux 5.3, or forbidden in a sandbox
+            self._pidfd = os.pidfd_open(self._process.pid)
+
+    def _start_keeper(
+        self, argv: list[str], given: dict[str, str], where: Path | None
+    ) -> subprocess.Popen[bytes]:
+        lifeline, self._lifeline = os.pipe()
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", keeper.__file__, str(lifeline), *argv],
                 cwd=where,
                 env=given,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(lifeline,),
             )
-            self._note_leader(self._process.pid)
-        except OSError as error:
-            raise MachineError(f"the program cannot be started on the host: {error}") from error
-        with contextlib.suppress(OSError):  # before Linux 5.3, or forbidden in a sandbox
-            self._pidfd = os.pidfd_open(self._process.pid)
+        finally:
+            os.close(lifeline)
+
+    def _let_go(self) -> None:
+        """Tell the keeper to kill what is left and to end."""
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
 
     def _note_leader(self, pid: int) -> None:
         seen = status(pid)
@@ -199,12 +220,12 @@ class HostExecution:
 
     def _peek(self) -> os.waitid_result | None:
         options = os.WEXITED | os.WNOWAIT | os.WNOHANG
-        return os.waitid(os.P_PID, self._leader.pid, options)
+        return os.waitid(os.P_PID, self._keeper.pid, options)
 
     def _how_it_ended(self) -> Exit:
         result = self._peek()
         if result is None:
-            raise RuntimeError("the leader's end was announced but cannot be read")
+            raise RuntimeError("the keeper's end was announced but cannot be read")
         exited = result.si_code == os.CLD_EXITED
         code = result.si_status if exited else 128 + result.si_status
         before, now = self._oom_kills, _oom_kills()
@@ -215,14 +236,22 @@ class HostExecution:
         return Exit(code=code, oom_killed=by_memory)
 
     def _signal_all(self, number: signal.Signals) -> None:
-        for pid in members(self._token, self._leader.pid):
+        for pid in members(self._token, self._keeper.pid):
+            if pid == self._keeper.pid:
+                continue
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
 
     def _clean_up(self) -> None:
         """Leave nothing behind; what cannot be killed now keeps its record for the reaper."""
+        with held():
+            self._clean_up_now()
+
+    def _clean_up_now(self) -> None:
         left: list[int] = []
+        self._let_go()
         if self._process is not None:
+            self._ended_within(_REAP_PATIENCE)
             left = end(self._token, self._process.pid)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(0 if left else _REAP_PATIENCE)

@@ -44,6 +44,20 @@ def folder(row: ImageRow) -> Path:
     return paths.virtual_environments() / f"{row.id}-{digest[:12]}"
 
 
+def check(row: ImageRow) -> None:
+    """Raise ImageError for an image that pip cannot bring to the host."""
+    if row.source != "build":
+        why = "is a vendor's image"
+    elif row.packages:
+        why = "is made of Debian's packages"
+    else:
+        return
+    raise ImageError(
+        f"{row.id} {why} and cannot run without a container engine",
+        hint="start an engine (`benchdock doctor` says how)",
+    )
+
+
 def existing(row: ImageRow) -> HostEnvironment | None:
     """Return an image's environment if it is complete."""
     root = folder(row)
@@ -61,16 +75,7 @@ def ensure(
     Takes the wheels of the wheelhouse where they fit this Python, else asks the host's indexes.
     Raises ImageError, or MachineError where this Python cannot make environments.
     """
-    if row.source != "build":
-        raise ImageError(
-            f"{row.id} is a vendor's image and cannot run without a container engine",
-            hint="start an engine (`benchdock doctor` says how)",
-        )
-    if row.packages:
-        raise ImageError(
-            f"{row.id} is made of Debian's packages and cannot run without a container engine",
-            hint="start an engine (`benchdock doctor` says how)",
-        )
+    check(row)
     if found := existing(row):
         return found
     root = folder(row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,22 +16,16 @@ from orchestrator.errors import (
     ImageError,
     Interrupted,
     MachineError,
+    machine_fault,
 )
 from orchestrator.machine import inventory
 from orchestrator.machine.monitor import HostSource, Monitor, watched_host
-from orchestrator.paths import RunFolder, write_aside
+from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
 from orchestrator.run import suitability
-from orchestrator.run.filing import (
-    file_result,
-    hold_reserve,
-    new_folder,
-    no_folder,
-    to_json,
-    write_launcher,
-)
+from orchestrator.run.filing import Desk, file_killed, write_launcher
 from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
 from orchestrator.run.planner import (
     choose_device,
@@ -44,6 +37,8 @@ from orchestrator.run.planner import (
 )
 from orchestrator.run.runner import Outcome, StageClock, execute
 from orchestrator.run.verdict import exit_status
+from orchestrator.runtime import Runtime
+from orchestrator.signals import held, released
 from orchestrator.version import VERSION
 from orchestrator.view import View
 
@@ -84,6 +79,18 @@ class _Draft:
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},
             exit_code=self.outcome.exit_code if self.outcome else None,
+            started=self.started,
+            finished=datetime.now(UTC),
+        )
+
+    def bare(self, failure: Failure | None) -> Result:
+        """Put together what is certain to be filed: no text that a program or a machine chose."""
+        return Result(
+            benchdock=VERSION,
+            run=self.folder.run_id,
+            status="failed",
+            failure=failure,
+            request=self.request,
             started=self.started,
             finished=datetime.now(UTC),
         )
@@ -136,6 +143,8 @@ def _run_watched(
     host: Callable[[], HostSource],
     image: str | None,
 ) -> tuple[Result, ExitStatus]:
+    for name in file_killed():
+        view.note(f"filed as interrupted, since its benchdock was killed: {name}")
     clock = StageClock(view)
     with clock.stage("check"):
         report = gpu_report(request)
@@ -148,50 +157,99 @@ def _run_watched(
             request, row, target, report, in_container=engine is not None, image=image
         )
         doubts = (*unused_gpus(request, report), *opinion.heeded())
-        folder = _open_folder(request)
-    draft = _Draft(
-        request=request,
-        folder=folder,
-        clock=clock,
-        environment=inventory.facts(report),
-        started=datetime.now(UTC),
-    )
-    try:
+        environment = inventory.facts(report)
+
+    def carry_out(draft: _Draft) -> None:
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(request, row, target, engine, reason, view)
         place = replace(place, warnings=(*place.warnings, *doubts))
-        plan = make_plan(request, row, target, place, folder)
-        draft.plan = plan
-        write_launcher(folder, plan)
-        with Monitor(folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
-            draft.monitor = monitor
-            draft.outcome = execute(plan, runtime, folder, view, clock, on_stage=monitor.stage)
-        if plan.runtime == "docker":
-            draft.banner = banner.of_run(folder)
-        status = _status(draft.outcome)
-        result = draft.result(draft.outcome.failure if draft.outcome else None)
-    except BenchdockError as error:
-        for line in error.details:
-            view.note(line)
-        status = error.exit_status
-        result = draft.result(Failure(kind=kind_of(error), message=str(error)))
-    file_result(folder, result)
-    view.result(result)
-    return result, status if status is not ExitStatus.OK else exit_status(result)
+        _execute(draft, make_plan(request, row, target, place, draft.folder), runtime, view, host)
+
+    # From the folder's making until its result is filed, nothing may come between.
+    with held():
+        desk = Desk.open(request)
+        draft = _Draft(
+            request=request,
+            folder=desk.folder,
+            clock=clock,
+            environment=environment,
+            started=datetime.now(UTC),
+        )
+        return _file(draft, desk, carry_out, view)
 
 
-def _open_folder(request: Request) -> RunFolder:
-    """Make the run's folder and keep room for its result; leave nothing behind where none is."""
-    folder = new_folder(request.model, request.framework)
+def _execute(
+    draft: _Draft, plan: Plan, runtime: Runtime, view: View, host: Callable[[], HostSource]
+) -> None:
+    """Run a plan and keep in the draft what comes of it."""
+    draft.plan = plan
+    write_launcher(draft.folder, plan)
+    with Monitor(draft.folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
+        draft.monitor = monitor
+        draft.outcome = execute(
+            plan, runtime, draft.folder, view, draft.clock, on_stage=monitor.stage
+        )
+    if plan.runtime == "docker":
+        draft.banner = banner.of_run(draft.folder)
+
+
+def _file(
+    draft: _Draft, desk: Desk, carry_out: Callable[[_Draft], None], view: View
+) -> tuple[Result, ExitStatus]:
+    """Carry a run out and file what came of it, whatever that is.
+
+    Raises MachineError if the result cannot be filed, and again what no run should end with: a bug.
+    """
+    ending = _Ending()
     try:
-        hold_reserve(folder)
-        write_aside(folder.request, to_json(request))
-    except (OSError, MachineError) as error:
-        shutil.rmtree(folder.root, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise no_folder(error) from None
+        with released():
+            carry_out(draft)
+    except BaseException as error:
+        ending = _Ending.by(error)
+    else:
+        outcome = draft.outcome
+        if outcome is not None:
+            ending = _Ending(failure=outcome.failure, status=_status(outcome))
+    try:
+        result = draft.result(ending.failure)
+        moved = desk.file(result)
+    except BenchdockError:
         raise
-    return folder
+    except Exception as error:  # what was gathered cannot be filed: the rest must be, all the same
+        ending = _Ending.by(error)
+        result = draft.bare(ending.failure)
+        moved = desk.file(result)
+    for line in ending.details:
+        view.note(line)
+    if moved is not None:
+        view.note(f"the run folder was moved while the run went on; it is {moved}")
+    view.result(result)
+    if ending.bug is not None:
+        raise ending.bug
+    return result, ending.status if ending.status is not ExitStatus.OK else exit_status(result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ending:
+    """How a run came to its end; `bug` is an exception that no run should end with."""
+
+    failure: Failure | None = None
+    status: ExitStatus = ExitStatus.OK
+    details: tuple[str, ...] = ()
+    bug: BaseException | None = None
+
+    @classmethod
+    def by(cls, error: BaseException) -> _Ending:
+        """Return how an exception ends a run."""
+        if isinstance(error, OSError) and (known := machine_fault(error)) is not None:
+            error = known
+        if isinstance(error, BenchdockError):
+            failure = Failure(kind=kind_of(error), message=str(error))
+            return cls(failure=failure, status=error.exit_status, details=error.details)
+        if isinstance(error, KeyboardInterrupt):
+            return cls(failure=Failure(kind="interrupted", message="interrupted"), bug=error)
+        told = f"this is a bug of benchdock: {type(error).__name__}: {error}"
+        return cls(failure=Failure(kind="crashed", message=told), bug=error)
 
 
 def _status(outcome: Outcome) -> ExitStatus:

@@ -1,18 +1,30 @@
-"""Writes a run's records so that its folder is complete even where the disk is full."""
+"""Writes a run's records so that its folder is complete, whatever the disk and the program do."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
+import stat
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
-from orchestrator.errors import MachineError
+from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder, runs, write_aside
 from orchestrator.plan import Plan
-from orchestrator.request import LenientRecord, StrictRecord
-from orchestrator.result import Result
+from orchestrator.records import may_exist, read_file
+from orchestrator.request import LenientRecord, Request, StrictRecord
+from orchestrator.result import Failure, Result
+from orchestrator.run import unfinished
+from orchestrator.version import VERSION
 
 # Held on disk during the run and given back to write the result: a result with 10^5 step times
-# is about 2 MiB.
+# is about 2 MiB. The files hold inodes: of the result, the note, and the logs that are missing.
 RESERVE_BYTES = 4 * 1024 * 1024
+RESERVE_FILES = 5
+
+KILLED = "benchdock was killed before the run ended (SIGKILL, out of memory, or a power cut)"
 
 
 def to_json(record: StrictRecord | LenientRecord) -> str:
@@ -25,11 +37,10 @@ def new_folder(model: str, framework: str) -> RunFolder:
     try:
         return RunFolder.create(model, framework)
     except OSError as error:
-        raise no_folder(error) from None
+        raise _no_folder(error) from None
 
 
-def no_folder(error: OSError) -> MachineError:
-    """Say why there is no run folder, and what to set."""
+def _no_folder(error: OSError) -> MachineError:
     return MachineError(
         f"no run folder can be made in {runs()}: {error.strerror or error}",
         hint="set BENCHDOCK_HOME to a writable folder",
@@ -45,34 +56,154 @@ def write_launcher(folder: RunFolder, plan: Plan) -> None:
         raise MachineError(f"cannot write {folder.launcher}: {error.strerror}") from None
 
 
-def hold_reserve(folder: RunFolder) -> None:
-    """Take the space of the result now. Raises MachineError where the disk is full already."""
-    try:
-        descriptor = os.open(_reserve(folder), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+class Desk:
+    """What a run holds from its start so that its result can be filed: the folder, and room.
+
+    The folder is held by descriptor: it may be renamed meanwhile. The room is held by files that
+    have no name: no program can remove them, and none is left if benchdock is killed.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._held = ExitStack()
+        self._descriptor: int | None = None
+
+    @classmethod
+    def open(cls, request: Request) -> Desk:
+        """Make a run's folder with its request. Raises MachineError and leaves nothing behind."""
+        desk = cls(RunFolder.named(request.model, request.framework))
         try:
-            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            # First: there is no moment at which a killed benchdock leaves a folder without note.
+            unfinished.note(desk.folder)
+            desk.folder.root.mkdir(parents=True)
+            desk._hold()
+            write_aside(desk.folder.request, to_json(request))
+        except (OSError, MachineError) as error:
+            desk._abandon()
+            if isinstance(error, OSError):
+                raise _no_folder(error) from None
+            raise
+        return desk
+
+    def file(self, result: Result) -> str | None:
+        """Write the result, and empty logs for those that a run which did not begin lacks.
+
+        Returns the folder's new name if it was moved meanwhile. Raises MachineError if the result
+        cannot be written there; it then says where it is.
+        """
+        self._held.close()
+        text = to_json(result)
+        try:
+            moved = self._write(text)
+        except OSError as error:
+            raise MachineError(
+                f"the result could not be written to {self.folder.result}: "
+                f"{error.strerror or error}",
+                hint=_elsewhere(text),
+            ) from None
         finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise MachineError(
-            f"no room for a result in {folder.root}: {error.strerror}",
-            hint="free some space or set BENCHDOCK_HOME",
-        ) from None
+            self.close()
+        unfinished.forget(self.folder.run_id)
+        return moved
 
+    def _hold(self) -> None:
+        root = self.folder.root
+        self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for _ in range(RESERVE_FILES):
+                nameless = tempfile.TemporaryFile(dir=root.parent)  # noqa: SIM115 (see `close`)
+                self._held.enter_context(nameless)
+            os.posix_fallocate(nameless.fileno(), 0, RESERVE_BYTES)
+        except OSError as error:
+            raise MachineError(
+                f"no room for a result in {root}: {error.strerror}",
+                hint="free some space or set BENCHDOCK_HOME",
+            ) from None
 
-def file_result(folder: RunFolder, result: Result) -> None:
-    """Write the result aside and rename it. Raises MachineError where it cannot be written."""
-    os.unlink(_reserve(folder))
-    try:
+    def _write(self, text: str) -> str | None:
+        folder = self._where()
+        _clear(folder.result)
+        write_aside(folder.result, text)
         # A run that ended before it began has printed nothing: empty is what its logs are.
         for path in (folder.log, folder.engine_log, folder.monitor):
-            path.touch()
-        write_aside(folder.result, to_json(result))
-    except OSError as error:
-        raise MachineError(
-            f"the result could not be written to {folder.result}: {error.strerror}"
-        ) from None
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with suppress(OSError):  # there already, or something in its place: not ours to touch
+                os.close(os.open(path, flags, 0o666))
+        there = os.path.realpath(folder.root)
+        return None if os.path.realpath(self.folder.root) == there else there
+
+    def _where(self) -> RunFolder:
+        """Return the folder that can be written: the one that was made, wherever it is now.
+
+        One that was removed is made again.
+        """
+        assert self._descriptor is not None
+        seen = os.fstat(self._descriptor)
+        if seen.st_nlink == 0:
+            self.folder.root.mkdir(parents=True, exist_ok=True)
+            return self.folder
+        if not seen.st_mode & stat.S_IWUSR:  # the program owns the folder too
+            with suppress(OSError):
+                os.fchmod(self._descriptor, stat.S_IMODE(seen.st_mode) | stat.S_IRWXU)
+        return RunFolder(Path(f"/proc/self/fd/{self._descriptor}"))
+
+    def _abandon(self) -> None:
+        self.close()
+        shutil.rmtree(self.folder.root, ignore_errors=True)
+        unfinished.forget(self.folder.run_id)
+
+    def close(self) -> None:
+        """Give back what is held; harmless when done twice."""
+        self._held.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
-def _reserve(folder: RunFolder) -> str:
-    return f"{folder.root}/.reserve"
+def _clear(path: Path) -> None:
+    """Move what is no file out of the result's way: a program may have made a folder there."""
+    with suppress(OSError):
+        if stat.S_ISDIR(os.stat(path, follow_symlinks=False).st_mode):
+            path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}"))
+
+
+def file_killed() -> tuple[str, ...]:
+    """File a result for each run whose benchdock was killed; return the names of those runs.
+
+    One that cannot be filed is left for the next time: that is no reason not to run.
+    """
+    filed = []
+    for folder in unfinished.killed():
+        with suppress(OSError):
+            if may_exist(folder.root) and not may_exist(folder.result):
+                write_aside(folder.result, to_json(_killed(folder)))
+                filed.append(folder.run_id)
+            unfinished.forget(folder.run_id)
+    return tuple(filed)
+
+
+def _killed(folder: RunFolder) -> Result:
+    try:
+        request = read_file(Request, folder.request)
+    except RequestError:
+        request = None
+    return Result(
+        benchdock=VERSION,
+        run=folder.run_id,
+        status="failed",
+        failure=Failure(kind="interrupted", message=KILLED),
+        request=request,
+        started=folder.made,
+    )
+
+
+def _elsewhere(text: str) -> str:
+    """Keep a result that its folder does not take; return where it is."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="benchdock-result-", suffix=".json", delete=False, encoding="utf-8"
+        ) as stream:
+            stream.write(text)
+    except OSError:
+        return "it is lost: no temporary folder takes it either"
+    return f"it is in {stream.name}"

@@ -41,17 +41,29 @@ class FindPlace(Protocol):
 def connect(request: Request) -> tuple[Engine | None, str]:
     """Return the engine, or None for the host, and why.
 
-    Raises EngineError where a container was asked for by name and no engine answers, and
-    RequestError for an image where there is no engine.
+    Raises EngineError if a container was asked for by name and no engine answers, and
+    RequestError for an image, or a limit, if there is no engine.
     """
     engine, reason = _choose(request.runtime)
     if engine is None and request.image is not None:
         raise RequestError(
             f"--image {request.image} needs a container engine, and this run is on the host "
             f"({reason})",
-            hint="leave --image away, or start an engine (`benchdock doctor` says how)",
+            hint="remove --image, or start an engine (`benchdock doctor` says how)",
         )
+    if engine is None:
+        _refuse_limits(request, reason)
     return engine, reason
+
+
+def _refuse_limits(request: Request, reason: str) -> None:
+    """Refuse the limits that protect this machine and that the host runtime cannot keep."""
+    for option, value in (("--memory", request.memory), ("--pids", request.pids)):
+        if value is not None:
+            raise RequestError(
+                f"{option} needs a container engine, and this run is on the host ({reason})",
+                hint=f"remove {option}, or start an engine (`benchdock doctor` says how)",
+            )
 
 
 def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
@@ -71,9 +83,22 @@ def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
 
 
 def check_image(request: Request, row: Framework, target: Target, engine: Engine | None) -> None:
-    """Raise RequestError where nothing tells what to run in; `engine` is what `connect` chose."""
-    if request.image is None and not (engine is None and row.any_network):
-        _image_row(row, target)
+    """Check that there is something to run in; `engine` is what `connect` chose.
+
+    Raises RequestError if nothing tells what that is, and ImageError for an image that this host
+    cannot do without an engine.
+    """
+    if request.image is not None or (engine is None and row.any_network):
+        return
+    image = _image_row(row, target)
+    if engine is None:
+        _check_host(image)
+
+
+def _check_host(image: ImageRow) -> None:
+    from orchestrator.images import environments
+
+    environments.check(image)
 
 
 def ready_place(
@@ -224,6 +249,7 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
 def _planned_host(image: ImageRow, reason: str) -> Place:
     from orchestrator.images import environments
 
+    environments.check(image)
     ready = environments.existing(image)
     python = ready.python if ready else environments.folder(image) / "bin" / "python"
     warnings = () if ready else (f"{environments.folder(image)} would be made first",)

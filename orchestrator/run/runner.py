@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import shutil
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 from orchestrator.containers import banner
-from orchestrator.errors import EngineError, Interrupted
+from orchestrator.errors import BenchdockError, EngineError, Interrupted
 from orchestrator.parsers import crash, module, parser_for
 from orchestrator.parsers.contract import LogParser, Stage
 from orchestrator.paths import RunFolder
@@ -20,6 +20,7 @@ from orchestrator.plan import Plan, Timeouts
 from orchestrator.result import Failure, Measurement
 from orchestrator.run.clocks import expired
 from orchestrator.run.hints import hints_of
+from orchestrator.run.log_guard import LogGuard, largest_file
 from orchestrator.run.verdict import judge, too_few_processes
 from orchestrator.runtime import Execution, Exit, Runtime
 from orchestrator.tail import Tail
@@ -32,8 +33,12 @@ ENGINE_LOG_LIMIT = 256 * 1024
 # its time limit is not looked at. Nor does it where a parser is slow with what was printed.
 SLICE = 64 * 1024 * 1024
 SLICE_SECONDS = 1.0
-# Less free space than this after a failed run means that the disk was full.
-DISK_FULL = 64 * 1024
+# For so long what a stopped program printed is read still: a runaway log has no end.
+LAST_WORDS_SECONDS = 3.0
+
+
+# What bash says of a launcher that may not enter its folder or open its log.
+_UNWRITABLE = re.compile(r"(/benchdock/run\S*|cd): .*(Permission denied|Read-only file system)$")
 
 
 class StageClock:
@@ -73,21 +78,22 @@ class _Follower:
         self, parser: LogParser, tail: Tail, view: View, on_stage: Callable[[Stage], None]
     ) -> None:
         self.last_output: float | None = None
+        self.ended: Exit | None = None
         self._parser = parser
         self._tail = tail
         self._view = view
         self._on_stage = on_stage
         self._progress = parser.progress
 
-    def drain(self, *, whole: bool = True) -> bool:
-        """Feed what the log has grown by, at most a slice unless `whole`; tell if more waits."""
+    def drain(self) -> bool:
+        """Feed what the log has grown by, at most a slice; tell if more may wait."""
         taken, more, began = 0, False, time.monotonic()
         for block in self._tail.read():
             self._parser.feed(block)
             self._view.output(block)
             taken += len(block)
             more = taken >= SLICE or time.monotonic() - began >= SLICE_SECONDS
-            if more and not whole:
+            if more:
                 break
         if taken:
             self.last_output = time.monotonic()
@@ -97,21 +103,39 @@ class _Follower:
         self._view.progress(self._progress)
         return more
 
-    def until_end(
-        self, execution: Execution, timeouts: Timeouts
-    ) -> tuple[Exit | None, Failure | None]:
-        """Follow to the end of the execution, or to the clock that ran out (then no Exit)."""
+    def until_end(self, execution: Execution, timeouts: Timeouts) -> Failure | None:
+        """Follow to the end of execution and log, or to the clock that ran out.
+
+        `ended` is set once the execution has ended; reading its log may take longer.
+        """
         started = time.monotonic()
         behind = False
         while True:
-            ended = execution.wait(0.0 if behind else POLL_SECONDS)
-            behind = self.drain(whole=ended is not None)
-            if ended is not None:
-                return ended, None
+            if self.ended is None:
+                self.ended = execution.wait(0.0 if behind else POLL_SECONDS)
+            ended = self.ended is not None
+            behind = self.drain()
+            if ended and not behind:
+                return None
+            clocks = Timeouts(total=timeouts.total) if ended else timeouts
             now = time.monotonic()
-            failure = expired(timeouts, now=now, started=started, last_output=self.last_output)
+            failure = expired(clocks, now=now, started=started, last_output=self.last_output)
             if failure is not None:
-                return None, failure
+                return failure
+
+    def last_words(self) -> str | None:
+        """Read what a stopped program printed, for a while; tell if there is more."""
+        began = time.monotonic()
+        while self.drain():
+            if time.monotonic() - began >= LAST_WORDS_SECONDS:
+                return f"the log was read to byte {self._tail.total} only"
+        return None
+
+    def changed(self) -> str | None:
+        """Tell if the log is not what was read any more: something wrote into it meanwhile."""
+        if self._tail.is_as_read():
+            return None
+        return f"the log {self._tail.path} was changed after its lines had been read"
 
 
 def _doing(plan: Plan) -> str:
@@ -138,19 +162,22 @@ def execute(
     run = _Run()
     try:
         with ExitStack() as stack:
+            guard = stack.enter_context(LogGuard(folder.log, largest=largest_file(plan)))
+            tail = stack.enter_context(Tail(folder.log))
             with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
                 loading = _load_meanwhile(plan.program)
                 execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
                 loading.join()
                 gc.enable()
             parser = parser_for(plan.program, hints_of(plan))
-            follower = _Follower(parser, stack.enter_context(Tail(folder.log)), view, on_stage)
+            follower = _Follower(parser, tail, view, on_stage)
             with clock.stage("run", _doing(plan)):
                 run.follow(follower, execution, plan.timeouts, view)
+            run.complete = True
             with clock.stage("collect"):
-                run.notes = execution.notes()
+                run.notes = (*run.notes, *execution.notes())
                 run.collect(execution, folder.engine_log)
-                run.complete = True
+                run.lost = guard.lost() or follower.changed()
     except EngineError as error:
         if not run.complete:
             raise
@@ -158,8 +185,11 @@ def execute(
         run.notes = (*run.notes, str(error))
     assert run.ended is not None
     measurement = parser.finish(run.ended.code)
-    failure = _disk_full(folder, judge(measurement, run.ended, run.stopped))
+    failure = run.incomplete(judge(measurement, run.ended, run.stopped))
     failure = _with_evidence(folder, failure)
+    if run.stopped is not None or run.lost is not None:
+        # Figures of a part might be taken for those of the whole.
+        measurement = measurement.model_copy(update={"metrics": {}})
     # On the host no such limit is set.
     limit = plan.limits.pids if plan.runtime == "docker" else None
     return Outcome(
@@ -192,6 +222,14 @@ class _Run:
     signal_number: int | None = None
     notes: tuple[str, ...] = ()
     complete: bool = False
+    lost: str | None = None
+
+    def incomplete(self, failure: Failure | None) -> Failure | None:
+        """Blame the log that lost lines, unless benchdock stopped the run itself."""
+        if self.lost is None or self.stopped is not None:
+            return failure
+        evidence = (failure.evidence or failure.message) if failure else ""
+        return Failure(kind="crashed", message=self.lost, evidence=evidence)
 
     def collect(self, execution: Execution, path: Path) -> None:
         """Keep what was printed before the launcher took over; what is measured stands without."""
@@ -199,8 +237,10 @@ class _Run:
             # The program may have put a link there.
             path.unlink(missing_ok=True)
             execution.collect_output(path, ENGINE_LOG_LIMIT)
-        except OSError as error:
-            why = error.strerror or error
+        except Interrupted:
+            raise
+        except (OSError, BenchdockError) as error:
+            why = error.strerror or error if isinstance(error, OSError) else error
             self.notes = (*self.notes, f"what came before the log could not be kept: {why}")
 
     def follow(
@@ -208,15 +248,18 @@ class _Run:
     ) -> None:
         """Follow to the end; stop it where a clock runs out or a signal comes."""
         try:
-            self.ended, self.stopped = follower.until_end(execution, timeouts)
+            self.stopped = follower.until_end(execution, timeouts)
         except Interrupted as interruption:
             self.signal_number = interruption.signal_number
             self.stopped = Failure(kind="interrupted", message=str(interruption))
+        self.ended = follower.ended
+        if self.stopped is None:
+            return
+        view.note(f"stopping: {self.stopped.message}")
         if self.ended is None:
-            assert self.stopped is not None
-            view.note(f"stopping: {self.stopped.message}")
             self.ended = execution.stop(STOP_GRACE_SECONDS)
-            follower.drain()
+            unread = follower.last_words()
+            self.notes = (*self.notes, *([unread] if unread else []))
 
 
 def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None:
@@ -224,16 +267,15 @@ def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None
     if failure is None or failure.evidence:
         return failure
     said = banner.last_words(banner.head(folder.engine_log, ENGINE_LOG_LIMIT))
+    if _UNWRITABLE.search(said):
+        message = (
+            "the program may not write its run folder: the engine maps user ids, or keeps "
+            "containers from files, in a way of its own; run as another user or with "
+            "--runtime host"
+        )
+        return Failure(kind="engine", message=message, evidence=said[:300])
     # That an image lacks the very shell is said there, by the container's init program.
     died = crash.evidence([said])
     if died is not None and died.kind == "image":
         return died
     return failure.model_copy(update={"evidence": said[:300]}) if said else failure
-
-
-def _disk_full(folder: RunFolder, failure: Failure | None) -> Failure | None:
-    """Name the disk as the cause where a run failed and its folder has no room left."""
-    if failure is None or shutil.disk_usage(folder.root).free > DISK_FULL:
-        return failure
-    message = f"the disk of {folder.root} is full: the program could not write its log"
-    return Failure(kind="crashed", message=message, evidence=failure.evidence or failure.message)

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from orchestrator import catalogue
 from orchestrator.errors import RequestError
-from orchestrator.host import records as host_records
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.records import may_exist, read_file
 from orchestrator.request import Device, Request
 from orchestrator.result import Failure, Metric, Result, Status
+from orchestrator.run import unfinished
 
 # The monitor of a run writes once a second; a driver that hangs holds it up.
 _FRESH_SECONDS = 10.0
@@ -123,10 +123,9 @@ def _asked(request: Request | None) -> dict[str, Any]:
 def _is_running(folder: RunFolder) -> bool:
     """Tell whether the benchdock of a run lives.
 
-    On the host a record names its process. What runs in a container the engine alone knows for
-    certain; to ask it takes longer than to list ten thousand runs.
+    A note names its process; one of another machine, which shares this home, is not seen here.
     """
-    lives = host_records.lives(folder.run_id)
+    lives = unfinished.lives(folder.run_id)
     if lives is not None:
         return lives
     try:

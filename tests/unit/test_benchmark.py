@@ -1,19 +1,24 @@
 """From request to filed result, with a stand-in program on the host runtime."""
 
+import errno
 import json
+import os
 import signal
+from dataclasses import replace
 
 import pytest
 
+from orchestrator.engine.reaper import Owner
 from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
 from orchestrator.host.runtime import HostRuntime
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.parsers import parse
-from orchestrator.paths import PROJECT
+from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.result import Result
 from orchestrator.run import benchmark
 from orchestrator.run.filing import to_json
 from orchestrator.run.planner import Place
+from orchestrator.signals import ENDING, interruptible
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 from tests.unit.stand_in import View, request
 
@@ -85,6 +90,106 @@ def test_what_fails_before_the_start_is_filed_too(monkeypatch, tmp_path, error, 
     assert json.loads((filed / "result.json").read_text())["status"] == "failed"
     # All but the script, which nobody wrote.
     assert {path.name for path in filed.iterdir()} == FILES - {"launcher.sh"}
+
+
+def a_bug(*_):
+    raise KeyError("State")
+
+
+def no_descriptors(*_):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def bug_of_the_monitor(monkeypatch):
+    monkeypatch.setattr(benchmark.Monitor, "summary", a_bug)
+
+
+def bug_of_the_place(monkeypatch):
+    monkeypatch.setattr(benchmark, "ready_place", a_bug)
+
+
+def bug_of_the_planner(monkeypatch):
+    monkeypatch.setattr(benchmark, "make_plan", a_bug)
+
+
+@pytest.mark.parametrize("bug", [bug_of_the_monitor, bug_of_the_place, bug_of_the_planner])
+def test_a_bug_is_filed_and_then_reported(monkeypatch, tmp_path, bug):
+    bug(monkeypatch)
+    view = View()
+    with pytest.raises(KeyError, match="State"):
+        benchmark.run(request(), view)
+    filed = Result.model_validate_json((folder(tmp_path) / "result.json").read_text())
+    assert view.results == [filed]
+    assert filed.status == "failed"
+    assert filed.failure.message == "this is a bug of benchdock: KeyError: 'State'"
+    assert list((tmp_path / "unfinished").iterdir()) == []
+
+
+def test_what_the_machine_lacks_is_no_bug(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark, "ready_place", no_descriptors)
+    result, status = benchmark.run(request(), View())
+    assert status is ExitStatus.MACHINE_CANNOT
+    assert result.failure.kind == "engine"
+    assert "Too many open files; allow more" in result.failure.message
+    assert (folder(tmp_path) / "result.json").exists()
+
+
+def test_a_result_that_no_json_can_hold_is_filed_without_what_it_cannot(monkeypatch, tmp_path):
+    facts = benchmark.inventory.facts
+    monkeypatch.setattr(benchmark.inventory, "facts", lambda r: {**facts(r), "odd": "\udcff"})
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        benchmark.run(request(), View())
+    filed = Result.model_validate_json((folder(tmp_path) / "result.json").read_text())
+    assert filed.status == "failed"
+    assert "bug" in filed.failure.message
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_before_the_run_can_be_stopped_is_filed(monkeypatch, tmp_path, number):
+    """It comes between the folder's making and the first step, where nothing could clean up."""
+    opened = benchmark.Desk.open
+
+    def open_and_be_hit(asked):
+        desk = opened(asked)
+        os.kill(os.getpid(), number)
+        return desk
+
+    monkeypatch.setattr(benchmark.Desk, "open", open_and_be_hit)
+    with interruptible():
+        result, status = benchmark.run(request(), View())
+    assert status == 128 + number
+    assert result.failure.kind == "interrupted"
+    assert (folder(tmp_path) / "result.json").exists()
+
+
+def test_a_signal_while_the_result_is_filed_comes_after_it(monkeypatch, tmp_path):
+    written = benchmark.Desk.file
+
+    def be_hit_and_file(desk, result):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return written(desk, result)
+
+    monkeypatch.setattr(benchmark.Desk, "file", be_hit_and_file)
+    view = View()
+    with pytest.raises(Interrupted), interruptible():
+        benchmark.run(request(), view)
+    filed = Result.model_validate_json((folder(tmp_path) / "result.json").read_text())
+    assert filed.status == "ok"
+    assert view.results == [filed]
+
+
+def test_a_run_whose_benchdock_was_killed_is_filed_by_the_next(tmp_path):
+    run = RunFolder.named("deep_mnist", "pytorch")
+    run.root.mkdir(parents=True)
+    (tmp_path / "unfinished").mkdir()
+    dead = replace(Owner.here(), start="1")
+    (tmp_path / "unfinished" / f"{run.run_id}.json").write_text(json.dumps(dead.labels()))
+    view = View()
+    benchmark.run(request(), view)
+    filed = Result.model_validate_json(run.result.read_text())
+    assert filed.failure.kind == "interrupted"
+    assert "was killed" in filed.failure.message
+    assert any(run.run_id in note for note in view.notes)
 
 
 def test_a_run_that_fell_back_to_the_cpu_says_so(monkeypatch, tmp_path):

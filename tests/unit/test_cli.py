@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -168,28 +170,190 @@ def test_the_host_is_a_way_out_for_a_run_alone(capsys):
         assert ("or use --runtime host" in told) is helps
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        "models",
-        "parse benchdock /dev/null",
-        "published --json",
-        "run mine -f custom --runtime host --command 'echo 1' --pattern '(.)' --quiet",
-    ],
-)
-def test_a_full_disk_is_no_bug(words, unbuffered):
-    done = subprocess.run(
-        f"{sys.executable} -m orchestrator {words} >/dev/full",
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+MEASURED = "run mine -f custom --runtime host --command 'echo 1' --pattern '(.)'"
+FAILED = "run mine -f custom --runtime host --command 'echo 1' --pattern 'fps=(.)'"
+
+
+def shell(command, **environment):
+    return subprocess.run(
+        command,
         shell=True,
+        executable="/bin/bash",
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        env={**os.environ, "BENCHDOCK": f"{sys.executable} -m orchestrator", **environment},
     )
-    assert done.returncode == ExitStatus.MACHINE_CANNOT
-    assert done.stderr == "benchdock: the output cannot be written: No space left on device\n"
+
+
+@FULL
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("models", 3),
+        ("parse benchdock /dev/null", 3),
+        ("published --json", 3),
+        (f"{MEASURED} --quiet", 0),
+        (f"{FAILED} --quiet", 1),
+    ],
+)
+def test_a_full_disk_behind_the_output_is_told_and_a_run_keeps_its_status(
+    words, status, unbuffered
+):
+    done = shell(f"$BENCHDOCK {words} >/dev/full", PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == status
+    told = "benchdock: the output cannot be written: No space left on device"
+    assert done.stderr.splitlines()[-1] == told
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reader", "unbuffered", "status"),
+    [
+        (FAILED, "| true", "", 1),
+        (FAILED, "2>&1 | head -1", "1", 1),
+        (f"{FAILED} --json", "| true", "", 1),
+        (f"{FAILED} --verbose", "2>&1 | head -1", "", 1),
+        (f"{FAILED} --json", "2>&1 >&- | true", "", 1),
+        (f"{MEASURED} --json --verbose", "2>&1 | true", "1", 0),
+        ("verify /absent", "2>&1 | true", "", 2),
+        ("models", "| head -1", "1", 0),
+        ("models", ">&- | true", "", 0),
+    ],
+)
+def test_a_reader_that_leaves_does_not_change_the_status(words, reader, unbuffered, status):
+    done = shell(
+        f"$BENCHDOCK {words} {reader}; exit ${{PIPESTATUS[0]}}", PYTHONUNBUFFERED=unbuffered
+    )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+def test_a_ctrl_c_that_makes_something_stumble_is_no_bug(monkeypatch, capsys):
+    def stumble(_):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            object().nothing  # noqa: B018
+
+    monkeypatch.setattr("orchestrator.commands.models.describe", stumble)
+    assert main(["models"]) == ExitStatus.INTERRUPTED
+    assert capsys.readouterr().err == "benchdock: interrupted\n"
+
+
+@pytest.mark.parametrize("after", [0.02, 0.05, 0.08, 0.12, 0.2])
+def test_an_early_ctrl_c_is_one_line(after):
+    command = [sys.executable, "-X", "importtime", "-m", "orchestrator", "models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        # The interpreter's own start is not ours to guard.
+        for line in process.stderr:
+            if b"orchestrator.start" in line or b"argparse" in line:
+                break
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    said = [line for line in err.decode().splitlines() if not line.startswith("import time:")]
+    assert (process.returncode, said) in [(130, ["benchdock: interrupted"]), (0, [])]
+
+
+def test_a_clock_that_python_cannot_read_is_a_line(monkeypatch, capsys):
+    def fail():
+        raise OverflowError("timestamp too large")
+
+    monkeypatch.setattr(time, "time", fail)
+    assert main(["models"]) == ExitStatus.MACHINE_CANNOT
+    assert "clock is centuries ahead; set it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["--memory=1g", "--pids=99"])
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_limit_that_the_host_cannot_keep_is_refused(limit, dry, capsys, tmp_path):
+    assert main([*CUSTOM, "--command=x", "--pattern=(x)", limit, *dry]) == ExitStatus.BAD_REQUEST
+    option = limit.partition("=")[0]
+    assert f"{option} needs a container engine" in capsys.readouterr().err
+    assert not (tmp_path / "home" / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "word", ["--command=echo\n1", "--option=a=\x07", "--data=/tmp/a\nb", "--source=/tmp/\x9b"]
+)
+def test_what_no_script_can_hold_is_refused_before_a_folder_is_made(word, capsys, tmp_path):
+    assert main([*CUSTOM, "--pattern=(x)", word]) == ExitStatus.BAD_REQUEST
+    assert "has a control character" in capsys.readouterr().err
+    assert not (tmp_path / "home" / "runs").exists()
+
+
+@pytest.mark.parametrize("word", ["--source=--", "--data=--", "--batch=--", "-f=--", "--option=--"])
+def test_two_dashes_are_no_value(word, capsys):
+    assert main(["run", "resnet18", word, "-f", "pytorch"]) == ExitStatus.BAD_REQUEST
+    assert "bug" not in capsys.readouterr().err
+    assert main(["run", "resnet18", "-f", "pytorch", word]) == ExitStatus.BAD_REQUEST
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("framework", ["nvtfcnn", "tensorrt", "nvidia_caffe", "mxnet"])
+@pytest.mark.parametrize("runtime", ["host", "auto"])
+def test_a_vendors_image_without_an_engine_is_refused_also_in_a_plan(framework, runtime, capsys):
+    words = ["run", "resnet50", "-f", framework, "--gpus=0", "--dry-run", f"--runtime={runtime}"]
+    assert main(words) in (ExitStatus.MACHINE_CANNOT, ExitStatus.BAD_REQUEST)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+HOMES = {
+    "no such user": {"BENCHDOCK_HOME": "~nouser/x"},
+    "not text": {"BENCHDOCK_HOME": "/tmp/\udcff"},
+    "a line's end": {"BENCHDOCK_HOME": "/tmp/a\nb"},
+    "root": {"BENCHDOCK_HOME": "", "HOME": "/"},
+    "roots": {"BENCHDOCK_HOME": "", "HOME": "//"},
+    "relative": {"BENCHDOCK_HOME": "", "HOME": "x"},
+    "a device": {"BENCHDOCK_HOME": "/dev/null"},
+    "a kernel's": {"BENCHDOCK_HOME": "/proc/self"},
+    "too long": {"BENCHDOCK_HOME": "/tmp/" + "x" * 300},
+}
+
+
+@pytest.mark.parametrize("home", HOMES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor",),
+        (*CUSTOM, "--command=echo 1", "--pattern=(1)"),
+        (*CUSTOM, "--command=echo 1", "--pattern=(1)", "--dry-run"),
+        ("results",),
+        ("compare", "x", "y"),
+        ("images",),
+    ],
+)
+def test_an_odd_home_is_a_line(home, words, capsys, monkeypatch):
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    for name, value in HOMES[home].items():
+        monkeypatch.setenv(name, value)
+    assert main(words) != ExitStatus.BUG
+    err = capsys.readouterr().err
+    assert "bug of benchdock" not in err
+
+
+def test_no_home_and_no_password_entry_is_a_line(capsys, monkeypatch):
+    for name in ("BENCHDOCK_HOME", "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert main(["results"]) == ExitStatus.MACHINE_CANNOT
+    assert capsys.readouterr().err == (
+        "benchdock: HOME is not set, and user id 4000000 has no password entry; "
+        "set BENCHDOCK_HOME to a writable folder\n"
+    )
+
+
+def test_few_open_files_are_a_line(tmp_path):
+    done = shell("ulimit -n 12; $BENCHDOCK run mine -f custom --runtime host")
+    assert done.returncode == 3
+    assert done.stderr == (
+        "benchdock: only 12 files may be open at once, and benchdock needs 64; "
+        "allow more: `ulimit -n 1024`\n"
+    )
+    assert shell(f"ulimit -n 64; $BENCHDOCK {MEASURED}").returncode == 0
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
@@ -311,11 +475,11 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path):
 
 
 def test_a_dry_run_reads_well_for_a_person(tmp_path):
-    limits = ("--memory", "2g", "--pids", "77", "--timeout", "90s")
+    limits = ("--shm-size", "2g", "--timeout", "90s")
     told = benchdock(*RUN, "--dry-run", "--runtime", "host", *limits).stdout
     settings, _, script = told.partition("\n# launcher.sh\n")
     assert script.startswith("#!/usr/bin/env bash\n")
-    assert "limit           memory 2.000 GiB\n                77 processes\n" in settings
+    assert "limit           shm size 2.000 GiB\n" in settings
     assert "longest wait    first output 10 min 00 s\n" in settings
     assert "                the whole run 90.00 s\n" in settings
     assert not [line for line in settings.splitlines() if not line[16:].strip()]

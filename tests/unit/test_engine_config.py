@@ -1,5 +1,6 @@
 """From a plan to the engine's JSON, and from the engine's words to ours."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.config import container_config, granted_gpus
+from orchestrator.engine.config import Isolation, container_config, granted_gpus
 from orchestrator.engine.errors import RefusedError, explain, one_line, refused_ulimit
 from orchestrator.errors import BenchdockError, EngineError, ImageError, MachineError
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
@@ -38,6 +39,30 @@ def test_safety_defaults():
         "Mounts": [],
         "Ulimits": [],
     }
+
+
+def test_an_engine_that_hides_the_hosts_files_is_told_to_show_them():
+    mine = f"{os.getuid()}:{os.getgid()}"
+    asked = plan(user=mine)
+
+    def made(*options):
+        isolation = Isolation.told_by({"SecurityOptions": list(options)})
+        return container_config(asked, labels={}, ulimits=(), isolation=isolation), isolation
+
+    usual, _ = made("name=seccomp,profile=default", "name=cgroupns")
+    assert usual == container_config(asked, labels={}, ulimits=())
+    rootless, isolation = made("name=rootless", "name=userns")
+    assert rootless == usual | {"User": "0:0"}
+    assert isolation.notes() == ()
+    mapped, isolation = made("name=userns")
+    assert (mapped["User"], mapped["HostConfig"]["UsernsMode"]) == (mine, "host")
+    assert "maps user ids" in isolation.notes()[0]
+    labelled, _ = made("name=selinux")
+    assert labelled["HostConfig"]["SecurityOpt"] == ["no-new-privileges", "label=disable"]
+    # Somebody else's id is not the caller's: it stays what was asked for.
+    told = Isolation(rootless=True)
+    other = container_config(plan(user="7:7"), labels={}, ulimits=(), isolation=told)
+    assert other["User"] == "7:7"
 
 
 def test_everything_asked_for():

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from orchestrator.engine.reaper import Owner
 from orchestrator.errors import MachineError
-from orchestrator.host import processes, runtime
+from orchestrator.host import keeper, processes, runtime
 from orchestrator.host.processes import status
 from orchestrator.host.records import Record, leftovers, reap_host
 from orchestrator.host.runtime import HostExecution, HostRuntime
@@ -72,7 +73,7 @@ def alive(pid: int) -> bool:
 
 def test_output_exit_code_and_nothing_left(tmp_path: Path, home: Path) -> None:
     with HostRuntime().start(plan("echo out; echo err >&2; exit 7"), run_id="r") as running:
-        assert running.name.startswith("process group ")
+        assert running.name.startswith("process tree ")
         ended = running.wait(10)
         running.collect_output(tmp_path / "log", 1000)
     assert ended is not None
@@ -196,8 +197,7 @@ def test_what_a_finished_program_leaves_is_ended(tmp_path: Path) -> None:
     with HostExecution(family(tmp_path / "f", "leave"), "r") as running:
         found = pids(tmp_path / "f")
         assert running.wait(10) is not None
-        assert alive(found[2])
-    assert not any(map(alive, found))
+        assert not any(map(alive, found))
 
 
 def test_an_exception_ends_everything(tmp_path: Path, home: Path) -> None:
@@ -306,25 +306,117 @@ with HostExecution(family(Path(sys.argv[1])), "abandoned") as running:
 """
 
 
-def abandon(folder: Path) -> list[int]:
-    """Start a run in another benchdock and kill that."""
+@contextmanager
+def another(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a run in another benchdock."""
     command = [sys.executable, "-c", ABANDON, str(folder), str(ROOT)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"ready\n"
+        yield other
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_nothing_outlives_a_benchdock_that_was_killed(tmp_path: Path, home: Path) -> None:
+    with another(tmp_path / "f") as other:
+        found = pids(tmp_path / "f")
         assert reap_host() == ()  # its benchdock lives
         other.kill()
-    return pids(folder)
-
-
-def test_the_reaper_ends_what_a_killed_benchdock_left(tmp_path: Path, home: Path) -> None:
-    found = abandon(tmp_path / "f")
-    assert all(map(alive, found))
+    wait_for(lambda: not any(map(alive, found)))
     assert [record.run_id for record in leftovers()] == ["abandoned"]
+    assert reap_host() == ()
+    assert list((home / "host").iterdir()) == []
+
+
+def test_the_reaper_ends_what_is_left_if_the_keeper_was_killed_too(
+    tmp_path: Path, home: Path
+) -> None:
+    with another(tmp_path / "f") as other:
+        found = pids(tmp_path / "f")
+        keeper = parent(found[0])
+        os.kill(keeper, signal.SIGSTOP)
+        other.kill()
+    os.kill(keeper, signal.SIGKILL)
+    wait_for(lambda: not alive(keeper))
+    assert all(map(alive, found))
     assert reap_host() == ("abandoned",)
     assert not any(map(alive, found))
     assert list((home / "host").iterdir()) == []
     assert reap_host() == ()
+
+
+# Overwrites its environment where ps and /proc look for it, as setproctitle does.
+RENAMED = (
+    "import ctypes, time\n"
+    "fields = open('/proc/self/stat').read().rpartition(')')[2].split()\n"
+    "begin, end = int(fields[47]), int(fields[48])\n"
+    "ctypes.memset(begin, 0, end - begin)\n"
+    "time.sleep(1000)\n"
+)
+ESCAPES = {
+    "setsid": "setsid sleep 1000 & ",
+    "empty environment": "env -i setsid sleep 1000 & ",
+    "no token": f"env -u {processes.TOKEN} setsid sleep 1000 & ",
+    "double fork": "(env -i setsid sh -c 'sleep 1000 & sleep 1000 &' &) ; ",
+    "shell from stdin": "echo 'sleep 1000' | env -i setsid sh & ",
+    "renamed": f'setsid {sys.executable} -c "{RENAMED}" & ',
+    "deaf": "env -i setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000; sleep 1000' & ",
+    "nohup": "env -i nohup setsid sleep 1000 & ",
+}
+
+
+def everybody(running: HostExecution) -> list[int]:
+    return keeper.descendants(running._keeper.pid)
+
+
+def seen_at_least(count: int, running: HostExecution, found: list[int]) -> bool:
+    found[:] = everybody(running)
+    return len(found) >= count
+
+
+@pytest.mark.parametrize("how", ["end", "stop", "exception"])
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_no_child_escapes(escape: str, how: str) -> None:
+    ending = "sleep 1000" if how != "end" else "sleep 1.5"
+    found: list[int] = []
+
+    def run() -> None:
+        with execution(f"{ESCAPES[escape]}{ending}") as running:
+            wait_for(lambda: seen_at_least(3, running, found))
+            if how == "exception":
+                raise KeyboardInterrupt
+            ended = running.wait(10) if how == "end" else running.stop(0.05)
+            assert ended is not None
+            assert not any(map(alive, found))
+
+    with pytest.raises(KeyboardInterrupt) if how == "exception" else nullcontext():
+        run()
+    assert len(found) >= 3
+    assert not any(map(alive, found))
+
+
+def test_a_program_that_kills_its_keeper_is_ended_all_the_same() -> None:
+    script = "kill -9 $PPID; while :; do sleep 0.05; done"
+    with execution(script) as running:
+        ended = running.wait(10)
+        assert ended is not None
+        assert ended.code == 128 + signal.SIGKILL
+        left = processes.members(running._token, running._keeper.pid)
+    assert not any(map(alive, left))
+
+
+def test_a_program_finds_signals_as_it_would_without_a_keeper(tmp_path: Path) -> None:
+    with execution("grep -E 'SigIgn|SigBlk' /proc/self/status") as running:
+        running.wait(10)
+        told = output(running, tmp_path).decode()
+    usual = subprocess.run(
+        ["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told == usual.stdout
 
 
 def gone() -> Owner:

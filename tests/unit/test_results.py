@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator import paths
 from orchestrator.cli import main
 from orchestrator.engine.reaper import Owner
 from orchestrator.errors import ExitStatus
-from orchestrator.host.records import Record
 from orchestrator.paths import RunFolder, runs
 from orchestrator.result import Failure, Metric, Result
+from orchestrator.run import unfinished
 from orchestrator.run.filing import to_json
 from tests.fakes import plan
 from tests.unit import stand_in
@@ -32,6 +33,7 @@ def note(event, told):
     if event == "open" and "/runs/" in str(told[0]):
         opened.append(told[0])
 sys.addaudithook(note)
+from orchestrator import paths
 from orchestrator.cli import main
 status = main(sys.argv[1:])
 print(len(opened), file=sys.stderr)
@@ -232,8 +234,8 @@ def test_a_parity_is_left_out_and_a_program_called_so_is_not(capsys):
     [
         ({}, None, "running"),
         ({}, 3600, "running"),
-        ({"pid": 2**22 + 1}, 0, "no_result"),
-        ({"boot": "before"}, 0, "no_result"),
+        ({"pid": 2**22 + 1}, 0, "failed"),
+        ({"boot": "before"}, 0, "failed"),
         ({"host": "another"}, 3600, "no_result"),
         ({"host": "another"}, 0, "running"),
         (None, 0, "running"),
@@ -245,8 +247,9 @@ def test_a_parity_is_left_out_and_a_program_called_so_is_not(capsys):
 def test_a_run_without_result_goes_on_or_was_killed(capsys, owner, seconds_ago, status):
     folder = filed(FIRST, request=stand_in.request())
     if owner is not None:
-        Record(run_id=FIRST, token="t" * 32, owner=replace(Owner.here(), **owner)).write()
-        Record(run_id=SECOND, token="u" * 32, owner=Owner.here()).write()
+        unfinished.note(folder)
+        (note,) = paths.unfinished().iterdir()
+        note.write_text(json.dumps(replace(Owner.here(), **owner).labels()))
     if seconds_ago is not None:
         folder.monitor.touch()
         moment = time.time() - seconds_ago

@@ -1,5 +1,6 @@
 """Following an execution to its end, with a runtime that does as it is told."""
 
+import os
 import signal
 from contextlib import contextmanager
 
@@ -211,6 +212,21 @@ def test_an_image_without_the_shell_is_named_by_what_its_init_program_said(folde
     assert outcome.failure.evidence.startswith("[FATAL tini")
 
 
+def test_an_engine_that_keeps_the_run_folder_from_the_program_is_to_blame(folder):
+    class Mapped(Script):
+        def collect_output(self, destination, limit):
+            destination.write_bytes(
+                b"/benchdock/run/launcher.sh: line 28: /benchdock/run/log.txt: Permission denied\n"
+            )
+
+    view = View()
+    runtime = Mapped(folder, Exit(code=1))
+    outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
+    assert outcome.failure.kind == "engine"
+    assert "may not write its run folder" in outcome.failure.message
+    assert outcome.failure.evidence.endswith("Permission denied")
+
+
 def test_a_link_that_the_program_left_is_not_written_through(folder, tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -241,16 +257,127 @@ def test_a_log_that_was_cut_is_an_error(folder):
         execute(plan(program="benchdock"), Cutting(folder, BEGIN), folder, view, StageClock(view))
 
 
-def test_a_full_disk_is_the_cause_of_a_failure_not_of_a_success(folder, monkeypatch):
-    class Usage:
-        free = 0
+class Meddling(Script):
+    """Does something to the log before the program ends well."""
 
-    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: Usage)
-    outcome, _, _ = run(folder, BEGIN, Exit(code=1))
-    assert "is full" in outcome.failure.message
-    folder.log.unlink()
-    outcome, _, _ = run(folder, BEGIN + STEPS + END, Exit(code=0))
+    def __init__(self, folder, meddle):
+        super().__init__(folder, BEGIN, STEPS + END)
+        self.meddle = meddle
+
+    def wait(self, timeout):
+        if self.items:
+            return super().wait(timeout)
+        self.meddle(self.folder.log)
+        return Exit(code=0)
+
+
+def replace(log):
+    log.with_name("other").write_bytes(log.read_bytes())
+    log.with_name("other").replace(log)
+
+
+def rewrite(log):
+    text = log.read_bytes()
+    with log.open("r+b") as stream:
+        stream.write(text.replace(b"1.0,1.0", b"9.0,9.0"))
+
+
+def cut_and_filled(log):
+    text = log.read_bytes()
+    log.write_bytes(b"x" * len(text) + b"\n")
+
+
+def move(log):
+    log.rename(log.with_name("moved"))
+
+
+@pytest.mark.parametrize(
+    ("meddle", "words"),
+    [
+        (lambda log: log.unlink(), "was removed while the program ran: the 2"),
+        (move, "was moved"),
+        (rewrite, "was changed after its lines had been read"),
+        (cut_and_filled, "was changed after its lines had been read"),
+    ],
+)
+def test_a_log_that_is_not_what_was_read_makes_a_run_that_succeeds_fail(folder, meddle, words):
+    view = View()
+    runtime = Meddling(folder, meddle)
+    outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
+    assert outcome.failure.kind == "crashed"
+    assert words in outcome.failure.message
+    assert outcome.measurement.metrics == {}
+
+
+@pytest.mark.parametrize(
+    ("meddle", "words"),
+    [
+        (replace, "was replaced"),
+        (lambda log: log.write_bytes(b""), "was cut from"),
+        (lambda log: os.truncate(log, 10 << 40), "a gap of 109951162"),
+    ],
+)
+def test_a_log_that_cannot_be_read_on_ends_the_run_at_once(folder, meddle, words):
+    view = View()
+    runtime = Meddling(folder, meddle)
+    with pytest.raises(BenchdockError, match=words):
+        execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
+    assert runtime.gone
+
+
+def test_an_optional_part_that_is_lost_does_not_cost_the_measurement(folder):
+    class Mute(Script):
+        def collect_output(self, destination, limit):
+            raise EngineError("the container engine refused: 500")
+
+    view = View()
+    runtime = Mute(folder, BEGIN + STEPS + END, Exit(code=0))
+    outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
     assert outcome.failure is None
+    assert any("engine refused" in note for note in outcome.notes)
+
+
+class Hasty(Script):
+    """Has ended, with a long log, at the first look."""
+
+    def wait(self, timeout):
+        super().wait(timeout)
+        return Exit(code=0)
+
+
+def test_a_log_that_takes_longer_to_read_than_the_run_may_last_is_a_timeout(folder, monkeypatch):
+    monkeypatch.setattr(runner, "SLICE", 1)
+    view = View()
+    script = Hasty(folder, BEGIN + (b"x" * 99 + b"\n") * 100_000)
+    limited = plan(program="benchdock", timeouts=Timeouts(total=0.001))
+    outcome = execute(limited, script, folder, view, StageClock(view))
+    assert outcome.failure.kind == "timeout"
+    assert "stop" not in script.log  # it had ended
+
+
+def test_a_signal_ends_the_reading_of_a_program_that_has_ended(folder, monkeypatch):
+    monkeypatch.setattr(runner, "SLICE", 1)
+
+    class Impatient(View):
+        def output(self, block):
+            super().output(block)
+            if len(self.blocks) == 2:
+                raise Interrupted(signal.SIGTERM)
+
+    view = Impatient()
+    script = Script(folder, BEGIN + b"x" * 5_000_000, Exit(code=0))
+    outcome = execute(plan(program="benchdock"), script, folder, view, StageClock(view))
+    assert outcome.failure.kind == "interrupted"
+    assert outcome.signal_number == signal.SIGTERM
+
+
+def test_a_stopped_program_that_never_ceased_to_print_is_not_read_to_its_end(folder, monkeypatch):
+    monkeypatch.setattr(runner, "SLICE", 1)
+    monkeypatch.setattr(runner, "LAST_WORDS_SECONDS", 0.0)
+    outcome, _, _ = run(folder, b"x" * 30_000_000, timeouts=Timeouts(total=0.0001))
+    assert outcome.failure.kind == "timeout"
+    assert any("was read to byte" in note for note in outcome.notes)
+    assert outcome.measurement.metrics == {}
 
 
 def test_stage_times_add_up_by_name():

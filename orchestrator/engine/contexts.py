@@ -1,0 +1,99 @@
+"""Which engine Docker's own command would talk to: its settings and contexts, read as it does.
+
+The SDK takes broken settings for none, a context that is not there for the default one, and looks
+for contexts elsewhere if there is no settings file: another engine than the one that was asked for
+would be measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.engine.answers import member, of_kind, optional
+from orchestrator.engine.errors import one_line
+from orchestrator.errors import MachineError, quoted
+
+_WRONG = (OSError, ValueError, TypeError, KeyError, RecursionError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where a context's engine answers; `certificates` is a folder with ca, cert and key."""
+
+    host: str
+    certificates: Path | None = None
+    verify: bool = True
+
+
+def chosen() -> Endpoint | None:
+    """Return the endpoint of DOCKER_CONTEXT, else of the current context, None for the default.
+
+    Raises MachineError for a context that is not there and for settings that cannot be read.
+    """
+    current = _current()
+    name = os.environ.get("DOCKER_CONTEXT") or current
+    return None if name in ("", "default") else _read(name)
+
+
+def check_settings() -> None:
+    """Raise MachineError for settings that cannot be read, though the address is known."""
+    _current()
+
+
+def _settings() -> Path:
+    told = os.environ.get("DOCKER_CONFIG")
+    return Path(told) if told else Path(os.path.expanduser("~/.docker"))
+
+
+def _current() -> str:
+    path = _settings() / "config.json"
+    try:
+        settings = of_kind(json.loads(path.read_text("utf-8")), dict, "it")
+        return optional(settings, "currentContext", str) or ""
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except _WRONG as error:
+        # HOME may be somebody else's (sudo keeps it): Docker's command goes on as well.
+        if isinstance(error, PermissionError) and not os.environ.get("DOCKER_CONFIG"):
+            return ""
+        raise MachineError(
+            f"Docker's settings in {path} cannot be read: {one_line(str(error))}",
+            hint="correct the file, or remove it",
+        ) from None
+
+
+def _read(name: str) -> Endpoint:
+    folder = _settings() / "contexts"
+    identity = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    try:
+        told = json.loads((folder / "meta" / identity / "meta.json").read_text("utf-8"))
+        endpoints = member(of_kind(told, dict, "it"), "Endpoints", dict)
+        endpoint: dict[str, Any] = member(endpoints, "docker", dict)
+        host = member(endpoint, "Host", str)
+        skip = optional(endpoint, "SkipTLSVerify", bool) or False
+    except (FileNotFoundError, NotADirectoryError):
+        raise _absent(name) from None
+    except _WRONG as error:
+        raise MachineError(
+            f"the Docker context {quoted(name)} cannot be read: {one_line(str(error))}",
+            hint=f"remove it: `docker context rm {name}`",
+        ) from None
+    certificates = folder / "tls" / identity / "docker"
+    return Endpoint(
+        host=host, certificates=certificates if certificates.is_dir() else None, verify=not skip
+    )
+
+
+def _absent(name: str) -> MachineError:
+    asked = bool(os.environ.get("DOCKER_CONTEXT"))
+    return MachineError(
+        f"there is no Docker context {quoted(name)}",
+        hint="`docker context ls` lists them; "
+        + ("unset DOCKER_CONTEXT" if asked else "`docker context use default`")
+        + " to use the default one",
+    )

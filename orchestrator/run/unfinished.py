@@ -1,0 +1,68 @@
+"""Notes of the runs that go on, by which a later benchdock finds those whose own was killed.
+
+They are kept outside of the run folders, which the programs may write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.engine.reaper import Owner
+from orchestrator.errors import MachineError
+from orchestrator.paths import RunFolder, runs, unfinished, write_aside
+
+
+def note(folder: RunFolder) -> None:
+    """Note that this process carries out a run. Raises OSError."""
+    unfinished().mkdir(parents=True, exist_ok=True)
+    write_aside(_path(folder.run_id), json.dumps(Owner.here().labels()) + "\n")
+
+
+def forget(run_id: str) -> None:
+    """Remove a run's note: its result is filed, or there is no run."""
+    with suppress(OSError):  # the next benchdock finds the result, and tries again
+        _path(run_id).unlink(missing_ok=True)
+
+
+def lives(run_id: str) -> bool | None:
+    """Tell whether the benchdock of a run lives, None if nothing here tells."""
+    owner, here = _owner(_path(run_id)), Owner.here()
+    if owner is None:
+        return None
+    if owner.is_gone(here):
+        return False
+    return True if owner.is_seen(here) else None
+
+
+def killed() -> Iterator[RunFolder]:
+    """Yield the folders of the runs whose benchdock is certainly gone; some may not exist."""
+    here = Owner.here()
+    for path in _notes():
+        owner = _owner(path)
+        if owner is not None and owner.is_gone(here):
+            yield RunFolder(runs() / path.stem)
+
+
+def _path(run_id: str) -> Path:
+    return unfinished() / f"{run_id}.json"
+
+
+def _notes() -> list[Path]:
+    try:
+        return sorted(unfinished().glob("*.json"))
+    except (OSError, MachineError):  # a home that may not be searched holds none of ours
+        return []
+
+
+def _owner(path: Path) -> Owner | None:
+    """Read a note; None if it is gone or is none."""
+    try:
+        labels = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
+        return None
+    return Owner.of(labels)

@@ -1,0 +1,225 @@
+"""Programs in containers that turn against their own run: a typed result is filed all the same."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.paths import PROJECT
+from tests import misbehaving
+from tests.stress import kills
+
+pytestmark = pytest.mark.engine
+
+MEASURED = 50.0
+
+
+@pytest.fixture(scope="module")
+def image(engine):
+    with misbehaving.image(engine) as tag:
+        yield tag
+
+
+class Hostile:
+    """Runs a bash script as the benchmark, in a home of its own."""
+
+    def __init__(self, image, home):
+        self.image, self.home = image, home
+        self.name = f"hostile{secrets.token_hex(3)}"
+
+    def start(self, script, *options, program=()):
+        words = [
+            *("run", self.name, "-f", "custom", "--gpus=none", "--runtime=docker", "--json"),
+            *(f"--image={self.image}", f"--command=bash -c '{script}'", "--pattern=fps=([0-9]+)"),
+        ]
+        return subprocess.Popen(
+            [*program, sys.executable, "-m", "orchestrator", *words, *options],
+            env={**os.environ, "BENCHDOCK_HOME": str(self.home)},
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, script, *options):
+        """Return exit status and result as printed, which must be the one that is filed."""
+        process = self.start(script, *options)
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err
+        printed = json.loads(out)
+        assert json.loads((self.folder() / "result.json").read_text()) == printed
+        return process.returncode, printed
+
+    def folder(self):
+        (folder,) = (self.home / "runs").iterdir()
+        return folder
+
+    def started(self):
+        """Wait until the program has printed something."""
+        deadline = time.monotonic() + 60
+        while not any(log.stat().st_size for log in self.home.glob("runs/*/log.txt")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def hostile(image, tmp_path, engine):
+    made = Hostile(image, tmp_path / "home")
+    yield made
+    left = [one.name for one in engine.our_containers() if made.name in one.name]
+    assert not left
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "rm -rf .??*; echo fps=50",
+        "mkdir result.json; touch result.json/x; echo fps=50",
+        "ln -s /benchdock/run/elsewhere result.json; echo fps=50",
+        "for n in $(seq 500); do ln -s /benchdock/run/elsewhere .result.json.$n; done; echo fps=50",
+        "rm monitor.jsonl; ln -s /benchdock/run/elsewhere monitor.jsonl; echo fps=50",
+        "rm request.json launcher.sh; echo fps=50",
+        "ln -s /benchdock/run/elsewhere engine.log; echo fps=50",
+        "mkdir engine.log; echo fps=50",
+        "chmod 000 .; echo fps=50",
+        "chmod 000 log.txt; echo fps=50",
+    ],
+)
+def test_what_is_measured_survives_the_loss_of_all_the_rest(hostile, script):
+    status, result = hostile.run(script)
+    assert status == 0
+    assert result["metrics"]["throughput"]["value"] == MEASURED
+    assert not (hostile.folder() / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo fps=50; rm log.txt; echo fps=99", "was removed while the program ran"),
+        ("echo fps=50; rm -rf ./*", "was removed while the program ran"),
+        ("echo fps=50; mv log.txt other", "was moved while the program ran"),
+        ("echo fps=50; sleep 1; : > log.txt; echo fps=99", "was cut from"),
+        ("echo fps=50; mv log.txt other; echo fps=9 > log.txt", "was replaced while"),
+        ("echo fps=50; sleep 1; echo fps=99 > log.txt", "the log "),
+        ("echo fps=50; truncate -s 10T log.txt", "a gap of"),
+    ],
+)
+def test_a_log_that_was_tampered_with_is_no_success(hostile, script, words):
+    began = time.monotonic()
+    status, result = hostile.run(script)
+    assert time.monotonic() - began < 60
+    assert status == 1
+    assert words in result["failure"]["message"]
+    assert "throughput" not in result["metrics"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo fps=50; truncate -s 10T log.txt; sleep 1000",
+        "while :; do echo a line of a log that never comes to its end fps=50; done",
+    ],
+)
+def test_a_log_without_end_outlives_neither_the_timeout_nor_a_signal(hostile, script):
+    began = time.monotonic()
+    status, result = hostile.run(script, "--timeout=3s")
+    assert time.monotonic() - began < 60
+    assert status == 1
+    assert "throughput" not in result["metrics"]
+
+
+def test_a_log_without_end_does_not_outlive_a_signal(hostile):
+    process = hostile.start("while :; do echo a line without end fps=50; done")
+    hostile.started()
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 143
+    assert json.loads(out)["failure"]["kind"] == "interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU])
+def test_a_terminal_that_goes_away_stops_the_container_and_files_the_run(hostile, number):
+    process = hostile.start("echo fps=50; sleep 1000")
+    hostile.started()
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    result = json.loads(out)
+    assert result["failure"]["kind"] == "interrupted"
+    assert "throughput" not in result["metrics"]
+    assert (hostile.folder() / "result.json").exists()
+
+
+def test_under_nohup_the_run_goes_on(hostile):
+    process = hostile.start("echo fps=50; sleep 3", program=("nohup",))
+    hostile.started()
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(out)["metrics"]["throughput"]["value"] == MEASURED
+
+
+@pytest.fixture
+def small_home(tmp_path):
+    """A home on a disk of 6 MiB and 200 files."""
+    if os.geteuid() != 0:
+        pytest.skip("making a small disk needs root")
+    home = tmp_path / "small"
+    home.mkdir()
+    options = ["-o", "size=6m,nr_inodes=200", "tmpfs"]
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", *options, home], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("this machine does not allow mounting a small disk")
+    yield home
+    subprocess.run(["umount", home], check=True)
+
+
+FIVE = "for n in 1 2 3 4 5; do echo fps=100; done"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"{FIVE}; head -c 50M /dev/zero > junk; sleep 1; for n in $(seq 10); do echo fps=10 "
+        f"$(head -c 4000 /dev/zero | tr \\\\0 x); done; rm junk; {FIVE}",
+        f"{FIVE}; head -c 20M /dev/zero | tr \\\\0 x; exit 0",
+        f"{FIVE}; for n in $(seq 300); do touch file$n; done; sleep 1; rm file*",
+        f"{FIVE}; for n in $(seq 300); do touch file$n; done",
+    ],
+)
+def test_a_disk_that_was_full_at_any_time_is_no_success(image, small_home, script):
+    hostile = Hostile(image, small_home)
+    status, result = hostile.run(script, "--estimator=mean")
+    assert status == 1
+    assert "was full while the program ran" in result["failure"]["message"]
+    assert "throughput" not in result["metrics"]
+
+
+def test_lines_that_are_printed_while_the_disk_is_full_are_not_lost(image, small_home):
+    """So fast that nobody sees the disk full: then the log must be whole."""
+    full = (
+        f"{FIVE}; head -c 50M /dev/zero > junk; for n in $(seq 10); do "
+        f"echo fps=10 $(head -c 4000 /dev/zero | tr \\\\0 x); done; rm junk; {FIVE}"
+    )
+    status, result = Hostile(image, small_home).run(full, "--estimator=mean")
+    assert status == 1 or result["metrics"]["throughput"]["value"] == pytest.approx(55.0)
+
+
+def test_hits_at_random_moments_leave_neither_container_nor_unfiled_run(image, engine, tmp_path):
+    more = ["--runtime=docker", f"--image={image}"]
+    kills.attack(len(kills.SIGNALS), 5, tmp_path / "home", more)
+    last = kills.command("1", more)
+    environment = kills.environment(tmp_path / "home")
+    subprocess.run(last, env=environment, cwd=PROJECT, check=True, capture_output=True)
+    folders = {path.name for path in Path(tmp_path / "home" / "runs").iterdir()}
+    assert not [one for one in engine.our_containers() if one.labels["benchdock.run"] in folders]

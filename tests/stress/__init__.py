@@ -1,0 +1,1 @@
+"""Attacks on the whole command: random arguments, wrong answers of an engine, sudden signals."""

@@ -1,0 +1,54 @@
+"""`make stress`: the long form of the attacks, with its figures. `--engine` hits containers too."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.engine.client import Engine
+from tests import misbehaving
+from tests.stress import answers, arguments, kills
+
+
+def measured(name: str, attack: Callable[[], object]) -> None:
+    """Carry out one attack and print what came of it."""
+    began = time.monotonic()
+    found = attack()
+    print(f"{name}: {found} in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def main() -> None:
+    """Attack. Raises AssertionError at the first defect, with the seed to repeat it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__)
+    parser.add_argument("--vectors", type=int, default=20_000)
+    parser.add_argument("--kills", type=int, default=70)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--engine", action="store_true")
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="benchdock-stress-") as folder:
+        root = Path(folder)
+        measured("wrong answers", answers.attack)
+        home = root / "kills"
+        measured("kills", lambda: kills.attack(asked.kills, asked.seed, home))
+        if asked.engine:
+            with Engine.connect() as engine, misbehaving.image(engine) as image:
+                more = ["--runtime=docker", f"--image={image}"]
+                home = root / "containers"
+                measured(
+                    "kills of containers",
+                    lambda: kills.attack(asked.kills, asked.seed, home, more),
+                )
+                left = [one.name for one in engine.our_containers() if "mine" in one.name]
+                sys.exit(f"left behind: {left}") if left else print("no container is left")
+        fuzz = root / "arguments"
+        fuzz.mkdir()
+        measured("arguments", lambda: arguments.attack(asked.vectors, asked.seed, fuzz))
+
+
+main()
