@@ -12,6 +12,10 @@ With the weights of `backends.zoo.weights` it cannot be, for three reasons, each
   input has a variance of `EXPOSURE` epsilons, so twice the epsilon makes each of its gradients
   1 / (2 * EXPOSURE) smaller.
 
+A fourth reason comes with the first: inputs that all lie above zero add up to a large constant in
+every output, which the bias takes away again together with the digits that were rounded off. So
+no layer here answers the mean of its inputs.
+
 The values depend on the inputs, which decide where a channel lies. They are made by the referee,
 so every image makes the same ones for itself.
 """
@@ -60,6 +64,8 @@ def for_training(graph, inputs, seed):
             arrays[node] = np.asarray(inputs, dtype=np.float64)
             continue
         sources = [arrays[source] for source in node.inputs]
+        if node.op in ("conv", "dense"):
+            _centre(values, node, sources[0])
         array = _computed(node, values, sources)
         if node.op in ("conv", "dense", "per_step"):
             array = _spread(graph, left, values, node, sources[0], array)
@@ -91,6 +97,17 @@ def _computed(node, values, sources):
     if node.op == "batch_norm":
         return backward.normalised(node, values, sources[0], backward.Rules())[0]
     return backward.referee.apply(node, values, sources)
+
+
+def _centre(values, node, source):
+    """Make a layer's weights answer the mean of its inputs with zero."""
+    name = node.name + ".weight"
+    weight = values[name].astype(np.float64)
+    mean = source.mean(axis=(0,) + tuple(range(2, source.ndim)))
+    mean = mean.reshape((-1,) + (1,) * (weight.ndim - 2)) * np.ones(weight.shape[1:])
+    share = np.tensordot(weight, mean, axes=mean.ndim) / (np.sum(mean * mean) or 1.0)
+    share = share.reshape((-1,) + (1,) * mean.ndim)
+    values[name] = (weight - share * mean).astype(np.float32)
 
 
 def _scale(values, node, factor):

@@ -198,3 +198,16 @@ def test_calibrated_channels_lie_on_one_side():
         if node.op == "batch_norm":
             seen = arrays[node.inputs[0]].var(axis=(0, 2, 3)).mean()
             assert seen == pytest.approx(calibration.EXPOSURE * node.attrs["eps"], rel=1e-3)
+
+
+def test_no_layer_adds_up_a_constant_that_its_bias_takes_away():
+    graph = without_dropout(small())
+    inputs = weights.inputs(graph, 2, 7)
+    values = calibration.for_training(graph, inputs, 7)
+    arrays, _, _ = backward.forward(graph, values, inputs, backward.Rules())
+    for node in graph.nodes:
+        if node.op == "dense":
+            mean = arrays[node.inputs[0]].mean(axis=0)
+            weight = values[node.name + ".weight"].astype(np.float64)
+            lengths = np.linalg.norm(weight, axis=1) * np.linalg.norm(mean)
+            assert np.abs(weight @ mean / lengths).max() < 1e-6, node.name
