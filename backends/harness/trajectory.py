@@ -29,6 +29,9 @@ DECAY = 0.0
 # to either: that turns a gradient without making it longer. Velocities must therefore agree along
 # the referee's within the tolerance, and across it within so many tolerances.
 ACROSS = 100.0
+# If a gradient is turned, chance also changes it along, by a small share of what it changes
+# across: 0.03 was met, in GoogLeNet. An error changes both alike.
+ALONG = 0.05
 
 # The weight decay that is told from none: a twentieth of the 1e-4 that trainings use.
 LEAST_DECAY = 5e-6
@@ -156,7 +159,8 @@ def _compare_velocities(found, tolerance, before, after, gradients, step):
         difference = after.velocities[name] - expected
         lengths[name] = length(expected)
         along = abs(float(np.vdot(difference, expected))) / (lengths[name] or 1.0)
-        off[name] = along, length(difference)
+        across = length(difference)
+        off[name] = np.maximum(0.0, along - ALONG * across), across
         decayed += float(np.vdot(difference, weight))
         weighed += float(np.vdot(weight, weight))
     largest = max(lengths.values())
