@@ -46,39 +46,22 @@ def _batch_norm(node, t, x):
         return x
     roles = ("gamma", "beta", "mean", "variance")
     gamma, beta, mean, variance = (t.weight(node.name + "." + role) for role in roles)
-    if t.dtype == tf.float64:
-        y, seen_mean, seen_variance = _composed_batch_norm(node, t, x, gamma, beta, mean, variance)
-    else:
-        y, seen_mean, seen_variance = v1.nn.fused_batch_norm(
-            x,
-            gamma,
-            beta,
-            # Without batch statistics these are used; with them they must not be given.
-            mean=None if t.training else mean,
-            variance=None if t.training else variance,
-            epsilon=node.attrs["eps"],
-            data_format=t.data_format,
-            is_training=t.training,
-        )[:3]
+    y, seen_mean, seen_variance = v1.nn.fused_batch_norm(
+        x,
+        gamma,
+        beta,
+        # Without batch statistics these are used; with them they must not be given.
+        mean=None if t.training else mean,
+        variance=None if t.training else variance,
+        epsilon=node.attrs["eps"],
+        data_format=t.data_format,
+        is_training=t.training,
+    )[:3]
     if t.training:  # the variance that comes back is the unbiased one
         decay = node.attrs["decay"]
         for role, old, new in (("mean", mean, seen_mean), ("variance", variance, seen_variance)):
             t.updates.append((node.name + "." + role, old * decay + new * (1 - decay)))
     return y
-
-
-def _composed_batch_norm(node, t, x, gamma, beta, mean, variance):
-    """The kernel has no double precision."""
-    seen_variance = variance
-    if t.training:
-        axes = [axis for axis in range(4) if axis != t.channel_axis]
-        mean, variance = tf.nn.moments(x, axes)
-        count = tf.cast(tf.size(x) / tf.size(mean), x.dtype)
-        seen_variance = variance * count / (count - 1)
-    shape = [1, 1, 1, -1] if t.channels_last else [1, -1, 1, 1]
-    factor = gamma * tf.math.rsqrt(variance + node.attrs["eps"])
-    y = x * tf.reshape(factor, shape) + tf.reshape(beta - mean * factor, shape)
-    return y, mean, seen_variance
 
 
 def _dense(node, t, x):
@@ -90,8 +73,8 @@ def _per_step(node, t, x):
     return tf.reshape(_biased(node, t, flat, None), [-1] + list(node.shape))
 
 
-def _relu(_node, t, x):
-    return t.kinks.relu(x) if t.kinks else tf.nn.relu(x)
+def _relu(_node, _t, x):
+    return tf.nn.relu(x)
 
 
 def _lrn(node, t, x):
@@ -99,27 +82,15 @@ def _lrn(node, t, x):
     x = t.to_channels_last(x)
     # TensorFlow does not divide alpha by the size of the window.
     alpha = a["alpha"] / a["size"]
-    if dtype == tf.float64:
-        y = _composed_lrn(x, a["size"] // 2, alpha, a["beta"], a["k"])
-    else:  # squares do not fit float16, and bfloat16 has no kernel
-        y = tf.nn.lrn(tf.cast(x, tf.float32), a["size"] // 2, a["k"], alpha, a["beta"])
+    # Squares do not fit float16, and bfloat16 has no kernel.
+    y = tf.nn.lrn(tf.cast(x, tf.float32), a["size"] // 2, a["k"], alpha, a["beta"])
     return t.from_channels_last(tf.cast(y, dtype))
-
-
-def _composed_lrn(x, radius, alpha, beta, k):
-    """The kernel has no double precision."""
-    places = np.arange(int(x.shape[3]))
-    near = np.abs(places[:, None] - places[None, :]) <= radius
-    return x * tf.pow(k + alpha * tf.tensordot(x * x, near.astype(np.float64), 1), -beta)
 
 
 def _max_pool(node, t, x):
     a, padding = node.attrs, native_padding(node)
     if padding is None:  # "SAME" does not look outside; the lowest number never wins
         x, padding = tf.pad(x, t.paddings(a["pad"]), constant_values=x.dtype.min), "VALID"
-    if t.kinks:  # who won, TensorFlow tells of channels last only
-        y = t.kinks.max_pool(t.to_channels_last(x), a["kernel"], a["stride"], padding)
-        return t.from_channels_last(y)
     kernel, stride = t.window(a["kernel"]), t.window(a["stride"])
     return tf.nn.max_pool(x, kernel, stride, padding, data_format=t.data_format)
 
@@ -136,7 +107,7 @@ def _avg_pool(node, t, x):
 
 
 def _dropout(node, t, x):
-    if not t.dropout:
+    if not t.training:
         return x
     kept = 1 - node.attrs["rate"]
     mask = tf.floor(v1.random_uniform(tf.shape(x), dtype=tf.float32) + kept)
@@ -296,21 +267,15 @@ class Network(object):
 class Drawing(object):
     """One drawing of a network's operations, and what the operators need besides inputs.
 
-    `weight(name)` is a parameter or statistic as a tensor of type `dtype`; those of a
-    normalisation are float32, or float64 in double precision.
+    `weight(name)` is a parameter or statistic as a tensor of the type computed in; those of a
+    normalisation are float32.
     """
 
-    def __init__(self, network, weight, dtype, training=False, dropout=True, kinks=None):
-        """`updates` collects (statistic's name, new value) while the network is drawn.
-
-        `kinks` may replace relu and max_pool (see `kinks.Recorder`).
-        """
+    def __init__(self, network, weight, training=False):
+        """`updates` collects (statistic's name, new value) while the network is drawn."""
         self.network = network
         self.weight = weight
-        self.dtype = dtype
         self.training = training
-        self.dropout = dropout and training
-        self.kinks = kinks
         self.channels_last = network.channels_last
         self.absorbing = network.absorbing
         self.orders = network.arrays.orders

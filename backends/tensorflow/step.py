@@ -11,19 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from backends import zoo
-from backends.harness import data, parity, trial
-from backends.tensorflow import choices, kinks
+from backends.harness import data, trial
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
+from backends.tensorflow import choices
 from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
 from backends.tensorflow.training import Trainer
-from backends.zoo import weights
 
 FRAMEWORK = "tensorflow"
 OPTIONS = choices.OPTIONS
-
-# As small as the other backends': random weights of every model stay finite.
-LEARNING_RATE = 1e-4
-MOMENTUM = 0.9
 
 DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
 
@@ -45,12 +41,12 @@ def classify(error):
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph):
+def prepare(settings, graph, values):
     """A ready job; see the contract."""
     where = device.world(settings)
     place, used = _settle(settings, graph, where)
     kind = Training if settings.phase == "training" else Inference
-    return kind(settings, graph, used, where, place)
+    return kind(settings, graph, values, used, where, place)
 
 
 def _settle(settings, graph, where):
@@ -60,12 +56,16 @@ def _settle(settings, graph, where):
     return place, choices.resolve(settings, graph.kind, device.facts(place))
 
 
+def _execution(used, place):
+    return KINDS[used["execution"]](place.config, used["xla"] == "on")
+
+
 class Step(device.DeviceJob):
     """What training and inference share: data in variables on the device, options recorded."""
 
     def __init__(self, settings, graph, used, where, place):
         """Fill in `_run`, a compiled callable."""
-        execution = KINDS[used["execution"]](place.config, used["xla"] == "on")
+        execution = _execution(used, place)
         super(Step, self).__init__(settings, where, place, execution)
         self.options = OrderedDict(used)
         self.options["intra_op_threads"] = place.threads
@@ -86,10 +86,13 @@ class Step(device.DeviceJob):
     def step(self):
         """One step; real data is fetched and copied to the device within it."""
         if not self._source.fixed:
-            x, y = self._source.next()
-            self.execution.assign(self._x, self._network.native_inputs(x))
-            self.execution.assign(self._y, y)
+            self.feed(*self._source.next())
         self._last = self.execution.array(self._run()[0])
+
+    def feed(self, inputs, labels):
+        """Copy a batch to the variables that the steps read."""
+        self.execution.assign(self._x, self._network.native_inputs(inputs))
+        self.execution.assign(self._y, labels)
 
     def close(self):
         """Stop reading data, free the device."""
@@ -100,18 +103,21 @@ class Step(device.DeviceJob):
 class Inference(Step):
     """Forward to logits with running statistics."""
 
-    def __init__(self, settings, graph, used, where, place):
+    def __init__(self, settings, graph, values, used, where, place):
         """See `Step`."""
         super(Inference, self).__init__(settings, graph, used, where, place)
-        values = weights.for_graph(graph, settings.seed)
         work = inference(self._network, values, self.execution, self._x, self.dtype, used)
         self._run = self.execution.compile(work)
+
+    def logits(self):
+        """Of the last step."""
+        return np.array(self._last, dtype=np.float32)
 
 
 class Training(Step):
     """Forward, loss, backward and a momentum SGD update."""
 
-    def __init__(self, settings, graph, used, where, place):
+    def __init__(self, settings, graph, values, used, where, place):
         """See `Step`."""
         super(Training, self).__init__(settings, graph, used, where, place)
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
@@ -119,20 +125,17 @@ class Training(Step):
             self.options["mixed_precision"] = "float32 weights and normalisation"
         if where.size > 1:
             self.options["parallel"] = "Horovod"
-        trainer = Trainer(
-            self._network,
-            weights.for_graph(graph, settings.seed),
-            self.execution,
-            self.dtype,
-            LEARNING_RATE,
-            MOMENTUM,
-            average=where.horovod and where.horovod.allreduce,
-        )
-        self._run = self.execution.compile(lambda: trainer.step(self._x, self._y))
+        average = where.horovod and where.horovod.allreduce
+        self._trainer = Trainer(self._network, values, self.execution, self.dtype, average)
+        self._run = self.execution.compile(lambda: self._trainer.step(self._x, self._y))
 
     def loss(self):
         """Of the last step, on this device's batch."""
         return float(self._last)
+
+    def state(self):
+        """Copies of the variables that a step changes."""
+        return self._trainer.state()
 
 
 def network_of(graph, used):
@@ -162,7 +165,7 @@ def inference(network, values, execution, x, dtype, used):
         return tf.convert_to_tensor(kept[name])
 
     def work():
-        return [Drawing(network, weight, dtype).logits(tf.cast(x, dtype))], []
+        return [Drawing(network, weight).logits(tf.cast(x, dtype))], []
 
     return work
 
@@ -170,21 +173,12 @@ def inference(network, values, execution, x, dtype, used):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def _given(settings, graph):
-    """(options used, execution, number type) of a benchmark."""
-    place, used = _settle(settings, graph, device.world(settings))
-    execution = KINDS[used["execution"]](place.config, used["xla"] == "on")
-    return used, execution, DTYPES.get(settings.dtype, tf.float32)
-
-
 def shapes(graph):
     """Every node's shape as TensorFlow infers it, without numbers."""
     network = Network(graph)
     arrays = OrderedDict((p.name, network.arrays.shape(p)) for p in _all(graph))
     with tf.Graph().as_default():
-        drawing = Drawing(
-            network, lambda name: v1.placeholder(tf.float32, arrays[name]), tf.float32
-        )
+        drawing = Drawing(network, lambda name: v1.placeholder(tf.float32, arrays[name]))
         shape = graph.input_shape
         if len(shape) == 3:
             shape = shape[1:] + shape[:1]
@@ -197,66 +191,24 @@ def _all(graph):
     return graph.parameters + graph.statistics
 
 
-def forward(settings, graph, values, inputs):
-    """Logits as a benchmark computes them."""
-    used, execution, dtype = _given(settings, graph)
-    network = network_of(graph, used)
-    x = execution.variable("x", network.native_inputs(inputs))
-    work = inference(network, values, execution, x, dtype, used)
-    logits = execution.array(execution.compile(work)()[0])
-    execution.close()
-    return logits.astype(np.float32)
-
-
 def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded."""
-    used, execution, dtype = _given(settings, graph)
+    place, used = _settle(settings, graph, device.world(settings))
+    execution = _execution(used, place)
     network = network_of(graph, dict(used, fold_batch_norm="off"))
+    dtype = DTYPES.get(settings.dtype, tf.float32)
     x = execution.variable("x", network.native_inputs(inputs))
     weight = weights_of(network, values, dtype)
 
     def work():
-        drawing = Drawing(network, lambda name: tf.constant(weight[name]), dtype)
+        drawing = Drawing(network, lambda name: tf.constant(weight[name]))
         return [value for _, value in drawing.walk(tf.cast(x, dtype))], []
 
     found = execution.compile(work)()
     for node, value in zip(graph.nodes, found):
         array = execution.array(value).astype(np.float32)
-        last = network.channels_last
-        yield node.name, network.arrays.value_to_canonical(node, array, last)
+        yield node.name, network.arrays.value_to_canonical(node, array, network.channels_last)
     execution.close()
-
-
-def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
-    """One step with a benchmark's own pieces; without momentum, which starts at zero."""
-    used, execution, dtype = _given(settings, graph)
-    network = network_of(graph, used)
-    x = network.native_inputs(inputs)
-    if precise:
-        x, dtype = x.astype(np.float64), tf.float64
-    x, y = execution.variable("x", x), execution.variable("y", labels)
-    scale = parity.LOSS_SCALE if dtype == tf.float16 else 1.0
-    trainer = Trainer(network, values, execution, dtype, parity.RATE, 0.0, scale=scale)
-    deciding = kinks.Recorder() if decisions is None else kinks.Player(decisions)
-
-    def work():
-        loss, gradients, operations = trainer.draw(x, y, dropout=False, kinks=deciding)
-        return [loss] + gradients + deciding.decisions, operations
-
-    results = [execution.array(value) for value in execution.compile(work)()]
-    loss, results = results[0], results[1:]
-    canonical = network.arrays.to_canonical
-    names = [parameter.name for parameter in graph.parameters]
-    gradients, made = results[: len(names)], results[len(names) :]
-    found = parity.Step(
-        float(loss),
-        OrderedDict((name, canonical(name, g / scale)) for name, g in zip(names, gradients)),
-        OrderedDict((n, canonical(n, execution.value(trainer.variables[n]))) for n in names),
-        OrderedDict((s.name, execution.value(trainer.variables[s.name])) for s in graph.statistics),
-        made or decisions,
-    )
-    execution.close()
-    return found
 
 
 def self_check():

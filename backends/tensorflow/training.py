@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import gen_training_ops  # tf.raw_ops came with 1.14
 
+from backends.harness.job import State
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.tensorflow.build import Drawing, v1
 
 # Dynamic loss scaling: halved at an overflow, doubled after so many steps without one.
@@ -32,92 +34,76 @@ def mean_loss(graph, logits, labels):
 class Trainer(object):
     """A network's variables and the work of one training step on them."""
 
-    def __init__(
-        self, network, values, execution, dtype, rate, momentum, *, average=None, scale=FIRST_SCALE
-    ):
-        """`dtype` is what is computed in; variables stay float32 where it is a half.
-
-        `average` takes gradients over all processes; `scale` is what float16's loss is first
-        multiplied by.
-        """
-        self.network = network
+    def __init__(self, network, values, execution, dtype, average=None):
+        """Compute in `dtype` on float32 variables; `average` takes gradients over all processes."""
+        self._network = network
+        self._execution = execution
         self._dtype = dtype
-        self._rate = rate
-        self._momentum = momentum
         self._average = average
-        self._kept = np.float64 if dtype == tf.float64 else np.float32
-        graph = network.graph
+        self._parameters = [parameter.name for parameter in network.graph.parameters]
         native = network.native(values)
-        self.variables = OrderedDict(
-            (name, execution.variable(name, native.pop(name).astype(self._kept)))
+        # Copies: a session's variable may use the memory of the array that it was given.
+        self._variables = OrderedDict(
+            (name, execution.variable(name, native.pop(name).astype(np.float32)))
             for name in list(native)
         )
-        self._names = [parameter.name for parameter in graph.parameters]
-        self._momenta = OrderedDict()
-        if momentum:
-            for name in self._names:
-                zeros = np.zeros(self.variables[name].shape.as_list(), self._kept)
-                self._momenta[name] = execution.variable(name + ".momentum", zeros)
+        self._velocities = OrderedDict(
+            (name, execution.variable(name + ".velocity", np.zeros(self._shape(name), np.float32)))
+            for name in self._parameters
+        )
         self._scale = None
         if dtype == tf.float16:
-            self._scale = execution.variable("loss_scale", np.float32(scale))
+            self._scale = execution.variable("loss_scale", np.float32(FIRST_SCALE))
             # Of this type, as an int32 is kept in the host's memory, where XLA cannot reach it.
             self._good = execution.variable("good_steps", np.int64(0))
 
+    def _shape(self, name):
+        return self._variables[name].shape.as_list()
+
     def step(self, x, y):
         """Work for an execution, which yields the loss."""
-        loss, _, operations = self.draw(x, y)
+        reads = OrderedDict(
+            (name, tf.convert_to_tensor(variable)) for name, variable in self._variables.items()
+        )
+        loss, statistics = self._forward(reads, x, y)
+        scale = None if self._scale is None else tf.convert_to_tensor(self._scale)
+        gradients = tf.gradients(
+            loss if scale is None else loss * scale, [reads[name] for name in self._parameters]
+        )
+        if self._average is not None:
+            gradients = [self._average(gradient) for gradient in gradients]
+        operations = [
+            self._variables[name].assign(tf.cast(value, tf.float32)) for name, value in statistics
+        ]
+        if scale is None:
+            operations += self._update(gradients)
+        else:
+            operations += self._scaled_update(gradients, scale)
         return [loss], operations
 
-    def draw(self, x, y, dropout=True, kinks=None):
-        """Loss, gradients in the graph's order, and operations that must have run.
-
-        Float16's gradients are those of the scaled loss.
-        """
-        reads = OrderedDict(
-            (name, tf.convert_to_tensor(variable)) for name, variable in self.variables.items()
-        )
-        norms = {node.name for node in self.network.graph.nodes if node.op == "batch_norm"}
+    def _forward(self, reads, x, y):
+        """(loss, the running statistics' new values by name)."""
+        graph = self._network.graph
+        norms = {node.name for node in graph.nodes if node.op == "batch_norm"}
 
         def weight(name):
             plain = name.rsplit(".", 1)[0] in norms
             return reads[name] if plain else tf.cast(reads[name], self._dtype)
 
-        drawing = Drawing(self.network, weight, self._dtype, True, dropout, kinks)
+        drawing = Drawing(self._network, weight, training=True)
         logits = drawing.logits(tf.cast(x, self._dtype))
-        loss = mean_loss(self.network.graph, tf.cast(logits, self._kept), y)
-        scale = None if self._scale is None else tf.convert_to_tensor(self._scale)
-        found = tf.gradients(
-            loss if scale is None else loss * scale, [reads[name] for name in self._names]
-        )
-        if self._average is not None:
-            found = [self._average(gradient) for gradient in found]
-        operations = [
-            self.variables[name].assign(tf.cast(value, self._kept))
-            for name, value in drawing.updates
-        ]
-        if scale is None:
-            operations += self._update(found)
-        else:
-            operations += self._scaled_update(found, scale)
-        return loss, found, operations
+        return mean_loss(graph, tf.cast(logits, tf.float32), y), drawing.updates
 
     def _update(self, gradients):
-        if not self._momentum:
-            return [
-                self.variables[name].assign_sub(gradient * self._rate)
-                for name, gradient in zip(self._names, gradients)
-            ]
-        rate, momentum = self._kept(self._rate), self._kept(self._momentum)
         return [
             gen_training_ops.resource_apply_momentum(
-                var=self.variables[name].handle,
-                accum=self._momenta[name].handle,
-                lr=rate,
+                var=self._variables[name].handle,
+                accum=self._velocities[name].handle,
+                lr=np.float32(LEARNING_RATE),
                 grad=gradient,
-                momentum=momentum,
+                momentum=np.float32(MOMENTUM),
             )
-            for name, gradient in zip(self._names, gradients)
+            for name, gradient in zip(self._parameters, gradients)
         ]
 
     def _scaled_update(self, scaled, scale):
@@ -134,3 +120,18 @@ class Trainer(object):
         new_scale = tf.where(finite, tf.where(grown, scale * 2, scale), scale / 2)
         new_good = tf.where(tf.logical_and(finite, tf.logical_not(grown)), good + 1, good * 0)
         return [applied.op, self._scale.assign(new_scale), self._good.assign(new_good)]
+
+    def state(self):
+        """Copies of all variables, as `job.State`."""
+        graph = self._network.graph
+        statistics = [statistic.name for statistic in graph.statistics]
+        return State(
+            self._arrays(self._variables, self._parameters),
+            self._arrays(self._velocities, self._parameters),
+            self._arrays(self._variables, statistics),
+        )
+
+    def _arrays(self, variables, names):
+        canonical = self._network.arrays.to_canonical
+        arrays = ((name, canonical(name, self._execution.value(variables[name]))) for name in names)
+        return OrderedDict((name, np.array(array, order="C")) for name, array in arrays)

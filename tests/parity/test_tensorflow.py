@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from backends import zoo
 from backends.harness.errors import Unsupported
+from backends.zoo import weights
 from backends.zoo.graph import OPS
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed in this environment")
 
 from backends.tensorflow import step  # noqa: I001 - sets variables TensorFlow reads
-from backends.tensorflow import build, choices, device
+from backends.tensorflow import build, choices, device, training
 from tests.parity.running import Backend
 
 pytestmark = pytest.mark.parity
@@ -51,8 +53,76 @@ def test_options_do_not_change_the_computation(pairs):
 
 @pytest.mark.parametrize("execution", ["function", "session"])
 @pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
-def test_a_training_step_is_the_referees(model, execution):
+def test_training_steps_are_the_referees(model, execution):
     BACKEND.prove("P3", model, "execution=" + execution)
+
+
+def test_so_are_they_compiled_by_xla():
+    BACKEND.prove("P3", "deep_mnist", "xla=on")
+
+
+@pytest.fixture
+def prepare():
+    """Prepare jobs of deep_mnist; close them in the end."""
+    jobs = []
+
+    def prepared(phase, values, *pairs, dtype="float32"):
+        settings = BACKEND.settings(GRAPH, phase, *pairs, dtype=dtype)
+        jobs.append(step.prepare(settings, GRAPH, values))
+        return jobs[-1]
+
+    yield prepared
+    for job in jobs:
+        job.close()
+
+
+GRAPH = zoo.draw("deep_mnist")
+INPUTS, LABELS = weights.inputs(GRAPH, 2, 5), weights.labels(GRAPH, 2, 5)
+
+
+def values_of(seed):
+    return weights.for_graph(GRAPH, seed)
+
+
+@pytest.mark.parametrize("execution", ["function", "session"])
+@pytest.mark.parametrize("freeze", ["on", "off"])
+def test_a_batch_that_is_fed_reaches_the_next_step(prepare, execution, freeze):
+    job = prepare("inference", values_of(3), "execution=" + execution, "freeze=" + freeze)
+    job.step()
+    synthetic = job.logits()
+    job.feed(INPUTS, LABELS)
+    job.step()
+    fed = job.logits()
+    assert not np.allclose(fed, synthetic)
+    job.feed(np.ascontiguousarray(INPUTS[::-1]), LABELS)
+    job.step()
+    np.testing.assert_allclose(job.logits(), fed[::-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("execution", ["function", "session"])
+def test_state_is_a_copy_in_canonical_layouts(prepare, execution):
+    job = prepare("training", values_of(3), "execution=" + execution)
+    before = job.state()
+    kept = [{name: array.copy() for name, array in part.items()} for part in before]
+    for name, array in values_of(3).items():
+        np.testing.assert_array_equal(before.weights[name], array)
+    assert not any(velocity.any() for velocity in before.velocities.values())
+    job.step()
+    after = job.state()
+    for part, copy in zip(before, kept, strict=True):
+        for name, array in part.items():
+            np.testing.assert_array_equal(array, copy[name])
+    assert all(velocity.any() for velocity in after.velocities.values())
+
+
+@pytest.mark.parametrize("execution", ["function", "session"])
+def test_training_leaves_the_values_it_was_given(prepare, execution):
+    values = values_of(3)
+    job = prepare("training", values, "execution=" + execution)
+    job.step()
+    job.step()
+    for name, array in values_of(3).items():
+        np.testing.assert_array_equal(values[name], array)
 
 
 @pytest.mark.parametrize("level", ["P2", "P3"])
@@ -64,10 +134,22 @@ def test_bfloat16_is_the_referees_but_for_its_rounding(level, model, execution):
     BACKEND.prove(level, model, "execution=" + execution, dtype="bfloat16")
 
 
-def test_so_is_a_step_in_float16_with_its_scaled_loss(monkeypatch):
+def test_so_are_steps_in_float16_with_its_scaled_loss(monkeypatch):
     """A benchmark needs a GPU for it; a CPU computes the same, slowly."""
     monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
     BACKEND.prove("P3", "deep_mnist", dtype="float16")
+
+
+def test_a_step_that_overflows_halves_the_scale_and_updates_nothing(monkeypatch, prepare):
+    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    monkeypatch.setattr(training, "FIRST_SCALE", 2.0**40)
+    job = prepare("training", values_of(3), dtype="float16")
+    before = job.state()
+    job.step()
+    after = job.state()
+    assert not any(velocity.any() for velocity in after.velocities.values())
+    for name, weight in after.weights.items():
+        np.testing.assert_array_equal(weight, before.weights[name])
 
 
 def test_sums_in_float16_do_not_hold(monkeypatch):

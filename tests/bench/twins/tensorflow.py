@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from backends import zoo
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.tensorflow import step
 from tests.bench.twins.pairing import ROUNDS, compare, our_job
 
@@ -22,7 +23,7 @@ def twin_step(model, phase, batch):
         infer = tf.function(lambda images: network(images, training=False), autograph=False)
         return lambda: infer(x).numpy()
     loss_of = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizer = tf.keras.optimizers.SGD(1e-4, momentum=0.9)
+    optimizer = tf.keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)
 
     @tf.function
     def train(images, labels):
