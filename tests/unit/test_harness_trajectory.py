@@ -37,6 +37,7 @@ class Training(job.Job):
     drop_rate = None
     same_mask = False
     biased = False
+    breaks = False  # its weights become nan
     deaf = False  # does not take the batch that it is fed
 
     def __init__(self, settings, graph, values):
@@ -102,6 +103,8 @@ class Training(job.Job):
         if self.nesterov:
             step = gradient + self.momentum * step
         self.values[name] = (self.values[name] - self.rate * step).astype(np.float32)
+        if self.breaks:
+            self.values[name] = self.values[name] * np.float32(np.nan)
 
     def loss(self):
         return self.last.loss
@@ -158,6 +161,7 @@ def test_a_right_job_holds(graph):
         ({"same_mask": True}, "same features dropped"),
         ({"biased": True}, "statistics"),
         ({"deaf": True}, "loss"),
+        ({"breaks": True}, "update"),
     ],
     ids=str,
 )
