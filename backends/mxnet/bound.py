@@ -110,4 +110,4 @@ class Updater(object):
         state = self._updater.states.get(name)
         if isinstance(state, tuple):
             return state
-        return mx.nd.zeros_like(array) if state is None else state, array
+        return (mx.nd.zeros_like(array) if state is None else state), array

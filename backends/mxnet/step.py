@@ -89,11 +89,10 @@ class Step(device.DeviceJob):
         self._work()
 
     def feed(self, inputs, labels):
-        """Copy a batch to where the steps read theirs; of several devices each has its part."""
+        """Copy a batch to where the steps read theirs; several devices share it evenly."""
         count = len(self._executors)
-        for executor, x, y in zip(
-            self._executors, np.split(inputs, count), np.split(labels, count)
-        ):
+        parts = zip(np.split(inputs, count), np.split(labels, count))
+        for executor, (x, y) in zip(self._executors, parts):
             _feed(executor, x, y)
 
     def markers(self):
