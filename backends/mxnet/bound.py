@@ -3,11 +3,11 @@
 from collections import OrderedDict
 
 import mxnet as mx
-import numpy as np
 
 from backends.mxnet import build, environment
 
 LABELS = "labels"
+LOSS_TYPE = "float32"  # half precision does not suit the loss
 
 # From 1.6 on MXNet fuses unless told not to; before, the word would be a backend it lacks.
 NO_SUBGRAPH = "NONE" if tuple(int(n) for n in mx.__version__.split(".")[:2]) >= (1, 6) else None
@@ -19,8 +19,8 @@ def loss_symbol(network, scale=1.0):
     `scale` multiplies the gradients, not the loss.
     """
     logits, labels = network.logits, mx.sym.Variable(LABELS)
-    if network.plan.dtype != label_type(network):
-        logits = mx.sym.Cast(logits, dtype=label_type(network))
+    if network.plan.dtype != LOSS_TYPE:
+        logits = mx.sym.Cast(logits, dtype=LOSS_TYPE)
     if network.graph.kind == "speech":
         loss = mx.sym.mean(mx.sym.contrib.CTCLoss(logits, labels, blank_label="first"))
     else:
@@ -29,24 +29,15 @@ def loss_symbol(network, scale=1.0):
     return mx.sym.MakeLoss(loss, grad_scale=scale)
 
 
-def label_type(network):
-    """In what the loss is computed: half precision does not suit it, MXNet's CTC has no double."""
-    double = network.plan.dtype == "float64" and network.graph.kind != "speech"
-    return "float64" if double else "float32"
-
-
-def bind(symbol, network, where, inputs, labels=None, fuse=False, fed=()):
+def bind(symbol, network, where, inputs, labels=None, fuse=False):
     """An Executor whose arrays are yet to be filled; it trains if there are labels.
 
-    `inputs` and `labels` are shapes, `fed` are pairs of further variables and shapes; `fuse`
-    lets MXNet rewrite the symbol for oneDNN, for inference.
+    `inputs` and `labels` are shapes; `fuse` lets MXNet rewrite the symbol for oneDNN, for
+    inference.
     """
-    shapes = OrderedDict(fed)
-    shapes[build.INPUT] = inputs
+    shapes, types = {build.INPUT: inputs}, {build.INPUT: network.plan.dtype}
     if labels is not None:
-        shapes[LABELS] = labels
-    types = dict.fromkeys(shapes, network.plan.dtype)
-    types[LABELS] = label_type(network)
+        shapes[LABELS], types[LABELS] = labels, LOSS_TYPE
     requests = {
         name: "null" if labels is None or name in shapes or is_state(name) else "write"
         for name in symbol.list_arguments()
@@ -82,6 +73,7 @@ class Updater(object):
     def __init__(self, how, rate, momentum, rescale=1.0, half=False):
         """`how` is the option; `half` keeps float32 master copies of float16 weights."""
         self._together = how == "aggregated"
+        self._rate = rate
         sgd = mx.optimizer.create(
             "sgd",
             learning_rate=rate,
@@ -103,10 +95,19 @@ class Updater(object):
         for name in names:
             self._updater(name, gradients[name], arrays[name])
 
-    def kept(self, arrays):
-        """What the next update starts from: the master copies of float16 arrays."""
-        states = self._updater.states
+    def weights(self, arrays):
+        """What the next update is added to: the master copies of float16 arrays."""
+        return OrderedDict((name, self._states(name, array)[1]) for name, array in arrays.items())
+
+    def velocities(self, arrays):
+        """What momentum keeps, in units of the gradient: MXNet keeps -rate times as much."""
         return OrderedDict(
-            (name, states[name][1] if name in states and array.dtype == np.float16 else array)
-            for name, array in arrays.items()
+            (name, self._states(name, array)[0] / -self._rate) for name, array in arrays.items()
         )
+
+    def _states(self, name, array):
+        """(momentum, float32 weights) of an array, float16 or not, updated yet or not."""
+        state = self._updater.states.get(name)
+        if isinstance(state, tuple):
+            return state
+        return (mx.nd.zeros_like(array) if state is None else state), array

@@ -19,9 +19,7 @@ INPUT = "input"
 class Plan(object):
     """What the operators must know of the whole graph."""
 
-    def __init__(
-        self, graph, dtype="float32", fold=False, dropout=True, plain_lrn=False, cudnn_tune=None
-    ):
+    def __init__(self, graph, dtype="float32", fold=False, plain_lrn=False, cudnn_tune=None):
         """`fold` folds batch normalisation into convolutions (inference only).
 
         `plain_lrn` is for training on a CPU: MXNet 1.9.1's gradient of LRN is wrong, by 80 %
@@ -30,7 +28,6 @@ class Plan(object):
         for GPUs.
         """
         self.dtype = dtype
-        self.dropout = dropout
         self.plain_lrn = plain_lrn
         self.cudnn_tune = cudnn_tune
         uses = {}
@@ -159,8 +156,8 @@ def _avg_pool(node, _plan, x):
     return _pooling(_padded(node, x, 0.0), "avg", a["kernel"], a["stride"])
 
 
-def _dropout(node, plan, x):
-    return mx.sym.Dropout(x, p=node.attrs["rate"]) if plan.dropout else x
+def _dropout(node, _plan, x):
+    return mx.sym.Dropout(x, p=node.attrs["rate"])
 
 
 def _flatten(_node, _plan, x):
@@ -249,8 +246,10 @@ class Network(object):
                 arrays[name][:] = values[name]
 
     def unpack(self, arrays, wanted):
-        """NumPy arrays of the wanted parameters, from bound arrays by MXNet's names."""
-        found = OrderedDict((name, array.asnumpy()) for name, array in arrays.items())
+        """Float32 copies of the wanted parameters, from bound arrays by MXNet's names."""
+        found = OrderedDict(
+            (name, array.asnumpy().astype(np.float32, copy=False)) for name, array in arrays.items()
+        )
         for name in self.packed:
             vector, start = found.get(name), 0
             if vector is None:
@@ -268,13 +267,9 @@ def packing(node, layer):
     return weights + [p for p in mine if "_bias_" in p.role]
 
 
-def build(graph, replaced=None, **choices):
-    """A `Network`; `choices` are `Plan`'s. Raises `Unsupported` for an operator we lack.
-
-    `replaced` maps operators to functions to use instead of ours.
-    """
-    operators = dict(OPERATORS, **(replaced or {}))
-    gaps = sorted({node.op for node in graph.nodes} - set(operators) - {"input"})
+def build(graph, **choices):
+    """A `Network`; `choices` are `Plan`'s. Raises `Unsupported` for an operator we lack."""
+    gaps = sorted({node.op for node in graph.nodes} - set(OPERATORS) - {"input"})
     if gaps:
         raise Unsupported("%s needs %s, which this backend lacks" % (graph.name, ", ".join(gaps)))
     plan = Plan(graph, **choices)
@@ -282,7 +277,7 @@ def build(graph, replaced=None, **choices):
     for node in graph.nodes:
         if node is not graph.input:
             inputs = [symbols[source] for source in node.inputs]
-            symbols[node] = operators[node.op](node, plan, *inputs)
+            symbols[node] = OPERATORS[node.op](node, plan, *inputs)
     return Network(graph, plan, symbols)
 
 

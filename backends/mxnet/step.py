@@ -15,18 +15,14 @@ import mxnet as mx
 import numpy as np
 
 from backends import zoo
-from backends.harness import data, parity, trial
-from backends.mxnet import bound, build, choices, device, kinks
-from backends.zoo import weights
+from backends.harness import data, trial
+from backends.harness.job import State
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
+from backends.mxnet import bound, build, choices, device
 
 FRAMEWORK = "mxnet"
 OPTIONS = choices.OPTIONS
 BIASED_VARIANCE = ("cpu",)
-
-# Small enough for random weights of every model to stay finite, which keeps the arithmetic
-# honest: a CPU is slower on denormals.
-LEARNING_RATE = 1e-4
-MOMENTUM = 0.9
 
 # Keeps small gradients above float16's smallest number.
 LOSS_SCALE = 128.0
@@ -53,18 +49,18 @@ def classify(error):
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph):
+def prepare(settings, graph, values):
     """A ready job; see the contract."""
     used = choices.resolve(settings, device.facts())
     places = device.contexts(settings)
     kind = Training if settings.phase == "training" else Inference
-    return kind(settings, graph, used, places)
+    return kind(settings, graph, values, used, places)
 
 
 class Step(device.DeviceJob):
     """What training and inference share: networks in place, data fed."""
 
-    def __init__(self, settings, graph, used, places):
+    def __init__(self, settings, graph, values, used, places):
         """Bind, fill and feed every device."""
         super(Step, self).__init__(settings, places)
         self.options = OrderedDict(used)
@@ -74,10 +70,9 @@ class Step(device.DeviceJob):
         self._network = network_of(settings, graph, used)
         batches = [source.next() for source in self._sources]
         self._executors = [self._bind(place, *batch) for place, batch in zip(places, batches)]
-        values = weights.for_graph(graph, settings.seed)
         for executor, batch in zip(self._executors, batches):
             bound.fill(self._network, executor, values)
-            self._feed(executor, *batch)
+            _feed(executor, *batch)
         mx.nd.waitall()
 
     def _bind(self, place, x, y):
@@ -86,17 +81,19 @@ class Step(device.DeviceJob):
     def _work(self):
         raise NotImplementedError
 
-    def _feed(self, executor, x, y):
-        _copy(x, executor.arg_dict[build.INPUT])
-        if bound.LABELS in executor.arg_dict:
-            _copy(y, executor.arg_dict[bound.LABELS])
-
     def step(self):
         """One step; real data is fetched and copied to the devices within it."""
         for executor, source in zip(self._executors, self._sources):
             if not source.fixed:
-                self._feed(executor, *source.next())
+                _feed(executor, *source.next())
         self._work()
+
+    def feed(self, inputs, labels):
+        """Copy a batch to where the steps read theirs; several devices share it evenly."""
+        count = len(self._executors)
+        parts = zip(np.split(inputs, count), np.split(labels, count))
+        for executor, (x, y) in zip(self._executors, parts):
+            _feed(executor, x, y)
 
     def markers(self):
         """A number of the last result per device."""
@@ -111,7 +108,7 @@ class Step(device.DeviceJob):
             source.close()
 
 
-def network_of(settings, graph, used, replaced=None, **changed):
+def network_of(settings, graph, used, **changed):
     """The network of a benchmark but for what is changed; see `build.build`."""
     on_cpu = settings.device == "cpu"
     choices = {
@@ -120,7 +117,13 @@ def network_of(settings, graph, used, replaced=None, **changed):
         "plain_lrn": on_cpu and settings.phase == "training",
         "cudnn_tune": None if on_cpu else used["cudnn_tune"],
     }
-    return build.build(graph, replaced, **dict(choices, **changed))
+    return build.build(graph, **dict(choices, **changed))
+
+
+def _feed(executor, x, y):
+    _copy(x, executor.arg_dict[build.INPUT])
+    if bound.LABELS in executor.arg_dict:
+        _copy(y, executor.arg_dict[bound.LABELS])
 
 
 def _copy(array, target):
@@ -142,15 +145,20 @@ class Inference(Step):
     def _last(self):
         return [executor.outputs[0] for executor in self._executors]
 
+    def logits(self):
+        """Of the last step, of all devices."""
+        node = self._network.graph.output
+        return np.concatenate([_read(node, array) for array in self._last()])
+
 
 class Training(Step):
     """Forward, loss, backward and a momentum SGD update."""
 
-    def __init__(self, settings, graph, used, places):
+    def __init__(self, settings, graph, values, used, places):
         """See `Step`."""
         self._half = settings.dtype == "float16"
         self._scale = LOSS_SCALE if self._half else 1.0
-        super(Training, self).__init__(settings, graph, used, places)
+        super(Training, self).__init__(settings, graph, values, used, places)
         rescale = 1.0 / (self._scale * len(places))  # gradients are summed over devices
         how = used["optimizer"]
         self._updaters = [
@@ -198,6 +206,16 @@ class Training(Step):
         """Of the last step, on the first device's batch."""
         return float(self._executors[0].outputs[0].asnumpy().reshape(-1)[0])
 
+    def state(self):
+        """What the first device keeps; all keep the same weights and velocities."""
+        executor, updater, network = self._executors[0], self._updaters[0], self._network
+        arrays = OrderedDict((name, executor.arg_dict[name]) for name in self._gradients[0])
+        return State(
+            network.unpack(updater.weights(arrays), network.graph.parameters),
+            network.unpack(updater.velocities(arrays), network.graph.parameters),
+            network.unpack(executor.aux_dict, network.graph.statistics),
+        )
+
 
 # -- parity and the self check -------------------------------------------------------------
 
@@ -211,88 +229,23 @@ def shapes(graph):
         yield node.name, build.batch_first(node, np.empty(shape)).shape[1:]
 
 
-def _given(settings):
-    """(options used, context) of a benchmark on one device."""
-    used = choices.resolve(settings, device.facts())
-    (place,) = device.contexts(settings)
-    return used, place
-
-
-def forward(settings, graph, values, inputs):
-    """Logits as a benchmark computes them."""
-    used, place = _given(settings)
-    network = network_of(settings, graph, used)
-    fuse = used["subgraph"] == "on"
-    executor = bound.bind(network.logits, network, place, inputs.shape, fuse=fuse)
-    return _run(network, executor, values, inputs)[0]
-
-
 def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded and nothing fused."""
-    used, place = _given(settings)
+    used = choices.resolve(settings, device.facts())
+    (place,) = device.contexts(settings)
     network = network_of(settings, graph, used, fold=False)
     everything = mx.sym.Group(list(network.symbols.values()))
     executor = bound.bind(everything, network, place, inputs.shape)
-    for node, array in zip(network.symbols, _run(network, executor, values, inputs)):
-        yield node.name, array
-
-
-def _run(network, executor, values, inputs):
-    """Yields the outputs as the zoo lays them out."""
     bound.fill(network, executor, values)
     _copy(inputs, executor.arg_dict[build.INPUT])
     outputs = executor.forward(is_train=False)
-    arrays = [array.asnumpy().astype(np.float32) for array in outputs]
-    if network.graph.kind != "speech":
-        return arrays
-    return [array.swapaxes(0, 1) if array.ndim == 3 else array for array in arrays]
+    for node, array in zip(network.symbols, outputs):
+        yield node.name, _read(node, array)
 
 
-def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
-    """One step with a benchmark's own pieces; momentum does nothing in the first."""
-    used, place = _given(settings)
-    if precise:
-        double = kinks.double(decisions)
-        network = network_of(settings, graph, used, double, dropout=False, dtype="float64")
-    else:
-        network = network_of(settings, graph, used, dropout=False)
-    half = network.plan.dtype == "float16"
-    scale = parity.LOSS_SCALE if half else 1.0
-    watched = OrderedDict() if precise else kinks.watched(network)
-    seen = [mx.sym.BlockGrad(symbol) for _, symbol in watched.values()]
-    symbol = mx.sym.Group([bound.loss_symbol(network, scale)] + seen)
-    fed = [(name, array.shape) for name, array in (decisions or {}).items()]
-    executor = bound.bind(symbol, network, place, inputs.shape, labels.shape, fed=fed)
-    bound.fill(network, executor, values)
-    given = dict(decisions or {})
-    given.update({build.INPUT: inputs, bound.LABELS: labels})
-    for name, array in given.items():
-        _copy(array, executor.arg_dict[name])
-    outputs = executor.forward(is_train=True)
-    executor.backward()
-    gradients = bound.trained(executor)
-    # The master copies are made of weights that were rounded already.
-    started = network.unpack(executor.arg_dict, graph.parameters) if half else None
-    update = bound.Updater(used["optimizer"], parity.RATE, MOMENTUM, 1.0 / scale, half)
-    update(gradients, executor.arg_dict)
-    made = OrderedDict(
-        (name, kinks.decided(watched[name][0], array.asnumpy()))
-        for name, array in zip(watched, outputs[1:])
-    )
-    return parity.Step(
-        float(outputs[0].asnumpy().reshape(-1)[0]),
-        _unscaled(network.unpack(gradients, graph.parameters), scale),
-        network.unpack(update.kept(executor.arg_dict), graph.parameters),
-        network.unpack(executor.aux_dict, graph.statistics),
-        made,
-        started and OrderedDict((name, w.astype(np.float32)) for name, w in started.items()),
-    )
-
-
-def _unscaled(gradients, scale):
-    if scale == 1.0:
-        return gradients
-    return OrderedDict((name, g.astype(np.float32) / scale) for name, g in gradients.items())
+def _read(node, array):
+    """A node's value as float32, as the zoo lays it out."""
+    return build.batch_first(node, array.asnumpy().astype(np.float32))
 
 
 def self_check():

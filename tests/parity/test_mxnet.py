@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from backends import zoo
-from backends.harness import arguments, parity
+from backends.harness import arguments
 from backends.harness.errors import Unsupported
-from backends.zoo import weights
+from backends.harness.findings import deviation
+from backends.zoo import backward, referee, weights
 from backends.zoo.graph import OPS, Graph
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a library that was finished before its dependencies were
     mx = pytest.importorskip("mxnet", reason="MXNet is not installed in this environment")
 
-from backends.mxnet import bound, build, composed, device, kinks, step
+from backends.mxnet import bound, build, device, step
 from tests.parity.running import Backend
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -85,63 +86,84 @@ def small_norm():
     return g.finish(g.dense(g.flatten(x), 3))
 
 
+def stepped(settings, graph, values, batch):
+    """What a training job keeps after one step on the batch."""
+    job = step.prepare(settings, graph, values)
+    job.feed(*batch)
+    job.step()
+    job.synchronize()
+    state = job.state()
+    job.close()
+    return state
+
+
 def test_running_variance_is_fed_the_biased_one():
     """The one place where MXNet's definition differs from the zoo's, on a CPU."""
     graph = small_norm()
     values = weights.for_graph(graph, 1)
     batch = weights.inputs(graph, 2, 1), weights.labels(graph, 2, 1)
-    settings = BACKEND.settings(graph, "training")
-    found = step.training_step(settings, graph, values, *batch).statistics
+    state = stepped(BACKEND.settings(graph, "training"), graph, values, batch)
     name = "batch_norm1.variance"
     far = {}
     for biased in (True, False):
-        expected = parity.train_forward(graph, values, *batch, biased)[1]
-        far[biased] = parity.deviation(found[name], expected[name])
+        expected = backward.step(graph, values, *batch, backward.Rules(biased)).statistics
+        far[biased] = deviation(state.statistics[name], expected[name])
     assert far[True] < 1e-6
     assert far[False] > 1e-4
 
 
-def gradients(symbol, arrays, dtype):
-    shapes = {name: array.shape for name, array in arrays.items()}
-    executor = symbol.simple_bind(mx.cpu(), type_dict=dict.fromkeys(shapes, dtype), **shapes)
-    for name, array in arrays.items():
-        executor.arg_dict[name][:] = mx.nd.array(array, dtype=dtype)
-    result = executor.forward(is_train=True)[0]
-    up = np.random.RandomState(5).standard_normal(result.shape)
-    executor.backward([mx.nd.array(up, dtype=dtype)])
-    return {name: array.asnumpy() for name, array in executor.grad_dict.items()}
+def test_a_job_neither_keeps_nor_changes_the_values():
+    graph = small_norm()
+    values = weights.for_graph(graph, 1)
+    before = {name: array.copy() for name, array in values.items()}
+    job = step.prepare(BACKEND.settings(graph, "training"), graph, values)
+    for _ in range(2):
+        job.step()
+    job.synchronize()
+    assert all(np.array_equal(values[name], before[name]) for name in before)
+    kept = job.state()
+    for array in values.values():
+        array[:] = 7
+    after = job.state()
+    job.close()
+    for mine, same in zip(kept, after, strict=True):
+        assert all(np.array_equal(mine[name], same[name]) for name in mine)
 
 
-def behind_convolutions(lrn):
-    x = mx.sym.Convolution(mx.sym.Variable("x"), mx.sym.Variable("w"), **CONVOLUTION)
-    g = Graph("lrn", (64, 14, 14), 64, "image")
-    node = g.lrn(g.input, size=5, alpha=1e-4, beta=0.75, k=1.0)
-    y = lrn(node, mx.sym.Activation(x, act_type="relu"))
-    return mx.sym.Convolution(y, mx.sym.Variable("v"), **CONVOLUTION)
+def test_many_arrays_at_a_time_are_updated_like_one_by_one():
+    BACKEND.prove("P3", "deep_mnist", "optimizer=aggregated")
 
 
-CONVOLUTION = {"num_filter": 64, "kernel": (3, 3), "pad": (1, 1), "no_bias": True}
+def dropping():
+    g = Graph("dropping", (8, 6, 6), 10, "image")
+    x = g.dropout(g.relu(g.dense(g.flatten(g.input), 400)), 0.4)
+    return g.finish(g.dense(x, 10))
 
 
-def test_the_gradient_of_lrn_needs_the_way_around():
+def test_dropout_drops_at_its_rate():
+    BACKEND.prove("P3", dropping())
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.6])
+def test_dropout_at_another_rate_is_found(monkeypatch, rate):
+    monkeypatch.setitem(build.OPERATORS, "dropout", lambda n, p, x: mx.sym.Dropout(x, p=rate))
+    assert not BACKEND.compare("P3", dropping()).holds
+
+
+def normalised_between_convolutions():
+    g = Graph("normalised", (64, 14, 14), 10, "image")
+    x = g.lrn(g.relu(g.conv(g.input, 64, 3, pad=1)), size=5, alpha=1e-4, beta=0.75, k=1.0)
+    return g.finish(g.dense(g.flatten(g.conv(x, 64, 3, pad=1)), 10))
+
+
+def test_the_gradient_of_lrn_needs_the_way_around(monkeypatch):
     """When the plain one is right too, `plain_lrn` can go."""
-    random = np.random.RandomState(3)
-    arrays = {
-        "x": 100 * random.standard_normal((2, 64, 14, 14)),
-        "w": random.standard_normal((64, 64, 3, 3)) / 24,
-        "v": random.standard_normal((64, 64, 3, 3)) / 24,
-    }
-    graph = zoo.draw("deep_mnist")
-    plans = {plain: build.Plan(graph, plain_lrn=plain) for plain in (True, False)}
-    right = gradients(behind_convolutions(lambda n, x: composed.lrn(n, None, x)), arrays, "float64")
-    far = {}
-    for plain, plan in plans.items():
-        symbol = behind_convolutions(lambda n, x, p=plan: build.OPERATORS["lrn"](n, p, x))
-        found = gradients(symbol, arrays, "float32")
-        far[plain] = max(parity.deviation(found[name], right[name]) for name in right)
-    assert far[True] < 1e-5
+    BACKEND.prove("P3", normalised_between_convolutions())
+    lrn = build.OPERATORS["lrn"]
+    direct = build.Plan(zoo.draw("deep_mnist"))
+    monkeypatch.setitem(build.OPERATORS, "lrn", lambda node, _plan, x: lrn(node, direct, x))
     if device.facts().subgraph:
-        assert far[False] > 1e-3
+        assert not BACKEND.compare("P3", normalised_between_convolutions()).holds
 
 
 def speech():
@@ -155,27 +177,25 @@ def test_recurrent_layers_and_ctc(level):
     BACKEND.prove(level, speech())
 
 
-def test_of_equal_values_in_a_window_the_first_decides():
-    g = Graph("pool", (1, 4, 4), 4, "image")
-    node = g.max_pool(g.input, 3, 2, pad=(0, 0, 1, 1))
-    x = np.float32([[[[1, 1, 0, 5], [0, 1, 2, 2], [7, 0, 2, 2], [0, 0, 0, 3]]]])
-    planes, columns = kinks.winners(node, x)
-    assert planes.tolist() == [0, 0, 0, 0]
-    assert columns.tolist() == [8, 3, 8, 15]
-
-
 def test_devices_stay_alike_and_the_step_is_that_of_both_batches():
     graph = zoo.draw("deep_mnist")
-    job = step.prepare(given("training", devices=2), graph)
+    values = weights.for_graph(graph, 1)
+    job = step.prepare(given("training", devices=2), graph, values)
+    batch = weights.inputs(graph, 4, 3), weights.labels(graph, 4, 3)
+    job.feed(*batch)
     job.synchronize()
     job.mark(0)
     for index in range(1, 4):
         job.step()
         job.mark(index)
+        if index == 1:
+            velocities = job.state().velocities
     job.synchronize()
     assert job.samples == 4
     assert len(job.intervals(3)) == 3
     assert all(seconds >= 0 for seconds in job.intervals(3))
+    for name, gradient in backward.step(graph, values, *batch).gradients.items():
+        assert deviation(velocities[name], gradient) < 1e-5, name
     first, second = (executor.arg_dict for executor in job._executors)
     assert not np.array_equal(first["input"].asnumpy(), second["input"].asnumpy())
     for name, array in first.items():
@@ -193,10 +213,22 @@ def test_half_precision_weights_have_master_copies():
         for _ in range(20):  # each too small for float16 alone
             update(slopes, arrays)
         assert np.allclose(before - arrays["b"].asnumpy(), 20e-4, rtol=1e-3)
-        kept = update.kept(arrays)
+        kept = update.weights(arrays)
         assert np.allclose(start - kept["w"].asnumpy(), 20e-4, rtol=1e-3)
         assert kept["b"] is arrays["b"]
     assert np.allclose(arrays["w"].asnumpy(), 1 - 40e-4, atol=6e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("how", ["aggregated", "plain"])
+def test_velocities_are_sums_of_gradients_without_the_scale_of_the_loss(how, dtype):
+    arrays, slopes = ({"w": mx.nd.full((4,), v, dtype=dtype)} for v in (1.0, 128.0))
+    update = bound.Updater(how, 1e-4, 0.5, rescale=1 / 128, half=dtype == "float16")
+    for expected in (0.0, 1.0, 1.5, 1.75):
+        (velocity,) = update.velocities(arrays).values()
+        assert velocity.dtype == np.float32 or not expected
+        assert np.allclose(velocity.asnumpy(), expected, rtol=1e-6)
+        update(slopes, arrays)
 
 
 def test_half_precision_networks_bind():
@@ -214,16 +246,16 @@ def test_real_data_reaches_the_logits(tmp_path):
     graph = zoo.draw("deep_mnist")
     x = np.random.default_rng(1).random((4, *graph.input_shape)).astype("float32")
     np.savez(tmp_path / "some.npz", x=x, y=np.zeros(4, "int64"))
-    job = step.prepare(given("inference", data=str(tmp_path)), graph)
+    values = weights.for_graph(graph, 1)
+    job = step.prepare(given("inference", data=str(tmp_path)), graph, values)
     seen = []
     for _ in range(2):
         job.step()
-        seen.append(job._executors[0].outputs[0].asnumpy())
+        seen.append(job.logits())
     job.close()
-    settings = BACKEND.settings(graph, "inference")
-    expected = step.forward(settings, graph, weights.for_graph(graph, 1), x)
+    expected = referee.forward(graph, values, x)
     # The first batch was read to bind; the run starts with the second.
-    assert parity.deviation(np.concatenate([seen[1], seen[0]]), expected) < 1e-5
+    assert deviation(np.concatenate([seen[1], seen[0]]), expected) < 1e-5
 
 
 def test_an_operator_we_lack_is_a_declared_gap(monkeypatch):
