@@ -7,7 +7,7 @@ import numpy as np
 from backends import zoo
 from backends.harness import data, job, machine, own, trial
 from backends.harness.errors import Unsupported
-from backends.onnx.build import serialised
+from backends.onnx.build import build
 from backends.onnx.own import OnnxNetwork
 
 INPUT = "input"  # its name in the zoo
@@ -64,19 +64,23 @@ class Inference(job.Job):
     def step(self):
         """One batch to logits."""
         if not self._source.fixed:
-            np.copyto(self._x, self._source.next()[0])
+            self.feed(*self._source.next())
         self._run()
+
+    def feed(self, inputs, labels):
+        """Copy a batch to the array that the model reads; inference has no use for labels."""
+        np.copyto(self._x, inputs)
 
     def close(self):
         """Stop reading data."""
         self._source.close()
 
 
-def model_file(settings, graph):
+def model_file(settings, graph, values):
     """The model of a benchmark: a batch size that is fixed lets a reader plan everything."""
     if isinstance(graph, OnnxNetwork):
         return graph.serialised()
-    return serialised(graph, settings.seed, settings.batch)
+    return build(graph, values, settings.batch).proto.SerializeToString()
 
 
 def read_file(path, settings):
@@ -90,19 +94,9 @@ def prepare_file(settings, network, backend, errors):
     `errors` are the classes in which the framework complains of a model.
     """
     with own.refusals(network, backend.TITLE, errors, backend.classify):
-        prepared = backend.prepare(settings, network)
+        prepared = backend.prepare(settings, network, None)
         own.check_outputs(network, settings.batch, prepared.try_out())
     return prepared
-
-
-def no_training(title):
-    """A `training_step` for backends that have none."""
-
-    def training_step(*_arguments, **_keywords):
-        """Always raises `Unsupported`."""
-        raise Unsupported("%s here does inference only" % title)
-
-    return training_step
 
 
 def self_check(backend):

@@ -81,42 +81,46 @@ def make_session(model, used, threads):
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def prepare(settings, graph):
+def prepare(settings, graph, values):
     """A ready job; see the contract."""
     runs.check(settings, TITLE, DTYPES)
-    return Inference(settings, graph, runs.resolve(settings.options, DEFAULTS))
+    return Inference(settings, graph, values, runs.resolve(settings.options, DEFAULTS))
 
 
 class Inference(runs.Inference):
     """Runs a session, to arrays of its own or to one made once."""
 
-    def __init__(self, settings, graph, used):
+    def __init__(self, settings, graph, values, used):
         """Read the model, bind the arrays if so chosen."""
         super(Inference, self).__init__(settings, graph, used)
-        self._session = make_session(runs.model_file(settings, graph), used, self.threads)
-        self._feed = {value.name: self._x for value in self._session.get_inputs()}
-        self.logits = None
+        self._session = make_session(runs.model_file(settings, graph, values), used, self.threads)
+        self._given = {value.name: self._x for value in self._session.get_inputs()}
+        self._logits = None
         self._binding = None
         if used["io_binding"] == "on":
             outputs = self._outputs(settings, graph)
-            self.logits = outputs[-1]
+            self._logits = outputs[-1]
             self._binding = bound(self._session, self._x, outputs)
 
     def _outputs(self, settings, graph):
         """Arrays to be filled; a file does not always tell their shapes, a run does."""
         if isinstance(graph, OnnxNetwork):
-            return self._session.run(None, self._feed)
+            return self._session.run(None, self._given)
         return [np.empty((settings.batch,) + graph.output.shape, np.float32)]
 
     def try_out(self):
         """See `runs.Inference`."""
-        return [np.shape(output) for output in self._session.run(None, self._feed)]
+        return [np.shape(output) for output in self._session.run(None, self._given)]
 
     def _run(self):
         if self._binding is None:
-            self.logits = self._session.run(None, self._feed)[0]
+            self._logits = self._session.run(None, self._given)[0]
         else:
             self._session.run_with_iobinding(self._binding)
+
+    def logits(self):
+        """Of the last step."""
+        return self._logits.copy()
 
 
 read_file = runs.read_file
@@ -153,19 +157,6 @@ def shapes(graph):
         yield name, tuple(found[tensor][1:])
 
 
-def forward(settings, graph, values, inputs):
-    """Logits as a benchmark computes them, from these weights and inputs."""
-    runs.check(settings, TITLE, DTYPES)
-    used = runs.resolve(settings.options, DEFAULTS)
-    model = build(graph, values, len(inputs)).proto.SerializeToString()
-    session = make_session(model, used, runs.threads(settings))
-    if used["io_binding"] == "off":
-        return session.run(None, {runs.INPUT: inputs})[0]
-    logits = np.empty((len(inputs),) + graph.output.shape, np.float32)
-    session.run_with_iobinding(bound(session, inputs, [logits]))
-    return logits
-
-
 def activations(_settings, graph, values, inputs):
     """Every node's value, nothing fused."""
     model, tensors = with_outputs(build(graph, values, len(inputs)))
@@ -176,9 +167,6 @@ def activations(_settings, graph, values, inputs):
     found[runs.INPUT] = inputs
     for name, tensor in tensors.items():
         yield name, found[tensor]
-
-
-training_step = runs.no_training(TITLE)
 
 
 def self_check():

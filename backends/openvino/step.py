@@ -69,12 +69,12 @@ def compiled(model, used, dtype, threads):
     return openvino.Core().compile_model(read(model), DEVICE, settings)
 
 
-def prepare(settings, graph):
+def prepare(settings, graph, values):
     """A ready job; see the contract."""
     runs.check(settings, TITLE, dtypes())
     used = runs.resolve(settings.options, DEFAULTS)
     kind = Latency if used["hint"] == "latency" else Throughput
-    return kind(settings, graph, used)
+    return kind(settings, graph, values, used)
 
 
 read_file = runs.read_file
@@ -88,10 +88,10 @@ def prepare_file(settings, network):
 class Inference(runs.Inference):
     """What both ways of running share; `requests` all read the same array."""
 
-    def __init__(self, settings, graph, used):
+    def __init__(self, settings, graph, values, used):
         """Read and compile the model."""
         super(Inference, self).__init__(settings, graph, used)
-        model = runs.model_file(settings, graph)
+        model = runs.model_file(settings, graph, values)
         self._compiled = compiled(model, used, settings.dtype, self.threads)
         self._tensor = openvino.Tensor(self._x, shared_memory=True)
         for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"):
@@ -108,14 +108,18 @@ class Inference(runs.Inference):
 class Latency(Inference):
     """One batch at a time."""
 
-    def __init__(self, settings, graph, used):
+    def __init__(self, settings, graph, values, used):
         """See `Inference`."""
-        super(Latency, self).__init__(settings, graph, used)
+        super(Latency, self).__init__(settings, graph, values, used)
         self._request = self._compiled.create_infer_request()
         self._request.set_input_tensor(self._tensor)
 
     def _run(self):
         self._request.infer(share_outputs=True)
+
+    def logits(self):
+        """Of the last step."""
+        return self._request.get_output_tensor().data.copy()
 
 
 class Throughput(Inference):
@@ -123,24 +127,30 @@ class Throughput(Inference):
 
     timing = "host clock at each batch's completion; several are in flight at a time"
 
-    def __init__(self, settings, graph, used):
+    def __init__(self, settings, graph, values, used):
         """See `Inference`."""
-        super(Throughput, self).__init__(settings, graph, used)
+        super(Throughput, self).__init__(settings, graph, values, used)
         self._queue = openvino.AsyncInferQueue(self._compiled)
         self._queue.set_callback(self._note)
         self.options["requests"] = len(self._queue)
         self._done = []
+        self._last = None
         if self._source.fixed:
             for request in self._queue:
                 request.set_input_tensor(self._tensor)
 
-    def _note(self, _request, _data):
+    def _note(self, request, _data):
+        self._last = request
         self._done.append(time.perf_counter())
 
     def step(self):
         """Wait for a free request and start it; real data is copied into the request."""
         inputs = None if self._source.fixed else {0: self._source.next()[0]}
         self._queue.start_async(inputs)
+
+    def logits(self):
+        """Of the request that was done last."""
+        return self._last.get_output_tensor().data.copy()
 
     def synchronize(self):
         """Wait for all batches in flight."""
@@ -172,14 +182,6 @@ def shapes(graph):
         yield name, found[tensor]
 
 
-def forward(settings, graph, values, inputs):
-    """Logits as a benchmark computes them, from these weights and inputs."""
-    runs.check(settings, TITLE, dtypes())
-    used = runs.resolve(settings.options, DEFAULTS)
-    model = build(graph, values, len(inputs)).proto.SerializeToString()
-    return compiled(model, used, settings.dtype, runs.threads(settings))(inputs)[0]
-
-
 def activations(settings, graph, values, inputs):
     """Every node's value; outputs keep their nodes from being fused away."""
     serialised, tensors = with_outputs(build(graph, values, len(inputs)))
@@ -187,9 +189,6 @@ def activations(settings, graph, values, inputs):
     found = network(inputs)
     for name, tensor in tensors.items():
         yield name, inputs if tensor == runs.INPUT else found[network.output(tensor)]
-
-
-training_step = runs.no_training(TITLE)
 
 
 def self_check():

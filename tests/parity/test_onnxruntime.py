@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from backends import zoo
-from backends.harness import arguments, parity
-from backends.zoo import weights
+from backends.harness import arguments
+from backends.harness.findings import deviation
+from backends.zoo import referee, weights
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed in this environment")
 
@@ -72,16 +73,16 @@ def test_real_data_reaches_the_logits(binding, tmp_path):
         str(tmp_path),
         options(f"io_binding={binding}"),
     )
-    job = step.prepare(settings, graph)
+    values = weights.for_graph(graph, 1)
+    job = step.prepare(settings, graph, values)
     seen = []
     for _ in range(2):
         job.step()
-        seen.append(job.logits.copy())
+        seen.append(job.logits())
     job.close()
-    values = weights.for_graph(graph, 1)
-    expected = step.forward(BACKEND.settings(graph, "inference"), graph, values, x)
+    expected = referee.forward(graph, values, x)
     # The first batch was read to make the input array; the run starts with the second.
-    assert parity.deviation(np.concatenate([seen[1], seen[0]]), expected) < 1e-6
+    assert deviation(np.concatenate([seen[1], seen[0]]), expected) < 1e-6
 
 
 @pytest.mark.parametrize(
