@@ -7,10 +7,14 @@ from orchestrator.images import image_table, store
 from orchestrator.paths import PROJECT
 
 
+def _say(event):
+    print(event.text, flush=True)
+
+
 def ready(engine, name):
     """Return the reference of an image of ours, built if it is not here."""
     table = image_table.load()
-    return store.ensure(table.row(name), table, engine, store.Policy.AUTO, print).reference
+    return store.ensure(table.row(name), table, engine, store.Policy.AUTO, _say).reference
 
 
 def run_module(reference, *words, project=PROJECT, mounts=()):
