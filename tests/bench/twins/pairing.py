@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 from backends import zoo
 from backends.harness import arguments
+from backends.zoo import weights
 from tests.bench.pairs import in_turn
 
 ROUNDS = {"inference": 25, "training": 11}
@@ -14,7 +15,8 @@ def our_job(step, model, phase, batch, threads=None):
     """Prepare what `benchdock run` times, every option as it is chosen by default."""
     options = arguments.choose(step.OPTIONS, [])
     settings = arguments.one_step(model, phase, batch, options, threads=threads)
-    return step.prepare(settings, zoo.draw(model))
+    graph = zoo.draw(model)
+    return step.prepare(settings, graph, weights.for_graph(graph, settings.seed))
 
 
 def compare(model, phase, batch, ours, twin, rounds=None):
