@@ -25,6 +25,9 @@ from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
 FRAMEWORK = "caffe2"
 OPTIONS = knobs.KNOBS["caffe2"]
 
+# Max pooling's gradient goes, whole, to every value that equals the largest; only cuDNN chooses one.
+EVERY_LARGEST = ("cpu",)
+
 _MEMORY_WORDS = ("out of memory", "std::bad_alloc", "defaultcpuallocator")
 
 
@@ -152,6 +155,10 @@ class Training(Step):
     def loss(self):
         """Of the last step."""
         return float(workspace.FetchBlob(LOSS))
+
+    def held(self, node):
+        """What the last step left as a node's value, for max pooling to be compared."""
+        return workspace.FetchBlob(self._built.blobs[node.name])
 
     def state(self):
         """Copies of what the net updates; it keeps velocities multiplied by the rate."""

@@ -10,6 +10,9 @@ import numpy as np
 
 from backends.zoo import referee
 
+# How far, by the largest, a value may be from its window's largest and still be held equal to it.
+HELD = 1e-5
+
 Step = namedtuple("Step", "loss gradients statistics")
 Step.__doc__ = """What one training step computes before the weights move.
 
@@ -24,18 +27,22 @@ class Rules(object):
     `biased`: running variances are fed the biased batch variance. `replaces`: the step's
     statistics replace the running ones. `mask(node, array)` is called for every dropout node with
     its input and returns what that is multiplied by; nothing is dropped without it.
+    `held(node)`, where max pooling sends its gradient to every value that equals the largest, is
+    the node's value as the framework computed it: what is equal there tells its precision.
     """
 
-    def __init__(self, biased=False, replaces=False, mask=None):
+    def __init__(self, biased=False, replaces=False, mask=None, held=None):
         """The zoo's own definition if nothing is given."""
         self.biased = biased
         self.replaces = replaces
         self.mask = mask
+        self.held = held
 
 
 def step(graph, values, inputs, labels, rules=None):
     """The `Step` of one batch; `values` maps the names of all parameters and statistics."""
-    arrays, saved, statistics = forward(graph, values, inputs, rules or Rules())
+    rules = rules or Rules()
+    arrays, saved, statistics = forward(graph, values, inputs, rules)
     logits = arrays[graph.output]
     gradients = OrderedDict()
     flowing = {graph.output: _LOSSES.get(graph.kind, _cross_entropy)(logits, labels)}
@@ -45,7 +52,7 @@ def step(graph, values, inputs, labels, rules=None):
         towards = flowing.pop(node)
         sources = [arrays[source] for source in node.inputs]
         needed = node.inputs[0] is not graph.input
-        context = _Context(node, values, sources, arrays[node], saved.get(node), needed)
+        context = _Context(node, values, sources, arrays[node], saved.get(node), needed, rules)
         pushed, own = _BACKWARD[node.op](context, towards)
         for role, gradient in own.items():
             gradients[node.name + "." + role] = gradient
@@ -95,12 +102,13 @@ def normalised(node, values, x, rules):
 class _Context(object):
     """What a node's derivative needs: its inputs, output, weights and what was saved."""
 
-    def __init__(self, node, values, sources, output, saved, needed):
+    def __init__(self, node, values, sources, output, saved, needed, rules):
         self.node = node
         self.sources = sources
         self.output = output
         self.saved = saved
         self.needed = needed  # whether anything asks for the gradient of the input
+        self.rules = rules
         self._values = values
 
     def value(self, role):
@@ -207,15 +215,37 @@ def _lrn(context, towards):
 
 
 def _max_pool(context, towards):
-    node, output = context.node, context.output
+    node, output, held = context.node, context.output, context.rules.held
     x = referee.padded(context.sources[0], node.attrs["pad"], -np.inf)
-    back, left = np.zeros_like(x), np.ones(output.shape, dtype=bool)
+    choices = _every_largest(node, x, output, held) if held else _first_largest(node, x, output)
+    back = np.zeros_like(x)
+    for window, chosen in choices:
+        back[window] += towards * chosen
+    return [_cropped(back, node.attrs["pad"])], {}
+
+
+def _first_largest(node, x, output):
+    """(slices of the padded input, which of them gets the gradient), in the order of a scan."""
+    left = np.ones(output.shape, dtype=bool)
     for _, _, window in referee.positions(node):
         window = (slice(None),) + window
-        chosen = left & (x[window] == output)  # the first of equals, as frameworks scan
-        back[window] += towards * chosen
+        chosen = left & (x[window] == output)
+        yield window, chosen
         left &= ~chosen
-    return [_cropped(back, node.attrs["pad"])], {}
+
+
+def _every_largest(node, x, output, held):
+    """The same if a framework sends the gradient, whole, to every value equal to the largest.
+
+    Equal are those that it held as equal, provided that they are so but for rounding.
+    """
+    array = np.asarray(held(node.inputs[0]), dtype=np.float64)
+    largest = referee.apply(node, {}, [array])
+    array = referee.padded(array, node.attrs["pad"], -np.inf)
+    least = output - HELD * np.max(np.abs(output))
+    for _, _, window in referee.positions(node):
+        window = (slice(None),) + window
+        yield window, (array[window] == largest) & (x[window] >= least)
 
 
 def _avg_pool(context, towards):
