@@ -22,8 +22,9 @@ RUNTIME ?=
 IMAGE ?=
 SOURCE ?=
 ARGS ?=
+COUNT ?= 500000
 
-.PHONY: help setup bench test lint format type images parity base-images engine bench-self clean
+.PHONY: help setup bench test lint format type fuzz images parity mutants base-images engine simulations bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +115,15 @@ parity: setup ## prove that every framework computes the same networks
 
 engine: setup ## say whether a container engine answers, and how to start one
 	$(BENCHDOCK) doctor
+
+mutants: $(VENV)/.setup-dev ## deliberate errors in the backends, all of which parity must find
+	$(VENV)/bin/python -m tests.mutants $(FRAMEWORKS)
+
+simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
+	$(VENV)/bin/python -m tests.simulations
+
+fuzz: $(VENV)/.setup-dev ## look for invented figures in 500,000 mutated logs, some 10 minutes: make fuzz COUNT=1000
+	$(VENV)/bin/python -m tests.fuzz $(COUNT)
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench

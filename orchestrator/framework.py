@@ -80,6 +80,8 @@ class Framework:
     refuses, ignores: fields of a request that the program has no use for, with the reason; those
         that change what is measured are refused.
     remark: what one has to know of every result of it.
+    processes: whether its launcher starts one process per device: "always", "never", or the option
+        `NAME=VALUE` with which it does.
     """
 
     name: str
@@ -115,6 +117,12 @@ class Framework:
     refuses: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
+    processes: str = "never"
+
+    def starts_processes(self, options: Mapping[str, str]) -> bool:
+        """Whether there is one process per device with these options."""
+        name, _, value = self.processes.partition("=")
+        return self.processes == "always" or bool(value and options.get(name) == value)
 
     @property
     def is_our_program(self) -> bool:

@@ -16,12 +16,16 @@ FailureKind = Literal[
     "no_output",
     "crashed",
     "no_result",
+    "contradiction",
     "unsupported",
     "image",
     "data",
     "engine",
     "interrupted",
 ]
+
+# The ends of the throughput's 95 % interval, of this one run.
+INTERVAL = ("throughput_ci95_low", "throughput_ci95_high")
 
 
 class Metric(LenientRecord):
@@ -54,7 +58,8 @@ class StepSamples(LenientRecord):
 class Measurement(LenientRecord):
     """All that a program's log tells. Derived from the log alone by `orchestrator.parsers`.
 
-    `failure` is set where the log itself shows that the run is no success.
+    `failure` is set if the log itself shows that the run did not succeed. `warnings` are reasons to
+    doubt the numbers, `notes` say what sound numbers do not cover.
     """
 
     program: str
@@ -65,6 +70,7 @@ class Measurement(LenientRecord):
     warmup: dict[str, float] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Result(LenientRecord):
@@ -84,6 +90,7 @@ class Result(LenientRecord):
     steps: tuple[StepSamples, ...] = ()
     program: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     environment: dict[str, Any] = Field(default_factory=dict)
     timings: dict[str, float] = Field(default_factory=dict)
     monitor: dict[str, Metric] = Field(default_factory=dict)

@@ -5,26 +5,27 @@ Sequences may be lists, tuples or `array('d')` of up to some 10^7 values; times 
 
 from __future__ import annotations
 
-import itertools
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.units import SECONDS, quantity, share
+from orchestrator.long_run import LongRun
+from orchestrator.student import quantile_95
+from orchestrator.units import SECONDS, counted, quantity, share
 
 FEWEST_STEPS = 10
+# From so many steps on the interval covers rare slow steps and slow phases too: docs/measuring.md.
+LONG_RUN = 1000
 SHORTEST_WINDOW = 1.0  # seconds
 LARGEST_SPREAD = 0.10
 SLOW_FIRST_STEP = 1.5  # times the median of the others
 LARGEST_DRIFT = 0.05
 MANY_OUTLIERS = 0.05
 LEAST_OUTLIER = 0.10
+FEWEST_INDEPENDENT = 2
 
 _MAD_TO_SIGMA = 1.4826  # a normal distribution's standard deviation / its MAD
 _MEDIAN_ERROR = 1.2533  # standard error of a median, in standard errors of the mean
-_BOOTSTRAP_GROUPS = 200
-_BOOTSTRAP_ROUNDS = 1000
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -109,71 +110,56 @@ def summarize(values: Sequence[float]) -> Summary:
     )
 
 
-def throughput_interval(
-    seconds: Sequence[float], samples: float, *, confidence: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Return the confidence interval of `samples` / the sum of `seconds`, by bootstrap.
+class NoInterval(ValueError):  # noqa: N818 - it says what there is not
+    """These step times have no interval; the message says why."""
 
-    Neighbouring steps are drawn together in at most 200 groups, since their times are correlated.
-    The same input gives the same interval. Raises ValueError on no values or no time.
+
+def throughput_interval(seconds: Sequence[float], samples: float) -> tuple[float, float]:
+    """Return the 95 % interval of `samples` / the sum of `seconds`, in samples/s, of this one run.
+
+    Steps in a row that are alike, rare slow steps and skewed times are allowed for, so far as the
+    run showed them: see `long_run`. Raises NoInterval, which is a ValueError.
     """
-    totals = sorted(_bootstrap_totals(seconds, random.Random(seed)))
-    margin = (1 - confidence) / 2 * 100
-    slowest, fastest = percentile(totals, 100 - margin), percentile(totals, margin)
-    return samples / slowest, (samples / fastest if fastest > 0 else math.inf)
-
-
-def time_ratio_interval(
-    above: Sequence[float], below: Sequence[float], *, confidence: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Return the interval of mean(`above`) / mean(`below`), by bootstrap of both runs' steps.
-
-    Grouped and repeatable as `throughput_interval` is. Raises ValueError on no values or no time.
-    """
-    scale = len(below) / len(above) if above else 0.0
-    pairs = zip(
-        _bootstrap_totals(above, random.Random(seed)),
-        _bootstrap_totals(below, random.Random(seed + 1)),
-        strict=True,
-    )
-    ratios = sorted(scale * up / down if down > 0 else math.inf for up, down in pairs)
-    margin = (1 - confidence) / 2 * 100
-    return percentile(ratios, margin), percentile(ratios, 100 - margin)
-
-
-def _bootstrap_totals(seconds: Sequence[float], source: random.Random) -> list[float]:
-    """Return what the sum of `seconds` might have been, once per round."""
-    count = len(seconds)
-    groups = min(count, _BOOTSTRAP_GROUPS)
-    bounds = [count * i // groups for i in range(groups + 1)] if groups else []
-    sums = [math.fsum(seconds[a:b]) for a, b in itertools.pairwise(bounds)]
-    if math.fsum(sums) <= 0:
-        raise ValueError("no time passed")
-    return [sum(source.choices(sums, k=groups)) for _ in range(_BOOTSTRAP_ROUNDS)]
-
-
-# Two-sided 95 % quantiles of Student's t by degrees of freedom: tables of any textbook.
-_STUDENT_95 = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-)  # fmt: skip
-_NORMAL_95 = 1.96
-_BEYOND_TABLE = 2.5  # t(n) - 1.96 is about 2.5 / n beyond the table
+    if math.fsum(seconds) <= 0:
+        raise NoInterval("no time passed")
+    if len(seconds) < FEWEST_STEPS:
+        raise NoInterval(
+            f"{len(seconds)} steps are too few for an interval: "
+            f"raise --steps to {FEWEST_STEPS} or more"
+        )
+    fast, slow = LongRun(seconds).interval()
+    if fast <= 0:
+        raise NoInterval(
+            "the step times vary so much, or follow each other so closely, that the mean of "
+            f"{len(seconds)} could be anything: raise --steps"
+        )
+    per_step = samples / len(seconds)
+    return per_step / slow, per_step / fast
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval of the mean of independent values, by Student's t.
 
-    Meant for few whole runs, whose differences a bootstrap of three would understate. Raises
-    ValueError on fewer than two values.
+    Meant for whole runs. Raises ValueError on fewer than two values.
     """
-    freedom = len(values) - 1
-    if freedom < 1:
-        raise ValueError("one value tells nothing of the spread")
-    inside = freedom <= len(_STUDENT_95)
-    quantile = _STUDENT_95[freedom - 1] if inside else _NORMAL_95 + _BEYOND_TABLE / freedom
-    center, half = mean(values), quantile * standard_deviation(values) / math.sqrt(freedom + 1)
-    return center - half, center + half
+    reach = quantile_95(len(values) - 1) * standard_deviation(values) / math.sqrt(len(values))
+    return mean(values) - reach, mean(values) + reach
+
+
+def difference_interval(above: Sequence[float], below: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of mean(`above`) - mean(`below`), of independent values.
+
+    The spreads may differ. The degrees of freedom are those of the smaller side: for normal values
+    the interval then covers at least 95 % (Mickey, Brown, "Bounds on the Distribution Functions of
+    the Behrens-Fisher Statistic", 1966), which Welch's approximation does not promise. Raises
+    ValueError if a side has fewer than two values.
+    """
+    error = math.hypot(
+        *(standard_deviation(side) / math.sqrt(len(side)) for side in (above, below))
+    )
+    reach = quantile_95(min(len(above), len(below)) - 1) * error
+    center = mean(above) - mean(below)
+    return center - reach, center + reach
 
 
 def _doubt_length(seconds: Sequence[float], window: float) -> list[str]:
@@ -238,10 +224,34 @@ def _doubt_drift(seconds: Sequence[float]) -> list[str]:
     ]
 
 
+def _doubt_independence(seconds: Sequence[float]) -> list[str]:
+    """Doubt a run whose steps are so alike in a row that it shows next to nothing."""
+    if len(seconds) < 2 * FEWEST_STEPS:  # too few to tell by
+        return []
+    told = LongRun(seconds).independent
+    if told >= FEWEST_INDEPENDENT:
+        return []
+    return [
+        f"step times follow each other so closely that {len(seconds)} steps tell no more than "
+        f"{counted(math.ceil(told), 'independent step')}: raise --steps"
+    ]
+
+
+def within_run(seconds: Sequence[float]) -> list[str]:
+    """Say that an interval of a short run covers only what the run showed."""
+    if not FEWEST_STEPS <= len(seconds) < LONG_RUN:
+        return []
+    return [
+        f"the interval covers only what the {len(seconds)} steps of this run showed: use --steps "
+        f"{LONG_RUN} or more for rare slow steps and slow phases, --runs for what differs from run "
+        "to run"
+    ]
+
+
 def doubts(seconds: Sequence[float], *, window: float | None = None) -> list[str]:
     """Say in words why a throughput from these step times may not be trusted.
 
-    `window` is the whole timed window in seconds where it is known, else the sum of the steps.
+    `window` is the whole timed window in seconds if it is known, else the sum of the steps.
     """
     if not seconds:
         return []
@@ -250,4 +260,5 @@ def doubts(seconds: Sequence[float], *, window: float | None = None) -> list[str
         *_doubt_warmup(seconds),
         *_doubt_spread(seconds),
         *_doubt_drift(seconds),
+        *_doubt_independence(seconds),
     ]

@@ -7,6 +7,7 @@ timm's examples. It measures nothing.
 
 import argparse
 import os
+import pathlib
 import sys
 
 TEXT, SWITCH = "text", "switch"
@@ -43,7 +44,7 @@ PROGRAMS = {
         "batch-size optimizer-batch-size lr lr-schedule warmup label-smoothing mixup momentum "
         "weight-decay print-freq resume static-loss-scale prof seed raport-file workspace "
         "memory-format",
-        "amp evaluate training-only no-checkpoints",
+        "amp dynamic-loss-scale evaluate training-only no-checkpoints",
     ),
     "deeplearningexamples_mxnet": flags(
         "ngpus batch-size num-epochs lr data-root dtype kv-store data-backend launcher arch "
@@ -76,6 +77,13 @@ CHOICES = {
 }
 
 
+def made_data():
+    """Return the backends of NVIDIA's PyTorch examples: releases to 2022 misspell one of them."""
+    loaders = pathlib.Path(__file__).parent / "image_classification" / "dataloaders.py"
+    old = loaders.exists() and "syntetic" in loaders.read_text()
+    return ("pytorch", "syntetic" if old else "synthetic", "dali-gpu", "dali-cpu")
+
+
 def main():
     name = os.environ["STAND_IN"]
     # No abbreviations: what upstream would not know by this very name is an error.
@@ -85,10 +93,17 @@ def main():
             parser.add_argument("--" + flag, action="store_true")
         else:
             parser.add_argument("--" + flag, choices=CHOICES.get(flag, {}).get(name))
+    if name == "deeplearningexamples_pytorch":
+        action = next(one for one in parser._actions if one.dest == "data_backend")
+        action.choices = made_data()
     parser.add_argument("words", nargs="*")
     given = parser.parse_intermixed_args()
     if len(given.words) > WORDS.get(name, 0):
         parser.error(f"more words than the program takes: {given.words}")
+    alone = not any(word.endswith("main.py") for word in given.words)
+    if name == "deeplearningexamples_pytorch" and given.seed and alone:
+        os.environ["WORLD_SIZE"]  # as the examples of 2020, which know a rank only with it
+        int(os.environ["LOCAL_RANK"])
     with open(os.environ["STAND_IN_LOG"], "rb") as log:
         sys.stdout.buffer.write(log.read())
 

@@ -39,6 +39,9 @@ LEAST_DECAY = 5e-6
 NORM_FLOOR = 1e-2
 NORM_ZERO = 1e-9
 
+# Halvings that bring a loss scale of 2^16, PyTorch's first, down to one.
+SCALING_STEPS = 17
+
 # What the rounding of a float32 weight to the next can hide of its movement.
 ROUNDING = 2.0**-24
 
@@ -64,7 +67,7 @@ def check(backend, settings, graph, tolerance):
 
 def walk(backend, settings, graph, job, inputs, found, tolerance):
     """Take `STEPS` steps and compare each; the batch is reversed and relabelled in turn."""
-    before = job.state()
+    before = _scaled(settings, graph, job, inputs)
     for number in range(STEPS):
         x = np.ascontiguousarray(inputs[::-1] if number % 2 else inputs)
         y = weights.labels(graph, len(x), SEED + number)
@@ -77,7 +80,7 @@ def walk(backend, settings, graph, job, inputs, found, tolerance):
 
 def walk_dropping(backend, settings, graph, job, inputs, found, tolerance):
     """Two steps with dropout: find what was dropped, and compare with the referee dropping it."""
-    before, seen = job.state(), dropout.Seen()
+    before, seen = _scaled(settings, graph, job, inputs), dropout.Seen()
     for number in range(dropout.STEPS):
         y = weights.labels(graph, len(inputs), SEED + number)
         after = _taken(job, inputs, y)
@@ -87,6 +90,20 @@ def walk_dropping(backend, settings, graph, job, inputs, found, tolerance):
         compare(found, tolerance, (before, after), job.loss(), expected, number)
         before = after
     seen.judge(found)
+
+
+def _scaled(settings, graph, job, inputs):
+    """The state to start from: in float16 after the loss has found its scale.
+
+    A loss scaled too much overflows, and such a step moves nothing: that is what a benchmark's
+    warm-up is for. One that never moves is compared as it is.
+    """
+    state, labels = job.state(), weights.labels(graph, len(inputs), SEED)
+    for _ in range(SCALING_STEPS if settings.dtype == "float16" else 0):
+        before, state = state, _taken(job, inputs, labels)
+        if any(np.any(state.weights[name] != before.weights[name]) for name in state.weights):
+            break
+    return state
 
 
 def _taken(job, inputs, labels):

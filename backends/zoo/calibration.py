@@ -26,10 +26,13 @@ MARGIN = 0.5
 EXPOSURE = 400.0
 DEAD_EVERY = 4  # one channel of so many lies below zero
 
-# A layer's outputs vary by about one; where LRN follows, its sum of squares, multiplied by 2e-5
-# in AlexNet and GoogLeNet, must count beside one.
+# A layer's outputs vary by so much: a step moves a weight by the square of what goes in for what
+# comes out, and must not move channels across zero. Where LRN follows, its sum of squares,
+# multiplied by 2e-5 in AlexNet and GoogLeNet, must count beside one; from there on each layer
+# shrinks what goes in by `SHRINK` at most.
 SPREAD = 0.1
-LRN_SPREAD = 16.0
+LRN_SPREAD = 4.0
+SHRINK = 2.0
 LOGIT_SPREAD = 0.1
 
 
@@ -59,7 +62,7 @@ def for_training(graph, inputs, seed):
         sources = [arrays[source] for source in node.inputs]
         array = _computed(node, values, sources)
         if node.op in ("conv", "dense", "per_step"):
-            array = _spread(graph, left, values, node, array)
+            array = _spread(graph, left, values, node, sources[0], array)
         if any(user.op == "relu" for user in left.users(node)):
             array = _one_sided(values, node, array, depth)
         arrays[node] = array
@@ -97,7 +100,7 @@ def _scale(values, node, factor):
             values[name] = values[name] * np.float32(factor)
 
 
-def _spread(graph, left, values, node, array):
+def _spread(graph, left, values, node, source, array):
     """Scale a layer's weights so that its outputs vary as they should."""
     following = left.users(node)
     if any(user.op == "batch_norm" for user in following):
@@ -107,8 +110,10 @@ def _spread(graph, left, values, node, array):
         target = LOGIT_SPREAD
     elif any(user.op in ("scale", "add") for user in following):
         return array  # a residual branch keeps the share that it was drawn with
-    else:
+    elif node.inputs[0] is graph.input:
         target = LRN_SPREAD if _feeds_lrn(left, node) else SPREAD
+    else:
+        target = max(SPREAD, np.sqrt(_variances(source).mean()) / SHRINK)
     found = array.std() if node is graph.output else np.sqrt(_variances(array).mean())
     factor = np.float32(target / found)
     _scale(values, node, factor)

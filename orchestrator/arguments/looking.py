@@ -100,6 +100,7 @@ def _add_published(commands: Any) -> None:
         "published",
         "published --model resnet50 --gpu v100 --phase training",
         "published --container pytorch:20.06 --json",
+        "published --check",
     )
     for name, what in (
         ("model", "a network; its variants (v1.5, v2) are listed with it"),
@@ -110,6 +111,14 @@ def _add_published(commands: Any) -> None:
         ("container", "reference, name:tag or month"),
     ):
         published.add_argument(f"--{name}", metavar=name.upper(), help=what)
+    published.add_argument(
+        "--check",
+        nargs="?",
+        const=True,
+        type=values.path,
+        metavar="FILE",
+        help="name every mistake in a catalogue (default: the one that comes with benchdock)",
+    )
     shared.json(published)
     published.set_defaults(handler="published")
 

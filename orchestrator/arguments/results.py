@@ -60,23 +60,38 @@ def _add_parse(commands: Any) -> None:
         commands,
         "parse",
         "derive a result from the log of a benchmark program",
-        "parse benchdock log.txt",
+        "parse log.txt",
+        "parse log.txt.gz --explain",
+        "kubectl logs trainer-0 | benchdock parse -",
         "parse benchdock - --json < log.txt",
         "parse tf_cnn_benchmarks log.txt --explain",
         "parse torchbench log.txt --batch 32",
         "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
-        status="0 a figure was found, 1 there is none, 2 refused",
+        status="0 a figure was found, 1 there is none, 2 refused, or the program is not found",
     )
-    parse.add_argument("program", metavar="PROGRAM", help=f"one of {', '.join(PROGRAMS)}")
-    parse.add_argument("log", type=values.path, metavar="LOG", help="a file, - for standard input")
+    parse.add_argument(
+        "program",
+        nargs="?",
+        metavar="PROGRAM",
+        help=f"one of {', '.join(PROGRAMS)}; without it, the program is found by the log's lines",
+    )
+    parse.add_argument(
+        "log",
+        type=values.path,
+        metavar="LOG",
+        help="a file, also gzip or UTF-16; - for standard input",
+    )
     parse.add_argument(
         "--batch",
         type=values.positive,
         metavar="N",
-        help="samples per device, where the log does not tell",
+        help="samples per device, if the log does not tell (it must not say otherwise)",
     )
     parse.add_argument(
-        "--devices", type=values.positive, metavar="N", help="how many, where the log does not tell"
+        "--devices",
+        type=values.positive,
+        metavar="N",
+        help="how many, if the log does not tell (it must not say otherwise)",
     )
     parse.add_argument(
         "--block", type=values.positive, metavar="N", help="which of several runs in a log"
@@ -99,17 +114,29 @@ def _add_compare(commands: Any) -> None:
     compare = command(
         commands,
         "compare",
-        "tell how two results differ, and what could be why",
+        "tell how two results or two groups of runs differ, and what could be why",
         "compare 20260101T1200 20260102T1200",
         "compare run.zip ./result.json --json",
+        "compare 20260101T1200 20260101T1210 20260101T1220 --against 20260102T12 20260102T13 "
+        "20260102T14",
     )
-    for name in ("a", "b"):
-        compare.add_argument(
-            name,
-            type=values.path,
-            metavar=name.upper(),
-            help="a run id or its begin, a folder, file or bundle",
-        )
+    what = "a run id or its begin, a folder, file or bundle"
+    compare.add_argument(
+        "runs",
+        nargs="+",
+        type=values.path,
+        metavar="RUN",
+        help=f"two runs, or with --against the runs of one side: each {what}",
+    )
+    compare.add_argument(
+        "--against",
+        nargs="+",
+        action="extend",
+        type=values.path,
+        metavar="RUN",
+        help="the runs of the other side (single runs cannot tell a difference: `run --runs 5` "
+        "makes several)",
+    )
     shared.json(compare)
     compare.set_defaults(handler="compare")
 

@@ -32,6 +32,7 @@ def _add_run(commands: Any) -> None:
         "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
         "run resnet50 -f pytorch --dry-run",
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
+        "run resnet50 -f pytorch --runs 5",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
         "--pattern 'fps=(.+)'",
@@ -56,7 +57,7 @@ def _add_run(commands: Any) -> None:
         choices=shared.PHASES,
         metavar="PHASE",
         help="training: forward, loss, backward, update; or inference "
-        "(default: training where the framework trains)",
+        "(default: training if the framework trains and the network has a loss)",
     )
     run.add_argument(
         "--dtype",
@@ -125,6 +126,13 @@ def _add_run(commands: Any) -> None:
     )
     shared.reading(custom)
     run.add_argument(
+        "--runs",
+        type=values.positive,
+        metavar="N",
+        help="make N separate runs, each in its own container and folder, and sum them up: "
+        "`compare` needs several to tell a difference (stops at the first that fails)",
+    )
+    run.add_argument(
         "--dry-run",
         action="store_true",
         help="print image, launcher script and container settings; start nothing",
@@ -191,7 +199,7 @@ def _add_reproduce(commands: Any) -> None:
     reproduce = command(
         commands,
         "reproduce",
-        "run what somebody published and tell whether it can be had here",
+        "run what somebody published and tell whether it gives the same throughput here",
         "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1 --dry-run",
         "reproduce claim.yaml --runs 5",
         status="0 reproduced, 4 not reproduced or not comparable, else that of the run",
@@ -215,6 +223,15 @@ def _add_reproduce(commands: Any) -> None:
     reproduce.add_argument(
         "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"
     )
+    reproduce.add_argument(
+        "--batch",
+        type=values.positive,
+        metavar="N",
+        help="samples per device, if the claim does not state them",
+    )
+    reproduce.add_argument(
+        "--image", type=values.given, metavar="REF", help="another image than the claim's"
+    )
     shared.options(reproduce)
     reproduce.add_argument(
         "--steps", type=values.positive, metavar="N", help="timed steps of each run"
@@ -225,7 +242,9 @@ def _add_reproduce(commands: Any) -> None:
     shared.runtime(reproduce)
     reproduce.add_argument("--timeout", type=values.duration, metavar="S", help="end of each run")
     reproduce.add_argument(
-        "--dry-run", action="store_true", help="list the conditions that cannot be met here"
+        "--dry-run",
+        action="store_true",
+        help="show image, flags and the conditions that cannot be met here; start nothing",
     )
     shared.loudness(reproduce)
     shared.json(reproduce)

@@ -1,43 +1,83 @@
-"""`benchdock compare A B`: how two results differ, and what could be why."""
+"""`benchdock compare A B`: how two results or two groups of runs differ, and what could be why."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 
-from orchestrator.errors import ExitStatus
-from orchestrator.result import Result
-from orchestrator.stored import comparison
-from orchestrator.stored.comparison import Comparison, metric_rows, sentences
-from orchestrator.stored.lookup import load
+from orchestrator.errors import ExitStatus, RequestError, quoted
+from orchestrator.stored import comparison, telling
+from orchestrator.stored.comparison import Comparison, Side
+from orchestrator.stored.lookup import Stored, load
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import subject
+from orchestrator.units import counted
+
+_GROUPS = "benchdock compare A... --against B..."
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Compare two stored results. Raises RequestError."""
-    a, b = load(arguments.a), load(arguments.b)
-    found = comparison.compare(a.result, b.result)
+    """Compare stored results. Raises RequestError."""
+    a, b = ([load(word) for word in side] for side in _sides(arguments.runs, arguments.against))
+    if len(a) > 1 or len(b) > 1:
+        _refuse_repeats(a, b)
+    sides = [one.result for one in a], [one.result for one in b]
+    found = comparison.compare_groups(*sides)
     if arguments.json:
-        names, results = (a.name, b.name), (a.result, b.result)
-        print(json.dumps(comparison.as_json(found, names, results), indent=2))
+        names = [one.name for one in a], [one.name for one in b]
+        print(json.dumps(telling.as_json(found, names, sides), indent=2))
         return ExitStatus.OK
-    for side, stored in (("a", a), ("b", b)):
-        print(clean(f"{side}  {stored.name}: {subject(stored.result)}"))
+    for name, side in zip(found.names, (a, b), strict=True):
+        _show_side(name, side)
     print()
-    show(found, a.result, b.result)
+    show(found, *sides)
     return ExitStatus.OK
 
 
-def show(found: Comparison, a: Result, b: Result) -> None:
+def _sides(runs: list[str], against: list[str] | None) -> tuple[list[str], list[str]]:
+    """Return the words of both sides. Raises RequestError if there are not two sides."""
+    if against:
+        return runs, against
+    if len(runs) != 2:
+        raise RequestError(
+            f"compare needs two runs or two groups of runs, not {counted(len(runs), 'run')}",
+            hint=f"type `{_GROUPS}`",
+        )
+    return runs[:1], runs[1:]
+
+
+def _refuse_repeats(a: Sequence[Stored], b: Sequence[Stored]) -> None:
+    """Refuse a run that is given twice: it would count as two. Raises RequestError."""
+    seen: set[str] = set()
+    for one in (*a, *b):
+        identity = one.result.run or str(one.path.resolve())
+        if identity in seen:
+            raise RequestError(
+                f"the run {quoted(one.name)} is given twice", hint="name each run only once"
+            )
+        seen.add(identity)
+
+
+def _show_side(name: str, side: Sequence[Stored]) -> None:
+    if len(side) == 1:
+        print(clean(f"{name}  {side[0].name}: {subject(side[0].result)}"))
+        return
+    print(clean(f"{name}  {counted(len(side), 'run')}: {subject(side[0].result)}"))
+    for one in side:
+        print(clean(f"   {one.name}"))
+
+
+def show(found: Comparison, a: Side, b: Side) -> None:
     """Print a comparison for a person."""
     titles = found.names
-    for sentence in sentences(found):
+    for sentence in telling.sentences(found):
         print(clean(sentence))
-    if found.ratio is not None and (rows := metric_rows(a, b)):
+    if found.ratio is not None and (rows := telling.metric_rows(a, b)):
         print()
-        print_table(("metric", *titles, f"{titles[1]} / {titles[0]}"), rows, right=(1, 2, 3))
+        title = "metric" if found.counts == (1, 1) else "metric (median of the runs)"
+        print_table((title, *titles, f"{titles[1]} / {titles[0]}"), rows, right=(1, 2, 3))
     if found.changes:
         print("\nwhat differs, by importance:")
         print_table(
@@ -45,6 +85,6 @@ def show(found: Comparison, a: Result, b: Result) -> None:
             [(c.group, c.name, c.before, c.after, c.follows or "-") for c in found.changes],
         )
     if found.unrecorded:
-        print(f"\nrecorded on one side alone: {', '.join(found.unrecorded)}")
+        print(f"\nrecorded on only one side: {', '.join(found.unrecorded)}")
     for caveat in found.caveats:
         print(clean(f"note: {caveat}"))

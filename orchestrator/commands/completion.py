@@ -13,6 +13,21 @@ from orchestrator.errors import ExitStatus
 from orchestrator.images import image_table
 from orchestrator.programs import PROGRAMS
 
+# The first word of `benchdock parse` is a program or, when the program is to be found, the log.
+_FUNCTION = "_benchdock_program_or_log"
+_NAMES = " ".join(PROGRAMS)
+_PROGRAM_OR_LOG = {
+    "bash": _FUNCTION,
+    "zsh": _FUNCTION,
+    "tcsh": "f",
+    "preamble": {
+        "bash": f"{_FUNCTION}() {{\n"
+        f'  compgen -W "{_NAMES}" -- "$1"\n  _shtab_compgen_files "$1"\n}}\n',
+        "zsh": f"{_FUNCTION}() {{\n"
+        f"  _alternative 'programs:program:({_NAMES})' 'files:log:_files'\n}}\n",
+    },
+}
+
 
 def _with_names(parser: argparse.ArgumentParser) -> None:
     """Give the completion the names that the parser itself leaves to the catalogue."""
@@ -22,7 +37,6 @@ def _with_names(parser: argparse.ArgumentParser) -> None:
         "framework": list(FRAMEWORKS),
         "name": list(FRAMEWORKS),
         "names": list(image_table.load().images),
-        "program": PROGRAMS,
     }
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -30,6 +44,8 @@ def _with_names(parser: argparse.ArgumentParser) -> None:
                 _with_names(command)
         elif action.dest in names:
             action.choices = names[action.dest]
+        elif action.dest == "program":
+            action.complete = _PROGRAM_OR_LOG  # type: ignore[attr-defined]
         elif action.dest in ("data", "source"):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         elif action.dest in ("log", "claim", "run", "a", "b", "bundle", "output"):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExitStatus
 from orchestrator.published import collection
 from orchestrator.published.collection import Claim, Filters
 from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import clean
+from orchestrator.units import counted
 
 # GPUs that exist though nobody in the catalogue measured them: asking for one is no mistake.
 _OTHER_GPUS = frozenset(
@@ -33,6 +37,7 @@ def describe(claim: Claim) -> dict[str, Any]:
         "network": claim.network,
         "framework": claim.framework,
         "program": claim.program,
+        "code": dataclasses.asdict(claim.code) if claim.code else None,
         "container": claim.container,
         "version": claim.version,
         "phase": claim.phase,
@@ -55,7 +60,9 @@ def describe(claim: Claim) -> dict[str, Any]:
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Print the claims that pass the filters, or an overview where there is no filter."""
+    """Print the claims that pass the filters, an overview without a filter, or all mistakes."""
+    if arguments.check is not None:
+        return _check(collection.DATA if arguments.check is True else Path(arguments.check))
     claims = collection.load()
     asked = Filters(**{name: getattr(arguments, name) for name in _FILTERS})
     filters = collection.resolve(asked, claims, known=_known(asked, claims))
@@ -71,6 +78,17 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     else:
         _print_overview(claims)
     return ExitStatus.OK
+
+
+def _check(path: Path) -> ExitStatus:
+    """Print every mistake in a catalogue. Raises RequestError if it cannot be read."""
+    from orchestrator.published import catalogue_check
+
+    found = catalogue_check.mistakes(path)
+    for mistake in found:
+        print(clean(mistake))
+    print(f"{path.name}: {counted(len(found), 'mistake') if found else 'no mistakes'}")
+    return ExitStatus.BAD_REQUEST if found else ExitStatus.OK
 
 
 def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:

@@ -10,7 +10,7 @@ from orchestrator import ui
 from orchestrator.commands.compare import show
 from orchestrator.errors import ExitStatus
 from orchestrator.signals import interruptible
-from orchestrator.stored import comparison, replay
+from orchestrator.stored import comparison, replay, telling
 from orchestrator.stored.lookup import load
 from orchestrator.stored.replay import Replay
 from orchestrator.ui.text import Outlet, clean
@@ -39,17 +39,17 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     before = prepared.stored
     found = comparison.compare(before.result, result, names=("before", "now"))
     if arguments.json:
-        names, results = (before.name, result.run or ""), (before.result, result)
+        names, sides = ((before.name,), (result.run or "",)), ((before.result,), (result,))
         document = {
             "schema": 1,
             "changed": list(prepared.changed),
             "result": result.model_dump(mode="json", by_alias=True),
-            "comparison": comparison.as_json(found, names, results),
+            "comparison": telling.as_json(found, names, sides),
         }
         print(json.dumps(document, indent=2))
     elif result.failure is None:
         print()
-        show(found, before.result, result)
+        show(found, (before.result,), (result,))
     if result.failure is not None:
         Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
     return status

@@ -1,24 +1,25 @@
-"""`benchdock reproduce CLAIM`: whether a published throughput can be had here."""
+"""`benchdock reproduce CLAIM`: run what somebody published, and judge it."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from orchestrator import ui
 from orchestrator.commands.published import describe
 from orchestrator.errors import ExitStatus, MachineError, RequestError
-from orchestrator.published import claim_file, collection, judgement, preparation
+from orchestrator.published import claim_file, collection, judgement, outline, preparation
 from orchestrator.published.collection import Claim
 from orchestrator.published.judgement import FEWEST_RUNS, Outcome
+from orchestrator.published.outline import Outline
 from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.result import Result
-from orchestrator.run import benchmark
+from orchestrator.run import planner, series
+from orchestrator.run.series import Series
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
 from orchestrator.ui.tables import print_table
@@ -35,17 +36,24 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             hint=f"use --runs {FEWEST_RUNS} or more",
         )
     claim, wishes = _read(arguments)
-    setup = preparation.prepare(claim, preparation.look(wishes), wishes)
+    _check_folders(wishes)
+    world = preparation.look(wishes)
+    setup = preparation.prepare(claim, world, wishes)
     if arguments.dry_run:
+        drawn = outline.draw(claim, setup.planned, world) if setup.planned else None
         if arguments.json:
-            print(json.dumps(_document(claim, setup), indent=2))
+            plan = drawn.as_json() if drawn else None
+            print(json.dumps(_document(claim, setup) | {"plan": plan}, indent=2))
         else:
-            _show_beforehand(claim, setup, _print)
+            _show_claim(claim, _print)
+            _show_outline(drawn, _print)
+            _show_conditions(setup, _print)
         return ExitStatus.OK
     if setup.request is None:
-        raise MachineError(
+        kind = RequestError if setup.lacks_option else MachineError
+        raise kind(
             f"{claim.id} cannot be reproduced here: {setup.why_not}",
-            hint="--dry-run lists every condition that is not met",
+            hint="--dry-run shows what would run and every condition that is not met",
         )
     return _reproduce(claim, setup, setup.request, arguments)
 
@@ -56,81 +64,68 @@ def _read(arguments: argparse.Namespace) -> tuple[Claim, Wishes]:
     claim = own.claim(Path(word).stem) if own else collection.claim(word)
     wishes = Wishes(
         data=Path(arguments.data) if arguments.data is not None else None,
+        batch=arguments.batch,
+        image=arguments.image,
         source=Path(arguments.source) if arguments.source is not None else None,
         steps=arguments.steps or (own.steps if own else None),
         warmup=arguments.warmup if arguments.warmup is not None else (own.warmup if own else None),
         runtime=RuntimeChoice(arguments.runtime),
         timeout=arguments.timeout,
-        options={**(own.options if own else {}), **dict(arguments.option)},
+        claimed=own.options if own else {},
+        options=dict(arguments.option),
         fingerprint=own.fingerprint if own else None,
     )
     return claim, wishes
+
+
+def _check_folders(wishes: Wishes) -> None:
+    """Refuse folders that are not there. Raises RequestError, DataError."""
+    if wishes.source is not None and not wishes.source.is_dir():
+        raise RequestError(
+            f"--source {wishes.source} is not a folder", hint="give the folder of the program"
+        )
+    if wishes.data is not None:
+        planner.check_dataset(wishes.data)
 
 
 def _reproduce(
     claim: Claim, setup: Setup, request: Request, arguments: argparse.Namespace
 ) -> ExitStatus:
     if not arguments.quiet:
-        _show_beforehand(claim, setup, _note)
+        _show_claim(claim, _note)
+        _show_conditions(setup, _note)
     with interruptible():
-        results, status = _measure(request, arguments)
-    whole = status is ExitStatus.OK
-    outcome = judgement.judge(claim, setup, results) if whole else None
+        made = series.measure(request, arguments.runs, lambda: _view(arguments))
+    if made.ended:
+        _note(f"benchdock: {made.ended}")
+    whole = made.status is ExitStatus.OK
+    outcome = judgement.judge(claim, setup, made.results) if whole else None
     if arguments.json:
-        print(json.dumps(_document(claim, setup, results, outcome), indent=2))
+        print(json.dumps(_document(claim, setup, made, outcome), indent=2))
     elif outcome is not None:
         _show(claim, outcome)
-    return outcome.exit_status if outcome is not None else status
-
-
-def _measure(request: Request, arguments: argparse.Namespace) -> tuple[list[Result], ExitStatus]:
-    """Run so many times, to the first failure, which is the last of the results.
-
-    What each run gives is told on standard error.
-    """
-    results: list[Result] = []
-    for number in range(1, arguments.runs + 1):
-        view = _view(arguments)
-        try:
-            view.note(f"run {number} of {arguments.runs}")
-            result, status = benchmark.run(request, view)
-        finally:
-            view.close()
-        results.append(result)
-        if status is not ExitStatus.OK:
-            why = result.failure.message if result.failure else "no result"
-            _note(f"benchdock: run {number} of {arguments.runs} failed: {why}")
-            return results, status
-    return results, ExitStatus.OK
+    return outcome.exit_status if outcome is not None else made.status
 
 
 def _view(arguments: argparse.Namespace) -> View:
-    """Return the view of one run; --quiet shows the verdict alone."""
+    """Return the view of one run; --quiet shows only the verdict."""
     if arguments.quiet:
         return SilentView()
     return ui.choose(verbose=arguments.verbose, result_on_stdout=False)
 
 
 def _document(
-    claim: Claim,
-    setup: Setup,
-    results: Sequence[Result] = (),
-    outcome: Outcome | None = None,
+    claim: Claim, setup: Setup, made: Series | None = None, outcome: Outcome | None = None
 ) -> dict[str, Any]:
+    failure = made.failure if made else None
     return {
         "schema": 1,
         "claim": describe(claim),
         "setup": setup.as_json(),
-        "runs": [result.run for result in results],
-        "failure": _failure(results),
+        "runs": [result.run for result in made.results] if made else [],
+        "failure": failure.model_dump(mode="json") if failure else None,
         **(outcome.as_json() if outcome else {}),
     }
-
-
-def _failure(results: Sequence[Result]) -> dict[str, Any] | None:
-    """Return why the last run failed, None where it did not."""
-    failure = results[-1].failure if results else None
-    return failure.model_dump(mode="json") if failure is not None else None
 
 
 def _print(text: str) -> None:
@@ -141,9 +136,25 @@ def _note(text: str) -> None:
     Outlet(sys.stderr).line(text)
 
 
-def _show_beforehand(claim: Claim, setup: Setup, say: Callable[[str], None]) -> None:
+def _show_claim(claim: Claim, say: Callable[[str], None]) -> None:
     say(f"claim: {_subject(claim)}")
     say(f"published: {quantity(claim.throughput, SAMPLES_PER_SECOND)} ({claim.source.publisher})")
+    say(f"states: {' '.join(claim.conditions) or 'no further conditions'}")
+    if claim.code is not None:
+        say(f"code: {claim.code}, folder {claim.code.folder}")
+
+
+def _show_outline(drawn: Outline | None, say: Callable[[str], None]) -> None:
+    if drawn is None:
+        return
+    say("would run:")
+    for name, value in drawn.lines():
+        say(f"  {name:<9} {value}")
+    for line in drawn.command.splitlines():
+        say(f"  | {line}" if line else "  |")
+
+
+def _show_conditions(setup: Setup, say: Callable[[str], None]) -> None:
     for condition in setup.unmet:
         say(f"not met: {condition.name}")
         say(f"  claimed  {condition.claimed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,13 @@ from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.plan import Plan
 from orchestrator.records import first_mistake
-from orchestrator.request import Request
+from orchestrator.request import Phase, Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
 from orchestrator.run.filing import to_json
 from orchestrator.ui.text import Outlet, clean
 from orchestrator.units import BYTES, SECONDS, quantity
+from orchestrator.view import View
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -29,7 +31,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             model=model,
             model_file=model_file,
             framework=arguments.framework,
-            phase=arguments.phase or catalogue.default_phase(arguments.framework),
+            phase=arguments.phase or _default_phase(arguments, model_file),
             dtype=arguments.dtype,
             batch=arguments.batch,
             gpus=arguments.gpus,
@@ -57,6 +59,15 @@ def make_request(arguments: argparse.Namespace) -> Request:
         raise _mistake(error) from None
 
 
+def _default_phase(arguments: argparse.Namespace, model_file: Path | None) -> Phase:
+    """Return what is run if the user names no phase: a network without loss is not trained."""
+    usual = catalogue.default_phase(arguments.framework)
+    inside = dict(arguments.option).get("prototxt")
+    if model_file is None and inside and arguments.source is not None:
+        model_file = Path(arguments.source) / inside
+    return own_network.default_phase(catalogue.framework(arguments.framework), usual, model_file)
+
+
 def _mistake(error: ValidationError) -> RequestError:
     """Say which option is wrong and what it may be."""
     mistake = error.errors(include_url=False)[0]
@@ -80,8 +91,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
     request = make_request(arguments)
     if arguments.dry_run:
-        _show_plan(benchmark.dry_run(request), as_json=arguments.json)
+        _show_plan(benchmark.dry_run(request), as_json=arguments.json, runs=arguments.runs)
         return ExitStatus.OK
+    if arguments.runs is not None:
+        return _run_series(request, arguments)
     view = ui.choose(
         quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
     )
@@ -97,7 +110,31 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     return status
 
 
-def _show_plan(result: Result, *, as_json: bool) -> None:
+def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
+    """Make several runs, each shown as it ends, and then what they tell together."""
+    from orchestrator import ui
+    from orchestrator.run import series
+    from orchestrator.signals import interruptible
+    from orchestrator.ui import of_series
+    from orchestrator.ui.plain import SilentView
+
+    def view() -> View:
+        if arguments.quiet:
+            return SilentView()
+        return ui.choose(verbose=arguments.verbose, result_on_stdout=not arguments.json)
+
+    with interruptible():
+        made = series.measure(request, arguments.runs, view)
+    if arguments.json:
+        print(json.dumps(made.as_json(), indent=2))
+    else:
+        of_series.show(made)
+    if made.ended:
+        Outlet(sys.stderr).line(f"benchdock: {made.ended}")
+    return made.status
+
+
+def _show_plan(result: Result, *, as_json: bool, runs: int | None) -> None:
     """Print a plan: the record itself, or its settings followed by the script."""
     if as_json:
         sys.stdout.write(to_json(result))
@@ -105,6 +142,8 @@ def _show_plan(result: Result, *, as_json: bool) -> None:
     plan = result.plan
     assert plan is not None
     before = ""
+    if runs is not None:
+        print(f"{'runs':15} {runs}, one after the other, each as follows")
     for name, text in _settings(plan):
         print(clean(f"{'' if name == before else name:15} {text}"))
         before = name

@@ -11,7 +11,7 @@ LONGEST_TEXT: Final = 300
 
 # What runc and containerd put before the cause, outermost first.
 _WRAPPING: Final = re.compile(
-    r"(failed to create (shim task|task for container)"
+    r"(?<![\w/])(failed to create (shim task|task for container)"
     r"|OCI runtime create failed|runc create failed|crun"
     r"|unable to start container process"
     r"|error during container init|error setting rlimits for ready process"
@@ -87,11 +87,57 @@ _Row = tuple[str, type[MachineError], str, str]
 # its init program starts all the same, says `exec nosuch failed` and ends with 127.
 _REFUSALS: Final[tuple[_Row, ...]] = (
     (
-        r"could not select device driver|unresolvable CDI devices",
+        r"unresolvable CDI devices? (?P<name>[^\s:,\"]+)",
+        MachineError,
+        "the container engine knows no device {name}: the NVIDIA container toolkit has written no "
+        "CDI specification of it",
+        "run `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, and `nvidia-ctk cdi "
+        "list` to see the names; or run on the CPU with --gpus none",
+    ),
+    (
+        r"could not select device driver \"?cdi|CDI (?:support )?(?:is )?(?:disabled|not enabled)",
+        MachineError,
+        "the container engine gives no devices by CDI: the feature is off",
+        'add {"features": {"cdi": true}} to the engine\'s daemon.json and restart the engine; '
+        "or run on the CPU with --gpus none",
+    ),
+    (
+        r"could not select device driver|failed to discover GPU vendor from CDI",
         MachineError,
         "the container engine cannot give GPUs to containers: it has no NVIDIA container toolkit",
         "install nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, "
         "restart the engine; or run on the CPU with --gpus none",
+    ),
+    (
+        r"[Uu]nknown (?:or invalid )?runtime (?:specified|name:?) (?P<name>[^\s:,]+)",
+        MachineError,
+        "the container engine has no runtime {name}",
+        "`docker info` lists its runtimes; for nvidia install nvidia-container-toolkit, run "
+        "`sudo nvidia-ctk runtime configure --runtime=docker` and restart the engine",
+    ),
+    (
+        r"unable to retrieve OCI runtime error.*?(?:exec: \"|fork/exec )(?P<program>[^\":]+)"
+        r"|(?:exec: \"|fork/exec |stat )(?P<tool>[^\":]*nvidia-(?:container-runtime|ctk|cdi-hook)"
+        r"[^\":]*)[\"]?: (?:executable file not found|no such file)",
+        MachineError,
+        "the container engine's runtime {program}{tool} is missing on this machine",
+        "install it (nvidia-container-toolkit has those of NVIDIA), or remove the runtime from the "
+        "engine's daemon.json and restart the engine",
+    ),
+    (
+        r"nvidia-container-cli: .*(?:bpf_prog_query\(BPF_CGROUP_DEVICE\)|device filters attached|"
+        r"cgroup subsystem devices not found|container cgroup path not found|"
+        r"failed to add device rules)",
+        MachineError,
+        "the NVIDIA container toolkit may not set device rules in a cgroup, as in rootless engines",
+        "run `sudo nvidia-ctk config --set nvidia-container-cli.no-cgroups --in-place` and try "
+        "again",
+    ),
+    (
+        r"rootless needs no limits|cgroup is not mounted|no permission is granted for cgroups",
+        MachineError,
+        "the container engine may not set limits of memory or processes, as rootless engines",
+        "remove --memory and --pids, or delegate the cgroup controllers to the engine's user",
     ),
     (
         r"nvidia-container-cli: (?P<cause>.+?)(: unknown)?$",
@@ -167,5 +213,6 @@ def explain(refused: RefusedError, *, image: str) -> BenchdockError:
     for pattern, kind, what, hint in _REFUSALS:
         found = re.search(pattern, refused.text)
         if found is not None:
-            return kind(what.format(image=image, **found.groupdict()), hint=hint)
+            words = {name: text or "" for name, text in found.groupdict().items()}
+            return kind(what.format(image=image, **words), hint=hint)
     return EngineError(f"the container engine cannot start image {image}: {refused.text}")

@@ -20,6 +20,10 @@ _REFERENCE = re.compile(
 _MONTH = re.compile(r"(?P<release>\d\d\.(?:0[1-9]|1[0-2]))(?:-(?P<suffix>[a-z0-9.-]+))?", re.ASCII)
 
 
+# Tags of earlier months do not name a Python; there was only 2.7.
+_FIRST_PYTHON_3 = "18.01"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reference:
     """An image reference in its parts; an empty part is not there.
@@ -39,6 +43,13 @@ class Reference:
         """Return what a person calls the image: "caffe2:18.08-py3"."""
         name = self.repository.rpartition("/")[2]
         return f"{name}:{self.tag}" if self.tag else name
+
+    @property
+    def has_python_2(self) -> bool:
+        """Whether it is an image of NVIDIA's with Python 2: so says its tag, or its age."""
+        if not self.release or "nvidia" not in self.repository.split("/"):
+            return False
+        return "py2" in self.suffix or (not self.suffix and self.release < _FIRST_PYTHON_3)
 
     def __str__(self) -> str:
         """Return the reference as it was written."""

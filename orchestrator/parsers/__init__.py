@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from orchestrator.errors import RequestError, unknown
+from orchestrator.parsers.collected import CollectedLog
 from orchestrator.parsers.contract import LogParser, ParseHints, ParserModule, Progress, Stage
+from orchestrator.parsers.detection import find
+from orchestrator.parsers.encodings import text_blocks
 from orchestrator.programs import PROGRAMS
 from orchestrator.result import Measurement
 
@@ -18,12 +22,12 @@ __all__ = [
     "ParserModule",
     "Progress",
     "Stage",
+    "blocks",
     "module",
     "parse",
+    "parse_any",
     "parser_for",
 ]
-
-BLOCK = 1 << 20
 
 
 def module(program: str) -> ParserModule:
@@ -51,24 +55,41 @@ def parse(
     with a result does not have; whatever the log holds is no exception but a failure or a warning
     in the measurement.
     """
-    parser = parser_for(program, hints)
-    if isinstance(source, Path):
-        try:
-            with source.open("rb") as stream:
-                _feed(parser, stream)
-        except OSError as error:
-            raise RequestError(f"cannot read {str(source)!r}: {error.strerror}") from error
-    else:
-        _feed(parser, source)
-    found = parser.finish(exit_code)
+    log = CollectedLog(lambda: parser_for(program, hints))
+    for block in blocks(source):
+        log.feed(block)
+    return _checked(log.finish(exit_code), hints)
+
+
+def parse_any(source: Path | BinaryIO, hints: ParseHints | None = None) -> Measurement:
+    """Read a whole log of a program that is not named, and find which one wrote it.
+
+    The measurement's `program` names it, `begin["known_by"]` is the number and text of the line
+    that gives it away. Raises RequestError as `parse` does, and for a log that no program or that
+    several could have written.
+    """
+    return _checked(find(blocks(source), lambda name: parser_for(name, hints)), hints)
+
+
+def blocks(source: Path | BinaryIO) -> Iterator[bytes]:
+    """Yield the text of a log in UTF-8, from a file or an open binary stream.
+
+    Raises RequestError for a file that cannot be read or decoded.
+    """
+    if not isinstance(source, Path):
+        yield from text_blocks(source, "-")
+        return
+    try:
+        with source.open("rb") as stream:
+            yield from text_blocks(stream, str(source))
+    except OSError as error:
+        raise RequestError(f"cannot read {str(source)!r}: {error.strerror}") from error
+
+
+def _checked(found: Measurement, hints: ParseHints | None) -> Measurement:
     if hints is not None and hints.block is not None:
         _check_block(found, hints.block)
     return found
-
-
-def _feed(parser: LogParser, stream: BinaryIO) -> None:
-    while block := stream.read(BLOCK):
-        parser.feed(block)
 
 
 def _check_block(found: Measurement, asked: int) -> None:

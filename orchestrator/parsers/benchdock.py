@@ -6,17 +6,19 @@ import math
 from typing import assert_never
 
 from orchestrator import stats
-from orchestrator.parsers import crash, events
+from orchestrator.parsers import agreement, crash, events
 from orchestrator.parsers.contract import ParseHints, Progress, Stage
 from orchestrator.parsers.failures import failure_of, shown
 from orchestrator.parsers.lines import SelectedLines, clean
-from orchestrator.parsers.samples import Samples
+from orchestrator.parsers.samples import Interval, Samples
 from orchestrator.result import Failure, FailureKind, Measurement, Metric
 from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND, counted
 
 program = "benchdock"
 
 _LAST_LINES = 10
+# What a begin line states that must be as it was asked for.
+_STATED = {"model", "phase", "dtype", "batch", "devices", "device"}
 _MOST_WARNINGS = 20
 
 
@@ -27,16 +29,19 @@ class Parser:
     """
 
     def __init__(self, hints: ParseHints) -> None:
-        del hints  # our programs print batch and devices themselves
+        self._hints = hints
         self._lines = SelectedLines([events.TAG], limit=events.LONGEST_EVENT)
         self._stage: Stage = "starting"
         self._begin: events.Begin | None = None
+        self._begin_line = ""
         self._warmup: events.Warmup | None = None
         self._samples = Samples()
         self._end: events.End | None = None
         self._failure: Failure | None = None
         self._warnings: list[str] = []
         self._unreadable = 0
+        self.taken = 0
+        self.first_taken: tuple[int, str] | None = None
         self._checked = False
         self._unchecked = b""
         self._fed = False
@@ -72,9 +77,11 @@ class Parser:
         failure = self._failure or self._judge(exit_code)
         if self._unreadable > _MOST_WARNINGS:
             self._warnings.append(f"{self._unreadable} tagged lines could not be read in all")
-        metrics = self._metrics() if failure is None else {}
+        metrics, interval = {}, Interval()
         if failure is None:
-            self._warnings += self._doubts()
+            interval = self._interval()
+            metrics = self._metrics() | interval.metrics
+            self._warnings += (*interval.warnings, *self._doubts())
         self._warnings += self._samples.left_out()
         return Measurement(
             program=program,
@@ -84,6 +91,7 @@ class Parser:
             steps=self._samples.records(),
             warmup=self._warmup.model_dump(exclude={"event"}) if self._warmup else {},
             warnings=tuple(self._warnings),
+            notes=interval.notes,
             failure=failure,
         )
 
@@ -106,6 +114,8 @@ class Parser:
             return
         if before:
             self._lines.recent.add(before + b"\n")
+        self.taken += 1
+        self.first_taken = self.first_taken or (self._lines.number, shown(line))
         self._checked = self._checked or whole is True
         self._unchecked = self._unchecked or (line if whole is None else b"")
         self._event(event, line)
@@ -139,7 +149,8 @@ class Parser:
     def _on_begin(self, event: events.Begin, line: bytes) -> None:
         if self._begin is not None and self._begin != event:
             self._inconsistent("the log holds more than one run", line)
-        self._begin = self._begin or event
+        if self._begin is None:
+            self._begin, self._begin_line = event, shown(line)
         self._stage = "warmup" if self._stage == "starting" else self._stage
 
     def _on_steps(self, event: events.Steps, line: bytes) -> None:
@@ -170,7 +181,29 @@ class Parser:
                 evidence=shown(self._unchecked),
             )
         problem = self._contradiction(self._end)
-        return Failure(kind="no_result", message=problem) if problem else None
+        if problem:
+            return Failure(kind="no_result", message=problem)
+        return self._other_run()
+
+    def _other_run(self) -> Failure | None:
+        """Return why the begin line is of another run than was asked for, None if it is not."""
+        begin, hints = self._begin, self._hints
+        assert begin is not None  # `_contradiction` refuses a log without one
+        stated = begin.model_dump(include=_STATED)
+        asked, ran = hints.fingerprint, begin.fingerprint
+        if ran is not None and ran == asked:
+            del stated["model"]  # the same network, under whatever name
+        _, said = agreement.contradiction(stated, hints)
+        if not said and hints.dtype not in (None, begin.dtype):
+            said = f"the log says {begin.dtype}, not {hints.dtype} as asked for"
+        if not said and None not in (asked, ran) and asked != ran:
+            said = (
+                f"the log says network {ran}, not {asked} as planned: the file was changed after "
+                "the start, or the image holds another release of benchdock; run it again"
+            )
+        if not said:
+            return None
+        return Failure(kind="contradiction", message=said, evidence=self._begin_line)
 
     def _stopped(self, died_of: int | None) -> Failure:
         """Build the failure of a log that neither has an end nor tells why."""
@@ -208,11 +241,16 @@ class Parser:
         )
         return f"inconsistent: {problem}" if problem else ""
 
+    def _interval(self) -> Interval:
+        end = self._end
+        assert end is not None  # _judge refuses a log without end
+        return self._samples.interval(end.samples, end.seconds)
+
     def _metrics(self) -> dict[str, Metric]:
         end = self._end
         assert end is not None  # _judge refuses a log without end
         metrics = {"throughput": Metric(value=end.samples / end.seconds, unit=SAMPLES_PER_SECOND)}
-        metrics |= self._samples.metrics(end.samples, end.seconds)
+        metrics |= self._samples.metrics()
         if end.peak_memory is not None:
             metrics["peak_memory"] = Metric(value=end.peak_memory, unit=BYTES)
         if end.loss is not None and math.isfinite(end.loss):

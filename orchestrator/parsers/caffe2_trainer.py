@@ -1,16 +1,16 @@
 """Caffe2's resnet50_trainer.py and imagenet_trainer.py: one rate per iteration.
 
-Per device or total: batch of all local GPUs / the iteration's time, of one shard where there are
-several. There is no summary. The first iterations choose cuDNN's algorithms and allocate (34
-images/s, then 477, then 550), so the first two are dropped; the headline is total / total of the
-others, the harmonic mean as their batches are alike.
+Per device or total: batch of all local GPUs / the iteration's time. Several shards each print their
+own: they are added up, iteration by iteration. There is no summary. The first iterations choose
+cuDNN's algorithms and allocate (34 images/s, then 477, then 550), so the first two are dropped; the
+headline is total / total of the others, the harmonic mean as their batches are alike.
 """
 
 from __future__ import annotations
 
 import re
 
-from orchestrator.parsers import derived, vendor
+from orchestrator.parsers import derived, doubts, vendor, workers
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
@@ -22,14 +22,16 @@ _WHY = "the first two iterations choose algorithms and allocate memory"
 
 def _iteration(log: Log, found: Found) -> None:
     epoch, iteration = found.count("epoch"), found.count("iteration")
-    log.window((epoch, iteration), found.number("rate"), found.line)
+    added = log.window((epoch, iteration), found.number("rate"), found.line)
     log.run.facts["last_iteration"] = iteration
-    log.run.fact("epoch_iterations", found.count("iterations"))
+    log.last_of("epoch_iterations", found.count("iterations"), added, found.line)
 
 
 def _gpus(log: Log, found: Found) -> None:
+    workers.starts(log)
     if not log.run.windows.count:
         log.run.fact("devices", found.text().count(",") + 1)
+        log.run.fact("device", "gpu")
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
@@ -40,7 +42,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         run.fail(f"the log has {run.windows.count} iterations, and the first {_WARMUP} are warm-up")
         return
     if last != iterations:
-        run.warn(f"the log ends at iteration {last} of {iterations} of an epoch")
+        doubts.end(run, f"the log ends at iteration {last} of {iterations} of an epoch")
+    doubts.gaps(run)
     mean = run.recompute(first=_WARMUP, why=_WHY)
     derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
     recomputed = run.metrics.get("throughput_recomputed")
@@ -48,7 +51,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         recomputed.value if recomputed else 0.0,
         estimator="harmonic_mean",
         missing="images/sec",
-        scope="rank",
+        scope="all_devices" if "workers" in run.facts and not run.one_of_several else "rank",
     )
     run.prove_by_windows()
     if run.batch and run.devices and recomputed:
@@ -76,6 +79,8 @@ FORMAT = Format(
         ),
     ),
     conclude=_conclude,
+    marks=(b"Finished iteration ", b" images/sec)"),
+    shares=True,
 )
 
 

@@ -16,7 +16,7 @@ from orchestrator.parsers import derived, glog, prototxt, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.derived import MS
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
-from orchestrator.units import share
+from orchestrator.units import SAMPLES_PER_SECOND, share
 
 program = "caffe_time"
 
@@ -38,7 +38,14 @@ def _marker(log: Log, found: Found) -> None:
         log.stage = "timing"
     else:
         log.stage = "done"
+        log.state["ended"] = True
     log.run.fact(f"benchmark_{found.text('marker')}", found.line.number)
+
+
+def _begin_after_end(log: Log) -> None:
+    """Begin another run at a figure after a run's end: people quote the ends of several."""
+    if log.state.get("ended"):
+        log.begin()
 
 
 def _iterations(log: Log, found: Found) -> None:
@@ -54,6 +61,7 @@ def _iteration_range(log: Log, found: Found) -> None:
 
 
 def _window(log: Log, found: Found, *, first: int) -> None:
+    _begin_after_end(log)
     milliseconds, last = found.number("ms"), found.count("last")
     if milliseconds is not None and last > first:
         log.run.fact("timed", found.text("what"))
@@ -61,14 +69,17 @@ def _window(log: Log, found: Found, *, first: int) -> None:
 
 
 def _figure(log: Log, found: Found) -> None:
+    _begin_after_end(log)
     log.run.take(found.text("name"), found.number("ms"), found.line)
 
 
 def _total(log: Log, found: Found) -> None:
+    _begin_after_end(log)
     log.run.take(f"Total {found.text('name')}", found.number("ms"), found.line)
 
 
 def _layer(log: Log, found: Found) -> None:
+    _begin_after_end(log)
     milliseconds = found.number("ms")
     if milliseconds is not None and not milliseconds < _LONGEST_LAYER:
         log.run.warn(
@@ -81,6 +92,7 @@ def _layer(log: Log, found: Found) -> None:
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
+    run.fact("devices", 1)
     _averages(run)
     _times(run)
     forward, both = run.printed.get("Average Forward pass"), _forward_backward(run)
@@ -89,10 +101,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         "benchmark_begins" in run.facts or run.facts.get("timed") == "forward-backward"
     )
     if both is None and (forward is None or not ended):
-        missing = (
-            "number of iterations" if "Total Time" in run.printed else "Average Forward-Backward"
-        )
-        run.fail(f"the log has no {missing}: there is no time per iteration")
+        _refuse_without_average(run)
         return
     trains = both is not None and (
         forward is None
@@ -100,10 +109,11 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         # The lines of a forward-only run never speak of a backward pass.
         or (backward is None and run.facts.get("timed") == "forward-backward")
     )
-    if hints.phase == "training" and not trains:
-        run.fail("the log has no backward pass: it is of inference")
+    both_timed, lossless = trains, prototxt.lacks_loss(run)
+    trains = trains and not lossless
+    if not trains and (hints.phase == "training" or forward is None):
+        _refuse_training(run, lossless=lossless)
         return
-    both_timed = trains
     trains = trains and (hints.phase != "inference" or forward is None)
     run.fact("phase", "training" if trains else "inference")
     _doubt(run, forward, backward, both)
@@ -115,6 +125,29 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if trains or not both_timed:
         run.recompute(first=0, why="warm-up is not timed", factor=run.batch)
     _throughputs(run, forward=forward, both=both if trains else None)
+
+
+def _refuse_training(run: Run, *, lossless: bool) -> None:
+    if lossless:
+        run.fail(prototxt.NO_LOSS, kind="unsupported")
+    else:
+        run.fail("the log has no backward pass: it is of inference; use --phase inference")
+
+
+def _refuse_without_average(run: Run) -> None:
+    if run.windows.count and not {"Total Time", "benchmark_ends"} & {*run.printed, *run.facts}:
+        run.fail("the log breaks off before the averages that `caffe time` prints at its end")
+        run.recompute(first=0, why="warm-up is not timed", factor=run.batch or 1)
+        if run.batch is None:
+            for name in ("recomputed", "min", "max"):
+                run.metrics.pop(f"throughput_{name}", None)
+        return
+    missing = "number of iterations" if "Total Time" in run.printed else "Average Forward-Backward"
+    run.fail(f"the log has no {missing}: there is no time per iteration")
+
+
+def _live(run: Run) -> tuple[float, str]:
+    return (run.batch, SAMPLES_PER_SECOND) if run.batch else (1.0, "iterations/s")
 
 
 def _averages(run: Run) -> None:
@@ -172,7 +205,13 @@ def _per_second(milliseconds: float) -> float:
 
 
 def _doubt(run: Run, forward: float | None, backward: float | None, both: float | None) -> None:
+    if both is not None and run.facts.get("timed") == "forward-backward":
+        for word, value in (("Forward", forward), ("Backward", backward)):
+            if value is None and f"Min {word} pass" not in run.printed:
+                run.warn(f"the log has no Average {word} pass: its line is broken or lost")
     total, iterations = run.printed.get("Total Time"), run.facts.get("iterations")
+    if iterations == 0:
+        run.fail("the log says 0 iterations, and tells their time: it contradicts itself")
     if both and total and iterations and abs(total / iterations / both - 1) > _TOTAL_AGREES:
         run.warn("the Total Time is not the iterations times Average Forward-Backward")
     if both and forward and backward and both < forward + backward - _TOTAL_AGREES * both:
@@ -246,9 +285,12 @@ FORMAT = Format(
             ),
             _layer,
         ),
-        *prototxt.BATCH_RULES,
+        *prototxt.RULES,
+        *(Rule(*one, prototxt.used_device) for one in prototxt.DEVICE_PATTERNS),
     ),
     conclude=_conclude,
+    live=_live,
+    marks=prototxt.MARKS,
 )
 
 

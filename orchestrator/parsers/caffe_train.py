@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.parsers import derived, glog, prototxt, vendor
+from orchestrator.parsers import derived, doubts, glog, prototxt, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "caffe_train"
 
@@ -58,12 +59,17 @@ def _gpus(log: Log, found: Found) -> None:
     log.begin()
     # A list that the log's end cuts is none.
     if not found.cut("gpus"):
+        prototxt.used_device(log, found)
         log.run.fact("devices", found.text("gpus").count(",") + 1)
 
 
 def _iter_size(log: Log, found: Found) -> None:
-    if not found.cut() and found.count() > 0:
+    if found.cut():
+        return
+    if found.count() > 0:
         log.run.fact("iter_size", found.count())
+    else:
+        log.run.warn("the log says iter_size 0: 1 is used")
 
 
 def _rated(log: Log, found: Found) -> None:
@@ -75,7 +81,7 @@ def _rated(log: Log, found: Found) -> None:
     if none and (not windows.count or (iteration,) <= windows.last_key):
         _start(log, found)
         return
-    log.run.fact("rates", "printed")
+    log.run.same("rates", "printed", found.line)
     if lapse == 0:
         # Caffe divides by one second where its clock saw none go by.
         log.run.fail("Caffe's clock saw no time go by: train more iterations", found.line)
@@ -88,6 +94,10 @@ def _first(log: Log, found: Found) -> None:
     """Take NVCaffe's first iterations, `Iteration 0 (7.62135 s)`: each its own, all warm-up."""
     if not log.run.windows.count or (found.count("iteration"),) <= log.run.windows.last_key:
         _start(log, found)
+
+
+def _nothing(log: Log, found: Found) -> None:
+    """Leave a line that tells no rate, and is no broken one either."""
 
 
 def _tested(log: Log, found: Found) -> None:
@@ -110,7 +120,7 @@ def _unrated(log: Log, found: Found) -> None:
         return
     steps, seconds = iteration - before[0], glog.between(before[1], now)
     if seconds > 0:
-        log.run.fact("rates", "stamps")
+        log.run.same("rates", "stamps", found.line)
         log.window((iteration,), steps / seconds, found.line, samples=steps)
 
 
@@ -133,10 +143,14 @@ def _overall(log: Log, found: Found) -> None:
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.fact("phase", "training")
+    if prototxt.lacks_loss(run):
+        run.fail(prototxt.NO_LOSS, kind="unsupported")
     solvers = run.facts.pop("solvers", [])
     if solvers:
         run.fact("devices", len(solvers))
-    if "started" in run.facts and "done" not in run.facts:
+    if "done" not in run.facts and not solvers:
+        doubts.end(run, "the log has no Optimization Done, so the training broke off")
+    elif "done" not in run.facts and "started" in run.facts:
         run.warn("the log has no Optimization Done: the training broke off")
     _windows(run, solvers)
     if run.facts.pop("counts", "samples") == "iterations":
@@ -195,7 +209,14 @@ def _headline_of_iterations(run: Run, solvers: list[str]) -> None:
 def _headline_of_windows(run: Run) -> None:
     if not run.windows.count:
         run.fail("the log has no `Iteration ... loss` lines that tell a rate")
-    elif run.batch is None:
+        return
+    doubts.gaps(run, from_start="started" in run.facts)
+    doubts.copies(run)
+    if run.hints.devices is None and run.ranks > 1:
+        run.warn(
+            f"{run.ranks} processes print: the figure is of the devices of one, give --devices"
+        )
+    if run.batch is None:
         run.prove_by_windows()
         run.needs("--batch", "the batch per device")
     else:
@@ -204,9 +225,15 @@ def _headline_of_windows(run: Run) -> None:
             metric.value if metric else 0.0,
             estimator="harmonic_mean",
             missing="iter/s",
-            scope="device",
+            scope="rank" if run.ranks > 1 else "device",
         )
         run.prove_by_windows()
+
+
+def _live(run: Run) -> tuple[float, str]:
+    if run.batch is None:
+        return 1.0, "iterations/s"
+    return run.batch * (run.devices or 1) * run.facts.get("iter_size", 1), SAMPLES_PER_SECOND
 
 
 def _compare(run: Run) -> None:
@@ -232,6 +259,7 @@ FORMAT = Format(
         ),
         Rule(b"loss = ", re.compile(_ITERATION + rf" \({NUMBER} s\).*\bloss = "), _first),
         Rule(b"loss = ", re.compile(_ITERATION + r", loss = "), _unrated),
+        Rule(b"Iteration ", re.compile(_ITERATION + r", (?:lr = |Snapshotting)"), _nothing),
         Rule(b", Testing net", re.compile(_ITERATION + r", Testing net"), _tested),
         Rule(
             b"Initializing solver from parameters:",
@@ -250,12 +278,7 @@ FORMAT = Format(
         Rule(
             b"Using GPUs ", re.compile(glog.PREFIX + r"Using GPUs (?P<gpus>\d+(?:, \d+)*)$"), _gpus
         ),
-        Rule(b"Use CPU.", re.compile(glog.PREFIX + r"Use (?P<gpus>CPU)\.$"), _gpus),
-        Rule(
-            b"Use GPU with ",
-            re.compile(glog.PREFIX + r"Use GPU with device ID (?P<gpus>\d+)$"),
-            _gpus,
-        ),
+        *(Rule(*one, _gpus) for one in prototxt.DEVICE_PATTERNS),
         Rule(
             b" performance",
             re.compile(
@@ -272,9 +295,20 @@ FORMAT = Format(
             ),
             _overall,
         ),
-        *prototxt.BATCH_RULES,
+        *prototxt.RULES,
     ),
     conclude=_conclude,
+    marks=(
+        b" iter/s, ",
+        b", loss = ",
+        b"img/sec",
+        b"iter_s",
+        b"r_size: ",
+        b"Iteration ",
+        b"Testing net",
+        *prototxt.MARKS,
+    ),
+    live=_live,
 )
 
 

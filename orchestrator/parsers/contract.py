@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from orchestrator.request import Device, Dtype, Phase
 from orchestrator.result import Measurement
+from orchestrator.units import SAMPLES_PER_SECOND
 
 Stage = Literal["starting", "warmup", "timing", "comparing", "done"]
 
@@ -16,9 +17,13 @@ class ParseHints:
     """What some programs do not print: batch per device, number of devices, and the phase.
 
     A program that times both phases at once is read for `phase`, one that tries several number
-    types and devices for `dtype` and `device`. `dtype` and `xla` are also held against what a
-    program prints of its arguments. `block` chooses one of several runs in a log, counted from 1.
-    `pattern`, `unit` and `estimator` are for the program `custom` alone.
+    types and devices for `dtype` and `device`. `block` chooses one of several runs in a log,
+    counted from 1. `pattern`, `unit` and `estimator` are for the program `custom` only.
+
+    A log that states another batch, number of devices, phase, `dtype`, `device` or `model` than
+    its hint is a failed run; another `xla` is a warning. `network` is the program's own name of
+    the model, `fingerprint` that of a network of the zoo or of the user's file. `planned` is set
+    if the hints are those of a plan and not what a user said about a log.
     """
 
     batch: int | None = None
@@ -31,6 +36,10 @@ class ParseHints:
     pattern: str | None = None
     unit: str | None = None
     estimator: str | None = None
+    model: str | None = None
+    network: str | None = None
+    fingerprint: str | None = None
+    planned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +47,8 @@ class Progress:
     """How far a program is.
 
     Steps are those of the stage: warm-up steps in `warmup`, timed ones after it, networks and
-    levels in `comparing`. `throughput` is of the latest block, in samples/s over all devices.
+    levels in `comparing`. `throughput` is of the latest block, over all devices, in `unit`: it is
+    another one than samples/s if the batch or the number of devices is not known.
     `last_lines` are at most ten lines of the log, of at most 300 characters each, safe to show on
     a terminal.
     """
@@ -47,11 +57,19 @@ class Progress:
     steps_done: int = 0
     steps_total: int | None = None
     throughput: float | None = None
+    unit: str = SAMPLES_PER_SECOND
     last_lines: tuple[str, ...] = ()
 
 
 class LogParser(Protocol):
-    """Reads one program's log block by block, in memory that does not grow with the log's text."""
+    """Reads one program's log block by block, in memory that does not grow with the log's text.
+
+    `taken` counts the lines so far that only this program prints in this form, and `first_taken` is
+    the first of them, with its number.
+    """
+
+    taken: int
+    first_taken: tuple[int, str] | None
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from orchestrator.parsers import environment
 from orchestrator.parsers.lines import without_rank
 from orchestrator.result import Failure, FailureKind
 
@@ -72,6 +73,9 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::.*)?$")
 # torchrun's own traceback comes last and only says that some worker failed.
 _UNTELLING = "ChildFailedError"
 _MORE_LINES, _MORE_TEXT = 8, 300
+# TensorFlow counts the errors that came together, and tells each on a line of its own.
+_ROOT_ERRORS = re.compile(r"\d+ root error\(s\) found\.$")
+_ROOT_ERROR = re.compile(r"\s*\(0\) (?P<says>\S.*)")
 
 
 def evidence(lines: Sequence[str]) -> Failure | None:
@@ -82,9 +86,11 @@ def evidence(lines: Sequence[str]) -> Failure | None:
     """
     lines = [*map(without_rank, lines)]
     return (
-        _out_of_memory(lines)
+        environment.refused(lines)
+        or _out_of_memory(lines)
         or _fatal(lines)
         or _missing(lines)
+        or environment.unreachable(lines, _last_exception(lines))
         or _exception(lines)
         or _abort(lines)
         or _death(lines)
@@ -137,12 +143,17 @@ def _lacks(what: str, line: str) -> Failure:
 
 def _exception(lines: Sequence[str]) -> Failure | None:
     line = _last_exception(lines)
-    if not line.endswith(":"):
-        return _crashed(line) if line else None
-    # C++ behind Python tells the cause in further lines (OpenVINO, PyTorch's extensions).
+    if not line:
+        return None
     after = len(lines) - [*reversed(lines)].index(line)
-    more = " ".join(text.strip() for text in lines[after : after + _MORE_LINES])
-    return _crashed(line, f" {more[:_MORE_TEXT]}")
+    following = lines[after : after + _MORE_LINES]
+    if _ROOT_ERRORS.search(line):
+        cause = next((m["says"] for m in map(_ROOT_ERROR.match, following) if m), "")
+        return _crashed(line, f" {cause[:_MORE_TEXT]}" if cause else "")
+    if line.endswith(":"):
+        # C++ behind Python tells the cause in further lines (OpenVINO, PyTorch's extensions).
+        return _crashed(line, f" {' '.join(text.strip() for text in following)[:_MORE_TEXT]}")
+    return _crashed(line)
 
 
 def _abort(lines: Sequence[str]) -> Failure | None:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.parsers import vendor
+from orchestrator.parsers import derived, doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.numbers import DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
 program = "deeplearningexamples"
@@ -21,7 +22,7 @@ _WARM_UP = 2  # iterations, where the program does not leave them out itself
 # Training first, then inference; JSON and text name them alike.
 _TRAINING = ("train.total_ips", "train_throughput", "train.ips", "train.throughput")
 _INFERENCE = ("val.total_ips", "eval_throughput", "val.ips", "val.throughput")
-_WINDOWS = ("train.total_ips", "train.ips", "total_ips", "val.total_ips", "val.ips")
+_WINDOWS = ("train.total_ips", "train.ips", "total_ips", "imgs_per_sec", "val.total_ips", "val.ips")
 _TIMES = {
     "train.compute_time": ("compute_time", 1.0),
     "train.data_time": ("data_time", 1.0),
@@ -40,6 +41,9 @@ _TIMES = {
 # A fact that is only kept until the run's end: what the summary of another network holds.
 _OTHERS, _MOST_OTHERS = "others", 8
 _KEPT = frozenset((*_TRAINING, *_INFERENCE, *_TIMES, "train.compute_ips", "val.compute_ips"))
+
+# Switches of 16-bit computation, under the names of their releases.
+_MIXED = ("amp", "use_tf_amp", "fp16")
 
 _PAIR = re.compile(rf"(?<!\S)([\w./]+) : ({NUMBER}|\S+)(?= |$)")
 _STEP = re.compile(
@@ -62,7 +66,7 @@ def _text(log: Log, found: Found) -> None:
     pairs: dict[str, float] = {}
     for match in _PAIR.finditer(rest, step.end()):
         cut = not found.line.ended and match.end() == len(rest)
-        if not cut and re.fullmatch(NUMBER, match[2]):
+        if not cut and re.fullmatch(DECIMAL, match[2]):
             pairs.setdefault(match[1], float(match[2]))
     if step["summary"]:
         _summary(log, found, pairs, _TEXT)
@@ -104,12 +108,32 @@ def _is_count(value: Any) -> bool:
 
 
 def _parameters(log: Log, pairs: Mapping[str, str]) -> None:
-    """Keep what the parameters say; batch_size is per GPU in all three frameworks."""
-    for name, fact in (("arch", "model"), ("precision", "dtype"), ("mode", "mode")):
+    """Keep what the parameters say; batch_size is per GPU, but of all GPUs in MXNet's program."""
+    for name, fact in (("arch", "model"), ("mode", "mode")):
         if name in pairs:
             log.run.fact(fact, pairs[name][:80])
-    if re.fullmatch(COUNT, pairs.get("batch_size", "")) and int(pairs["batch_size"]):
-        log.run.fact("batch", int(pairs["batch_size"]))
+    _number_type(log, pairs)
+    devices = pairs.get("world_size", "")
+    gpus = len(pairs["gpus"].split(",")) if "kv_store" in pairs and pairs.get("gpus") else 1
+    if "kv_store" in pairs and gpus > 1:
+        log.run.fact("devices", gpus)
+    elif re.fullmatch(COUNT, devices) and int(devices):
+        log.run.fact("devices", int(devices))
+    batch = pairs.get("batch_size", "")
+    if re.fullmatch(COUNT, batch) and int(batch) and int(batch) % gpus == 0:
+        log.run.fact("batch", int(batch) // gpus)
+
+
+def _number_type(log: Log, pairs: Mapping[str, str]) -> None:
+    """Keep the number type: automatic mixed precision goes before the type that is named."""
+    if "True" in (pairs.get(switch) for switch in _MIXED):
+        log.run.fact("dtype", "float16")
+        return
+    named = pairs.get("precision") or pairs.get("dtype")
+    if named is None and any(switch in pairs for switch in _MIXED):
+        named = "float32"
+    if named is not None:
+        log.run.fact("dtype", named[:80])
 
 
 def _iteration(
@@ -122,7 +146,7 @@ def _iteration(
     log.window(key, pairs[name], found.line)
     log.run.notes["validation"] = int(name.startswith("val."))
     # The TensorFlow program has left its own warm-up out of what it prints.
-    log.run.notes["warm_up"] = 0 if name == "total_ips" else _WARM_UP
+    log.run.notes["warm_up"] = 0 if name in ("total_ips", "imgs_per_sec") else _WARM_UP
 
 
 def _inference_only(run: Run) -> bool:
@@ -182,15 +206,20 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     compute = run.printed.get(f"{name.partition('.')[0]}.compute_ips", 0.0)
     if 0 < compute < math.inf:
         run.rate("throughput_compute", compute)
+        total = run.printed.get(name, 0.0)
+        doubts.data(run, derived.inverse(total) - 1 / compute, derived.inverse(total))
 
 
+_DLLOGGER = r"DLL \d{4}-\d\d-\d\d [\d:.]+ - "
 _LOGGING = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+:[A-Z]+: *|[A-Z]+:\w+: *)?"
 
 FORMAT = Format(
     program=program,
     rules=(
         Rule(b"DLL", re.compile(r"DLLL (?P<rest>\{.*\})$"), _json),
-        Rule(b"DLL", re.compile(r"DLL \d{4}-\d\d-\d\d [\d:.]+ - (?P<rest>.*)$"), _text),
+        # What follows a parameter may be a number of another program's.
+        Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>PARAMETER .*)$"), _text),
+        Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>.*)$"), _text, open_end=True),
         Rule(
             b"Speed: ",
             re.compile(

@@ -11,6 +11,7 @@ from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.run import Estimator
 from orchestrator.parsers.vendor import NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "dlbs"
 
@@ -137,13 +138,24 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         run.warn("the log does not say that the experiment succeeded")
 
 
+def _live(run: Run) -> tuple[float, str]:
+    batch = run.facts.get("global_batch")
+    return (batch, SAMPLES_PER_SECOND) if batch else (1.0, "batches/s")
+
+
 FORMAT = Format(
     program=program,
     rules=(
         Rule(b"Variables from python", re.compile(r"Variables from python script"), _start),
-        Rule(b"__", re.compile(r"\s*__(?P<key>[\w.]+?)__\s*=\s*(?P<value>\S.*)$"), _key),
+        Rule(
+            b"__",
+            re.compile(r"\s*__(?P<key>[\w.]+?)__\s*=\s*(?P<value>\S.*)$"),
+            _key,
+            open_end=True,
+        ),
     ),
     conclude=_conclude,
+    live=_live,
 )
 
 

@@ -12,13 +12,14 @@ _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 # mpirun --tag-output and horovodrun: "[1,0]<stdout>:"; Open MPI 5: "[prterun-n1-7@1,0]<stdout>: ";
 # horovodrun --gloo: "[0]<stdout>:"; any of these with the time before it. torchrun --tee:
 # "[default0]:"; PyTorch's own tracebacks: "[rank0]: "; srun --label: "0: ".
-_RANK = re.compile(
+RANK = (
     rb"[ \t]*(?:"
     rb"(?:\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} ?)?"
     rb"\[(?:[\w.-]{1,80}@)?(?:(?P<job>\d{1,9}),)?(?P<process>\d{1,9})\]<std(?:out|err)>: ?"
     rb"|\[(?:default|rank)(?P<local>\d{1,9})\]: ?"
     rb"|(?P<task>\d{1,9}): )"
 )
+_RANK = re.compile(RANK)
 
 
 def clean(line: bytes) -> bytes:
@@ -28,7 +29,7 @@ def clean(line: bytes) -> bytes:
 
 def clean_with_rank(line: bytes) -> tuple[bytes, tuple[int, int] | None]:
     """Return a cleaned line, and job and rank where a prefix tells which process printed it."""
-    line = _without_colours(line)
+    line = without_colours(line)
     prefix = _RANK.match(line)
     if prefix is None:
         return line.rstrip(), None
@@ -43,8 +44,9 @@ def without_rank(text: str) -> str:
     return line[prefix.end() :].decode() if prefix else text
 
 
-def _without_colours(line: bytes) -> bytes:
-    return _ANSI.sub(b"", line) if b"\x1b" in line else line
+def without_colours(text: bytes) -> bytes:
+    """Return text without the codes that colour it on a terminal."""
+    return _ANSI.sub(b"", text) if b"\x1b" in text else text
 
 
 class RecentText:
@@ -69,7 +71,7 @@ class RecentText:
         for line in reversed(text.split(b"\n")):
             if len(found) == count:
                 break
-            shown = printable(_without_colours(line).rstrip())
+            shown = printable(without_colours(line).rstrip())
             if shown:
                 found.append(shown[:width])
         return tuple(reversed(found))

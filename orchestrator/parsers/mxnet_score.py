@@ -15,10 +15,13 @@ import re
 
 from orchestrator.parsers import derived, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.parsers.numbers import SIX_DECIMALS
+from orchestrator.parsers.vendor import COUNT, Format, Found, Log, Rule, Run
 
 program = "mxnet_score"
 
+# A fact that is only kept until the run's end: what a rate is of that was not asked for.
+_OTHER = "other"
 _HEADERS = ("network", "device")
 # alexnet and inception-bn it leaves out of float16, and says so.
 ALWAYS_FLOAT32 = ("inception-resnet-v2", "mobilenet", "densenet121", "squeezenet1.1")
@@ -32,6 +35,8 @@ def _score(log: Log, found: Found) -> None:
     batch = found.count("batch")
     above = {key: log.state[key] for key in _HEADERS if key in log.state}
     if not _wanted(log, found, batch, above.get("device", "")):
+        words = (f"batch {batch}", found.text("dtype"), above.get("device", ""))
+        log.run.facts.setdefault(_OTHER, ", ".join(filter(None, words)))
         return
     named = {
         "model": above.get("network"),
@@ -63,6 +68,9 @@ def _wanted(log: Log, found: Found, batch: int, device: str) -> bool:
 
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
+    other = run.facts.pop(_OTHER, None)
+    if other and "rate" not in run.printed:
+        run.fail(f"the log has no rate of what was asked for, but of {other}", kind="contradiction")
     run.fact("phase", "inference")
     run.fact("devices", 1)
     _correct_dtype(run)
@@ -96,7 +104,7 @@ FORMAT = Format(
             b"batch size ",
             re.compile(
                 _LOGGER + rf"batch size +(?P<batch>{COUNT}), (?:dtype (?P<dtype>\w+), )?"
-                rf"images?/sec: (?P<rate>{NUMBER})"
+                rf"images?/sec: (?P<rate>{SIX_DECIMALS})"
             ),
             _score,
         ),

@@ -1,34 +1,43 @@
 """MXNet's train_imagenet.py and relatives (Speedometer): one rate per window of batches.
 
-Per device or total: samples/s of all devices of a worker. There is no summary; windows have the
-same number of batches each. The headline is the arithmetic mean of their rates, as it is commonly
-published of these logs, and the recomputed one their harmonic mean, total samples / total time.
-The first window is dropped where it begins at the run's first batch: cuDNN tunes itself in it.
-Release 0.x prints a window once per metric, so a window is known by epoch and batch. With several
-workers (`Node[1]`) the first one's lines alone are read.
+Per device or total: samples/s of all devices of a worker. The workers of a distributed job each
+print their own share, with a name (`Node[1]`) or without: they are added up, window by window.
+There is no summary; windows have the same number of batches each. The headline is the arithmetic
+mean of their rates, as it is commonly published of these logs, and the recomputed one their
+harmonic mean, total samples / total time. The first window is dropped if it begins at the run's
+first batch: cuDNN tunes itself in it. Release 0.x prints a window once per metric: the first
+metric's line counts.
 """
 
 from __future__ import annotations
 
 import re
 
-from orchestrator.parsers import derived, vendor
+from orchestrator.parsers import derived, doubts, vendor, workers
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run, Scope
 
 program = "mxnet_train_imagenet"
 
 _WHY = "cuDNN tunes itself in the first batches"
+# Facts that are only kept until the run's end.
+_METRIC, _DISTRIBUTED = "metric", "distributed"
 
 
 def _arguments(log: Log, found: Found) -> None:
     log.begin()
     given = dict(_ARGUMENT.findall(found.text("arguments")))
     facts = log.run.facts
+    for name in ("batch_size", "network"):
+        if name in given:
+            log.run.same(f"asked_{name}", given[name], found.line)
+    facts[_DISTRIBUTED] = "'dist" in given.get("kv_store", "")
     gpus = [gpu for gpu in given.get("gpus", "").strip("'").split(",") if gpu]
     devices = 1 if gpus in ([], ["None"]) else len(gpus)
     # With Horovod these are one worker's, and the speed is that of all.
-    if given.get("kv_store") != "'horovod'":
+    if given.get("kv_store") == "'horovod'":
+        log.run.notes[workers.WHOLE] = 1
+    else:
         facts["devices"] = devices
     if given.get("batch_size", "").isdecimal():
         # train_imagenet divides its batch among the devices.
@@ -36,22 +45,30 @@ def _arguments(log: Log, found: Found) -> None:
     for name, key in (("model", "network"), ("dtype", "dtype")):
         if key in given:
             facts[name] = given[key].strip("'")
+    if given.get("num_layers", "").isdecimal():
+        facts["layers"] = int(given["num_layers"])
+    if "gpus" in given:
+        facts["device"] = "cpu" if gpus in ([], ["None"]) else "gpu"
     if given.get("benchmark") == "1":
         facts["data"] = "synthetic"
 
 
 def _devices(log: Log, found: Found) -> None:
+    workers.starts(log)
     log.run.fact("devices", found.text("devices").count(",") + 1)
+    log.run.fact("device", found.text("devices")[:3])
 
 
 def _window(log: Log, found: Found) -> None:
-    node, end = found.text("node"), found.count("end")
-    if node and node != log.run.facts.setdefault("node", node):
-        log.run.warn(f"of several workers, number {log.run.facts['node']} alone is counted")
+    # With several metrics, a window is printed once for each.
+    metric = found.text("metric")
+    log.run.facts[_METRIC] = known = log.run.facts.get(_METRIC) or metric
+    if metric and metric != known:
         return
-    log.window((found.count("epoch"), end), found.number("rate"), found.line)
+    epoch, end = found.count("epoch"), found.count("end")
+    log.window((epoch, end), found.number("rate"), found.line, worker=found.text("node"))
     start = found.count("start") if found.has("start") else None
-    log.run.fact("first_window", (found.count("epoch"), start, end))
+    log.run.fact("first_window", (epoch, start, end))
     if log.run.windows.count == 2:
         log.run.fact("second_end", end)
 
@@ -67,18 +84,29 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     epoch, start, end = run.facts.pop("first_window", (0, None, 0))
     frequency = run.facts.pop("second_end", 2 * end) - end
     fresh = epoch == 0 and (start == 0 or (start is None and end == frequency))
-    if run.windows.count and "epoch_seconds" not in run.facts:
-        run.warn("the log has no `Time cost`: the epoch did not come to its end")
+    for name in ("asked_batch_size", "asked_network", _METRIC):
+        run.facts.pop(name, None)
+    if "epoch_seconds" not in run.facts:
+        doubts.end(run, "the log has no `Time cost`, so the epoch did not come to its end")
+    doubts.gaps(run)
     mean = run.recompute(first=int(fresh), why=_WHY if fresh else "")
-    run.headline(mean, estimator="mean_of_rates", missing="samples/sec", scope="all_devices")
+    run.headline(mean, estimator="mean_of_rates", missing="samples/sec", scope=_scope(run))
     run.prove_by_windows()
     if run.batch and run.devices and (recomputed := run.metrics.get("throughput_recomputed")):
         step = run.batch * run.devices * derived.inverse(recomputed.value)
         derived.seconds(run, "step_time_mean", step)
 
 
+def _scope(run: Run) -> Scope:
+    """Say whose rate it is; with a distributed key-value store, one worker is not the job."""
+    if run.facts.pop(_DISTRIBUTED, False) and "workers" not in run.facts:
+        run.warn("the log says kv_store dist, and one worker prints: the figure is of that worker")
+        return "rank"
+    return "rank" if run.one_of_several else "all_devices"
+
+
 _ARGUMENT = re.compile(
-    r"\b(batch_size|gpus|network|dtype|benchmark|kv_store)=('[^']{0,200}'|\w{1,9})"
+    r"\b(batch_size|gpus|network|num_layers|dtype|benchmark|kv_store)=('[^']{0,200}'|\w{1,9})"
 )
 # A logger's name, the date, the time and the level, in any order, the node before or behind.
 _HEAD = r"(?:INFO:\w+:|INFO +|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(?:,\d{3})? ){0,4}"
@@ -92,7 +120,7 @@ FORMAT = Format(
             re.compile(
                 _LOGGER + rf"(?:Epoch|Iter)\[(?P<epoch>{COUNT})\] Batch "
                 rf"?\[(?:(?P<start>{COUNT})-)?(?P<end>{COUNT})\]\s+"
-                rf"Speed: +(?P<rate>{NUMBER}) samples/sec"
+                rf"Speed: +(?P<rate>{NUMBER}) samples/sec(?:\s+(?P<metric>[\w-]{{1,40}})=)?"
             ),
             _window,
         ),
@@ -113,6 +141,8 @@ FORMAT = Format(
         ),
     ),
     conclude=_conclude,
+    marks=(b"Speed: ", b" samples/sec"),
+    shares=True,
 )
 
 

@@ -13,6 +13,12 @@ NUMBER = (
     r"(?:[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?|nan|inf)"
     r"(?![\d.eEx_#]|,\d))"
 )
+# A number as printf writes it with so many decimals: fewer of them are a number that is cut.
+ONE_DECIMAL, TWO_DECIMALS, SIX_DECIMALS = (
+    rf"(?:-?\d+\.\d{{{places}}}(?!\d)|-?nan|-?inf)" for places in (1, 2, 6)
+)
+# As Python writes a float.
+DECIMAL = r"(?:-?\d+(?:\.\d+(?:e[-+]?\d{1,3})?|e[-+]?\d{1,3})(?![\d.eEx_#]|,\d)|-?nan|-?inf)"
 COUNT = r"(?:\d{1,15}(?!\d|\.\d))"
 SHOWN = 300
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.parsers import vendor
+from orchestrator.parsers import doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
 from orchestrator.parsers.tables import DIGITS, LAST_COLUMN, LAST_COLUMN_WIDE, VALUE
@@ -12,6 +12,7 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 
 program = "nvtfcnn"
 
+_TABLE = "table"  # a note of a run whose table has its head
 # The rows that DLBS, whose published figures are made so, leaves out.
 FEW_ROWS = 20
 WARM_UP_OF_FEW = 2
@@ -21,6 +22,7 @@ WARM_UP_OF_MANY = 10
 def _table(log: Log, found: Found) -> None:
     del found
     log.begin()
+    log.run.notes[_TABLE] = 1
     log.stage = "warmup"
 
 
@@ -37,25 +39,28 @@ def _tensorflow_2(log: Log, found: Found) -> None:
     log.run.fail(other, found.line, kind="unsupported")
 
 
-def _doubt_arguments(run: Run, hints: ParseHints) -> None:
-    """Say where the program had other arguments than it was meant to have."""
-    xla, precision = run.facts.get("xla"), run.facts.get("dtype")
+def _doubt_xla(run: Run, hints: ParseHints) -> None:
+    """Say if the program was told something else about XLA than was asked for."""
+    xla = run.facts.get("xla")
     if hints.xla is not None and isinstance(xla, bool) and xla != hints.xla:
         asked = "on" if hints.xla else "off"
         run.warn(f"the log says --use_xla {xla}, but --option xla={asked} was asked for")
-    half = {"fp16": True, "fp32": False}.get(str(precision))
-    if hints.dtype is not None and half not in (None, hints.dtype == "float16"):
-        run.warn(f"the log says --precision {precision}, but --dtype {hints.dtype} was asked for")
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
-    _doubt_arguments(run, hints)
+    _doubt_xla(run, hints)
     rows = run.windows.count
     first = WARM_UP_OF_FEW if rows < FEW_ROWS else WARM_UP_OF_MANY
     mean = run.recompute(first=first, last=1, why="warm-up, and a last window that may be short")
     run.prove_by_windows()
     run.headline(mean, estimator="mean_of_rates", missing="table of Img/sec", names=())
     check_end(run)
+    doubts.copies(run)
+    doubts.gaps(run)
+    if run.notes.get(_TABLE) and run.windows.count and run.windows.first_step > 1:
+        run.warn("the table does not begin with step 1: lines are broken or lost")
+    if run.facts.get("num_iter") is None:
+        doubts.end(run, "the log does not tell how many steps were asked for")
 
 
 _ROWS = re.compile(

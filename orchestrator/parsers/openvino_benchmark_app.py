@@ -38,6 +38,11 @@ def _batch(log: Log, found: Found) -> None:
         log.run.facts["batch"] = found.count()
 
 
+def _precision(log: Log, found: Found) -> None:
+    if not found.cut():
+        log.run.facts["dtype"] = found.text()
+
+
 def _figure(log: Log, found: Found) -> None:
     name = found.text("name")
     log.run.take(name, found.number("value"), found.line)
@@ -99,6 +104,8 @@ def _printed(run: Run, iterations: float) -> None:
         missing="Throughput",
         names=("Throughput",),
     )
+    if run.printed.get("Count") == 0:
+        run.fail("the log says 0 iterations, and a throughput: it contradicts itself")
     if run.throughput is None or not iterations:
         return
     derived.rate(run, "throughput_recomputed", iterations * batch)
@@ -146,6 +153,11 @@ FORMAT = Format(
             _step,
         ),
         _rule(b"batch size", rf"(?:Network|Model) batch size:? ({COUNT})$", _batch),
+        _rule(
+            b"INFERENCE_PRECISION_HINT",
+            r"INFERENCE_PRECISION_HINT ?[:,] *(?:<Type: ')?(\w{1,20})(?:'>)?$",
+            _precision,
+        ),
         _rule(b"Count:", rf"(?P<name>Count):\s+(?P<value>{COUNT}) iterations", _figure),
         _rule(b"Duration:", rf"(?P<name>Duration):\s+(?P<value>{NUMBER}) ms", _figure),
         _rule(b"Throughput:", rf"(?P<name>Throughput):\s+(?P<value>{NUMBER}) FPS", _figure),

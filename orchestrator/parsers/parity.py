@@ -55,6 +55,8 @@ class Parser:
         self._lines = SelectedLines([TAG], limit=LONGEST_EVENT)
         self._cells: list[Cell] = []
         self._error: Failure | None = None
+        self.taken = 0
+        self.first_taken: tuple[int, str] | None = None
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
@@ -87,6 +89,8 @@ class Parser:
             if is_whole(line) is False:
                 raise ValueError("damaged by other output")
             self._cells.append(Cell.model_validate_json(text))
+            self.taken += 1
+            self.first_taken = self.first_taken or (self._lines.number, printable(line)[:300])
         except ValueError:  # pydantic's are such, too
             # Of the other events only an error matters.
             self._error = told(line) or _unread(text)

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
 
 from orchestrator import stats
-from orchestrator.parsers.contract import ParseHints, Stage
+from orchestrator.parsers.agreement import contradiction
+from orchestrator.parsers.contract import ParseHints
 from orchestrator.parsers.numbers import Line
+from orchestrator.parsers.running_means import RunningMeans
 from orchestrator.parsers.windows import Windows
 from orchestrator.result import FailureKind, Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, counted, quantity, share
 
 # How a program comes to the figure that is its headline.
-ESTIMATORS = (
+Estimator = Literal[
     "total",  # samples of all timed steps / their total time
     "mean_of_rates",  # arithmetic mean of window rates: too high where they vary
     "harmonic_mean",  # of equally long windows: the same as total
     "running_mean",  # since the program's start, warm-up included or not
-    "window",  # the last window alone
+    "single_steps",  # harmonic mean of the rates of some steps: the others are not known
+    "window",  # the last window only
     "median",  # of step times
     "mean_time",  # samples / arithmetic mean of step times: the same as total
     "unknown",
-)
-Estimator = Literal[
-    "total",
-    "mean_of_rates",
-    "harmonic_mean",
-    "running_mean",
-    "window",
-    "median",
-    "mean_time",
-    "unknown",
 ]
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 # What the printed figure covers; the metric `throughput` is always of all devices.
 Scope = Literal["all_devices", "device", "rank"]
 
 MOST_EVIDENCE = 24
 MOST_WARNINGS = 20
 LARGEST_SPREAD = 0.10
+_CONTRADICTS = 5  # times another figure of the same: a digit is missing, or another run's is there
 # No network is as slow or as fast; a clock that ran backwards makes such figures.
 PLAUSIBLE_RATES = (1e-6, 1e10)  # samples/s
 LONGEST_TIME = 1e7  # seconds
-MOST_RUNS = 1000
+
+
+def is_plausible(rate: float) -> bool:
+    """Tell whether a rate in samples/s can be one of a network."""
+    return PLAUSIBLE_RATES[0] < rate < PLAUSIBLE_RATES[1]
 
 
 class Run:
@@ -51,21 +50,27 @@ class Run:
 
     def __init__(self, hints: ParseHints) -> None:
         self.hints = hints
+        self.synonyms: Mapping[str, str] = {}  # of models: as printed -> as the program takes it
         self.facts: dict[str, Any] = {}
         self.printed: dict[str, float] = {}
         self.metrics: dict[str, Metric] = {}
         self.windows = Windows()
+        self.others: dict[object, Windows] = {}  # of the other workers of a job, by name or number
+        self.worker = ""  # whose windows `windows` are, if workers print their names
+        self.one_of_several = False  # workers print, and the figures are of one of them
         self.warnings: list[str] = []
         self.problem = ""
         self.problem_line = ""
         self.kind: FailureKind = "no_result"
         self.contradicts = False
         self.ranks = 1  # that printed a result, with a prefix or without
+        self.ranks_differ = False
         self.notes: dict[str, int] = {}
-        self.span: tuple[int, float, float] | None = None  # steps, seconds, error in seconds
+        self.means = RunningMeans()
         self.estimator: Estimator = "unknown"
         self.scope: Scope = "all_devices"
         self._taken: dict[str, Line] = {}
+        self._stated: dict[str, Line] = {}
         self._evidence: list[Line] = []
         self._used: dict[str, Any] = {}
 
@@ -130,6 +135,8 @@ class Run:
         if not self.problem:
             self.problem, self.kind = problem, kind
             self.problem_line = str(line.evidence()[1]) if line else ""
+            if line is not None and line not in self._evidence:
+                self._evidence.append(line)
 
     def warn(self, text: str) -> None:
         """Doubt the run in words."""
@@ -156,7 +163,7 @@ class Run:
             return
         self.prove(*names)
         result = value * factor
-        if not PLAUSIBLE_RATES[0] < result < PLAUSIBLE_RATES[1]:
+        if not is_plausible(result):
             line = next((self._taken[name] for name in names if name in self._taken), None)
             self.fail(f"a throughput of {value:.10g} is not plausible", line)
             return
@@ -165,6 +172,14 @@ class Run:
     def prove(self, *names: str) -> None:
         """Show the lines of these taken numbers as evidence."""
         self._evidence += [self._taken[name] for name in names if name in self._taken]
+
+    def remember(self, name: str, line: Line) -> None:
+        """Keep a line that tells a fact, to be shown as evidence by `prove`."""
+        self._taken.setdefault(name, line)
+
+    def prove_by(self, *lines: Line) -> None:
+        """Show these lines as evidence."""
+        self._evidence += lines
 
     def seconds(self, metric: str, name: str, *, scale: float = 1.0) -> None:
         """Set a metric to a taken number * scale, in seconds, if it was printed and is one.
@@ -240,6 +255,12 @@ class Run:
         if time is not None and "throughput_recomputed" not in self.metrics:
             self.rate("throughput_recomputed", samples / time.value)
 
+    def same(self, name: str, value: Any, line: Line) -> None:
+        """Keep a fact that two lines of one run cannot tell differently."""
+        if self.facts.setdefault(name, value) != value:
+            told = self.facts[name]
+            self.fail(f"the log says {name} {told} and {name} {value}: two runs are mixed", line)
+
     def prove_by_windows(self) -> None:
         """Show the first and last lines of the windows used as evidence."""
         used = self._used
@@ -256,18 +277,36 @@ class Run:
 
     def conclude(self, conclude: Callable[[Run, ParseHints], None], hints: ParseHints) -> None:
         """Let the format make metrics of what was taken; a run with a problem has no throughput."""
-        printed = {name: self.facts.get(name) for name in ("batch", "devices")}
         conclude(self, hints)
-        for name, told in printed.items():
-            asked = getattr(hints, name)
-            if told and asked not in (None, told):
-                self.warn(f"the log says {name} {told}, but --{name} {asked} is taken")
+        if not self.problem:
+            self.refuse_contradiction()
+        self._refuse_unlike_figures()
         if self.problem:
             self.metrics.pop("throughput", None)
         for name in ("batch", "devices"):
             value = getattr(self, name)
             if value is not None:
                 self.facts[name] = value
+
+    def refuse_contradiction(self) -> None:
+        """Refuse a run whose log states something else than was asked for."""
+        fact, said = contradiction(self.facts, self.hints, self.synonyms)
+        if said:
+            self.fail(said, self._stated.get(fact), kind="contradiction")
+
+    def state(self, line: Line) -> None:
+        """Remember that the facts which are new were stated in this line."""
+        if len(self.facts) != len(self._stated):
+            for name in self.facts:
+                self._stated.setdefault(name, line)
+
+    def _refuse_unlike_figures(self) -> None:
+        own, other = self.throughput, self.metrics.get("throughput_recomputed")
+        if own and other and not 1 / _CONTRADICTS < other.value / own < _CONTRADICTS:
+            self.fail(
+                f"the program says {own:.6g} samples/s, its windows or times {other.value:.6g}: "
+                "the log contradicts itself"
+            )
 
     def summary(self) -> dict[str, Any]:
         """Return facts, estimator, scope, windows and evidence."""
@@ -293,65 +332,6 @@ class Run:
         value = self.throughput
         shown = "no result" if value is None else quantity(value, SAMPLES_PER_SECOND)
         return f"{name}: {shown}" if name else shown
-
-
-class Log:
-    """What one rank printed: its runs, and what rules remember between lines."""
-
-    def __init__(self, hints: ParseHints) -> None:
-        self.hints = hints
-        self.runs: list[Run] = [Run(hints)]
-        self.stage: Stage = "starting"
-        self.state: dict[str, Any] = {}
-
-    @property
-    def run(self) -> Run:
-        """The run that is being printed."""
-        return self.runs[-1]
-
-    def shown_runs(self) -> list[Run]:
-        """Return the runs that printed something: a last one may have died after its header."""
-        return [run for run in self.runs if run.started or run.facts]
-
-    def begin(self) -> None:
-        """Start another run, unless the present one has printed no figure yet."""
-        if self.run.started:
-            if len(self.runs) < MOST_RUNS:
-                self.runs.append(Run(self.hints))
-            else:
-                self.run.fail(f"the log holds more than {MOST_RUNS} runs")
-        self.state.clear()
-
-    def window(
-        self,
-        key: tuple[int, ...],
-        rate: float | None,
-        line: Line,
-        *,
-        samples: float = 1.0,
-    ) -> None:
-        """Take a window's rate in the program's own unit; None is one the log's end cuts short."""
-        if rate is None:
-            return
-        run = self.run
-        if run.windows.add(key, rate, line, samples=samples) == "restart":
-            self.begin()
-            self.run.facts.update(run.facts)
-            self.run.windows.add(key, rate, line, samples=samples)
-        self.stage = "timing"
-
-    def running(self, key: tuple[int, ...], steps: int, mean: float, line: Line) -> None:
-        """Take a mean rate of all steps so far as that of the steps since the one before."""
-        kind = self.run.windows.classify(key)
-        if kind == "again" or not 0 < mean < math.inf:
-            return
-        before = self.state.get("running") if kind == "new" else None
-        done, time = before or (0, 0.0)
-        total = steps / mean
-        if steps > done and total > time:
-            rate = (steps - done) / (total - time)
-            self.window(key, rate, line, samples=steps - done)
-        self.state["running"] = (steps, total)
 
 
 def _same(one: float, other: float, tolerance: float) -> bool:

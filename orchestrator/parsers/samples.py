@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import math
 from array import array
+from dataclasses import dataclass, field
 
 from orchestrator import stats
 from orchestrator.parsers.events import Steps
-from orchestrator.result import Metric, StepSamples
+from orchestrator.result import INTERVAL, Metric, StepSamples
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, share
 
 MOST_STEPS = 10_000_000  # as many as a request may ask for
 MOST_RECORDED = 1_000_000  # in a result; statistics are made of all
 TOLERANCE = 1e-6  # relative; programs print block times rounded
 UNCOUNTED_TIME = 0.10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """The 95 % interval of the throughput, or a warning that says why there is none."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Samples:
@@ -61,8 +71,8 @@ class Samples:
             return f"{wrong} samples per step, but batch x devices is {per_step}"
         return ""
 
-    def metrics(self, samples: int, seconds: float) -> dict[str, Metric]:
-        """Return step times in seconds and how far the throughput varied."""
+    def metrics(self) -> dict[str, Metric]:
+        """Return step times in seconds, and throughputs of the blocks."""
         summary = stats.summarize(self.seconds)
         found = {
             f"step_time_{name}": Metric(value=value, unit=SECONDS)
@@ -72,13 +82,23 @@ class Samples:
             rates = [self._block_throughput(i) for i in range(len(self._starts))]
             found["throughput_min"] = Metric(value=min(rates), unit=SAMPLES_PER_SECOND)
             found["throughput_max"] = Metric(value=max(rates), unit=SAMPLES_PER_SECOND)
-        total = math.fsum(self.seconds)
-        if self.count >= stats.FEWEST_STEPS and total > 0:
-            # Time between steps belongs to the window too: share it out evenly.
-            low, high = stats.throughput_interval(self.seconds, samples * total / seconds)
-            found["throughput_ci95_low"] = Metric(value=low, unit=SAMPLES_PER_SECOND)
-            found["throughput_ci95_high"] = Metric(value=high, unit=SAMPLES_PER_SECOND)
         return found
+
+    def interval(self, samples: int, seconds: float) -> Interval:
+        """Return how far the throughput is known, from enough steps to tell."""
+        if self.count < stats.FEWEST_STEPS:
+            return Interval()
+        # Time between steps belongs to the window too: share it out evenly.
+        counted = samples * math.fsum(self.seconds) / seconds
+        try:
+            found = stats.throughput_interval(self.seconds, counted)
+        except stats.NoInterval as error:
+            return Interval(warnings=(f"the throughput has no interval: {error}",))
+        metrics = {
+            name: Metric(value=value, unit=SAMPLES_PER_SECOND)
+            for name, value in zip(INTERVAL, found, strict=True)
+        }
+        return Interval(metrics=metrics, notes=tuple(stats.within_run(self.seconds)))
 
     def doubts(self) -> list[str]:
         """Compare the clock around the blocks with the step times in them."""

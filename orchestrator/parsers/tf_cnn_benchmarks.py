@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.headers import HEADERS
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.parsers.headers import HEADERS, HOROVOD
+from orchestrator.parsers.numbers import TWO_DECIMALS
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run, Scope
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "tf_cnn_benchmarks"
 
@@ -42,21 +45,35 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     total = run.printed.get("total")
     workers = 1
+    scope: Scope = "all_devices"
     if total is not None and run.windows.count:
         # With Horovod or parameter servers a step line is of one worker, the total of all.
         step = run.windows.harmonic(0, 0)
-        ratio = total / step if step else 0.0
+        ratio = total / step if step and math.isfinite(total) else 0.0
         if ratio >= 2 - _WORKERS_AGREE and abs(ratio - round(ratio)) < _WORKERS_AGREE * ratio:
             workers = round(ratio)
             run.fact("workers", workers)
         elif run.ranks > 1:
+            scope = "rank"
             run.warn("the total may be one rank's alone: it is no multiple of the steps' rate")
     run.recompute(first=0, why="warm-up is not printed", factor=workers)
-    run.headline(total, estimator="total", missing='line "total images/sec"')
+    run.headline(total, estimator="total", missing='line "total images/sec"', scope=scope)
 
+
+def _live(run: Run) -> tuple[float, str]:
+    """With Horovod a step line is of one worker, which has one device."""
+    return (run.devices or 1) if run.notes.get(HOROVOD) else 1, SAMPLES_PER_SECOND
+
+
+# What the program calls networks in its header, where that is not the name it takes.
+_SYNONYMS = {
+    "lenet5": "lenet",
+    **{f"official_resnet_{n}_v1": f"official_resnet{n}" for n in (18, 34, 50, 101, 152, 200)},
+}
 
 FORMAT = Format(
     program=program,
+    synonyms=_SYNONYMS,
     rules=(
         Rule(
             b"s/sec",
@@ -66,7 +83,7 @@ FORMAT = Format(
             ),
             _step,
         ),
-        Rule(b"s/sec", re.compile(rf"total images/sec: ({NUMBER})$"), _total),
+        Rule(b"s/sec", re.compile(rf"total images/sec: ({TWO_DECIMALS})$"), _total),
         Rule(
             b"s/sec",
             re.compile(rf"(?P<step>{COUNT})\s+(?P<rate>{NUMBER}) examples/sec"),
@@ -76,6 +93,8 @@ FORMAT = Format(
         *HEADERS,
     ),
     conclude=_conclude,
+    live=_live,
+    marks=(b"images/sec: ", b"examples/sec"),
 )
 
 

@@ -21,9 +21,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from orchestrator.parsers import derived, glog, vendor
+from orchestrator.parsers import derived, doubts, glog, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
+from orchestrator.parsers.numbers import DECIMAL
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 
 program = "tf_official_models"
@@ -31,11 +32,15 @@ program = "tf_official_models"
 _WHY = "graphs are compiled in the first one"
 # A note of a run: its windows are Keras's.
 _KERAS = "keras"
+_ENDED = "ended"
+_SPAN_END = "span_end"
+_FORMAT = "wording"  # a fact that is only kept until the run's end
 
 
 def _hook(log: Log, found: Found) -> None:
     """Take a window of Estimator's hook."""
     if not found.cut("step"):
+        log.run.same(_FORMAT, "hook", found.line)
         log.window((found.count("step"),), found.number("rate"), found.line)
 
 
@@ -52,14 +57,19 @@ def _span(log: Log, found: Found) -> None:
     """Take a window that tells which steps it has; the last one may be longer."""
     if found.cut("end"):
         return
-    end = found.count("end")
-    steps = end - found.count("start")
+    start, end = found.count("start"), found.count("end")
+    steps, before = end - start, log.state.get(_SPAN_END, start)
+    if end != before:  # which another rank may print again
+        if start != before:
+            log.run.warn(f"steps {before} to {start} are missing: lines are broken or lost")
+        log.state[_SPAN_END] = end
     if steps > 0:
         _keras(log, found, (end,), steps=steps)
 
 
 def _keras(log: Log, found: Found, key: tuple[int, ...], *, steps: int = 1) -> None:
     """Take a window of Keras's, unless an epoch ended in it."""
+    log.run.same(_FORMAT, _wording(found), found.line)
     is_first = log.run.windows.count == 0
     ended = log.state.get("ended", False) and key > log.run.windows.last_key
     if ended:
@@ -73,6 +83,11 @@ def _keras(log: Log, found: Found, key: tuple[int, ...], *, steps: int = 1) -> N
         log.window(key, found.number("rate"), found.line, samples=steps)
         log.run.notes[_KERAS] = 1
         log.state["epoch"] = epoch
+
+
+def _wording(found: Found) -> str:
+    """Tell apart the wordings of lines, of which a run has one."""
+    return "span" if found.named("start") else "batch" if found.named("batch") else "step"
 
 
 def _epoch(log: Log, found: Found) -> None:
@@ -89,9 +104,21 @@ def _epoch_end(log: Log, found: Found) -> None:
     log.state["ended"] = True
 
 
+def _broken(log: Log, found: Found) -> None:
+    del found
+    log.run.warn("a line with figures is broken: it is left out")
+
+
+def _end(log: Log, found: Found) -> None:
+    """Take a line that is printed once, after the training."""
+    del found
+    log.run.notes[_ENDED] = 1
+
+
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.fact("phase", "training")
+    run.facts.pop(_FORMAT, None)
     first = run.notes.get(_KERAS, 0)
     if 0 < run.windows.count <= first:
         run.fail(f"the log has {run.windows.count} window of steps, and the first is warm-up")
@@ -102,19 +129,25 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     mean = run.recompute(first=first, why=_WHY if first else "the program leaves warm-up out")
     derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
     recomputed = run.metrics.get("throughput_recomputed")
+    several = run.ranks > 1 or run.windows.repeated > 0
     run.headline(
         recomputed.value if recomputed else mean,
         estimator="harmonic_mean",
+        scope="rank" if several else "all_devices",
         missing="rates of windows of steps",
         names=(),
     )
     run.prove_by_windows()
-    if run.ranks > 1 or run.windows.repeated:
+    check_end(run)
+    doubts.copies(run)
+    doubts.gaps(run)
+    if run.facts.get("num_iter") is None and not run.notes.get(_ENDED):
+        doubts.end(run, "the log does not show the end of the training")
+    if several:
         run.warn(
             "windows are printed more than once: if by several processes, each one's rate may be "
             "of its own devices alone"
         )
-    check_end(run)
     if run.batch and run.devices and recomputed:
         step = run.batch * run.devices * derived.inverse(recomputed.value)
         derived.seconds(run, "step_time_mean", step)
@@ -129,8 +162,10 @@ _METRIC = (
 _TAKEN = rf"'time_taken': {NUMBER}, ?'(?:images|examples)_per_second': (?P<rate>{NUMBER})\}}"
 
 
-def _rule(needle: bytes, pattern: str, take: Callable[[Log, Found], None]) -> Rule:
-    return Rule(needle, re.compile(_LOGGER + pattern), take)
+def _rule(
+    needle: bytes, pattern: str, take: Callable[[Log, Found], None], *, open_end: bool = False
+) -> Rule:
+    return Rule(needle, re.compile(_LOGGER + pattern), take, open_end=open_end)
 
 
 FORMAT = Format(
@@ -141,6 +176,7 @@ FORMAT = Format(
             rf"TimeHistory: {NUMBER} seconds, (?P<rate>{NUMBER}) examples/second "
             rf"between steps (?P<start>{COUNT}) and (?P<end>{COUNT})$",
             _span,
+            open_end=True,
         ),
         _rule(
             b"BenchmarkMetric: {",
@@ -155,12 +191,16 @@ FORMAT = Format(
         _rule(b"BenchmarkMetric: {", r"BenchmarkMetric: \{'epoch':", _epoch_end),
         _rule(
             b" images_per_sec: ",
-            rf"global_step: (?P<step>{COUNT}) images_per_sec: (?P<rate>{NUMBER})$",
+            rf"global_step: (?P<step>{COUNT}) images_per_sec: (?P<rate>{DECIMAL})$",
             _step,
+            open_end=True,
         ),
         _rule(b" time_taken: ", rf"epoch: {COUNT} time_taken: ", _epoch_end),
+        _rule(b"Loss for final step", "Loss for final step: ", _end),
+        _rule(b"Run stats:", "Run stats:$", _end),
         _rule(b"Epoch ", rf"Epoch (?P<epoch>{COUNT})/\d+$", _epoch),
         _rule(b"Benchmark metric: {", _METRIC, _hook),
+        _rule(b"Benchmark metric: {", r"Benchmark metric: \{(?!.*\}$)", _broken),
         _rule(
             b"Average examples/sec: ",
             rf"Average examples/sec: {NUMBER} \((?P<rate>{NUMBER})\), step = (?P<step>{COUNT})$",
@@ -170,6 +210,16 @@ FORMAT = Format(
         ARGUMENT,
     ),
     conclude=_conclude,
+    marks=(
+        b"TimeHistory: ",
+        b"between steps ",
+        b"BenchmarkMetric: {",
+        b"s_per_second': ",
+        b"global_step: ",
+        b"images_per_sec: ",
+        b"Average examples/sec: ",
+        b"'current_examples_per_sec'",
+    ),
     has_end=False,
 )
 

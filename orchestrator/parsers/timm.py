@@ -1,4 +1,10 @@
-"""benchmark.py and train.py of timm (pytorch-image-models)."""
+"""benchmark.py, train.py and validate.py of timm (pytorch-image-models).
+
+train.py and validate.py print the rate of single steps and the mean since the epoch's start, both
+of all ranks. That mean has the first step in it, which compiles: the headline is of the steps after
+it if the log shows both. The rate of an epoch's last step, and the mean beside it, are those of its
+batch, which may be a part of one: then the mean time counts.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +13,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.parsers import vendor
+from orchestrator.parsers import derived, doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.run import is_plausible
+from orchestrator.parsers.running_means import Mean
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 from orchestrator.result import FailureKind
 
 program = "timm"
 
 _PHASES = {"infer": "inference", "train": "training"}
+_ROUNDING = 0.005  # samples/s
+_LARGEST_ERROR = 0.02
+_WHOLE = 0.9  # of a batch, from which on it is taken for one, as times are printed rounded
+# Facts that are only kept until the run's end.
+_STEPS, _LAST = "epoch_steps", "last_step"
 _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
 
 
@@ -81,6 +94,18 @@ def _whole(log: Log, found: Found, model: Mapping[str, Any]) -> None:
                 _take(log, found, phase, name, float(min(value, 1e300)))
 
 
+def _precision(log: Log, found: Found) -> None:
+    """Take the line that is printed once, before all models."""
+    log.begin()
+    log.state["dtype"] = found.text()
+    log.run.fact("dtype", found.text())
+
+
+def _created(log: Log, found: Found) -> None:
+    if not log.run.started:
+        log.run.fact("model", found.text())
+
+
 def _bench(log: Log, found: Found) -> None:
     del found
     log.stage = "timing"
@@ -88,21 +113,45 @@ def _bench(log: Log, found: Found) -> None:
 
 def _train(log: Log, found: Found) -> None:
     """Take a line of train.py: a rate of all ranks now, and the mean of the epoch so far."""
-    key = (found.count("epoch"), found.count("step"))
-    kind = log.run.windows.classify(key)
-    log.window(key, found.number("rate"), found.line)
-    starts = log.state.get("epoch") != key[0]
-    log.state["epoch"] = key[0]
-    # The mean of an epoch's first line is of its slow start alone.
-    if kind != "again" and not (starts and "running" in log.run.printed):
-        log.run.replace("running", found.number("mean"), found.line)
-        log.run.replace("running_time", found.number("mean_time"), found.line)
+    _mean(log, found, (found.count("epoch"), found.count("step")), found.number("rate"))
+
+
+def _validate(log: Log, found: Found) -> None:
+    log.run.fact("phase", "inference")
+    _mean(log, found, (0, found.count("step")), None)
+
+
+def _mean(log: Log, found: Found, key: tuple[int, int], rate: float | None) -> None:
+    mean, time = found.value("mean"), found.value("mean_time")
+    added = log.window(key, mean if rate is None else rate, found.line)
+    log.last_of(_STEPS, found.count("steps"), added, found.line)
+    if added == "again":
+        return
+    run, (epoch, step) = log.run, key
+    run.facts[_LAST] = step
+    if not is_plausible(mean):
+        run.fail(f"a mean of {mean:.10g} samples/s is not plausible", found.line)
+        return
+    samples = log.state.setdefault("samples", mean * time)
+    steps: float = step + 1
+    if step + 1 == found.count("steps") and 0 < mean * time < _WHOLE * samples:
+        # The mean rate is of the last batch: the mean time tells that of all.
+        steps = step + mean * time / samples
+        mean = samples * steps / (time * (step + 1))
+    pace = derived.inverse(mean)
+    run.means.add(epoch, Mean(steps, pace, _ROUNDING * pace * pace, found.line))
+    starts = log.state.get("epoch") != epoch
+    log.state["epoch"] = epoch
+    # The mean of an epoch's first line is of its slow start only.
+    if not (starts and "running" in run.printed):
+        run.replace("running", mean, found.line)
+        run.replace("running_time", time, found.line)
+        run.replace("data", found.value("mean_data") if found.has("mean_data") else 0.0, found.line)
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     run.seconds("step_time_mean", "step_time", scale=1e-3)
-    run.seconds("step_time_mean", "running_time")
     if "samples_per_sec" in run.printed or "running" not in run.printed:
         run.headline(
             run.printed.get("samples_per_sec"),
@@ -114,13 +163,32 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         )
         return
     run.fact("phase", "training")
-    run.recompute(first=1, why="the first line is warm-up")
-    run.headline(
-        run.printed["running"], estimator="running_mean", missing="rate", names=("running",)
-    )
+    steps, last = run.facts.pop(_STEPS), run.facts.pop(_LAST)
+    if last + 1 < steps:  # the last one is always printed
+        doubts.end(run, f"the log ends at step {last} of {steps} of an epoch")
+    run.seconds("step_time_mean", "running_time")
+    doubts.data(run, run.printed["data"], run.printed["running_time"])
+    _headline_of_means(run)
+
+
+def _headline_of_means(run: Run) -> None:
+    """Set the headline: the rate of the steps after the first, or else of all since the start."""
+    mean, steady = run.printed["running"], run.means.steady(from_first=True)
+    if steady is None or not steady.is_exact(_LARGEST_ERROR) or not steady.covers:
+        run.warn("the mean counts from the first step of the epoch: warm-up is in it")
+        run.headline(mean, estimator="running_mean", missing="rate", names=("running",))
+        return
+    rate = steady.steps / steady.time
+    derived.rate(run, "throughput_recomputed", rate)
+    derived.rate(run, "throughput_running_mean", mean)
+    run.warn(f"the program's own mean, {mean:.6g} samples/s, includes the warm-up: left out here")
+    run.prove_by(*steady.lines)
+    run.headline(rate, estimator="total", missing="rate", names=())
 
 
 _PAIR = b'": '  # every line of the JSON has a key
+_LOGGING = r"(?:\S+ \S+ - \S+ - )?"
+_MEAN = rf"\( *(?P<mean_time>{NUMBER})s, +(?P<mean>{NUMBER})/s\)"
 _KEY = r"\s*\"(?P<phase>infer|train)_(?P<name>samples_per_sec|step_time|batch_size)\": "
 
 FORMAT = Format(
@@ -129,7 +197,13 @@ FORMAT = Format(
         Rule(_PAIR, re.compile(r"\s*[\[{].*[\]}]$"), _line),
         Rule(_PAIR, re.compile(r"\s*\"model\": \"([\w./:+-]{1,80})\",?$"), _model),
         Rule(_PAIR, re.compile(r"\s*\"error\": \"(.*)\",?$"), _error),
-        Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),?$"), _key),
+        Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),?$"), _key, open_end=True),
+        Rule(
+            b" precision. ",
+            re.compile(r"Benchmarking in (\w{1,20}) precision\. "),
+            _precision,
+        ),
+        Rule(b" created, ", re.compile(r"Model ([\w./:+-]{1,80}) created, "), _created),
         Rule(
             b" samples/sec. ",
             re.compile(rf"(?:Infer|Train) \[{COUNT}/{COUNT}\]\. {NUMBER} samples/sec\. "),
@@ -138,14 +212,24 @@ FORMAT = Format(
         Rule(
             b"Train: ",
             re.compile(
-                rf"(?:\S+ \S+ - \S+ - )?Train: (?P<epoch>{COUNT}) \[ *(?P<step>{COUNT})/ *\d+ .*?"
-                rf"Time: +(?P<time>{NUMBER})s, +(?P<rate>{NUMBER})/s +"
-                rf"\( *(?P<mean_time>{NUMBER})s, +(?P<mean>{NUMBER})/s\)"
+                rf"{_LOGGING}Train: (?P<epoch>{COUNT}) "
+                rf"\[ *(?P<step>{COUNT})/ *(?P<steps>{COUNT}) .*?"
+                rf"Time: +(?P<time>{NUMBER})s, +(?P<rate>{NUMBER})/s +{_MEAN}"
+                rf"(?:.*?\sData: +{NUMBER} +\( *(?P<mean_data>{NUMBER})\))?"
             ),
             _train,
         ),
+        Rule(
+            b"Test: ",
+            re.compile(
+                rf"{_LOGGING}Test: \[ *(?P<step>{COUNT})/ *(?P<steps>{COUNT})\] +"
+                rf"Time: +(?P<time>{NUMBER})s +{_MEAN}(?P<mean_data>(?!))?"
+            ),
+            _validate,
+        ),
     ),
     conclude=_conclude,
+    marks=(b"Train: ", b"/s)", b"_samples_per_sec"),
 )
 
 

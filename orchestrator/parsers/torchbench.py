@@ -21,6 +21,7 @@ def _running(log: Log, found: Found) -> None:
     run.fact("device", found.text("device"))
     if found.has("batch"):
         run.fact("batch", found.count("batch"))
+        run.remember("batch", found.line)
     log.stage = "timing"
 
 
@@ -53,6 +54,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     # The wall clock is the time of a step as a user sees it; both are medians.
     name = "gpu" if "gpu" in run.printed else cpu
     run.seconds("step_time_median", name)
+    if name != "gpu" and run.facts.get("device") == "cuda":
+        run.warn("the log has no GPU Time: its line is broken or lost, and the wall time is taken")
     time = run.printed.get(name)
     if time is not None and run.batch is None:
         run.prove(name)
@@ -64,7 +67,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         estimator="median",
         missing="time per batch",
         scope="device",
-        names=(name,),
+        names=("batch", name),
         factor=run.devices or 1,
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.run import Run
 
 EXPLICIT = "explicit"
@@ -37,9 +38,19 @@ def read_command(facts: dict[str, Any], command: str) -> None:
         read_shapes(facts, asked["source"], asked["shapes"])
 
 
-def read_option(facts: dict[str, Any], text: str) -> None:
+def read_option(run: Run, text: str, line: Line) -> None:
     """Read what stands after `Batch: ` since release 6: a number, or Explicit."""
-    facts.setdefault("batch_option", int(text) if text.isdecimal() else EXPLICIT)
+    run.same("batch_option", int(text) if text.isdecimal() else EXPLICIT, line)
+
+
+def known_batch(run: Run) -> int | None:
+    """Return the batch of an inference as far as the lines so far tell it."""
+    option = run.facts.get("batch_option")
+    if isinstance(option, int) and option > 1:
+        return option
+    return _leading(run.facts.get(_SHAPES, {}), certain=option == EXPLICIT) or (
+        run.facts.get(_ASKED_BATCH) if run.facts.get(_OLD) else None
+    )
 
 
 def read_shapes(facts: dict[str, Any], source: str, text: str) -> None:
@@ -74,9 +85,6 @@ def samples_per_query(run: Run, *, queries: float) -> int | None:
         batch = 1
     if batch:
         run.fact("batch", batch)
-    told = facts.get("batch")
-    if told and run.hints.batch not in (None, told):
-        run.warn(f"the log says batch {told}, but --batch {run.hints.batch} is taken")
     # Before release 8 a throughput with an explicit batch is printed as 0.
     counts_samples = option != EXPLICIT and run.printed.get("throughput", 0.0) > 0
     return 1 if counts_samples or implicit else run.batch

@@ -32,17 +32,28 @@ and the module is listed in `parsers/__init__.py`.
 Lines. Only lines that hold a rule's needle are looked at, so a needle must be bytes that every
 line of the rule contains and few others do. A pattern is *matched* at the line's start (cleaned of
 colours, rank prefix and space at both ends), the first rule that matches takes the line. Use NUMBER
-and COUNT of `numbers`; a line that matches nothing is skipped, never an error. `found.number()` is
-None where the log breaks off right after the number: hand it on, `take` and `window` know.
+and COUNT of `numbers`, or ONE_DECIMAL and its like if printf fixes the digits, and let the pattern
+go on to what follows the number: a number that a line's end cuts must not match. `open_end` is for
+numbers of any length at a line's end. A line that matches nothing is skipped, with a warning if it
+holds one of `marks`. `found.number()` is None if the log breaks off right after the number: hand it
+on, `take` and `window` know.
 
-Ranks. A `Log` is what one rank printed (by prefix), and has its own runs; the lowest rank with a
-result counts, never the sum. Without prefixes, `take` and `window` recognise what is repeated.
+Ranks. A `Log` is what one rank printed (by prefix), and has its own runs. If a figure is of all
+ranks, the lowest rank with a result counts; `take` and `window` recognise what is repeated. If each
+rank prints the rate of its own devices (`shares`), `workers` adds up their windows. What log
+collectors put before a line is removed before a parser sees it (`collected`), and what it tells of
+ranks becomes such a prefix.
 
 Runs. A log may hold several runs. A rule calls `log.begin()` at the line that only starts one
 (that does nothing while the run is empty); `log.window` does it by itself where step numbers start
 again. With more than one run there is no result unless one is chosen (`--block N`); all of them
 are in `begin["blocks"]`, each with its metrics. Where the output of workers was gathered one after
 the other, their totals agree and the fact `workers` tells how many there are: the first one counts.
+
+What was asked for. `fact` keeps what the program states: `model`, `layers`, `mode` or `phase`,
+`dtype`, `batch` (per device), `devices`, `device` (`cpu`, `gpu`). A run with a result whose facts
+contradict the hints is a failure of the kind `contradiction` (`agreement`): a parser only has to
+keep the facts.
 
 Our own words. A helper of ours that prepares a run (it writes the network that the program is
 given) tells in an `error` event why there will be none: that is the failure.
@@ -63,22 +74,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.containers.banner import read_banner
-from orchestrator.parsers import crash, events, failures
+from orchestrator.parsers import crash, events, failures, workers
+from orchestrator.parsers.broken import BrokenNumbers
 from orchestrator.parsers.contract import ParseHints, Progress
 from orchestrator.parsers.lines import SelectedLines, clean_with_rank, printable
+from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
-from orchestrator.parsers.run import ESTIMATORS, Log, Run, Scope
+from orchestrator.parsers.run import ESTIMATORS, Run, Scope
+from orchestrator.parsers.windows import Added
 from orchestrator.result import Failure, Measurement
+from orchestrator.units import SAMPLES_PER_SECOND, counted
 
 __all__ = [
     "COUNT",
     "ESTIMATORS",
     "NUMBER",
+    "Added",
     "Format",
     "Found",
     "Line",
@@ -97,12 +113,23 @@ _RANKS_AGREE = 0.01
 _MOST_SHOWN = 8
 
 
+def live_samples(run: Run) -> tuple[float, str]:
+    """Tell that the windows' rates are samples/s over all devices."""
+    del run
+    return 1.0, SAMPLES_PER_SECOND
+
+
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """What a program prints. `conclude` is called once per run, at the end of the log.
 
     `table` translates bytes before needles are looked for, where lines have nothing else in common.
     A program without `has_end` prints no summary: a crash after its last figure is a failure.
+    `synonyms` maps models' names as the program prints them to those by which it takes them.
+    `shares` tells that each worker of a job prints the rate of its own devices: they are added up.
+    `marks` are parts of lines with figures: a line that holds one and matches no rule is damaged.
+    `live` returns what a window's rate is multiplied by, and the unit that this gives, for the view
+    of a run that goes on.
     """
 
     program: str
@@ -110,18 +137,24 @@ class Format:
     conclude: Callable[[Run, ParseHints], None]
     table: bytes | None = None
     has_end: bool = True
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    shares: bool = False
+    marks: tuple[bytes, ...] = ()
+    live: Callable[[Run], tuple[float, str]] = live_samples
 
 
 @dataclass(frozen=True)
 class Rule:
     """Lines that hold the needle and match the pattern at their start are taken.
 
-    Ours are anchored, since people quote logs.
+    Ours are anchored, since people quote logs. With `open_end` a number may be the last of a line
+    and may have any number of digits: the next line tells whether it is whole.
     """
 
     needle: bytes
     pattern: re.Pattern[str]
     take: Callable[[Log, Found], None]
+    open_end: bool = field(default=False, kw_only=True)
 
     def find(self, text: str) -> re.Match[str] | None:
         """Return the match in a line."""
@@ -135,23 +168,13 @@ def shown(text: bytes | str) -> str:
     return printable(raw[: 4 * SHOWN])[:SHOWN]
 
 
-def _are_of_one(runs: list[Run]) -> bool:
-    """Tell whether what looks like several runs is what every worker of one printed.
-
-    Each of them must know that there are as many, and tell the same total.
-    """
-    rates = [run.throughput or math.nan for run in runs]
-    near = all(abs(rate - rates[0]) <= _RANKS_AGREE * rates[0] for rate in rates)
-    return near and all(run.facts.get("workers") == len(runs) for run in runs)
-
-
 class Parser:
     """Reads a vendor program's log by its format. See LogParser."""
 
     def __init__(self, form: Format, hints: ParseHints) -> None:
         self._format = form
         self._hints = hints
-        needles = dict.fromkeys(rule.needle for rule in form.rules)
+        needles = dict.fromkeys((*(rule.needle for rule in form.rules), *form.marks))
         own = events.TAG.translate(form.table) if form.table else events.TAG
         self._lines = SelectedLines((*needles, own), table=form.table)
         self._told: Failure | None = None
@@ -160,12 +183,17 @@ class Parser:
         self._head = bytearray()
         self._fed = False
         self._taken = b""
+        self.taken = 0
+        self.first_taken: tuple[int, str] | None = None
+        self._damaged = 0
+        self._broken = BrokenNumbers()
 
     def feed(self, block: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
         self._fed = self._fed or bool(block)
         if len(self._head) < _HEAD:
             self._head += block[: _HEAD - len(self._head)]
+        self._broken.feed(block)
         for raw in self._lines.feed(block):
             self._line(raw, ended=True)
 
@@ -175,12 +203,16 @@ class Parser:
         last = self._last_lines(_LAST_LINES)
         if self._latest is None:
             return Progress(last_lines=last)
-        windows = self._latest.run.windows
-        rate = windows.rates[-1] if windows.count else math.nan
+        run = self._latest.run
+        windows = run.windows
+        factor, unit = self._format.live(run)
+        logs = self._logs.values() if self._format.shares else [self._latest]
+        rate = workers.latest_rate([log.run for log in logs]) * factor
         return Progress(
             stage=self._latest.stage,
             steps_done=windows.last_key[-1] if windows.last_key else 0,
             throughput=rate if math.isfinite(rate) else None,
+            unit=unit,
             last_lines=last,
         )
 
@@ -188,10 +220,13 @@ class Parser:
         """Judge the whole log, in the light of the program's exit code if known."""
         for raw in self._lines.finish():
             self._line(raw, ended=False)
+        self._broken.finish()
         log = self._chosen_log()
         runs = log.shown_runs()
         warnings: list[str] = []
         begin = self._banner(warnings)
+        if self._damaged:
+            warnings.append(f"{counted(self._damaged, 'line')} with figures cannot be read")
         run, problem = self._chosen_run(log)
         if len(runs) > 1:
             begin["blocks"] = [one.block() for one in runs]
@@ -219,11 +254,18 @@ class Parser:
                 if log is None:
                     if len(self._logs) >= _MOST_RANKS:
                         return
-                    log = self._logs[rank] = Log(self._hints)
+                    shares, named = self._format.shares, rank is not None
+                    log = self._logs[rank] = Log(self._hints, shares=shares, has_rank=named)
                 self._latest = log
                 self._taken = raw
+                self.taken += 1
+                self.first_taken = self.first_taken or (line.number, shown(line.text))
                 rule.take(log, Found(match, line))
+                log.run.state(line)
+                if rule.open_end:
+                    self._broken.watch(raw, log.run, line)
                 return
+        self._damaged += any(mark in cleaned for mark in self._format.marks)
 
     def _last_lines(self, count: int) -> tuple[str, ...]:
         return self._lines.recent.lines(count, unfinished=self._lines.unfinished)
@@ -233,10 +275,13 @@ class Parser:
 
         Rank None, of lines without prefix, is the lowest.
         """
-        ranks = len([log for log in self._logs.values() if log.run.started])
+        if self._format.shares:
+            self._logs = workers.join(self._logs)
+        workers.count(list(self._logs.values()))
         for log in self._logs.values():
             for run in log.shown_runs():
-                run.ranks = max(run.ranks, ranks)
+                run.synonyms = self._format.synonyms
+                workers.add_up(run)
                 run.conclude(self._format.conclude, self._hints)
         logs = [self._logs[rank] for rank in sorted(self._logs, key=lambda r: r or (-1, -1))]
         good = [log for log in logs if any(run.succeeded for run in log.runs)]
@@ -251,7 +296,7 @@ class Parser:
         asked = self._hints.block
         if asked is not None and asked <= len(runs):
             return runs[asked - 1], ""
-        if len(runs) > 1 and _are_of_one(runs):
+        if len(runs) > 1 and workers.are_of_one(runs):
             runs[0].warn(f"{len(runs)} workers print one after the other: the first one counts")
             return runs[0], ""
         if len(runs) > 1:
@@ -269,9 +314,13 @@ class Parser:
             return self._told
         if problem:
             return Failure(kind="no_result", message=problem)
-        if run.succeeded:
-            failed = Failure(kind="crashed", message="the program failed after its result")
-            return failed if exit_code else self._end_failure()
+        if run.succeeded and exit_code:
+            return Failure(kind="crashed", message="the program failed after its result")
+        ended = self._end_failure() if run.succeeded or run.kind == "contradiction" else None
+        return ended if run.succeeded or ended is not None else self._no_result(run, exit_code)
+
+    def _no_result(self, run: Run, exit_code: int | None) -> Failure:
+        """Return why a run without a result has none."""
         last = self._last_lines(crash.EVIDENCE_LINES)
         unexplained = run.kind == "no_result" and not run.contradicts
         died = crash.evidence(last) if unexplained else None

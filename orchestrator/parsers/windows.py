@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Literal
 
 from orchestrator.parsers.numbers import Line
@@ -12,6 +13,9 @@ from orchestrator.parsers.numbers import Line
 MOST_WINDOWS = 1_000_000
 KEPT_LINES = 12  # of the first and of the last windows
 SANE_RATES = (1e-15, 1e15)  # others are kept as nan, so that no sum overflows
+MOST_DISTANCES = 1000  # different ones that are counted between two windows
+_GAP = 1.5  # times the usual distance between two windows
+_RESUMED = 5  # times the usual distance
 
 Added = Literal["new", "again", "restart"]
 
@@ -27,9 +31,15 @@ class Windows:
     def __init__(self) -> None:
         self.rates = array("d")
         self._samples = array("d")
-        self._first: list[Line] = []
+        self._names = array("q")  # hashes of the keys
+        self._first: list[tuple[int, Line]] = []
         self._last: deque[tuple[int, Line]] = deque(maxlen=KEPT_LINES)
         self._keys: deque[tuple[int, ...]] = deque(maxlen=2)
+        self._copies: deque[int] = deque(maxlen=2)  # of the latest two windows
+        self._distances: Counter[int] = Counter()
+        self.first_step = 0  # the last part of the first key
+        self.most_copies = 1
+        self.largest_difference = 0.0  # between copies of a window, relative
         self.repeated = 0
         self.left_out = 0
 
@@ -53,20 +63,64 @@ class Windows:
         """Keep a new window; `samples` weighs it where windows are not equally long."""
         added = self.classify(key)
         if added == "again":
-            self.repeated += 1
+            self.repeat(key, rate)
         if added != "new":
             return added
+        self._note_distance(key)
         self._keys.append(key)
+        self._copies.append(1)
         count = len(self.rates)
         if count >= MOST_WINDOWS:
             self.left_out += 1
             return added
         if count < KEPT_LINES:
-            self._first.append(line)
+            self._first.append((count, line))
         self._last.append((count, line))
         self.rates.append(rate if SANE_RATES[0] < rate < SANE_RATES[1] else math.nan)
         self._samples.append(samples)
+        self._names.append(hash(key))
         return added
+
+    def repeat(self, key: tuple[int, ...], rate: float) -> int:
+        """Count a window that is printed again; return how often it was printed before."""
+        place = self._keys.index(key)
+        before = self._copies[place]
+        self._note_difference(self.rates[place - len(self._keys)], rate)
+        self._copies[place] += 1
+        self.most_copies = max(self.most_copies, before + 1)
+        self.repeated += 1
+        return before
+
+    def _note_difference(self, one: float, other: float) -> None:
+        if one > 0 and other > 0:
+            difference = abs(one - other) / max(one, other)
+            self.largest_difference = max(self.largest_difference, difference)
+
+    def _note_distance(self, key: tuple[int, ...]) -> None:
+        last = self.last_key
+        if not last:
+            self.first_step = key[-1]
+        if last and last[:-1] == key[:-1]:
+            distance = key[-1] - last[-1]
+            if distance in self._distances or len(self._distances) < MOST_DISTANCES:
+                self._distances[distance] += 1
+
+    @property
+    def gaps(self) -> int:
+        """Number of places at which windows seem to be missing, by the distance of their keys."""
+        usual = self.usual_distance
+        return sum(n for distance, n in self._distances.items() if distance > _GAP * usual)
+
+    @property
+    def starts_late(self) -> bool:
+        """Tell whether the first window of some is missing, by its key; a resumed run starts on."""
+        first = self.first_step
+        return _GAP * self.usual_distance < first < _RESUMED * self.usual_distance
+
+    @property
+    def usual_distance(self) -> int:
+        """Number of steps from a window to the next one of an epoch, 0 if there are not two."""
+        return min(self._distances, key=lambda d: (-self._distances[d], d), default=0)
 
     def used(self, first: int, last: int) -> list[float]:
         """Return the rates without the first and last so many."""
@@ -83,5 +137,32 @@ class Windows:
     def lines(self, first: int, last: int) -> list[Line]:
         """Return the lines of the first and of the last windows of those used."""
         end = self.count - last
-        found = dict(enumerate(self._first)) | dict(self._last)
-        return [found[index] for index in sorted(found) if first <= index < end]
+        found = {(index, line.number): line for index, line in (*self._first, *self._last)}
+        return [found[place] for place in sorted(found) if first <= place[0] < end]
+
+    def same_rates(self, other: Windows) -> bool:
+        """Tell whether the windows that both have are of the same rates, digit by digit."""
+        rates = dict(zip(self._names, self.rates, strict=True))
+        both = [(rates[n], r) for n, r in zip(other._names, other.rates, strict=True) if n in rates]
+        return all(mine == theirs for mine, theirs in both)
+
+
+def together(workers: Sequence[Windows]) -> Windows:
+    """Return the windows that every worker printed, each with the sum of their rates."""
+    base, *others = workers
+    places = [{name: i for i, name in enumerate(other._names)} for other in others]
+    joined, new_places = Windows(), {}
+    for i, name in enumerate(base._names):
+        if all(name in place for place in places):
+            rates = [o.rates[p[name]] for o, p in zip(others, places, strict=True)]
+            new_places[name] = len(joined.rates)
+            joined.rates.append(math.fsum((base.rates[i], *rates)))
+            joined._samples.append(base._samples[i])
+            joined._names.append(name)
+    for worker in workers:
+        for index, line in dict.fromkeys((*worker._first, *worker._last)):
+            if (place := new_places.get(worker._names[index])) is not None:
+                joined._first.append((place, line))
+    joined._keys, joined._distances = base._keys, base._distances
+    joined.left_out = base.left_out
+    return joined

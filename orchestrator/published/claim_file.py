@@ -11,13 +11,16 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 from orchestrator.errors import RequestError, nearest, unknown
 from orchestrator.published import names
 from orchestrator.published.claim_rules import OWN
-from orchestrator.published.collection import Claim, Source
+from orchestrator.published.collection import Claim, Code, Source
 from orchestrator.records import first_mistake, refuse_stream
 from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 
 LARGEST = 64 * 1024  # bytes
 SUFFIXES = (".yaml", ".yml")
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# A commit or tag that git cannot take for an option, and a day, a month or a year.
+Revision = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._/-]{0,99}$")]
+Day = Annotated[str, StringConstraints(pattern=r"^(19|20)\d\d(-\d\d(-\d\d)?)?$")]
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -49,6 +52,15 @@ class ClaimSource(StrictRecord):
     publisher: str = "a file"
 
 
+class ClaimCode(StrictRecord):
+    """The source code that was measured: a commit or tag of a repository, and its date."""
+
+    repository: Name
+    folder: Name = "."
+    revision: Revision | None = None
+    date: Annotated[Day, BeforeValidator(_text_of_date)] | None = None
+
+
 class ClaimFile(StrictRecord):
     """One claim. `value` is over all devices, `batch` per device, `gpus` 0 on a CPU.
 
@@ -72,6 +84,7 @@ class ClaimFile(StrictRecord):
     unit: Literal["images/s", "samples/s", "ms/batch"] = "images/s"
     conditions: tuple[Name, ...] = ()
     network: Name | None = None
+    code: ClaimCode | None = None
     source: ClaimSource = ClaimSource()
     options: Annotated[dict[str, str], BeforeValidator(_texts_of_options)] = Field(
         default_factory=dict
@@ -102,11 +115,15 @@ class ClaimFile(StrictRecord):
             conditions=self.conditions,
             network=self.network,
             suspect=(),
+            code=Code(**self.code.model_dump()) if self.code else None,
         )
 
 
+_RECORDS: dict[str, type[StrictRecord]] = {"source": ClaimSource, "code": ClaimCode}
+
+
 class _Loader(yaml.SafeLoader):
-    """Plain values alone: no aliases, which can make a short file huge, and no key twice."""
+    """Only plain values: no aliases, which can make a short file huge, and no key twice."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -153,7 +170,7 @@ def _mistake(path: Path, error: ValidationError) -> RequestError:
     for one in error.errors(include_url=False):
         key = str(one["loc"][-1]) if one["loc"] else ""
         if one["type"] == "extra_forbidden":
-            record = ClaimFile if len(one["loc"]) == 1 else ClaimSource
+            record = _RECORDS[str(one["loc"][0])] if len(one["loc"]) > 1 else ClaimFile
             near = nearest(key, record.model_fields)
             hint = f"did you mean {near!r}?" if near else ""
             return RequestError(f"{path}: unknown key {key[:60]!r}", hint=hint)

@@ -3,29 +3,57 @@
 import functools
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.errors import BenchdockError
 from orchestrator.framework import Framework
 from orchestrator.records import first_mistake
-from orchestrator.request import StrictRecord
+from orchestrator.request import Dtype, Phase, StrictRecord
 
 DATA = Path(__file__).with_name("reproduce.toml")
 OWN = "benchdock"
 
+# What an unmet condition does: "looser" widens the tolerance, "none" leaves nothing to compare.
 Effect = Literal["looser", "none"]
+Share = Annotated[float, Field(gt=0.05, le=0.5)]
+
+
+class Consequence(StrictRecord):
+    """What it does to a verdict that a condition is not met: `tolerance` belongs to "looser"."""
+
+    effect: Effect
+    tolerance: Share | None = None
+    why: str
+
+    @model_validator(mode="after")
+    def _tolerance_is_stated(self) -> "Consequence":
+        if (self.tolerance is not None) is not (self.effect == "looser"):
+            raise ValueError("a looser effect, and no other, has a tolerance")
+        return self
 
 
 class Launcher(StrictRecord):
-    """The row of the framework table that runs a program; options that bring conditions about."""
+    """The row of the framework table that runs a program.
+
+    `asks` are the aspects that a claim has to state, `conditions` says which options bring a word
+    about, `always` are words that hold without one, and `free` are options that decide no aspect,
+    each with the reason. Code older than `since` knows other flags: `since_why` says which. Claims
+    of older code are refused too, unless `claims_of_older` lets later code stand in for it.
+    """
 
     program: str
     framework: str
     row: str
+    since: str = ""
+    since_why: str = ""
+    claims_of_older: bool = False
+    asks: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
     conditions: dict[str, dict[str, str]] = Field(default_factory=dict)
+    free: dict[str, str] = Field(default_factory=dict)
 
 
 class SameNetwork(StrictRecord):
@@ -37,29 +65,48 @@ class SameNetwork(StrictRecord):
     why: str
 
 
-class ConditionRule(StrictRecord):
-    """What it does to a verdict that a condition cannot be met."""
+class Aspect(StrictRecord):
+    """Something that a claim has to state, and what it does to a verdict if nobody does.
+
+    It is asked for in the `phases` and `dtypes` named (all if none is), from `from_gpus` GPUs on,
+    and if `only_with` is empty or one of the claim's words.
+    """
 
     name: str
-    effect: Effect
-    why: str
+    unstated: Consequence
+    phases: tuple[Phase, ...] = ()
+    dtypes: tuple[Dtype, ...] = ()
+    from_gpus: int = 0
+    only_with: tuple[str, ...] = ()
+
+
+class ConditionRule(StrictRecord):
+    """A word that claims use: the aspect that it settles, and what it does if it is not met."""
+
+    name: str
+    aspect: str
+    unmet: Consequence
+
+
+UNKNOWN_WORD = Consequence(effect="none", why="nothing here brings it about or knows what it costs")
 
 
 class Rules(StrictRecord):
     """The whole table."""
 
-    schema_version: Literal[1] = Field(alias="schema")
+    schema_version: Literal[2] = Field(alias="schema")
     launchers: tuple[Launcher, ...] = Field(alias="launcher")
     same_networks: tuple[SameNetwork, ...] = Field(alias="same_network")
+    aspects: tuple[Aspect, ...] = Field(alias="aspect")
     conditions: tuple[ConditionRule, ...] = Field(alias="condition")
 
     def launcher(self, program: str, framework: str) -> tuple[Launcher, Framework] | None:
-        """Return who runs a program, None where no row of the catalogue does."""
+        """Return what runs a program, None if no row of the catalogue does."""
         for entry in self.launchers:
             if (entry.program, entry.framework) == (program, framework):
                 return (entry, FRAMEWORKS[entry.row]) if entry.row in FRAMEWORKS else None
         if program == OWN and framework in FRAMEWORKS:
-            entry = Launcher(program=program, framework=framework, row=framework)
+            entry = Launcher(program=program, framework=framework, row=framework, asks=("data",))
             return entry, FRAMEWORKS[framework]
         return None
 
@@ -74,12 +121,16 @@ class Rules(StrictRecord):
                 return entry.why
         return ""
 
-    def condition(self, name: str) -> ConditionRule:
-        """Return what an unmet condition does; one that nobody described makes it looser."""
+    def condition(self, word: str) -> ConditionRule:
+        """Return what a word means; one that nobody described leaves nothing to compare."""
         for rule in self.conditions:
-            if rule.name == name:
+            if rule.name == word:
                 return rule
-        return ConditionRule(name=name, effect="looser", why="nothing here brings it about")
+        return ConditionRule(name=word, aspect="flag", unmet=UNKNOWN_WORD)
+
+    def aspect(self, name: str) -> Aspect:
+        """Return an aspect that a launcher asks for. Raises KeyError."""
+        return {aspect.name: aspect for aspect in self.aspects}[name]
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """Throughput that vendors and others have published: the catalogue, and how to ask it.
 
-The data is `published.json`, made by `convert.py`. Loads without pydantic, in
-milliseconds.
+The data is `published.json`, which people edit (docs/published.md). Loads without pydantic, in
+milliseconds; `catalogue_check` checks all of it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from orchestrator.published import names
 
 DATA = Path(__file__).with_name("published.json")
 LISTING = "benchdock published"
+SCHEMA = 2
 
 Unit = Literal["images/s", "ms/batch"]
 
 # Why a row is doubted; a code may carry a word of its own after a colon.
-_SUSPECT = {
+DOUBTS = {
     "repeats": "the same number as of {0}, printed again: probably not measured anew",
     "speedup": "the source's own speed-up column contradicts these columns, which are kept",
     "heading": "the section's text names another system than its heading, which is used",
@@ -38,6 +39,8 @@ _SUSPECT = {
     "gpu": "the source does not name the GPU",
     "date": "the source gives no year",
     "batch": "the batch was inferred, not stated",
+    "batch-name": "the log's folder is named after another batch than the log states, which is "
+    "taken",
     "rates": "a mean of rates, which lies above all samples over all time (1.6 % in this log)",
     "gpu-count": "K80 GPUs are counted as the source does; a K80 board holds two",
     "unsupported": "the GPU is newer than the container, whose banner warned",
@@ -55,13 +58,30 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """The source code that was measured.
+
+    `revision` is a commit or a tag, `date` that of the commit; None if the source does not say.
+    """
+
+    repository: str
+    folder: str
+    revision: str | None = None
+    date: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.repository} {self.revision or '(commit not stated)'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One published number.
 
-    `value` is as published, in `unit`, over all devices. `batch` is per device; None where the
-    source does not say. `gpus` is 0 on a CPU, whose name then is in `gpu`. `program` is what was
-    run, `network` says which variant of the model that program builds where it is known.
-    `version` is the framework's where no container is known. `suspect` are codes, see `doubts`.
+    `value` is as published, in `unit`, over all devices. `batch` is per device; None if the source
+    does not say. `gpus` is 0 on a CPU, whose name then is in `gpu`. `program` is what was run,
+    `code` its source code if the source says, `network` which variant of the model it builds if
+    that is known. `version` is the framework's if no container is known. `conditions` are words
+    that `reproduce.toml` explains. `suspect` are codes, see `doubts`.
     """
 
     id: str
@@ -82,6 +102,7 @@ class Claim:
     conditions: tuple[str, ...]
     network: str | None
     suspect: tuple[str, ...]
+    code: Code | None = None
 
     @property
     def throughput(self) -> float:
@@ -95,7 +116,11 @@ class Claim:
         return tuple(explain(code) for code in self.suspect)
 
 
-COLUMNS = tuple(item.name for item in dataclasses.fields(Claim))
+# A row of the file leaves out what is not known.
+_UNKNOWN: dict[str, Any] = dict.fromkeys(
+    ("container", "version", "precision", "gpu", "system", "batch", "network", "code")
+)
+_KEYS = frozenset(item.name for item in dataclasses.fields(Claim))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +142,7 @@ class Filters:
 def explain(code: str) -> str:
     """Return the sentence of a code of `Claim.suspect`."""
     key, _, word = code.partition(":")
-    return _SUSPECT[key].format(word)
+    return DOUBTS[key].format(word)
 
 
 def _matches_container(asked: str, container: str | None) -> bool:
@@ -226,42 +251,54 @@ def claim(claim_id: str, claims: Sequence[Claim] | None = None) -> Claim:
 def load(path: Path = DATA) -> tuple[Claim, ...]:
     """Read the catalogue. Raises BenchdockError that names the row at fault."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return _claims(data)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        return _claims(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
         raise BenchdockError(
             f"{path.name} is damaged: {reason}",
-            hint="make it anew with `python -m orchestrator.published.convert SOURCE`",
+            hint=f"`benchdock published --check {path.name}` names every mistake in it",
         ) from None
 
 
 def _claims(data: dict[str, Any]) -> tuple[Claim, ...]:
-    if data["schema"] != 1:
-        raise ValueError(f"schema {data['schema']!r} is not 1")
-    if tuple(data["columns"]) != COLUMNS:
-        raise ValueError(f"columns are not {', '.join(COLUMNS)}")
-    sources = [Source(*row) for row in data["sources"]]
-    networks = data["networks"]
-    rows = []
-    seen = set()
-    for number, row in enumerate(data["claims"]):
-        if len(row) != len(COLUMNS):
-            raise ValueError(f"claim {number} has {len(row)} columns, not {len(COLUMNS)}")
-        values = dict(zip(COLUMNS, row, strict=True))
-        if values["id"] in seen:
-            raise ValueError(f"claim {values['id']} is there twice")
-        seen.add(values["id"])
-        network = values["network"]
-        values |= {
-            "source": sources[values["source"]],
-            "network": None if network is None else networks[network],
-            "conditions": tuple(values["conditions"]),
-            "suspect": tuple(values["suspect"]),
-        }
-        rows.append(Claim(**values))
-        _check(rows[-1])
-    return tuple(rows)
+    if data["schema"] != SCHEMA:
+        raise ValueError(f"schema {data['schema']!r} is not {SCHEMA}")
+    sources = {name: Source(**{"date": None, **row}) for name, row in data["sources"].items()}
+    codes = {name: Code(**row) for name, row in data["code"].items()}
+    rows: dict[str, Claim] = {}
+    for number, row in enumerate(data["claims"], start=1):
+        name = f"claim {row.get('id', number)}"
+        if row.keys() - _KEYS:
+            raise ValueError(f"{name} has an unknown key {min(row.keys() - _KEYS)!r}")
+        try:
+            claim = _claim(row, sources, codes, data["networks"])
+        except KeyError as error:
+            raise ValueError(f"{name}: there is no {error}") from None
+        if claim.id in rows:
+            raise ValueError(f"{name} is there twice")
+        _check(claim)
+        rows[claim.id] = claim
+    return tuple(rows.values())
+
+
+def _claim(
+    row: dict[str, Any],
+    sources: dict[str, Source],
+    codes: dict[str, Code],
+    networks: dict[str, str],
+) -> Claim:
+    values = _UNKNOWN | row
+    values["source"] = sources[row["source"]]
+    if "code" in row:
+        values["code"] = codes[row["code"]]
+    if "network" in row:
+        values["network"] = networks[row["network"]]
+    for name in ("conditions", "suspect"):
+        values[name] = tuple(row.get(name, ()))
+    missing = _KEYS - values.keys()
+    if missing:
+        raise KeyError(min(missing))
+    return Claim(**values)
 
 
 def _check(row: Claim) -> None:
@@ -269,5 +306,5 @@ def _check(row: Claim) -> None:
         raise ValueError(f"claim {row.id}: phase {row.phase!r}, unit {row.unit!r}")
     if not row.value > 0 or row.gpus < 0 or (row.batch is not None and row.batch < 1):
         raise ValueError(f"claim {row.id}: {row.value} {row.unit}, {row.gpus} GPUs, {row.batch}")
-    if unexplained := {code.partition(":")[0] for code in row.suspect} - _SUSPECT.keys():
+    if unexplained := {code.partition(":")[0] for code in row.suspect} - DOUBTS.keys():
         raise ValueError(f"claim {row.id}: unknown doubt {unexplained.pop()!r}")

@@ -8,37 +8,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orchestrator import stats
 from orchestrator.errors import ExitStatus
 from orchestrator.published.collection import Claim
 from orchestrator.published.setup import Condition, Setup, other_version, ranked
 from orchestrator.result import Result
+from orchestrator.run.series import Measured, summarize
 from orchestrator.units import share
 
 FEWEST_RUNS = 3
 LARGEST_SPREAD = 0.05
 
 Verdict = Literal["reproduced", "not reproduced", "not comparable"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """Several runs as one measurement, in samples/s with its 95 % interval."""
-
-    throughput: float
-    low: float
-    high: float | None
-    runs: tuple[float, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "value": self.throughput,
-            "unit": "samples/s",
-            "ci95_low": self.low,
-            "ci95_high": self.high,
-            "runs": list(self.runs),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +50,10 @@ class Outcome:
 
 
 def judge(claim: Claim, setup: Setup, results: Sequence[Result]) -> Outcome:
-    """Judge finished runs. Raises ValueError where there are fewer than two."""
+    """Judge finished runs. Raises ValueError if there are fewer than two."""
     measured = summarize([result.metrics["throughput"].value for result in results])
     unmet = ranked([*setup.unmet, *_found_out(claim, setup, results)])
-    judged = Setup(request=setup.request, why_not="", unmet=unmet)
+    judged = Setup(planned=setup.planned, why_not="", unmet=unmet)
     ratio = measured.throughput / claim.throughput
     verdict: Verdict = "not comparable"
     if judged.comparable:
@@ -86,21 +66,6 @@ def judge(claim: Claim, setup: Setup, results: Sequence[Result]) -> Outcome:
         tolerance=judged.tolerance,
         unmet=unmet,
         doubts=(*_doubts(claim, measured, judged), *_said(results)),
-    )
-
-
-def summarize(throughputs: Sequence[float]) -> Measured:
-    """Put runs of equally many samples together: all samples over all time.
-
-    The interval is Student's over whole runs, since runs differ more than steps do.
-    """
-    seconds = [1 / value for value in throughputs]
-    low, high = stats.mean_interval(seconds)
-    return Measured(
-        throughput=1 / stats.mean(seconds),
-        low=1 / high,
-        high=1 / low if low > 0 else None,
-        runs=tuple(throughputs),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.gpu_facts import GpuReport
-from orchestrator.published.claim_rules import Effect
+from orchestrator.published.claim_rules import Consequence, Effect
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.units import share
 
@@ -17,10 +17,12 @@ from orchestrator.units import share
 EQUAL_SETTINGS = 0.05
 ACROSS_SYSTEMS = 0.10
 
-# What usually matters most comes first.
+# What usually matters most comes first; those from "data" on are the aspects of `reproduce.toml`.
 RANKING = (
-    "network", "program", "GPU", "GPU count", "CPU", "precision", "flag", "batch", "container",
-    "framework version", "data", "system",
+    "network", "program", "GPU", "GPU count", "CPU", "machines", "precision", "batch", "image size",
+    "layout", "XLA", "variables", "parameter device", "weight update", "sparsity", "flag",
+    "container", "framework version", "code", "data", "input pipeline", "all-reduce", "AMP",
+    "optimizer", "optimizer batch", "mixup", "loss", "loss scale", "dropout", "system",
 )  # fmt: skip
 
 
@@ -35,13 +37,20 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What the user adds to a claim, and what a claim of their own says beyond a published one."""
+    """What the user adds to a claim, and what a claim of their own says beyond a published one.
+
+    `batch` is for a claim that states none. `claimed` are the options of a claim of their own,
+    `options` those of the command line.
+    """
 
     data: Path | None = None
+    batch: int | None = None
+    image: str | None = None
     steps: int | None = None
     warmup: int | None = None
     runtime: RuntimeChoice = RuntimeChoice.AUTO
     timeout: float | None = None
+    claimed: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     source: Path | None = None
     fingerprint: str | None = None
@@ -49,33 +58,49 @@ class Wishes:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """A condition of a claim that is not met here, and what that does to the verdict."""
+    """A condition of a claim that is not met here, and what that does to the verdict.
+
+    `tolerance` is the share by which throughputs may differ if it is looser.
+    """
 
     name: str
     claimed: str
     here: str
     effect: Effect
     why: str
+    tolerance: float = ACROSS_SYSTEMS
 
     @property
     def consequence(self) -> str:
         """Say it in words."""
         if self.effect == "none":
             return "not comparable"
-        return f"{share(ACROSS_SYSTEMS)} tolerated instead of {share(EQUAL_SETTINGS)}"
+        return f"{share(self.tolerance)} tolerated instead of {share(EQUAL_SETTINGS)}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**vars(self), "consequence": self.consequence}
+        """Return plain values; `tolerance` is None if nothing can be compared."""
+        tolerance = None if self.effect == "none" else self.tolerance
+        return {**vars(self), "tolerance": tolerance, "consequence": self.consequence}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What would run: None with the reason where nothing can; conditions unmet, by importance."""
+    """What would run, and the conditions of the claim that it does not meet, by importance.
 
-    request: Request | None
+    `planned` is that request, None if nothing here runs the claim on any machine. `why_not` says
+    why it cannot run on this machine, or is empty; with `lacks_option` the user can change that by
+    an option of the command.
+    """
+
+    planned: Request | None
     why_not: str
     unmet: tuple[Condition, ...]
+    lacks_option: bool = False
+
+    @property
+    def request(self) -> Request | None:
+        """What can run on this machine."""
+        return None if self.why_not else self.planned
 
     @property
     def comparable(self) -> bool:
@@ -85,13 +110,13 @@ class Setup:
     @property
     def tolerance(self) -> float:
         """The share by which the throughputs may differ."""
-        return ACROSS_SYSTEMS if self.unmet else EQUAL_SETTINGS
+        return max((condition.tolerance for condition in self.unmet), default=EQUAL_SETTINGS)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
-        request = self.request
         return {
-            "request": request.model_dump(mode="json", by_alias=True) if request else None,
+            "request": _plain(self.request),
+            "planned": _plain(self.planned),
             "why_not": self.why_not or None,
             "comparable": self.comparable,
             "tolerance": self.tolerance,
@@ -99,14 +124,30 @@ class Setup:
         }
 
 
-def ranked(unmet: Sequence[Condition]) -> tuple[Condition, ...]:
+def _plain(request: Request | None) -> dict[str, Any] | None:
+    return request.model_dump(mode="json", by_alias=True) if request else None
+
+
+def ranked(conditions: Sequence[Condition]) -> tuple[Condition, ...]:
     """Return the conditions in the order of `RANKING`."""
-    return tuple(sorted(unmet, key=lambda condition: RANKING.index(condition.name)))
+    return tuple(sorted(conditions, key=lambda condition: RANKING.index(condition.name)))
 
 
 def incomparable(name: str, claimed: str, here: str, why: str) -> Condition:
     """Return a condition without which there is nothing to compare."""
     return Condition(name=name, claimed=claimed, here=here, effect="none", why=why)
+
+
+def unmet(name: str, claimed: str, here: str, consequence: Consequence) -> Condition:
+    """Return a condition with what the table of rules says it does."""
+    return Condition(
+        name=name,
+        claimed=claimed,
+        here=here,
+        effect=consequence.effect,
+        why=consequence.why,
+        tolerance=consequence.tolerance or ACROSS_SYSTEMS,
+    )
 
 
 def other_version(name: str, claimed: str, here: str) -> Condition:

@@ -36,6 +36,7 @@ MXNET_EXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_mxnet",
+    processes="always",
     dtypes={
         ("gpu", "training"): ("float32", "tf32", "float16"),
         ("gpu", "inference"): ("float32", "tf32", "float16"),
@@ -60,6 +61,7 @@ HOROVOD_TENSORFLOW = Framework(
     ours=False,
     program="horovod",
     launcher="horovod_tensorflow",
+    processes="always",
     dtypes={("cpu", "training"): ("float32",), ("gpu", "training"): ("float32", "tf32")},
     images={"gpu": "ngc-tensorflow-25-02"},
     # Its images are 224 wide: none of the networks that take 299.
@@ -83,6 +85,7 @@ HOROVOD_PYTORCH = Framework(
     ours=False,
     program="horovod",
     launcher="horovod_pytorch",
+    processes="always",
     dtypes=HOROVOD_TENSORFLOW.dtypes,
     images={},
     # torchvision's; not its googlenet and inception_v3, whose outputs in training are several.

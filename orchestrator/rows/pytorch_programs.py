@@ -18,6 +18,7 @@ DEEPLEARNINGEXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_pytorch",
+    processes="always",
     dtypes={("gpu", "training"): _GPU, ("gpu", "inference"): _GPU},
     images={"gpu": "ngc-pytorch-24-06"},
     networks={
@@ -36,11 +37,13 @@ DEEPLEARNINGEXAMPLES = Framework(
     options={
         "memory_format": Option("layout", "nchw", ("nchw", "nhwc")),
         "data_backend": Option(
-            "synthetic data; releases before June 2022 spell it syntetic",
-            "synthetic",
-            ("synthetic", "syntetic"),
+            "what reads --data", "dali-cpu", ("dali-cpu", "dali-gpu", "pytorch")
         ),
-        "loss_scale": Option("static loss scale of float16", "128"),
+        "loss_scale": Option("static loss scale of float16; auto: dynamic", "128"),
+        "mixup": Option("how much each batch is mixed with itself; 0.0: not at all", "0.0"),
+        "optimizer_batch": Option(
+            "samples of all GPUs per update of the weights; step: an update after each step", "step"
+        ),
         "label_smoothing": Option("label smoothing", "0.1"),
     },
     flags=True,
@@ -53,6 +56,7 @@ PYTORCH_IMAGENET = Framework(
     ours=False,
     program="pytorch_imagenet",
     launcher="pytorch_imagenet",
+    processes="always",
     dtypes={
         ("cpu", "training"): ("float32",),
         ("cpu", "inference"): ("float32",),

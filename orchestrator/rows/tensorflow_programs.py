@@ -23,6 +23,7 @@ TF_CNN_BENCHMARKS = Framework(
     ours=False,
     program="tf_cnn_benchmarks",
     launcher="tf_cnn_benchmarks",
+    processes="variable_update=horovod",
     dtypes={
         ("cpu", "training"): ("float32",),
         ("cpu", "inference"): ("float32",),
@@ -125,6 +126,7 @@ NVTFCNN = Framework(
     ours=False,
     program="nvtfcnn",
     launcher="nvtfcnn",
+    processes="always",
     dtypes={("gpu", "training"): _GPU},
     images={"gpu": "ngc-tensorflow-23-03-tf1"},
     networks={
@@ -176,6 +178,7 @@ DEEPLEARNINGEXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_tensorflow",
+    processes="always",
     dtypes={("gpu", "training"): _GPU, ("gpu", "inference"): _GPU},
     images={"gpu": "ngc-tensorflow-23-03-tf1"},
     networks={

@@ -79,6 +79,7 @@ class _Draft:
             steps=measured.steps if measured else (),
             program=measured.begin if measured else {},
             warnings=tuple(dict.fromkeys((*planned_warnings, *self._warnings(), *warnings))),
+            notes=measured.notes if measured else (),
             environment=self.environment | self.banner.facts(),
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},
@@ -93,16 +94,7 @@ class _Draft:
         seen = self.monitor.warnings() if self.monitor else ()
         on_cpu = self.plan is not None and self.plan.device == "cpu"
         doubts = inventory.doubts(self.environment) if on_cpu else self.banner.warnings()
-        return (*self._changed_file(), *told, *notes, *seen, *doubts)
-
-    def _changed_file(self) -> tuple[str, ...]:
-        """Doubt a file of the user's own that is not what it was when the run was planned."""
-        planned = self.plan.fingerprint if self.plan else None
-        ran = self.outcome.measurement.fingerprint if self.outcome else None
-        if self.request.model_file is None or None in (planned, ran) or planned == ran:
-            return ()
-        name = self.request.model_file.name
-        return (f"{name} was changed while the run started: {ran} ran, {planned} was planned",)
+        return (*told, *notes, *seen, *doubts)
 
 
 def kind_of(error: BenchdockError) -> FailureKind:

@@ -11,7 +11,7 @@ from orchestrator.framework import FLAG, Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request
-from orchestrator.run import command_line
+from orchestrator.run import command_line, written_flags
 
 CUSTOM = "custom"
 
@@ -91,9 +91,10 @@ def lacks_source(row: Framework, request: Request, device: Device) -> str:
 
 
 def check_options(row: Framework, options: Mapping[str, str]) -> None:
-    """Refuse an option, or a value of one, that a program does not have."""
+    """Refuse an option, or a value of one, that a program does not have or may not be given."""
     for key, text in options.items():
         if row.flags and key.startswith(FLAG) and key != FLAG:
+            written_flags.check(row, key.removeprefix(FLAG))
             continue
         if key not in row.options:
             listing = f"benchdock frameworks {row.name}"
@@ -106,12 +107,20 @@ def check_options(row: Framework, options: Mapping[str, str]) -> None:
 
 
 def _check_image(row: Framework, request: Request) -> None:
-    """Refuse an image whose tag tells that the program in it is another one."""
-    if request.image is None or request.source is not None or not row.unfit_tags:
+    """Refuse an image whose tag tells that it has another program, or a Python that is too old."""
+    if request.image is None:
         return
-    tag = parse_reference(request.image).tag
+    reference = parse_reference(request.image)
+    if row.backend and reference.has_python_2:
+        raise RequestError(
+            f"{row.name} runs code of benchdock, which needs Python 3, and {reference.short} has "
+            "Python 2",
+            hint="give an image with -py3 in its tag",
+        )
+    if request.source is not None or not row.unfit_tags:
+        return
     for part, (why, instead) in row.unfit_tags.items():
-        if part in tag:
+        if part in reference.tag:
             raise RequestError(f"{row.name} cannot run in {request.image}: {why}", hint=instead)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator import catalogue
 from orchestrator.parsers.contract import ParseHints
 from orchestrator.plan import Plan
 
@@ -9,8 +10,15 @@ _XLA = {"on": True, "off": False}
 
 
 def hints_of(plan: Plan) -> ParseHints:
-    """Return what the plan knows and the program's log may not say."""
+    """Return what the plan knows, which the program's log may not say and must not contradict."""
+    row = catalogue.FRAMEWORKS.get(plan.framework)
+    # A network in a file of the program's folder bears a name of its own.
+    named = "prototxt" not in plan.options or not plan.options["prototxt"]
     return ParseHints(
+        planned=True,
+        model=plan.model if named else None,
+        network=(row.networks or {}).get(plan.model) if row else None,
+        fingerprint=plan.fingerprint,
         batch=plan.batch,
         devices=plan.device_count,
         phase=plan.phase,

@@ -154,6 +154,14 @@ def render(template: str, context: LauncherContext) -> str:
     return _environment().get_template(f"{template}.sh.j2").render(values)
 
 
+def parsed(name: str) -> nodes.Template:
+    """Return the syntax tree of the template in the file `launchers/<name>`."""
+    environment = _environment()
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, name)
+    return environment.parse(source, name)
+
+
 def _texts(context: LauncherContext) -> Iterator[tuple[str, str]]:
     """Yield every text in a context with the name of its field."""
     for f in fields(context):

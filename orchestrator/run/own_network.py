@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import DataError, RequestError
 from orchestrator.records import refuse_stream
-from orchestrator.run import onnx_shape
+from orchestrator.run import onnx_shape, prototxt
 
 if TYPE_CHECKING:
     from orchestrator.framework import Framework
-    from orchestrator.request import Request
+    from orchestrator.request import Phase, Request
 
 ONNX, PROTOTXT = ".onnx", ".prototxt"
 SUFFIXES = (ONNX, PROTOTXT)
@@ -53,8 +53,13 @@ def split(model: str) -> tuple[str, Path | None]:
 
 
 def _name(path: Path) -> str:
-    """Return a name for folders and tables; two files with the same name have two fingerprints."""
-    name = _OUTSIDE_NAME.sub("_", path.stem).lstrip("._+-")
+    """Return a name for folders and tables: a prototxt's own, else that of the file.
+
+    Two files with the same name have two fingerprints.
+    """
+    known = prototxt.read(path, "inference") if path.suffix.lower() == PROTOTXT else None
+    own = known.name if known else ""
+    name = _OUTSIDE_NAME.sub("_", own or path.stem).lstrip("._+-")
     return name[:_LONGEST_NAME] or "network"
 
 
@@ -63,6 +68,8 @@ def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> 
 
     `frameworks` are those that may be named instead. Raises RequestError, DataError.
     """
+    if (folder := request.source) and (named := request.options.get("prototxt")):
+        _check_layers(row, request, folder / named, folder)
     path = request.model_file
     if path is None:
         return
@@ -73,12 +80,56 @@ def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> 
     if request.data is not None:
         raise RequestError(f"{path.name} is fed with synthetic data only", hint="leave --data away")
     _check_readable(path)
+    if suffix == PROTOTXT:
+        _check_layers(row, request, path, path.parent)
     fixed = fixed_batch(path) if suffix == ONNX else None
     if fixed is not None and request.batch not in (None, fixed):
         raise RequestError(
             f"{path.name} has a fixed batch of {fixed}, not {request.batch}",
             hint=f"give --batch {fixed}, or export it with an open batch",
         )
+
+
+def default_phase(row: Framework, usual: Phase, path: Path | None) -> Phase:
+    """Return the phase in which a network is run unless the user says so: without loss, inference.
+
+    `usual` is that of the framework, which may know no other.
+    """
+    if path is None or path.suffix.lower() != PROTOTXT or usual != "training":
+        return usual
+    network = prototxt.read(path, usual)
+    lossless = network is not None and not network.has_loss
+    return "inference" if lossless and _infers(row) else usual
+
+
+def _infers(row: Framework) -> bool:
+    return any(phase == "inference" for _, phase in row.dtypes)
+
+
+def _check_layers(row: Framework, request: Request, path: Path, folder: Path) -> None:
+    """Refuse to train a network without loss, and one whose dataset is not there.
+
+    A database's path is relative to `folder`.
+    """
+    network = prototxt.read(path, request.phase)
+    if network is None:
+        return
+    if request.phase == "training" and not network.has_loss:
+        other = "" if _infers(row) else "-f caffe_time "
+        raise RequestError(
+            f"{path.name} has no loss in the TRAIN phase, so it cannot be trained",
+            hint=f"use {other}--phase inference, or add a loss layer",
+        )
+    if row.is_our_program:
+        return  # it says so itself, and feeds no dataset at all
+    for layer in network.layers:
+        if layer.reads_dataset and layer.dataset and not (folder / layer.dataset).exists():
+            raise RequestError(
+                f"{path.name} reads a dataset in its layer {layer.name or layer.kind}, and there "
+                f"is no {layer.dataset} in {folder}",
+                hint="put an Input layer with the shape in its place, or use --source FOLDER "
+                f"--option prototxt={path.name} with the folder that holds both",
+            )
 
 
 def _check_readable(path: Path) -> None:

@@ -21,7 +21,7 @@ from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, own_network, program_folder, variants
+from orchestrator.run import demands, own_network, program_folder, threads, variants
 from orchestrator.run.launcher import LauncherContext, render
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def _plan(
         warnings=(
             *place.warnings,
             *demands.notes(row, request),
-            *_crowding(request),
+            *threads.notes(row, request, target.count),
             *program_folder.notes(source),
         ),
     )
@@ -342,14 +342,14 @@ def _context(
         run_id=folder.run_id,
         run_folder=run,
         log=run / folder.log.name,
-        python=place.python,
+        python=_python(place),
         module_path=(PurePath(place.code),) if row.backend else (),
         network="" if own else catalogue.network(row, request.model),
         model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
         block=row.block,
         device=target.device,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
-        threads=request.threads or _usable_cpus(),
+        threads=threads.per_process(row, request, target.count),
         seed=request.seed,
         command=demands.command_of(request, told),
         options=demands.options_of(row, request),
@@ -357,15 +357,10 @@ def _context(
     )
 
 
-def _usable_cpus() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _crowding(request: Request) -> tuple[str, ...]:
-    threads, cpus = request.threads, _usable_cpus()
-    if threads is None or threads <= cpus:
-        return ()
-    return (f"{threads} threads share {cpus} CPUs: they wait for each other",)
+def _python(place: Place) -> str:
+    """Return the interpreter: NVIDIA's oldest images call theirs `python`, which is 2.7."""
+    old = place.image is not None and parse_reference(place.image).has_python_2
+    return "python" if old else place.python
 
 
 def _seen(path: Path | None, mounted_at: str, *, in_container: bool) -> PurePath | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from orchestrator.parsers import parser_for as _parser_for
 from orchestrator.plan import Plan
 from orchestrator.records import read_record
 from orchestrator.request import Request
-from orchestrator.result import Measurement, Metric, Result
+from orchestrator.result import INTERVAL, Measurement, Metric, Result
 from orchestrator.run.hints import hints_of
 from orchestrator.stored.bundle import LAUNCHER, LOG, PLAN, REQUEST, Bundle
 from orchestrator.units import quantity
@@ -67,7 +68,7 @@ def _check_plan(bundle: Bundle, result: Result, plan: Plan) -> Check:
 def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
     """Parse the log again: the numbers must be those of the result."""
     found = _parsed(bundle, result, plan)
-    if found.metrics != result.metrics:
+    if _comparable(found.metrics) != _comparable(result.metrics):
         raise _differs(bundle.path, f"{_first_difference(found, result)} ({_versions(result)})")
     if found.steps != result.steps:
         raise _differs(bundle.path, "the log has other step times than the result")
@@ -77,7 +78,18 @@ def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
         raise _differs(bundle.path, f"the log shows a failure: {found.failure.message}")
     told = result.metrics.get("throughput")
     detail = _written(told) if told else "no throughput, as the result says"
+    if _ends(found.metrics) != _ends(result.metrics):
+        detail += f", with another interval than the result has ({_versions(result)})"
     return Check(name="log", detail=f"parsed again it gives {detail}")
+
+
+def _comparable(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Return all but the interval: versions of benchdock derive it in different ways."""
+    return {name: metric for name, metric in metrics.items() if name not in INTERVAL}
+
+
+def _ends(metrics: Mapping[str, Metric]) -> list[Metric | None]:
+    return [metrics.get(name) for name in INTERVAL]
 
 
 def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
@@ -90,7 +102,8 @@ def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
 
 def _first_difference(found: Measurement, result: Result) -> str:
     names = [*result.metrics, *(name for name in found.metrics if name not in result.metrics)]
-    name = next(n for n in names if found.metrics.get(n) != result.metrics.get(n))
+    told_apart = (name for name in names if name not in INTERVAL)
+    name = next(n for n in told_apart if found.metrics.get(n) != result.metrics.get(n))
     log, told = found.metrics.get(name), result.metrics.get(name)
     return f"the log gives {name} {_written(log)}, the result says {_written(told)}"
 

@@ -58,7 +58,7 @@ def frame(scene: Scene, *, width: int, ascii_only: bool = False) -> Text:
         share = min(1.0, progress.steps_done / progress.steps_total)
         lines.append(_bar(share, max(4, min(width, 60) - 6), ascii_only))
     if progress.throughput is not None:
-        lines.append(Text(quantity(progress.throughput, "samples/s"), style="cyan"))
+        lines.append(Text(quantity(progress.throughput, progress.unit), style="cyan"))
     lines += [Text(clean(line), style="dim") for line in progress.last_lines[-_LOG_LINES:]]
     for line in lines:
         line.truncate(width, overflow="ellipsis")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder, runs
-from orchestrator.result import Metric, Result
+from orchestrator.result import INTERVAL, Metric, Result
 from orchestrator.units import counted, quantity
 
 Row = tuple[str, str]
@@ -38,7 +38,7 @@ def progress_words(progress: Progress) -> str:
         parts.append(counted(progress.steps_done, "step"))
     # At the end it would stand beside the result, and is only the last block's.
     if progress.throughput is not None and progress.stage != "done":
-        parts.append(quantity(progress.throughput, "samples/s"))
+        parts.append(quantity(progress.throughput, progress.unit))
     return ", ".join(parts)
 
 
@@ -81,6 +81,7 @@ def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
         found += _metric_rows(result.metrics)
         found += _memory_rows(result)
     found += [("warning", text) for text in result.warnings]
+    found += [("note", text) for text in result.notes]
     return found + _file_rows(result)
 
 
@@ -119,12 +120,13 @@ def _memory_rows(result: Result) -> Iterator[Row]:
 
 
 def _spread(metrics: Mapping[str, Metric]) -> str:
-    if "throughput_ci95_low" in metrics and "throughput_ci95_high" in metrics:
-        low, high = metrics["throughput_ci95_low"], metrics["throughput_ci95_high"]
+    if all(name in metrics for name in INTERVAL):
+        low, high = (metrics[name] for name in INTERVAL)
         unit = f" {low.unit}"
         low_text = quantity(low.value, low.unit).removesuffix(unit)
         return (
-            f" (95 % interval {low_text} to {quantity(high.value, high.unit).removesuffix(unit)})"
+            f" (95 % interval within this run: {low_text} to "
+            f"{quantity(high.value, high.unit).removesuffix(unit)})"
         )
     return ""
 

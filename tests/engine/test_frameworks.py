@@ -65,6 +65,30 @@ def test_it_computes_the_networks_of_the_zoo(home, row):
     assert {cell["fingerprint"] for cell in cells} == {zoo.draw(m).fingerprint for m in MODELS}
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_it_computes_an_inception_network(home, row):
+    done = benchdock(
+        home, "parity", "-f", row.name, "inception3", "--level=P2", "--runtime=docker", "--json"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (cell,) = json.loads(done.stdout)["cells"]
+    assert 0 < cell["deviation"] <= 1e-5
+
+
+TRAINING = [row for row in ROWS if ("cpu", "training") in row.dtypes]
+
+
+@pytest.mark.parametrize("row", TRAINING, ids=lambda row: row.name)
+def test_its_training_job_is_the_referees(home, row):
+    done = benchdock(
+        home, "parity", "-f", row.name, "deep_mnist", "resnet18", "--level=P3",
+        "--runtime=docker", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = json.loads(done.stdout)["cells"]
+    assert all(0 < cell["deviation"] <= 1e-4 for cell in cells)
+
+
 @pytest.mark.parametrize("name", ["pytorch", "tensorflow"])
 def test_half_precision_holds_within_its_own_tolerance(home, name):
     # OpenVINO needs a processor with instructions for it; its suite asks for that.

@@ -1,14 +1,13 @@
 """The tests of the backends, `tests/parity`, run where their frameworks are: in the images."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from orchestrator.images import image_table, store
 from orchestrator.paths import PROJECT
+from tests.engine import in_image
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -46,22 +45,10 @@ def test_no_suite_is_forgotten():
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_it_passes_where_its_framework_is(engine, runner, suite):
-    table = image_table.load()
-    row = table.row(SUITES[suite])
-    ready = store.ensure(row, table, engine, store.Policy.AUTO, print)
-    done = subprocess.run(
-        [
-            "docker", "run", "--rm", "--init", "--network=none", "--tmpfs=/tmp",
-            f"--volume={PROJECT}:/project:ro", f"--volume={runner}:/pytest:ro",
-            "--workdir=/project", f"--env=OMP_NUM_THREADS={len(os.sched_getaffinity(0))}",
-            "--env=PYTHONDONTWRITEBYTECODE=1", ready.reference,
-            "bash", "-c", 'PYTHONPATH=/pytest:/project:$PYTHONPATH exec "$@"', "bash",
-            "python3", "-m", "pytest", "--confcutdir=tests/parity", "-p", "no:cacheprovider",
-            f"tests/parity/{suite}",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    done = in_image.run_module(
+        in_image.ready(engine, SUITES[suite]),
+        *("pytest", "--confcutdir=tests/parity", "-p", "no:cacheprovider", f"tests/parity/{suite}"),
+        mounts=[f"{runner}:/pytest"],
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout.splitlines()[-1], done.stdout

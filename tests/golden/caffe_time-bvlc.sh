@@ -26,5 +26,12 @@ exec >>/benchdock/run/log.txt 2>&1
 network="$(mktemp -d)/network.prototxt"
 python3 -m backends.caffe train --fork=bvlc_caffe --dtype=float32 \
   --batch=8 --data=dummy --round-mode=auto -- alexnet >"$network"
+
+# NVIDIA's before 0.17, and others of its age, have no -phase: their `time` always trains.
+set -- -phase=TRAIN
+flags="$(caffe --help 2>&1 || true)"
+if [[ $flags == *" -iterations "* && $flags != *" -phase "* ]]; then
+  set --
+fi
 exec caffe time -logtostderr -model="$network" -iterations=20 \
-  -phase=TRAIN
+  "$@"

@@ -26,6 +26,14 @@ exec >>/benchdock/run/log.txt 2>&1
 network="$(mktemp -d)/network.prototxt"
 python3 -m backends.caffe deploy --fork=intel_caffe --dtype=float32 \
   --batch=8 --data=dummy --round-mode=auto -- resnet50 >"$network"
+
+# NVIDIA's before 0.17, and others of its age, have no -phase: their `time` always trains.
+set -- -phase=TEST
+flags="$(caffe --help 2>&1 || true)"
+if [[ $flags == *" -iterations "* && $flags != *" -phase "* ]]; then
+  echo "this Caffe has no -phase, so its time always trains: use --phase training or a later image" >&2
+  exit 1
+fi
 exec caffe time -logtostderr -model="$network" -iterations=20 \
   -forward_only \
-  -phase=TEST
+  "$@"

@@ -27,5 +27,12 @@ network="$(mktemp -d)/network.prototxt"
 # Paths in a prototxt are relative to where it is.
 cd -- /benchdock/model
 python3 -m backends.caffe rebatch --fork=bvlc_caffe --batch=8 -- '/benchdock/model/my net.prototxt' >"$network"
+
+# NVIDIA's before 0.17, and others of its age, have no -phase: their `time` always trains.
+set -- -phase=TRAIN
+flags="$(caffe --help 2>&1 || true)"
+if [[ $flags == *" -iterations "* && $flags != *" -phase "* ]]; then
+  set --
+fi
 exec caffe time -logtostderr -model="$network" -iterations=20 \
-  -phase=TRAIN
+  "$@"

@@ -22,7 +22,35 @@ export NVIDIA_TF32_OVERRIDE=0
 # From here on everything that is printed belongs to the program, byte for byte.
 exec >>/benchdock/run/log.txt 2>&1
 
-exec python3 /opt/mxnet/example/image-classification/train_imagenet.py \
+# Before MXNet 1.2 the data that it makes are 500 batches, however many examples it is told.
+set --
+if grep -qs -e 'data_shape, 500,' -- /opt/mxnet/example/image-classification/common/data.py; then
+  folder="$(mktemp -d)"
+  export BENCHDOCK_STEPS=121
+  cat >"$folder/benchdock_steps.py" <<'PYTHON'
+"""Starts a program whose made data end after BENCHDOCK_STEPS batches."""
+import os
+import runpy
+import sys
+
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+from common import data
+
+STEPS = int(os.environ["BENCHDOCK_STEPS"])
+
+
+class SyntheticDataIter(data.SyntheticDataIter):
+    def __init__(self, num_classes, data_shape, max_iter, dtype):
+        super(SyntheticDataIter, self).__init__(num_classes, data_shape, STEPS, dtype)
+
+
+data.SyntheticDataIter = SyntheticDataIter
+runpy.run_path(sys.argv[0], run_name="__main__")
+PYTHON
+  set -- "$folder/benchdock_steps.py"
+fi
+exec python3 "$@" /opt/mxnet/example/image-classification/train_imagenet.py \
   --network=resnet \
   --num-layers=50 \
   --image-shape=3,224,224 \

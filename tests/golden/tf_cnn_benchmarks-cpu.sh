@@ -32,7 +32,7 @@ exec python3 /benchdock/source/tf_cnn_benchmarks.py \
   --data_format=NHWC \
   --noforward_only \
   --nouse_fp16 \
-  --noxla --noxla_compile \
+  --noxla \
   --optimizer=sgd --momentum=0.9 --weight_decay=0.00004 \
   --num_intra_threads=4 --num_inter_threads=0 \
   --nodistortions --tf_random_seed=0 \

@@ -33,7 +33,7 @@ exec python3 /benchdock/source/tf_cnn_benchmarks.py \
   --data_format=NHWC \
   --forward_only \
   --use_fp16 \
-  --xla --noxla_compile \
+  --xla \
   --optimizer=sgd --momentum=0.9 --weight_decay=0.00004 \
   --data_dir=/benchdock/data --data_name=imagenet \
   --nodistortions --tf_random_seed=0 \

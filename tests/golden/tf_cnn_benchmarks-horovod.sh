@@ -31,7 +31,7 @@ exec mpirun --allow-run-as-root --tag-output --bind-to none -np 4 python3 /bench
   --data_format=NCHW \
   --noforward_only \
   --nouse_fp16 \
-  --noxla --noxla_compile \
+  --noxla \
   --optimizer=sgd --momentum=0.9 --weight_decay=0.00004 \
   --nodistortions --tf_random_seed=0 \
   --display_every=10

@@ -102,6 +102,29 @@ def resealed(path, to, **changes):
     return to
 
 
+def test_an_interval_by_an_older_method_is_told_and_holds(tmp_path):
+    with stand_in.home(tmp_path):
+        result, folder = stand_in.run()
+        bundle.write(folder, result, tmp_path / "new.zip")
+    document = json.loads(folder.result.read_text())
+    document["metrics"]["throughput_ci95_low"] = {"value": 3.9, "unit": "samples/s"}
+    del document["notes"]
+    old = resealed(
+        tmp_path / "new.zip", tmp_path / "old.zip", **{"result.json": json.dumps(document).encode()}
+    )
+    found, checks = verify(old)
+    assert found.notes == ()
+    assert "with another interval than the result has" in checks[-1].detail
+    _, checks = verify(tmp_path / "new.zip")
+    assert "another interval" not in checks[-1].detail
+    document["metrics"]["throughput"]["value"] = 4.1
+    forged = resealed(
+        old, tmp_path / "forged.zip", **{"result.json": json.dumps(document).encode()}
+    )
+    with pytest.raises(RequestError, match="the log gives throughput"):
+        verify(forged)
+
+
 def refused(path, told, capsys):
     """The one line of every command that reads a bundle."""
     folder = sorted(file.name for file in path.parent.iterdir())

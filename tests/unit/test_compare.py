@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import stats
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Metric, Result, StepSamples
 from orchestrator.run.filing import to_json
-from orchestrator.stored.comparison import compare, metric_rows, sentences
+from orchestrator.stored.comparison import compare, compare_groups
 from orchestrator.stored.differences import GROUPS, normal_script
+from orchestrator.stored.ratio import ratio
+from orchestrator.stored.telling import metric_rows, sentences
 from tests.fakes import plan
 from tests.unit import stand_in
 
@@ -50,18 +51,86 @@ def summary(a, b):
     return " | ".join(sentences(compare(a, b)))
 
 
-def test_equal_runs_show_no_difference():
-    found = compare(result(), result())
-    assert found.changes == found.unrecorded == ()
-    assert found.ratio.value == pytest.approx(1)
-    assert "no difference can be seen" in summary(result(), result())
-    assert "nothing that is recorded was changed" in summary(result(), result())
+def group(*throughputs, **changes):
+    """Return runs with these throughputs, in samples/s."""
+    return [
+        result([2 / value] * 4, run=f"r{number}", **changes)
+        for number, value in enumerate(throughputs)
+    ]
+
+
+def of_groups(a, b):
+    return " | ".join(sentences(compare_groups(a, b)))
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.566, 1000.0])
+def test_two_single_runs_tell_a_ratio_and_no_verdict(factor):
+    one, other = result(), result([0.5 / factor] * 4, run="s")
+    found, told = compare(one, other), summary(one, other)
+    assert found.ratio.value == pytest.approx(factor)
+    assert found.ratio.low is found.ratio.high is found.ratio.visible is None
+    assert f"b / a is {factor:.3f}" in told
+    assert "single runs cannot tell" in told
+    assert "`benchdock run ... --runs 5`" in told
+    assert "`benchdock compare A... --against B...`" in told
+    assert not {"faster", "slower", "fast", "slow", "difference can be seen"} & {*told.split()}
+    assert "nothing that is recorded was changed" in told
+
+
+def test_groups_of_runs_tell_a_difference():
+    told = of_groups(group(100, 101, 99, 100, 100), group(105, 106, 104, 105, 105))
+    assert "b is 5.0 % faster: b / a is 1.050 (95 % interval 1.0" in told
+    assert "over 5 and 5 whole runs" in told
+    assert "no difference can be seen" in of_groups(group(100, 105, 95), group(103, 98, 109))
+
+
+def test_few_runs_are_said_to_be_few():
+    few = compare_groups(group(100, 101), group(150, 151)).caveats
+    assert "few runs show only large differences: use --runs 5 or more on each side" in few
+    many = group(100, 101, 99, 100, 100)
+    assert not any("few runs" in text for text in compare_groups(many, many).caveats)
+
+
+def test_a_side_of_one_run_cannot_tell():
+    told = of_groups(group(100, 101, 99), group(150))
+    assert "b / a is 1.500" in told
+    assert "the single run of b cannot tell" in told
+
+
+def test_runs_of_different_benchmarks_are_no_group():
+    mixed = [result(run="r"), result(run="s", request={"batch": 4})]
+    found = compare_groups(mixed, group(1, 2))
+    assert found.ratio is None
+    assert found.why_no_ratio == (
+        "a has runs of different benchmarks: batch is 2 per device in one and 4 per device in "
+        "another"
+    )
+
+
+def test_what_differs_within_a_group_is_told_and_is_no_variable():
+    here, there = ({"hostname": name} for name in ("here", "there"))
+    mixed = [result(run="r", environment=here), result(run="s", environment=there)]
+    found = compare_groups(mixed, group(4, 4, environment=there))
+    assert "the runs of a differ in machine" in found.caveats
+    assert "machine" not in [change.name for change in found.variables]
+    assert found.ratio is not None
+
+
+def test_a_run_that_failed_is_named_in_its_group():
+    failed = result(
+        run="s", status="failed", failure=Failure(kind="timeout", message="too slow"), metrics={}
+    )
+    found = compare_groups(group(4, 4), [result(), failed])
+    assert found.why_no_ratio == "b's run s failed (timeout): too slow"
+    tokens = result(run="t", metrics={"throughput": Metric(value=1, unit="tokens/s")})
+    found = compare_groups(group(4, 4), [result(), tokens])
+    assert found.why_no_ratio == "a's run r0 counts samples/s and b's run t counts tokens/s"
 
 
 def test_one_variable_is_named_with_both_values():
     told = summary(result(), result([0.25] * 4, request={"batch": 4}, samples=4))
     assert "one variable was changed: batch, from 2 per device to 4 per device" in told
-    assert "4 times as fast" in told
+    assert "b / a is 4.000" in told
 
 
 def test_what_follows_from_a_change_is_no_variable_of_its_own():
@@ -87,7 +156,7 @@ def test_changes_are_ranked_by_what_matters():
 def test_other_networks_are_never_compared_silently():
     told = summary(result(), result(fingerprint="beef"))
     assert told.startswith("these are DIFFERENT NETWORKS")
-    assert "it is not known" in summary(result(), result(fingerprint=None))
+    assert "nobody knows whether" in summary(result(), result(fingerprint=None))
 
 
 @pytest.mark.parametrize(
@@ -106,10 +175,6 @@ def test_what_has_no_throughput_has_no_ratio(changes, told):
     found = compare(result(), result(**changes))
     assert found.ratio is None
     assert told in " ".join(sentences(found))
-
-
-def test_a_result_without_samples_has_a_ratio_without_interval():
-    assert "without raw step times" in summary(result(), result(steps=()))
 
 
 def test_options_count_as_changed_only_where_somebody_asked():
@@ -154,7 +219,10 @@ def test_what_the_monitor_saw_is_a_state_and_no_variable():
 def test_metrics_are_shown_with_units():
     extra = {"peak_memory": Metric(value=2**20, unit="bytes")}
     one = result(metrics={**result().metrics, **extra})
-    assert metric_rows(one, one)[1] == ("peak_memory", "1.000 MiB", "1.000 MiB", "1.000")
+    assert metric_rows([one], [one])[1] == ("peak_memory", "1.000 MiB", "1.000 MiB", "1.000")
+    rows = metric_rows(group(1, 2, 6), group(4))
+    assert rows == [("throughput", "2.000 samples/s", "4.000 samples/s", "2.000")]
+    assert metric_rows([one, result()], [one]) == metric_rows([one], [one])[:1]
 
 
 def test_the_command_reads_folders_files_and_bundles(tmp_path, capsys):
@@ -168,13 +236,45 @@ def test_the_command_reads_folders_files_and_bundles(tmp_path, capsys):
         told = json.loads(capsys.readouterr().out)
         assert main(["compare", first.run, second.run]) == ExitStatus.OK
     assert told["ratio"]["value"] == 2.0
-    assert told["ratio"]["visible"] is True
+    assert told["ratio"]["visible"] is None
     assert told["same_network"] is True
     assert "batch" in told["variables"]
     assert told["a"]["metrics"]["throughput"]["unit"] == "samples/s"
     text = capsys.readouterr().out
     assert "one variable was changed: batch" in text
-    assert "differs from one start of a program to the next" in text
+    assert "single runs cannot tell" in text
+
+
+def test_the_command_compares_groups(tmp_path, capsys):
+    with stand_in.home(tmp_path):
+        a = [stand_in.run()[0].run for _ in range(2)]
+        b = [stand_in.run(batch=4)[0].run for _ in range(2)]
+        assert main(["compare", *a, "--against", *b, "--json"]) == ExitStatus.OK
+        told = json.loads(capsys.readouterr().out)
+        assert main(["compare", *a, "--against", b[0], "--against", b[1]]) == ExitStatus.OK
+    assert [run["run"] for run in told["a"]["runs"]] == a
+    assert [run["run"] for run in told["b"]["runs"]] == b
+    assert told["ratio"] == pytest.approx({"value": 2, "low": 2, "high": 2, "visible": True})
+    text = capsys.readouterr().out
+    assert "b / a is 2.000 (95 % interval 2.000 to 2.000 over 2 and 2 whole runs)" in text
+    assert "metric (median of the runs)" in text
+    assert all(run in text for run in (*a, *b))
+
+
+def test_what_is_not_two_sides_is_refused(tmp_path, capsys):
+    with stand_in.home(tmp_path):
+        a, b = (stand_in.run()[0].run for _ in range(2))
+        for words, told in (
+            ([a], "not 1 run; type `benchdock compare A... --against B...`"),
+            ([a, b, a], "not 3 runs; type `benchdock compare A... --against B...`"),
+            ([a, b, "--against", a], f"the run {a!r} is given twice; name each run only once"),
+            ([a, a, "--against", b], f"the run {a!r} is given twice; name each run only once"),
+            ([a, "--against"], "argument --against: expected at least one argument"),
+        ):
+            assert main(["compare", *words]) == ExitStatus.BAD_REQUEST
+            err = capsys.readouterr().err
+            assert told in err
+            assert err.count("\n") == 1
 
 
 def test_a_file_that_is_no_result_is_one_line(tmp_path, capsys):
@@ -190,7 +290,7 @@ def test_a_file_that_is_no_result_is_one_line(tmp_path, capsys):
         )
 
 
-NOISE = st.lists(st.floats(0.9, 1.1), min_size=20, max_size=60)
+NOISE = st.lists(st.floats(0.9, 1.1), min_size=2, max_size=9)
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
@@ -199,17 +299,19 @@ ODD = st.recursive(
 
 
 @settings(max_examples=30, deadline=None)
-@given(before=NOISE, factor=st.floats(0.2, 5))
-def test_the_interval_holds_the_ratio_and_turns_with_it(before, factor):
-    after = [value * factor for value in before]
-    low, high = stats.time_ratio_interval(before, after)
-    ratio = sum(before) / sum(after)
-    assert low <= ratio * 1.000001
-    assert high >= ratio * 0.999999
-    back = compare(result(after), result(before)).ratio
-    there = compare(result(before), result(after)).ratio
+@given(a=NOISE, b=NOISE, factor=st.floats(0.2, 5))
+def test_the_interval_holds_the_ratio_and_turns_with_it(a, b, factor):
+    b = [value * factor for value in b]
+    there, back = ratio(a, b), ratio(b, a)
+    assert there.low <= there.value <= there.high
     assert there.value * back.value == pytest.approx(1)
+    assert there.low * back.high == pytest.approx(1)
     assert (there.low <= 1 <= there.high) is not there.visible
+
+
+def test_an_interval_without_bounds_is_written_in_json():
+    wide = ratio([1e-300, 1e300], [1.0, 2.0])
+    assert 0 <= wide.low < wide.value < wide.high < math.inf
 
 
 @settings(max_examples=60, deadline=None)
@@ -229,16 +331,10 @@ def test_whatever_a_file_holds_it_is_compared_with_itself_and_with_another(facts
 
 
 def test_a_large_ratio_is_written_in_full():
-    assert "b is 80,000 times as fast" in summary(result([8.0] * 4), result([0.0001] * 4))
+    assert "b is 80,000 times as fast" in of_groups(group(1, 1), group(80_000, 80_000))
 
 
 def test_a_run_beside_itself_is_said_to_be_one():
     assert "a and b are the very same run" in compare(result(), result()).caveats
     other = compare(result(run="s"), result())
     assert not any("same run" in caveat for caveat in other.caveats)
-
-
-def test_equal_figures_without_step_times_are_equally_fast():
-    told = summary(result(steps=()), result(steps=()))
-    assert "b is exactly as fast; without raw step times" in told
-    assert "a has no raw step times" in compare(result(steps=()), result(steps=())).caveats

@@ -241,3 +241,87 @@ def test_what_tensorflows_allocator_warns_of_is_no_death():
     told = warning.replace(" The caller indicates that this is not a failure,", "")
     assert judged(warning, told).evidence == told
     assert judged(warning, "Segmentation fault").kind == "crashed"
+
+
+RAISED = ["Traceback (most recent call last):", '  File "x.py", line 1', "RuntimeError: it failed"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "node1:10:20 [3] include/shm.h:28 NCCL WARN Call to posix_fallocate failed : No space left",
+        "node1:10:20 [0] NCCL WARN Error while creating shared memory segment /dev/shm/nccl-a1 (4)",
+        "node1:10:20 [0] misc/shmutils.cc:72 NCCL WARN Error: failed to extend /dev/shm/nccl-b2",
+        "RuntimeError: DataLoader worker (pid 31) is killed by signal: Bus error. It is possible",
+        "RuntimeError: DataLoader worker (pid(s) 31) is killed: Bus error",
+        "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient "
+        "shared memory (shm).",
+        "RuntimeError: unable to write to file </torch_31_77>: No space left on device (28)",
+        "OSError: [Errno 28] No space left on device: '/dev/shm/psm_1234'",
+        "It appears as if there is not enough space for /dev/shm/vader_segment.node1.1",
+    ],
+)
+def test_too_little_shared_memory_is_named_with_the_option(line):
+    found = judged(line, *RAISED)
+    assert (found.kind, found.evidence) == ("crashed", line)
+    assert "--shm-size" in found.message
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("mpirun has detected an attempt to run as root.", "--allow-run-as-root"),
+        ("prterun has detected an attempt to run as root.", "--allow-run-as-root"),
+        (
+            "There are not enough slots available in the system to satisfy the 8",
+            "--oversubscribe",
+        ),
+        ("result in binding more processes than cpus on a resource:", "--bind-to none"),
+        ("mpirun was unable to find the specified executable file, and", "path"),
+        ("ORTE was unable to reliably start one or more daemons.", "one host"),
+    ],
+)
+def test_mpiruns_refusals_are_named_with_the_fix(line, fix):
+    rule = "-" * 74
+    found = judged(rule, line, "More words of a paragraph", rule)
+    assert found.evidence == line
+    assert found.message.startswith("mpirun ")
+    assert fix in found.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>",
+        "socket.gaierror: [Errno -2] Name or service not known",
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x.invalid', port=443): Max "
+        "retries exceeded (Caused by NameResolutionError(\"Failed to resolve 'x.invalid'\"))",
+        "curl: (6) Could not resolve host: x.invalid",
+        "wget: unable to resolve host address 'x.invalid'",
+        "fatal: unable to access 'https://x.invalid/': Could not resolve host: x.invalid",
+        "OSError: [Errno 101] Network is unreachable",
+    ],
+)
+def test_a_program_that_wants_the_network_is_told_that_there_is_none(line):
+    for lines in ([*RAISED[:2], line], [line], [line, *RAISED]):
+        found = judged(*lines)
+        assert found.evidence == line
+        assert "get no network" in found.message
+
+
+def test_a_network_that_was_missed_long_ago_is_not_the_cause():
+    early = ["urllib3: Failed to resolve 'telemetry.invalid', go on without", *["step"] * 70]
+    assert judged(*early, *RAISED).evidence == RAISED[-1]
+
+
+def test_the_first_of_several_root_errors_is_told():
+    last = "tensorflow.python.framework.errors_impl.InternalError: 2 root error(s) found."
+    after = ["  (0) Internal: cuDNN launch failure", "\t [[{{node a}}]]", "  (1) Internal: b"]
+    found = judged(*RAISED[:2], last, *after)
+    assert found.message.endswith("2 root error(s) found. Internal: cuDNN launch failure")
+    assert found.evidence == last
+    nccl = judged(*RAISED[:2], last, "  (0) Unknown: NCCL: unhandled system error", *after[1:])
+    assert "--shm-size" in nccl.message
+    assert "NCCL_DEBUG=WARN" in nccl.message
+    memory = judged(*RAISED[:2], last, "  (0) Resource exhausted: OOM when allocating tensor")
+    assert memory.kind == "out_of_memory"

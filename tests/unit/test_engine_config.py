@@ -113,6 +113,56 @@ REFUSALS = [
         MachineError,
         "refuses: device error: 9: unknown device",
     ),
+    (
+        f"{WRAPPED}unable to retrieve OCI runtime error (open /run/c/log.json: no such file or "
+        'directory): exec: "nvidia-container-runtime": executable file not found in $PATH',
+        MachineError,
+        "runtime nvidia-container-runtime is missing on this machine; install it",
+    ),
+    (
+        "unable to retrieve OCI runtime error (open /run/c/log.json: no such file or directory): "
+        "fork/exec /usr/local/bin/crun: no such file or directory",
+        MachineError,
+        "runtime /usr/local/bin/crun is missing",
+    ),
+    (
+        f"{WRAPPED}error running prestart hook #0: fork/exec /usr/bin/nvidia-container-runtime-hook"
+        ": no such file or directory",
+        MachineError,
+        "nvidia-container-runtime-hook is missing on this machine",
+    ),
+    (
+        "unknown or invalid runtime name: nvidia",
+        MachineError,
+        "no runtime nvidia; `docker info`",
+    ),
+    ("Unknown runtime specified nvidia", MachineError, "has no runtime nvidia"),
+    (
+        "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=0, nvidia.com/gpu=1",
+        MachineError,
+        "knows no device nvidia.com/gpu=0: the NVIDIA container toolkit has written no CDI",
+    ),
+    (
+        f"{WRAPPED}could not apply required modification to OCI specification: error modifying OCI "
+        "spec: failed to inject CDI devices: unresolvable CDI devices nvidia.com/gpu=all",
+        MachineError,
+        "run `sudo nvidia-ctk cdi generate",
+    ),
+    ('could not select device driver "cdi" with capabilities: []', MachineError, '"cdi": true'),
+    ("failed to discover GPU vendor from CDI: no known vendor", MachineError, "install nvidia-con"),
+    (
+        f"{WRAPPED}error running prestart hook #0: exit status 1, stderr: nvidia-container-cli: "
+        "mount error: failed to add device rules: unable to find any existing device filters "
+        "attached to the cgroup: bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted",
+        MachineError,
+        "nvidia-container-cli.no-cgroups --in-place",
+    ),
+    (
+        f"{WRAPPED}unable to apply cgroup configuration: rootless needs no limits + no cgroupPath "
+        "when no permission is granted for cgroups",
+        MachineError,
+        "remove --memory and --pids",
+    ),
     ("No such image: absent:latest", ImageError, "no image absent:latest"),
     (
         'invalid mount config for type "bind": bind source path does not exist: /no/such',

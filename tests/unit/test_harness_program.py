@@ -46,7 +46,7 @@ def backend(job=None, prepare=None, **changed):
         OPTIONS=(Option("layout", ("plain",), "none"),),
         version=lambda: "1.0",
         classify=lambda error: "out_of_memory" if "no room" in str(error) else None,
-        prepare=prepare or (lambda settings, graph: job),
+        prepare=prepare or (lambda settings, graph, values: job),
         self_check=lambda: "all is well",
     )
     return SimpleNamespace(**dict(vars(found), **changed))
@@ -114,7 +114,7 @@ def test_a_failing_step_is_an_error_event_and_no_end(log, capfd, error, kind, me
 
 
 def test_failing_before_the_start(log):
-    def prepare(settings, graph):
+    def prepare(settings, graph, values):
         raise Unsupported("needs a GPU")
 
     assert program.main(backend(prepare=prepare), ARGUMENTS, log) == 1

@@ -13,9 +13,9 @@ from orchestrator.cli import main
 from orchestrator.errors import DataError, RequestError
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run import benchmark, onnx_shape, own_network, planner
+from orchestrator.run import benchmark, onnx_shape, own_network, planner, prototxt
 from orchestrator.run.planner import Place, Target
-from tests import own_files
+from tests import misbehaving, own_files
 from tests.unit import stand_in
 
 PLACE = Place(runtime="docker", reason="test", python="python3", image="i", user="1:2")
@@ -213,16 +213,24 @@ def test_a_digest_of_a_file_that_went_away_is_an_error_of_data(tmp_path):
             look(tmp_path / "gone.onnx")
 
 
-def test_a_file_that_is_changed_while_the_run_starts_is_told(onnx, tmp_path):
+def test_a_file_that_is_changed_while_the_run_starts_fails_the_run(onnx, tmp_path, monkeypatch):
+    options = catalogue.framework("onnxruntime").options
+    monkeypatch.setitem(options, "behaviour", misbehaving.BEHAVIOUR)
     path = onnx(own_files.onnx())
     # The stand-in says the fingerprint of something else than this file.
     with stand_in.home(tmp_path / "home"):
         asked = stand_in.request(
-            model="mine", model_file=path, framework="onnxruntime", phase="inference", options={}
+            "othernetwork",
+            model="mine",
+            model_file=path,
+            framework="onnxruntime",
+            phase="inference",
         )
         result, status = benchmark.run(asked, stand_in.View())
-    assert status == 0
-    assert result.warnings[0].startswith("mine.onnx was changed while the run started: feed ran")
+    assert status == 1
+    assert result.failure.kind == "contradiction"
+    assert result.failure.message.startswith("the log says network feed, not file:")
+    assert "the file was changed after the start" in result.failure.message
 
 
 def test_the_command_line_takes_a_path(onnx, capsys):
@@ -234,3 +242,134 @@ def test_the_command_line_takes_a_path(onnx, capsys):
         "benchdock: my net.onnx has a fixed batch of 2, not 3; "
         "give --batch 2, or export it with an open batch\n"
     )
+
+
+DEPLOY = """name: "AlexNet"  # a comment with layer { type: "SoftmaxWithLoss" }
+layer { name: "data" type: "Input" top: "data" input_param { shape: { dim: 10 dim: 3 } } }
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" %s }\n'
+DATABASE = """layer {
+  name: "images" type: "Data" include { phase: TRAIN }
+  data_param { source: "ilsvrc12_lmdb" batch_size: 256 }
+}
+"""
+
+
+def prototxt_file(tmp_path, text, name="deploy.prototxt"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def planned(path, framework, **changes):
+    asked = request(path, framework, **{"phase": "training", **changes})
+    return planner.resolve(asked, CPU)
+
+
+@pytest.mark.parametrize(
+    ("more", "trains"),
+    [
+        ("", False),
+        (LOSS % "", True),
+        (LOSS % "include { phase: TRAIN }", True),
+        (LOSS % "include: { phase: TRAIN stage: 'a' }", True),
+        (LOSS % "include { phase: TEST }", False),
+        (LOSS % "exclude { phase: TRAIN }", False),
+        (LOSS % "exclude { phase: TEST }", True),
+        (LOSS % "loss_weight: 0", False),
+        (LOSS % "loss_weight: 0.3", True),
+        ("layers { name: 'l' type: SOFTMAX_LOSS }", True),
+        ("layers { name: 'l' type: EUCLIDEAN_LOSS }", True),
+        ("layer { name: 'l' type: 'CTCLoss' }", True),
+        ("layer { name: 'l' type: 'WarpCTC' }", True),
+        ("layer { name: 'l' type: 'Python' loss_weight: 1 }", True),
+        ("layer { name: 'loss' type: 'Softmax' }", False),
+        ("layer { name: 'a' type: 'Accuracy' }", False),
+        ("# layer { type: 'EuclideanLoss' }", False),
+        ("layer {", None),  # left to Caffe
+    ],
+)
+@pytest.mark.parametrize("framework", ["caffe_time", "caffe_train", "bvlc_caffe"])
+def test_a_network_without_loss_is_not_trained(tmp_path, framework, more, trains):
+    path = prototxt_file(tmp_path, DEPLOY + more)
+    if trains is False:
+        with pytest.raises(RequestError) as refused:
+            planned(path, framework)
+        other = "-f caffe_time " if framework == "caffe_train" else ""
+        assert str(refused.value) == (
+            "deploy.prototxt has no loss in the TRAIN phase, so it cannot be trained; "
+            f"use {other}--phase inference, or add a loss layer"
+        )
+    else:
+        assert planned(path, framework).name == framework
+    if framework != "caffe_train":
+        assert planned(path, framework, phase="inference").name == framework
+
+
+def test_an_option_that_names_a_file_is_looked_at_too(tmp_path):
+    prototxt_file(tmp_path, DEPLOY)
+    asked = Request(
+        model="mine",
+        framework="caffe_time",
+        gpus="none",
+        source=tmp_path,
+        options={"prototxt": "deploy.prototxt"},
+    )
+    with pytest.raises(RequestError, match=r"no loss in the TRAIN phase.*; use --phase inference"):
+        planner.resolve(asked, CPU)
+
+
+@pytest.mark.parametrize(
+    ("framework", "text", "phase"),
+    [
+        ("caffe_time", DEPLOY, "inference"),
+        ("bvlc_caffe", DEPLOY, "inference"),
+        ("caffe_train", DEPLOY, "training"),  # and refused
+        ("caffe_time", DEPLOY + LOSS % "", "training"),
+        ("caffe_time", "no network", "training"),
+    ],
+)
+def test_the_phase_without_a_word_of_the_users(tmp_path, framework, text, phase):
+    path = prototxt_file(tmp_path, text)
+    row = catalogue.framework(framework)
+    assert own_network.default_phase(row, catalogue.default_phase(framework), path) == phase
+
+
+@pytest.mark.parametrize("by_option", [False, True])
+def test_the_command_line_runs_a_network_without_loss_forward(tmp_path, capsys, by_option):
+    path = prototxt_file(tmp_path, DEPLOY)
+    words = ["run", str(path), "-f", "caffe_time", "--gpus", "none", "--dry-run", "--json"]
+    if by_option:
+        words[1] = "mine"
+        words += ["--source", str(tmp_path), "--option", "prototxt=deploy.prototxt"]
+    assert main(words) == 0
+    assert '"phase": "inference"' in capsys.readouterr().out
+
+
+def test_a_prototxt_is_called_by_its_own_name(tmp_path):
+    assert own_network.split(str(prototxt_file(tmp_path, DEPLOY)))[0] == "AlexNet"
+    odd = prototxt_file(tmp_path, DEPLOY.replace("AlexNet", "VGG ILSVRC 16 layers"))
+    assert own_network.split(str(odd))[0] == "VGG_ILSVRC_16_layers"
+    plain = prototxt_file(tmp_path, DEPLOY.replace('name: "AlexNet"', ""), "plain.prototxt")
+    assert own_network.split(str(plain))[0] == "plain"
+
+
+def test_a_network_whose_database_is_not_there_gets_advice(tmp_path):
+    path = prototxt_file(tmp_path, DATABASE + DEPLOY + LOSS % "", "train_val.prototxt")
+    with pytest.raises(RequestError) as refused:
+        planned(path, "caffe_time")
+    text = str(refused.value)
+    assert text.startswith("train_val.prototxt reads a dataset in its layer images, and there is")
+    assert "no ilsvrc12_lmdb in" in text
+    assert "; put an Input layer with the shape in its place, or use --source FOLDER" in text
+    assert planned(path, "caffe_time", phase="inference").name == "caffe_time"
+    (tmp_path / "ilsvrc12_lmdb").mkdir()
+    assert planned(path, "caffe_time").name == "caffe_time"
+
+
+@given(st.text(st.sampled_from("layer{}:\"' \n#nametypeLoss0[],")))
+def test_no_text_stops_the_look_into_a_prototxt(tmp_path_factory, text):
+    path = prototxt_file(tmp_path_factory.getbasetemp(), text, "any.prototxt")
+    prototxt.read(path, "training")

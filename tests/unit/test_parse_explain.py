@@ -6,7 +6,9 @@ import pytest
 from orchestrator.cli import main_inner
 from orchestrator.commands import parse as parse_command
 from orchestrator.errors import RequestError
+from orchestrator.parsers.places import last_line_with
 from orchestrator.parsers.run import ESTIMATORS, Scope
+from tests.unit import test_parser_benchdock as our_programs
 from tests.unit.vendor_samples import HOROVOD, NVTFCNN, TORCHBENCH
 
 
@@ -85,5 +87,50 @@ def test_every_estimator_and_scope_has_words():
 
 @pytest.mark.parametrize("option", ["--pattern=(x)", "--unit=ms", "--estimator=last"])
 def test_what_reads_any_program_is_refused_where_one_is_known(run, option):
-    with pytest.raises(RequestError, match="is for the program custom alone; leave it away"):
+    with pytest.raises(RequestError, match="is only for the program custom; remove it"):
         run("horovod", HOROVOD, option)
+
+
+DIED = ["Traceback (most recent call last):", '  File "x.py", line 3', "ValueError: bad  gap\tend"]
+
+
+@pytest.mark.parametrize("prefix", ["", "node07: ", "2024-05-06T07:08:09.5Z ", "a-1  | 0: "])
+def test_explain_shows_the_line_that_tells_why_a_program_died(run, prefix):
+    lines = [*HOROVOD.decode().splitlines()[:3], *DIED, "", "ended"]
+    log = "\n".join(prefix + line for line in lines).encode()
+    status, shown = run("horovod", log, "--explain")
+    assert status == 1
+    assert f"line 6: {prefix}ValueError: bad  gap" in shown
+    assert "the program's figure" not in shown
+    assert "line 6" not in run("horovod", log)[1]
+
+
+def test_explain_shows_the_line_that_makes_a_log_contradict_itself(run):
+    shown = run(
+        "horovod", HOROVOD + HOROVOD[HOROVOD.index(b"Total") :].replace(b"800", b"900"), "--explain"
+    )[1]
+    assert "line 10: Total img/sec on 4 GPU(s): 900.0" in shown
+
+
+def test_explain_shows_the_end_event_of_our_own_programs(run):
+    log = b"noise\n" * 3 + our_programs.log(our_programs.GOOD)
+    shown = run("benchdock", log, "--explain")[1]
+    assert 'line 8: ::benchdock {"event": "end", "samples": 320' in shown
+
+
+def test_explain_says_what_was_removed(run):
+    log = b"".join(b"node07: " + line + b"\n" for line in HOROVOD.splitlines())
+    shown = run("horovod", log, "--explain")[1]
+    assert "removed before each line: the prefix of names of hosts\n" in shown
+    assert "line 9: Total img/sec" in shown
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_the_last_line_with_a_text_is_found_however_the_log_is_cut(size):
+    log = b"one\r\nsame text\ntwo\n  same\ttext \xff\nlast"
+    blocks = [log[place : place + size] for place in range(0, len(log), size)]
+    assert last_line_with("same text", blocks) == (2, "same text")
+    assert last_line_with("last", blocks) == (5, "last")
+    assert last_line_with("one", blocks) == (1, "one")
+    assert last_line_with("absent", blocks) is None
+    assert last_line_with("", blocks) is None

@@ -94,7 +94,34 @@ def test_a_good_log():
     assert values["loss"] == (6.9, "")
     low, high = values["throughput_ci95_low"][0], values["throughput_ci95_high"][0]
     assert low < 320 / SECONDS < high
+    assert "the interval covers only what the 20 steps of this run showed" in found.notes[0]
     assert Measurement.model_validate_json(found.model_dump_json()) == found
+
+
+def run_of(seconds):
+    block = steps(0, seconds, block_seconds=sum(seconds))
+    end = {"event": "end", "samples": 16 * len(seconds), "seconds": sum(seconds)}
+    return measure(log([{**BEGIN, "steps": len(seconds)}, WARMUP, block, end]))
+
+
+def test_a_run_says_how_far_its_interval_goes():
+    values = [1 + 0.01 * (number * 7 % 11) for number in range(1000)]
+    long, short, shorter = (run_of(values[:count]) for count in (1000, 999, 9))
+    assert "throughput_ci95_low" in long.metrics
+    assert long.notes == ()
+    assert len(short.notes) == 1
+    assert shorter.notes == ()
+    assert "throughput_ci95_low" not in shorter.metrics
+    assert not any("interval" in text for text in (*long.warnings, *short.warnings))
+
+
+def test_where_there_is_no_interval_the_run_says_why():
+    found = run_of([0.001] * 10 + [5.0] * 10)
+    assert found.failure is None
+    assert "throughput_ci95_low" not in found.metrics
+    assert found.notes == ()
+    (told,) = (text for text in found.warnings if "interval" in text)
+    assert told.startswith("the throughput has no interval: the step times vary so much")
 
 
 def test_the_last_warmup_counts():
@@ -124,7 +151,7 @@ JUNK = st.binary(max_size=60).map(lambda junk: junk.replace(b"::benchdock ", b""
 
 @given(st.lists(JUNK, min_size=6, max_size=6))
 def test_junk_between_lines_changes_nothing(junk):
-    parts = [junk[0], b"\n"]
+    parts = [b"%", junk[0], b"\n"]  # no compressed file
     for event, noise in zip(GOOD, junk[1:], strict=True):
         parts += [line(event), noise, b"\n"]
     assert measure(b"".join(parts)) == measure(log(GOOD))
@@ -156,7 +183,7 @@ def test_one_wrong_byte_is_noticed_or_without_consequence(place, byte):
 @example(b"::benchdock " + b"[" * 100_000)
 def test_no_bytes_raise_or_make_a_number(data):
     for head in (b"", b"::benchdock ", b'::benchdock {"event":"end",'):
-        found = measure(head + data)
+        found = measure(b"\n" + head + data)
         assert found.failure is not None
         assert found.metrics == {}
 
@@ -325,9 +352,9 @@ NOISE = st.binary(min_size=1, max_size=12) | st.sampled_from(
 
 @given(st.lists(st.tuples(st.integers(min_value=0), NOISE), min_size=1, max_size=4))
 def test_whatever_is_written_into_our_lines_never_makes_a_wrong_number(noises):
-    data = b"".join(written(*GOOD))
+    data = b"\n" + b"".join(written(*GOOD))
     for place, noise in noises:
-        at = place % (len(data) + 1)
+        at = 1 + place % len(data)
         data = data[:at] + noise + data[at:]
     found = measure(data)
     if found.failure is None:

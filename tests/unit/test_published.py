@@ -1,6 +1,8 @@
 """The catalogue of published results and the command that asks it."""
 
 import argparse
+import collections
+import contextlib
 import json
 import re
 import subprocess
@@ -8,11 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orchestrator.cli import main
 from orchestrator.commands import published as command
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
-from orchestrator.published import collection
+from orchestrator.published import catalogue_check, collection
 from orchestrator.published.collection import Filters
 
 PROJECT = Path(__file__).parents[2]
@@ -26,7 +30,7 @@ def ask(**words: str) -> tuple[collection.Claim, ...]:
 
 def run(**words: object) -> ExitStatus:
     filters = ("model", "framework", "gpu", "precision", "phase", "container")
-    arguments = dict.fromkeys(filters) | {"json": False} | words
+    arguments = dict.fromkeys((*filters, "check")) | {"json": False} | words
     return command.execute(argparse.Namespace(**arguments))
 
 
@@ -43,7 +47,9 @@ def test_a_claim_by_its_id() -> None:
     assert claim.throughput == 9485.21
     assert (claim.gpus, claim.batch, claim.gpu, claim.system) == (8, 256, "v100-16gb", "dgx-1")
     assert claim.container == "nvcr.io/nvidia/tensorflow:20.03-tf1-py3"
-    assert claim.conditions == ("amp", "xla")
+    assert claim.conditions == ("amp", "xla", "real", "no-dali", "nchw", "dynamic-loss-scale")
+    assert claim.code is not None
+    assert str(claim.code).startswith("NVIDIA/DeepLearningExamples fed7ba99")
     assert "DeepLearningExamples" in claim.source.url
     assert claim.source.date == "2020-06-12"
 
@@ -172,7 +178,13 @@ def test_the_command_loads_nothing_heavy() -> None:
 
 
 def damaged(tmp_path: Path, old: str, new: str) -> Path:
-    text = collection.DATA.read_text(encoding="utf-8")
+    """Write the first claims of the catalogue with one text replaced."""
+    data = json.loads(collection.DATA.read_text(encoding="utf-8"))
+    data["claims"] = data["claims"][:40]
+    for key, table in (("source", "sources"), ("code", "code"), ("network", "networks")):
+        used = {claim.get(key) for claim in data["claims"]}
+        data[table] = {name: row for name, row in data[table].items() if name in used}
+    text = json.dumps(data)
     assert old in text
     path = tmp_path / "published.json"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -182,17 +194,96 @@ def damaged(tmp_path: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ('"schema":1', '"schema":2', "schema 2 is not 1"),
-        ('"schema":1', '"schema":', "Expecting value"),
+        ('"schema": 2', '"schema": 3', "schema 3 is not 2"),
+        ('"schema": 2', '"schema":', "Expecting value"),
         ('"networks":', '"network":', "networks"),
-        ('"id","source"', '"source","id"', "columns are not"),
+        ('"source": "nvidia-dle-1"', '"source": "nvidia-dle-0"', "there is no 'nvidia-dle-0'"),
+        ('"code": "dle-', '"code": "gone-', "there is no 'gone-"),
+        ('"network": "v1.5"', '"network": "v9"', "there is no 'v9'"),
+        ('"batch": 1', '"bacth": 1', "unknown key 'bacth'"),
+        ('"phase": "training", ', "", "there is no 'phase'"),
         ('"images/s"', '"furlongs"', "unit 'furlongs'"),
-        (',1,null,null,747.3,', ",1,null,null,-747.3,", "-747.3"),
-        (',1,null,null,747.3,', ",1,null,747.3,", "18 columns|17 columns"),
-        ('["container"]', '["gossip"]', "unknown doubt 'gossip'"),
+        ('"value": 747.3', '"value": -747.3', "-747.3"),
+        ('"suspect": ["container"', '"suspect": ["gossip"', "unknown doubt 'gossip'"),
     ],
-)  # fmt: skip
+)
 def test_damaged_data_is_named(tmp_path, old: str, new: str, complaint: str) -> None:
     with pytest.raises(BenchdockError, match=complaint) as caught:
         collection.load(damaged(tmp_path, old, new))
-    assert "make it anew" in str(caught.value)
+    assert "benchdock published --check" in str(caught.value)
+
+
+def test_the_catalogue_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["published", "--check"]) == ExitStatus.OK
+    assert capsys.readouterr().out == "published.json: no mistakes\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"value": 747.3', '"value": "747.3"', "value: it should be a valid number"),
+        ('"value": 747.3', '"value": 747.3, "value": 1', "'value' is there twice"),
+        ('"amp", "real", "nchw"]', '"amp", "real", "ncwh"]', "did you mean 'nchw'?"),
+        ('"amp", "real", "nchw"]', '"real", "nhwc", "nchw"]', "name the layout 2 times"),
+        ('"gpu": "v100-16gb"', '"gpu": "V100 16G"', "is spelled 'v100-16gb' here"),
+        ('"precision": "float16"', '"precision": "FP16"', "precision: it should be"),
+        ('"source": "nvidia-dle-1"', '"source": "nvidia-dle-01"', "unknown source"),
+        ('"code": {', '"code": {"dle-unused": {"repository": "a/b"}, ',
+         "no claim names code dle-unused"),
+        ('"revision": "3ac7dc4957', '"revision": "-3ac7dc4957', "revision: String should match"),
+        ('"container": "nvcr.io/nvidia/pytorch:18.09-py3"', '"container": "18.09"', "container"),
+        ('"sources": {', '"sources": [], "gone": {', "must have networks"),
+    ],
+)  # fmt: skip
+def test_every_mistake_of_an_edit_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, complaint: str
+) -> None:
+    path = damaged(tmp_path, old, new)
+    assert main(["published", "--check", str(path)]) == ExitStatus.BAD_REQUEST
+    out = capsys.readouterr().out
+    assert complaint in out
+    assert "Traceback" not in out
+
+
+def test_two_claims_of_one_id_are_named(tmp_path: Path) -> None:
+    path = damaged(tmp_path, "747.3", "747.3")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["claims"].append(data["claims"][0])
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert any("is there 2 times" in mistake for mistake in catalogue_check.mistakes(path))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["id", "source", "code", "conditions", "suspect", "value", "gpu", "batch"]),
+    st.none() | st.booleans() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2)
+    | st.dictionaries(st.text(max_size=2), st.integers(), max_size=1) | st.floats(),
+)  # fmt: skip
+def test_whatever_is_typed_into_a_row_ends_in_words(tmp_path_factory, key, value) -> None:
+    row = {
+        "id": "x", "source": "s", "model": "vgg16", "framework": "pytorch", "program": "timm",
+        "phase": "training", "gpus": 1, "value": 1.0, "unit": "images/s",
+    }  # fmt: skip
+    source = {"url": "https://example.org", "title": "t", "publisher": "p"}
+    data = {"schema": 2, "networks": {}, "code": {}, "sources": {"s": source}}
+    path = tmp_path_factory.getbasetemp() / "typed.json"
+    path.write_text(json.dumps(data | {"claims": [row | {key: value}]}), encoding="utf-8")
+    found = catalogue_check.mistakes(path)
+    collection.load.cache_clear()
+    with contextlib.suppress(BenchdockError) if found else contextlib.nullcontext():
+        collection.load(path)
+
+
+def test_the_stated_cost_of_a_dataset_is_that_of_the_catalogue() -> None:
+    """`reproduce.toml` says that nine of ten pairs differ by less than 10 %."""
+    pairs: dict[tuple[object, ...], dict[str, float]] = collections.defaultdict(dict)
+    about_data = {"real", "synthetic", "dali", "no-dali"}
+    for claim in collection.load():
+        rest = tuple(sorted(set(claim.conditions) - about_data))
+        key = (claim.program, claim.version, claim.container, claim.model, claim.gpu, claim.gpus,
+               claim.system, claim.batch, claim.precision, claim.phase, rest)  # fmt: skip
+        for word in about_data & {"real", "synthetic"} & set(claim.conditions):
+            pairs[key][word] = claim.throughput
+    ratios = [both["synthetic"] / both["real"] for both in pairs.values() if len(both) == 2]
+    assert len(ratios) > 50
+    assert 0.85 < sum(ratio < 1.1 for ratio in ratios) / len(ratios) < 0.95

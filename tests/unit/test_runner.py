@@ -14,11 +14,11 @@ from orchestrator.runtime import Exit
 from tests.fakes import plan
 
 BEGIN = (
-    b'::benchdock {"event":"begin","framework":"f","model":"m","phase":"training",'
-    b'"dtype":"float32","batch":2,"devices":1,"steps":2}\n'
+    b'::benchdock {"event":"begin","framework":"f","model":"alexnet","phase":"training",'
+    b'"dtype":"float32","batch":1,"devices":1,"steps":2}\n'
 )
-STEPS = b'::benchdock {"event":"steps","first":0,"seconds":[1.0,1.0],"samples":2}\n'
-END = b'::benchdock {"event":"end","samples":4,"seconds":2.0}\n'
+STEPS = b'::benchdock {"event":"steps","first":0,"seconds":[1.0,1.0],"samples":1}\n'
+END = b'::benchdock {"event":"end","samples":2,"seconds":2.0}\n'
 
 
 class View:
@@ -109,7 +109,7 @@ def test_a_log_that_grows_is_measured(folder):
     stages = []
     outcome, view, _ = run(folder, BEGIN, STEPS[:20], STEPS[20:] + END, Exit(code=0), stages=stages)
     assert outcome.failure is None
-    assert outcome.measurement.metrics["throughput"].value == 2.0
+    assert outcome.measurement.metrics["throughput"].value == 1.0
     assert b"".join(view.blocks) == folder.log.read_bytes() == BEGIN + STEPS + END
     assert stages[-1] == "done"
     assert outcome.notes == ("a limit was dropped",)

@@ -19,7 +19,7 @@ from tests.unit.stand_in import View
 TENSORFLOW = "nvcr.io/nvidia/tensorflow:18.07-py3"
 LOG = (
     '::benchdock {"event":"begin","framework":"tensorflow","model":"deep_mnist","batch":2,'
-    '"devices":1,"phase":"training","dtype":"float32","steps":4,"fingerprint":"feed"}\n'
+    '"devices":1,"phase":"training","dtype":"float32","steps":4}\n'
     '::benchdock {"event":"steps","first":0,"seconds":[0.5,0.5,0.5,0.5],"samples":2,'
     '"block_seconds":2.0}\n'
     '::benchdock {"event":"end","samples":8,"seconds":2.0,"peak_memory":null,"loss":1.5}\n'

@@ -46,6 +46,7 @@ OK = Result(
         "peak_memory": Metric(value=3 * 2**30, unit="bytes"),
     },
     warnings=("the standard deviation of the step time is 12 % of its mean", "second"),
+    notes=("the interval covers only what the run showed",),
 )
 FAILED = Result(
     benchdock="0.1.0",
@@ -148,14 +149,15 @@ def test_plain_view_speaks_seldom() -> None:
 def test_plain_result() -> None:
     out = io.StringIO()
     PlainView(out, io.StringIO()).result(OK)
-    assert out.getvalue().splitlines()[:7] == [
+    assert out.getvalue().splitlines()[:8] == [
         "measured",
         "  what        resnet50, training, pytorch",
-        "  throughput  1,235 samples/s (95 % interval 1,200 to 1,250)",
+        "  throughput  1,235 samples/s (95 % interval within this run: 1,200 to 1,250)",
         "  step time   median 12.30 ms, p90 14.50 ms, p99 19.90 ms",
         "  memory      3.000 GiB at most on the device",
         "  warning     the standard deviation of the step time is 12 % of its mean",
         "              second",
+        "  note        the interval covers only what the run showed",
     ]
     assert re.search(r"files +\S+/runs/run-1$", out.getvalue())
 

@@ -4,6 +4,7 @@ None of their images is to be had for tests; TensorFlow's tf_cnn_benchmarks has 
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import catalogue
 from orchestrator.errors import RequestError
 from orchestrator.parsers import parse
-from orchestrator.paths import RunFolder
+from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.request import Request
 from orchestrator.run import planner
 from orchestrator.run.hints import hints_of
@@ -22,7 +24,9 @@ from tests.unit import vendor_samples
 
 LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
 STAND_IN = Path(__file__).parents[1] / "vendor_stand_in.py"
-GPU, FOUR = Target(device="gpu", gpus=("a",)), Target(device="gpu", gpus=tuple("abcd"))
+GPU, TWO, FOUR, EIGHT = (
+    Target(device="gpu", gpus=tuple("abcdefgh"[:count])) for count in (1, 2, 4, 8)
+)
 CPU = Target(device="cpu")
 
 # Open MPI for one machine: what follows the count is started, once.
@@ -45,32 +49,50 @@ class DataLoader:
         return iter(self.data)
 """
 
+DLE_TF_INFERENCE = (
+    vendor_samples.DLE_TF.replace(b"training_benchmark", b"inference_benchmark")
+    .replace(b"GPUs 8", b"GPUs 1")
+    .replace(b"train_throughput", b"eval_throughput")
+)
+
 # framework, model, entry, devices, changes of the request, log, throughput (per device where the
 # log itself tells no more)
 CASES = [
-    ("nvcnn", "resnet50", "nvcnn.py", GPU, {}, vendor_samples.NVCNN, None),
-    ("nvcnn", "vgg16", "nvcnn.py", FOUR, {"dtype": "float16"}, vendor_samples.NVCNN, None),
-    ("nvtfcnn", "resnet50", "resnet.py", GPU, {"dtype": "float16"}, "ngc_tf_resnet-2", 206.45),
-    ("nvtfcnn", "vgg16", "vgg.py", FOUR, {}, "ngc_tf_resnet-1", 120.3),
+    ("nvcnn", "resnet50", "nvcnn.py", TWO, {"batch": 8}, vendor_samples.NVCNN, None),
     (
-        *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", FOUR),
-        *({"dtype": "float16", "options": {"xla": "on"}}, "dle_tf_rn50-1", 6638.003508038038),
+        *("nvcnn", "vgg16", "nvcnn.py", TWO, {"dtype": "float16", "batch": 8}),
+        *(vendor_samples.NVCNN.replace(b"resnet50", b"vgg16"), None),
+    ),
+    (
+        *("nvtfcnn", "resnet50", "resnet.py", GPU, {"dtype": "float16", "batch": 16}),
+        *("ngc_tf_resnet-2", 206.45),
+    ),
+    ("nvtfcnn", "resnet50", "resnet.py", FOUR, {"batch": 8}, "ngc_tf_resnet-1", 120.3),
+    ("nvtfcnn", "vgg16", "vgg.py", FOUR, {}, None, None),
+    (
+        *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", EIGHT),
+        *({"dtype": "float16", "batch": 256, "options": {"xla": "on"}}, "dle_tf_rn50-1"),
+        6638.003508038038,
     ),
     (
         *("deeplearningexamples_tensorflow", "resnet50_v1.5", "main.py", GPU),
-        *({"phase": "inference"}, vendor_samples.DLE_TF, None),
+        *({"phase": "inference", "dtype": "float16", "batch": 256}, DLE_TF_INFERENCE, None),
     ),
     (
         *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", GPU),
-        *({"dtype": "float16"}, "dle_pytorch_rn50-1", 226.67),
+        *({"dtype": "float16", "batch": 184}, "dle_pytorch_rn50-1", 226.67),
     ),
     (
         *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", FOUR),
-        *({"phase": "inference"}, "dle_pytorch_rn50-2", 22081.53),
+        *({"dtype": "float16", "batch": 1280}, "dle_pytorch_rn50-2", 22081.53),
+    ),
+    (
+        *("deeplearningexamples_pytorch", "resnet50_v1.5", "main.py", FOUR),
+        *({"phase": "inference"}, None, None),
     ),
     (
         *("deeplearningexamples_mxnet", "resnet50_v1.5", "runner", FOUR, {}),
-        *(vendor_samples.DLE_JSON, None),
+        *(vendor_samples.DLE_MXNET, None),
     ),
     (
         *("horovod_tensorflow", "resnet50", "tensorflow2/tensorflow2_synthetic_benchmark.py"),
@@ -78,7 +100,11 @@ CASES = [
     ),
     (
         *("horovod_pytorch", "resnet50_v1.5", "pytorch/pytorch_synthetic_benchmark.py"),
-        *(CPU, {"options": {"fp16_allreduce": "on"}}, "horovod_synthetic-2", 4801.4),
+        *(EIGHT, {"options": {"fp16_allreduce": "on"}}, "horovod_synthetic-2", 4801.4),
+    ),
+    (
+        *("horovod_pytorch", "resnet50_v1.5", "pytorch/pytorch_synthetic_benchmark.py"),
+        *(CPU, {}, None, None),
     ),
     (
         *("pytorch_imagenet", "resnet18", "main.py", FOUR, {"batch": 64}),
@@ -87,7 +113,7 @@ CASES = [
     ("pytorch_imagenet", "resnet18", "main.py", CPU, {"phase": "inference"}, None, None),
     (
         *("timm", "resnet50_v1.5", "benchmark.py", CPU),
-        *({"phase": "inference", "steps": 5}, vendor_samples.TIMM, None),
+        *({"phase": "inference", "steps": 5, "batch": 256}, vendor_samples.TIMM, None),
     ),
 ]
 
@@ -167,6 +193,23 @@ def test_the_stand_in_refuses_what_upstream_would(tmp_path):
     )
     assert start(tmp_path, plan, folder, b"") == 2
     assert "unrecognized arguments: --no-such-flag=1" in folder.log.read_text()
+
+
+@pytest.mark.parametrize("target", [GPU, FOUR])
+@pytest.mark.parametrize("spelling", ["syntetic", "synthetic", None])
+@pytest.mark.parametrize(
+    "options", [{}, {"loss_scale": "auto", "mixup": "0.2", "optimizer_batch": "2048"}]
+)
+def test_every_release_of_nvidias_pytorch_examples_takes_our_arguments(
+    tmp_path, target, spelling, options
+):
+    row, model = "deeplearningexamples_pytorch", "resnet50_v1.5"
+    plan, folder = make(tmp_path, row, model, "main.py", target, dtype="float16", options=options)
+    if spelling is not None:
+        loaders = tmp_path / "source" / "image_classification" / "dataloaders.py"
+        loaders.parent.mkdir()
+        loaders.write_text(f'DATA_BACKEND_CHOICES = ["pytorch", "{spelling}"]')
+    assert start(tmp_path, plan, folder, b"") == 0, folder.log.read_text()
 
 
 @pytest.mark.parametrize(("present", "told"), [(True, "1"), (False, None)])
@@ -385,3 +428,173 @@ def test_a_command_without_steps_says_that_they_have_no_effect(tmp_path):
     row = planner.resolve(request, CPU)
     plan = planner.make_plan(request, row, CPU, place, RunFolder(tmp_path))
     assert plan.warnings == ("--steps has no effect: the command has no {steps}",)
+
+
+CAFFE = """#!/bin/bash
+if [[ $1 == --help ]]; then
+  printf '    -iterations (The number.) type: int32\\n%s' "$CAFFE_FLAGS"
+  exit 1
+fi
+echo "$@"
+"""
+PHASE = "    -phase (Optional; network phase) type: string\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "phase", "code", "told"),
+    [
+        (PHASE, "training", 0, "-phase=TRAIN"),
+        (PHASE, "inference", 0, "-phase=TEST"),
+        ("", "training", 0, "-iterations=100"),
+        ("", "inference", 1, "use --phase training or a later image"),
+    ],
+)
+def test_an_old_caffe_is_not_told_a_phase(tmp_path, monkeypatch, flags, phase, code, told):
+    request = Request(
+        model="deep_mnist", framework="caffe_time", phase=phase, batch=2, steps=100, gpus="none"
+    )
+    row = planner.resolve(request, CPU)
+    folder = RunFolder(tmp_path / "run")
+    folder.root.mkdir()
+    place = Place(runtime="host", reason="test", python=sys.executable, code=PROJECT)
+    plan = planner.make_plan(request, row, CPU, place, folder)
+    caffe = tmp_path / "bin" / "caffe"
+    caffe.parent.mkdir()
+    caffe.write_text(CAFFE)
+    caffe.chmod(0o755)
+    folder.launcher.write_text(plan.script)
+    environment = {**os.environ, "PATH": f"{caffe.parent}:{os.environ['PATH']}"}
+    environment["CAFFE_FLAGS"] = flags
+    ended = subprocess.run(["bash", folder.launcher], env=environment, check=False)
+    log = folder.log.read_text()
+    assert ended.returncode == code, log
+    assert log.strip().endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("present", "option", "code", "told"),
+    [
+        (True, "off", 0, ""),
+        (False, "off", 0, ""),
+        (True, "on", 0, "--xla_compile"),
+        (False, "on", 1, "remove --option xla_compile=on"),
+    ],
+)
+def test_tf_cnn_benchmarks_is_given_xla_compile_only_if_it_knows_it(
+    tmp_path, present, option, code, told
+):
+    plan, folder = make(
+        tmp_path, "tf_cnn_benchmarks", "resnet50", "tf_cnn_benchmarks.py", CPU,
+        options={"xla_compile": option},
+    )  # fmt: skip
+    source = tmp_path / "source"
+    flag = "flags.DEFINE_boolean('xla_compile', False, 'compile')" if present else ""
+    (source / "benchmark_cnn.py").write_text(flag)
+    (source / "tf_cnn_benchmarks.py").write_text("import sys; print(*sys.argv[1:])")
+    assert start(tmp_path, plan, folder, b"") == code
+    log = folder.log.read_text()
+    assert told in log
+    assert ("xla_compile" in log) is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("image", "python"),
+    [
+        ("nvcr.io/nvidia/tensorflow:18.04-py2", "python"),
+        ("nvcr.io/nvidia/tensorflow:17.12", "python"),
+        ("nvcr.io/nvidia/tensorflow:18.04-py3", "python3"),
+        ("me/mine:18.04-py2", "python3"),
+    ],
+)
+def test_images_of_python_2_run_with_their_interpreter(tmp_path, image, python):
+    row = resolve("nvcnn", target=GPU, image=image)
+    place = Place(runtime="docker", reason="", python="python3", image=image)
+    request = Request(model="resnet50", framework="nvcnn", image=image)
+    plan = planner.make_plan(request, row, GPU, place, RunFolder(tmp_path))
+    assert f"exec {python} /workspace/nvidia-examples/cnn/nvcnn.py" in plan.script
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "changes"),
+    [
+        ("caffe2", "resnet50", {}),
+        ("caffe_time", "resnet50", {"options": {"fork": "nvidia"}}),
+        ("tensorrt", "vgg16", {"phase": "inference", "options": {"release": "3"}}),
+    ],
+)
+def test_our_code_is_refused_in_images_of_python_2(framework, model, changes):
+    image = f"nvcr.io/nvidia/{framework}:18.05-py2"
+    with pytest.raises(RequestError, match=r"18\.05-py2 has Python 2; give an image with -py3"):
+        resolve(framework, model, GPU, image=image, **changes)
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "options", "share"),
+    [
+        ("pytorch", "resnet50", {}, True),
+        ("tensorflow", "resnet50", {}, True),
+        ("mxnet", "resnet50", {}, False),
+        ("horovod_pytorch", "resnet18", {}, True),
+        ("horovod_tensorflow", "resnet50", {}, True),
+        ("nvtfcnn", "resnet50", {}, True),
+        ("deeplearningexamples_pytorch", "resnet50_v1.5", {}, True),
+        ("deeplearningexamples_tensorflow", "resnet50_v1.5", {}, True),
+        ("pytorch_imagenet", "resnet18", {}, True),
+        ("tf_cnn_benchmarks", "resnet50", {}, False),
+        ("tf_cnn_benchmarks", "resnet50", {"variable_update": "horovod"}, True),
+        ("nvcnn", "resnet50", {}, False),
+    ],
+)
+def test_each_process_gets_its_share_of_the_cpus(
+    tmp_path, monkeypatch, framework, model, options, share
+):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(20)))
+    request = Request(model=model, framework=framework, source=tmp_path, options=options)
+    row = catalogue.framework(framework)
+    place = Place(runtime="docker", reason="", python="python3", image="i:1")
+    plan = planner.make_plan(request, row, FOUR, place, RunFolder(tmp_path))
+    assert f"OMP_NUM_THREADS={5 if share else 20} " in plan.script
+    started = re.search(r"-np 4|nproc.per.node[= ]4|multiprocessing-distributed", plan.script)
+    assert bool(started) is share
+    one = planner.make_plan(request, row, GPU, place, RunFolder(tmp_path))
+    assert "OMP_NUM_THREADS=20 " in one.script
+    asked = request.model_copy(update={"threads": 8})
+    told = planner.make_plan(asked, row, FOUR, place, RunFolder(tmp_path))
+    assert "OMP_NUM_THREADS=8 " in told.script
+    crowded = "4 processes of 8 threads share 20 CPUs: they wait for each other"
+    assert (crowded in told.warnings) is share
+
+
+# The part of MXNet's example that makes data.
+MADE_DATA = """
+class SyntheticDataIter(object):
+    def __init__(self, num_classes, data_shape, max_iter, dtype):
+        self.max_iter = max_iter
+
+
+def get_rec_iter(args):
+    data_shape = (8, 3, 224, 224)
+    return SyntheticDataIter(1000, data_shape, {batches}, None)
+"""
+TRAIN_IMAGENET = """
+import sys
+from common import data
+
+if __name__ == "__main__":
+    print(data.get_rec_iter(None).max_iter, *sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("batches", "made"), [("500", 25), ("7", 7)])
+def test_an_old_mxnet_makes_as_many_batches_as_are_asked_for(tmp_path, batches, made):
+    plan, folder = make(
+        *(tmp_path, "mxnet_train_imagenet", "resnet50", "train_imagenet.py", CPU),
+        steps=20, warmup=4,
+    )  # fmt: skip
+    common = tmp_path / "source" / "common"
+    common.mkdir()
+    (common / "__init__.py").touch()
+    (common / "data.py").write_text(MADE_DATA.format(batches=batches))
+    (tmp_path / "source" / "train_imagenet.py").write_text(TRAIN_IMAGENET)
+    assert start(tmp_path, plan, folder, b"") == 0, folder.log.read_text()
+    assert folder.log.read_text().startswith(f"{made} --network=resnet-v1 --num-layers=50 ")

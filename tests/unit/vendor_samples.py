@@ -164,6 +164,14 @@ DLLL {"type": "LOG", "step": [0], "data": {"train.total_ips": 64.0}}
 DLLL {"type": "LOG", "step": [], "data": {"train.total_ips": 64.5, "val.top1": null}}
 """
 
+DLE_MXNET = b"""DLLL {"type": "LOG", "step": "PARAMETER", "data": {"arch": "resnetv15", \
+"num_layers": 50, "batch_size": 128, "kv_store": "horovod", "gpus": "0,1,2,3", "mode": "train", \
+"dtype": "float32", "amp": false}}
+DLLL {"type": "LOG", "step": [0, 0], "data": {"train.ips": 90.0}}
+DLLL {"type": "LOG", "step": [0, 1], "data": {"train.ips": 100.0}}
+DLLL {"type": "LOG", "step": [], "data": {"train.ips": 99.5}}
+""".replace(b"\\\n", b"")
+
 HOROVOD = b"""Model: resnet50
 Batch size: 32
 Number of GPUs: 4
@@ -250,12 +258,13 @@ SAMPLES = {
     "dle_pytorch": ("deeplearningexamples", DLE_PYTORCH, NONE, 98.5, 400 / 3),
     "dle_tensorflow": ("deeplearningexamples", DLE_TF, NONE, 150.5, 2 / (1 / 100.5 + 1 / 200.5)),
     "dle_json": ("deeplearningexamples", DLE_JSON, NONE, 64.5, 100.0),
+    "dle_mxnet": ("deeplearningexamples", DLE_MXNET, NONE, 99.5, 100.0),
     "horovod": ("horovod", HOROVOD, NONE, 800.0, 600.0),
     "dlbs": ("dlbs", DLBS, NONE, 120.5, 16 / 0.15),
-    "imagenet": ("pytorch_imagenet", IMAGENET, HINTS, 64 / 1.01, 64 * 990 / (1011.01 - 22)),
+    "imagenet": ("pytorch_imagenet", IMAGENET, HINTS, 64 * 990 / 989.01, 64 * 990 / 989.01),
     "torchvision": ("pytorch_imagenet", TORCHVISION, NONE, 150.0, 150.0),
     "torchbench": ("torchbench", TORCHBENCH, NONE, 2560.0, None),
     "timm": ("timm", TIMM, NONE, 2350.5, None),
-    "timm_train": ("timm", TIMM_TRAIN, NONE, 150.0, 400 / 3),
+    "timm_train": ("timm", TIMM_TRAIN, NONE, *2 * [100 / (101 / 150 - 1 / 51.2)]),
     "custom": ("custom", CUSTOM, PATTERN, 64.5, 64.5),
 }

@@ -1,0 +1,109 @@
+"""Recognises faults of the environment that programs meet, and names the fix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.result import Failure
+
+# A network that cannot be reached counts near the end: programs also get over it.
+_LAST_LINES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fault:
+    """What a line says, what it means, and what to type."""
+
+    line: re.Pattern[str]
+    what: str
+    fix: str
+
+    def failure(self, line: str) -> Failure:
+        """Return the failure that a line proves."""
+        said = line.strip().rstrip(".")
+        return Failure(kind="crashed", message=f"{self.what}: {said}; {self.fix}", evidence=line)
+
+
+_SHARED_MEMORY = _Fault(
+    line=re.compile(
+        r"NCCL WARN .*(?:posix_fallocate|ftruncate|/dev/shm|shared memory segment)"
+        # PyTorch's workers, in Python and in C++, and those of Python itself.
+        r"|DataLoader worker .*(?:Bus error|out of shared memory)"
+        r"|[Uu]nexpected bus error encountered in worker"
+        r"|insufficient shared memory"
+        r"|unable to write to file </torch_"
+        r"|unable to (?:open|resize|allocate) shared memory .*No space left"
+        r"|No space left on device.*/dev/shm|/dev/shm.*No space left on device"
+        # Open MPI's and UCX's.
+        r"|not enough space for /dev/shm"
+    ),
+    what="the shared memory of the container (/dev/shm) is too small",
+    fix="run it again with --shm-size 8g",
+)
+_MPI = (
+    _Fault(
+        line=re.compile(r"\w*run has detected an attempt to run as root"),
+        what="mpirun refuses to run as root",
+        fix="add --allow-run-as-root to mpirun, or run it as another user",
+    ),
+    _Fault(
+        line=re.compile(r"There are not enough slots available in the system"),
+        what="mpirun is asked for more processes than it has slots",
+        fix="ask it for fewer with -np, or add --oversubscribe to mpirun",
+    ),
+    _Fault(
+        line=re.compile(r".*result in binding more processes than cpus"),
+        what="mpirun cannot bind each process to a core of its own",
+        fix="add --bind-to none to mpirun",
+    ),
+    _Fault(
+        line=re.compile(r"\w*run was unable to (?:find the specified|launch the specified)"),
+        what="mpirun cannot start the program",
+        fix="check that its path is right where mpirun starts it",
+    ),
+    _Fault(
+        line=re.compile(r"(?:ORTE|PRTE) was unable to reliably start one or more daemons"),
+        what="mpirun cannot reach the other hosts",
+        fix="run it on one host: containers of benchdock get no network",
+    ),
+)
+_NETWORK = _Fault(
+    line=re.compile(
+        r"(?i:temporary failure in name resolution|name or service not known"
+        r"|could not resolve (?:host|proxy)|unable to resolve host address"
+        r"|failed to resolve '|getaddrinfo failed|no address associated with hostname"
+        r"|nodename nor servname|network is unreachable)"
+    ),
+    what="the program wants the network, and benchdock's containers get no network",
+    fix="fetch what it needs beforehand and give the folder with --data or --source",
+)
+_NCCL = _Fault(
+    line=re.compile(r"(?i:nccl.*unhandled system error)|ncclSystemError"),
+    what="NCCL met an error of the system",
+    fix="the usual one is a small /dev/shm: run it again with --shm-size 8g; NCCL_DEBUG=WARN in "
+    "the program's environment makes NCCL say which",
+)
+
+
+def refused(lines: Sequence[str]) -> Failure | None:
+    """Return the fault that stopped a program and that other last words only follow from."""
+    return next(filter(None, (_first(fault, lines) for fault in (_SHARED_MEMORY, *_MPI))), None)
+
+
+def unreachable(lines: Sequence[str], raised: str) -> Failure | None:
+    """Return the fault of a program without network, or of NCCL, near the end of its log.
+
+    `raised` is the last exception, "" if there is none.
+    """
+    for fault, near in ((_NETWORK, lines[-_LAST_LINES:]), (_NCCL, lines)):
+        found = _first(fault, [raised]) or _first(fault, near)
+        if found is not None:
+            return found
+    return None
+
+
+def _first(fault: _Fault, lines: Sequence[str]) -> Failure | None:
+    line = next((line for line in lines if fault.line.search(line)), "")
+    return fault.failure(line) if line else None

@@ -1,0 +1,34 @@
+"""Running a module of this project inside an image, with the checkout mounted over it."""
+
+import os
+import subprocess
+
+from orchestrator.images import image_table, store
+from orchestrator.paths import PROJECT
+
+
+def ready(engine, name):
+    """Return the reference of an image of ours, built if it is not here."""
+    table = image_table.load()
+    return store.ensure(table.row(name), table, engine, store.Policy.AUTO, print).reference
+
+
+def run_module(reference, *words, project=PROJECT, mounts=()):
+    """Run `python3 -m WORDS` of a project in a container; return the finished process.
+
+    `mounts` are "FOLDER:PLACE" of what Python shall find too.
+    """
+    paths = ":".join([*(mount.split(":")[1] for mount in mounts), "/project"])
+    return subprocess.run(
+        [
+            "docker", "run", "--rm", "--init", "--network=none", "--tmpfs=/tmp",
+            f"--volume={project}:/project:ro", *(f"--volume={mount}:ro" for mount in mounts),
+            "--workdir=/project", f"--env=OMP_NUM_THREADS={len(os.sched_getaffinity(0))}",
+            "--env=PYTHONDONTWRITEBYTECODE=1", reference, "bash", "-c",
+            f'PYTHONPATH={paths}:$PYTHONPATH exec "$@"',
+            "bash", "python3", "-m", *words,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip

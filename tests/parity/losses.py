@@ -1,0 +1,43 @@
+"""``python3 -m tests.parity.losses FRAMEWORK MODEL:BATCH ...``: the losses of a benchmark's job.
+
+Runs in the images, whichever Python they have, and prints one JSON object: model -> losses of
+`STEPS` steps on the benchmark's own synthetic batch, which stays the same.
+"""
+
+import importlib
+import json
+import sys
+
+from backends import zoo
+from backends.harness import arguments
+from backends.zoo import weights
+
+STEPS = 20
+SEED = 1  # a benchmark's, unless it is given another
+
+
+def backend(framework):
+    """The object or module that fulfils the contract in `backends.harness`."""
+    if framework == "bvlc_caffe":
+        return importlib.import_module("backends.caffe.step").Backend(framework)
+    return importlib.import_module("backends.%s.step" % framework)
+
+
+def losses(step, model, batch):
+    """Losses of the job that `benchdock run` times, every option at its default."""
+    graph, options = zoo.draw(model), arguments.choose(step.OPTIONS, [])
+    settings = arguments.one_step(model, "training", batch, options, seed=SEED)
+    job = step.prepare(settings, graph, weights.for_graph(graph, SEED))
+    found = []
+    for _ in range(STEPS):
+        job.step()
+        job.synchronize()
+        found.append(float(job.loss()))
+    job.close()
+    return found
+
+
+if __name__ == "__main__":
+    chosen = backend(sys.argv[1])
+    asked = [word.split(":") for word in sys.argv[2:]]
+    print(json.dumps({model: losses(chosen, model, int(batch)) for model, batch in asked}))

@@ -1,0 +1,1 @@
+"""Simulated step times and runs: whether stated intervals cover what they say."""

@@ -1,0 +1,44 @@
+"""Prints the tables of docs/measuring.md: `make simulations`."""
+
+from tests.simulations.processes import PROCESSES
+from tests.simulations.trials import COUNTS, GROUPS, SPREADS, coverage, heavy, seen
+
+
+def percent(share):
+    return f"{100 * share:.1f} %"
+
+
+def cell(found):
+    withheld = f" ({percent(found.share_withheld)} withheld)" if found.withheld else ""
+    return percent(found.share) + withheld
+
+
+def coverage_rows():
+    yield "| step times | " + " | ".join(f"{count} steps" for count in COUNTS) + " |"
+    yield "|---" * (len(COUNTS) + 1) + "|"
+    for name in PROCESSES:
+        cells = [cell(coverage(name, count)) for count in COUNTS]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def comparison_rows():
+    titles = [f"equal, CV {100 * spread:g} %" for spread in SPREADS]
+    titles += ["equal, heavy tails", "5 % faster, CV 1 %"]
+    yield f"| runs a side | {' | '.join(titles)} |"
+    yield "|---" * (len(SPREADS) + 3) + "|"
+    for sides in GROUPS:
+        shares = [seen(sides, spread) for spread in SPREADS]
+        shares += [seen(sides, 0.01, make=heavy), seen(sides, 0.01, faster=1.05)]
+        cells = [percent(share) for share in shares]
+        yield f"| {sides[0]} and {sides[1]} | " + " | ".join(cells) + " |"
+
+
+def main():
+    for rows in (coverage_rows(), comparison_rows()):
+        for row in rows:
+            print(row, flush=True)
+        print()
+
+
+if __name__ == "__main__":
+    main()
