@@ -25,7 +25,7 @@ from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
 FRAMEWORK = "caffe2"
 OPTIONS = knobs.KNOBS["caffe2"]
 
-# Max pooling's gradient goes, whole, to every value that equals the largest; only cuDNN chooses one.
+# Max pooling sends its gradient, whole, to every value that equals the largest; cuDNN chooses one.
 EVERY_LARGEST = ("cpu",)
 
 _MEMORY_WORDS = ("out of memory", "std::bad_alloc", "defaultcpuallocator")
@@ -93,6 +93,7 @@ class Step(job.Job):
         self.device_names = ["GPU 0" if where else machine.cpu_name()]
         self.options["blas"], self.threads = start(settings)
         self._where, self._graph = where, graph
+        self._training = settings.phase == "training"
         self._source = data.source(settings, graph)
         self._built = built_for(settings, graph, where, exhaustive=True)
         self.options["net_type"] = self._built.net.Proto().type
@@ -104,6 +105,8 @@ class Step(job.Job):
     def feed(self, inputs, labels):
         """Copy a batch into the blobs that the net reads; inference has no labels."""
         workspace.FeedBlob(DATA, inputs, self._where)
+        if self._training:
+            workspace.FeedBlob(LABEL, labels.astype(np.int32), self._where)
 
     def step(self):
         """One run of the net, which returns when all its operators are done."""
@@ -146,11 +149,6 @@ class Training(Step):
             zeros = np.zeros(parameter.shape, dtype=np.float32)
             place({builder.momentum_of(parameter.name): zeros}, where)
         self._net = create(self._built.net, self.threads)
-
-    def feed(self, inputs, labels):
-        """Copy a batch into the blobs that the net reads; Caffe2's labels are int32."""
-        super(Training, self).feed(inputs, labels)
-        workspace.FeedBlob(LABEL, labels.astype(np.int32), self._where)
 
     def loss(self):
         """Of the last step."""

@@ -227,8 +227,8 @@ def _max_pool(context, towards):
 def _first_largest(node, x, output):
     """(slices of the padded input, which of them gets the gradient), in the order of a scan."""
     left = np.ones(output.shape, dtype=bool)
-    for _, _, window in referee.positions(node):
-        window = (slice(None),) + window
+    for _, _, place in referee.positions(node):
+        window = (slice(None),) + place
         chosen = left & (x[window] == output)
         yield window, chosen
         left &= ~chosen
@@ -243,8 +243,8 @@ def _every_largest(node, x, output, held):
     largest = referee.apply(node, {}, [array])
     array = referee.padded(array, node.attrs["pad"], -np.inf)
     least = output - HELD * np.max(np.abs(output))
-    for _, _, window in referee.positions(node):
-        window = (slice(None),) + window
+    for _, _, place in referee.positions(node):
+        window = (slice(None),) + place
         yield window, (array[window] == largest) & (x[window] >= least)
 
 

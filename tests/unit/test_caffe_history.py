@@ -18,11 +18,11 @@ class Blob:
         self.data = values
         self._shape = b"\x3a\x01\x02"
 
-    def ClearField(self, name):
+    def ClearField(self, name):  # noqa: N802 - protobuf's name
         assert name == "shape"
         self._shape = b""
 
-    def SerializeToString(self):
+    def SerializeToString(self):  # noqa: N802 - protobuf's name
         packed = np.array(self.data, dtype="<f4").tobytes()
         return b"\x2a" + bytes([len(packed)]) + packed + self._shape
 
@@ -44,7 +44,7 @@ class SolverState:
     """Stands in for the message of that name."""
 
     @staticmethod
-    def FromString(content):
+    def FromString(content):  # noqa: N802 - protobuf's name
         return SimpleNamespace(history=[Blob(values) for values in json.loads(content)])
 
 
