@@ -80,5 +80,13 @@ class Job(object):
         """The `State` after the last training step, or before the first."""
         raise NotImplementedError
 
+    def held(self, node):
+        """What the last training step left as a node's value.
+
+        Only asked if the backend names the device in its `EVERY_LARGEST`: there max pooling sends
+        its gradient, whole, to every value that equals the largest.
+        """
+        raise NotImplementedError
+
     def close(self):
         """Stop threads and leave process groups."""

@@ -34,7 +34,7 @@ def backend(request):
 def tiny():
     """A network with every kind of array that a step changes."""
     graph = Graph("tiny", (3, 8, 8), 4)
-    x = graph.relu(graph.batch_norm(graph.conv(graph.input, 4, 3), 1e-3))
+    x = graph.relu(graph.batch_norm(graph.conv(graph.input, 4, 3, bias=False), 1e-3))
     return graph.finish(graph.dense(graph.dropout(graph.flatten(x), 0.5), 4))
 
 
