@@ -9,8 +9,8 @@ import io
 import numpy as np
 
 from backends.caffe import prototxt
-from backends.caffe.step import Placed, as_file, load, parse, run, smallest
-from backends.caffe.text import render
+from backends.caffe.step import Placed, load, parse, run, smallest
+from backends.caffe.text import as_file, render
 from backends.harness.own import OwnNetwork, check_outputs
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.zoo import weights

@@ -9,15 +9,14 @@ new thread for the updates.
 """
 
 import os
-import tempfile
 from collections import OrderedDict
-from contextlib import contextmanager
 
 import numpy as np
 
 from backends import knobs, zoo
 from backends.caffe import dialects, prototxt
 from backends.caffe.history import Snapshots
+from backends.caffe.text import as_file
 from backends.harness import blas, data, job, machine, trial
 from backends.harness.errors import Unsupported
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
@@ -189,20 +188,11 @@ def fill(net, ours, values, dialect, graph):
 
 def read(net, ours, names):
     """Name -> a copy of the array in its place."""
-    found = OrderedDict()
-    for name in names:
-        layer, index = ours.arrays[name]
-        found[name] = np.array(net.params[layer][index].data, dtype=np.float32)
-    return found
-
-
-@contextmanager
-def as_file(text):
-    """Caffe reads prototxt from files only."""
-    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
-        file.write(text)
-        file.flush()
-        yield file.name
+    places = [(name,) + ours.arrays[name] for name in names]
+    return OrderedDict(
+        (name, np.array(net.params[layer][index].data, dtype=np.float32))
+        for name, layer, index in places
+    )
 
 
 def _choose_device(device):
@@ -318,6 +308,10 @@ class Training(_Step):
     def loss(self):
         """Of the last step."""
         return float(self.net.blobs[prototxt.LOSS].data)
+
+    def held(self, node):
+        """What the last step left as a node's value."""
+        return self.net.blobs[self.ours.blobs[node.name]].data
 
     def state(self):
         """Copies of the network's arrays and of the solver's history."""

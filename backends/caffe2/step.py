@@ -155,7 +155,7 @@ class Training(Step):
         return float(workspace.FetchBlob(LOSS))
 
     def held(self, node):
-        """What the last step left as a node's value, for max pooling to be compared."""
+        """What the last step left as a node's value."""
         return workspace.FetchBlob(self._built.blobs[node.name])
 
     def state(self):

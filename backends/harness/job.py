@@ -81,12 +81,12 @@ class Job(object):
         raise NotImplementedError
 
     def held(self, node):
-        """What the last training step left as a node's value.
+        """What the last training step left as a node's value, None where it cannot be known.
 
-        Only asked if the backend names the device in its `EVERY_LARGEST`: there max pooling sends
-        its gradient, whole, to every value that equals the largest.
+        It settles which of two values was the larger one for max pooling if they are equal but for
+        rounding. A backend whose pooling sends its gradient, whole, to every value that equals the
+        largest names the devices on which it does so in its `EVERY_LARGEST`.
         """
-        raise NotImplementedError
 
     def close(self):
         """Stop threads and leave process groups."""

@@ -116,8 +116,10 @@ def _taken(job, inputs, labels):
 def _rules(backend, settings, job, number, mask=None):
     biased = settings.device in getattr(backend, "BIASED_VARIANCE", ())
     replaces = getattr(backend, "REPLACES_STATISTICS", False) and number == 0
-    held = job.held if settings.device in getattr(backend, "EVERY_LARGEST", ()) else None
-    return backward.Rules(biased, replaces, mask, held)
+    # Half precision holds values equal that are further apart than rounding explains here.
+    held = job.held if settings.dtype == "float32" else None
+    every_largest = settings.device in getattr(backend, "EVERY_LARGEST", ())
+    return backward.Rules(biased, replaces, mask, held, every_largest)
 
 
 def _values(state):

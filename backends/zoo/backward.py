@@ -10,7 +10,7 @@ import numpy as np
 
 from backends.zoo import referee
 
-# How far, by the largest, a value may be from its window's largest and still be held equal to it.
+# How far, by the largest, a value may be from its window's largest and still be held to be it.
 HELD = 1e-5
 
 Step = namedtuple("Step", "loss gradients statistics")
@@ -27,16 +27,18 @@ class Rules(object):
     `biased`: running variances are fed the biased batch variance. `replaces`: the step's
     statistics replace the running ones. `mask(node, array)` is called for every dropout node with
     its input and returns what that is multiplied by; nothing is dropped without it.
-    `held(node)`, where max pooling sends its gradient to every value that equals the largest, is
-    the node's value as the framework computed it: what is equal there tells its precision.
+    `held(node)` is the node's value as the framework computed it, or None: of values that are equal
+    but for rounding, max pooling takes for the largest what is so there. `every_largest`: it sends
+    its gradient, whole, to each of several that are equal there, and not to the first alone.
     """
 
-    def __init__(self, biased=False, replaces=False, mask=None, held=None):
+    def __init__(self, biased=False, replaces=False, mask=None, held=None, every_largest=False):
         """The zoo's own definition if nothing is given."""
         self.biased = biased
         self.replaces = replaces
         self.mask = mask
         self.held = held
+        self.every_largest = every_largest
 
 
 def step(graph, values, inputs, labels, rules=None):
@@ -215,37 +217,20 @@ def _lrn(context, towards):
 
 
 def _max_pool(context, towards):
-    node, output, held = context.node, context.output, context.rules.held
-    x = referee.padded(context.sources[0], node.attrs["pad"], -np.inf)
-    choices = _every_largest(node, x, output, held) if held else _first_largest(node, x, output)
-    back = np.zeros_like(x)
-    for window, chosen in choices:
+    node, x, rules = context.node, context.sources[0], context.rules
+    held = rules.held(node.inputs[0]) if rules.held else None
+    held = x if held is None else np.asarray(held, dtype=np.float64)
+    largest = referee.apply(node, {}, [held])
+    x, held = (referee.padded(array, node.attrs["pad"], -np.inf) for array in (x, held))
+    least = context.output - HELD * np.max(np.abs(context.output))
+    back, left = np.zeros_like(x), np.ones(largest.shape, dtype=bool)
+    for _, _, place in referee.positions(node):
+        window = (slice(None),) + place
+        chosen = left & (held[window] == largest) & (x[window] >= least)
         back[window] += towards * chosen
+        if not rules.every_largest:
+            left &= ~chosen  # the first of equals, as frameworks scan
     return [_cropped(back, node.attrs["pad"])], {}
-
-
-def _first_largest(node, x, output):
-    """(slices of the padded input, which of them gets the gradient), in the order of a scan."""
-    left = np.ones(output.shape, dtype=bool)
-    for _, _, place in referee.positions(node):
-        window = (slice(None),) + place
-        chosen = left & (x[window] == output)
-        yield window, chosen
-        left &= ~chosen
-
-
-def _every_largest(node, x, output, held):
-    """The same if a framework sends the gradient, whole, to every value equal to the largest.
-
-    Equal are those that it held as equal, provided that they are so but for rounding.
-    """
-    array = np.asarray(held(node.inputs[0]), dtype=np.float64)
-    largest = referee.apply(node, {}, [array])
-    array = referee.padded(array, node.attrs["pad"], -np.inf)
-    least = output - HELD * np.max(np.abs(output))
-    for _, _, place in referee.positions(node):
-        window = (slice(None),) + place
-        yield window, (array[window] == largest) & (x[window] >= least)
 
 
 def _avg_pool(context, towards):

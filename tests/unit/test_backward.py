@@ -69,12 +69,16 @@ def test_a_framework_may_send_a_pools_gradient_to_every_value_that_it_holds_equa
     # Two are equal but for rounding; a framework that takes 3 for 5 computes something else.
     inputs, labels = np.array([[[[5.0, 1.0, 5.0 - 1e-9, 3.0]]]]), np.array([0])
 
-    def slope(*held):
-        rules = backward.Rules(held=(lambda node: np.array([[[held]]])) if held else None)
+    def slope(*held, every=True):
+        value = np.array([[[held]]]) if held else None
+        rules = backward.Rules(held=lambda node: value, every_largest=every)
         return backward.step(graph, values, inputs, labels, rules).gradients["conv1.bias"].item()
 
     first = slope()
     assert first != 0
+    assert slope(4.9, 1.0, 5.0, 3.0, every=False) == pytest.approx(first)
+    assert slope(5.0, 1.0, 5.0, 3.0, every=False) == pytest.approx(first)
+    assert slope(4.9, 1.0, 4.9, 5.0, every=False) == 0
     assert slope(5.0, 1.0, 4.9, 3.0) == pytest.approx(first)
     assert slope(5.0, 1.0, 5.0, 3.0) == pytest.approx(2 * first)
     assert slope(5.0, 1.0, 5.0, 5.0) == pytest.approx(2 * first)
