@@ -48,7 +48,7 @@ BVLC = Dialect(
 )
 
 # With scale_bias NVIDIA's BatchNorm runs as one cuDNN call. It ignores use_global_stats in
-# favour of the phase, and its first two training steps replace the averages.
+# favour of the phase, and its first training step (on a CPU, the first two) replaces the averages.
 NVIDIA = Dialect(
     name="nvidia_caffe",
     title="NVIDIA Caffe",

@@ -9,9 +9,10 @@ import io
 import numpy as np
 
 from backends.caffe import prototxt
-from backends.caffe.step import Placed, as_file, load, parse, run, smallest
-from backends.caffe.text import render
+from backends.caffe.step import Placed, load, parse, run, smallest
+from backends.caffe.text import as_file, render
 from backends.harness.own import OwnNetwork, check_outputs
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.zoo import weights
 
 # Layers that read a dataset, in the words of Caffe's present and former prototxt.
@@ -216,9 +217,7 @@ class Training(_Own):
             )
         if not self._solver.net.params:
             raise network.unsupported("has no weights to train: use --phase inference")
-        self.options.update(
-            learning_rate=prototxt.LEARNING_RATE, momentum=prototxt.MOMENTUM, solver="SGD"
-        )
+        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM, solver="SGD")
         self._weight = smallest(self._solver.net)
         return self._solver.net
 

@@ -12,13 +12,11 @@ from collections import OrderedDict, namedtuple
 from backends.caffe.dialects import Word
 from backends.caffe.text import render
 from backends.harness.errors import Unsupported
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 
 DATA = "data"
 LABEL = "label"
 LOSS = "loss"
-
-LEARNING_RATE = 1e-4
-MOMENTUM = 0.9
 
 # Node operator -> operators it may overwrite: their backward passes keep the input, or only
 # the sign of the output, which ReLU and Dropout leave alone.
@@ -55,9 +53,9 @@ def network(graph, dialect, batch, training, **choices):
     """The `Network` of a graph.
 
     `choices`: `dtype` ("float32"), `source` (`INPUT`), `devices` (1), `plain` (False),
-    `dropout` (True), `fillers` (False: only a program that brings no weights of its own
-    needs Caffe to make some), `round_mode` (False: pooling's round_mode of August 2018),
-    `tensorrt` (False; for TensorRT's reader, a `plain` network without Flatten).
+    `fillers` (False: only a program that brings no weights of its own needs Caffe to make some),
+    `round_mode` (False: pooling's round_mode of August 2018), `tensorrt` (False; for TensorRT's
+    reader, a `plain` network without Flatten).
     """
     writer = _Writer(graph, dialect, batch, training, _Choices(**choices))
     for node in graph.nodes:
@@ -77,14 +75,14 @@ def network(graph, dialect, batch, training, **choices):
 def solver(dialect, net, device, **choices):
     """A solver's text; `net` is the network's text or, as ``path=...``, its file's name.
 
-    `choices`: `dtype`, `rate`, `momentum`, `steps`, `seed`.
+    `choices`: `dtype`, `steps`, `display`, `seed`, `prefix` (of a snapshot's files; the solver
+    writes one only if asked).
     """
-    rate = choices.get("rate", LEARNING_RATE)
     fields = [
         ("type", "SGD"),
-        ("base_lr", rate),
+        ("base_lr", LEARNING_RATE),
         ("lr_policy", "fixed"),
-        ("momentum", choices.get("momentum", MOMENTUM)),
+        ("momentum", MOMENTUM),
         ("weight_decay", 0.0),
         ("max_iter", choices.get("steps", 2**31 - 1)),
         ("display", choices.get("display", 0)),
@@ -94,6 +92,8 @@ def solver(dialect, net, device, **choices):
         ("solver_mode", Word(device.upper())),
     ]
     fields += dialect.solver_fields[choices.get("dtype", "float32")]
+    if choices.get("prefix"):
+        fields.append(("snapshot_prefix", choices["prefix"]))
     if choices.get("path"):
         return render([("net", choices["path"])] + fields)
     indented = "".join("  " + line for line in net.splitlines(True))
@@ -108,7 +108,6 @@ class _Choices(object):
         self.source = given.pop("source", INPUT)
         self.devices = given.pop("devices", 1)
         self.plain = given.pop("plain", False)
-        self.dropout = given.pop("dropout", True)
         self.fillers = given.pop("fillers", False)
         self.round_mode = given.pop("round_mode", False)
         # It ignores a sum's coefficients, and before release 5 it knew no Flatten.
@@ -368,7 +367,7 @@ def _avg_pool(writer, node):
 
 
 def _dropout(writer, node):
-    if writer.training and writer.choices.dropout:
+    if writer.training:
         ratio = ("dropout_param", [("dropout_ratio", node.attrs["rate"])])
         writer.unary("Dropout", node, ratio)
     else:

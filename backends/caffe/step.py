@@ -1,4 +1,4 @@
-"""Training and inference steps with pycaffe, and what parity and the self check need.
+"""Training and inference jobs with pycaffe, and what parity and the self check need.
 
 Fulfils the contract in `backends.harness` for one fork. The networks are generated as
 prototxt and given to Caffe's own parser; then pycaffe makes the calls that the ``caffe``
@@ -8,26 +8,21 @@ its solver for all steps at once; here each is asked for, which NVIDIA's solver 
 new thread for the updates.
 """
 
-import math
 import os
-import tempfile
 from collections import OrderedDict
-from contextlib import contextmanager
 
 import numpy as np
 
 from backends import knobs, zoo
 from backends.caffe import dialects, prototxt
-from backends.harness import blas, data, job, machine, parity, substitute, trial
+from backends.caffe.history import Snapshots
+from backends.caffe.text import as_file
+from backends.harness import blas, data, job, machine, trial
 from backends.harness.errors import Unsupported
-from backends.zoo import weights
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 
 # Caffe describes every layer it makes in the log; warnings stay.
 os.environ.setdefault("GLOG_minloglevel", "1")
-
-
-# A learning rate: a power of two, which rounds nothing.
-STEEP = 2.0**20
 
 
 def load():
@@ -41,8 +36,6 @@ class Backend(object):
     """One fork of Caffe."""
 
     FILES = (".prototxt",)
-    # SoftmaxWithLoss raises every probability to the least normal float32, 2 ** -126.
-    LOSS_CEILING = 126 * math.log(2)
 
     def __init__(self, name):
         """`name` is the framework's id."""
@@ -63,11 +56,11 @@ class Backend(object):
         """Caffe's own failures end the process; Python sees only MemoryError."""
         return
 
-    def prepare(self, settings, graph):
+    def prepare(self, settings, graph, values):
         """A ready job; see the contract."""
         self._check(settings)
         kind = Training if settings.phase == "training" else Inference
-        return kind(self, settings, graph)
+        return kind(self, settings, graph, values)
 
     def read_file(self, path, settings):
         """A user's own network; see `backends.harness.own`."""
@@ -104,12 +97,19 @@ class Backend(object):
         with as_file(ours.text) as path:
             return caffe.Net(path, caffe.TEST), ours
 
-    def open_solver(self, graph, batch, device, dropout=True, dtype="float32", **choices):
+    def open_solver(self, settings, graph, snapshots):
         """Caffe's solver with its network, and our network."""
         ours = prototxt.network(
-            graph, self.dialect, batch, True, **self.choices(dropout=dropout, dtype=dtype)
+            graph, self.dialect, settings.batch, True, **self.choices(dtype=settings.dtype)
         )
-        text = prototxt.solver(self.dialect, ours.text, device, dtype=dtype, **choices)
+        text = prototxt.solver(
+            self.dialect,
+            ours.text,
+            settings.device,
+            dtype=settings.dtype,
+            seed=settings.seed,
+            prefix=snapshots.prefix,
+        )
         with as_file(text) as path:
             return load().SGDSolver(path), ours
 
@@ -122,15 +122,6 @@ class Backend(object):
         for node in graph.nodes:
             yield node.name, tuple(net.blobs[ours.blobs[node.name]].data.shape[1:])
 
-    def forward(self, settings, graph, values, inputs):
-        """Logits as a benchmark computes them."""
-        self._check(settings)
-        net, ours = self.open_network(graph, len(inputs), dtype=settings.dtype)
-        fill(net, ours, values, self.dialect, graph)
-        net.blobs[prototxt.DATA].data[...] = inputs
-        run(net)
-        return np.array(net.blobs[ours.output].data)
-
     def activations(self, settings, graph, values, inputs):
         """Every node's value, nothing overwritten."""
         self._check(settings)
@@ -140,48 +131,6 @@ class Backend(object):
         run(net)
         for node in graph.nodes:
             yield node.name, np.array(net.blobs[ours.blobs[node.name]].data)
-
-    def training_step(self, settings, graph, values, inputs, labels, precise=False, decisions=None):
-        """One step of the benchmark's solver; momentum does nothing in the first.
-
-        Caffe's Python side has no float64: PyTorch's takes its place where it is installed.
-        """
-        if precise:
-            return substitute.training_step(graph, values, inputs, labels, decisions)
-        self._check(settings)
-        given = (settings, graph, values, inputs, labels)
-        gradients = self._gradients(*given)
-        solver, ours = self._stepped(parity.RATE, *given)
-        updated = read(solver.net, ours, [p.name for p in graph.parameters])
-        statistics = read(solver.net, ours, [s.name for s in graph.statistics])
-        for name in statistics:
-            statistics[name] = statistics[name] / _weight(solver.net, ours, name, self.dialect)
-        made = substitute.decisions(
-            graph, lambda node: solver.net.blobs[ours.blobs[node.name]].data
-        )
-        loss = float(solver.net.blobs[prototxt.LOSS].data)
-        return parity.Step(loss, gradients, updated, statistics, made)
-
-    def _stepped(self, rate, settings, graph, values, inputs, labels):
-        """The solver after a step, and our network."""
-        solver, ours = self.open_solver(
-            graph, len(inputs), settings.device, dropout=False, dtype=settings.dtype, rate=rate
-        )
-        fill(solver.net, ours, values, self.dialect, graph)
-        solver.net.blobs[prototxt.DATA].data[...] = inputs
-        solver.net.blobs[prototxt.LABEL].data[...] = labels
-        solver.step(1)
-        return solver, ours
-
-    def _gradients(self, settings, graph, values, inputs, labels):
-        """Told by a step so large that the weights before it round nothing off.
-
-        The solver turns gradients into updates, and NVIDIA's scales them first; a backward pass
-        by itself would leave work there for the solver's next step.
-        """
-        solver, ours = self._stepped(STEEP, settings, graph, values, inputs, labels)
-        after = read(solver.net, ours, [p.name for p in graph.parameters])
-        return OrderedDict((name, (values[name] - after[name]) / STEEP) for name in after)
 
     def self_check(self):
         """Parse every model's network, and run the smallest through both phases."""
@@ -238,26 +187,12 @@ def fill(net, ours, values, dialect, graph):
 
 
 def read(net, ours, names):
-    """Name -> array."""
-    found = OrderedDict()
-    for name in names:
-        layer, index = ours.arrays[name]
-        found[name] = np.array(net.params[layer][index].data)
-    return found
-
-
-def _weight(net, ours, name, dialect):
-    layer, _ = ours.arrays[name]
-    return 1.0 if dialect.averages else float(net.params[layer][2].data[0])
-
-
-@contextmanager
-def as_file(text):
-    """Caffe reads prototxt from files only."""
-    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
-        file.write(text)
-        file.flush()
-        yield file.name
+    """Name -> a copy of the array in its place."""
+    places = [(name,) + ours.arrays[name] for name in names]
+    return OrderedDict(
+        (name, np.array(net.params[layer][index].data, dtype=np.float32))
+        for name, layer, index in places
+    )
 
 
 def _choose_device(device):
@@ -296,30 +231,31 @@ class Placed(job.Job):
 class _Step(Placed):
     """What training and inference share."""
 
-    def __init__(self, backend, settings, graph):
+    def __init__(self, backend, settings, graph, values):
         super(_Step, self).__init__(settings)
         self.backend = backend
+        self.graph = graph
         self.options["pooling_round_mode"] = backend.choices()["round_mode"]
         self._source = data.source(settings, graph)
         self.net, self.ours = self.open(settings, graph)
-        fill(self.net, self.ours, weights.for_graph(graph, settings.seed), backend.dialect, graph)
-        self._feed()
+        fill(self.net, self.ours, values, backend.dialect, graph)
+        self.feed(*self._source.next())
 
     def open(self, settings, graph):
         """Caffe's network and ours."""
         raise NotImplementedError
 
-    def _feed(self):
-        x, y = self._source.next()
+    def feed(self, inputs, labels):
+        """Copy a batch into the blobs that the network reads; inference has no labels."""
         blobs = self.net.blobs
-        blobs[prototxt.DATA].data[...] = x
+        blobs[prototxt.DATA].data[...] = inputs
         if prototxt.LABEL in blobs:
-            blobs[prototxt.LABEL].data[...] = y
+            blobs[prototxt.LABEL].data[...] = labels
 
     def step(self):
         """One step; real data is fetched and copied within it."""
         if not self._source.fixed:
-            self._feed()
+            self.feed(*self._source.next())
         self.work()
 
     def work(self):
@@ -347,18 +283,19 @@ class Inference(_Step):
         if self.gpu:
             self._logits.data.ravel()
 
+    def logits(self):
+        """Of the last step."""
+        return np.array(self._logits.data, dtype=np.float32)
+
 
 class Training(_Step):
     """A solver's step: forward, loss, backward and a momentum SGD update."""
 
     def open(self, settings, graph):
         """See `_Step`."""
-        self._solver, ours = self.backend.open_solver(
-            graph, settings.batch, settings.device, dtype=settings.dtype, seed=settings.seed
-        )
-        self.options.update(
-            learning_rate=prototxt.LEARNING_RATE, momentum=prototxt.MOMENTUM, solver="SGD"
-        )
+        self._snapshots = Snapshots()
+        self._solver, ours = self.backend.open_solver(settings, graph, self._snapshots)
+        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM, solver="SGD")
         self._weight = smallest(self._solver.net)
         return self._solver.net, ours
 
@@ -371,3 +308,36 @@ class Training(_Step):
     def loss(self):
         """Of the last step."""
         return float(self.net.blobs[prototxt.LOSS].data)
+
+    def held(self, node):
+        """What the last step left as a node's value."""
+        return self.net.blobs[self.ours.blobs[node.name]].data
+
+    def state(self):
+        """Copies of the network's arrays and of the solver's history."""
+        names = [parameter.name for parameter in self.graph.parameters]
+        return job.State(read(self.net, self.ours, names), self._velocities(), self._statistics())
+
+    def _velocities(self):
+        """By name; the solver keeps them multiplied by the rate."""
+        history = self._snapshots.history(self._solver, load().proto.caffe_pb2)
+        velocities = OrderedDict()
+        for parameter in self.graph.parameters:
+            kept = history[self.ours.arrays[parameter.name]].reshape(parameter.shape)
+            velocities[parameter.name] = kept / np.float32(LEARNING_RATE)
+        return velocities
+
+    def _statistics(self):
+        """By name: the averages, which most dialects keep as sums and their weight."""
+        names = [statistic.name for statistic in self.graph.statistics]
+        found = read(self.net, self.ours, names)
+        if not self.backend.dialect.averages:
+            for name in names:
+                layer, _ = self.ours.arrays[name]
+                found[name] /= self.net.params[layer][2].data[0]
+        return found
+
+    def close(self):
+        """Stop reading data, remove the folder of snapshots."""
+        self._snapshots.close()
+        super(Training, self).close()

@@ -1,5 +1,8 @@
 """Protocol buffers' text format: a message is a list of (key, value) pairs."""
 
+import tempfile
+from contextlib import contextmanager
+
 from backends.caffe.dialects import Word
 
 
@@ -35,3 +38,12 @@ def _escaped(character):
     if " " <= character <= "~":
         return character
     return "".join("\\%03o" % byte for byte in character.encode("utf-8"))
+
+
+@contextmanager
+def as_file(text):
+    """Caffe reads prototxt from files only."""
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(text)
+        file.flush()
+        yield file.name

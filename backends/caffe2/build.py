@@ -10,6 +10,7 @@ import numpy as np
 from caffe2.python import core, workspace
 
 from backends.harness.errors import Unsupported
+from backends.harness.sgd import MOMENTUM
 
 DATA = "data"
 LABEL = "label"
@@ -25,15 +26,15 @@ CUDNN = ("Conv", "MaxPool", "AveragePool", "SpatialBN", "Relu", "LRN", "Dropout"
 RECURRENT = "Caffe2's packages carry no CTC loss"
 GAPS = {"sequence": RECURRENT, "rnn": RECURRENT, "per_step": RECURRENT}
 
-Built = namedtuple("Built", "net blobs gradients")
-Built.__doc__ = """A core.Net; node -> blob; parameter -> its gradient's blob (in training)."""
+Built = namedtuple("Built", "net blobs")
+Built.__doc__ = """A core.Net, and the names of its blobs by node."""
 
 
 def build(graph, training, gpu=False, **choices):
     """The `Built` net of a graph.
 
-    `choices`: `plain` (False), `dropout` (True), `momentum` (0.9), `exhaustive` (False:
-    cuDNN tries every algorithm in the first run), `net_type` ("simple").
+    `choices`: `plain` (False), `exhaustive` (False: cuDNN tries every algorithm in the first
+    run), `net_type` ("simple").
     """
     for node in graph.nodes:
         if node.op in GAPS:
@@ -42,9 +43,10 @@ def build(graph, training, gpu=False, **choices):
     for node in graph.nodes:
         OPERATORS[node.op](writer, node)
         writer.settle(node)
-    gradients = _train(writer, choices.get("momentum", 0.9)) if training else {}
+    if training:
+        _train(writer)
     writer.net.Proto().type = choices.get("net_type", "simple")
-    return Built(writer.net, writer.blobs, gradients)
+    return Built(writer.net, writer.blobs)
 
 
 class _Writer(object):
@@ -56,7 +58,6 @@ class _Writer(object):
         self.training = training
         self.gpu = gpu
         self.plain = choices.get("plain", False)
-        self.dropout = choices.get("dropout", True)
         self.exhaustive = choices.get("exhaustive", False)
         self.blobs = OrderedDict()
         self._shared = set()
@@ -90,24 +91,22 @@ class _Writer(object):
         return self.blobs[node.inputs[0].name] not in self._shared
 
 
-def _train(writer, momentum):
-    """Add loss, gradients and updates; return parameter -> gradient."""
+def _train(writer):
+    """Add loss, gradients and updates."""
     net = writer.net
     logits = writer.blobs[writer.graph.output.name]
     net.SoftmaxWithLoss([logits, LABEL], ["softmax", LOSS])
     found = net.AddGradientOperators([LOSS])
-    gradients = OrderedDict()
     for parameter in writer.graph.parameters:
         name = parameter.name
-        gradients[name] = gradient = str(found[name])
+        gradient = str(found[name])
         # Turns the gradient into what is subtracted: rate * gradient + momentum * before.
         net.MomentumSGDUpdate(
             [gradient, momentum_of(name), RATE, name],
             [gradient, momentum_of(name), name],
-            momentum=momentum,
+            momentum=MOMENTUM,
             nesterov=0,
         )
-    return gradients
 
 
 def momentum_of(parameter):
@@ -225,7 +224,7 @@ def counts_padding():
 
 
 def _dropout(writer, node):
-    if writer.training and writer.dropout:
+    if writer.training:
         mask = [node.name + "_mask"]
         writer.add("Dropout", node, (), mask, ratio=float(node.attrs["rate"]), is_test=0)
     else:

@@ -1,4 +1,4 @@
-"""Training and inference steps, and what parity and the self check need.
+"""Training and inference jobs, and what parity and the self check need.
 
 Fulfils the contract in `backends.harness`. Caffe2 keeps every array in one global
 workspace, so a process holds one job at a time.
@@ -18,24 +18,15 @@ from caffe2.python import core, workspace  # noqa: E402
 from backends import knobs, zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
-from backends.harness import (  # noqa: E402
-    arguments,
-    blas,
-    data,
-    job,
-    machine,
-    parity,
-    substitute,
-    trial,
-)
+from backends.harness import arguments, blas, data, job, machine, trial  # noqa: E402
 from backends.harness.errors import Unsupported  # noqa: E402
-from backends.zoo import weights  # noqa: E402
+from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
 
 FRAMEWORK = "caffe2"
 OPTIONS = knobs.KNOBS["caffe2"]
 
-LEARNING_RATE = 1e-4
-MOMENTUM = 0.9
+# Max pooling sends its gradient, whole, to every value that equals the largest; cuDNN chooses one.
+EVERY_LARGEST = ("cpu",)
 
 _MEMORY_WORDS = ("out of memory", "std::bad_alloc", "defaultcpuallocator")
 
@@ -55,9 +46,10 @@ def classify(error):
     return "out_of_memory" if any(word in text for word in _MEMORY_WORDS) else None
 
 
-def prepare(settings, graph):
+def prepare(settings, graph, values):
     """A ready job; see the contract."""
-    return Step(settings, graph, open_device(settings))
+    kind = Training if settings.phase == "training" else Inference
+    return kind(settings, graph, values, open_device(settings))
 
 
 def open_device(settings):
@@ -92,41 +84,35 @@ def start(settings):
 
 
 class Step(job.Job):
-    """Forward to logits, or forward, loss, backward and a momentum SGD update."""
+    """What training and inference share: one net, and its batch in the workspace."""
 
-    def __init__(self, settings, graph, where):
+    def __init__(self, settings, graph, values, where):
+        """Feed the arrays, create the net."""
         super(Step, self).__init__()
-        training = settings.phase == "training"
         self.samples = settings.batch
         self.device_names = ["GPU 0" if where else machine.cpu_name()]
         self.options["blas"], self.threads = start(settings)
-        self._where, self._training = where, training
+        self._where, self._graph = where, graph
+        self._training = settings.phase == "training"
         self._source = data.source(settings, graph)
-        built = built_for(settings, graph, where, exhaustive=True)
-        self.options["net_type"] = built.net.Proto().type
-        if training:
-            self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
+        self._built = built_for(settings, graph, where, exhaustive=True)
+        self.options["net_type"] = self._built.net.Proto().type
         if where:
             self.options["cudnn_exhaustive_search"] = "on"
-        fill(graph, weights.for_graph(graph, settings.seed), training, LEARNING_RATE, where)
-        self._feed()
-        self._net = create(built.net, self.threads)
+        place(values, where)
+        self.feed(*self._source.next())
 
-    def _feed(self):
-        x, y = self._source.next()
-        workspace.FeedBlob(DATA, x, self._where)
+    def feed(self, inputs, labels):
+        """Copy a batch into the blobs that the net reads; inference has no labels."""
+        workspace.FeedBlob(DATA, inputs, self._where)
         if self._training:
-            workspace.FeedBlob(LABEL, y.astype(np.int32), self._where)
+            workspace.FeedBlob(LABEL, labels.astype(np.int32), self._where)
 
     def step(self):
         """One run of the net, which returns when all its operators are done."""
         if not self._source.fixed:
-            self._feed()
+            self.feed(*self._source.next())
         workspace.RunNet(self._net)
-
-    def loss(self):
-        """Of the last step."""
-        return float(workspace.FetchBlob(LOSS)) if self._training else None
 
     def peak_memory(self):
         """Of the process; Caffe2 does not tell a GPU's."""
@@ -138,6 +124,51 @@ class Step(job.Job):
         workspace.ResetWorkspace()
 
 
+class Inference(Step):
+    """Forward to logits with the running statistics."""
+
+    def __init__(self, settings, graph, values, where):
+        """See `Step`."""
+        super(Inference, self).__init__(settings, graph, values, where)
+        self._net = create(self._built.net, self.threads)
+
+    def logits(self):
+        """Of the last step."""
+        return workspace.FetchBlob(self._built.blobs[self._graph.output.name])
+
+
+class Training(Step):
+    """Forward, loss, backward and a momentum SGD update."""
+
+    def __init__(self, settings, graph, values, where):
+        """See `Step`."""
+        super(Training, self).__init__(settings, graph, values, where)
+        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
+        place({builder.RATE: np.array([LEARNING_RATE], dtype=np.float32)}, where)
+        for parameter in graph.parameters:
+            zeros = np.zeros(parameter.shape, dtype=np.float32)
+            place({builder.momentum_of(parameter.name): zeros}, where)
+        self._net = create(self._built.net, self.threads)
+
+    def loss(self):
+        """Of the last step."""
+        return float(workspace.FetchBlob(LOSS))
+
+    def held(self, node):
+        """What the last step left as a node's value."""
+        return workspace.FetchBlob(self._built.blobs[node.name])
+
+    def state(self):
+        """Copies of what the net updates; it keeps velocities multiplied by the rate."""
+        names = [parameter.name for parameter in self._graph.parameters]
+        rate = workspace.FetchBlob(builder.RATE)
+        velocities = OrderedDict(
+            (name, workspace.FetchBlob(builder.momentum_of(name)) / rate) for name in names
+        )
+        statistics = fetched(statistic.name for statistic in self._graph.statistics)
+        return job.State(fetched(names), velocities, statistics)
+
+
 def built_for(settings, graph, where, **choices):
     """The `build.Built` of a benchmark; `choices` are the builder's."""
     net_type = settings.options["net_type"]
@@ -146,9 +177,7 @@ def built_for(settings, graph, where, **choices):
         # the device after every operator.
         net_type = "async_scheduling" if where else "simple"
     training = settings.phase == "training"
-    built = builder.build(
-        graph, training, bool(where), momentum=MOMENTUM, net_type=net_type, **choices
-    )
+    built = builder.build(graph, training, bool(where), net_type=net_type, **choices)
     if where:
         built.net.Proto().device_option.CopyFrom(where)
     return built
@@ -162,84 +191,45 @@ def create(net, threads):
     return net.Name()
 
 
-def fill(graph, values, training, rate, where=None):
-    """Put parameters, statistics and, in training, rate and momentum into the workspace."""
-    for name in values:
-        workspace.FeedBlob(name, values[name], where)
-    if training:
-        workspace.FeedBlob(builder.RATE, np.array([rate], dtype=np.float32), where)
-        for parameter in graph.parameters:
-            zeros = np.zeros(parameter.shape, dtype=np.float32)
-            workspace.FeedBlob(builder.momentum_of(parameter.name), zeros, where)
+def place(arrays, where):
+    """Copy arrays into the workspace's blobs of the same names."""
+    for name, array in arrays.items():
+        workspace.FeedBlob(name, array, where)
+
+
+def fetched(names):
+    """Name -> a copy of the blob's value, which `FetchBlob` makes on any device."""
+    return OrderedDict((name, workspace.FetchBlob(name)) for name in names)
 
 
 # -- parity and the self check -------------------------------------------------------------
 
 
-def _infer(settings, graph, values, inputs, plain=False):
+def walk(settings, graph, values, inputs, plain):
+    """Run a net for inference; yield every node's name and what its blob then holds."""
     where = open_device(settings)
     _, threads = start(settings)
     built = built_for(settings, graph, where, plain=plain)
-    fill(graph, values, False, 0.0, where)
+    place(values, where)
     workspace.FeedBlob(DATA, inputs, where)
     workspace.RunNet(create(built.net, threads))
-    return built
-
-
-def shapes(graph):
-    """Every node's shape in the net that a benchmark runs; it is run to know them."""
-    zeros = OrderedDict(
-        (array.name, np.zeros(array.shape, dtype=np.float32))
-        for array in graph.parameters + graph.statistics
-    )
-    settings = arguments.one_step(graph.name, "inference", 1, arguments.choose(OPTIONS, []))
-    built = _infer(settings, graph, zeros, np.zeros((1,) + graph.input_shape, dtype=np.float32))
-    for node in graph.nodes:
-        yield node.name, workspace.FetchBlob(built.blobs[node.name]).shape[1:]
-
-
-def forward(settings, graph, values, inputs):
-    """Logits as a benchmark computes them."""
-    built = _infer(settings, graph, values, inputs)
-    return workspace.FetchBlob(built.blobs[graph.output.name])
-
-
-def activations(settings, graph, values, inputs):
-    """Every node's value, nothing overwritten."""
-    built = _infer(settings, graph, values, inputs, plain=True)
     for node in graph.nodes:
         yield node.name, workspace.FetchBlob(built.blobs[node.name])
 
 
-def training_step(settings, graph, values, inputs, labels, precise=False, decisions=None):
-    """One step of a benchmark's net; momentum does nothing in the first.
-
-    Caffe2's operators have no float64: PyTorch's takes its place where it is installed.
-    """
-    if precise:
-        return substitute.training_step(graph, values, inputs, labels, decisions)
-    where = open_device(settings)
-    _, threads = start(settings)
-    built = built_for(settings, graph, where, dropout=False)
-    fill(graph, values, True, parity.RATE, where)
-    workspace.FeedBlob(DATA, inputs, where)
-    workspace.FeedBlob(LABEL, labels.astype(np.int32), where)
-    workspace.RunNet(create(built.net, threads))
-    gradients = OrderedDict(
-        (name, workspace.FetchBlob(blob) / np.float32(parity.RATE))
-        for name, blob in built.gradients.items()
-    )
-    updated, statistics = _fetch(graph.parameters), _fetch(graph.statistics)
-    # On a CPU, MaxPool's gradient goes in full to every value that equals the largest, where
-    # other frameworks choose one. It matters where a pool reads a pool: in GoogLeNet.
-    made = substitute.decisions(
-        graph, lambda node: workspace.FetchBlob(built.blobs[node.name]), every_largest=not where
-    )
-    return parity.Step(float(workspace.FetchBlob(LOSS)), gradients, updated, statistics, made)
+def shapes(graph):
+    """Every node's shape in the net that a benchmark runs; it is run to know them."""
+    arrays = graph.parameters + graph.statistics
+    zeros = {array.name: np.zeros(array.shape, dtype=np.float32) for array in arrays}
+    settings = arguments.one_step(graph.name, "inference", 1, arguments.choose(OPTIONS, []))
+    inputs = np.zeros((1,) + graph.input_shape, dtype=np.float32)
+    for name, value in walk(settings, graph, zeros, inputs, plain=False):
+        yield name, value.shape[1:]
 
 
-def _fetch(arrays):
-    return OrderedDict((array.name, workspace.FetchBlob(array.name)) for array in arrays)
+def activations(settings, graph, values, inputs):
+    """Every node's value, nothing overwritten."""
+    return walk(settings, graph, values, inputs, plain=True)
 
 
 def self_check():

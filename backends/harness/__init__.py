@@ -36,6 +36,9 @@ and for parity, which drives the very job that `prepare` returns (see `job.Job.f
 ``BIASED_VARIANCE``
     Optional: the devices on which the framework feeds running variances the biased batch
     variance, which the zoo's definition does not. P3 then expects that.
+``EVERY_LARGEST``
+    Optional: the devices on which max pooling sends the gradient to every value that equals the
+    largest, which P3 then expects.
 ``REPLACES_STATISTICS``
     Optional: True if the first step's statistics replace the running ones.
 """

@@ -80,5 +80,13 @@ class Job(object):
         """The `State` after the last training step, or before the first."""
         raise NotImplementedError
 
+    def held(self, node):
+        """What the last training step left as a node's value, None where it cannot be known.
+
+        It settles which of two values was the larger one for max pooling if they are equal but for
+        rounding. A backend whose pooling sends its gradient, whole, to every value that equals the
+        largest names the devices on which it does so in its `EVERY_LARGEST`.
+        """
+
     def close(self):
         """Stop threads and leave process groups."""

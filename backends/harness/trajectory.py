@@ -76,7 +76,7 @@ def walk(backend, settings, graph, job, inputs, found, tolerance):
         x = np.ascontiguousarray(inputs[::-1] if number % 2 else inputs)
         y = weights.labels(graph, len(x), SEED + number)
         after = _taken(job, x, y)
-        rules = _rules(backend, settings, number)
+        rules = _rules(backend, settings, job, number)
         expected = backward.step(graph, _values(before), x, y, rules)
         compare(found, tolerance, (before, after), job.loss(), expected, number)
         before = after
@@ -89,7 +89,7 @@ def walk_dropping(backend, settings, graph, job, inputs, found, tolerance):
         y = weights.labels(graph, len(inputs), SEED + number)
         after = _taken(job, inputs, y)
         masks = dropout.Masks(graph, _gradients(before, after), seen)
-        rules = _rules(backend, settings, number, masks.mask)
+        rules = _rules(backend, settings, job, number, masks.mask)
         expected = backward.step(graph, _values(before), inputs, y, rules)
         compare(found, tolerance, (before, after), job.loss(), expected, number)
         before = after
@@ -117,10 +117,13 @@ def _taken(job, inputs, labels):
     return job.state()
 
 
-def _rules(backend, settings, number, mask=None):
+def _rules(backend, settings, job, number, mask=None):
     biased = settings.device in getattr(backend, "BIASED_VARIANCE", ())
     replaces = getattr(backend, "REPLACES_STATISTICS", False) and number == 0
-    return backward.Rules(biased, replaces, mask)
+    # Half precision holds values equal that are further apart than rounding explains here.
+    held = job.held if settings.dtype == "float32" else None
+    every_largest = settings.device in getattr(backend, "EVERY_LARGEST", ())
+    return backward.Rules(biased, replaces, mask, held, every_largest)
 
 
 def _values(state):

@@ -10,6 +10,9 @@ import numpy as np
 
 from backends.zoo import referee
 
+# How far, by the largest, a value may be from its window's largest and still be held to be it.
+HELD = 1e-5
+
 Step = namedtuple("Step", "loss gradients statistics")
 Step.__doc__ = """What one training step computes before the weights move.
 
@@ -24,18 +27,24 @@ class Rules(object):
     `biased`: running variances are fed the biased batch variance. `replaces`: the step's
     statistics replace the running ones. `mask(node, array)` is called for every dropout node with
     its input and returns what that is multiplied by; nothing is dropped without it.
+    `held(node)` is the node's value as the framework computed it, or None: of values that are equal
+    but for rounding, max pooling takes for the largest what is so there. `every_largest`: it sends
+    its gradient, whole, to each of several that are equal there, and not to the first alone.
     """
 
-    def __init__(self, biased=False, replaces=False, mask=None):
+    def __init__(self, biased=False, replaces=False, mask=None, held=None, every_largest=False):
         """The zoo's own definition if nothing is given."""
         self.biased = biased
         self.replaces = replaces
         self.mask = mask
+        self.held = held
+        self.every_largest = every_largest
 
 
 def step(graph, values, inputs, labels, rules=None):
     """The `Step` of one batch; `values` maps the names of all parameters and statistics."""
-    arrays, saved, statistics = forward(graph, values, inputs, rules or Rules())
+    rules = rules or Rules()
+    arrays, saved, statistics = forward(graph, values, inputs, rules)
     logits = arrays[graph.output]
     gradients = OrderedDict()
     flowing = {graph.output: _LOSSES.get(graph.kind, _cross_entropy)(logits, labels)}
@@ -45,7 +54,7 @@ def step(graph, values, inputs, labels, rules=None):
         towards = flowing.pop(node)
         sources = [arrays[source] for source in node.inputs]
         needed = node.inputs[0] is not graph.input
-        context = _Context(node, values, sources, arrays[node], saved.get(node), needed)
+        context = _Context(node, values, sources, arrays[node], saved.get(node), needed, rules)
         pushed, own = _BACKWARD[node.op](context, towards)
         for role, gradient in own.items():
             gradients[node.name + "." + role] = gradient
@@ -95,12 +104,13 @@ def normalised(node, values, x, rules):
 class _Context(object):
     """What a node's derivative needs: its inputs, output, weights and what was saved."""
 
-    def __init__(self, node, values, sources, output, saved, needed):
+    def __init__(self, node, values, sources, output, saved, needed, rules):
         self.node = node
         self.sources = sources
         self.output = output
         self.saved = saved
         self.needed = needed  # whether anything asks for the gradient of the input
+        self.rules = rules
         self._values = values
 
     def value(self, role):
@@ -207,14 +217,19 @@ def _lrn(context, towards):
 
 
 def _max_pool(context, towards):
-    node, output = context.node, context.output
-    x = referee.padded(context.sources[0], node.attrs["pad"], -np.inf)
-    back, left = np.zeros_like(x), np.ones(output.shape, dtype=bool)
-    for _, _, window in referee.positions(node):
-        seen = (slice(None),) + window
-        chosen = left & (x[seen] == output)  # the first of equals, as frameworks scan
-        back[seen] += towards * chosen
-        left &= ~chosen
+    node, x, rules = context.node, context.sources[0], context.rules
+    held = rules.held(node.inputs[0]) if rules.held else None
+    held = x if held is None else np.asarray(held, dtype=np.float64)
+    largest = referee.apply(node, {}, [held])
+    x, held = (referee.padded(array, node.attrs["pad"], -np.inf) for array in (x, held))
+    least = context.output - HELD * np.max(np.abs(context.output))
+    back, left = np.zeros_like(x), np.ones(largest.shape, dtype=bool)
+    for _, _, place in referee.positions(node):
+        window = (slice(None),) + place
+        chosen = left & (held[window] == largest) & (x[window] >= least)
+        back[window] += towards * chosen
+        if not rules.every_largest:
+            left &= ~chosen  # the first of equals, as frameworks scan
     return [_cropped(back, node.attrs["pad"])], {}
 
 

@@ -66,6 +66,31 @@ def test_every_gradient_is_the_slope_of_the_loss(draw):
         assert abs(slope - np.sum(gradient * towards)) <= floor + 1e-5 * abs(slope), name
 
 
+def test_a_framework_may_send_a_pools_gradient_to_every_value_that_it_holds_equal():
+    g = Graph("pool", (1, 1, 4), 2)
+    pool = g.max_pool(g.conv(g.input, 1, 1), (1, 4), 1)
+    graph = g.finish(g.dense(g.flatten(pool), 2))
+    values = weights.for_graph(graph, 1)
+    values["conv1.weight"] = np.ones((1, 1, 1, 1))
+    # Two are equal but for rounding; a framework that takes 3 for 5 computes something else.
+    inputs, labels = np.array([[[[5.0, 1.0, 5.0 - 1e-9, 3.0]]]]), np.array([0])
+
+    def slope(*held, every=True):
+        value = np.array([[[held]]]) if held else None
+        rules = backward.Rules(held=lambda node: value, every_largest=every)
+        return backward.step(graph, values, inputs, labels, rules).gradients["conv1.bias"].item()
+
+    first = slope()
+    assert first != 0
+    assert slope(4.9, 1.0, 5.0, 3.0, every=False) == pytest.approx(first)
+    assert slope(5.0, 1.0, 5.0, 3.0, every=False) == pytest.approx(first)
+    assert slope(4.9, 1.0, 4.9, 5.0, every=False) == 0
+    assert slope(5.0, 1.0, 4.9, 3.0) == pytest.approx(first)
+    assert slope(5.0, 1.0, 5.0, 3.0) == pytest.approx(2 * first)
+    assert slope(5.0, 1.0, 5.0, 5.0) == pytest.approx(2 * first)
+    assert slope(5.0, 6.0, 5.0, 5.0) == 0
+
+
 def test_running_statistics_keep_their_share_of_the_old_ones():
     g = Graph("norm", (1, 1, 2), 2)
     norm = g.batch_norm(g.input, 0.5, decay=0.75)

@@ -132,7 +132,6 @@ def test_dropout_is_for_training():
 
     assert "dropout1" not in one(draw)
     assert "dropout_ratio: 0.2" in one(draw, training=True)["dropout1"]
-    assert "dropout1" not in one(draw, training=True, dropout=False)
 
 
 def test_precision_and_engine_are_written_in_each_forks_words():
@@ -162,6 +161,10 @@ def test_a_solver_updates_and_writes_no_snapshot():
     assert "snapshot_after_train: false" in text
     assert text.endswith('train_net_param {\n  name: "x"\n}\n')
     assert text.startswith('type: "SGD"')
+    assert "snapshot_prefix" not in text
+    asked = prototxt.solver(BVLC, 'name: "x"\n', "cpu", prefix="/tmp/x/solver")
+    assert 'snapshot_prefix: "/tmp/x/solver"\n' in asked
+    assert "snapshot: 0\n" in asked
 
 
 def test_text_is_quoted():
