@@ -68,7 +68,8 @@ class Inference(job.Job):
         self._run()
 
     def feed(self, inputs, labels):
-        """Copy a batch to the array that the model reads; inference has no use for labels."""
+        """Copy a batch to the array that the model reads."""
+        del labels  # nothing is learned
         np.copyto(self._x, inputs)
 
     def close(self):
