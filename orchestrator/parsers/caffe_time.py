@@ -114,6 +114,12 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if not trains and (hints.phase == "training" or forward is None):
         _refuse_training(run, lossless=lossless)
         return
+    if lossless and both and run.batch:
+        rate = run.batch * _per_second(both)
+        run.warn(
+            f"forward and backward together ({rate:.5g} samples/s) are not training: the network "
+            "has no loss"
+        )
     trains = trains and (hints.phase != "inference" or forward is None)
     run.fact("phase", "training" if trains else "inference")
     _doubt(run, forward, backward, both)

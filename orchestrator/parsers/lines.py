@@ -85,6 +85,10 @@ def printable(text: bytes) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in decoded)
 
 
+# More than so many bytes in a row are not all blank: looking would cost time.
+_BLANKS = 64
+
+
 class _LineEnds:
     """Counts the line ends in a block before places that only grow."""
 
@@ -107,6 +111,7 @@ class SelectedLines:
     not yielded; `cut` counts such lines that held one of the strings within the limit.
     Nothing is done per line where no string occurs: `bytes.find` runs over whole blocks.
     `number` is that of the line yielded last, as `sed -n` counts: by \n alone.
+    `passed` tells whether text that is not blank was left out since it was last set to False.
     With a translation `table` the strings are looked for in the text that `bytes.translate` makes.
     """
 
@@ -116,6 +121,7 @@ class SelectedLines:
         self.recent = RecentText()
         self.cut = 0
         self.number = 0
+        self.passed = False
         self._table = table
         self._line_ends = 0
         self._partial_number = 1
@@ -169,7 +175,7 @@ class SelectedLines:
         """Add text to the unfinished line; only its last byte may be a line end."""
         ended = text.endswith(b"\n")
         if self._skipping:
-            self.recent.add(text)
+            self._leave_out(text)
             self._skipping = not ended
             return
         self._partial += text
@@ -187,8 +193,12 @@ class SelectedLines:
                 self._drop_partial()
 
     def _drop_partial(self) -> None:
-        self.recent.add(bytes(self._partial))
+        self._leave_out(bytes(self._partial))
         self._partial.clear()
+
+    def _leave_out(self, text: bytes) -> None:
+        self.passed = self.passed or len(text) > _BLANKS or bool(text.strip())
+        self.recent.add(text)
 
     def _whole_lines(
         self, block: bytes, start: int, stop: int, counter: _LineEnds
@@ -219,4 +229,5 @@ class SelectedLines:
 
     def _add_recent(self, block: bytes, start: int, stop: int) -> None:
         if start < stop:
-            self.recent.add(block[max(start, stop - WINDOW) : stop])
+            self.passed = self.passed or stop - start > _BLANKS
+            self._leave_out(block[max(start, stop - WINDOW) : stop])

@@ -28,11 +28,13 @@ class Line:
     """A line without colours, rank prefix and space at its end; `number` counts from 1.
 
     `ended` is False for a last line without line end: a number at its end may be cut short.
+    `follows` is True if nothing but blank lines is between it and the line that was taken before.
     """
 
     number: int
     text: str
     ended: bool = True
+    follows: bool = False
 
     def evidence(self) -> list[int | str]:
         """Return line number and text, to be shown on a terminal."""

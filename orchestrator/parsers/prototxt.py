@@ -19,7 +19,7 @@ from orchestrator.parsers.numbers import COUNT, Found
 from orchestrator.parsers.run import Run
 from orchestrator.parsers.vendor import Rule
 
-_STATE, _NETWORKS, _HEAD = "definition", "networks", "definition_line"
+_STATE, _NETWORKS, _HEAD = "definition", "networks", "head"
 _LAYERS, _SHAPE = "layers", "shape"
 # Notes of a run: some layer of its network needs backward computation, and some does not.
 _BACKWARD, _NO_BACKWARD = "backward", "no_backward"
@@ -32,11 +32,11 @@ NO_LOSS = (
 
 def definition(log: Log, found: Found) -> None:
     """Expect the batch of the network whose definition begins here, if it is the first."""
+    del found
     # The networks after the first are those of the test phase.
     log.state[_STATE] = _STATE not in log.state
     log.state[_NETWORKS] = log.state.get(_NETWORKS, 0) + 1
-    if log.state[_NETWORKS] == 1:
-        log.state[_HEAD] = found.line.number
+    log.state[_HEAD] = log.state[_NETWORKS] == 1
 
 
 def _batch(log: Log, found: Found) -> None:
@@ -44,8 +44,7 @@ def _batch(log: Log, found: Found) -> None:
     of_layer = found.text("key") == "batch_size"
     if not expected or found.cut("size") or (expected == _LAYERS and not of_layer):
         return
-    start = log.state.pop(_SHAPE, None)
-    if start is not None and not log.has_rank and found.line.number != start + 1:
+    if log.state.pop(_SHAPE, False) and not (log.has_rank or found.line.follows):
         log.run.warn("the first dimension of the input is broken or lost")
         log.state[_STATE] = _LAYERS
         return
@@ -59,12 +58,13 @@ def _batch(log: Log, found: Found) -> None:
 
 def _shape(log: Log, found: Found) -> None:
     """Expect a dimension in the next line."""
-    log.state[_SHAPE] = found.line.number
+    del found
+    log.state[_SHAPE] = True
 
 
 def _name(log: Log, found: Found) -> None:
     """Take the network's own name, which is the first line of its definition."""
-    if log.state.get(_HEAD) == found.line.number - 1 and not found.cut():
+    if log.state.pop(_HEAD, False) and found.line.follows and not found.cut():
         log.run.fact("model", found.text())
 
 

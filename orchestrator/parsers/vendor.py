@@ -246,7 +246,9 @@ class Parser:
         if events.TAG in cleaned:
             self._told = self._told or failures.told(cleaned)
             return
-        line = Line(self._lines.number, cleaned.decode("utf-8", "replace"), ended)
+        text, follows = cleaned.decode("utf-8", "replace"), not self._lines.passed
+        line = Line(self._lines.number, text, ended, follows)
+        self._lines.passed = True
         for rule in self._format.rules:
             match = rule.find(line.text)
             if match is not None:
@@ -262,6 +264,7 @@ class Parser:
                 self.first_taken = self.first_taken or (line.number, shown(line.text))
                 rule.take(log, Found(match, line))
                 log.run.state(line)
+                self._lines.passed = False
                 if rule.open_end:
                     self._broken.watch(raw, log.run, line)
                 return

@@ -27,7 +27,7 @@ CAFFE_TIME = {
         "backward": 86.2657 * MS,
         "forward_backward": 128.729 * MS,
         "total_time": 1287.29 * MS,
-        "throughput": 128 / (128.729 * MS),
+        "throughput": 128 / (42.405 * MS),  # no layer needs backward computation: no loss
         "throughput_inference": 128 / (42.405 * MS),
     },
     "caffe_time_bvlc-2": {

@@ -76,7 +76,7 @@ def test_two_ends_of_caffe_time_are_two_runs(layers):
 
 def test_the_end_of_a_whole_log_of_caffe_time_begins_no_run():
     assert "blocks" not in measured("caffe_time", CAFFE_TIME).begin
-    assert len(rates("caffe_time", CAFFE_TIME + ending(4), batch=12)) == 2
+    assert len(rates("caffe_time", CAFFE_TIME + ending(4), batch=64)) == 2
 
 
 def test_horovods_totals_of_two_machines_may_differ_a_little():
