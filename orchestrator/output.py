@@ -38,7 +38,7 @@ class _Faithful(io.RawIOBase):
         while self.lost is None:
             try:
                 return os.write(self._descriptor, block)
-            except BlockingIOError:  # whoever gave us the stream wants it so
+            except BlockingIOError:  # the caller made the stream non-blocking
                 select.select((), (self._descriptor,), ())
             except OSError as error:
                 self.lost = error
@@ -46,7 +46,7 @@ class _Faithful(io.RawIOBase):
 
 
 def open_streams() -> None:
-    """Replace standard streams that whoever started us has closed; let none fail on a letter."""
+    """Replace standard streams that the caller closed; let none fail on a letter."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115

@@ -14,7 +14,7 @@ Kind = TypeVar("Kind")
 
 
 def of_kind(value: object, kind: type[Kind], name: str) -> Kind:
-    """Return a value of a kind. Raises TypeError; a truth value is no number."""
+    """Return a value of a kind. Raises TypeError; a bool is not a number."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
     return value

@@ -161,7 +161,7 @@ class Desk:
 
 
 def _clear(path: Path) -> None:
-    """Move what is no file out of the result's way: a program may have made a folder there."""
+    """Move what is not a file out of the result's way: a program may have made a folder there."""
     with suppress(OSError):
         if stat.S_ISDIR(os.stat(path, follow_symlinks=False).st_mode):
             path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}"))
