@@ -89,7 +89,7 @@ def normalised(node, values, x, rules):
     axes = (0, 2, 3)
     mean, variance = x.mean(axis=axes), x.var(axis=axes)
     inverse = 1.0 / np.sqrt(variance + node.attrs["eps"])
-    scaled = (x - _channels(mean)) * _channels(inverse)
+    scaled = (x - referee.channels(mean)) * referee.channels(inverse)
     count = x.size // x.shape[1]
     fed = variance if rules.biased else variance * count / (count - 1)
     statistics = OrderedDict()
@@ -98,7 +98,7 @@ def normalised(node, values, x, rules):
         name = node.name + "." + role
         statistics[name] = decay * np.asarray(values[name], np.float64) + (1 - decay) * new
     gamma, beta = (values[node.name + "." + role] for role in ("gamma", "beta"))
-    return scaled * _channels(gamma) + _channels(beta), (scaled, inverse), statistics
+    return scaled * referee.channels(gamma) + referee.channels(beta), (scaled, inverse), statistics
 
 
 class _Context(object):
@@ -115,10 +115,6 @@ class _Context(object):
 
     def value(self, role):
         return np.asarray(self._values[self.node.name + "." + role], dtype=np.float64)
-
-
-def _channels(vector):
-    return np.asarray(vector, dtype=np.float64).reshape(-1, 1, 1)
 
 
 # -- losses: gradient of the mean loss by the logits ---------------------------------------
@@ -188,8 +184,8 @@ def _batch_norm(context, towards):
     axes = (0, 2, 3)
     beta, gamma = towards.sum(axis=axes), (towards * scaled).sum(axis=axes)
     count = scaled.size // scaled.shape[1]
-    centred = towards - _channels(beta / count) - scaled * _channels(gamma / count)
-    factor = _channels(context.value("gamma") * inverse)
+    centred = towards - referee.channels(beta / count) - scaled * referee.channels(gamma / count)
+    factor = referee.channels(context.value("gamma") * inverse)
     return [centred * factor], {"gamma": gamma, "beta": beta}
 
 
@@ -219,8 +215,11 @@ def _lrn(context, towards):
 def _max_pool(context, towards):
     node, x, rules = context.node, context.sources[0], context.rules
     held = rules.held(node.inputs[0]) if rules.held else None
-    held = x if held is None else np.asarray(held, dtype=np.float64)
-    largest = referee.apply(node, {}, [held])
+    if held is None:
+        held, largest = x, context.output
+    else:
+        held = np.asarray(held, dtype=np.float64)
+        largest = referee.apply(node, {}, [held])
     x, held = (referee.padded(array, node.attrs["pad"], -np.inf) for array in (x, held))
     least = context.output - HELD * np.max(np.abs(context.output))
     back, left = np.zeros_like(x), np.ones(largest.shape, dtype=bool)

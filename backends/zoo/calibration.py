@@ -20,7 +20,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from backends.zoo import backward, weights
+from backends.zoo import backward, referee, weights
 
 MARGIN = 0.5
 EXPOSURE = 400.0
@@ -92,7 +92,7 @@ class _Uses(object):
 def _computed(node, values, sources):
     if node.op == "batch_norm":
         return backward.normalised(node, values, sources[0], backward.Rules())[0]
-    return backward.referee.apply(node, values, sources)
+    return referee.apply(node, values, sources)
 
 
 def _scale(values, node, factor):

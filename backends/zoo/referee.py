@@ -65,7 +65,8 @@ def _value(node, values, role):
     return np.asarray(values[node.name + "." + role], dtype=np.float64)
 
 
-def _channels(vector):
+def channels(vector):
+    """A value per channel, to be broadcast over (N, C, H, W)."""
     return vector.reshape(-1, 1, 1)
 
 
@@ -90,7 +91,7 @@ def _conv(node, values, x):
             part = target[:, start : start + rows]
             part[...] = np.dot(weight, columns).reshape(part.shape)
     if a["bias"]:
-        result += _channels(_value(node, values, "bias"))
+        result += channels(_value(node, values, "bias"))
     return result
 
 
@@ -109,7 +110,7 @@ def _batch_norm(node, values, x):
         _value(node, values, role) for role in ("gamma", "beta", "mean", "variance")
     )
     factor = gamma / np.sqrt(variance + node.attrs["eps"])
-    return x * _channels(factor) + _channels(beta - mean * factor)
+    return x * channels(factor) + channels(beta - mean * factor)
 
 
 def _dense(node, values, x):

@@ -22,7 +22,7 @@ def note(folder: RunFolder) -> None:
 
 
 def forget(run_id: str) -> None:
-    """Remove a run's note: its result is filed, or there is no run."""
+    """Remove a run's note: its result is filed, or the run never began."""
     with suppress(OSError):  # the next benchdock finds the result, and tries again
         _path(run_id).unlink(missing_ok=True)
 
