@@ -123,7 +123,7 @@ class RunFolder:
     def create(cls, model: str, framework: str) -> RunFolder:
         """Make a new, empty run folder. Raises OSError."""
         folder = cls.named(model, framework)
-        folder.root.mkdir(parents=True)
+        folder.make()
         return folder
 
     @classmethod
@@ -136,6 +136,12 @@ class RunFolder:
     def planned(cls, model: str, framework: str) -> RunFolder:
         """Name a run folder that is not made: for a dry run."""
         return cls(runs() / f"dry-run-{framework}-{model}")
+
+    def make(self) -> None:
+        """Make the folder, for its owner alone, and in it the one for outputs. Raises OSError."""
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700)
+        self.outputs.mkdir()
 
     @property
     def run_id(self) -> str:
@@ -165,6 +171,11 @@ class RunFolder:
     def log(self) -> Path:
         """Return the path of the program's own output, stdout and stderr."""
         return self.root / "log.txt"
+
+    @property
+    def outputs(self) -> Path:
+        """Return the folder in which the program works: what it leaves is there."""
+        return self.root / "out"
 
     @property
     def engine_log(self) -> Path:

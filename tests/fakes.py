@@ -47,6 +47,16 @@ class FakeContainer:
     signals: list[str] = field(default_factory=list)
     on_signal: Callable[[str], None] = lambda signal: None
 
+    @property
+    def log(self) -> Path:
+        """Return the file on the host that takes what the program prints."""
+        (source,) = (
+            mount["Source"]
+            for mount in self.config["HostConfig"]["Mounts"]
+            if mount["Target"].endswith("/log.txt")
+        )
+        return Path(source)
+
     def end(self, code: int = 0, *, oom_killed: bool = False) -> None:
         self.state = state("exited", False, code, oom_killed)
 
@@ -140,6 +150,16 @@ class FakeEngine:
                 del self._planned[index]
                 return answer
         return next((a for p, a in self.always.items() if re.search(p, request)), None)
+
+    @property
+    def log(self) -> Path:
+        """Return the file on the host that takes what the program prints."""
+        (source,) = (
+            mount["Source"]
+            for mount in self.config["HostConfig"]["Mounts"]
+            if mount["Target"].endswith("/log.txt")
+        )
+        return Path(source)
 
     def end(self, code: int = 0, *, oom_killed: bool = False) -> None:
         """End the only container."""

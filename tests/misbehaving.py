@@ -24,7 +24,7 @@ from orchestrator.framework import Option
 PROGRAM = Path(__file__).parent / "engine" / "misbehaving-python3"
 TOOLS = (
     "bash", "sleep", "head", "tr", "tail", "yes", "id", "touch", "mktemp", "env", "rm", "mv", "ln",
-    "truncate", "mkdir", "chmod", "seq",
+    "truncate", "mkdir", "chmod", "seq", "cp", "cat",
 )  # fmt: skip
 BEHAVIOUR = Option("what the stand-in of a program does")
 # pytest's `setitem` undoes it in tests of one process.

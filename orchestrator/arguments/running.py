@@ -106,6 +106,12 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--pids", type=values.whole(1, MOST_PROCESSES), metavar="N", help="limit of processes"
     )
+    run.add_argument(
+        "--as-root",
+        action="store_true",
+        help="let the container run as root (default: as the caller; for root as the user who "
+        "called sudo, else nobody)",
+    )
     run.add_argument("--shm-size", type=values.size, metavar="SIZE", help="size of /dev/shm")
     run.add_argument(
         "--threads",

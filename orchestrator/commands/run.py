@@ -46,6 +46,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             memory=arguments.memory,
             pids=arguments.pids,
             shm_size=arguments.shm_size,
+            as_root=arguments.as_root,
             threads=arguments.threads,
             seed=arguments.seed,
             options=dict(arguments.option),

@@ -24,7 +24,7 @@ from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
-from orchestrator.run import suitability
+from orchestrator.run import container_user, suitability
 from orchestrator.run.filing import Desk, file_killed, write_launcher
 from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
 from orchestrator.run.planner import (
@@ -153,6 +153,8 @@ def _run_watched(
         engine, reason = connect(request)
         if image is None:
             check_image(request, row, target, engine)
+        if engine is not None:
+            container_user.check_readable(request)
         opinion = suitability.assess(
             request, row, target, report, in_container=engine is not None, image=image
         )
@@ -269,6 +271,8 @@ def dry_run(request: Request) -> Result:
     row = resolve_chosen(request, target, report)
     folder = RunFolder.planned(request.model, request.framework)
     place = planned_place(request, row, target)
+    if place.runtime == "docker":
+        container_user.check_readable(request)
     opinion = suitability.assess(
         request, row, target, report, in_container=place.runtime == "docker"
     )

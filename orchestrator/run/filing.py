@@ -75,7 +75,7 @@ class Desk:
         try:
             # First: there is no moment at which a killed benchdock leaves a folder without note.
             unfinished.note(desk.folder)
-            desk.folder.root.mkdir(parents=True)
+            desk.folder.make()
             desk._hold()
             write_aside(desk.folder.request, to_json(request))
         except (OSError, MachineError) as error:

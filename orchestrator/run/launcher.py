@@ -30,7 +30,7 @@ _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 class LauncherContext:
     """What a launcher template may write, as the program will see it (paths in the container).
 
-    `run_folder` is the working directory; `log` takes stdout and stderr; `module_path` goes
+    `work_folder` is the working directory; `log` takes stdout and stderr; `module_path` goes
     before PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself.
     For vendors' programs: `network` is the program's own name of the model, `source` the folder
     it lies in, `command` the user's own words, `flags` what is handed on as --name=value.
@@ -39,7 +39,7 @@ class LauncherContext:
     """
 
     run_id: str
-    run_folder: PurePath
+    work_folder: PurePath
     log: PurePath
     model: str
     phase: Phase

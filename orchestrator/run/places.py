@@ -15,7 +15,7 @@ from orchestrator.images.store import ReadyImage
 from orchestrator.paths import PROJECT
 from orchestrator.plan import Ulimit
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.run.planner import Needs, Place, Target, caller
+from orchestrator.run.planner import Needs, Place, Target
 from orchestrator.runtime import Runtime
 from orchestrator.view import View
 
@@ -57,9 +57,14 @@ def connect(request: Request) -> tuple[Engine | None, str]:
 
 
 def _refuse_limits(request: Request, reason: str) -> None:
-    """Refuse the limits that protect this machine and that the host runtime cannot keep."""
-    for option, value in (("--memory", request.memory), ("--pids", request.pids)):
-        if value is not None:
+    """Refuse what only a container can do: the limits that protect this machine, another user."""
+    asked = {
+        "--memory": request.memory is not None,
+        "--pids": request.pids is not None,
+        "--as-root": request.as_root,
+    }
+    for option, given in asked.items():
+        if given:
             raise RequestError(
                 f"{option} needs a container engine, and this run is on the host ({reason})",
                 hint=f"remove {option}, or start an engine (`benchdock doctor` says how)",
@@ -196,7 +201,6 @@ def place_in(ready: ReadyImage, reason: str) -> Place:
         image_id=ready.id,
         image_digest=ready.digest,
         mount_code=ready.mount_backends,
-        user=caller(),
         warnings=ready.warnings,
         needs=_needs(ready.row),
     )
@@ -240,7 +244,6 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
         image_id=found.id if found else None,
         image_digest=found.digest if found else None,
         mount_code=image is None or image.source == "vendor",
-        user=caller(),
         warnings=tuple(warnings),
         needs=_needs(image),
     )

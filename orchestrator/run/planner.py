@@ -21,7 +21,7 @@ from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, own_network, program_folder, threads, variants
+from orchestrator.run import container_user, demands, own_network, program_folder, threads, variants
 from orchestrator.run.launcher import LauncherContext, render
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ class Place:
     image_digest: str | None = None
     code: str | Path = CODE
     mount_code: bool = False
-    user: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = Needs()
     warnings: tuple[str, ...] = ()
@@ -196,11 +195,6 @@ def check_dataset(folder: Path) -> None:
         raise DataError(f"the dataset folder {folder} is empty")
 
 
-def caller() -> str:
-    """Return the uid and gid of the caller, as an engine wants them."""
-    return f"{os.getuid()}:{os.getgid()}"
-
-
 def make_plan(
     request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
 ) -> Plan:
@@ -246,7 +240,7 @@ def _plan(
         argv=("bash", f"{run}/{folder.launcher.name}"),
         environment=dict(place.environment),
         mounts=_mounts(request, row, place, folder) if in_container else (),
-        user=place.user,
+        user=container_user.choose(request) if in_container else None,
         capabilities=place.needs.capabilities,
         limits=Limits(
             memory=request.memory,
@@ -302,7 +296,12 @@ def parity_plan(
 
 
 def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
-    mounts = [Mount(source=folder.root, target=RUN, read_only=False)]
+    # One by one: what else is in the run folder, the host alone may write, and see.
+    mounts = [
+        Mount(source=folder.launcher, target=f"{RUN}/{folder.launcher.name}"),
+        Mount(source=folder.log, target=f"{RUN}/{folder.log.name}", read_only=False),
+        Mount(source=folder.outputs, target=f"{RUN}/{folder.outputs.name}", read_only=False),
+    ]
     if request.data is not None:
         mounts.append(Mount(source=request.data.absolute(), target=DATA))
     if request.source is not None:
@@ -313,6 +312,9 @@ def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -
             for file in own_network.files(request.model_file)
         ]
     if place.mount_code and row.backend:
+        container_user.check_path(
+            BACKENDS, container_user.choose(request), "the programs of benchdock"
+        )
         mounts.append(Mount(source=BACKENDS, target=f"{CODE}/backends"))
     return tuple(mounts)
 
@@ -340,7 +342,7 @@ def _context(
     return LauncherContext(
         **told,
         run_id=folder.run_id,
-        run_folder=run,
+        work_folder=run / folder.outputs.name,
         log=run / folder.log.name,
         python=_python(place),
         module_path=(PurePath(place.code),) if row.backend else (),

@@ -12,13 +12,14 @@ from pathlib import Path
 from threading import Thread
 
 from orchestrator.containers import banner
-from orchestrator.errors import BenchdockError, EngineError, Interrupted
+from orchestrator.errors import BenchdockError, EngineError, Interrupted, MachineError
 from orchestrator.parsers import crash, module, parser_for
 from orchestrator.parsers.contract import LogParser, Stage
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan, Timeouts
 from orchestrator.result import Failure, Measurement
 from orchestrator.run.clocks import expired
+from orchestrator.run.container_user import hand_over, strip_set_ids
 from orchestrator.run.hints import hints_of
 from orchestrator.run.log_guard import LogGuard, largest_file
 from orchestrator.run.verdict import judge, too_few_processes
@@ -164,6 +165,8 @@ def execute(
         with ExitStack() as stack:
             guard = stack.enter_context(LogGuard(folder.log, largest=largest_file(plan)))
             tail = stack.enter_context(Tail(folder.log))
+            if plan.user is not None:
+                _hand_over(folder, plan.user)
             with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
                 loading = _load_meanwhile(plan.program)
                 execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
@@ -175,7 +178,7 @@ def execute(
                 run.follow(follower, execution, plan.timeouts, view)
             run.complete = True
             with clock.stage("collect"):
-                run.notes = (*run.notes, *execution.notes())
+                run.notes = (*run.notes, *execution.notes(), *strip_set_ids(folder.outputs))
                 run.collect(execution, folder.engine_log)
                 run.lost = guard.lost() or follower.changed()
     except EngineError as error:
@@ -199,6 +202,16 @@ def execute(
         notes=run.notes,
         signal_number=run.signal_number,
     )
+
+
+def _hand_over(folder: RunFolder, user: str) -> None:
+    try:
+        hand_over(folder, user)
+    except OSError as error:
+        raise MachineError(
+            f"the run folder {folder.root} cannot be given to user {user}: {error.strerror}",
+            hint="set BENCHDOCK_HOME to a folder on a local disk, or run as another user",
+        ) from None
 
 
 def _load_meanwhile(program: str) -> Thread:

@@ -91,7 +91,9 @@ def _place_rows(result: Result) -> Iterator[Row]:
     if result.plan.runtime == "host":
         yield "where", f"on this host, not in a container: {result.plan.runtime_reason}"
     else:
-        yield "where", f"container of {result.plan.image}"
+        user = result.plan.user
+        said = f", as user {user.partition(':')[0]}" if user else ""
+        yield "where", f"container of {result.plan.image}{said}"
 
 
 def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:

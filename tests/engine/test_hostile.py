@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -18,6 +19,15 @@ from tests.stress import kills
 pytestmark = pytest.mark.engine
 
 MEASURED = 50.0
+FILES = {
+    "engine.log",
+    "launcher.sh",
+    "log.txt",
+    "monitor.jsonl",
+    "out",
+    "request.json",
+    "result.json",
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +70,10 @@ class Hostile:
         (folder,) = (self.home / "runs").iterdir()
         return folder
 
+    def names(self):
+        """Return the names of what lies in the run folder."""
+        return {path.name for path in self.folder().iterdir()}
+
     def started(self):
         """Wait until the program has printed something."""
         deadline = time.monotonic() + 60
@@ -76,39 +90,91 @@ def hostile(image, tmp_path, engine):
     assert not left
 
 
+RUN = "/benchdock/run"
+
+
 @pytest.mark.parametrize(
     "script",
     [
-        "rm -rf .??*; echo fps=50",
-        "mkdir result.json; touch result.json/x; echo fps=50",
-        "ln -s /benchdock/run/elsewhere result.json; echo fps=50",
-        "for n in $(seq 500); do ln -s /benchdock/run/elsewhere .result.json.$n; done; echo fps=50",
-        "rm monitor.jsonl; ln -s /benchdock/run/elsewhere monitor.jsonl; echo fps=50",
-        "rm request.json launcher.sh; echo fps=50",
-        "ln -s /benchdock/run/elsewhere engine.log; echo fps=50",
-        "mkdir engine.log; echo fps=50",
-        "chmod 000 .; echo fps=50",
-        "chmod 000 log.txt; echo fps=50",
+        "rm -rf .??* *; echo fps=50",
+        "rm -rf ../*; echo fps=50",
+        f"rm -f {RUN}/log.txt; rm -f {RUN}/launcher.sh; echo fps=50",
+        f"mv {RUN}/log.txt other; mv {RUN}/log.txt {RUN}/other; echo fps=50",
+        f"ln -sf {RUN}/out/elsewhere {RUN}/log.txt; echo fps=50",
+        f"echo exit > {RUN}/launcher.sh; echo fps=50",
+        f"mkdir {RUN}/result.json; ln -s {RUN}/out/elsewhere {RUN}/engine.log; echo fps=50",
+        "mkdir result.json; ln -s elsewhere log.txt; ln -s elsewhere engine.log; echo fps=50",
+        "for n in $(seq 500); do ln -s elsewhere .result.json.$n; done; echo fps=50",
+        "chmod 000 . ..; echo fps=50",
+        f"chmod 000 {RUN}/log.txt; echo fps=50",
     ],
 )
 def test_what_is_measured_survives_the_loss_of_all_the_rest(hostile, script):
     status, result = hostile.run(script)
     assert status == 0
     assert result["metrics"]["throughput"]["value"] == MEASURED
-    assert not (hostile.folder() / "elsewhere").exists()
+    assert not (hostile.folder() / "out" / "elsewhere").exists()
+    assert hostile.names() == FILES
+
+
+def test_a_link_in_the_outputs_makes_no_file_of_the_caller(hostile, tmp_path):
+    """The very attack: 32,768 links with the names that a written result once had."""
+    victim = tmp_path / "authorized_keys"
+    victim.write_text("mine")
+    hidden = "$(seq -f .result.json.%g 2000)"
+    names = ("result.json", "monitor.jsonl", "engine.log", "log.txt", hidden)
+    links = "; ".join(f"for n in {name}; do ln -s {victim} $n; done" for name in names)
+    status, result = hostile.run(f"{links}; echo fps=50")
+    assert status == 0
+    assert result["metrics"]["throughput"]["value"] == MEASURED
+    assert victim.read_text() == "mine"
+    assert hostile.names() == FILES
+
+
+def test_a_program_has_no_set_id_file_and_no_root(hostile):
+    status, result = hostile.run(
+        "cp /bin/bash sh; chmod 6755 sh; mkdir d; chmod 2755 d; id -u; echo fps=50"
+    )
+    assert status == 0
+    folder = hostile.folder()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    user = int(result["plan"]["user"].partition(":")[0])
+    assert user != 0
+    assert (folder / "log.txt").read_text().splitlines()[-2] == str(user)
+    assert (folder / "out" / "sh").stat().st_mode & 0o6000 == 0
+    assert (folder / "out" / "d").stat().st_mode & 0o6000 == 0
+    assert (folder / "out" / "sh").stat().st_uid == user
+
+
+def test_as_root_is_root_in_the_container_and_the_result_says_so(hostile):
+    status, result = hostile.run("id -u; echo fps=50 > f; cp f g; cat g", "--as-root")
+    assert status == 0
+    assert result["plan"]["user"] == "0:0"
+    assert (hostile.folder() / "log.txt").read_text().splitlines() == ["0", "fps=50"]
+
+
+def test_a_dataset_that_the_container_cannot_read_is_refused_before_the_start(hostile, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root has files that its container cannot read")
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "train.rec").write_text("x")
+    (data / "train.rec").chmod(0o600)
+    process = hostile.start("cat {data}/train.rec; echo fps=50", f"--data={data}")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "chmod -R o+rX" in err
+    assert "--as-root" in err
+    assert not list(hostile.home.glob("runs/*"))
 
 
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("echo fps=50; rm log.txt; echo fps=99", "was removed while the program ran"),
-        ("echo fps=50; rm -rf ./*", "was removed while the program ran"),
-        ("echo fps=50; mv log.txt other", "was moved while the program ran"),
         # Cut, or changed after it was read: as the look ten times a second falls.
-        ("echo fps=50; sleep 1; : > log.txt; echo fps=99", "the log "),
-        ("echo fps=50; mv log.txt other; echo fps=9 > log.txt", "was replaced while"),
-        ("echo fps=50; sleep 1; echo fps=99 > log.txt", "the log "),
-        ("echo fps=50; truncate -s 10T log.txt", "a gap of"),
+        (f"echo fps=50; sleep 1; : > {RUN}/log.txt; echo fps=99", "the log "),
+        (f"echo fps=50; sleep 1; echo fps=99 > {RUN}/log.txt", "the log "),
+        (f"echo fps=50; truncate -s 10T {RUN}/log.txt", "a gap of"),
     ],
 )
 def test_a_log_that_was_tampered_with_is_no_success(hostile, script, words):
@@ -123,7 +189,7 @@ def test_a_log_that_was_tampered_with_is_no_success(hostile, script, words):
 @pytest.mark.parametrize(
     "script",
     [
-        "echo fps=50; truncate -s 10T log.txt; sleep 1000",
+        f"echo fps=50; truncate -s 10T {RUN}/log.txt; sleep 1000",
         "while :; do echo a line of a log that never comes to its end fps=50; done",
     ],
 )

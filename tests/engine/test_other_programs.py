@@ -14,7 +14,7 @@ import pytest
 from orchestrator import paths
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run.planner import Place, Target, caller, make_plan, resolve
+from orchestrator.run.planner import Place, Target, make_plan, resolve
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
 from tests.engine.test_frameworks import benchdock
@@ -105,7 +105,6 @@ def _stand_in(engine, tag):
     folder = RunFolder.create(request.model, request.framework)
     place = Place(
         runtime="docker", reason="a test", python="python3", image=tag, mount_code=True,
-        user=caller(),
     )  # fmt: skip
     # This machine has no GPU, and a stand-in needs none.
     plan = make_plan(request, row, target, place, folder).model_copy(update={"gpus": ()})

@@ -22,7 +22,10 @@ from orchestrator.signals import ENDING, interruptible
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 from tests.unit.stand_in import View, request
 
-FILES = {"request.json", "launcher.sh", "log.txt", "engine.log", "result.json", "monitor.jsonl"}
+FILES = {
+    *("request.json", "launcher.sh", "log.txt", "out"),
+    *("engine.log", "result.json", "monitor.jsonl"),
+}
 
 
 @pytest.fixture(autouse=True)

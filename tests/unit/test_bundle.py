@@ -35,7 +35,7 @@ def test_a_bundle_holds_the_run_and_can_be_verified(measured, capsys):
     result, folder, path = measured
     with zipfile.ZipFile(path) as archive:
         assert set(archive.namelist()) == {
-            *(file.name for file in folder.root.iterdir()),
+            *(path.name for path in folder.root.iterdir() if path.is_file()),
             "plan.json",
             "manifest.json",
         }

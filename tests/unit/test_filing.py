@@ -44,12 +44,12 @@ def held_files():
 def test_the_reserve_holds_bytes_and_inodes_that_nobody_can_name(desk):
     before = held_files()
     assert sum(one.st_blocks * 512 for one in before) >= filing.RESERVE_BYTES
-    assert [path.name for path in desk.folder.root.iterdir()] == ["request.json"]
+    assert {path.name for path in desk.folder.root.iterdir()} == {"out", "request.json"}
     desk.file(RESULT)
     assert len(before) - len(held_files()) >= filing.RESERVE_FILES
     assert filed(desk.folder) == RESULT
     assert {path.name for path in desk.folder.root.iterdir()} == {
-        "request.json", "result.json", "log.txt", "engine.log", "monitor.jsonl"
+        "request.json", "result.json", "log.txt", "engine.log", "monitor.jsonl", "out"
     }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ RUN = PurePosixPath("/benchdock/run")
 
 PLAIN = LauncherContext(
     run_id="20260101T000000-pytorch-resnet50-abc123",
-    run_folder=RUN,
+    work_folder=RUN,
     log=RUN / "log.txt",
     module_path=(PurePosixPath("/opt/benchdock"),),
     model="resnet50",
@@ -67,7 +67,7 @@ CASES = {
     "pytorch-nasty": replace(
         PLAIN,
         run_id=NASTY,
-        run_folder=PurePosixPath("/run/-" + NASTY),
+        work_folder=PurePosixPath("/run/-" + NASTY),
         log=PurePosixPath("/run/" + NASTY),
         module_path=(PurePosixPath("/a b"), PurePosixPath("/c'd")),
         model=NASTY,
@@ -145,19 +145,19 @@ class Host:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.run_folder = root / "run ' folder"
-        self.run_folder.mkdir()
-        self.log = self.run_folder / "log.txt"
+        self.work_folder = root / "run ' folder"
+        self.work_folder.mkdir()
+        self.log = self.work_folder / "log.txt"
         self.python = root / "stub python"
         self.python.write_text(PROGRAM)
         self.python.chmod(0o755)
 
     def context(self, **changes):
-        given = {"run_folder": self.run_folder, "log": self.log, "python": str(self.python)}
+        given = {"work_folder": self.work_folder, "log": self.log, "python": str(self.python)}
         return replace(PLAIN, **{**given, **changes})
 
     def start(self, context, do=":", **environment):
-        script = self.run_folder / "launcher.sh"
+        script = self.work_folder / "launcher.sh"
         name = "parity" if isinstance(context, ParityContext) else "pytorch"
         script.write_text(render(name, context), encoding="utf-8")
         return subprocess.Popen(
@@ -212,7 +212,7 @@ def test_several_devices_are_started_by_torchrun(host):
     ("statuses", "expected"), [((0, 0, 0), 0), ((0, 1, 0), 1), ((139, 1, 0), 139), ((1, 0, 70), 70)]
 )
 def test_parity_goes_on_behind_a_model_and_the_worst_status_counts(host, statuses, expected):
-    context = replace(PARITY, run_folder=host.run_folder, log=host.log, python=str(host.python))
+    context = replace(PARITY, work_folder=host.work_folder, log=host.log, python=str(host.python))
     models = dict(zip(PARITY.models, statuses, strict=True))
     do = 'echo "${@: -1}"; case "${@: -1}" in '
     do += " ".join(f"{name}) exit {code};;" for name, code in models.items()) + " esac"
@@ -246,7 +246,7 @@ def test_any_text_arrives_as_it_was_typed(tmp_path_factory, text, other):
         f"--option=b={other}",
     ]
     folder, search_path, variable, *_ = host.words("environment")
-    assert folder == str(host.run_folder)
+    assert folder == str(host.work_folder)
     assert search_path == str(context.module_path[0])
     assert variable == text
 
@@ -312,13 +312,13 @@ def test_a_home_that_is_not_there_is_replaced(host):
 def test_a_user_id_without_a_name_gets_one(host):
     if os.geteuid() != 0:
         pytest.skip("only root can become a user without a name")
-    for path in (host.root, host.run_folder):
+    for path in (host.root, host.work_folder):
         path.chmod(0o777)
     scratch = Path(tempfile.gettempdir())
     for parent in host.root.parents:
         if scratch in parent.parents:
             parent.chmod(0o755)
-    script = host.run_folder / "launcher.sh"
+    script = host.work_folder / "launcher.sh"
     script.write_text(render("pytorch", host.context()), encoding="utf-8")
     subprocess.run(
         ["bash", script],

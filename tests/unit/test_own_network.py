@@ -18,7 +18,7 @@ from orchestrator.run.planner import Place, Target
 from tests import misbehaving, own_files
 from tests.unit import stand_in
 
-PLACE = Place(runtime="docker", reason="test", python="python3", image="i", user="1:2")
+PLACE = Place(runtime="docker", reason="test", python="python3", image="i")
 CPU = Target(device="cpu")
 
 
@@ -125,7 +125,7 @@ def test_a_plan_has_the_files_batch_digest_and_mount(onnx, tmp_path):
     assert mounts["/benchdock/model/mine.onnx"].source == path
     assert mounts["/benchdock/model/mine.onnx"].read_only
     assert mounts["/benchdock/model/mine.onnx.data"].source == beside
-    assert len(mounts) == 3
+    assert "/benchdock/model/other.data" not in mounts
     assert "--model-file=/benchdock/model/mine.onnx" in plan.script
     assert "--batch=4" in plan.script
 
@@ -157,7 +157,7 @@ def test_caffes_own_programs_run_a_file_where_it_lies(tmp_path, program):
     plan = planner.make_plan(asked, row, CPU, place, RunFolder(tmp_path))
     assert plan.batch == 7
     assert plan.fingerprint == own_network.fingerprint(path)
-    assert f"cd -- {tmp_path}\n" in plan.script
+    assert f"cd -- {tmp_path}/out\n" in plan.script
     assert f"-- '{path}' >" in plan.script
 
 
@@ -339,6 +339,7 @@ def test_the_phase_without_a_word_of_the_users(tmp_path, framework, text, phase)
 
 @pytest.mark.parametrize("by_option", [False, True])
 def test_the_command_line_runs_a_network_without_loss_forward(tmp_path, capsys, by_option):
+    tmp_path.chmod(0o755)  # a container of root does not read what is root's alone
     path = prototxt_file(tmp_path, DEPLOY)
     words = ["run", str(path), "-f", "caffe_time", "--gpus", "none", "--dry-run", "--json"]
     if by_option:

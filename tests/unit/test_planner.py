@@ -1,7 +1,5 @@
 """From a request to a plan."""
 
-import os
-
 import pytest
 
 from orchestrator import catalogue
@@ -9,7 +7,7 @@ from orchestrator.errors import DataError, MachineError, RequestError
 from orchestrator.machine.gpu import Gpu, GpuReport
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run import planner
+from orchestrator.run import container_user, planner
 from orchestrator.run.planner import Needs, Place, Target
 
 NONE = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
@@ -19,7 +17,11 @@ TWO = GpuReport(
     gpus=(Gpu(index=0, uuid="GPU-a", name="A"), Gpu(index=1, uuid="GPU-b", name="B")),
 )
 PLACE = Place(
-    runtime="docker", reason="test", python="python3", image="i", image_id="sha256:1", user="1:2"
+    runtime="docker",
+    reason="test",
+    python="python3",
+    image="i",
+    image_id="sha256:1",
 )
 
 
@@ -122,13 +124,14 @@ def test_more_threads_than_cpus_are_a_doubt(tmp_path, monkeypatch):
     )
 
 
-def test_only_the_run_folder_is_writable(tmp_path):
+def test_only_the_log_and_the_outputs_are_writable(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     made = plan(tmp_path, place=PLACE, data=data)
     writable = [mount.target for mount in made.mounts if not mount.read_only]
-    assert writable == [planner.RUN]
-    assert {mount.target for mount in made.mounts} == {planner.RUN, planner.DATA}
+    assert writable == [f"{planner.RUN}/log.txt", f"{planner.RUN}/out"]
+    read_only = {mount.target for mount in made.mounts if mount.read_only}
+    assert read_only == {f"{planner.RUN}/launcher.sh", planner.DATA}
     assert f"--data={planner.DATA}" in made.script
 
 
@@ -164,7 +167,7 @@ def test_the_plan_names_the_network_and_the_caller(tmp_path):
     made = plan(tmp_path)
     assert made.fingerprint == catalogue.draw("resnet18").fingerprint
     assert made.network == "none"
-    assert planner.caller() == f"{os.getuid()}:{os.getgid()}"
+    assert made.user == container_user.choose(request())
 
 
 def test_more_than_one_gpu_starts_one_process_each(tmp_path):

@@ -10,7 +10,7 @@ from orchestrator.errors import ExitStatus, ImageError, RequestError
 from orchestrator.host.runtime import HostRuntime
 from orchestrator.images import store
 from orchestrator.result import Result
-from orchestrator.run import benchmark, places
+from orchestrator.run import benchmark, container_user, places
 from orchestrator.run.filing import to_json
 from orchestrator.stored import replay
 from orchestrator.stored.lookup import Stored, load
@@ -189,7 +189,7 @@ def test_needs_of_a_container_come_from_our_table_and_not_from_a_bundle(stored):
     result = what.result.model_copy(update={"plan": greedy})
     prepared = replay.prepare(Stored(name="x", path=what.path, kind="file", result=result))
     assert prepared.plan.capabilities == ()
-    assert prepared.plan.user == places.caller()
+    assert prepared.plan.user == container_user.choose(prepared.request)
 
 
 def test_an_exact_image_with_our_code_keeps_the_network_of_its_time(stored):

@@ -1,7 +1,6 @@
 """An image that cannot work on a GPU is refused before it is fetched; what it says is kept."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -68,8 +67,7 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
 
     def work(container):
-        folder = Path(container.config["HostConfig"]["Mounts"][0]["Source"])
-        (folder / "log.txt").write_text(LOG)
+        container.log.write_text(LOG)
         container.output = BANNER
         container.end(0)
 

@@ -1,0 +1,154 @@
+"""Which user a container runs as, and what that user can read and write on the host.
+
+A container of a root caller does not run as root: what such a program leaves on the host (a set-id
+file, say) would be root's.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import DataError
+from orchestrator.paths import RunFolder
+from orchestrator.request import Request
+
+# The kernel's overflow id: every system has it, and it owns nothing.
+NOBODY: Final = 65534
+ROOT: Final = "0:0"
+# Entries of a dataset whose permissions are checked: enough to find one that was copied by root,
+# and few enough for a folder of a million images.
+MOST_CHECKED: Final = 1000
+_SET_ID: Final = stat.S_ISUID | stat.S_ISGID
+_ACCESS_LIST: Final = "system.posix_acl_access"
+
+
+def choose(request: Request) -> str:
+    """Return the uid and gid of a container, as an engine wants them: `1000:1000`.
+
+    The caller's; for root the user who called sudo, else nobody, unless the request wants root.
+    """
+    if request.as_root:
+        return ROOT
+    if os.geteuid() != 0:
+        return f"{os.getuid()}:{os.getgid()}"
+    sudo = (os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", ""))
+    if all(text.isascii() and text.isdecimal() and int(text) for text in sudo):
+        return ":".join(sudo)
+    return f"{NOBODY}:{NOBODY}"
+
+
+def check_readable(request: Request) -> None:
+    """Raise DataError if the container's user cannot read what the request mounts."""
+    user = choose(request)
+    for what, path in (
+        ("the dataset", request.data),
+        ("the folder of the program", request.source),
+        ("the network", request.model_file),
+    ):
+        if path is not None:
+            check_path(path, user, what)
+
+
+def check_path(path: Path, user: str, what: str) -> None:
+    """Raise DataError if `user` cannot read a file or folder; `what` names it in the message."""
+    unreadable = next(_unreadable(path, user), None)
+    if unreadable is None:
+        return
+    uid = user.partition(":")[0]
+    hint = f"`chmod -R o+rX {path}` allows it"
+    if uid != "0" and os.geteuid() == 0 and os.lstat(unreadable).st_uid == 0:
+        hint += ", and so does --as-root"
+    inside = "" if unreadable == path else f"{unreadable} in "
+    raise DataError(
+        f"user {uid}, as whom the container runs, cannot read {inside}{what} {path}", hint=hint
+    )
+
+
+def _unreadable(path: Path, user: str) -> Iterator[Path]:
+    uid, gid = map(int, user.split(":"))
+    for one in islice(_entries(path), MOST_CHECKED):
+        try:
+            seen = one.stat()
+        except OSError:  # gone, or a link to nowhere: the program will say so if it minds
+            continue
+        if not _may_read(seen, uid, gid) and not _has_access_list(one):
+            yield one
+
+
+def _entries(path: Path) -> Iterator[Path]:
+    """Yield a path and what is under it, the upper levels first."""
+    waiting: list[Path] = [path]
+    for folder in waiting:
+        yield folder
+        if folder.is_dir() and (folder == path or not folder.is_symlink()):
+            try:
+                waiting += islice(sorted(folder.iterdir()), MOST_CHECKED)
+            except OSError:  # the caller cannot list it either: `_may_read` has said so
+                continue
+
+
+def _may_read(seen: os.stat_result, uid: int, gid: int) -> bool:
+    """Tell by the mode alone: containers have no capability that would overrule it."""
+    needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(seen.st_mode) else 0)
+    if seen.st_uid == uid:
+        needed <<= 6
+    elif seen.st_gid == gid:
+        needed <<= 3
+    return seen.st_mode & needed == needed
+
+
+def _has_access_list(path: Path) -> bool:
+    """Whether more than the mode decides who may read a path."""
+    try:
+        return _ACCESS_LIST in os.listxattr(path)
+    except OSError:
+        return False
+
+
+def hand_over(folder: RunFolder, user: str) -> None:
+    """Let the container's user write the log and the outputs. Raises OSError."""
+    uid, gid = map(int, user.split(":"))
+    if uid == os.geteuid():
+        return
+    for path, mode in ((folder.log, 0o666), (folder.outputs, 0o777)):
+        if os.geteuid() == 0:
+            os.chown(path, uid, gid, follow_symlinks=False)
+        else:  # nobody else comes as far: the run folder is the caller's alone
+            path.chmod(mode)
+
+
+def strip_set_ids(folder: Path) -> tuple[str, ...]:
+    """Remove the set-user-id and set-group-id bits of what a program left; return doubts."""
+    try:
+        left = sum(_strip_all(folder))
+    except FileNotFoundError:  # the program removed it
+        return ()
+    except OSError as error:
+        return (f"{folder} was not searched for set-id bits: {error.strerror}",)
+    if not left:
+        return ()
+    return (f"{left} of the program's files keep a set-id bit: they belong to another user",)
+
+
+def _strip_all(folder: Path) -> Iterator[bool]:
+    for _, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        for name in (*folders, *files, "."):
+            yield not _strip(name, descriptor)
+
+
+def _strip(name: str, folder: int) -> bool:
+    """Remove the bits from one name in an open folder; tell if none is left."""
+    try:
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        if mode & _SET_ID and not stat.S_ISLNK(mode):
+            os.chmod(name, stat.S_IMODE(mode) & ~_SET_ID, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
