@@ -13,7 +13,10 @@ from tests import misbehaving
 
 pytestmark = pytest.mark.engine
 
-FILES = {"request.json", "launcher.sh", "log.txt", "engine.log", "result.json", "monitor.jsonl"}
+FILES = {
+    *("request.json", "launcher.sh", "log.txt", "out"),
+    *("engine.log", "result.json", "monitor.jsonl"),
+}
 
 
 @pytest.fixture(scope="module")

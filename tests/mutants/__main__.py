@@ -26,9 +26,8 @@ def survivors(framework: str, image: str) -> int:
             tree = mutant.copied(Path(folder))
             mutant.apply(one, tree)
             outcome = mutant.compare(image, framework, tree, [(one.level, one.model)])
-        word = "SURVIVED" if outcome.held else "found"
         alive += outcome.held
-        print(f"{framework:12} {one.name:28} {word:9} {outcome.detail[:110]}", flush=True)
+        print(f"{framework:12} {one.name:28} {outcome.word:9} {outcome.detail[:110]}", flush=True)
     return alive + (not whole.held)
 
 

@@ -43,10 +43,19 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What parity said: whether everything held, and its words."""
+    """What parity said: whether everything held, and its words.
+
+    `crashed` is set if the program gave up before it compared anything that differs.
+    """
 
     held: bool
     detail: str
+    crashed: bool = False
+
+    @property
+    def word(self) -> str:
+        """Return the outcome as the table of `make mutants` shows it."""
+        return "SURVIVED" if self.held else "crashed" if self.crashed else "found"
 
 
 def load(framework: str) -> list[Mutant]:
@@ -98,9 +107,10 @@ def judged(status: int, stdout: str, stderr: str) -> Outcome:
         if event["event"] == "parity" and not event["holds"]:
             return Outcome(False, f"{event['level']} {event['model']}: {event['detail']}")
         if event["event"] == "error":
-            return Outcome(False, f"{event['kind']}: {event['message']}")
+            return Outcome(False, f"{event['kind']}: {event['message']}", crashed=True)
     if status or not events:
-        return Outcome(False, f"exit status {status}: {stderr.strip().splitlines()[-1:]}")
+        last = stderr.strip().splitlines()[-1:]
+        return Outcome(False, f"exit status {status}: {last}", crashed=True)
     return Outcome(
         True, "; ".join(f"{event['model']} {event['deviation']:.2g}" for event in events)
     )
