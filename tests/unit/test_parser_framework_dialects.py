@@ -262,6 +262,14 @@ class TestCaffe2:
         late = CAFFE2_TRAINER + b"INFO:resnet50_trainer:Running on GPUs: [0]\n"
         assert measure("caffe2_trainer", late, batch=15).begin["devices"] == 2
 
+    @pytest.mark.parametrize("device", ["cpu", "gpu"])
+    def test_the_list_of_gpus_is_printed_on_a_cpu_too(self, device):
+        log = CAFFE2_TRAINER.replace(b"GPUs: [0, 1]", b"GPUs: [0]")
+        found = measure("caffe2_trainer", log, device=device, devices=1)
+        assert value(found) == pytest.approx(150)
+        assert found.begin["devices"] == 1
+        assert "device" not in found.begin
+
     def test_a_rate_of_zero_is_no_result(self):
         found = measure("caffe2_trainer", CAFFE2_TRAINER.replace(b"(100.00", b"(0.00"))
         assert "not plausible" in refused(found)
