@@ -105,9 +105,9 @@ CASES = {
         image="nvidia/tensorrt:19.05-py3",
         path="/usr/local/bin/trtexec",
         flags=TRTEXEC,
-        log=framework_samples.TRTEXEC_5,
+        log=sample("trtexec-5-options"),
         request=trt(64, "float16"),
-        throughput=64000 / 10.5,
+        throughput=8000,
     ),
     "caffe-time-nvidia": Case(
         image="nvidia/caffe:19.05-py3",
