@@ -77,6 +77,14 @@ class TestCaffeTime:
         found = measure("caffe_time", without(CAFFE_TIME, b"Average Backward pass"))
         assert value(found) == pytest.approx(1000)
 
+    def test_a_quote_without_prefixes_and_without_its_last_period(self):
+        quote = b"Average Forward pass: 20 ms.\nAverage Backward pass: 42 ms.\n"
+        found = measure("caffe_time", quote + b"Average Forward-Backward: 64 ms", batch=64)
+        assert value(found) == pytest.approx(1000)
+        assert "no Average Forward-Backward" in refused(measure("caffe_time", quote, batch=64))
+        inference = measure("caffe_time", quote, batch=64, phase="inference")
+        assert value(inference) == pytest.approx(3200)
+
     def test_minima_are_no_averages(self):
         log = CAFFE_TIME.replace(b"Average F", b"Min F").replace(b"Average B", b"Min B")
         found = measure("caffe_time", log)
@@ -236,6 +244,14 @@ class TestCaffeTrain:
         middle = NVCAFFE_TRAIN.replace(b"Root ", b"Iteration 300 (1 s), loss = 1\nRoot ")
         found = measure("caffe_train", middle)
         assert value(found) == 2496.5
+
+    def test_rated_and_unrated_iterations_are_not_of_one_training(self):
+        found = measure("caffe_train", CAFFE_TRAIN)
+        assert not any("two trainings" in text for text in found.warnings)
+        other = b"I0411 20:19:20.000000 1 s.cpp:1] Iteration %d, loss = 2\n"
+        done = CAFFE_TRAIN.index(b"I0411 20:19:23.7000")
+        mixed = CAFFE_TRAIN[:done] + other % 60 + other % 100 + CAFFE_TRAIN[done:]
+        assert any("two trainings" in text for text in measure("caffe_train", mixed).warnings)
 
     def test_one_device(self):
         for line in (b"Use CPU.", b"Use GPU with device ID 3"):
@@ -691,6 +707,8 @@ def test_trtexec_knows_an_implicit_batch_by_its_times():
     assert value(measure("trtexec", TIMES_OF_150 % 1200, batch=16)) == 1200
     assert "--batch" in refused(measure("trtexec", TIMES_OF_150 % 75))
     assert value(measure("trtexec", TIMES_OF_150 % 75, batch=4)) == 300
+    endless = TIMES_OF_150.replace(b"Walltime: 2 s", b"Walltime: 1e999 s")
+    assert "not plausible" in refused(measure("trtexec", endless % 1200))
 
 
 OLD_RUN = b"Average over 10 runs is %d ms (percentile time is 30).\n"

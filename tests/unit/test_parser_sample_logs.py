@@ -50,7 +50,6 @@ def test_every_log_is_in_the_index():
     "name",
     [
         "caffe-time-no-backward",
-        "caffe-time-quote",
         "imagenet-2018",
         "trtexec-5-quote",
         "trtexec-7-quote",
