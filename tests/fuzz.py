@@ -66,6 +66,13 @@ def _value(found: Measurement) -> float | None:
     return metric.value if metric is not None and found.failure is None else None
 
 
+def _values(found: Measurement) -> list[float]:
+    """Return the throughput of a log, or of each of its runs."""
+    runs = [block["metrics"].get("throughput") for block in found.begin.get("blocks", [])]
+    value = _value(found)
+    return [*([] if value is None else [value]), *(run["value"] for run in runs if run)]
+
+
 def bases() -> list[Base]:
     """Return the sample logs of the tests; `custom` reads what its user says."""
     samples = {**vendor_samples.SAMPLES, **framework_samples.SAMPLES}
@@ -145,7 +152,7 @@ def complaint(mutant: Mutant, kind: str) -> str:
         return ""
     if not 0 < value < math.inf:
         return f"a throughput of {value}"
-    known = [each for each in map(_value, mutant.wholes) if each is not None]
+    known = [each for whole in mutant.wholes for each in _values(whole)]
     if any(math.isclose(value, each, rel_tol=_TOLERANCE) for each in known):
         return ""
     return f"{value:.6g} in silence, not {' or '.join(f'{each:.6g}' for each in known)}"

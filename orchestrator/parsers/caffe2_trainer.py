@@ -28,10 +28,10 @@ def _iteration(log: Log, found: Found) -> None:
 
 
 def _gpus(log: Log, found: Found) -> None:
+    # The trainer prints these words with --use_cpu too, so they only tell how many devices it has.
     workers.starts(log)
     if not log.run.windows.count:
         log.run.fact("devices", found.text().count(",") + 1)
-        log.run.fact("device", "gpu")
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:

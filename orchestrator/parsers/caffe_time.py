@@ -100,7 +100,9 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     ended = "benchmark_ends" in run.facts or not (
         "benchmark_begins" in run.facts or run.facts.get("timed") == "forward-backward"
     )
-    if both is None and (forward is None or not ended):
+    # What prints a backward pass prints both together too: that line is lost.
+    lost = backward is not None and hints.phase != "inference"
+    if both is None and (forward is None or lost or not ended):
         _refuse_without_average(run)
         return
     trains = both is not None and (

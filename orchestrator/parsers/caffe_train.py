@@ -30,6 +30,7 @@ _NO_RATE = 1e-30
 _NO_LONGER_A_RATE = 1e9  # iterations/s
 _OVERALL = "overall"
 _DEVICE = "device"  # and the device's number
+_UNRATED = "unrated"  # lines without a rate in a log that prints rates
 _AGREE = 0.05
 
 
@@ -107,6 +108,8 @@ def _tested(log: Log, found: Found) -> None:
 
 def _unrated(log: Log, found: Found) -> None:
     if log.run.facts.get("rates") == "printed":
+        # A release that prints rates prints the loss without one at its end only.
+        log.run.facts[_UNRATED] = log.run.facts.get(_UNRATED, 0) + 1
         return
     iteration, now = found.count("iteration"), glog.seconds(found)
     before, tested = log.state.get("stamp"), log.state.pop("tested", False)
@@ -152,6 +155,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         doubts.end(run, "the log has no Optimization Done, so the training broke off")
     elif "done" not in run.facts and "started" in run.facts:
         run.warn("the log has no Optimization Done: the training broke off")
+    if run.facts.pop(_UNRATED, 0) > run.ranks:
+        run.warn("iterations with and without a rate are mixed: the log may be of two trainings")
     _windows(run, solvers)
     if run.facts.pop("counts", "samples") == "iterations":
         _headline_of_iterations(run, solvers)

@@ -38,6 +38,7 @@ _CONTRADICTS = 5  # times another figure of the same: a digit is missing, or ano
 # No network is as slow or as fast; a clock that ran backwards makes such figures.
 PLAUSIBLE_RATES = (1e-6, 1e10)  # samples/s
 LONGEST_TIME = 1e7  # seconds
+SHORTEST_TIME = 1e-12  # seconds
 
 
 def is_plausible(rate: float) -> bool:
@@ -184,12 +185,12 @@ class Run:
     def seconds(self, metric: str, name: str, *, scale: float = 1.0) -> None:
         """Set a metric to a taken number * scale, in seconds, if it was printed and is one.
 
-        A time of zero or none is left out with a warning.
+        What is no time is left out with a warning.
         """
         value = self.printed.get(name)
         if value is None:
             return
-        if 0 < value * scale < LONGEST_TIME:
+        if SHORTEST_TIME < value * scale < LONGEST_TIME:
             self.metrics[metric] = Metric(value=value * scale, unit=SECONDS)
         else:
             self.warn(f"{metric} is left out: {value:.10g} is no time")

@@ -8,6 +8,7 @@ options out: then more queries than inferences, by the times printed, are an imp
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -76,7 +77,7 @@ def samples_per_query(run: Run, *, queries: float) -> int | None:
     shapes, asked = facts.pop(_SHAPES, {}), facts.pop(_ASKED_BATCH, None)
     loads, old = facts.pop(_LOADS, None), facts.pop(_OLD, False)
     implicit = option if isinstance(option, int) and option > 1 else None
-    if option is None and queries >= _CERTAINLY_TWO:
+    if option is None and _CERTAINLY_TWO <= queries < math.inf:
         implicit = round(queries)
     batch = implicit or _leading(shapes, certain=option == EXPLICIT)
     if batch is None and old:

@@ -1,19 +1,18 @@
-"""Real NGC banners, printed by the entrypoint of a stand-in: the images cannot be had here."""
+"""NGC's banners, printed by the entrypoint of a stand-in: the images cannot be had here."""
 
 import json
 import os
 import secrets
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests import misbehaving
+from tests.unit.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
 
 pytestmark = pytest.mark.engine
 
-LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
 DOCKERFILE = """
 FROM {base}
 COPY banner.txt entrypoint.sh /
@@ -63,18 +62,16 @@ def benchdock(home, *words):
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"),
+    ("banner", "kept"),
     [
-        ("ngc_banner-1", {"release": "19.10", "framework_version": "1.3.0a0+24ae9b5"}),
-        ("ngc_banner-2", {"too_old": ["NVIDIA Tesla K80"]}),
-        ("ngc_banner-3", {"too_new": ["NVIDIA GeForce RTX 4090"]}),
+        (NGC_BANNER, {"release": "19.08", "framework_version": "1.2.0a0+abc1234"}),
+        (NGC_GPU_TOO_OLD, {"too_old": ["NVIDIA Tesla K40m"]}),
+        (NGC_GPU_TOO_NEW, {"too_new": ["NVIDIA GeForce RTX 4080"]}),
     ],
+    ids=["release", "too old", "too new"],
 )
-def test_a_banner_is_kept_and_does_not_end_a_run(image, tmp_path, name, kept):
-    path = LOGS / f"{name}.txt"
-    if not path.exists():
-        pytest.skip("the collection of real logs is not beside this checkout")
-    tag = image(path.read_text(encoding="utf-8"))
+def test_a_banner_is_kept_and_does_not_end_a_run(image, tmp_path, banner, kept):
+    tag = image(banner)
     run = benchdock(tmp_path, "run", *misbehaving.RUN_OPTIONS, f"--image={tag}", "--json")
     assert run.returncode == 0, run.stderr
     result = json.loads(run.stdout)
@@ -87,10 +84,7 @@ def test_a_banner_is_kept_and_does_not_end_a_run(image, tmp_path, name, kept):
 
 
 def test_a_banner_is_no_reason_for_a_failure(image, tmp_path):
-    path = LOGS / "ngc_banner-1.txt"
-    if not path.exists():
-        pytest.skip("the collection of real logs is not beside this checkout")
-    tag = image(path.read_text(encoding="utf-8"))
+    tag = image(NGC_BANNER)
     words = ("run", *misbehaving.RUN_OPTIONS, f"--image={tag}", "--option=behaviour=noresult")
     run = benchdock(tmp_path, *words, "--json")
     assert run.returncode == 1

@@ -100,7 +100,7 @@ def test_nvidias_examples_where_their_images_have_them(engine, tmp_path, monkeyp
 
 def _stand_in(engine, tag):
     target = Target(device="gpu", gpus=("0", "1"))
-    request = Request(model="resnet50", framework="nvtfcnn", image=tag, batch=16, steps=100)
+    request = Request(model="resnet50", framework="nvtfcnn", image=tag, batch=8, steps=100)
     row = resolve(request, target)
     folder = RunFolder.create(request.model, request.framework)
     place = Place(

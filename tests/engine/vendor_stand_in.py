@@ -1,4 +1,4 @@
-"""Stands in for a vendor's program in an image: checks its arguments, then prints a real log.
+"""Stands in for a vendor's program in an image: checks its arguments, then prints a log.
 
 Runs in the image. `stand-in.json` beside it says which flags the real program knows (from its
 source), which of them take no value, which name a file that must be there, and what it prints.

@@ -7,45 +7,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.containers.banner import Banner, last_words, read_banner
+from tests.unit.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
 
-LOGS = Path(__file__).parents[2] / ".." / "shared" / "logs"
-
-
-def banner_of(name: str) -> Banner:
-    path = LOGS / f"{name}.txt"
-    if not path.exists():
-        pytest.skip("the collection of real logs is not beside this checkout")
-    return read_banner(path.read_text(encoding="utf-8").splitlines())
+SAMPLE_LOGS = Path(__file__).parents[1] / "logs"
 
 
-def test_release_and_framework_of_a_real_banner() -> None:
-    found = banner_of("ngc_banner-1")
-    assert (found.release, found.build) == ("19.10", "8472689")
-    assert (found.framework, found.framework_version) == ("PyTorch", "1.3.0a0+24ae9b5")
+def test_release_and_framework_of_a_banner() -> None:
+    found = read_banner(NGC_BANNER.splitlines())
+    assert (found.release, found.build) == ("19.08", "7700777")
+    assert (found.framework, found.framework_version) == ("PyTorch", "1.2.0a0+abc1234")
     assert found.supported is False
     assert found.warnings() == ("the image's banner found no GPU that it supports",)
 
 
 def test_a_gpu_too_old() -> None:
-    found = banner_of("ngc_banner-2")
-    assert (found.too_old, found.too_new, found.supported) == (("NVIDIA Tesla K80",), (), False)
+    found = read_banner(NGC_GPU_TOO_OLD.splitlines())
+    assert (found.too_old, found.too_new, found.supported) == (("NVIDIA Tesla K40m",), (), False)
 
 
 def test_a_gpu_too_new_has_the_makers_name_once() -> None:
-    found = banner_of("ngc_banner-3")
-    assert found.too_new == ("NVIDIA GeForce RTX 4090",)
+    found = read_banner(NGC_GPU_TOO_NEW.splitlines())
+    assert found.too_new == ("NVIDIA GeForce RTX 4080",)
     assert found.supported is False
 
 
 def test_a_log_of_a_run_that_succeeded_all_the_same() -> None:
-    found = banner_of("ngc_tf_resnet-1")
-    assert (found.product, found.release, found.build) == ("TensorFlow", "18.07", "552349")
-    assert found.too_new == ("NVIDIA GeForce RTX 2080 SUPER",)
-    assert "RTX 2080 SUPER" in found.warnings()[0]
+    log = (SAMPLE_LOGS / "nvtfcnn-in-dlbs.txt").read_text(encoding="utf-8")
+    found = read_banner(log.splitlines())
+    assert (found.product, found.release, found.build) == ("TensorFlow", "18.06", "424242")
+    assert found.too_new == ("NVIDIA GeForce RTX 2060",)
+    assert "RTX 2060" in found.warnings()[0]
 
 
 def test_a_log_without_a_banner_says_nothing() -> None:
-    found = banner_of("ngc_tf_resnet-2")
+    log = (SAMPLE_LOGS / "dlbs-nvtfcnn.txt").read_text(encoding="utf-8")
+    found = read_banner(log.splitlines())
     assert found == Banner()
     assert found.warnings() == ()
 

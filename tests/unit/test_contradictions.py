@@ -120,7 +120,7 @@ STATED = {
     ),
     "caffe2_trainer": (
         *("caffe2_trainer", framework_samples.CAFFE2_TRAINER),
-        {"phase": "training", "devices": 2, "device": "gpu"},
+        {"phase": "training", "devices": 2},
     ),
     "caffe2_net": (
         *("caffe2_net", framework_samples.CAFFE2_NET),

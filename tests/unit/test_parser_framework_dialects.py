@@ -77,6 +77,14 @@ class TestCaffeTime:
         found = measure("caffe_time", without(CAFFE_TIME, b"Average Backward pass"))
         assert value(found) == pytest.approx(1000)
 
+    def test_a_quote_without_prefixes_and_without_its_last_period(self):
+        quote = b"Average Forward pass: 20 ms.\nAverage Backward pass: 42 ms.\n"
+        found = measure("caffe_time", quote + b"Average Forward-Backward: 64 ms", batch=64)
+        assert value(found) == pytest.approx(1000)
+        assert "no Average Forward-Backward" in refused(measure("caffe_time", quote, batch=64))
+        inference = measure("caffe_time", quote, batch=64, phase="inference")
+        assert value(inference) == pytest.approx(3200)
+
     def test_minima_are_no_averages(self):
         log = CAFFE_TIME.replace(b"Average F", b"Min F").replace(b"Average B", b"Min B")
         found = measure("caffe_time", log)
@@ -237,6 +245,14 @@ class TestCaffeTrain:
         found = measure("caffe_train", middle)
         assert value(found) == 2496.5
 
+    def test_rated_and_unrated_iterations_are_not_of_one_training(self):
+        found = measure("caffe_train", CAFFE_TRAIN)
+        assert not any("two trainings" in text for text in found.warnings)
+        other = b"I0411 20:19:20.000000 1 s.cpp:1] Iteration %d, loss = 2\n"
+        done = CAFFE_TRAIN.index(b"I0411 20:19:23.7000")
+        mixed = CAFFE_TRAIN[:done] + other % 60 + other % 100 + CAFFE_TRAIN[done:]
+        assert any("two trainings" in text for text in measure("caffe_train", mixed).warnings)
+
     def test_one_device(self):
         for line in (b"Use CPU.", b"Use GPU with device ID 3"):
             log = CAFFE_TRAIN.replace(b"Using GPUs 0, 1", line)
@@ -261,6 +277,14 @@ class TestCaffe2:
         assert found.begin["devices"] == 2
         late = CAFFE2_TRAINER + b"INFO:resnet50_trainer:Running on GPUs: [0]\n"
         assert measure("caffe2_trainer", late, batch=15).begin["devices"] == 2
+
+    @pytest.mark.parametrize("device", ["cpu", "gpu"])
+    def test_the_list_of_gpus_is_printed_on_a_cpu_too(self, device):
+        log = CAFFE2_TRAINER.replace(b"GPUs: [0, 1]", b"GPUs: [0]")
+        found = measure("caffe2_trainer", log, device=device, devices=1)
+        assert value(found) == pytest.approx(150)
+        assert found.begin["devices"] == 1
+        assert "device" not in found.begin
 
     def test_a_rate_of_zero_is_no_result(self):
         found = measure("caffe2_trainer", CAFFE2_TRAINER.replace(b"(100.00", b"(0.00"))
@@ -683,6 +707,8 @@ def test_trtexec_knows_an_implicit_batch_by_its_times():
     assert value(measure("trtexec", TIMES_OF_150 % 1200, batch=16)) == 1200
     assert "--batch" in refused(measure("trtexec", TIMES_OF_150 % 75))
     assert value(measure("trtexec", TIMES_OF_150 % 75, batch=4)) == 300
+    endless = TIMES_OF_150.replace(b"Walltime: 2 s", b"Walltime: 1e999 s")
+    assert "not plausible" in refused(measure("trtexec", endless % 1200))
 
 
 OLD_RUN = b"Average over 10 runs is %d ms (percentile time is 30).\n"

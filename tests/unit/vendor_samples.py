@@ -240,6 +240,31 @@ Train: 0 [ 100/1251 (  8%)]  Time: 0.1s,  100.00/s  (0.2s,  150.00/s)
 
 CUSTOM = b"warming up\nspeed=64.5 img\nloss 3\nspeed=64.5 img\n"
 
+# What the entrypoints of NVIDIA's images print before the program.
+NGC_BANNER = """\
+================
+== PyTorch ==
+================
+
+NVIDIA Release 19.08 (build 7700777)
+PyTorch Version 1.2.0a0+abc1234
+
+Container image Copyright (c) 2019, NVIDIA CORPORATION.  All rights reserved.
+ERROR: No supported GPU(s) detected to run this container
+
+NOTE: MOFED driver was detected, but nv_peer_mem driver was not detected.
+      Multi-node communication performance may be reduced.
+"""
+NGC_GPU_TOO_OLD = """\
+ERROR: Detected NVIDIA Tesla K40m GPU, which is not supported by this container
+ERROR: No NVIDIA supported GPU(s) detected to run this container
+"""
+NGC_GPU_TOO_NEW = """\
+WARNING: Detected NVIDIA NVIDIA GeForce RTX 4080 GPU, which is not yet supported in this version \
+of the container
+ERROR: No supported GPU(s) detected to run this container
+"""
+
 HINTS = ParseHints(batch=32, devices=2)
 NONE = ParseHints()
 PATTERN = ParseHints(pattern=r"^speed=(\S+)")
