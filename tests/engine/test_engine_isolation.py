@@ -52,5 +52,6 @@ def test_a_run_writes_its_folder_where_the_engine_maps_user_ids(mapping, tmp_pat
     assert result["metrics"]["throughput"]["value"] == 12.0
     assert any("maps user ids" in warning for warning in result["warnings"])
     (log,) = tmp_path.glob("home/runs/*/log.txt")
-    assert log.read_text() == f"fps=12\n{os.getuid()}\n"
-    assert log.stat().st_uid == os.getuid()
+    uid = int(result["plan"]["user"].partition(":")[0])
+    assert log.read_text() == f"fps=12\n{uid}\n"
+    assert log.stat().st_uid == uid

@@ -58,7 +58,11 @@ def place(engine, tmp_path, monkeypatch):
     backends.mkdir(parents=True)
     (backends.parent / "__init__.py").write_text("")
     (backends / "__init__.py").write_text("")
-    (backends / "__main__.py").write_text("import torch\nprint('checked', torch.NAME)\n")
+    (backends / "__main__.py").write_text(
+        "import pathlib, torch\n"
+        "(pathlib.Path.home() / 'left').mkdir()\n"
+        "print('checked', torch.NAME)\n"
+    )
     monkeypatch.setattr(paths, "DOCKERFILES", dockerfiles)
     monkeypatch.setattr(paths, "BACKENDS", backends.parent)
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
@@ -146,6 +150,7 @@ def test_build_use_rebuild_and_refuse(place, engine):
         row.tag, "python3", "-c", "import getpass, torch; print(torch.NAME, getpass.getuser())"
     )
     assert said == "tiny benchdock"
+    assert run(row.tag, "ls", "-A", "/tmp") == ""
     assert run(
         row.tag, "sh", "-c", "ls /opt/fw/torch /wheels 2>/dev/null; command -v pip; true"
     ).split() == ["/opt/fw/torch:", "__init__.py", "__pycache__"]
