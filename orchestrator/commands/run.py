@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,9 @@ def make_request(arguments: argparse.Namespace) -> Request:
             pattern=arguments.pattern,
             unit=arguments.unit,
             estimator=arguments.estimator,
+            env=dict(arguments.env),
+            prefix=arguments.prefix,
+            network=arguments.network,
         )
     except ValidationError as error:
         raise _mistake(error) from None
@@ -186,8 +190,8 @@ def _limit(value: int) -> str:
 def _shown(value: object) -> str:
     match value:
         case dict():
-            return ", ".join(f"{key}={text}" for key, text in value.items())
+            return ", ".join(f"{key}={shlex.quote(str(text))}" for key, text in value.items())
         case list():
-            return " ".join(map(str, value))
+            return shlex.join(map(str, value))
         case _:
             return str(value)

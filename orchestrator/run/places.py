@@ -57,8 +57,12 @@ def connect(request: Request) -> tuple[Engine | None, str]:
 
 
 def _refuse_limits(request: Request, reason: str) -> None:
-    """Refuse the limits that protect this machine and that the host runtime cannot keep."""
-    for option, value in (("--memory", request.memory), ("--pids", request.pids)):
+    """Refuse the limits that the host runtime cannot keep, and a network of an engine."""
+    for option, value in (
+        ("--memory", request.memory),
+        ("--pids", request.pids),
+        ("--network", request.network),
+    ):
         if value is not None:
             raise RequestError(
                 f"{option} needs a container engine, and this run is on the host ({reason})",

@@ -19,9 +19,16 @@ from orchestrator.images.reference import parse_reference
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import BACKENDS, RunFolder
-from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
+from orchestrator.plan import NO_NETWORK, Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, own_network, program_folder, threads, variants
+from orchestrator.run import (
+    demands,
+    own_network,
+    program_folder,
+    surroundings,
+    threads,
+    variants,
+)
 from orchestrator.run.launcher import LauncherContext, render
 
 if TYPE_CHECKING:
@@ -141,6 +148,7 @@ def resolve(request: Request, target: Target) -> Framework:
     """Check a request against the catalogue and its dataset. Raises RequestError, DataError."""
     if request.image is not None:
         parse_reference(request.image)
+    surroundings.check(request)
     row = variants.settle(catalogue.framework(request.framework), request, target.device)
     catalogue.check(row, request, target.device)
     catalogue.check_devices(row, target.count)
@@ -244,10 +252,12 @@ def _plan(
         image_id=place.image_id,
         image_digest=place.image_digest,
         argv=("bash", f"{run}/{folder.launcher.name}"),
-        environment=dict(place.environment),
+        prefix=context.prefix,
+        environment={**place.environment, **request.env},
         mounts=_mounts(request, row, place, folder) if in_container else (),
         user=place.user,
-        capabilities=place.needs.capabilities,
+        network=request.network or NO_NETWORK,
+        capabilities=_capabilities(request, place) if in_container else (),
         limits=Limits(
             memory=request.memory,
             pids=request.pids,
@@ -268,6 +278,7 @@ def _plan(
         warnings=(
             *place.warnings,
             *demands.notes(row, request),
+            *surroundings.notes(request),
             *threads.notes(row, request, target.count),
             *program_folder.notes(source),
         ),
@@ -299,6 +310,10 @@ def parity_plan(
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
     plan = _plan(request, row, target, place, folder, parity, "parity")
     return plan.model_copy(update={"program": "parity"})
+
+
+def _capabilities(request: Request, place: Place) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*place.needs.capabilities, *surroundings.capabilities(request))))
 
 
 def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
@@ -352,6 +367,8 @@ def _context(
         threads=threads.per_process(row, request, target.count),
         seed=request.seed,
         command=demands.command_of(request, told),
+        prefix=surroundings.prefix_of(request),
+        environment=surroundings.exported(request),
         options=demands.options_of(row, request),
         flags=demands.flags_of(request),
     )
