@@ -83,12 +83,17 @@ def _add_doctor(commands: Any) -> None:
     doctor = command(
         commands,
         "doctor",
-        "say what this machine can do and how to mend what is missing",
+        "say what this machine can do and how to fix what is missing",
         "doctor",
-        "doctor --json",
+        "doctor --json > server.json",
         status="0 something can be run here, 3 nothing can",
     )
-    shared.json(doctor)
+    doctor.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON document on standard output: a machine file for `benchdock run --dry-run "
+        "--machine FILE`",
+    )
     doctor.set_defaults(handler="doctor")
 
 

@@ -31,6 +31,7 @@ def _add_run(commands: Any) -> None:
         "run alexnet -f pytorch --phase inference --batch 16 --steps 50 --gpus none",
         "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
         "run resnet50 -f pytorch --dry-run",
+        "run resnet50 -f pytorch --gpus all --dry-run --machine server.json",
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
         "run resnet50 -f pytorch --runs 5",
         "run ./mine.onnx -f onnxruntime --phase inference",
@@ -164,6 +165,13 @@ def _add_run(commands: Any) -> None:
         "--dry-run",
         action="store_true",
         help="print image, launcher script and container settings; start nothing",
+    )
+    run.add_argument(
+        "--machine",
+        type=values.path,
+        metavar="FILE",
+        help="with --dry-run: plan for another machine, which wrote FILE by "
+        "`benchdock doctor --json`",
     )
     shared.loudness(run)
     shared.json(run)

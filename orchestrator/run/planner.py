@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,7 +56,10 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a script runs, decided: which files it sees under which names, and in what image."""
+    """Where a script runs, decided: which files it sees under which names, and in what image.
+
+    `cpus` is how many CPUs a program may use there.
+    """
 
     runtime: Literal["docker", "host"]
     reason: str
@@ -69,6 +72,7 @@ class Place:
     user: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = Needs()
+    cpus: int = field(default_factory=inventory.usable_cpus)
     warnings: tuple[str, ...] = ()
 
 
@@ -86,12 +90,13 @@ class Target:
 
 
 def gpu_report(request: Request) -> GpuReport:
-    """Look for GPUs unless the request has no use for them."""
+    """Look for the GPUs of this machine unless the request has no use for them."""
     if request.gpus == "none":
         return GpuReport(state="no_gpu", reason="none was asked for")
     from orchestrator.machine import gpu
 
-    return gpu.report()
+    found = gpu.report()
+    return found if found.gpus else replace(found, on_bus=inventory.has_nvidia_device())
 
 
 def choose_device(request: Request, report: GpuReport) -> Target:
@@ -115,14 +120,12 @@ def choose_device(request: Request, report: GpuReport) -> Target:
     return Target(device="gpu", gpus=tuple(gpu.uuid or str(gpu.index) for gpu in chosen))
 
 
-def unused_gpus(
-    request: Request, report: GpuReport, *, root: Path = inventory.ROOT
-) -> tuple[str, ...]:
+def unused_gpus(request: Request, report: GpuReport) -> tuple[str, ...]:
     """Doubt a run that is on the CPU because no GPU answers: nobody asked for the CPU."""
     broken = report.state in ("not_loaded", "mismatch", "failed")
     if request.gpus is not None or report.gpus:
         return ()
-    if not (broken or inventory.has_nvidia_device(root)):
+    if not (broken or report.on_bus):
         return ()
     return (f"on the CPU, since no GPU can be used: {report.reason} (`benchdock doctor`)",)
 
@@ -144,8 +147,12 @@ def _gpu_at(index: int, report: GpuReport) -> Gpu:
     raise RequestError(f"there is no GPU {index} in this machine", hint=f"it has {there}")
 
 
-def resolve(request: Request, target: Target) -> Framework:
-    """Check a request against the catalogue and its dataset. Raises RequestError, DataError."""
+def resolve(request: Request, target: Target, *, elsewhere: bool = False) -> Framework:
+    """Check a request against the catalogue and its dataset.
+
+    If it is planned for a machine `elsewhere`, its folders need not be here. Raises RequestError,
+    DataError.
+    """
     if request.image is not None:
         parse_reference(request.image)
     surroundings.check(request)
@@ -154,23 +161,23 @@ def resolve(request: Request, target: Target) -> Framework:
     catalogue.check_devices(row, target.count)
     own_network.check(row, request, catalogue.FRAMEWORKS.values())
     catalogue.check_counts(row, own_network.with_batch(request), target.device)
-    demands.check(row, request, target.device)
-    if request.data is not None:
+    demands.check(row, request, target.device, elsewhere=elsewhere)
+    if request.data is not None and not (elsewhere and not request.data.exists()):
         check_dataset(request.data)
     return row
 
 
 def resolve_chosen(
-    request: Request, target: Target, report: GpuReport, *, root: Path = inventory.ROOT
+    request: Request, target: Target, report: GpuReport, *, elsewhere: bool = False
 ) -> Framework:
     """Check a request as `resolve` does, on the device that `choose_device` took.
 
     Raises MachineError where only GPUs, which do not answer, could do what is asked.
     """
     try:
-        return resolve(request, target)
+        return resolve(request, target, elsewhere=elsewhere)
     except RequestError as error:
-        silent = unused_gpus(request, report, root=root)
+        silent = unused_gpus(request, report)
         if not silent or _is_able(request, "cpu") or not _is_able(request, "gpu"):
             raise
         raise MachineError(
@@ -228,7 +235,8 @@ def _plan(
     launcher: str,
 ) -> Plan:
     own = request.model_file
-    source = program_folder.examine(request.source) if request.source is not None else None
+    there = request.source is not None and request.source.exists()
+    source = program_folder.examine(request.source) if request.source and there else None
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -279,7 +287,7 @@ def _plan(
             *place.warnings,
             *demands.notes(row, request),
             *surroundings.notes(request),
-            *threads.notes(row, request, target.count),
+            *threads.notes(row, request, target.count, place.cpus),
             *program_folder.notes(source),
         ),
     )
@@ -364,7 +372,7 @@ def _context(
         block=row.block,
         device=target.device,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
-        threads=threads.per_process(row, request, target.count),
+        threads=threads.per_process(row, request, target.count, place.cpus),
         seed=request.seed,
         command=demands.command_of(request, told),
         prefix=surroundings.prefix_of(request),
