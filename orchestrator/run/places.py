@@ -241,11 +241,13 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
     table = image_table.load()
     image = table.row_of_tag(request.image) if request.image else _image_row(row, target)
     reference = image.tag if image else str(request.image)
-    found = engine.image(reference)
+    state = store.state(image, table, engine) if image else None
+    found = state.found if state else engine.image(reference)
     warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
-    if found and image:
-        state = store.state(image, table, engine)
-        warnings += [f"{reference} would be rebuilt: {state.reason}"] if state.reason else []
+    if state and state.reason:
+        warnings.append(f"{reference} would be rebuilt: {state.reason}")
+    if state and state.doubt:
+        warnings.append(state.doubt)
     return replace(
         _planned_container(image, reference, reason),
         image_id=found.id if found else None,
