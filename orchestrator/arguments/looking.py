@@ -50,7 +50,7 @@ def _add_images(commands: Any) -> None:
     images = command(
         commands,
         "images",
-        "list, fetch and build the images",
+        "list, fetch, build and pull the images",
         "images",
         "images --all",
         "images fetch pytorch-cpu",

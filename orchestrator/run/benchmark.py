@@ -30,6 +30,7 @@ from orchestrator.run.places import (
     FindPlace,
     check_image,
     connect,
+    connect_described,
     described_place,
     planned_place,
     ready_place,
@@ -280,7 +281,8 @@ def dry_run(request: Request, machine: Machine | None = None) -> Result:
     row = resolve_chosen(request, target, report, elsewhere=machine is not None)
     folder = RunFolder.planned(request.model, request.framework)
     if machine:
-        place = described_place(request, row, target, machine)
+        engine, reason = connect_described(request, machine)
+        place = described_place(request, row, target, machine, engine, reason)
     else:
         place = planned_place(request, row, target)
     opinion = suitability.assess(

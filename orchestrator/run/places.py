@@ -256,13 +256,25 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
     )
 
 
-def described_place(request: Request, row: Framework, target: Target, machine: Machine) -> Place:
-    """Return the place a run would have on a machine that only its description is known of.
-
-    Which images it has is not known. Raises as `planned_place` does.
-    """
+def connect_described(request: Request, machine: Machine) -> tuple[EngineFacts | None, str]:
+    """Return what `connect` would on a machine of which only a description is here."""
     engine, reason = _described_engine(request.runtime, machine)
     _check_host_can(request, reason, in_container=engine is not None)
+    return engine, reason
+
+
+def described_place(
+    request: Request,
+    row: Framework,
+    target: Target,
+    machine: Machine,
+    engine: EngineFacts | None,
+    reason: str,
+) -> Place:
+    """Return the place a run would have on a machine of which only a description is here.
+
+    `engine` and `reason` are what `connect_described` chose. Which images are there is not known.
+    """
     cpus = machine.cpu.usable
     if engine is None:
         host = _bare_host(reason) if row.any_network else None

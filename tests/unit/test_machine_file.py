@@ -1,6 +1,7 @@
 """Machine files: what `doctor --json` writes is what `run --dry-run --machine` plans for."""
 
 import json
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from orchestrator.errors import EngineError, ExitStatus, RequestError
 from orchestrator.machine import description, inventory
 from orchestrator.machine.description import EngineFacts, Machine
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
+from orchestrator.paths import PROJECT
 from orchestrator.result import Result
 from orchestrator.run import benchmark, planner
 from tests.nvml.stub import Stub
@@ -135,6 +137,13 @@ def test_folders_of_another_machine_need_not_be_here(capsys, file, tmp_path):
     assert main([*RUN, "--data", str(tmp_path / "x")]) == ExitStatus.BAD_REQUEST
     (tmp_path / "empty").mkdir()
     assert main([*words, "--source", str(tmp_path / "empty")]) == ExitStatus.BAD_REQUEST
+
+
+def test_the_file_of_the_documentation_is_one(capsys, file):
+    text = (PROJECT / "docs/machines.md").read_text()
+    (typed,) = re.findall(r'(?m)^    (\{"schema"(?:.*\n)+?)\n', text)
+    told = planned(capsys, *RUN, "--gpus", "all", "--machine", file(typed))
+    assert told["plan"]["device_count"] == 2
 
 
 def test_nothing_is_started_on_another_machine(capsys, file):
