@@ -78,13 +78,14 @@ class Machine(StrictRecord):
         for name, text in (("driver", self.gpu.driver), ("cuda", self.gpu.cuda)):
             if text is not None and not _VERSION.fullmatch(text):
                 raise ValueError(f"gpu.{name} is not a version such as 570.86.15")
+        known: set[int | str] = set()
         for place, one in enumerate(self.gpu.gpus):
             told = one.compute_capability
             if told is not None and not _CAPABILITY.fullmatch(told):
                 raise ValueError(f"gpu.gpus.{place}.compute_capability is not one such as 7.0")
-            for other in self.gpu.gpus[:place]:
-                if one.index == other.index or (one.uuid and one.uuid == other.uuid):
-                    raise ValueError(f"gpu.gpus.{place} has the index or uuid of another GPU")
+            if known & {one.index, one.uuid or one.index}:
+                raise ValueError(f"gpu.gpus.{place} has the index or uuid of another GPU")
+            known |= {one.index, one.uuid or one.index}
         return self
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ person may write.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -52,8 +53,7 @@ class GpuReport:
 
 def gpus_in_words(gpus: Sequence[Gpu]) -> str:
     """Count GPUs by name: "8 x Tesla V100-SXM2-32GB"."""
-    names = [one.name for one in gpus]
-    counts = {name: names.count(name) for name in names}
+    counts = Counter(one.name for one in gpus)
     return ", ".join(f"{count} x {name}" for name, count in counts.items()) or "no GPU"
 
 

@@ -23,6 +23,8 @@ _OPTIONS = {
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "--dtype",
 }
 _OURS = "BENCHDOCK_"
+# Bash ends a script that sets one of these.
+_READ_ONLY = ("BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # The launcher puts the folder of our programs before it.
 _JOINED = "PYTHONPATH"
@@ -51,6 +53,11 @@ def _check_variable(name: str) -> None:
     if name in _OPTIONS:
         raise RequestError(
             f"--env cannot set {name}, which {_OPTIONS[name]} decides", hint=f"use {_OPTIONS[name]}"
+        )
+    if name in _READ_ONLY:
+        raise RequestError(
+            f"--env cannot set {name}: bash has a read-only variable of that name",
+            hint="use another name",
         )
     if name.startswith(_OURS):
         raise RequestError(

@@ -181,6 +181,7 @@ GPUS = ("machine", "gpu", "gpus")
         (broken((*GPUS, 1), "A100"), "machine.gpu.gpus.1: it should be an object"),
         (broken(GPUS, 8), "machine.gpu.gpus: it should be a valid"),
         (broken((*GPUS, 1), {"name": "A", "index": 0}), "gpus.1 has the index or uuid of another"),
+        (broken(GPUS, [{"name": "A", "uuid": "GPU-a"}] * 2), "gpus.1 has the index or uuid"),
         (
             broken((*GPUS, 1), {"name": "A", "compute_capability": "sm_70"}),
             "gpus.1.compute_capability is not one such as 7.0",

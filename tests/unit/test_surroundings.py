@@ -38,6 +38,7 @@ def plan(tmp_path, place=CONTAINER, **changes):
         ({"env": {"CUDA_VISIBLE_DEVICES": "0"}}, "--gpus decides; use --gpus"),
         ({"env": {"NVIDIA_TF32_OVERRIDE": "1"}}, "--dtype decides; use --dtype"),
         ({"env": {"BENCHDOCK_EXECUTION": "1"}}, "benchdock sets variables of that name"),
+        ({"env": {"UID": "1"}}, "bash has a read-only variable of that name"),
         ({"prefix": ""}, "--prefix is empty"),
         ({"prefix": "numactl '"}, "--prefix cannot be taken apart: no closing quotation"),
         ({"prefix": "-a x"}, "--prefix begins with '-a'; begin it with a command"),
@@ -64,6 +65,17 @@ def test_they_are_in_the_plan_and_its_script(tmp_path):
     plain = plan(tmp_path)
     assert (plain.environment, plain.prefix, plain.network) == ({}, (), "none")
     assert "\nexec python3 -m backends.pytorch \\\n" in plain.script
+
+
+def test_what_bash_lets_nobody_set_is_known():
+    listed = subprocess.run(
+        ["bash", "-c", "readonly -p"], capture_output=True, text=True, check=True
+    ).stdout
+    names = {line.split()[2].partition("=")[0] for line in listed.splitlines()}
+    assert names
+    for name in names:
+        with pytest.raises(RequestError, match="read-only"):
+            surroundings.check(stand_in.request(env={name: "1"}))
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1), min_size=1))
