@@ -22,6 +22,8 @@ RUNTIME ?=
 IMAGE ?=
 SOURCE ?=
 ARGS ?=
+# Other programs give variables of these names a meaning of their own: only `make ENV=...` counts.
+GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 
 .PHONY: help setup bench test lint format type fuzz images parity mutants base-images engine simulations stress bench-self clean
@@ -29,7 +31,7 @@ COUNT ?= 500000
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ARGS=]"
+	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= ARGS=]"
 	@echo "  make parity [MODEL= FRAMEWORK= DTYPE= GPUS= RUNTIME= IMAGE= ARGS=]"
 
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
@@ -62,13 +64,17 @@ bench: export BENCH_DATA := $(DATA)
 bench: export BENCH_RUNTIME := $(RUNTIME)
 bench: export BENCH_IMAGE := $(IMAGE)
 bench: export BENCH_SOURCE := $(SOURCE)
+bench: export BENCH_ENV := $(call GIVEN,ENV)
+bench: export BENCH_PREFIX := $(call GIVEN,PREFIX)
+bench: export BENCH_NETWORK := $(call GIVEN,NETWORK)
 bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
-	@$(BENCHDOCK) run --framework="$$BENCH_FRAMEWORK" \
+	@read -r -a variables <<<"$$BENCH_ENV"; $(BENCHDOCK) run --framework="$$BENCH_FRAMEWORK" \
 		$${BENCH_PHASE:+--phase="$$BENCH_PHASE"} $${BENCH_DTYPE:+--dtype="$$BENCH_DTYPE"} \
 		$${BENCH_BATCH:+--batch="$$BENCH_BATCH"} $${BENCH_GPUS:+--gpus="$$BENCH_GPUS"} \
 		$${BENCH_STEPS:+--steps="$$BENCH_STEPS"} $${BENCH_DATA:+--data="$$BENCH_DATA"} \
 		$${BENCH_RUNTIME:+--runtime="$$BENCH_RUNTIME"} $${BENCH_IMAGE:+--image="$$BENCH_IMAGE"} \
-		$${BENCH_SOURCE:+--source="$$BENCH_SOURCE"} $(ARGS) -- "$$BENCH_MODEL"
+		$${BENCH_SOURCE:+--source="$$BENCH_SOURCE"} $${BENCH_PREFIX:+--prefix="$$BENCH_PREFIX"} \
+		$${BENCH_NETWORK:+--network="$$BENCH_NETWORK"} "$${variables[@]/#/--env=}" $(ARGS) -- "$$BENCH_MODEL"
 
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
 	$(VENV)/bin/python -m pytest -n auto tests/unit
@@ -101,8 +107,8 @@ image-%: setup ## build one image: make image-pytorch-gpu
 base-images: setup ## make the base images from Debian's packages, where no registry answers
 	$(BENCHDOCK) images bootstrap
 
-parity: export PARITY_MODEL := $(if $(filter command line,$(origin MODEL)),$(MODEL))
-parity: export PARITY_FRAMEWORK := $(if $(filter command line,$(origin FRAMEWORK)),$(FRAMEWORK))
+parity: export PARITY_MODEL := $(call GIVEN,MODEL)
+parity: export PARITY_FRAMEWORK := $(call GIVEN,FRAMEWORK)
 parity: export PARITY_DTYPE := $(DTYPE)
 parity: export PARITY_GPUS := $(GPUS)
 parity: export PARITY_RUNTIME := $(RUNTIME)

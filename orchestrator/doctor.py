@@ -1,4 +1,4 @@
-"""What this machine can do, and for each thing missing the command that mends it."""
+"""What this machine can do, and for each thing missing the command that fixes it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator import paths
 from orchestrator.engine import reaper
@@ -18,7 +18,8 @@ from orchestrator.errors import BenchdockError, ExitStatus
 from orchestrator.host import host_pip, processes, records
 from orchestrator.images import image_table, store
 from orchestrator.images.image_table import ImageRow, ImageTable
-from orchestrator.machine import gpu, inventory
+from orchestrator.machine import description, gpu, inventory
+from orchestrator.machine.description import EngineFacts, Machine, MachineFile
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.units import quantity
 
@@ -47,13 +48,27 @@ class Finding:
     role: Role = ""
 
 
-def examine() -> list[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What was found, and the machine as planning needs it."""
+
+    findings: tuple[Finding, ...]
+    machine: Machine
+
+
+def examine() -> Examination:
     """Look at everything. Changes nothing; what cannot be looked at is a finding, no error."""
     report = gpu.report()
-    found = [*_engine_findings(report), *host_findings(), *gpu_findings(report)]
+    if not report.gpus:
+        report = replace(report, on_bus=inventory.has_nvidia_device())
+    engine, no_engine, found = _examine_engine(report)
+    found += [*host_findings(), *gpu_findings(report)]
     found += [home_finding(paths.home()), memory_finding(inventory.memory())]
     found += governor_findings(inventory.governors())
-    return [*found, *_host_leftovers()]
+    return Examination(
+        findings=(*found, *_host_leftovers()),
+        machine=description.of_this_machine(report, engine, no_engine),
+    )
 
 
 def can_run(findings: Sequence[Finding]) -> bool:
@@ -67,31 +82,39 @@ def exit_status(findings: Sequence[Finding]) -> ExitStatus:
     return ExitStatus.OK if can_run(findings) else ExitStatus.MACHINE_CANNOT
 
 
-def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+def machine_file(found: Examination) -> MachineFile:
     """Return the document of `benchdock doctor --json`."""
-    return {
-        "schema": 1,
-        "can_run": can_run(findings),
-        "findings": [asdict(one) for one in findings],
-    }
+    return MachineFile(
+        schema=1,
+        can_run=can_run(found.findings),
+        findings=tuple(asdict(one) for one in found.findings),
+        machine=found.machine,
+    )
 
 
 # The container engine
 
 
-def _engine_findings(report: GpuReport) -> Iterator[Finding]:
+def _examine_engine(report: GpuReport) -> tuple[EngineFacts | None, str, list[Finding]]:
+    """Look at the engine: what it is, else why there is none, and what was found."""
+    found: list[Finding] = []
     try:
         with Engine.connect() as engine:
-            yield from engine_findings(engine, report)
+            info = engine.info()
+            found += engine_findings(engine, info, report)
     except BenchdockError as error:
-        yield Finding(
-            name="engine", state="missing", detail=error.what, remedy=error.hint, role="place"
+        found.append(
+            Finding(
+                name="engine", state="missing", detail=error.what, remedy=error.hint, role="place"
+            )
         )
+        return None, error.what, found
+    facts = EngineFacts(name=info.name, version=info.version, gpu_support=info.gpu_support)
+    return facts, "", found
 
 
-def engine_findings(engine: Engine, report: GpuReport) -> Iterator[Finding]:
-    """Look at an engine that answers. Raises EngineError where it stops doing so."""
-    info = engine.info()
+def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iterator[Finding]:
+    """Look at an engine that answers. Raises EngineError if it stops doing so."""
     detail = f"{info.name} {info.version} at {info.address}"
     yield Finding(name="engine", state="ok", detail=detail, role="place")
     yield from toolkit_findings(info, report)
@@ -205,10 +228,10 @@ def host_findings() -> Iterator[Finding]:
         )
 
 
-def gpu_findings(report: GpuReport, *, root: Path = inventory.ROOT) -> Iterator[Finding]:
+def gpu_findings(report: GpuReport) -> Iterator[Finding]:
     """Tell of the driver and of each GPU."""
     if report.state == "no_library":
-        if not inventory.has_nvidia_device(root):
+        if not report.on_bus:
             detail = "this machine has no NVIDIA GPU: runs use the CPU"
             yield Finding(name="GPU", state="warning", detail=detail)
             return

@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field
 
 from orchestrator.request import Device, Dtype, LenientRecord, Phase
 
+NO_NETWORK = "none"
+
 
 class Mount(LenientRecord):
     """A host path that the program sees. A missing source is an error, never created."""
@@ -74,7 +76,7 @@ class Plan(LenientRecord):
     empty means CPU. `image` is what the engine is asked for, `image_id` what it resolved to;
     both are None on the host runtime. `script` is the rendered launcher; `argv` starts it.
     `pattern`, `unit` and `estimator` say how the program `custom` is read. `source` is what
-    `--source` held.
+    `--source` held. `prefix` are the words before the program's command in the script.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -96,10 +98,11 @@ class Plan(LenientRecord):
     image_id: str | None = None
     image_digest: str | None = None
     argv: tuple[str, ...]
+    prefix: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     user: str | None = None
-    network: str = "none"
+    network: str = NO_NETWORK
     capabilities: tuple[str, ...] = ()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.errors import RequestError
+from orchestrator.errors import RequestError, nearest
 
 Record = TypeVar("Record", bound=BaseModel)
 
 # A result with 10^6 raw step times takes about 20 MiB.
 LARGEST = 128 * 2**20
+# As pydantic calls it in a model and in a dataclass.
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def may_exist(path: Path) -> bool:
@@ -33,29 +36,42 @@ def refuse_stream(path: Path) -> None:
         raise RequestError(f"{path} is a pipe or a device", hint="save it to a file first")
 
 
-def first_mistake(error: ValidationError) -> str:
-    """Put the first mistake in words that are safe to print: names in a file are not trusted."""
-    mistake = error.errors(include_input=False, include_url=False)[0]
+def first_mistake(error: ValidationError, keys: Collection[str] = ()) -> str:
+    """Put the first mistake in words that are safe to print: names in a file are not trusted.
+
+    One of `keys` is suggested for a key that the record does not have.
+    """
+    # A mistyped key is also a missing one; the typing mistake is what to tell.
+    mistakes = error.errors(include_input=False, include_url=False)
+    mistake = min(mistakes, key=lambda one: one["type"] not in _UNKNOWN_KEY)
     where = ".".join(map(str, mistake["loc"]))[:100]
     what = mistake["msg"].removeprefix("Value error, ").replace("Input should", "it should")[:200]
     if mistake["type"] == "missing":
         what = "it is missing"
+    elif mistake["type"] in _UNKNOWN_KEY:
+        near = nearest(str(mistake["loc"][-1]), keys)
+        what = "unknown key" + (f", did you mean {near!r}?" if near else "")
     elif where == "schema":
         what += ": another version of benchdock wrote it"
     text = " ".join(f"{where}: {what}".split()) if where else what
     return text if text.isprintable() else ascii(text)
 
 
-def read_record(kind: type[Record], data: bytes, name: str) -> Record:
-    """Read a record from JSON. Raises RequestError that says where it is wrong."""
+def read_record(
+    kind: type[Record], data: bytes, name: str, *, keys: Collection[str] = ()
+) -> Record:
+    """Read a record from JSON; `keys` are those that may be suggested.
+
+    Raises RequestError that says where it is wrong.
+    """
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        raise RequestError(f"{name} cannot be understood: {first_mistake(error)}") from None
+        raise RequestError(f"{name} cannot be understood: {first_mistake(error, keys)}") from None
 
 
-def read_file(kind: type[Record], path: Path) -> Record:
-    """Read a record from a file of at most 128 MiB. Raises RequestError."""
+def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> Record:
+    """Read a record from a file of at most 128 MiB, as `read_record` does. Raises RequestError."""
     refuse_stream(path)
     try:
         with path.open("rb") as stream:
@@ -64,4 +80,4 @@ def read_file(kind: type[Record], path: Path) -> Record:
         raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
     if len(data) > LARGEST:
         raise RequestError(f"{path} is larger than {LARGEST // 2**20} MiB and no record of ours")
-    return read_record(kind, data, str(path))
+    return read_record(kind, data, str(path), keys=keys)

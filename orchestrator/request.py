@@ -48,7 +48,8 @@ class Request(StrictRecord):
     None: the first GPU where there is one, else the CPU. `source` is the folder of a vendor's
     program; the four after it are for the program `custom`: what to run, how to read its figure.
     `model_file` is a network of the user's own, `model` then only its name. `as_root` lets the
-    container run as root.
+    container run as root. `env` are variables of the program's environment, `prefix` is a command
+    put before the program's, `network` a network of the container engine.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -79,5 +80,8 @@ class Request(StrictRecord):
     estimator: str | None = None
     model_file: Path | None = None
     as_root: bool = False
+    env: dict[str, str] = Field(default_factory=dict)
+    prefix: str | None = None
+    network: str | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -50,24 +50,32 @@ def _add_images(commands: Any) -> None:
     images = command(
         commands,
         "images",
-        "list, fetch and build the images",
+        "list, fetch, build and pull the images",
         "images",
         "images --all",
         "images fetch pytorch-cpu",
         "images fetch pytorch-cpu --from /media/usb/wheels",
         "images build pytorch-cpu",
+        "images pull ngc-pytorch-24-06",
         "images bootstrap",
     )
     images.add_argument(
         "action",
         nargs="?",
-        choices=("list", "fetch", "build", "bootstrap"),
+        choices=("list", "fetch", "build", "pull", "pin", "bootstrap"),
         default="list",
         metavar="ACTION",
-        help="list (default); fetch: fill the wheelhouse; build; bootstrap: make the base images "
-        "from Debian's packages where no registry answers",
+        help="list (default); fetch: fill the wheelhouse; build; pull: get vendors' images, or any "
+        "by its reference; pin: ask the registries for the digests of vendors' images and write "
+        "dockerfiles/digests.toml; bootstrap: make the base images from Debian's packages where "
+        "no registry answers",
     )
-    images.add_argument("names", nargs="*", metavar="IMAGE", help="default: the CPU images")
+    images.add_argument(
+        "names",
+        nargs="*",
+        metavar="IMAGE",
+        help="default: the CPU images to build or fetch, every vendor's image to pin",
+    )
     images.add_argument(
         "--from", dest="source", type=values.path, metavar="DIR", help="fetch: wheels from a folder"
     )
@@ -83,12 +91,17 @@ def _add_doctor(commands: Any) -> None:
     doctor = command(
         commands,
         "doctor",
-        "say what this machine can do and how to mend what is missing",
+        "say what this machine can do and how to fix what is missing",
         "doctor",
-        "doctor --json",
+        "doctor --json > server.json",
         status="0 something can be run here, 3 nothing can",
     )
-    shared.json(doctor)
+    doctor.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON document on standard output: a machine file for `benchdock run --dry-run "
+        "--machine FILE`",
+    )
     doctor.set_defaults(handler="doctor")
 
 

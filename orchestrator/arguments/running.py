@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.arguments import shared, values
-from orchestrator.arguments.parser import Once, command
+from orchestrator.arguments.parser import Collect, Once, command
 
 # What Linux lets a control group have.
 MOST_PROCESSES = 4_194_304
@@ -31,9 +31,11 @@ def _add_run(commands: Any) -> None:
         "run alexnet -f pytorch --phase inference --batch 16 --steps 50 --gpus none",
         "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
         "run resnet50 -f pytorch --dry-run",
+        "run resnet50 -f pytorch --gpus all --dry-run --machine server.json",
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
         "run resnet50 -f pytorch --runs 5",
         "run ./mine.onnx -f onnxruntime --phase inference",
+        "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
         "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
         "--pattern 'fps=(.+)'",
         status="0 measured, 1 the benchmark failed, 2 or 3 refused, 130 interrupted",
@@ -120,6 +122,27 @@ def _add_run(commands: Any) -> None:
         help="CPU threads (default: as many as this process may use)",
     )
     run.add_argument(
+        "--env",
+        type=values.option,
+        action=Collect,
+        default={},
+        metavar="K=V",
+        help="a variable of the program's environment, recorded in the result; may be given again",
+    )
+    run.add_argument(
+        "--prefix",
+        type=values.scripted,
+        metavar="WORDS",
+        help="a command put before the program's, quoted as for a shell (none is started): "
+        "'numactl --cpunodebind=0', 'taskset -c 0-7', 'nsys profile'",
+    )
+    run.add_argument(
+        "--network",
+        type=values.given,
+        metavar="NAME",
+        help="the container's network: none (default), bridge, or another of `docker network ls`",
+    )
+    run.add_argument(
         "--seed",
         type=values.whole(0, LARGEST_SEED),
         default=0,
@@ -148,6 +171,13 @@ def _add_run(commands: Any) -> None:
         "--dry-run",
         action="store_true",
         help="print image, launcher script and container settings; start nothing",
+    )
+    run.add_argument(
+        "--machine",
+        type=values.path,
+        metavar="FILE",
+        help="with --dry-run: plan for another machine, which wrote FILE by "
+        "`benchdock doctor --json`",
     )
     shared.loudness(run)
     shared.json(run)

@@ -1,4 +1,4 @@
-"""`benchdock doctor`: what this machine can do, and the command that mends each thing missing."""
+"""`benchdock doctor`: what this machine can do, and the command that fixes each thing missing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from orchestrator.ui.tables import print_findings
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Examine the machine; the status tells whether anything can run."""
-    findings = doctor.examine()
+    found = doctor.examine()
     if arguments.json:
-        print(json.dumps(doctor.as_json(findings), indent=2))
+        document = doctor.machine_file(found).model_dump(mode="json", by_alias=True)
+        print(json.dumps(document, indent=2))
     else:
-        print_findings(findings)
-    return doctor.exit_status(findings)
+        print_findings(found.findings)
+    return doctor.exit_status(found.findings)

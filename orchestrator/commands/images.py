@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import EngineError, ExitStatus, RequestError, unknown
-from orchestrator.images import base_images, image_table, store, wheelhouse
+from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestError, unknown
+from orchestrator.images import base_images, image_table, pins, store, wheelhouse
 from orchestrator.images.builder import Event
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.ui.tables import print_table
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 # What was done with an image, as a document's row and as a line.
 Done = tuple[dict[str, Any], str]
+_FAILED = "failed"
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """List, fetch, build or bootstrap. Raises RequestError, ImageError, EngineError."""
+    """Do as the action says. Raises RequestError, ImageError, EngineError, MachineError."""
     _check_options(arguments)
     if arguments.all:
         from orchestrator.commands import vendor_images
@@ -40,6 +41,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             done = _fetch(table, arguments.names, arguments.source)
         case "build":
             done = _build(table, _built_rows(table, arguments.names), force=arguments.force)
+        case "pull":
+            done = _pull(table, arguments.names)
+        case "pin":
+            done = _pin(table, _vendors_rows(table, arguments.names))
         case _:
             done = _bootstrap(table, arguments.names, force=arguments.force)
     rows = []
@@ -49,7 +54,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             print(text, flush=True)
     if arguments.json:
         print(json.dumps({"schema": 1, arguments.action: rows}, indent=2))
-    return ExitStatus.OK
+    failed = any(row.get("did") == _FAILED for row in rows)
+    return ExitStatus.MACHINE_CANNOT if failed else ExitStatus.OK
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
@@ -83,7 +89,7 @@ def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
         if row.source != "build":
             raise RequestError(
                 f"{row.id} is a vendor's image and is not built here",
-                hint=f"`docker pull {row.reference}` gets it",
+                hint=f"`benchdock images pull {row.id}` gets it",
             )
     return chosen
 
@@ -114,6 +120,65 @@ def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> Itera
             ready = store.ensure(row, table, engine, policy, _tell)
             told = {"image": row.id, "did": ready.did, "reference": ready.reference, "id": ready.id}
             yield told, f"{row.id}: {ready.did} {ready.reference} {ready.id}"
+
+
+def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
+    from orchestrator.engine.client import Engine
+
+    if not names:
+        raise RequestError(
+            "`images pull` needs the images to pull",
+            hint="name some of `benchdock images`, or references such as "
+            "nvcr.io/nvidia/pytorch:24.06-py3",
+        )
+    with Engine.connect() as engine:
+        for name in names:
+            ready = store.pull(name, table, engine, _tell)
+            told = {
+                "image": ready.row.id if ready.row else None,
+                "did": ready.did,
+                "reference": ready.reference,
+                "id": ready.id,
+                "digest": ready.digest,
+            }
+            yield told, f"{name}: {ready.did} {ready.reference} {ready.digest or ready.id}"
+
+
+def _vendors_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
+    """Return the rows of vendors' images: those named, else all."""
+    every = [row for row in table.images.values() if row.source == "vendor"]
+    chosen = _rows(table, names, default=every)
+    for row in chosen:
+        if row.source != "vendor":
+            raise RequestError(
+                f"{row.id} is built here and is in no registry", hint="name images of vendors"
+            )
+    return chosen
+
+
+def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
+    """Ask the registries for the digests of tags; a pin stays if its registry tells none."""
+    from orchestrator.engine.client import Engine
+
+    kept = {
+        row.reference: table.digests[row.reference]
+        for row in table.images.values()
+        if row.reference in table.digests
+    }
+    with Engine.connect() as engine:
+        for row in rows:
+            try:
+                digest = engine.registry_digest(row.reference)
+            except ImageError as error:
+                told = {"image": row.id, "did": _FAILED, "reference": row.reference}
+                yield told | {"why": str(error)}, f"{row.id}: {_FAILED}: {error}"
+                continue
+            before = kept.get(row.reference)
+            did = "unchanged" if before == digest else "renewed" if before else "pinned"
+            kept[row.reference] = digest
+            told = {"image": row.id, "did": did, "reference": row.reference, "digest": digest}
+            yield told, f"{row.id}: {did} {row.reference} {digest}"
+    pins.save(kept)
 
 
 def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Iterator[Done]:
@@ -170,6 +235,7 @@ def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[s
     return {
         **row.model_dump(mode="json"),
         "tag": row.tag,
+        "pinned": table.digests.get(row.reference),
         "state": state.kind if state else "unknown",
         "reason": state.reason if state else "",
         "image_id": state.found.id if state and state.found else None,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -21,6 +23,9 @@ from orchestrator.run.filing import to_json
 from orchestrator.ui.text import Outlet, clean
 from orchestrator.units import BYTES, SECONDS, quantity
 from orchestrator.view import View
+
+if TYPE_CHECKING:
+    from orchestrator.machine.description import Machine
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -55,6 +60,9 @@ def make_request(arguments: argparse.Namespace) -> Request:
             pattern=arguments.pattern,
             unit=arguments.unit,
             estimator=arguments.estimator,
+            env=dict(arguments.env),
+            prefix=arguments.prefix,
+            network=arguments.network,
         )
     except ValidationError as error:
         raise _mistake(error) from None
@@ -91,8 +99,13 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     from orchestrator.signals import interruptible
 
     request = make_request(arguments)
+    machine = _described(arguments)
     if arguments.dry_run:
-        _show_plan(benchmark.dry_run(request), as_json=arguments.json, runs=arguments.runs)
+        planned = benchmark.dry_run(request, machine)
+        if arguments.json:
+            sys.stdout.write(to_json(planned))
+        else:
+            _show_plan(planned, machine, runs=arguments.runs)
         return ExitStatus.OK
     if arguments.runs is not None:
         return _run_series(request, arguments)
@@ -109,6 +122,19 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if result.failure is not None:
         Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
     return status
+
+
+def _described(arguments: argparse.Namespace) -> Machine | None:
+    """Read the machine that --machine names. Raises RequestError unless nothing is started."""
+    if arguments.machine is None:
+        return None
+    if not arguments.dry_run:
+        raise RequestError(
+            "--machine only plans: nothing can be started on another machine", hint="add --dry-run"
+        )
+    from orchestrator.machine import description
+
+    return description.read(Path(arguments.machine))
 
 
 def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
@@ -135,14 +161,13 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     return made.status
 
 
-def _show_plan(result: Result, *, as_json: bool, runs: int | None) -> None:
-    """Print a plan: the record itself, or its settings followed by the script."""
-    if as_json:
-        sys.stdout.write(to_json(result))
-        return
+def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> None:
+    """Print the settings of a plan, followed by the script."""
     plan = result.plan
     assert plan is not None
     before = ""
+    if machine is not None:
+        print(clean(f"{'machine':15} {machine}"))
     if runs is not None:
         print(f"{'runs':15} {runs}, one after the other, each as follows")
     for name, text in _settings(plan):
@@ -187,8 +212,8 @@ def _limit(value: int) -> str:
 def _shown(value: object) -> str:
     match value:
         case dict():
-            return ", ".join(f"{key}={text}" for key, text in value.items())
+            return ", ".join(f"{key}={shlex.quote(str(text))}" for key, text in value.items())
         case list():
-            return " ".join(map(str, value))
+            return shlex.join(map(str, value))
         case _:
             return str(value)

@@ -6,6 +6,7 @@ stands between, may answer anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -87,6 +88,15 @@ def image(answer: object) -> Json:
     items(config.get("Env"), str, "Env")
     items(config.get("Entrypoint"), str, "Entrypoint")
     return found
+
+
+def digest(answer: object) -> str:
+    """Return the digest that a registry has for a reference."""
+    found = member(of_kind(answer, dict, "the answer"), "Descriptor", dict)
+    told = member(found, "digest", str)
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", told):
+        raise ValueError(f"the digest is {told!r}")
+    return told
 
 
 def event(answer: object) -> Json:

@@ -184,6 +184,10 @@ class Engine:
         """Get an image from its registry. Raises ImageError or EngineError."""
         return engine_images.pull(self._sdk, reference, on_progress)
 
+    def registry_digest(self, reference: str) -> str:
+        """Return the digest that a registry has for a reference now. Raises ImageError."""
+        return engine_images.registry_digest(self._sdk, reference)
+
     def build(
         self,
         context: Path,

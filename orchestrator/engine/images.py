@@ -156,6 +156,15 @@ def _pull_failed(reference: str, refused: RefusedError) -> ImageError:
     )
 
 
+def registry_digest(sdk: Sdk, reference: str) -> str:
+    """Return what a reference's registry says is its digest now. Raises ImageError."""
+    try:
+        return sdk.registry_digest(reference)
+    except (RefusedError, LostError) as error:
+        why = error.text if isinstance(error, RefusedError) else error.what
+        raise ImageError(f"no registry tells the digest of {reference}: {why}") from error
+
+
 def build(
     sdk: Sdk,
     context: Path,

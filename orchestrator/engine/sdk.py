@@ -234,6 +234,11 @@ class Sdk:
         with self._translated():
             yield from answers.all_events(self._api.pull(reference, stream=True, decode=True))
 
+    def registry_digest(self, reference: str) -> str:
+        """Ask a reference's registry for its digest; nothing is pulled."""
+        with self._translated():
+            return answers.digest(self._api.inspect_distribution(reference))  # type: ignore[no-untyped-call]
+
     def build(
         self,
         context: Path,

@@ -10,6 +10,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from orchestrator import paths
 from orchestrator.errors import ImageError, nearest, unknown
+from orchestrator.images import pins
+from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, StrictRecord
 
 Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")]
@@ -109,12 +111,16 @@ class ImageRow(StrictRecord):
 
 
 class ImageTable(StrictRecord):
-    """All images and bases, and the pip that installs the wheels in a build."""
+    """All images and bases, and the pip that installs the wheels in a build.
+
+    `digests` pin vendors' references; they are in a file of their own (`pins`).
+    """
 
     schema_version: Literal[1] = Field(alias="schema")
     pip: Version
     bases: dict[str, BaseImage] = Field(alias="base", default_factory=dict)
     images: dict[str, ImageRow] = Field(alias="image")
+    digests: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -147,6 +153,11 @@ class ImageTable(StrictRecord):
             raise unknown("image", image_id, self.images, listing="benchdock images")
         return self.images[image_id]
 
+    def pinned(self, row: ImageRow) -> str:
+        """Return what a vendor's image is pulled by: its digest if it is known, else its tag."""
+        digest = self.digests.get(row.reference)
+        return f"{parse_reference(row.reference).name}@{digest}" if digest else row.tag
+
     def row_of_tag(self, reference: str) -> ImageRow | None:
         """Return the row whose id, or whose name at the engine, `reference` is."""
         for row in self.images.values():
@@ -175,13 +186,13 @@ def read(text: str, *, name: str) -> ImageTable:
 
 @functools.cache
 def load() -> ImageTable:
-    """Read `dockerfiles/images.toml`. Raises ImageError."""
+    """Read `dockerfiles/images.toml`, and the digests beside it. Raises ImageError."""
     path = paths.DOCKERFILES / "images.toml"
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ImageError(f"cannot read the table of images: {error}") from None
-    return read(text, name=path.name)
+    return read(text, name=path.name).model_copy(update={"digests": pins.load()})
 
 
 def _first_mistake(error: ValidationError) -> str:

@@ -39,6 +39,11 @@ class Reference:
     suffix: str
 
     @property
+    def name(self) -> str:
+        """Return registry and repository: "nvcr.io/nvidia/caffe2"."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
+    @property
     def short(self) -> str:
         """Return what a person calls the image: "caffe2:18.08-py3"."""
         name = self.repository.rpartition("/")[2]

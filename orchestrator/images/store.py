@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator import file_lock, paths
-from orchestrator.errors import ImageError
+from orchestrator.errors import ImageError, RequestError
 from orchestrator.images import builder, digests
 from orchestrator.images.builder import Event, ImageEngine, OnEvent
 from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.reference import parse_reference
 
 if TYPE_CHECKING:
     from orchestrator.engine.images import ImageInfo
@@ -30,10 +31,11 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """How an image stands: `reason` says why it is stale."""
+    """How an image stands: `reason` says why it is stale, `doubt` that it is not what is pinned."""
 
     kind: Literal["absent", "current", "stale"]
     reason: str = ""
+    doubt: str = ""
     found: ImageInfo | None = None
 
 
@@ -57,13 +59,28 @@ class ReadyImage:
 
 def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
     """Tell how an image of the table stands at the engine."""
+    if row.source == "vendor":
+        return _vendors_state(row, table, engine)
     found = engine.image(row.tag)
     if found is None:
         return State(kind="absent")
-    if row.source == "vendor":
-        return State(kind="current", found=found)
     reason = digests.why_stale(found.labels, row, table)
     return State(kind="stale" if reason else "current", reason=reason or "", found=found)
+
+
+def _vendors_state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
+    pinned = table.pinned(row)
+    found = engine.image(pinned)
+    if found is not None or pinned == row.tag:
+        return State(kind="current" if found else "absent", found=found)
+    # One that was loaded from a file, as on a server without network, has only its tag.
+    found = engine.image(row.tag)
+    if found is None:
+        return State(kind="absent")
+    digest = table.digests[row.reference]
+    here = f"{row.tag} is {found.digest} here" if found.digest else f"{row.tag} has no digest here"
+    doubt = f"{here}, and {digest} is pinned: `{_pull_command(row.id)}` gets that"
+    return State(kind="current", doubt=doubt, found=found)
 
 
 def ensure(
@@ -79,13 +96,13 @@ def ensure(
     """
     now = state(row, table, engine)
     if now.found is not None and now.kind == "current" and policy is not Policy.FORCE:
-        return _ready(row, now.found, "found")
+        return _ready(row, now.found, "found", doubt=now.doubt)
     if policy is Policy.NEVER:
         what = "is not here" if now.kind == "absent" else f"is stale: {now.reason}"
-        how = f"docker pull {row.tag}" if row.source == "vendor" else _build_command(row)
+        how = _pull_command(row.id) if row.source == "vendor" else _build_command(row)
         raise ImageError(f"the image {row.tag} {what}", hint=f"`{how}`")
     if row.source == "vendor":
-        return _ready(row, builder.pull(row.tag, engine, on_event), "pulled")
+        return _ready(row, builder.pull(table.pinned(row), engine, on_event), "pulled")
     if now.kind == "stale":
         on_event(Event("stage", f"rebuilding {row.tag}: {now.reason}"))
     return _build(row, table, engine, policy, on_event)
@@ -110,13 +127,33 @@ def resolve(
     did: Action = "found"
     found = engine.image(reference)
     if found is None and policy is Policy.NEVER:
-        raise ImageError(f"the image {reference} is not here", hint=f"`docker pull {reference}`")
+        raise ImageError(f"the image {reference} is not here", hint=f"`{_pull_command(reference)}`")
     if found is None or policy is Policy.FORCE:
         found, did = builder.pull(reference, engine, on_event), "pulled"
     if digests.BACKENDS in found.labels:
         _refuse_stale(reference, found)
     row = table.images.get(found.labels.get(digests.IMAGE, ""))
     return _ready(row, found, did, reference=reference)
+
+
+def pull(name: str, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> ReadyImage:
+    """Return the image of a vendor's row, or of any reference, as its registry has it now.
+
+    One whose pinned digest is here already is not pulled again. Raises RequestError for what is not
+    an image or is built here, ImageError and EngineError.
+    """
+    # One word is the id of a row, mistyped or not: references of others have a tag or a registry.
+    row = table.row_of_tag(name) if set(name) & set("/:@") else table.row(name)
+    if row is None:
+        parse_reference(name)
+        return _ready(None, builder.pull(name, engine, on_event), "pulled", reference=name)
+    if row.source == "build":
+        raise RequestError(f"{row.id} is built here", hint=f"`{_build_command(row)}`")
+    pinned = table.pinned(row)
+    here = engine.image(pinned) if pinned != row.tag else None
+    if here is not None:
+        return _ready(row, here, "found")
+    return _ready(row, builder.pull(pinned, engine, on_event), "pulled")
 
 
 def as_it_is(found: ImageInfo, reference: str, table: ImageTable) -> ReadyImage:
@@ -178,6 +215,10 @@ def _untag_old_framework(
             engine.remove_image(tag)
 
 
+def _pull_command(name: str) -> str:
+    return f"benchdock images pull {name}"
+
+
 def _build_command(row: ImageRow) -> str:
     return f"benchdock images build {row.id}"
 
@@ -188,9 +229,10 @@ def _ready(
     did: Action,
     *,
     reference: str | None = None,
+    doubt: str = "",
 ) -> ReadyImage:
     ours = digests.BACKENDS in found.labels
-    warnings = []
+    warnings = [doubt] if doubt else []
     if row is not None and row.end_of_life:
         warnings.append(f"{reference or row.tag}: {row.end_of_life}")
     name = reference or (row.tag if row else found.id)

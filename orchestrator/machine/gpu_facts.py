@@ -1,16 +1,25 @@
-"""What is known of GPUs, as plain records: nothing here needs NVIDIA's library."""
+"""What is known of GPUs, as plain records: nothing here needs NVIDIA's library.
+
+pydantic reads some of them from machine files, and refuses unknown keys as in any record that a
+person may write.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+_STRICT = {"extra": "forbid"}
 GpuState = Literal["ok", "no_gpu", "no_library", "not_loaded", "mismatch", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
     """One GPU; None where the board does not tell. Bytes, watts, MHz."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
 
     index: int
     uuid: str
@@ -26,7 +35,12 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuReport:
-    """What there is, or in words why there is nothing and what mends it."""
+    """What there is, or in words why there is nothing and what fixes it.
+
+    `on_bus` tells that the PCI bus has an NVIDIA GPU although no driver answers.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
 
     state: GpuState
     reason: str
@@ -34,6 +48,13 @@ class GpuReport:
     gpus: tuple[Gpu, ...] = ()
     driver: str | None = None
     cuda: str | None = None
+    on_bus: bool = False
+
+
+def gpus_in_words(gpus: Sequence[Gpu]) -> str:
+    """Count GPUs by name: "8 x Tesla V100-SXM2-32GB"."""
+    counts = Counter(one.name for one in gpus)
+    return ", ".join(f"{count} x {name}" for name, count in counts.items()) or "no GPU"
 
 
 @dataclass(frozen=True, kw_only=True)

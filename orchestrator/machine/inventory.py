@@ -92,6 +92,11 @@ def cpu(root: Path = ROOT) -> dict[str, Any]:
     }
 
 
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """Write a set of numbers as the kernel does: 0-3,8."""
     parts: list[list[int]] = []

@@ -170,7 +170,8 @@ class Parser:
     def _judge(self, exit_code: int | None) -> Failure | None:
         """Decide whether a log without an error event is a success."""
         if self._end is None:
-            died = crash.evidence(self._last_lines(crash.EVIDENCE_LINES))
+            last = self._last_lines(crash.EVIDENCE_LINES)
+            died = crash.evidence(last, isolated=self._hints.isolated)
             return died or self._stopped(died_of=exit_code)
         if exit_code:
             return Failure(kind="crashed", message="the program failed after its result")

@@ -23,7 +23,8 @@ class ParseHints:
     A log that states another batch, number of devices, phase, `dtype`, `device` or `model` than
     its hint is a failed run; another `xla` is a warning. `network` is the program's own name of
     the model, `fingerprint` that of a network of the zoo or of the user's file. `planned` is set
-    if the hints are those of a plan and not what a user said about a log.
+    if the hints are those of a plan and not what a user said about a log. `isolated` tells if the
+    program had no network, None if nobody knows.
     """
 
     batch: int | None = None
@@ -40,6 +41,7 @@ class ParseHints:
     network: str | None = None
     fingerprint: str | None = None
     planned: bool = False
+    isolated: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

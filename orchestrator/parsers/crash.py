@@ -78,9 +78,10 @@ _ROOT_ERRORS = re.compile(r"\d+ root error\(s\) found\.$")
 _ROOT_ERROR = re.compile(r"\s*\(0\) (?P<says>\S.*)")
 
 
-def evidence(lines: Sequence[str]) -> Failure | None:
+def evidence(lines: Sequence[str], *, isolated: bool | None = None) -> Failure | None:
     """Return the failure that the last lines of an unfinished log show, if they show one.
 
+    `isolated` tells if the program had no network, None if nobody knows.
     Asked in the order in which causes explain each other: a fatal line of glog aborts the program,
     and an abort makes Python's fault handler and the shell speak too.
     """
@@ -90,7 +91,7 @@ def evidence(lines: Sequence[str]) -> Failure | None:
         or _out_of_memory(lines)
         or _fatal(lines)
         or _missing(lines)
-        or environment.unreachable(lines, _last_exception(lines))
+        or environment.unreachable(lines, _last_exception(lines), isolated=isolated)
         or _exception(lines)
         or _abort(lines)
         or _death(lines)

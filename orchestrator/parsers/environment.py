@@ -66,24 +66,39 @@ _MPI = (
     _Fault(
         line=re.compile(r"(?:ORTE|PRTE) was unable to reliably start one or more daemons"),
         what="mpirun cannot reach the other hosts",
-        fix="run it on one host: containers of benchdock get no network",
+        fix="run it on one host: benchdock starts one container",
     ),
 )
-_NETWORK = _Fault(
-    line=re.compile(
-        r"(?i:temporary failure in name resolution|name or service not known"
-        r"|could not resolve (?:host|proxy)|unable to resolve host address"
-        r"|failed to resolve '|getaddrinfo failed|no address associated with hostname"
-        r"|nodename nor servname|network is unreachable)"
-    ),
-    what="the program wants the network, and benchdock's containers get no network",
-    fix="fetch what it needs beforehand and give the folder with --data or --source",
+_UNREACHABLE = re.compile(
+    r"(?i:temporary failure in name resolution|name or service not known"
+    r"|could not resolve (?:host|proxy)|unable to resolve host address"
+    r"|failed to resolve '|getaddrinfo failed|no address associated with hostname"
+    r"|nodename nor servname|network is unreachable)"
 )
+# Whether the program had no network, None if nobody knows -> what it means then.
+_NETWORK = {
+    True: _Fault(
+        line=_UNREACHABLE,
+        what="the program wants the network, and its container has none",
+        fix="run it again with --network bridge, or fetch what it needs beforehand and give the "
+        "folder with --data or --source",
+    ),
+    False: _Fault(
+        line=_UNREACHABLE,
+        what="the program cannot reach the network",
+        fix="check the network and the name servers of this machine and of its containers",
+    ),
+    None: _Fault(
+        line=_UNREACHABLE,
+        what="the program cannot reach the network",
+        fix="benchdock's containers have none unless they run with --network bridge",
+    ),
+}
 _NCCL = _Fault(
     line=re.compile(r"(?i:nccl.*unhandled system error)|ncclSystemError"),
     what="NCCL met an error of the system",
-    fix="the usual one is a small /dev/shm: run it again with --shm-size 8g; NCCL_DEBUG=WARN in "
-    "the program's environment makes NCCL say which",
+    fix="the usual one is a small /dev/shm: run it again with --shm-size 8g; with "
+    "--env NCCL_DEBUG=WARN NCCL says which",
 )
 
 
@@ -92,12 +107,12 @@ def refused(lines: Sequence[str]) -> Failure | None:
     return next(filter(None, (_first(fault, lines) for fault in (_SHARED_MEMORY, *_MPI))), None)
 
 
-def unreachable(lines: Sequence[str], raised: str) -> Failure | None:
+def unreachable(lines: Sequence[str], raised: str, *, isolated: bool | None) -> Failure | None:
     """Return the fault of a program without network, or of NCCL, near the end of its log.
 
-    `raised` is the last exception, "" if there is none.
+    `raised` is the last exception, "" if there is none; `isolated` as `crash.evidence` takes it.
     """
-    for fault, near in ((_NETWORK, lines[-_LAST_LINES:]), (_NCCL, lines)):
+    for fault, near in ((_NETWORK[isolated], lines[-_LAST_LINES:]), (_NCCL, lines)):
         found = _first(fault, [raised]) or _first(fault, near)
         if found is not None:
             return found

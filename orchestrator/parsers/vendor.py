@@ -326,7 +326,7 @@ class Parser:
         """Return why a run without a result has none."""
         last = self._last_lines(crash.EVIDENCE_LINES)
         unexplained = run.kind == "no_result" and not run.contradicts
-        died = crash.evidence(last) if unexplained else None
+        died = crash.evidence(last, isolated=self._hints.isolated) if unexplained else None
         if died is not None:
             return died
         if not self._fed and not exit_code:
@@ -345,7 +345,7 @@ class Parser:
         lines = self._last_lines(crash.EVIDENCE_LINES)
         taken = shown(self._taken.rstrip())
         after = next((i for i in range(len(lines), 0, -1) if lines[i - 1] == taken), 0)
-        return crash.evidence(lines[after:])
+        return crash.evidence(lines[after:], isolated=self._hints.isolated)
 
     def _banner(self, warnings: list[str]) -> dict[str, Any]:
         """Return what an image's banner at the head of the log says, if there is one."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.containers import banner
 from orchestrator.containers.banner import Banner
@@ -26,7 +26,15 @@ from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
 from orchestrator.run import container_user, suitability
 from orchestrator.run.filing import Desk, file_killed, write_launcher
-from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
+from orchestrator.run.places import (
+    FindPlace,
+    check_image,
+    connect,
+    connect_described,
+    described_place,
+    planned_place,
+    ready_place,
+)
 from orchestrator.run.planner import (
     choose_device,
     gpu_report,
@@ -41,6 +49,9 @@ from orchestrator.runtime import Runtime
 from orchestrator.signals import held, released
 from orchestrator.version import VERSION
 from orchestrator.view import View
+
+if TYPE_CHECKING:
+    from orchestrator.machine.description import Machine
 
 
 @dataclass
@@ -261,18 +272,23 @@ def _status(outcome: Outcome) -> ExitStatus:
     return ExitStatus.OK
 
 
-def dry_run(request: Request) -> Result:
-    """Plan a request and start nothing; what this machine lacks becomes a warning.
+def dry_run(request: Request, machine: Machine | None = None) -> Result:
+    """Plan a request and start nothing; what the machine lacks becomes a warning.
 
-    Raises RequestError, and MachineError where only a GPU that does not answer could do it.
+    `machine` is another one than this. Raises RequestError, and MachineError if only a GPU that
+    does not answer could do it.
     """
-    report = gpu_report(request)
+    report = machine.gpu if machine else gpu_report(request)
     target, warnings = planned_device(request, report)
-    row = resolve_chosen(request, target, report)
+    row = resolve_chosen(request, target, report, elsewhere=machine is not None)
     folder = RunFolder.planned(request.model, request.framework)
-    place = planned_place(request, row, target)
-    if place.runtime == "docker":
-        container_user.check_readable(request)
+    if machine:
+        engine, reason = connect_described(request, machine)
+        place = described_place(request, row, target, machine, engine, reason)
+    else:
+        place = planned_place(request, row, target)
+        if place.runtime == "docker":
+            container_user.check_readable(request)
     opinion = suitability.assess(
         request, row, target, report, in_container=place.runtime == "docker"
     )
@@ -284,5 +300,20 @@ def dry_run(request: Request) -> Result:
         request=request,
         plan=plan,
         fingerprint=plan.fingerprint,
-        warnings=(*plan.warnings, *warnings, *unused_gpus(request, report)),
+        environment=machine.model_dump(mode="json") if machine else {},
+        warnings=(
+            *plan.warnings,
+            *warnings,
+            *unused_gpus(request, report),
+            *_unseen(request, machine),
+        ),
     )
+
+
+def _unseen(request: Request, machine: Machine | None) -> Iterator[str]:
+    """Name the folders that another machine may have and this one has not."""
+    if machine is None:
+        return
+    for option, folder in (("--data", request.data), ("--source", request.source)):
+        if folder is not None and not folder.exists():
+            yield f"{option} {folder} is not on this machine: what it holds is not checked"

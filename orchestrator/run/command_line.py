@@ -1,4 +1,6 @@
-"""The command of `-f custom`: words, in which {batch} and its likes stand for what is asked."""
+"""Commands that a user types: that of `-f custom`, in which {batch} and its likes stand for what
+is asked, and words put before a program's.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ def check(command: str, request: Request) -> None:
 def placeholders(command: str) -> set[str]:
     """Return the names in braces. Raises RequestError for one that stands for nothing."""
     found = set()
-    for word in _split(command):
+    for word in split(command, "--command"):
         for match in _BRACES.finditer(word):
             if match[0] in ("{{", "}}"):
                 continue
@@ -45,17 +47,18 @@ def words(command: str, values: Mapping[str, object]) -> tuple[str, ...]:
         return match[0][0] if match[0] in ("{{", "}}") else str(values[match[1]])
 
     placeholders(command)
-    return tuple(_BRACES.sub(fill, word) for word in _split(command))
+    return tuple(_BRACES.sub(fill, word) for word in split(command, "--command"))
 
 
-def _split(command: str) -> list[str]:
+def split(command: str, option: str) -> list[str]:
+    """Return the words of a command. Raises RequestError that names the option it came by."""
     try:
-        split = shlex.split(command)
+        found = shlex.split(command)
     except ValueError as error:
         raise RequestError(
-            f"--command cannot be taken apart: {str(error).lower()}",
-            hint="quote it as a shell wants",
+            f"{option} cannot be taken apart: {str(error).lower()}",
+            hint="quote it as for a shell",
         ) from None
-    if not split:
-        raise RequestError("--command is empty", hint="give the program to run and its arguments")
-    return split
+    if not found:
+        raise RequestError(f"{option} is empty", hint="give a command and its arguments")
+    return found

@@ -16,8 +16,11 @@ from orchestrator.run import command_line, written_flags
 CUSTOM = "custom"
 
 
-def check(row: Framework, request: Request, device: Device) -> None:
-    """Refuse what a program cannot do or lacks, before anything starts. Raises RequestError."""
+def check(row: Framework, request: Request, device: Device, *, elsewhere: bool = False) -> None:
+    """Refuse what a program cannot do or lacks, before anything starts.
+
+    If it is planned for a machine `elsewhere`, --source need not be here. Raises RequestError.
+    """
     _check_command(row, request)
     if row.is_our_program and request.source is not None:
         raise RequestError(
@@ -30,7 +33,7 @@ def check(row: Framework, request: Request, device: Device) -> None:
             )
     check_options(row, request.options)
     _check_image(row, request)
-    _check_source(row, request, device)
+    _check_source(row, request, device, elsewhere=elsewhere)
 
 
 def options_of(row: Framework, request: Request) -> dict[str, str]:
@@ -124,7 +127,7 @@ def _check_image(row: Framework, request: Request) -> None:
             raise RequestError(f"{row.name} cannot run in {request.image}: {why}", hint=instead)
 
 
-def _check_source(row: Framework, request: Request, device: Device) -> None:
+def _check_source(row: Framework, request: Request, device: Device, *, elsewhere: bool) -> None:
     if request.source is None:
         if lacking := lacks_source(row, request, device):
             what, _, hint = lacking.partition(": ")
@@ -132,6 +135,8 @@ def _check_source(row: Framework, request: Request, device: Device) -> None:
         return
     if not row.source and not row.any_network:
         raise RequestError(f"{row.name} takes no --source", hint="its images hold the program")
+    if elsewhere and not request.source.exists():
+        return
     try:
         inside = os.listdir(request.source)
     except OSError as error:

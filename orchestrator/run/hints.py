@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator import catalogue
 from orchestrator.parsers.contract import ParseHints
-from orchestrator.plan import Plan
+from orchestrator.plan import NO_NETWORK, Plan
 
 _XLA = {"on": True, "off": False}
 
@@ -16,6 +16,7 @@ def hints_of(plan: Plan) -> ParseHints:
     named = "prototxt" not in plan.options or not plan.options["prototxt"]
     return ParseHints(
         planned=True,
+        isolated=plan.runtime == "docker" and plan.network == NO_NETWORK,
         model=plan.model if named else None,
         network=(row.networks or {}).get(plan.model) if row else None,
         fingerprint=plan.fingerprint,

@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 from markupsafe import Markup
 
-from orchestrator.errors import RequestError
+from orchestrator.errors import RequestError, quoted
 from orchestrator.paths import LAUNCHERS
 from orchestrator.request import Device, Dtype, Phase
 
@@ -34,7 +34,7 @@ class LauncherContext:
     before PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself.
     For vendors' programs: `network` is the program's own name of the model, `source` the folder
     it lies in, `command` the user's own words, `flags` what is handed on as --name=value.
-    `model_file` is a network of the user's own.
+    `model_file` is a network of the user's own, `prefix` the words before the program's command.
     Raises RequestError, naming the field, for a value that no script can hold.
     """
 
@@ -60,6 +60,7 @@ class LauncherContext:
     source: PurePath | None = None
     model_file: PurePath | None = None
     command: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class LauncherContext:
         for key in self.environment:
             if not _VARIABLE.fullmatch(key):
                 raise RequestError(
-                    f"{key!r} is not a variable's name", hint="use letters, digits and _"
+                    f"{quoted(key)} is not a variable's name", hint="use letters, digits and _"
                 )
         for path in self.module_path:
             if ":" in str(path):
@@ -128,6 +129,11 @@ class LauncherContext:
         return ",".join(map(str, range(self.devices)))
 
     @property
+    def exec(self) -> tuple[str, ...]:
+        """Return what every launcher starts its program with: the prefix follows the built-in."""
+        return ("exec", *self.prefix)
+
+    @property
     def network_words(self) -> tuple[str, ...]:
         """Return the parts of a network's name that has several: `resnet` and `50`."""
         return tuple(self.network.split())
@@ -142,6 +148,7 @@ _COMPUTED = (
     "window_steps",
     "window_samples",
     "device_list",
+    "exec",
     "network_words",
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.engine.reaper import reap
@@ -21,6 +22,10 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
+    from orchestrator.machine.description import EngineFacts, Machine
+
+
+_ASKED = "asked for"
 
 
 class FindPlace(Protocol):
@@ -45,22 +50,24 @@ def connect(request: Request) -> tuple[Engine | None, str]:
     RequestError for an image, or a limit, if there is no engine.
     """
     engine, reason = _choose(request.runtime)
-    if engine is None and request.image is not None:
+    _check_host_can(request, reason, in_container=engine is not None)
+    return engine, reason
+
+
+def _check_host_can(request: Request, reason: str, *, in_container: bool) -> None:
+    """Refuse an image, and what only an engine can do, for a run on the host."""
+    if in_container:
+        return
+    if request.image is not None:
         raise RequestError(
             f"--image {request.image} needs a container engine, and this run is on the host "
             f"({reason})",
             hint="remove --image, or start an engine (`benchdock doctor` says how)",
         )
-    if engine is None:
-        _refuse_limits(request, reason)
-    return engine, reason
-
-
-def _refuse_limits(request: Request, reason: str) -> None:
-    """Refuse what only a container can do: the limits that protect this machine, another user."""
     asked = {
         "--memory": request.memory is not None,
         "--pids": request.pids is not None,
+        "--network": request.network is not None,
         "--as-root": request.as_root,
     }
     for option, given in asked.items():
@@ -73,7 +80,7 @@ def _refuse_limits(request: Request, reason: str) -> None:
 
 def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
     if choice is RuntimeChoice.HOST:
-        return None, "asked for"
+        return None, _ASKED
     from orchestrator.engine.client import Engine
 
     try:
@@ -83,8 +90,12 @@ def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
             hint = f"{error.hint}, or use --runtime host"
             raise EngineError(error.what, hint=hint) from None
         return None, error.what
-    why = "asked for" if choice is RuntimeChoice.DOCKER else "an engine answers"
-    return engine, f"{why}: {engine.name} {engine.version}"
+    return engine, _why(choice, engine)
+
+
+def _why(choice: RuntimeChoice, engine: Engine | EngineFacts) -> str:
+    why = _ASKED if choice is RuntimeChoice.DOCKER else "an engine answers"
+    return f"{why}: {engine.name} {engine.version}"
 
 
 def check_image(request: Request, row: Framework, target: Target, engine: Engine | None) -> None:
@@ -231,20 +242,74 @@ def planned_place(request: Request, row: Framework, target: Target) -> Place:
     table = image_table.load()
     image = table.row_of_tag(request.image) if request.image else _image_row(row, target)
     reference = image.tag if image else str(request.image)
-    found = engine.image(reference)
+    state = store.state(image, table, engine) if image else None
+    found = state.found if state else engine.image(reference)
     warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
-    if found and image:
-        state = store.state(image, table, engine)
-        warnings += [f"{reference} would be rebuilt: {state.reason}"] if state.reason else []
+    if state and state.reason:
+        warnings.append(f"{reference} would be rebuilt: {state.reason}")
+    if state and state.doubt:
+        warnings.append(state.doubt)
+    return replace(
+        _planned_container(image, reference, reason),
+        image_id=found.id if found else None,
+        image_digest=found.digest if found else None,
+        warnings=tuple(warnings),
+    )
+
+
+def connect_described(request: Request, machine: Machine) -> tuple[EngineFacts | None, str]:
+    """Return what `connect` would on a machine of which only a description is here."""
+    engine, reason = _described_engine(request.runtime, machine)
+    _check_host_can(request, reason, in_container=engine is not None)
+    return engine, reason
+
+
+def described_place(
+    request: Request,
+    row: Framework,
+    target: Target,
+    machine: Machine,
+    engine: EngineFacts | None,
+    reason: str,
+) -> Place:
+    """Return the place a run would have on a machine of which only a description is here.
+
+    `engine` and `reason` are what `connect_described` chose. Which images are there is not known.
+    """
+    cpus = machine.cpu.usable
+    if engine is None:
+        host = _bare_host(reason) if row.any_network else None
+        return replace(host or _planned_host(_image_row(row, target), reason), cpus=cpus)
+    image = image_table.load().row_of_tag(request.image) if request.image else None
+    image = _image_row(row, target) if request.image is None else image
+    reference = image.tag if image else str(request.image)
+    lacks = target.device == "gpu" and not engine.gpu_support
+    warning = "the engine of that machine cannot hand GPUs to containers (`benchdock doctor` there)"
+    return replace(
+        _planned_container(image, reference, reason),
+        cpus=cpus,
+        warnings=(warning,) if lacks else (),
+    )
+
+
+def _described_engine(choice: RuntimeChoice, machine: Machine) -> tuple[EngineFacts | None, str]:
+    if choice is RuntimeChoice.HOST:
+        return None, _ASKED
+    if machine.engine is not None:
+        return machine.engine, _why(choice, machine.engine)
+    why = machine.no_engine or "that machine has no container engine"
+    if choice is RuntimeChoice.DOCKER:
+        raise EngineError(why, hint="use --runtime host")
+    return None, why
+
+
+def _planned_container(image: ImageRow | None, reference: str, reason: str) -> Place:
     return Place(
         runtime="docker",
         reason=reason,
         python="python3",
         image=reference,
-        image_id=found.id if found else None,
-        image_digest=found.digest if found else None,
         mount_code=image is None or image.source == "vendor",
-        warnings=tuple(warnings),
         needs=_needs(image),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,9 +19,17 @@ from orchestrator.images.reference import parse_reference
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import BACKENDS, RunFolder
-from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
+from orchestrator.plan import NO_NETWORK, Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
-from orchestrator.run import container_user, demands, own_network, program_folder, threads, variants
+from orchestrator.run import (
+    container_user,
+    demands,
+    own_network,
+    program_folder,
+    surroundings,
+    threads,
+    variants,
+)
 from orchestrator.run.launcher import LauncherContext, render
 
 if TYPE_CHECKING:
@@ -49,7 +57,10 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a script runs, decided: which files it sees under which names, and in what image."""
+    """Where a script runs, decided: which files it sees under which names, and in what image.
+
+    `cpus` is how many CPUs a program may use there.
+    """
 
     runtime: Literal["docker", "host"]
     reason: str
@@ -61,6 +72,7 @@ class Place:
     mount_code: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = Needs()
+    cpus: int = field(default_factory=inventory.usable_cpus)
     warnings: tuple[str, ...] = ()
 
 
@@ -78,12 +90,13 @@ class Target:
 
 
 def gpu_report(request: Request) -> GpuReport:
-    """Look for GPUs unless the request has no use for them."""
+    """Look for the GPUs of this machine unless the request has no use for them."""
     if request.gpus == "none":
         return GpuReport(state="no_gpu", reason="none was asked for")
     from orchestrator.machine import gpu
 
-    return gpu.report()
+    found = gpu.report()
+    return found if found.gpus else replace(found, on_bus=inventory.has_nvidia_device())
 
 
 def choose_device(request: Request, report: GpuReport) -> Target:
@@ -107,14 +120,12 @@ def choose_device(request: Request, report: GpuReport) -> Target:
     return Target(device="gpu", gpus=tuple(gpu.uuid or str(gpu.index) for gpu in chosen))
 
 
-def unused_gpus(
-    request: Request, report: GpuReport, *, root: Path = inventory.ROOT
-) -> tuple[str, ...]:
+def unused_gpus(request: Request, report: GpuReport) -> tuple[str, ...]:
     """Doubt a run that is on the CPU because no GPU answers: nobody asked for the CPU."""
     broken = report.state in ("not_loaded", "mismatch", "failed")
     if request.gpus is not None or report.gpus:
         return ()
-    if not (broken or inventory.has_nvidia_device(root)):
+    if not (broken or report.on_bus):
         return ()
     return (f"on the CPU, since no GPU can be used: {report.reason} (`benchdock doctor`)",)
 
@@ -136,32 +147,37 @@ def _gpu_at(index: int, report: GpuReport) -> Gpu:
     raise RequestError(f"there is no GPU {index} in this machine", hint=f"it has {there}")
 
 
-def resolve(request: Request, target: Target) -> Framework:
-    """Check a request against the catalogue and its dataset. Raises RequestError, DataError."""
+def resolve(request: Request, target: Target, *, elsewhere: bool = False) -> Framework:
+    """Check a request against the catalogue and its dataset.
+
+    If it is planned for a machine `elsewhere`, its folders need not be here. Raises RequestError,
+    DataError.
+    """
     if request.image is not None:
         parse_reference(request.image)
+    surroundings.check(request)
     row = variants.settle(catalogue.framework(request.framework), request, target.device)
     catalogue.check(row, request, target.device)
     catalogue.check_devices(row, target.count)
     own_network.check(row, request, catalogue.FRAMEWORKS.values())
     catalogue.check_counts(row, own_network.with_batch(request), target.device)
-    demands.check(row, request, target.device)
-    if request.data is not None:
+    demands.check(row, request, target.device, elsewhere=elsewhere)
+    if request.data is not None and not (elsewhere and not request.data.exists()):
         check_dataset(request.data)
     return row
 
 
 def resolve_chosen(
-    request: Request, target: Target, report: GpuReport, *, root: Path = inventory.ROOT
+    request: Request, target: Target, report: GpuReport, *, elsewhere: bool = False
 ) -> Framework:
     """Check a request as `resolve` does, on the device that `choose_device` took.
 
     Raises MachineError where only GPUs, which do not answer, could do what is asked.
     """
     try:
-        return resolve(request, target)
+        return resolve(request, target, elsewhere=elsewhere)
     except RequestError as error:
-        silent = unused_gpus(request, report, root=root)
+        silent = unused_gpus(request, report)
         if not silent or _is_able(request, "cpu") or not _is_able(request, "gpu"):
             raise
         raise MachineError(
@@ -214,7 +230,8 @@ def _plan(
     launcher: str,
 ) -> Plan:
     own = request.model_file
-    source = program_folder.examine(request.source) if request.source is not None else None
+    there = request.source is not None and request.source.exists()
+    source = program_folder.examine(request.source) if request.source and there else None
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -238,10 +255,12 @@ def _plan(
         image_id=place.image_id,
         image_digest=place.image_digest,
         argv=("bash", f"{run}/{folder.launcher.name}"),
-        environment=dict(place.environment),
+        prefix=context.prefix,
+        environment={**place.environment, **request.env},
         mounts=_mounts(request, row, place, folder) if in_container else (),
         user=container_user.choose(request) if in_container else None,
-        capabilities=place.needs.capabilities,
+        network=request.network or NO_NETWORK,
+        capabilities=_capabilities(request, place) if in_container else (),
         limits=Limits(
             memory=request.memory,
             pids=request.pids,
@@ -262,7 +281,8 @@ def _plan(
         warnings=(
             *place.warnings,
             *demands.notes(row, request),
-            *threads.notes(row, request, target.count),
+            *surroundings.notes(request),
+            *threads.notes(row, request, target.count, place.cpus),
             *program_folder.notes(source),
         ),
     )
@@ -293,6 +313,10 @@ def parity_plan(
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
     plan = _plan(request, row, target, place, folder, parity, "parity")
     return plan.model_copy(update={"program": "parity"})
+
+
+def _capabilities(request: Request, place: Place) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*place.needs.capabilities, *surroundings.capabilities(request))))
 
 
 def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
@@ -351,9 +375,11 @@ def _context(
         block=row.block,
         device=target.device,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
-        threads=threads.per_process(row, request, target.count),
+        threads=threads.per_process(row, request, target.count, place.cpus),
         seed=request.seed,
         command=demands.command_of(request, told),
+        prefix=surroundings.prefix_of(request),
+        environment=surroundings.exported(request),
         options=demands.options_of(row, request),
         flags=demands.flags_of(request),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from orchestrator.framework import Framework
@@ -10,16 +9,16 @@ from orchestrator.request import Request
 from orchestrator.run import demands
 
 
-def per_process(row: Framework, request: Request, devices: int) -> int:
+def per_process(row: Framework, request: Request, devices: int, cpus: int) -> int:
     """Return what each process is told: what was asked for, else its share of the CPUs."""
-    return request.threads or max(1, _usable_cpus() // _processes(row, request, devices))
+    return request.threads or max(1, cpus // _processes(row, request, devices))
 
 
-def notes(row: Framework, request: Request, devices: int) -> Iterator[str]:
+def notes(row: Framework, request: Request, devices: int, cpus: int) -> Iterator[str]:
     """Doubt threads that were asked for and have no CPU each."""
     if request.threads is None:
         return
-    processes, cpus = _processes(row, request, devices), _usable_cpus()
+    processes = _processes(row, request, devices)
     if request.threads * processes > cpus:
         who = f"{processes} processes of {request.threads}" if processes > 1 else request.threads
         yield f"{who} threads share {cpus} CPUs: they wait for each other"
@@ -27,7 +26,3 @@ def notes(row: Framework, request: Request, devices: int) -> Iterator[str]:
 
 def _processes(row: Framework, request: Request, devices: int) -> int:
     return devices if row.starts_processes(demands.options_of(row, request)) else 1
-
-
-def _usable_cpus() -> int:
-    return len(os.sched_getaffinity(0))

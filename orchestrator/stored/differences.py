@@ -7,6 +7,7 @@ driver, a driver more than a load average.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,15 @@ def _program_folder(result: Result) -> object:
     """Return what the program's folder held, where that is recorded."""
     found = result.plan.source if result.plan else None
     return found if found is not None and found.identity is not None else None
+
+
+def _prefix(result: Result) -> object:
+    return (shlex.join(result.plan.prefix) or "none") if result.plan else None
+
+
+def _network(result: Result) -> object:
+    """Return the container's network; the host runtime has that of the machine."""
+    return result.plan.network if result.plan and result.plan.runtime == "docker" else None
 
 
 def _source(result: Result) -> object:
@@ -236,6 +246,8 @@ _FACTS: tuple[_Fact, ...] = (
     _Fact(group="settings", name="steps", read=_plan("steps"), follows=("device",)),
     _Fact(group="settings", name="warm-up", read=_plan("warmup"), follows=("device", "steps")),
     _Fact(group="settings", name="seed", read=_asked("seed")),
+    _Fact(group="settings", name="prefix", read=_prefix),
+    _Fact(group="settings", name="container network", read=_network, follows=("runtime",)),
     _Fact(
         group="settings", name="GPU ids", read=_plan("gpus"),
         follows=("machine", "device", "device count", "GPU"),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from orchestrator.errors import RequestError
 from orchestrator.parsers import parser_for as _parser_for
+from orchestrator.parsers.collected import CollectedLog
+from orchestrator.parsers.contract import LogParser
 from orchestrator.plan import Plan
 from orchestrator.records import read_record
 from orchestrator.request import Request
@@ -78,6 +80,8 @@ def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
         raise _differs(bundle.path, f"the log shows a failure: {found.failure.message}")
     told = result.metrics.get("throughput")
     detail = _written(told) if told else "no throughput, as the result says"
+    if prefixes := found.begin.get("prefixes"):
+        detail += f", without the prefixes of {', '.join(prefixes)}"
     if _ends(found.metrics) != _ends(result.metrics):
         detail += f", with another interval than the result has ({_versions(result)})"
     return Check(name="log", detail=f"parsed again it gives {detail}")
@@ -93,7 +97,18 @@ def _ends(metrics: Mapping[str, Metric]) -> list[Metric | None]:
 
 
 def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
-    parser = _parser_for(plan.program, hints_of(plan))
+    """Read the log as the run did; if that gives another result, as `benchdock parse` does.
+
+    A log that came into its folder by way of a collector bears the collector's prefixes.
+    """
+    found = _read(bundle, result, _parser_for(plan.program, hints_of(plan)))
+    if _comparable(found.metrics) == _comparable(result.metrics):
+        return found
+    bare = _read(bundle, result, CollectedLog(lambda: _parser_for(plan.program, hints_of(plan))))
+    return bare if "prefixes" in bare.begin else found
+
+
+def _read(bundle: Bundle, result: Result, parser: LogParser | CollectedLog) -> Measurement:
     with bundle.stream(LOG) as stream:
         while block := stream.read(_BLOCK):
             parser.feed(block)

@@ -127,6 +127,11 @@ def test_no_network(run, tiny_plan):
     assert run(tiny_plan("ls", "/sys/class/net"))[1].split() == ["lo"]
 
 
+def test_a_network_that_is_asked_for(run, tiny_plan):
+    interfaces = run(tiny_plan("ls", "/sys/class/net", network="bridge"))[1].split()
+    assert set(interfaces) > {"lo"}
+
+
 def test_the_user(run, tiny_plan):
     assert run(tiny_plan("id", "-u", user="12345:54321"))[1] == "12345\n"
 

@@ -45,6 +45,33 @@ def run(home, *words):
     return json.loads(done.stdout)
 
 
+def test_what_surrounds_a_command_in_a_container(home, engine):
+    if engine.image(BASE) is None:
+        pytest.skip(f"no {BASE} here: `make base-images` makes it")
+    code = "import os; print('size:', os.environ['SIZE'], len(os.sched_getaffinity(0)),"
+    code += " sorted(os.listdir('/sys/class/net')) != ['lo'])"
+    cpu = min(os.sched_getaffinity(0))
+    result = run(
+        home, "mine", "-f", "custom", "--image", BASE, "--command", f'python3 -c "{code}"',
+        "--unit=ms", "--pattern=size: ([0-9]+) 1 True", "--env", "SIZE=40",
+        "--prefix", f"taskset -c {cpu}", "--network=bridge",
+    )  # fmt: skip
+    assert result["metrics"]["throughput"]["value"] == pytest.approx(8 / 0.040)
+    assert result["plan"]["environment"] == {"SIZE": "40"}
+    assert result["plan"]["network"] == "bridge"
+
+
+def test_a_name_that_is_not_resolved_without_a_network_says_so(home, engine):
+    if engine.image(BASE) is None:
+        pytest.skip(f"no {BASE} here: `make base-images` makes it")
+    code = "import socket; socket.getaddrinfo('registry.invalid', 443)"
+    words = ["mine", "-f", "custom", "--image", BASE, "--gpus=none", "--pattern=fps=(.+)"]
+    done = benchdock(home, "run", *words, "--command", f'python3 -c "{code}"', "--quiet")
+    assert done.returncode == 1
+    assert "its container has none" in done.stderr
+    assert "run it again with --network bridge" in done.stderr
+
+
 def test_a_users_command_in_a_container(home, engine, tmp_path):
     if engine.image(BASE) is None:
         pytest.skip(f"no {BASE} here: `make base-images` makes it")

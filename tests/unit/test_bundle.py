@@ -125,6 +125,35 @@ def test_an_interval_by_an_older_method_is_told_and_holds(tmp_path):
         verify(forged)
 
 
+def as_json_file(log):
+    """Write a log as Docker's json-file keeps it."""
+    stamp = "2026-01-02T03:04:05.678901234Z"
+    return b"".join(
+        json.dumps({"log": line.decode(), "stream": "stdout", "time": stamp}).encode() + b"\n"
+        for line in log.splitlines(keepends=True)
+    )
+
+
+def test_a_log_that_a_collector_kept_is_verified_as_it_is_parsed(measured, tmp_path, capsys):
+    result, folder, path = measured
+    log = as_json_file(folder.log.read_bytes())
+    (tmp_path / "log.txt").write_bytes(log)
+    assert main(["parse", "benchdock", str(tmp_path / "log.txt"), "--json"]) == ExitStatus.OK
+    assert json.loads(capsys.readouterr().out)["metrics"] == {
+        name: metric.model_dump() for name, metric in result.metrics.items()
+    }
+    collected = resealed(path, tmp_path / "collected.zip", **{"log.txt": log})
+    _, checks = verify(collected)
+    assert ", without the prefixes of JSON objects" in checks[-1].detail
+    assert "prefixes" not in verify(path)[1][-1].detail
+    document = json.loads(folder.result.read_text())
+    document["metrics"]["throughput"]["value"] = 4.1
+    changes = {"result.json": json.dumps(document).encode()}
+    forged = resealed(collected, tmp_path / "forged.zip", **changes)
+    with pytest.raises(RequestError, match=r"the log gives throughput 4\.0"):
+        verify(forged)
+
+
 def refused(path, told, capsys):
     """The one line of every command that reads a bundle."""
     folder = sorted(file.name for file in path.parent.iterdir())

@@ -302,11 +302,16 @@ def test_mpiruns_refusals_are_named_with_the_fix(line, fix):
         "OSError: [Errno 101] Network is unreachable",
     ],
 )
-def test_a_program_that_wants_the_network_is_told_that_there_is_none(line):
+def test_a_program_that_wants_the_network_is_told_if_there_is_none(line):
     for lines in ([*RAISED[:2], line], [line], [line, *RAISED]):
         found = judged(*lines)
         assert found.evidence == line
-        assert "get no network" in found.message
+        assert found.message.startswith("the program cannot reach the network: ")
+        assert "have none unless they run with --network bridge" in found.message
+        for isolated, fix in ((True, "with --network bridge, or"), (False, "name servers")):
+            told = crash.evidence(lines, isolated=isolated)
+            assert fix in told.message
+            assert ("has none" in told.message) is isolated
 
 
 def test_a_network_that_was_missed_long_ago_is_not_the_cause():

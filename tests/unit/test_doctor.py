@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -82,10 +83,11 @@ def fitting(device: str) -> list[image_table.ImageRow]:
 
 
 def test_this_machine() -> None:
-    found = doctor.examine()
+    examined = doctor.examine()
+    found = examined.findings
     names = set(by_name(found))
     assert {"engine", "host runtime", "home", "memory"} <= names
-    document = doctor.as_json(found)
+    document = doctor.machine_file(examined).model_dump(mode="json", by_alias=True)
     assert json.loads(json.dumps(document)) == document
     assert set(document["findings"][0]) == {"name", "state", "detail", "remedy", "role"}
     assert document["can_run"] is (doctor.exit_status(found) is ExitStatus.OK)
@@ -98,7 +100,9 @@ def test_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise EngineError("permission denied", hint="sudo usermod -aG docker $USER")
 
     monkeypatch.setattr(Engine, "connect", refuse)
-    found = by_name(doctor.examine())["engine"]
+    examined = doctor.examine()
+    assert (examined.machine.engine, examined.machine.no_engine) == (None, "permission denied")
+    found = by_name(examined.findings)["engine"]
     assert (found.state, found.detail) == ("missing", "permission denied")
     assert found.remedy == "sudo usermod -aG docker $USER"
 
@@ -120,7 +124,7 @@ def test_exit_status(places: list[Any], needs: list[Any], status: ExitStatus) ->
 
 
 def test_absent_images_and_bases_say_how_to_get_them() -> None:
-    found = by_name(doctor.engine_findings(engine(), NO_GPU))
+    found = by_name(doctor.engine_findings(engine(), info(), NO_GPU))
     row, *_ = fitting("cpu")
     image, base = found[f"image {row.id}"], found[f"base {row.base}"]
     assert (image.state, image.remedy) == ("missing", f"benchdock images build {row.id}")
@@ -166,7 +170,7 @@ def test_leftover_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "orchestrator.engine.reaper.is_orphan", lambda container, here: container.name == "dead"
     )
-    found = by_name(doctor.engine_findings(cast(Engine, there), NO_GPU))["leftovers"]
+    found = by_name(doctor.engine_findings(cast(Engine, there), info(), NO_GPU))["leftovers"]
     assert found.remedy == "docker rm -f dead"
 
 
@@ -185,7 +189,7 @@ def test_mig() -> None:
 
 
 def test_a_gpu_without_a_driver(tmp_path: Path) -> None:
-    (plain,) = doctor.gpu_findings(NO_GPU, root=tmp_path)
+    (plain,) = doctor.gpu_findings(NO_GPU)
     assert (plain.name, plain.state) == ("GPU", "warning")
     for number, (vendor, kind) in enumerate([("0x8086", "0x030000"), ("0x10de", "0x040300")]):
         device = tmp_path / f"sys/bus/pci/devices/{number}"
@@ -194,7 +198,8 @@ def test_a_gpu_without_a_driver(tmp_path: Path) -> None:
         (device / "class").write_text(f"{kind}\n")
     assert inventory.has_nvidia_device(tmp_path) is False
     (device / "class").write_text("0x030200\n")
-    (missing,) = doctor.gpu_findings(NO_GPU, root=tmp_path)
+    assert inventory.has_nvidia_device(tmp_path) is True
+    (missing,) = doctor.gpu_findings(replace(NO_GPU, on_bus=True))
     assert (missing.name, missing.state) == ("NVIDIA driver", "missing")
     assert "nvidia-driver" in missing.remedy
 

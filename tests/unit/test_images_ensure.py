@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from orchestrator.errors import ImageError, MachineError
+from orchestrator.errors import ImageError, MachineError, RequestError
 from orchestrator.images import builder, digests, store
 from orchestrator.images.store import Policy
 from tests.unit.image_helpers import FakeImages, info, make_place
@@ -217,13 +217,71 @@ def test_a_home_that_cannot_be_written(place, engine, tmp_path, monkeypatch):
 
 
 def test_a_vendors_image_is_pulled_and_gets_our_code_mounted(place, engine):
-    with pytest.raises(ImageError, match=r"`docker pull registry.example/tiny:24.06`"):
+    with pytest.raises(ImageError, match=r"`benchdock images pull vendor-tiny`"):
         store.ensure(place.vendor, place.table, engine, Policy.NEVER, Events())
     engine.registry[place.vendor.tag] = info(place.vendor.tag, {}, digest="sha256:dd")
     ready = store.ensure(place.vendor, place.table, engine, Policy.AUTO, Events())
     assert (ready.did, ready.digest, ready.mount_backends) == ("pulled", "sha256:dd", True)
     assert ready.warnings == ("registry.example/tiny:24.06: nobody mends it any more",)
     assert store.ensure(place.vendor, place.table, engine, Policy.NEVER, Events()).did == "found"
+
+
+DIGEST, OTHER = "sha256:" + "d" * 64, "sha256:" + "e" * 64
+PINNED = f"registry.example/tiny@{DIGEST}"
+
+
+@pytest.fixture
+def pinned(place):
+    """Return the table with a digest for the vendor's image."""
+    return place.table.model_copy(update={"digests": {place.vendor.reference: DIGEST}})
+
+
+def test_a_pinned_image_is_pulled_and_found_by_its_digest(place, engine, pinned):
+    engine.registry[place.vendor.tag] = info(place.vendor.tag, {}, digest=OTHER)
+    engine.registry[PINNED] = info(PINNED, {}, digest=DIGEST)
+    ready = store.ensure(place.vendor, pinned, engine, Policy.AUTO, Events())
+    assert (ready.did, ready.digest, ready.reference) == ("pulled", DIGEST, place.vendor.tag)
+    again = store.ensure(place.vendor, pinned, engine, Policy.NEVER, Events())
+    assert (again.did, again.id) == ("found", ready.id)
+    assert not any("pinned" in text for text in again.warnings)
+
+
+@pytest.mark.parametrize(("digest", "told"), [(OTHER, f"is {OTHER} here"), (None, "no digest")])
+def test_an_image_of_the_tag_that_is_not_the_pinned_one_is_doubted(
+    place, engine, pinned, digest, told
+):
+    engine.here[place.vendor.tag] = info(place.vendor.tag, {}, digest=digest)
+    ready = store.ensure(place.vendor, pinned, engine, Policy.AUTO, Events())
+    assert (ready.did, ready.digest) == ("found", digest)
+    doubt = ready.warnings[0]
+    assert told in doubt
+    assert f"{DIGEST} is pinned: `benchdock images pull vendor-tiny` gets that" in doubt
+
+
+def test_an_image_is_pulled_by_id_or_by_reference(place, engine, pinned):
+    engine.registry[PINNED] = info(PINNED, {}, digest=DIGEST)
+    engine.registry["mine/x:1"] = info("mine/x:1", {}, digest=OTHER)
+    for did in ("pulled", "found"):
+        assert store.pull("vendor-tiny", pinned, engine, Events()).did == did
+    for _ in range(2):  # what a tag is may have changed since
+        ready = store.pull("mine/x:1", pinned, engine, Events())
+        assert (ready.did, ready.digest, ready.row) == ("pulled", OTHER, None)
+    engine.registry[place.vendor.tag] = info(place.vendor.tag, {}, digest=OTHER)
+    for _ in range(2):
+        assert store.pull(place.vendor.tag, place.table, engine, Events()).did == "pulled"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("tiny-cpu", "tiny-cpu is built here; `benchdock images build tiny-cpu`"),
+        ("vendor-tinny", "unknown image 'vendor-tinny'; did you mean 'vendor-tiny'"),
+        ("UPPER/x", "'UPPER/x' is not an image reference"),
+    ],
+)
+def test_what_cannot_be_pulled_is_refused_before_any_registry_is_asked(place, engine, name, told):
+    with pytest.raises(RequestError, match=told):
+        store.pull(name, place.table, engine, Events())
 
 
 def resolve(place, engine, reference, policy=Policy.AUTO):
@@ -247,7 +305,7 @@ def test_a_foreign_image_is_run_as_it_is_with_our_code_mounted(place, engine):
 def test_a_foreign_image_that_is_missing_is_pulled_or_refused(place, engine):
     with pytest.raises(ImageError, match="could not be pulled"):
         resolve(place, engine, "mine/framework:1")
-    with pytest.raises(ImageError, match=r"`docker pull mine/framework:1`"):
+    with pytest.raises(ImageError, match=r"`benchdock images pull mine/framework:1`"):
         resolve(place, engine, "mine/framework:1", Policy.NEVER)
     engine.registry["mine/framework:1"] = info("mine/framework:1", {})
     assert resolve(place, engine, "mine/framework:1").did == "pulled"

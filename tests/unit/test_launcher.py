@@ -259,6 +259,16 @@ def test_nasty_text_arrives_and_runs_nothing(host, text):
     assert not list(host.root.rglob("pwned"))
 
 
+@pytest.mark.parametrize("words", [("env",), ("env", "X=1"), ("env", f"X={NASTY}", "nice")])
+def test_a_prefix_starts_the_program_and_its_words_are_no_shells(host, words):
+    do = 'printf %s "${X-unset}" > "$STUB/X"'
+    assert host.run(host.context(prefix=words), do) == 0
+    assert host.words("argv")[:2] == ["-m", "backends.pytorch"]
+    expected = {1: "unset", 2: "1", 3: NASTY}[len(words)]
+    assert (host.root / "X").read_text() == expected
+    assert not list(host.root.rglob("pwned"))
+
+
 @pytest.mark.parametrize("code", [0, 1, 3, 137])
 def test_the_exit_code_is_the_programs(host, code):
     assert host.run(host.context(), do=f"exit {code}") == code

@@ -1,0 +1,71 @@
+"""The digests by which vendors' images are pinned: `dockerfiles/digests.toml`, read and written."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from orchestrator import paths
+from orchestrator.errors import ImageError, MachineError
+from orchestrator.records import first_mistake
+from orchestrator.request import StrictRecord
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+_HEAD = """\
+# What the registries of vendors' images say the tags of images.toml are, by `benchdock images pin`,
+# which asks them and writes this file. An image with a digest here is pulled by it; one without
+# is pulled by its tag, which its vendor may move.
+schema = 1
+
+[digest]
+"""
+
+
+class _PinFile(StrictRecord):
+    """The file as it is written."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    digest: dict[str, Digest]
+
+
+def file() -> Path:
+    """Return where the digests are."""
+    return paths.DOCKERFILES / "digests.toml"
+
+
+def load() -> dict[str, str]:
+    """Return the digest of each reference that is pinned. Raises ImageError."""
+    try:
+        text = file().read_text(encoding="utf-8")
+    except OSError as error:
+        raise ImageError(f"cannot read the digests of images: {error}") from None
+    return read(text)
+
+
+def read(text: str) -> dict[str, str]:
+    """Read the digests from TOML. Raises ImageError."""
+    try:
+        return _PinFile.model_validate(tomllib.loads(text)).digest
+    except tomllib.TOMLDecodeError as error:
+        raise ImageError(f"{file().name} is not TOML: {error}") from None
+    except ValidationError as error:
+        raise ImageError(f"{file().name}: {first_mistake(error)}") from None
+
+
+def written(pins: Mapping[str, str]) -> str:
+    """Return the file's text, sorted, so that a renewal shows only what changed."""
+    return _HEAD + "".join(f'"{name}" = "{digest}"\n' for name, digest in sorted(pins.items()))
+
+
+def save(pins: Mapping[str, str]) -> None:
+    """Write the file. Raises MachineError."""
+    try:
+        paths.write_aside(file(), written(pins))
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {file()}: {error.strerror or error}",
+            hint="run it in a checkout of yours",
+        ) from None
