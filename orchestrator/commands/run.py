@@ -147,8 +147,9 @@ def _show_plan(result: Result, *, as_json: bool, runs: int | None) -> None:
     for name, text in _settings(plan):
         print(clean(f"{'' if name == before else name:15} {text}"))
         before = name
-    for warning in result.warnings:
-        print(clean(f"{'warning':15} {warning}"))
+    for name, texts in (("warning", result.warnings), ("note", result.notes)):
+        for text in texts:
+            print(clean(f"{name:15} {text}"))
     print(f"\n# launcher.sh\n{plan.script}", end="")
 
 

@@ -113,6 +113,28 @@ def judge(
     )
 
 
+def facts_of(image: ImageRow, *, table: ContainerTable | None = None) -> Facts:
+    """Return CUDA, driver and kernels of an image of our table: its own, or its vendor's."""
+    if image.source == "build":
+        return Facts(
+            version=image.version,
+            cuda=image.cuda or "",
+            driver=image.driver or "",
+            architectures=image.compute_capabilities,
+        )
+    row = (table or shipped()).describe(parse_reference(image.reference))
+    return row.facts if row else Facts()
+
+
+def assess_row(
+    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
+) -> Assessment:
+    """Compare an image of our table with GPUs and driver, whoever made it."""
+    if image.source == "build":
+        return assess_built(image, gpus, driver)
+    return assess(image.tag, gpus, driver)
+
+
 def assess_built(
     image: ImageRow,
     gpus: Sequence[tuple[str, str]],
@@ -122,13 +144,14 @@ def assess_built(
 ) -> Assessment:
     """Compare an image that is built here, as `assess` does a vendor's.
 
-    It brings no compatibility package of the vendor's, so the driver must do on every GPU. For a
-    GPU newer than its kernels it holds PTX, as PyTorch's packages do: that is only a warning.
+    It brings no compatibility package of the vendor's, so the driver must do on every GPU. No
+    driver can compile its kernels for a newer GPU: PyTorch's packages hold no PTX, as the list in
+    their libtorch_python.so says.
     """
     table = table or shipped()
-    facts = Facts(architectures=image.compute_capabilities, cuda=image.cuda or "")
-    refusals, warnings = [], []
-    for name, capability in dict.fromkeys(gpus):
+    facts = facts_of(image)
+    refusals = []
+    for capability in dict.fromkeys(capability for _, capability in gpus):
         fit = _fit(facts, capability) if facts.architectures and numbers(capability) else "fits"
         if fit == "too old":
             lowest = min(facts.architectures, key=numbers)
@@ -137,17 +160,18 @@ def assess_built(
                 f"is {_with_generation(capability)}; {_instead(table, image, capability, driver)}"
             )
         elif fit == "too new":
-            warnings.append(
-                f"{image.tag} has no binaries for the {name} (compute capability {capability}): "
-                "its kernels are compiled when the program starts, which takes minutes"
-            )
-        elif image.driver and driver and numbers(driver) < numbers(image.driver):
             refusals.append(
-                f"{image.tag} (CUDA {facts.cuda}) needs NVIDIA driver {image.driver} or newer, and "
+                f"{image.tag} has no kernels for compute capability "
+                f"{_with_generation(capability)}, and none that a driver could compile for it; "
+                f"{_instead(table, image, capability, driver)}"
+            )
+        elif facts.driver and driver and numbers(driver) < numbers(facts.driver):
+            refusals.append(
+                f"{image.tag} (CUDA {facts.cuda}) needs NVIDIA driver {facts.driver} or newer, and "
                 f"this machine has {driver}. Install a newer driver; "
                 f"{_instead(table, image, capability, driver)}"
             )
-    return Assessment(refusal=refusals[0] if refusals else None, warnings=tuple(warnings), row=None)
+    return Assessment(refusal=refusals[0] if refusals else None, warnings=(), row=None)
 
 
 def substitute(
@@ -158,8 +182,7 @@ def substitute(
     None where it can use them, or where no image is known that can.
     """
     table = shipped()
-    built = image.source == "build"
-    found = assess_built(image, gpus, driver) if built else assess(image.tag, gpus, driver)
+    found = assess_row(image, gpus, driver)
     family = found.row.family if found.row else table.families.get(image.framework)
     if not found.refusal or family is None:
         return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from orchestrator.containers import fitness
+from orchestrator.containers import choice, fitness
 from orchestrator.framework import Framework
 from orchestrator.images import image_table
 from orchestrator.published import names
@@ -120,12 +120,19 @@ def container(
 
 
 def _stand_in(claim: Claim, world: World, row: Framework, device: Device) -> str | None:
-    """Return an image for GPUs or a driver that the row's own image cannot use."""
+    """Return an image for GPUs or a driver that the row's own image cannot use.
+
+    One of our table if there is one that works, else a month's of the vendor's.
+    """
     if device == "cpu" or device not in row.images or world.no_engine or not world.gpus.gpus:
         return None
-    image = image_table.load().row(row.images[device])
+    table = image_table.load()
+    image = table.row(row.images[device])
     gpus = [(gpu.name, gpu.compute_capability or "") for gpu in world.gpus.gpus[: claim.gpus]]
-    return fitness.substitute(image, gpus, world.gpus.driver)
+    chosen = choice.choose(image, gpus, world.gpus.driver, table=table).image
+    if chosen is None:
+        return fitness.substitute(image, gpus, world.gpus.driver)
+    return None if chosen is image else chosen.tag
 
 
 def _container_problem(claim: Claim, world: World) -> str:

@@ -24,14 +24,12 @@ from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
-from orchestrator.run import suitability
+from orchestrator.run import fitting
 from orchestrator.run.filing import Desk, file_killed, write_launcher
 from orchestrator.run.places import FindPlace, check_image, connect, planned_place, ready_place
 from orchestrator.run.planner import (
-    choose_device,
     gpu_report,
     make_plan,
-    planned_device,
     resolve_chosen,
     unused_gpus,
 )
@@ -52,6 +50,7 @@ class _Draft:
     clock: StageClock
     environment: dict[str, Any]
     started: datetime
+    notes: tuple[str, ...] = ()
     plan: Plan | None = None
     outcome: Outcome | None = None
     monitor: Monitor | None = None
@@ -74,7 +73,7 @@ class _Draft:
             steps=measured.steps if measured else (),
             program=measured.begin if measured else {},
             warnings=tuple(dict.fromkeys((*planned_warnings, *self._warnings(), *warnings))),
-            notes=measured.notes if measured else (),
+            notes=(*self.notes, *(measured.notes if measured else ())),
             environment=self.environment | self.banner.facts(),
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},
@@ -148,21 +147,24 @@ def _run_watched(
     clock = StageClock(view)
     with clock.stage("check"):
         report = gpu_report(request)
-        target = choose_device(request, report)
+        target = fitting.devices(request, report)
         row = resolve_chosen(request, target, report)
         engine, reason = connect(request)
+        fitted = fitting.fit(
+            request, row, target, report, on_host=engine is None, image=image
+        ).accepted()
+        target, row = fitted.target, fitted.row
         if image is None:
             check_image(request, row, target, engine)
-        opinion = suitability.assess(
-            request, row, target, report, in_container=engine is not None, image=image
-        )
-        doubts = (*unused_gpus(request, report), *opinion.heeded())
+        for text in (*fitted.first, *fitted.notes):
+            view.note(text)
+        doubts = (*unused_gpus(request, report), *fitted.doubts)
         environment = inventory.facts(report)
 
     def carry_out(draft: _Draft) -> None:
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(request, row, target, engine, reason, view)
-        place = replace(place, warnings=(*place.warnings, *doubts))
+        place = replace(place, warnings=(*fitted.first, *place.warnings, *doubts))
         _execute(draft, make_plan(request, row, target, place, draft.folder), runtime, view, host)
 
     # From the folder's making until its result is filed, nothing may come between.
@@ -173,6 +175,7 @@ def _run_watched(
             folder=desk.folder,
             clock=clock,
             environment=environment,
+            notes=fitted.notes,
             started=datetime.now(UTC),
         )
         return _file(draft, desk, carry_out, view)
@@ -265,14 +268,14 @@ def dry_run(request: Request) -> Result:
     Raises RequestError, and MachineError where only a GPU that does not answer could do it.
     """
     report = gpu_report(request)
-    target, warnings = planned_device(request, report)
+    target, warnings = fitting.planned_devices(request, report)
     row = resolve_chosen(request, target, report)
     folder = RunFolder.planned(request.model, request.framework)
-    place = planned_place(request, row, target)
-    opinion = suitability.assess(
-        request, row, target, report, in_container=place.runtime == "docker"
-    )
-    place = replace(place, warnings=(*place.warnings, *opinion.noted()))
+    engine, reason = connect(request)
+    fitted = fitting.fit(request, row, target, report, on_host=engine is None)
+    target, row = fitted.target, fitted.row
+    place = planned_place(request, row, target, engine, reason)
+    place = replace(place, warnings=(*fitted.first, *place.warnings, *fitted.noted()))
     plan = make_plan(request, row, target, place, folder)
     return Result(
         benchdock=VERSION,
@@ -281,4 +284,5 @@ def dry_run(request: Request) -> Result:
         plan=plan,
         fingerprint=plan.fingerprint,
         warnings=(*plan.warnings, *warnings, *unused_gpus(request, report)),
+        notes=fitted.notes,
     )
