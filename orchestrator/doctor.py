@@ -185,19 +185,22 @@ def _choice(named: ImageRow, table: ImageTable, report: GpuReport) -> Choice:
 def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
     """Tell which newer image a newer driver would allow, or why no image works here."""
     gpus = [(one.name, one.compute_capability or "") for one in report.gpus]
-    remedy = "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot"
-    for one in choice.passed_over:
-        if assess_row(one.image, gpus).refusal:
-            continue
-        needed = facts_of(one.image)
-        detail = f"driver {report.driver} is older than {needed.driver}, which CUDA {needed.cuda} "
-        detail += f"needs: a run takes {choice.image.id}" if choice.image else "needs"
-        state: FindingState = "warning" if choice.image else "missing"
-        yield Finding(name=f"driver for {one.image.id}", state=state, detail=detail, remedy=remedy)
-        return
+    lacking = [one.image for one in choice.passed_over if not assess_row(one.image, gpus).refusal]
+    remedy = (
+        "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot" if lacking else ""
+    )
     if choice.image is None:
-        newest = choice.passed_over[0].image.id
-        yield Finding(name=f"image {newest}", state="missing", detail=choice.refusal)
+        name = f"image {choice.passed_over[0].image.id}"
+        yield Finding(name=name, state="missing", detail=choice.refusal, remedy=remedy)
+    elif lacking:
+        needed = facts_of(lacking[0])
+        yield Finding(
+            name=f"driver for {lacking[0].id}",
+            state="warning",
+            detail=f"driver {report.driver} is older than {needed.driver}, which CUDA "
+            f"{needed.cuda} needs: a run takes {choice.image.id}",
+            remedy=remedy,
+        )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -142,14 +142,14 @@ def _show_plan(result: Result, *, as_json: bool, runs: int | None) -> None:
     plan = result.plan
     assert plan is not None
     before = ""
+    for name, texts in (("warning", result.warnings), ("note", result.notes)):
+        for text in texts:
+            print(clean(f"{name:15} {text}"))
     if runs is not None:
         print(f"{'runs':15} {runs}, one after the other, each as follows")
     for name, text in _settings(plan):
         print(clean(f"{'' if name == before else name:15} {text}"))
         before = name
-    for name, texts in (("warning", result.warnings), ("note", result.notes)):
-        for text in texts:
-            print(clean(f"{name:15} {text}"))
     print(f"\n# launcher.sh\n{plan.script}", end="")
 
 
