@@ -1,16 +1,17 @@
 """What a request becomes on other people's servers, which a stand-in for NVML shows.
 
-Each command is a process of its own: one process cannot change its NVML.
+One process of its own answers for all: this one has no NVML, and the stand-in's answers may change.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -24,40 +25,61 @@ pytestmark = pytest.mark.skipif(
     shutil.which("cc") is None, reason="no C compiler to build the NVML stand-in with"
 )
 
-Benchdock = Callable[..., "subprocess.CompletedProcess[str]"]
+SERVE = """
+import contextlib, io, json, sys
+from orchestrator.cli import main
+for line in sys.stdin:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(json.loads(line))
+    print(json.dumps([int(code), out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a command line."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Benchdock = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
-def stub(tmp_path_factory: pytest.TempPathFactory) -> Stub:
-    return Stub.build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture
-def benchdock(stub: Stub, tmp_path: Path) -> Iterator[Benchdock]:
-    """Run a command line on a machine, with an engine that has the CPU image of Caffe2."""
-    with FakeEngine(tmp_path) as engine:
+def benchdock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Benchdock]:
+    """Run command lines on a machine whose engine has the CPU image of Caffe2."""
+    folder = tmp_path_factory.mktemp("servers")
+    stub = Stub.build(folder)
+    with FakeEngine(folder) as engine:
         engine.images["benchdock/legacy-cpu:1.0.0"] = fake_image("benchdock/legacy-cpu:1.0.0")
+        environment = os.environ | {
+            "LD_LIBRARY_PATH": str(stub.folder),
+            "NVML_STUB": str(stub.answers),
+            "PYTHONPATH": str(ROOT),
+            "DOCKER_HOST": engine.address,
+            "BENCHDOCK_HOME": str(folder / "home"),
+        }
+        with subprocess.Popen(
+            [sys.executable, "-c", SERVE], env=environment, cwd=folder, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as server:  # fmt: skip
+            assert server.stdin is not None
+            assert server.stdout is not None
 
-        def run(answers: str, *words: str) -> subprocess.CompletedProcess[str]:
-            stub.answer(answers)
-            environment = {
-                "PATH": "/usr/bin:/bin",
-                "LD_LIBRARY_PATH": str(stub.folder),
-                "NVML_STUB": str(stub.answers),
-                "PYTHONPATH": str(ROOT),
-                "DOCKER_HOST": engine.address,
-                "BENCHDOCK_HOME": str(tmp_path / "home"),
-            }
-            command = [sys.executable, "-m", "orchestrator", *words]
-            return subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
-            )
+            def run(answers: str, *words: str) -> Done:
+                stub.answer(answers)
+                print(json.dumps(words), file=server.stdin, flush=True)
+                return Done(*json.loads(server.stdout.readline()))
 
-        yield run
+            yield run
+            server.stdin.close()
         assert engine.count("/containers/create") == 0
 
 
-def planned(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def planned(done: Done) -> dict[str, Any]:
     assert done.returncode == ExitStatus.OK, done.stderr
     return dict(json.loads(done.stdout))
 
