@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from orchestrator import paths
 from orchestrator.containers.choice import Choice, choose
-from orchestrator.containers.fitness import assess_row, facts_of
+from orchestrator.containers.listed import assess_row, facts_of
 from orchestrator.engine import reaper
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus

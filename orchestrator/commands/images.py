@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.containers import fitness
+from orchestrator.containers import listed
 from orchestrator.containers.overview import span
 from orchestrator.errors import EngineError, ExitStatus, RequestError, unknown
 from orchestrator.images import base_images, image_table, store, wheelhouse
@@ -179,7 +179,7 @@ def _engine() -> tuple[Engine | None, str]:
 
 def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[str, Any]:
     state = store.state(row, table, engine) if engine is not None else None
-    facts = fitness.facts_of(row)
+    facts = listed.facts_of(row)
     return {
         **row.model_dump(mode="json"),
         "cuda": facts.cuda or None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.containers import fitness
+from orchestrator.containers import listed
 from orchestrator.containers.container_table import numbers
 from orchestrator.images.image_table import ImageRow, ImageTable
 
@@ -60,7 +60,7 @@ def choose(
             return Choice(image=named)
     passed: list[PassedOver] = []
     for image in candidates:
-        why = fitness.assess_row(image, gpus, driver).refusal
+        why = listed.assess_row(image, gpus, driver).refusal
         if why is None:
             return Choice(image=image, passed_over=tuple(passed))
         passed.append(PassedOver(image=image, why=why))
@@ -73,16 +73,16 @@ def _decisive(passed: Sequence[PassedOver], gpus: Sequence[tuple[str, str]]) -> 
     Of several drivers the lowest is the nearest. The newest image tells of GPUs that are too new,
     the one that goes back farthest of those that are too old.
     """
-    lacking_driver = [one for one in passed if not fitness.assess_row(one.image, gpus).refusal]
+    lacking_driver = [one for one in passed if not listed.assess_row(one.image, gpus).refusal]
     if lacking_driver:
-        return min(lacking_driver, key=lambda one: numbers(fitness.facts_of(one.image).driver)).why
+        return min(lacking_driver, key=lambda one: numbers(listed.facts_of(one.image).driver)).why
     oldest = min(passed, key=lambda one: _lowest(one.image))
     gpu = min((numbers(capability) for _, capability in gpus), default=())
     return oldest.why if gpu < _lowest(oldest.image) else passed[0].why
 
 
 def _lowest(image: ImageRow) -> tuple[int, ...]:
-    facts = fitness.facts_of(image)
+    facts = listed.facts_of(image)
     known = [facts.lowest] if facts.lowest else facts.architectures
     return min(map(numbers, known), default=())
 

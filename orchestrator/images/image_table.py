@@ -37,7 +37,7 @@ class ImageRow(StrictRecord):
     built from if it has none of its own.
     `instead_of` names images that it stands in for (`ImageTable.candidates`).
     `cuda`, `driver` (the lowest of NVIDIA's) and `compute_capabilities` are those of an image that
-    is built here; `fitness.facts_of` knows them of a vendor's too. `shm_size` is in bytes.
+    is built here; `listed.facts_of` knows them of a vendor's too. `shm_size` is in bytes.
     `extra_index` is asked for wheels only if the host's own indexes do not have them.
     `never_run`: nobody has run it with benchdock on a GPU yet.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from orchestrator.containers import choice, fitness
+from orchestrator.containers import choice, fitness, listed
 from orchestrator.framework import Framework
 from orchestrator.images import image_table
 from orchestrator.published import names
@@ -150,7 +150,7 @@ def _stand_in(claim: Claim, world: World, row: Framework, device: Device) -> str
     if device == "cpu" or device not in row.images or world.no_engine or not world.gpus.gpus:
         return None
     image = image_table.load().row(row.images[device])
-    return fitness.substitute(image, _gpus_here(claim, world), world.gpus.driver)
+    return listed.substitute(image, _gpus_here(claim, world), world.gpus.driver)
 
 
 def _container_problem(claim: Claim, world: World) -> str:

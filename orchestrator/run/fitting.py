@@ -6,6 +6,7 @@ or of another one.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -120,7 +121,7 @@ def _fit(
     if image is None:
         choice = _choice(request, row, target, report, on_host=on_host)
     if choice is not None and choice.image is None:
-        return _without_image(request, row, target, report, choice.refusal)
+        return _without_image(request, row, target, report, choice.refusal, on_host=on_host)
     if choice is not None:
         row = _chosen(request, row, target, choice)
     opinion = suitability.assess(
@@ -130,7 +131,7 @@ def _fit(
         target=target,
         row=row,
         refusal=opinion.refusal,
-        hint=_instead(request, report) if opinion.refusal and image is None else "",
+        hint=_instead(request, report, on_host=on_host) if opinion.refusal and not image else "",
         first=first,
         doubts=opinion.warnings,
         notes=choice.notes() if choice is not None else (),
@@ -166,49 +167,68 @@ def _chosen(request: Request, row: Framework, target: Target, choice: Choice) ->
 
 
 def _without_image(
-    request: Request, row: Framework, target: Target, report: GpuReport, refusal: str
+    request: Request,
+    row: Framework,
+    target: Target,
+    report: GpuReport,
+    refusal: str,
+    *,
+    on_host: bool,
 ) -> Fitted:
-    if request.gpus is None and _on_cpu(request):
+    if request.gpus is None and _runs_on_cpu(request, on_host=on_host):
+        why = f"no image of {row.name} works with this GPU and driver: {refusal}"
         return Fitted(
-            target=CPU,
-            row=planner.resolve(request, CPU),
-            first=(f"on the CPU, because no image of {row.name} works on this GPU: {refusal}",),
+            target=CPU, row=planner.resolve(request, CPU), first=(f"on the CPU, because {why}",)
         )
-    return Fitted(target=target, row=row, refusal=refusal, hint=_instead(request, report))
+    hint = _instead(request, report, on_host=on_host)
+    return Fitted(target=target, row=row, refusal=refusal, hint=hint)
 
 
-def _on_cpu(request: Request) -> bool:
-    """Whether the request can be carried out on the CPU, in an image of ours."""
-    row = catalogue.framework(request.framework)
-    return "cpu" in row.images and planner.is_able(request, "cpu")
+def _instead(request: Request, report: GpuReport, *, on_host: bool) -> str:
+    """Name the commands that work here: on these GPUs with another image or framework, on the CPU.
 
-
-def _instead(request: Request, report: GpuReport) -> str:
-    """Name the commands that work here: another framework on these GPUs, this one on the CPU."""
-    found = [f"`{_typed(request)} --gpus none` runs on the CPU"] if _on_cpu(request) else []
-    other = request.model_copy(update={"framework": "pytorch", "options": {}, "image": None})
-    if request.framework != other.framework and _works(other, report):
-        found.insert(0, f"`{_typed(other)} --gpus {_gpus(request)}` runs on the GPU")
+    They are written with what decides whether a request can run.
+    """
+    plain = request.model_copy(update={"image": None, "options": {}})
+    other = plain.model_copy(update={"framework": "pytorch"})
+    found = []
+    if request.image is not None and _runs_on_gpu(plain, report, on_host=on_host):
+        found.append(f"`{_typed(plain)} --gpus {_gpus(request)}` takes an image that works")
+    elif request.framework != "pytorch" and _runs_on_gpu(other, report, on_host=on_host):
+        found.append(f"`{_typed(other)} --gpus {_gpus(request)}` runs on the GPU")
+    if _runs_on_cpu(request, on_host=on_host):
+        found.append(f"`{_typed(request)} --gpus none` runs on the CPU")
     return ", ".join(found)
 
 
-def _works(request: Request, report: GpuReport) -> bool:
-    """Whether a request would run on its GPUs."""
-    if not planner.is_able(request, "gpu"):
-        return False
+def _runs_on_cpu(request: Request, *, on_host: bool) -> bool:
+    """Whether an image of ours can carry a request out on the CPU."""
     row = catalogue.framework(request.framework)
-    choice = _choice(request, row, planner.choose_device(request, report), report, on_host=False)
-    return choice is not None and choice.image is not None
+    if "cpu" not in row.images or not planner.is_able(request, "cpu"):
+        return False
+    return not on_host or bool(image_table.load().row(row.images["cpu"]).lock)
+
+
+def _runs_on_gpu(request: Request, report: GpuReport, *, on_host: bool) -> bool:
+    """Whether an image of ours can carry a request out on its GPUs."""
+    row = catalogue.framework(request.framework)
+    if not planner.is_able(request, "gpu") or "gpu" not in row.images:
+        return False
+    target = planner.choose_device(request, report)
+    choice = _choice(request, row, target, report, on_host=on_host)
+    enough = row.multi_gpu or target.count == 1
+    return enough and choice is not None and choice.image is not None
 
 
 def _typed(request: Request) -> str:
     """Write a request as a command: what decides whether it can run."""
-    words = ["benchdock run", request.model, "-f", request.framework]
+    words = ["benchdock", "run", str(request.model_file or request.model)]
+    words += ["-f", request.framework]
     if request.phase != catalogue.default_phase(request.framework):
         words += ["--phase", request.phase]
     if request.dtype != "float32":
         words += ["--dtype", request.dtype]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def _gpus(request: Request) -> str:

@@ -36,14 +36,14 @@ def assess(
     """
     if target.device == "cpu":
         return Opinion()
-    from orchestrator.containers import fitness
+    from orchestrator.containers import fitness, listed
     from orchestrator.images import image_table
 
     reference = image or request.image or row.images.get(target.device, "")
     known = image_table.load().row_of_tag(reference)
     gpus = chosen_gpus(target, report)
     if known is not None and (in_container or known.source == "build"):
-        found = fitness.assess_row(known, gpus, report.driver)
+        found = listed.assess_row(known, gpus, report.driver)
     elif reference and in_container:
         found = fitness.assess(reference, gpus, report.driver)
     else:

@@ -198,6 +198,8 @@ def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
     ) -> tuple[Place, Runtime]:
         found = replay.source.image
         if engine is None or found is None:
+            report = gpu_report(request)
+            row = fitting.with_image(request, row, target, report, on_host=engine is None)
             place, runtime = places.ready_place(request, row, target, engine, reason, view)
         else:
             name = replay.plan.image or found.reference

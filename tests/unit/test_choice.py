@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import catalogue
-from orchestrator.containers import fitness
+from orchestrator.containers import listed
 from orchestrator.containers.choice import Choice, choose
 from orchestrator.images import image_table
 
@@ -73,13 +73,13 @@ def test_what_is_chosen_works_and_what_is_passed_over_does_not(
     gpus, driver = MACHINES[machine]
     found = chosen(framework, machine)
     for one in found.passed_over:
-        assert fitness.assess_row(one.image, gpus, driver).refusal == one.why
+        assert listed.assess_row(one.image, gpus, driver).refusal == one.why
     if found.image is None:
         assert found.refusal in [one.why for one in found.passed_over]
         assert found.notes() == ()
     else:
         assert found.refusal == ""
-        assert fitness.assess_row(found.image, gpus, driver).refusal is None
+        assert listed.assess_row(found.image, gpus, driver).refusal is None
         assert bool(found.notes()) is bool(found.passed_over)
 
 
@@ -138,4 +138,4 @@ def test_any_machine_gets_an_image_or_a_reason(
     found = choose(NAMED[framework], gpus, driver, table=TABLE, on_host=on_host)
     assert (found.image is None) is bool(found.refusal)
     if not on_host and found.image is not None:
-        assert fitness.assess_row(found.image, gpus, driver).refusal is None
+        assert listed.assess_row(found.image, gpus, driver).refusal is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.containers import container_table, fitness
+from orchestrator.containers import container_table, fitness, listed
 from orchestrator.containers.container_table import CatalogueError
 from orchestrator.errors import RequestError
 from orchestrator.images import image_table
@@ -218,12 +218,12 @@ def test_any_text_is_assessed_or_a_wrong_request(
 def test_any_image_of_ours_on_any_gpu_is_assessed(
     image: image_table.ImageRow, gpus: list[tuple[str, str]], driver: str | None
 ) -> None:
-    found = fitness.assess_built(image, gpus, driver)
+    found = listed.assess_built(image, gpus, driver)
     assert found.refusal is None or image.tag in found.refusal
 
 
 def ours(gpu: tuple[str, str], driver: str | None = "580.65") -> fitness.Assessment:
-    return fitness.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
+    return listed.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
 
 
 @pytest.mark.parametrize("gpu", [T4, A100, RTX_3090, RTX_4090, H200, B200, RTX_5090])
@@ -258,7 +258,7 @@ def test_our_gpu_image_needs_its_driver_on_data_centre_gpus_too() -> None:
 def test_another_month_stands_in(
     image: str, gpu: tuple[str, str], driver: str, expected: str | None
 ) -> None:
-    assert fitness.substitute(image_table.load().row(image), [gpu], driver) == expected
+    assert listed.substitute(image_table.load().row(image), [gpu], driver) == expected
 
 
 def test_a_gpu_of_tomorrow_is_refused_since_our_image_holds_nothing_to_compile() -> None:
@@ -316,7 +316,7 @@ def test_capabilities_have_a_generation_and_a_cuda() -> None:
 
 def test_one_table_states_the_facts_of_a_vendors_image() -> None:
     for image in image_table.load().images.values():
-        facts = fitness.facts_of(image)
+        facts = listed.facts_of(image)
         if image.source == "vendor":
             assert (image.cuda, image.driver, image.compute_capabilities) == (None, None, ())
             row = TABLE.describe(parse_reference(image.reference))

@@ -127,11 +127,11 @@ def test_the_headline_command_is_for_the_cpu_elsewhere_and_says_so_first(
     told = planned(benchdock(getattr(machines, name), *words, "--json"))
     assert (told["plan"]["device"], told["plan"]["image"]) == ("cpu", "benchdock/legacy-cpu:1.0.0")
     assert told["warnings"][0].startswith(
-        "on the CPU, because no image of caffe2 works on this GPU: caffe2:18.08-py3 was built with "
-        "CUDA 9.0 (2018) for GPUs "
+        "on the CPU, because no image of caffe2 works with this GPU and driver: caffe2:18.08-py3 "
+        "was built with CUDA 9.0 (2018) for GPUs "
     )
     first = benchdock(getattr(machines, name), *words).stdout.splitlines()[0]
-    assert first.startswith("warning         on the CPU, because no image of caffe2 works on this")
+    assert first.startswith("warning         on the CPU, because no image of caffe2 works")
 
 
 @pytest.mark.parametrize("gpus", ["0", "all"])
@@ -199,4 +199,7 @@ def test_an_image_that_is_named_is_not_replaced(benchdock: Benchdock) -> None:
     done = benchdock(machines.V100, "run", "resnet50", "-f", "pytorch", "--image", image)
     assert done.returncode == ExitStatus.MACHINE_CANNOT
     assert done.stderr.startswith("benchdock: pytorch:25.02-py3 was built with CUDA 12.8 (2025)")
-    assert "`benchdock run resnet50 -f pytorch --gpus none` runs on the CPU" in done.stderr
+    assert done.stderr.endswith(
+        "`benchdock run resnet50 -f pytorch --gpus 0` takes an image that works, "
+        "`benchdock run resnet50 -f pytorch --gpus none` runs on the CPU\n"
+    )
