@@ -17,6 +17,7 @@ from tests.fakes import FakeEngine, fake_image
 from tests.unit.stand_in import View
 
 TENSORFLOW = "nvcr.io/nvidia/tensorflow:18.07-py3"
+NEWEST = "nvcr.io/nvidia/tensorflow:25.02-tf2-py3"
 LOG = (
     '::benchdock {"event":"begin","framework":"tensorflow","model":"deep_mnist","batch":2,'
     '"devices":1,"phase":"training","dtype":"float32","steps":4}\n'
@@ -221,3 +222,25 @@ def test_nothing_a_program_leaves_behind_makes_the_banner_raise(tmp_path):
         "".join(f"ERROR: NVIDIA Driver {i}{'x' * 999}\n" for i in range(99))
     )
     assert len(json.dumps(of_run(folder).facts())) < 10_000
+
+
+@pytest.mark.parametrize("again", [V100, H200], ids=["the same GPU", "a newer GPU"])
+def test_a_replay_whose_image_is_gone_takes_one_that_works_there(fake, gpus, again, capsys):
+    images = {"24.06": "nvcr.io/nvidia/tensorflow:24.06-tf2-py3", "25.02": NEWEST}
+    for name in images.values():
+        fake.images[name] = fake_image(name)
+    gpus(V100)
+    first, status = benchmark.run(request(image=None), View())
+    assert status is ExitStatus.OK
+    assert first.plan.image == images["24.06"]
+    assert first.notes[0].startswith(
+        "the image is ngc-tensorflow-24-06, the newest that works here"
+    )
+    del fake.images[first.plan.image_id]
+    for name in images.values():
+        fake.images[name] = {**fake_image(name), "Id": "sha256:" + "2" * 64, "RepoDigests": []}
+    fake.images["sha256:" + "2" * 64] = fake.images[NEWEST]
+    gpus(again)
+    assert main(["replay", first.run, "--allow-changed", "--json"]) == ExitStatus.OK
+    told = json.loads(capsys.readouterr().out)["result"]["plan"]["image"]
+    assert told == images["24.06" if again is V100 else "25.02"]
