@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator import paths
+from orchestrator.containers.choice import Choice, choose
+from orchestrator.containers.listed import assess_row, facts_of
 from orchestrator.engine import reaper
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
@@ -157,25 +159,21 @@ def toolkit_findings(info: EngineInfo, report: GpuReport) -> Iterator[Finding]:
 def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iterator[Finding]:
     """Tell which of the images that fit this machine are ready."""
     bases: set[str] = set()
-    for row in table.images.values():
-        if row.source == "vendor" or platform.machine() not in row.machines:
+    for named in table.images.values():
+        if named.source == "vendor" or named.instead_of or platform.machine() not in named.machines:
             continue
-        if row.device == "gpu" and not report.gpus:
+        if named.device == "gpu" and not report.gpus:
+            continue
+        row: ImageRow | None = named
+        if named.device == "gpu":
+            choice = _choice(named, table, report)
+            yield from driver_findings(choice, report)
+            row = choice.image
+        if row is None:
             continue
         state = store.state(row, table, engine)
-        build = f"benchdock images build {row.id}"
-        name = f"image {row.id}"
-        match state.kind:
-            case "current":
-                yield Finding(name=name, state="ok", detail=row.tag)
-            case "stale":
-                detail = f"{row.tag} is stale ({state.reason}); a run rebuilds it"
-                yield Finding(name=name, state="warning", detail=detail, remedy=build)
-            case "absent":
-                detail = f"{row.tag} is not here; a run builds it"
-                yield Finding(name=name, state="missing", detail=detail, remedy=build)
-        yield from driver_findings(row, report)
-        if state.kind != "current":
+        yield _image_finding(row, state)
+        if state.kind != "current" and row.base:
             bases.add(row.base)
     for base in sorted(bases):
         if engine.image(base) is None:
@@ -187,17 +185,44 @@ def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iter
             )
 
 
-def driver_findings(row: ImageRow, report: GpuReport) -> Iterator[Finding]:
-    """Compare the driver with the lowest that an image's CUDA runs on."""
-    if row.driver is None or report.driver is None or row.device != "gpu":
-        return
-    if _numbers(report.driver) < _numbers(row.driver):
-        needed = f"{row.driver}, which CUDA {row.cuda} needs"
+def _image_finding(row: ImageRow, state: store.State) -> Finding:
+    """Tell how an image stands that a run here would take."""
+    name = f"image {row.id}"
+    if state.kind == "current":
+        return Finding(name=name, state="ok", detail=row.tag)
+    how, does = f"benchdock images build {row.id}", "builds"
+    if row.source == "vendor":
+        how, does = f"docker pull {row.tag}", "pulls"
+    if state.kind == "absent":
+        detail = f"{row.tag} is not here; a run {does} it"
+        return Finding(name=name, state="missing", detail=detail, remedy=how)
+    detail = f"{row.tag} is stale ({state.reason}); a run rebuilds it"
+    return Finding(name=name, state="warning", detail=detail, remedy=how)
+
+
+def _choice(named: ImageRow, table: ImageTable, report: GpuReport) -> Choice:
+    gpus = [(one.name, one.compute_capability or "") for one in report.gpus]
+    return choose(named, gpus, report.driver, table=table)
+
+
+def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
+    """Tell which newer image a newer driver would allow, or why no image works here."""
+    gpus = [(one.name, one.compute_capability or "") for one in report.gpus]
+    lacking = [one.image for one in choice.passed_over if not assess_row(one.image, gpus).refusal]
+    remedy = (
+        "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot" if lacking else ""
+    )
+    if choice.image is None:
+        name = f"image {choice.passed_over[0].image.id}"
+        yield Finding(name=name, state="missing", detail=choice.refusal, remedy=remedy)
+    elif lacking:
+        needed = facts_of(lacking[0])
         yield Finding(
-            name=f"driver for {row.id}",
-            state="missing",
-            detail=f"driver {report.driver} is older than {needed}",
-            remedy="sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot",
+            name=f"driver for {lacking[0].id}",
+            state="warning",
+            detail=f"driver {report.driver} is older than {needed.driver}, which CUDA "
+            f"{needed.cuda} needs: a run takes {choice.image.id}",
+            remedy=remedy,
         )
 
 

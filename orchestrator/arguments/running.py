@@ -73,7 +73,7 @@ def _add_run(commands: Any) -> None:
         "--gpus",
         type=values.gpu_choice,
         metavar="all|none|0,1",
-        help="default: the first GPU where there is one, else the CPU",
+        help="default: the first GPU if the framework can use it, else the CPU",
     )
     run.add_argument("--steps", type=values.positive, metavar="N", help="timed steps")
     run.add_argument("--warmup", type=values.not_negative, metavar="N", help="untimed steps before")

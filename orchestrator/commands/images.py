@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.containers import listed
+from orchestrator.containers.overview import span
 from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestError, unknown
 from orchestrator.images import base_images, image_table, pins, store, wheelhouse
 from orchestrator.images.builder import Event
@@ -19,6 +21,7 @@ from orchestrator.ui.text import Outlet
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
 
+_FACTS = ("python", "CUDA", "driver from", "GPUs")
 # What was done with an image, as a document's row and as a line.
 Done = tuple[dict[str, Any], str]
 _FAILED = "failed"
@@ -201,7 +204,7 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
         print(json.dumps({"schema": 1, "engine": why, "images": described}, indent=2))
         return
     print_table(
-        ("image", "framework", "version", "device", "python", "source", "size", "here"),
+        ("image", "framework", "version", "device", *_FACTS, "source", "size", "run yet", "here"),
         [
             (
                 row["id"],
@@ -209,13 +212,22 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
                 row["version"],
                 row["device"],
                 row["python"],
+                row["cuda"] or "-",
+                row["driver"] or "-",
+                span(row["compute_capabilities"]) or "-",
                 row["reference"] or row["base"],
                 row["size"],
+                "never" if row["never_run"] else "yes",
                 row["state"] + (f": {row['reason']}" if row["reason"] else ""),
             )
             for row in described
         ],
     )
+    if any(row["never_run"] for row in described):
+        print(
+            "\nrun yet: never = nobody has run it with benchdock on a GPU; what it supports is "
+            "read from its vendor's notes or its packages"
+        )
     if engine is None:
         print(f"\nwhat is here is unknown: {why}")
 
@@ -232,8 +244,13 @@ def _engine() -> tuple[Engine | None, str]:
 
 def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[str, Any]:
     state = store.state(row, table, engine) if engine is not None else None
+    facts = listed.facts_of(row)
     return {
         **row.model_dump(mode="json"),
+        "cuda": facts.cuda or None,
+        "driver": facts.driver or None,
+        "driver_branches": list(facts.driver_branches),
+        "compute_capabilities": list(facts.architectures),
         "tag": row.tag,
         "pinned": table.digests.get(row.reference),
         "state": state.kind if state else "unknown",

@@ -168,13 +168,14 @@ def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> 
     before = ""
     if machine is not None:
         print(clean(f"{'machine':15} {machine}"))
+    for name, texts in (("warning", result.warnings), ("note", result.notes)):
+        for text in texts:
+            print(clean(f"{name:15} {text}"))
     if runs is not None:
         print(f"{'runs':15} {runs}, one after the other, each as follows")
     for name, text in _settings(plan):
         print(clean(f"{'' if name == before else name:15} {text}"))
         before = name
-    for warning in result.warnings:
-        print(clean(f"{'warning':15} {warning}"))
     print(f"\n# launcher.sh\n{plan.script}", end="")
 
 

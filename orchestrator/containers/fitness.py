@@ -19,7 +19,6 @@ from orchestrator.containers.container_table import (
     numbers,
     shipped,
 )
-from orchestrator.images.image_table import ImageRow
 from orchestrator.images.reference import Reference, parse_reference
 
 _WORKSTATION = re.compile(r"geforce|\brtx\b|\bgtx\b|titan|quadro", re.IGNORECASE)
@@ -113,68 +112,6 @@ def judge(
     )
 
 
-def assess_built(
-    image: ImageRow,
-    gpus: Sequence[tuple[str, str]],
-    driver: str | None = None,
-    *,
-    table: ContainerTable | None = None,
-) -> Assessment:
-    """Compare an image that is built here, as `assess` does a vendor's.
-
-    It brings no compatibility package of the vendor's, so the driver must do on every GPU. For a
-    GPU newer than its kernels it holds PTX, as PyTorch's packages do: that is only a warning.
-    """
-    table = table or shipped()
-    facts = Facts(architectures=image.compute_capabilities, cuda=image.cuda or "")
-    refusals, warnings = [], []
-    for name, capability in dict.fromkeys(gpus):
-        fit = _fit(facts, capability) if facts.architectures and numbers(capability) else "fits"
-        if fit == "too old":
-            lowest = min(facts.architectures, key=numbers)
-            refusals.append(
-                f"{image.tag} was built for GPUs of compute capability {lowest} or newer. This GPU "
-                f"is {_with_generation(capability)}; {_instead(table, image, capability, driver)}"
-            )
-        elif fit == "too new":
-            warnings.append(
-                f"{image.tag} has no binaries for the {name} (compute capability {capability}): "
-                "its kernels are compiled when the program starts, which takes minutes"
-            )
-        elif image.driver and driver and numbers(driver) < numbers(image.driver):
-            refusals.append(
-                f"{image.tag} (CUDA {facts.cuda}) needs NVIDIA driver {image.driver} or newer, and "
-                f"this machine has {driver}. Install a newer driver; "
-                f"{_instead(table, image, capability, driver)}"
-            )
-    return Assessment(refusal=refusals[0] if refusals else None, warnings=tuple(warnings), row=None)
-
-
-def substitute(
-    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
-) -> str | None:
-    """Return another month's image of the vendor's for GPUs that an image of ours cannot use.
-
-    None where it can use them, or where no image is known that can.
-    """
-    table = shipped()
-    built = image.source == "build"
-    found = assess_built(image, gpus, driver) if built else assess(image.tag, gpus, driver)
-    family = found.row.family if found.row else table.families.get(image.framework)
-    if not found.refusal or family is None:
-        return None
-    oldest = min((capability for _, capability in gpus), key=numbers)
-    like = found.row.tag.partition("-")[2] if found.row else ""
-    return fitting_image(table, family, oldest, driver=driver or "", like=like) or None
-
-
-def _instead(table: ContainerTable, image: ImageRow, capability: str, driver: str | None) -> str:
-    """Say which image of the vendor's does in place of one that is built here."""
-    family = table.families.get(image.framework)
-    other = fitting_image(table, family, capability, driver=driver or "") if family else ""
-    return f"use another image, such as --image {other}" if other else "use --gpus none"
-
-
 def short(row: Row) -> str:
     """Return what a person calls the image: "caffe2:18.08-py3"."""
     return f"{row.family.repository.removeprefix('nvcr.io/nvidia/')}:{row.tag}"
@@ -216,7 +153,7 @@ def _check_gpu(
     facts = row.facts
     if not facts.architectures or not numbers(gpu.capability):
         return
-    match _fit(facts, gpu.capability):
+    match fit(facts, gpu.capability):
         case "too old":
             refusals.append(_too_old(table, row, gpu))
         case "too new" if row.release >= table.eras[-1].first:
@@ -247,7 +184,7 @@ def _check_gpu(
             pass
 
 
-def _fit(facts: Facts, capability: str) -> str:
+def fit(facts: Facts, capability: str) -> str:
     """Say how a GPU fits: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
     gpu = _pair(capability)
     built = [_pair(architecture) for architecture in facts.architectures]
@@ -278,7 +215,7 @@ def _too_new(table: ContainerTable, row: Row, gpu: Gpu) -> str:
     needs = f", which needs CUDA {cuda} or newer" if cuda else ""
     return (
         f"{_built_with(row)} for GPUs up to compute capability {_newest(row.facts)}. "
-        f"This GPU is {_with_generation(gpu.capability)}{needs}. "
+        f"This GPU is {with_generation(gpu.capability)}{needs}. "
         f"{_newer_image(table, row, gpu)}"
     )
 
@@ -290,12 +227,13 @@ def _too_old(table: ContainerTable, row: Row, gpu: Gpu) -> str:
     use = f"use an older one, such as {older}" if older else "use an older one, or a newer GPU"
     return (
         f"{_built_with(row)} for GPUs of compute capability {lowest} or newer. "
-        f"This GPU is {_with_generation(gpu.capability)}: this image needs compute capability "
+        f"This GPU is {with_generation(gpu.capability)}: this image needs compute capability "
         f"{lowest}+; {use}."
     )
 
 
-def _with_generation(capability: str) -> str:
+def with_generation(capability: str) -> str:
+    """Write a compute capability with its generation: "9.0 (Hopper)"."""
     name = generation(capability)
     return f"{capability} ({name})" if name else capability
 
@@ -315,7 +253,7 @@ def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
     family = row.family
     for era in table.eras if row.release else ():
         ended = bool(family.last) and era.first > family.last
-        if era.first > row.release and not ended and _fit(era, gpu.capability) in _GOOD:
+        if era.first > row.release and not ended and fit(era, gpu.capability) in _GOOD:
             like = row.tag.partition("-")[2]
             return f"Use a newer image, from {family.image(era.first, like)} on."
     if not row.release:
@@ -324,7 +262,7 @@ def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
         newest = f"{family.title} has no newer NGC image"
     else:
         newest = f"No NGC image of {family.title} can, the last is {family.last_tag}"
-    able = [name for name, cc in _EXAMPLES.items() if _fit(row.facts, cc) in _GOOD]
+    able = [name for name, cc in _EXAMPLES.items() if fit(row.facts, cc) in _GOOD]
     return f"{newest}: use a {_or(able)} GPU, or benchmark the model with {family.alternative}."
 
 
@@ -354,7 +292,7 @@ def fitting_image(
         if row is None or not row.facts.architectures:
             continue
         enough = not driver or numbers(driver) >= numbers(row.facts.driver)
-        if enough and _fit(row.facts, capability) in _GOOD:
+        if enough and fit(row.facts, capability) in _GOOD:
             return family.image(month, like)
     return ""
 

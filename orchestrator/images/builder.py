@@ -142,7 +142,8 @@ def _build_framework(
     on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
     with _context(row) as context:
         shutil.copy(row.folder / "Dockerfile", context / "Dockerfile")
-        shutil.copy(row.lock_file, context / row.lock_file.name)
+        pins = "packages.txt" if row.packages else "requirements.lock"
+        shutil.copy(row.lock_file, context / pins)  # the name that every Dockerfile copies
         _put_packages(house, context / ("debs" if row.packages else "wheels"))
         try:
             engine.build(

@@ -35,10 +35,13 @@ class ImageRow(StrictRecord):
     """One image: built here from `folder`, or a vendor's `reference`.
 
     `also` names further frameworks that it holds. What is built is pinned by `lock`, a file of
-    Python packages, or by `packages`, one of Debian's.
-    `driver` is the lowest NVIDIA driver, `datacenter_driver` the lowest where the vendor's
-    forward compatibility applies. `shm_size` is in bytes. `extra_index` is asked for wheels only
-    where the host's own indexes do not have them.
+    Python packages, or by `packages`, one of Debian's; `recipe` is the image whose folder it is
+    built from if it has none of its own.
+    `instead_of` names images that it stands in for (`ImageTable.candidates`).
+    `cuda`, `driver` (the lowest of NVIDIA's) and `compute_capabilities` are those of an image that
+    is built here; `listed.facts_of` knows them of a vendor's too. `shm_size` is in bytes.
+    `extra_index` is asked for wheels only if the host's own indexes do not have them.
+    `never_run`: nobody has run it with benchdock on a GPU yet.
     """
 
     id: ImageId
@@ -56,9 +59,11 @@ class ImageRow(StrictRecord):
     lock: str = ""
     packages: str = ""
     extra_index: str = ""
+    recipe: str = ""
+    instead_of: tuple[ImageId, ...] = ()
+    never_run: bool = False
     cuda: Version | None = None
     driver: Version | None = None
-    datacenter_driver: Version | None = None
     compute_capabilities: tuple[Version, ...] = ()
     capabilities: tuple[str, ...] = ()
     shm_size: Annotated[int, Field(gt=0)] | None = None
@@ -78,7 +83,8 @@ class ImageRow(StrictRecord):
     def _complete(self) -> Self:
         pins = "packages" if self.packages else "lock"
         needed = ("base", pins) if self.source == "build" else ("reference",)
-        useless: tuple[str, ...] = ("base", "lock", "packages", "extra_index")
+        useless: tuple[str, ...] = ("base", "lock", "packages", "extra_index", "recipe")
+        useless += ("cuda", "driver", "compute_capabilities")  # containers.toml states them
         if self.source == "build":
             useless = ("reference", "lock") if self.packages else ("reference",)
         for key in needed:
@@ -97,7 +103,7 @@ class ImageRow(StrictRecord):
     @property
     def folder(self) -> Path:
         """Return the folder of the Dockerfile."""
-        return paths.DOCKERFILES / self.id
+        return paths.DOCKERFILES / (self.recipe or self.id)
 
     @property
     def frameworks(self) -> tuple[str, ...]:
@@ -146,6 +152,20 @@ class ImageTable(StrictRecord):
                     f"{self.bases[row.base].python}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _stand_ins_exist(self) -> Self:
+        for row in self.images.values():
+            for other in row.instead_of:
+                if other == row.id or other not in self.images:
+                    raise ValueError(f"image.{row.id} stands in for {other!r}, which has no row")
+                if self.images[other].device != row.device:
+                    raise ValueError(f"image.{row.id} and {other} are for different devices")
+        return self
+
+    def candidates(self, row: ImageRow) -> tuple[ImageRow, ...]:
+        """Return an image and, the newest first, those that stand in for it on other machines."""
+        return (row, *(one for one in self.images.values() if row.id in one.instead_of))
 
     def row(self, image_id: str) -> ImageRow:
         """Look an image up by its id. Raises RequestError with the nearest id."""

@@ -61,6 +61,7 @@ def prepare(
     if row is None or launcher is None:
         return Setup(planned=None, why_not=problem, unmet=ranked(unmet))
     device: Device = "gpu" if claim.gpus else "cpu"
+    row, no_image_works = surroundings.with_image(claim, world, row)
     terms = Terms(
         claim=_in_full(claim, rules), launcher=launcher, row=row, wishes=wishes, rules=rules
     )
@@ -89,6 +90,7 @@ def prepare(
         lacking
         or _refused(row, request, device)
         or surroundings.no_device(claim, world)
+        or ("" if request.image else no_image_works)
         or _unsuitable(row, request, device, world)
     )
     return Setup(planned=request, why_not=why, unmet=ranked(unmet), lacks_option=bool(lacking))

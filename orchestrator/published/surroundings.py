@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
-from orchestrator.containers import fitness
+from orchestrator.containers import choice, fitness, listed
 from orchestrator.framework import Framework
 from orchestrator.images import image_table
 from orchestrator.published import names
@@ -119,13 +120,37 @@ def container(
     return claim.container
 
 
+def with_image(claim: Claim, world: World, row: Framework) -> tuple[Framework, str]:
+    """Return a row with the newest image of our table that works on the claim's GPUs here.
+
+    Then why none does, "" if one does.
+    """
+    if not claim.gpus or "gpu" not in row.images:
+        return row, ""
+    table = image_table.load()
+    found = choice.choose(
+        table.row(row.images["gpu"]),
+        _gpus_here(claim, world),
+        world.gpus.driver,
+        table=table,
+        on_host=bool(world.no_engine),
+    )
+    if found.image is not None:
+        row = replace(row, images={**row.images, "gpu": found.image.id})
+    return row, found.refusal
+
+
+def _gpus_here(claim: Claim, world: World) -> list[tuple[str, str]]:
+    found = world.gpus.gpus[: claim.gpus]
+    return [(gpu.name, gpu.compute_capability or "") for gpu in found]
+
+
 def _stand_in(claim: Claim, world: World, row: Framework, device: Device) -> str | None:
-    """Return an image for GPUs or a driver that the row's own image cannot use."""
+    """Return an image of the vendor's for GPUs or a driver that no image of our table can use."""
     if device == "cpu" or device not in row.images or world.no_engine or not world.gpus.gpus:
         return None
     image = image_table.load().row(row.images[device])
-    gpus = [(gpu.name, gpu.compute_capability or "") for gpu in world.gpus.gpus[: claim.gpus]]
-    return fitness.substitute(image, gpus, world.gpus.driver)
+    return listed.substitute(image, _gpus_here(claim, world), world.gpus.driver)
 
 
 def _container_problem(claim: Claim, world: World) -> str:
@@ -133,8 +158,7 @@ def _container_problem(claim: Claim, world: World) -> str:
     reference = claim.container or ""
     if world.no_engine:
         return f"a container needs an engine: {world.no_engine}"
-    gpus = [(gpu.name, gpu.compute_capability or "") for gpu in world.gpus.gpus[: claim.gpus]]
-    assessed = fitness.assess(reference, gpus, world.gpus.driver)
+    assessed = fitness.assess(reference, _gpus_here(claim, world), world.gpus.driver)
     return assessed.refusal or ""
 
 

@@ -18,14 +18,17 @@ from orchestrator.errors import (
     MachineError,
     machine_fault,
 )
+from orchestrator.framework import Framework
 from orchestrator.machine import inventory
+from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.machine.monitor import HostSource, Monitor, watched_host
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
-from orchestrator.run import container_user, suitability
+from orchestrator.run import container_user, fitting
 from orchestrator.run.filing import Desk, file_killed, write_launcher
+from orchestrator.run.fitting import Fitted
 from orchestrator.run.places import (
     FindPlace,
     check_image,
@@ -36,10 +39,10 @@ from orchestrator.run.places import (
     ready_place,
 )
 from orchestrator.run.planner import (
-    choose_device,
+    Place,
+    Target,
     gpu_report,
     make_plan,
-    planned_device,
     resolve_chosen,
     unused_gpus,
 )
@@ -63,6 +66,7 @@ class _Draft:
     clock: StageClock
     environment: dict[str, Any]
     started: datetime
+    notes: tuple[str, ...] = ()
     plan: Plan | None = None
     outcome: Outcome | None = None
     monitor: Monitor | None = None
@@ -85,7 +89,7 @@ class _Draft:
             steps=measured.steps if measured else (),
             program=measured.begin if measured else {},
             warnings=tuple(dict.fromkeys((*planned_warnings, *self._warnings(), *warnings))),
-            notes=measured.notes if measured else (),
+            notes=(*self.notes, *(measured.notes if measured else ())),
             environment=self.environment | self.banner.facts(),
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},
@@ -159,23 +163,26 @@ def _run_watched(
     clock = StageClock(view)
     with clock.stage("check"):
         report = gpu_report(request)
-        target = choose_device(request, report)
+        target = fitting.devices(request, report)
         row = resolve_chosen(request, target, report)
         engine, reason = connect(request)
+        fitted = fitting.fit(
+            request, row, target, report, on_host=engine is None, image=image
+        ).accepted()
+        target, row = fitted.target, fitted.row
         if image is None:
             check_image(request, row, target, engine)
         if engine is not None:
             container_user.check_readable(request)
-        opinion = suitability.assess(
-            request, row, target, report, in_container=engine is not None, image=image
-        )
-        doubts = (*unused_gpus(request, report), *opinion.heeded())
+        for text in (*fitted.first, *fitted.notes):
+            view.note(text)
+        doubts = (*unused_gpus(request, report), *fitted.doubts)
         environment = inventory.facts(report)
 
     def carry_out(draft: _Draft) -> None:
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(request, row, target, engine, reason, view)
-        place = replace(place, warnings=(*place.warnings, *doubts))
+        place = replace(place, warnings=(*fitted.first, *place.warnings, *doubts))
         _execute(draft, make_plan(request, row, target, place, draft.folder), runtime, view, host)
 
     # From the folder's making until its result is filed, nothing may come between.
@@ -186,6 +193,7 @@ def _run_watched(
             folder=desk.folder,
             clock=clock,
             environment=environment,
+            notes=fitted.notes,
             started=datetime.now(UTC),
         )
         return _file(draft, desk, carry_out, view)
@@ -279,20 +287,12 @@ def dry_run(request: Request, machine: Machine | None = None) -> Result:
     does not answer could do it.
     """
     report = machine.gpu if machine else gpu_report(request)
-    target, warnings = planned_device(request, report)
+    target, warnings = fitting.planned_devices(request, report)
     row = resolve_chosen(request, target, report, elsewhere=machine is not None)
     folder = RunFolder.planned(request.model, request.framework)
-    if machine:
-        engine, reason = connect_described(request, machine)
-        place = described_place(request, row, target, machine, engine, reason)
-    else:
-        place = planned_place(request, row, target)
-        if place.runtime == "docker":
-            container_user.check_readable(request)
-    opinion = suitability.assess(
-        request, row, target, report, in_container=place.runtime == "docker"
-    )
-    place = replace(place, warnings=(*place.warnings, *opinion.noted()))
+    place, fitted = _planned(request, row, target, report, machine)
+    target, row = fitted.target, fitted.row
+    place = replace(place, warnings=(*fitted.first, *place.warnings, *fitted.noted()))
     plan = make_plan(request, row, target, place, folder)
     return Result(
         benchdock=VERSION,
@@ -307,7 +307,28 @@ def dry_run(request: Request, machine: Machine | None = None) -> Result:
             *unused_gpus(request, report),
             *_unseen(request, machine),
         ),
+        notes=fitted.notes,
     )
+
+
+def _planned(
+    request: Request,
+    row: Framework,
+    target: Target,
+    report: GpuReport,
+    machine: Machine | None,
+) -> tuple[Place, Fitted]:
+    """Return where a request would run, on this machine or another one, and what works there."""
+    if machine is not None:
+        engine, reason = connect_described(request, machine)
+        fitted = fitting.fit(request, row, target, report, on_host=engine is None, elsewhere=True)
+        found = fitted.row, fitted.target, machine, engine, reason
+        return described_place(request, *found), fitted
+    here, reason = connect(request)
+    fitted = fitting.fit(request, row, target, report, on_host=here is None)
+    if here is not None:
+        container_user.check_readable(request)
+    return planned_place(request, fitted.row, fitted.target, here, reason), fitted
 
 
 def _unseen(request: Request, machine: Machine | None) -> Iterator[str]:

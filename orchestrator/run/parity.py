@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from orchestrator.errors import RequestError
 from orchestrator.framework import Framework
+from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import Request
+from orchestrator.run import fitting
 from orchestrator.run.comparisons import Setting, Work
 from orchestrator.run.filing import new_folder, write_launcher
 from orchestrator.run.places import connect, ready_place
@@ -42,10 +44,12 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
         runtime=setting.runtime,
         options=dict(setting.options),
     )
-    target = _target(request)
+    report = gpu_report(request)
+    target = _target(request, report)
     folder = new_folder("parity", row.name)
     clock = StageClock(view)
     engine, reason = connect(request)
+    row = fitting.with_image(request, row, target, report, on_host=engine is None)
     place, where = ready_place(request, row, target, engine, reason, view)
     plan = parity_plan(request, row, target, place, folder, levels=work.levels, models=work.models)
     write_launcher(folder, plan)
@@ -63,9 +67,9 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     return Proof(cells=tuple(cells))
 
 
-def _target(request: Request) -> Target:
+def _target(request: Request, report: GpuReport) -> Target:
     """Choose the one device. Raises MachineError without GPU, RequestError for several."""
-    target = choose_device(request, gpu_report(request))
+    target = choose_device(request, report)
     if target.count > 1:
         raise RequestError(
             f"parity is compared on one GPU, not on {target.count}",

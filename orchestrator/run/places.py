@@ -229,12 +229,13 @@ def _needs(image: ImageRow | None) -> Needs:
     )
 
 
-def planned_place(request: Request, row: Framework, target: Target) -> Place:
+def planned_place(
+    request: Request, row: Framework, target: Target, engine: Engine | None, reason: str
+) -> Place:
     """Return the place a run would have, changing nothing; nothing is built, pulled or started.
 
-    Raises EngineError where a container was asked for by name and no engine answers.
+    `engine` and `reason` are what `connect` chose.
     """
-    engine, reason = connect(request)
     if engine is None:
         if row.any_network:
             return _bare_host(reason)

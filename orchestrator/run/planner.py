@@ -147,18 +147,27 @@ def _gpu_at(index: int, report: GpuReport) -> Gpu:
     raise RequestError(f"there is no GPU {index} in this machine", hint=f"it has {there}")
 
 
-def resolve(request: Request, target: Target, *, elsewhere: bool = False) -> Framework:
+def resolve(
+    request: Request,
+    target: Target,
+    *,
+    elsewhere: bool = False,
+    images: Mapping[Device, str] | None = None,
+) -> Framework:
     """Check a request against the catalogue and its dataset.
 
-    If it is planned for a machine `elsewhere`, its folders need not be here. Raises RequestError,
-    DataError.
+    If it is planned for a machine `elsewhere`, its folders need not be here. `images` are used in
+    place of the row's. How many devices it can use is asked once it is known that one works
+    (`fitting.fit`). Raises RequestError, DataError.
     """
     if request.image is not None:
         parse_reference(request.image)
     surroundings.check(request)
-    row = variants.settle(catalogue.framework(request.framework), request, target.device)
+    row = catalogue.framework(request.framework)
+    if images is not None:
+        row = replace(row, images=images)
+    row = variants.settle(row, request, target.device)
     catalogue.check(row, request, target.device)
-    catalogue.check_devices(row, target.count)
     own_network.check(row, request, catalogue.FRAMEWORKS.values())
     catalogue.check_counts(row, own_network.with_batch(request), target.device)
     demands.check(row, request, target.device, elsewhere=elsewhere)
@@ -178,7 +187,7 @@ def resolve_chosen(
         return resolve(request, target, elsewhere=elsewhere)
     except RequestError as error:
         silent = unused_gpus(request, report)
-        if not silent or _is_able(request, "cpu") or not _is_able(request, "gpu"):
+        if not silent or is_able(request, "cpu") or not is_able(request, "gpu"):
             raise
         raise MachineError(
             f"{error.what}, and no GPU can be used: {report.reason}",
@@ -186,7 +195,7 @@ def resolve_chosen(
         ) from None
 
 
-def _is_able(request: Request, device: Device) -> bool:
+def is_able(request: Request, device: Device) -> bool:
     """Whether the framework has the model, phase and number type on a device."""
     try:
         row = variants.settle(catalogue.framework(request.framework), request, device)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import MachineError
-
 if TYPE_CHECKING:
     from orchestrator.framework import Framework
     from orchestrator.machine.gpu_facts import GpuReport
@@ -20,16 +18,6 @@ class Opinion:
 
     refusal: str = ""
     warnings: tuple[str, ...] = ()
-
-    def heeded(self) -> tuple[str, ...]:
-        """Return the warnings. Raises MachineError for what cannot work."""
-        if self.refusal:
-            raise MachineError(self.refusal)
-        return self.warnings
-
-    def noted(self) -> tuple[str, ...]:
-        """Return the refusal as the first of the warnings: for what is planned and not started."""
-        return (self.refusal, *self.warnings) if self.refusal else self.warnings
 
 
 def assess(
@@ -48,20 +36,25 @@ def assess(
     """
     if target.device == "cpu":
         return Opinion()
-    from orchestrator.containers import fitness
+    from orchestrator.containers import fitness, listed
     from orchestrator.images import image_table
 
     reference = image or request.image or row.images.get(target.device, "")
     known = image_table.load().row_of_tag(reference)
-    gpus = [
+    gpus = chosen_gpus(target, report)
+    if known is not None and (in_container or known.source == "build"):
+        found = listed.assess_row(known, gpus, report.driver)
+    elif reference and in_container:
+        found = fitness.assess(reference, gpus, report.driver)
+    else:
+        return Opinion()
+    return Opinion(refusal=found.refusal or "", warnings=found.warnings)
+
+
+def chosen_gpus(target: Target, report: GpuReport) -> list[tuple[str, str]]:
+    """Return name and compute capability of the GPUs of a run, "" where one does not tell."""
+    return [
         (gpu.name, gpu.compute_capability or "")
         for gpu in report.gpus
         if {gpu.uuid, str(gpu.index)} & set(target.gpus)
     ]
-    if known is not None and known.source == "build":
-        found = fitness.assess_built(known, gpus, report.driver)
-    elif reference and in_container:
-        found = fitness.assess(known.tag if known else reference, gpus, report.driver)
-    else:
-        return Opinion()
-    return Opinion(refusal=found.refusal or "", warnings=found.warnings)

@@ -24,7 +24,7 @@ from orchestrator.plan import Plan
 from orchestrator.records import first_mistake
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
-from orchestrator.run import benchmark, places, suitability
+from orchestrator.run import benchmark, fitting, places, suitability
 from orchestrator.run.command_line import placeholders
 from orchestrator.run.planner import (
     Place,
@@ -98,7 +98,9 @@ def prepare(stored: Stored) -> Replay:
     row = resolve(request, target)
     engine, reason = places.connect(request)
     source = Source(how="host") if engine is None else find_image(plan, engine)
-    place = _planned_place(request, row, target, source, plan, reason)
+    if source.how in ("host", "ours"):
+        row = fitting.with_image(request, row, target, report, on_host=engine is None)
+    place = _planned_place(request, row, target, source, plan, engine, reason)
     planned = make_plan(request, row, target, place, RunFolder.planned(plan.model, row.name))
     opinion = suitability.assess(
         request, row, target, report, in_container=engine is not None, image=planned.image
@@ -196,6 +198,8 @@ def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
     ) -> tuple[Place, Runtime]:
         found = replay.source.image
         if engine is None or found is None:
+            report = gpu_report(request)
+            row = fitting.with_image(request, row, target, report, on_host=engine is None)
             place, runtime = places.ready_place(request, row, target, engine, reason, view)
         else:
             name = replay.plan.image or found.reference
@@ -207,12 +211,18 @@ def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
 
 
 def _planned_place(
-    request: Request, row: Framework, target: Target, source: Source, before: Plan, reason: str
+    request: Request,
+    row: Framework,
+    target: Target,
+    source: Source,
+    before: Plan,
+    engine: Engine | None,
+    reason: str,
 ) -> Place:
     if source.image is not None:
         name = before.image or source.image.reference
         return places.place_in(store.as_it_is(source.image, name, image_table.load()), reason)
-    place = places.planned_place(request, row, target)
+    place = places.planned_place(request, row, target, engine, reason)
     if source.how != "pull":
         return place
     # A registry's digest names the very image: it will be what it was.

@@ -28,4 +28,5 @@ printf -v warm_up_ms '%.0f' 2.0e3
 exec trtexec --onnx="$model" --device=0 \
   --noTF32 \
   --warmUp="$warm_up_ms" \
-  --useCudaGraph --noDataTransfers --iterations=20 --duration=0
+  --useCudaGraph --noDataTransfers \
+  --iterations=20 --duration=0

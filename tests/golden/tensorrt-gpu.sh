@@ -29,4 +29,5 @@ exec trtexec --onnx="$model" --device=0 \
   --fp16 \
   --warmUp="$warm_up_ms" \
   --builderOptimizationLevel=5 \
-  --useCudaGraph --noDataTransfers --iterations=20 --duration=0
+  --useCudaGraph --noDataTransfers \
+  --iterations=20 --duration=0

@@ -86,6 +86,7 @@ def cases(plain):
             gpu_inference, "tensorrt", "googlenet", "7", dtype="int8", flags={"useSpinWait": ""}
         ),
         "tensorrt-8": of_row(gpu_inference, "tensorrt", "vgg16", "8", dtype="int8"),
+        "tensorrt-11": of_row(gpu_inference, "tensorrt", "vgg16", "11"),
         "tensorrt-gpu": of_row(
             gpu_inference,
             "tensorrt",

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.containers import container_table, fitness
+from orchestrator.containers import container_table, fitness, listed
 from orchestrator.containers.container_table import CatalogueError
 from orchestrator.errors import RequestError
 from orchestrator.images import image_table
+from orchestrator.images.reference import parse_reference
 
 NGC = "nvcr.io/nvidia/"
 V100 = ("Tesla V100-SXM2-16GB", "7.0")
@@ -123,7 +124,10 @@ def test_no_newer_image_is_named_where_the_family_ended_too_early() -> None:
         (f"{NGC}tensorflow:20.03-tf1-py3", ("GeForce RTX 2080 Ti", "7.5"), "418.87", "no"),
         (f"{NGC}tensorflow:22.10-tf2-py3", A100, "470.57", "warned"),  # "450+"
         (f"{NGC}tensorflow:22.10-tf2-py3", A100, "440.100", "no"),
-        (f"{NGC}mxnet:24.06-py3", A100, "535.54", "warned"),  # no branches are stated
+        (f"{NGC}mxnet:24.06-py3", A100, "535.86", "warned"),  # 535.86 or later of 535
+        (f"{NGC}mxnet:24.06-py3", A100, "535.54", "no"),
+        (f"{NGC}mxnet:19.06-py3", T4, "410.79", "warned"),  # no branches are stated
+        (f"{NGC}pytorch:24.06-py3", RTX_4090, "525.105", "no"),  # a workstation GPU
         (f"{NGC}pytorch:24.01-py3", A100, "470.57", "warned"),  # only the era asks for 520
         (f"{NGC}pytorch:24.01-py3", A100, "570.1", "yes"),
     ],
@@ -214,12 +218,12 @@ def test_any_text_is_assessed_or_a_wrong_request(
 def test_any_image_of_ours_on_any_gpu_is_assessed(
     image: image_table.ImageRow, gpus: list[tuple[str, str]], driver: str | None
 ) -> None:
-    found = fitness.assess_built(image, gpus, driver)
+    found = listed.assess_built(image, gpus, driver)
     assert found.refusal is None or image.tag in found.refusal
 
 
 def ours(gpu: tuple[str, str], driver: str | None = "580.65") -> fitness.Assessment:
-    return fitness.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
+    return listed.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
 
 
 @pytest.mark.parametrize("gpu", [T4, A100, RTX_3090, RTX_4090, H200, B200, RTX_5090])
@@ -245,7 +249,7 @@ def test_our_gpu_image_needs_its_driver_on_data_centre_gpus_too() -> None:
     [
         ("pytorch-gpu", H200, "580.65", None),
         ("pytorch-gpu", V100, "580.65", f"{NGC}pytorch:24.06-py3"),
-        ("pytorch-gpu", H200, "550.54", f"{NGC}pytorch:24.06-py3"),
+        ("pytorch-gpu", H200, "550.54", f"{NGC}pytorch:23.03-py3"),
         ("ngc-tensorflow-25-02", V100, "580.65", f"{NGC}tensorflow:24.06-tf2-py3"),
         ("ngc-tensorflow-25-02", H200, "580.65", None),
         ("ngc-caffe2-18-08", H200, "580.65", None),  # there is none
@@ -254,13 +258,13 @@ def test_our_gpu_image_needs_its_driver_on_data_centre_gpus_too() -> None:
 def test_another_month_stands_in(
     image: str, gpu: tuple[str, str], driver: str, expected: str | None
 ) -> None:
-    assert fitness.substitute(image_table.load().row(image), [gpu], driver) == expected
+    assert listed.substitute(image_table.load().row(image), [gpu], driver) == expected
 
 
-def test_a_gpu_of_tomorrow_is_only_doubted_with_our_image() -> None:
+def test_a_gpu_of_tomorrow_is_refused_since_our_image_holds_nothing_to_compile() -> None:
     found = ours(("some later GPU", "14.0"))
-    assert found.refusal is None
-    assert "compiled when the program starts" in found.warnings[0]
+    assert found.refusal is not None
+    assert "has no kernels for compute capability 14.0, and none that a driver" in found.refusal
 
 
 def test_a_gpu_that_tells_no_capability_is_not_judged() -> None:
@@ -310,15 +314,48 @@ def test_capabilities_have_a_generation_and_a_cuda() -> None:
             assert fitness._cuda_for(table, capability)
 
 
-def test_both_tables_say_the_same_of_an_image() -> None:
+def test_one_table_states_the_facts_of_a_vendors_image() -> None:
     for image in image_table.load().images.values():
-        row = fitness.assess(image.reference, []).row if image.source == "vendor" else None
-        if row is None:
-            continue
-        if "cuda" in row.stated:
-            assert row.facts.cuda.split(".")[:2] == (image.cuda or "").split(".")[:2], image.id
-        if "driver" in row.stated:
-            assert row.facts.driver == image.driver, image.id
+        facts = listed.facts_of(image)
+        if image.source == "vendor":
+            assert (image.cuda, image.driver, image.compute_capabilities) == (None, None, ())
+            row = TABLE.describe(parse_reference(image.reference))
+            assert row is not None, image.id
+            assert {"cuda", "driver"} <= row.stated, image.id
+            assert facts == row.facts
+        if image.device == "gpu":
+            assert facts.cuda, image.id
+            assert facts.driver, image.id
+            assert facts.architectures, image.id
+
+
+# NVIDIA's own exception: the MXNet of 24.06 was built with the CUDA of 24.05.
+OTHER_CUDA = {("mxnet", "24.05")}
+
+
+def test_an_image_has_one_cuda_version_in_every_table() -> None:
+    seen = 0
+    for family in TABLE.families.values():
+        for release in family.releases:
+            for month in {release.first, release.last} - {""}:
+                era = next((e for e in TABLE.eras if e.first <= month <= (e.last or "99")), None)
+                if not release.cuda or era is None or (family.name, release.first) in OTHER_CUDA:
+                    continue
+                seen += 1
+                short = ".".join(release.cuda.split(".")[:2])
+                assert short == era.cuda, (family.name, month)
+    assert seen > 20
+
+
+@pytest.mark.parametrize(
+    ("tag", "cuda"),
+    [("19.03", "10.1"), ("19.11", "10.2"), ("21.03", "11.2"), ("22.03", "11.6"), ("23.07", "12.1"),
+     ("24.06", "12.5")],
+)  # fmt: skip
+def test_a_month_has_the_cuda_of_its_release_notes(tag: str, cuda: str) -> None:
+    row = TABLE.describe(parse_reference(f"{NGC}pytorch:{tag}-py3"))
+    assert row is not None
+    assert row.facts.cuda == cuda
 
 
 @pytest.mark.parametrize(

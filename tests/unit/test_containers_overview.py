@@ -35,7 +35,7 @@ def test_every_family_month_and_release_is_there():
 
 def test_what_differs_from_month_to_month_is_not_said_of_a_range():
     rows = overview(container_table.shipped(), NONE)["releases"]
-    (caffe,) = [row for row in rows if row["image"] == "nvcr.io/nvidia/caffe:18.09 to 20.03"]
+    (caffe,) = [row for row in rows if row["image"] == "nvcr.io/nvidia/caffe:18.09 to 20.02"]
     assert caffe["cuda"] == ""
     assert caffe["compute_capabilities"][-1] == "7.5"
 
@@ -67,7 +67,7 @@ def test_the_tables(monkeypatch, capsys, report):
     monkeypatch.setattr("orchestrator.machine.gpu.report", lambda: report)
     assert main(["images", "--all"]) == ExitStatus.OK
     out = capsys.readouterr().out
-    for word in ("caffe2:18.08", "0.8.1", "nvcnn.py", "retired", "25.01 on"):
+    for word in ("caffe2:18.08", "0.8.1", "nvcnn.py", "retired", "25.08 on"):
         assert word in out
     assert ("  here" in out.split("\n")[1]) is bool(report.gpus)
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from orchestrator import doctor
+from orchestrator.containers.choice import Choice, choose
 from orchestrator.doctor import GIB, Finding
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import EngineError, ExitStatus, MachineError
@@ -146,13 +147,43 @@ def test_current_and_stale_images() -> None:
     assert "stale" in found[f"image {row.id}"].detail
 
 
-def test_a_driver_that_is_too_old() -> None:
-    (row,) = fitting("gpu") or pytest.skip("no GPU image for this machine's architecture")
+def chosen(report: GpuReport) -> Choice:
+    table = image_table.load()
+    gpus = [(one.name, one.compute_capability or "") for one in report.gpus]
+    return choose(table.row("pytorch-gpu"), gpus, report.driver, table=table)
+
+
+def test_a_driver_that_is_too_old_for_the_newest_image() -> None:
     old = GpuReport(state="ok", reason="1 GPU", gpus=(H200,), driver="570.86.15")
-    (found,) = doctor.driver_findings(row, old)
-    assert found.state == "missing"
+    (found,) = doctor.driver_findings(chosen(old), old)
+    assert found.state == "warning"
     assert "driver 570.86.15 is older than 580" in found.detail
-    assert list(doctor.driver_findings(row, WITH_GPU)) == []
+    assert "a run takes pytorch-gpu-cuda12" in found.detail
+    assert list(doctor.driver_findings(chosen(WITH_GPU), WITH_GPU)) == []
+
+
+def test_a_driver_that_is_too_old_for_every_image() -> None:
+    v100 = Gpu(index=0, uuid="GPU-0", name="Tesla V100", compute_capability="7.0")
+    old = GpuReport(state="ok", reason="1 GPU", gpus=(v100,), driver="418.67")
+    (found,) = doctor.driver_findings(chosen(old), old)
+    assert found.state == "missing"
+    assert "needs NVIDIA driver 450.80.02 or newer" in found.detail
+    assert "nvidia-driver" in found.remedy
+
+
+def test_a_gpu_that_no_image_knows() -> None:
+    later = Gpu(index=0, uuid="GPU-0", name="later", compute_capability="14.0")
+    report = GpuReport(state="ok", reason="1 GPU", gpus=(later,), driver="700.1")
+    (found,) = doctor.driver_findings(chosen(report), report)
+    assert (found.state, found.name, found.remedy) == ("missing", "image pytorch-gpu", "")
+    assert "14.0" in found.detail
+
+
+def test_only_the_image_that_a_run_would_take_is_looked_for() -> None:
+    old = GpuReport(state="ok", reason="1 GPU", gpus=(H200,), driver="570.86.15")
+    found = by_name(doctor.image_findings(engine(), image_table.load(), old))
+    assert found["image pytorch-gpu-cuda12"].remedy == "benchdock images build pytorch-gpu-cuda12"
+    assert not {"image pytorch-gpu", "image pytorch-gpu-cuda11"} & set(found)
 
 
 def test_container_toolkit() -> None:

@@ -71,6 +71,20 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
     assert not list(place.house.parent.glob("*context*"))
 
 
+def test_an_image_is_built_from_the_folder_of_another_and_pins_of_its_own(place, engine):
+    (place.dockerfiles / "tiny-cpu" / "old.lock").write_text("alpha==0.9\n")
+    changes = {"id": "tiny-old", "recipe": "tiny-cpu", "lock": "old.lock", "version": "0.9"}
+    old = place.row.model_copy(update=changes)
+    ready = store.ensure(old, place.table, engine, Policy.AUTO, Events())
+    assert ready.reference == "benchdock/tiny-old:0.9"
+    framework, _ = engine.builds
+    # Dockerfiles copy this name, whatever the lock is called.
+    assert {"Dockerfile", "requirements.lock"} <= set(framework.files)
+    assert "wheels/alpha-0.9-py3-none-any.whl" in framework.files
+    assert "old.lock" not in framework.files
+    assert framework.tag != builder.framework_tag(place.row, place.table)
+
+
 def test_the_context_of_a_killed_build_does_not_get_into_the_next(place, engine):
     left = place.house.with_name(".tiny-cpu.context")
     left.mkdir(parents=True)

@@ -61,10 +61,26 @@ def test_the_lock_of_the_gpu_image_refuses_the_cpu_build_of_torch():
 def test_a_gpu_image_says_what_it_needs():
     for row in image_table.load().images.values():
         if row.device == "gpu":
-            assert row.cuda, row.id
-            assert row.driver, row.id
-            assert row.compute_capabilities, row.id
+            assert bool(row.cuda and row.driver and row.compute_capabilities) is (
+                row.source == "build"  # a vendor's are in containers.toml
+            )
             assert row.shm_size == 2**30
+
+
+def test_stand_ins_follow_the_newest_first():
+    table = image_table.load()
+    for named in table.images.values():
+        first, *others = table.candidates(named)
+        assert first is named
+        for kind in ("build", "vendor"):  # their versions are of different kinds
+            rows = [row for row in others if row.source == kind and row.version < named.version]
+            versions = [[int(part) for part in row.version.split(".")] for row in rows]
+            assert versions == sorted(versions, reverse=True), named.id
+
+
+def test_what_has_been_run_is_said():
+    for row in image_table.load().images.values():
+        assert not (row.never_run and row.device == "cpu"), row.id
 
 
 def test_lookups():
@@ -87,6 +103,8 @@ def test_lookups():
         ('reference = "registry.example/tiny:24.06"', "", "needs 'reference'"),
         ('source = "vendor"', 'source = "vendor"\nlock = "x"', "has no use for 'lock'"),
         ('source = "build"', 'source = "build"\npackages = "x"', "has no use for 'lock'"),
+        ('source = "vendor"', 'source = "vendor"\ncuda = "12.5"', "has no use for 'cuda'"),
+        ('version = "1.0"', 'version = "1.0"\ninstead_of = ["x"]', "stands in for 'x', which"),
         ('base = "debian:bookworm-slim"', 'base = "debian:sid"', "'debian:sid', which has no row"),
         ('python = "3.11"\nmachines', 'python = "3.12"\nmachines', "says Python 3.12, its base"),
         ('version = "1.0"', 'version = "1.0"\nshm_size = "much"', "'much' is no size"),

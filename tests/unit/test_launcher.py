@@ -89,6 +89,7 @@ CASES = {
         warmup_seconds=2.0,
         model="my_net",
         model_file=OWN,
+        options={"release": "10"},
     ),
     "caffe2-cpu": replace(PLAIN, options={"net_type": "simple"}),
     "bvlc_caffe-cpu": PLAIN,

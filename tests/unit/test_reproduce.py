@@ -124,15 +124,24 @@ def test_a_container_too_old_for_the_gpu_is_not_started():
     assert "CUDA 10.1" in setup.unmet[0].why
 
 
-def test_an_older_image_stands_in_for_ours_where_that_dropped_the_gpu():
+@pytest.mark.parametrize("engine", ["", "nobody answers"])
+def test_an_older_image_stands_in_for_ours_where_that_dropped_the_gpu(engine):
     asked = claim(version="2.0", program="timm", conditions=("synthetic", "nhwc"))
-    setup = prepare(asked, world(V100))
-    assert setup.request.image.startswith("nvcr.io/nvidia/pytorch:")
+    setup = prepare(asked, world(V100, no_engine=engine))
+    assert setup.request.image is None  # the run chooses it as this does
     assert setup.why_not == ""
+    assert [c.here for c in setup.unmet if c.name == "framework version"] == ["2.10.0"]
+
+
+def test_a_month_of_the_vendors_stands_in_where_no_image_of_ours_works():
+    asked = claim(version="2.0", program="timm", conditions=("synthetic", "nhwc"))
+    old = world("Tesla V100-SXM2-16GB", driver="418.67")
+    setup = prepare(asked, old)
+    assert setup.request.image == "nvcr.io/nvidia/pytorch:19.10-py3"
     assert [c.here for c in setup.unmet if c.name == "framework version"] == [setup.request.image]
-    on_host = prepare(asked, world(V100, no_engine="nobody answers"))
+    on_host = prepare(asked, dataclasses.replace(old, no_engine="nobody answers"))
     assert on_host.request is None
-    assert "compute capability 7.5 or newer" in on_host.why_not
+    assert "needs NVIDIA driver 450.80.02 or newer" in on_host.why_not
 
 
 def test_nothing_is_run_where_no_image_is_known_to_work():

@@ -11,11 +11,12 @@ from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
-from orchestrator.run import benchmark, suitability
+from orchestrator.run import benchmark
 from tests.fakes import FakeEngine, fake_image
 from tests.unit.stand_in import View
 
 TENSORFLOW = "nvcr.io/nvidia/tensorflow:18.07-py3"
+NEWEST = "nvcr.io/nvidia/tensorflow:25.02-tf2-py3"
 LOG = (
     '::benchdock {"event":"begin","framework":"tensorflow","model":"deep_mnist","batch":2,'
     '"devices":1,"phase":"training","dtype":"float32","steps":4}\n'
@@ -86,12 +87,14 @@ def request(**changes):
 
 def test_what_cannot_work_is_refused_before_anything_is_pulled(fake, gpus, tmp_path, capsys):
     gpus(H200)
-    assert main(["run", "vgg16", "-f", "caffe2"]) == ExitStatus.MACHINE_CANNOT
+    assert main(["run", "vgg16", "-f", "caffe2", "--gpus", "0"]) == ExitStatus.MACHINE_CANNOT
     err = capsys.readouterr().err
     assert err == (
         "benchdock: caffe2:18.08-py3 was built with CUDA 9.0 (2018) for GPUs up to compute "
         "capability 7.0. This GPU is 9.0 (Hopper), which needs CUDA 11.8 or newer. Caffe2 has no "
-        "newer NGC image: use a Pascal, Volta or Turing GPU, or benchmark the model with pytorch.\n"
+        "newer NGC image: use a Pascal, Volta or Turing GPU, or benchmark the model with pytorch; "
+        "`benchdock run vgg16 -f pytorch --gpus 0` runs on the GPU, "
+        "`benchdock run vgg16 -f caffe2 --gpus none` runs on the CPU\n"
     )
     assert fake.count("/images/|/containers/") == 0
     assert not (tmp_path / "runs").exists()
@@ -99,7 +102,7 @@ def test_what_cannot_work_is_refused_before_anything_is_pulled(fake, gpus, tmp_p
 
 def test_a_dry_run_prints_it_and_is_planned(fake, gpus, capsys):
     gpus(H200)
-    assert main(["run", "vgg16", "-f", "caffe2", "--dry-run"]) == ExitStatus.OK
+    assert main(["run", "vgg16", "-f", "caffe2", "--gpus", "0", "--dry-run"]) == ExitStatus.OK
     out = capsys.readouterr().out
     assert "warning         caffe2:18.08-py3 was built with CUDA 9.0" in out
     assert fake.count("/containers/") == 0
@@ -128,9 +131,9 @@ def test_on_the_cpu_no_gpu_is_judged_or_doubted(fake, gpus):
 
 
 def test_packages_on_the_host_have_the_kernels_of_our_image(fake, gpus):
-    gpus(V100)
+    gpus(report("a GPU of 2040", "20.0"))
     on_host = request(framework="pytorch", image=None, runtime=RuntimeChoice.HOST)
-    with pytest.raises(MachineError, match=r"compute capability 7\.5 or newer"):
+    with pytest.raises(MachineError, match=r"has no kernels for compute capability 20\.0"):
         benchmark.run(on_host, View())
 
 
@@ -204,13 +207,6 @@ def test_the_version_in_the_banner_counts_where_the_program_is_silent():
     )
 
 
-def test_an_opinion_that_refuses_is_heeded_or_noted():
-    opinion = suitability.Opinion(refusal="no", warnings=("w",))
-    assert opinion.noted() == ("no", "w")
-    with pytest.raises(MachineError, match="no"):
-        opinion.heeded()
-
-
 def test_nothing_a_program_leaves_behind_makes_the_banner_raise(tmp_path):
     folder = RunFolder(tmp_path)
     assert of_run(folder) == Banner()
@@ -224,3 +220,25 @@ def test_nothing_a_program_leaves_behind_makes_the_banner_raise(tmp_path):
         "".join(f"ERROR: NVIDIA Driver {i}{'x' * 999}\n" for i in range(99))
     )
     assert len(json.dumps(of_run(folder).facts())) < 10_000
+
+
+@pytest.mark.parametrize("again", [V100, H200], ids=["the same GPU", "a newer GPU"])
+def test_a_replay_whose_image_is_gone_takes_one_that_works_there(fake, gpus, again, capsys):
+    images = {"24.06": "nvcr.io/nvidia/tensorflow:24.06-tf2-py3", "25.02": NEWEST}
+    for name in images.values():
+        fake.images[name] = fake_image(name)
+    gpus(V100)
+    first, status = benchmark.run(request(image=None), View())
+    assert status is ExitStatus.OK
+    assert first.plan.image == images["24.06"]
+    assert first.notes[0].startswith(
+        "the image is ngc-tensorflow-24-06, the newest that works here"
+    )
+    del fake.images[first.plan.image_id]
+    for name in images.values():
+        fake.images[name] = {**fake_image(name), "Id": "sha256:" + "2" * 64, "RepoDigests": []}
+    fake.images["sha256:" + "2" * 64] = fake.images[NEWEST]
+    gpus(again)
+    assert main(["replay", first.run, "--allow-changed", "--json"]) == ExitStatus.OK
+    told = json.loads(capsys.readouterr().out)["result"]["plan"]["image"]
+    assert told == images["24.06" if again is V100 else "25.02"]

@@ -1,0 +1,54 @@
+"""Each release of trtexec is given only flags that it has.
+
+Read in `samples/common/sampleOptions.cpp` of TensorRT's open source, tags v8.6.1, v10.0.1, v10.16,
+v11.0 and v11.1.
+"""
+
+import re
+
+import pytest
+
+from orchestrator import catalogue
+from orchestrator.run.launcher import render
+from tests.unit.inference_and_caffe_cases import of_row
+from tests.unit.test_launcher import PLAIN
+
+WRITTEN = {
+    "onnx", "device", "noTF32", "fp16", "bf16", "int8", "warmUp", "workspace", "iterations",
+    "duration", "useCudaGraph", "noDataTransfers",
+}  # fmt: skip
+GONE_IN_10 = {"workspace", "buildOnly", "explicitBatch", "minTiming", "heuristic", "nvtxMode"}
+GONE_IN_11 = {"fp16", "bf16", "int8", "fp8", "int4", "best", "calib", "layerPrecisions"}
+OLD_IN_11 = {"useCudaGraph", "noDataTransfers", "useSpinWait"}  # it does all that unasked
+LACKS = {"8": {"bf16"}, "9": set(), "10": GONE_IN_10, "11": GONE_IN_10 | GONE_IN_11 | OLD_IN_11}
+
+
+def flags(release, dtype):
+    context = of_row(PLAIN, "tensorrt", "resnet50", release, dtype=dtype, phase="inference")
+    script = render("tensorrt", context)
+    return set(re.findall(r"--(\w+)", script.partition("exec trtexec")[2]))
+
+
+@pytest.mark.parametrize("release", LACKS)
+def test_a_release_gets_only_flags_that_it_has(release):
+    row = catalogue.framework("tensorrt").variants[release]
+    dtypes = [
+        dtype
+        for dtype in row.dtypes["gpu", "inference"]
+        if not any(unfit.forbids("resnet50", "inference", dtype) for unfit in row.unfit)
+    ]
+    assert "float32" in dtypes
+    for dtype in dtypes:
+        given = flags(release, dtype)
+        assert {"onnx", "iterations", "duration"} <= given
+        assert not given & LACKS[release], (release, dtype)
+        assert given <= WRITTEN
+
+
+def test_every_release_that_reads_onnx_is_looked_at():
+    rows = catalogue.framework("tensorrt").variants
+    assert {name for name, row in rows.items() if row.launcher == "tensorrt"} == set(LACKS)
+
+
+def test_before_11_the_graph_and_the_transfers_are_asked_for():
+    assert {"useCudaGraph", "noDataTransfers"} <= flags("10", "float16")
