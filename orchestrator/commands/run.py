@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -139,17 +139,23 @@ def _show_plan(result: Result, *, as_json: bool, runs: int | None) -> None:
     if as_json:
         sys.stdout.write(to_json(result))
         return
-    plan = result.plan
-    assert plan is not None
-    before = ""
+    assert result.plan is not None
     if runs is not None:
         print(f"{'runs':15} {runs}, one after the other, each as follows")
+    show_plan(result.plan, result.warnings)
+
+
+def show_plan(plan: Plan, warnings: Iterable[str] = ()) -> None:
+    """Print a plan's settings, then its script."""
+    before = ""
     for name, text in _settings(plan):
         print(clean(f"{'' if name == before else name:15} {text}"))
         before = name
-    for warning in result.warnings:
+    for warning in warnings:
         print(clean(f"{'warning':15} {warning}"))
-    print(f"\n# launcher.sh\n{plan.script}", end="")
+    print("\n# launcher.sh")
+    for line in plan.script.splitlines():
+        print(clean(line))
 
 
 def _settings(plan: Plan) -> Iterator[tuple[str, str]]:

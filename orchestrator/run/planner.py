@@ -21,8 +21,9 @@ from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import BACKENDS, RunFolder
 from orchestrator.plan import Limits, Mount, Plan, Timeouts, Ulimit
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, own_network, program_folder, threads, variants
+from orchestrator.run import demands, own_files, own_network, program_folder, threads, variants
 from orchestrator.run.launcher import LauncherContext, render
+from orchestrator.run.own_files import OwnFiles
 
 if TYPE_CHECKING:
     from orchestrator.machine.gpu_facts import Gpu
@@ -205,9 +206,24 @@ def make_plan(
     request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
 ) -> Plan:
     """Decide everything an execution needs. Raises RequestError for values no script can hold."""
-    request = own_network.with_batch(request)
+    return plan_of(
+        own_network.with_batch(request), row, target, place, folder, found=own_files.look(request)
+    )
+
+
+def plan_of(
+    request: Request,
+    row: Framework,
+    target: Target,
+    place: Place,
+    folder: RunFolder,
+    *,
+    found: OwnFiles,
+) -> Plan:
+    """Decide as `make_plan` does, without a look at any file; a file's fixed batch is asked for."""
     context = _context(request, row, target, place, folder)
-    return _plan(request, row, target, place, folder, context, row.launcher)
+    script = render(row.launcher, context)
+    return _plan(request, row, target, place, folder, context, script=script, found=found)
 
 
 def _plan(
@@ -217,10 +233,10 @@ def _plan(
     place: Place,
     folder: RunFolder,
     context: LauncherContext,
-    launcher: str,
+    *,
+    script: str,
+    found: OwnFiles,
 ) -> Plan:
-    own = request.model_file
-    source = program_folder.examine(request.source) if request.source is not None else None
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -235,8 +251,8 @@ def _plan(
         gpus=target.gpus,
         steps=context.steps,
         warmup=context.warmup,
-        fingerprint=own_network.fingerprint(own)
-        if own
+        fingerprint=found.fingerprint
+        if request.model_file
         else catalogue.fingerprint(row, request.model),
         runtime=place.runtime,
         runtime_reason=place.reason,
@@ -245,7 +261,7 @@ def _plan(
         image_digest=place.image_digest,
         argv=("bash", f"{run}/{folder.launcher.name}"),
         environment=dict(place.environment),
-        mounts=_mounts(request, row, place, folder) if in_container else (),
+        mounts=_mounts(request, row, place, folder, found) if in_container else (),
         user=place.user,
         capabilities=place.needs.capabilities,
         limits=Limits(
@@ -263,13 +279,13 @@ def _plan(
         pattern=request.pattern,
         unit=request.unit,
         estimator=request.estimator,
-        source=source,
-        script=render(launcher, context),
+        source=found.source,
+        script=script,
         warnings=(
             *place.warnings,
             *demands.notes(row, request),
             *threads.notes(row, request, target.count),
-            *program_folder.notes(source),
+            *program_folder.notes(found.source),
         ),
     )
 
@@ -297,21 +313,21 @@ def parity_plan(
     context = _context(request, row, target, place, folder)
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
-    plan = _plan(request, row, target, place, folder, parity, "parity")
+    script = render("parity", parity)
+    found = own_files.look(request)
+    plan = _plan(request, row, target, place, folder, context, script=script, found=found)
     return plan.model_copy(update={"program": "parity"})
 
 
-def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
+def _mounts(
+    request: Request, row: Framework, place: Place, folder: RunFolder, found: OwnFiles
+) -> tuple[Mount, ...]:
     mounts = [Mount(source=folder.root, target=RUN, read_only=False)]
     if request.data is not None:
         mounts.append(Mount(source=request.data.absolute(), target=DATA))
     if request.source is not None:
         mounts.append(Mount(source=request.source.absolute(), target=SOURCE))
-    if request.model_file is not None:
-        mounts += [
-            Mount(source=file, target=f"{MODEL}/{file.name}")
-            for file in own_network.files(request.model_file)
-        ]
+    mounts += [Mount(source=file, target=f"{MODEL}/{file.name}") for file in found.model_files]
     if place.mount_code and row.backend:
         mounts.append(Mount(source=BACKENDS, target=f"{CODE}/backends"))
     return tuple(mounts)

@@ -1,21 +1,24 @@
 """Runs a stored result again, in the very image it was measured in where that is to be had.
 
 What runs is planned anew from the stored request, never taken from the stored script: a bundle may
-be a stranger's. Where that gives another script, image, network or program, it is refused unless
-changes are allowed, and then the new result says what differs.
+be a stranger's, and what its request does beyond a benchmark of ours needs trust (`run.trust`). If
+that gives another script, image, network or program, it is refused unless changes are allowed, and
+then the new result says what differs.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, ImageError, MachineError, RequestError
 from orchestrator.framework import Framework
-from orchestrator.images import builder, image_table, store
+from orchestrator.images import builder, digests, image_table, store
 from orchestrator.images.builder import ImageEngine
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
@@ -24,7 +27,7 @@ from orchestrator.plan import Plan
 from orchestrator.records import first_mistake
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
-from orchestrator.run import benchmark, places, suitability
+from orchestrator.run import benchmark, places, suitability, trust
 from orchestrator.run.command_line import placeholders
 from orchestrator.run.planner import (
     Place,
@@ -67,7 +70,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """A replay, decided: `changed` must be allowed, `notes` are differences of the machine."""
+    """A replay, decided: `changed` must be allowed, `notes` are differences of the machine.
+
+    `asks` is what must be trusted, since somebody else may have made the result.
+    """
 
     stored: Stored
     request: Request
@@ -75,6 +81,7 @@ class Replay:
     plan: Plan
     changed: tuple[str, ...]
     notes: tuple[str, ...]
+    asks: tuple[str, ...] = ()
 
     def refuse_changes(self) -> None:
         """Raise ImageError or MachineError where this would be another benchmark."""
@@ -84,6 +91,25 @@ class Replay:
         raise kind(
             f"{self.stored.name} cannot be run again as it was: {'; '.join(self.changed)}",
             hint=f"{ALLOW} runs what is here instead, and the result says so",
+        )
+
+
+def asks_of(stored: Stored) -> tuple[str, ...]:
+    """Return what a result would do here that somebody else may have thought of; of own runs none.
+
+    Raises RequestError for a result that cannot be run.
+    """
+    request, plan = pinned(stored)
+    if stored.is_own:
+        return ()
+    return trust.asks(request, image=plan.image, digest=plan.image_digest)
+
+
+def refuse_untrusted(stored: Stored, word: str) -> None:
+    """Raise RequestError for what nobody has trusted; `word` is how the user named the result."""
+    if found := asks_of(stored):
+        raise trust.refusal(
+            stored.name, found, see=f"benchdock replay {shlex.quote(word)} --dry-run"
         )
 
 
@@ -97,7 +123,7 @@ def prepare(stored: Stored) -> Replay:
     target, warnings = planned_device(request, report)
     row = resolve(request, target)
     engine, reason = places.connect(request)
-    source = Source(how="host") if engine is None else find_image(plan, engine)
+    source = Source(how="host") if engine is None else find_image(plan, engine, own=stored.is_own)
     place = _planned_place(request, row, target, source, plan, reason)
     planned = make_plan(request, row, target, place, RunFolder.planned(plan.model, row.name))
     opinion = suitability.assess(
@@ -111,6 +137,7 @@ def prepare(stored: Stored) -> Replay:
         request=request,
         source=source,
         plan=planned,
+        asks=asks_of(stored),
         changed=((source.why,) if source.how == "ours" else ()) + changed,
         notes=(
             *warnings,
@@ -128,6 +155,8 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
             f"{stored.name} cannot be run again: it holds no request or no plan",
             hint="only results of `benchdock run` can be",
         )
+    if asked.model_file is not None:
+        catalogue.checked_name(asked.model)
     threads = stored.result.program.get("threads")
     counts = ("batch", "steps", "warmup")
     heeded = counts if asked.command is None else placeholders(asked.command).intersection(counts)
@@ -146,10 +175,14 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
         raise RequestError(f"{stored.name} cannot be run again: {first_mistake(error)}") from None
 
 
-def find_image(plan: Plan, engine: ImageEngine) -> Source:
-    """Look for the image of a plan: by its id, then by its registry digest."""
+def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
+    """Look for the image of a plan: by its id, then by its registry digest.
+
+    If the result is not of an own run, the id must be that of an image which bears the plan's name.
+    """
     name = plan.image or "no name"
-    if plan.image_id and (found := engine.image(plan.image_id)):
+    found = engine.image(plan.image_id) if plan.image_id else None
+    if found and (own or _bears_name(found, plan, engine)):
         return Source(how="exact", image=found)
     if plan.image_digest:
         registry = f"{_repository(name)}@{plan.image_digest}"
@@ -157,6 +190,18 @@ def find_image(plan: Plan, engine: ImageEngine) -> Source:
         return Source(how="exact" if found else "pull", image=found, registry=registry)
     why = f"its image {name} ({_short(plan.image_id)}) is no longer here and was in no registry"
     return Source(how="ours", why=why)
+
+
+def _bears_name(found: ImageInfo, plan: Plan, engine: ImageEngine) -> bool:
+    """Whether an image is of the row, the registry or the name that a plan says."""
+    row = image_table.load().row_of_tag(plan.image or "")
+    if row is not None and found.labels.get(digests.IMAGE) == row.id:
+        return True
+    names = [plan.image] if plan.image else []
+    if plan.image and plan.image_digest:
+        names.append(f"{_repository(plan.image)}@{plan.image_digest}")
+    same = [engine.image(name) for name in names]
+    return any(one is not None and one.id == found.id for one in same)
 
 
 def fetch(replay: Replay, view: View, *, allow_changed: bool) -> Replay:

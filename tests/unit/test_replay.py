@@ -51,7 +51,7 @@ def test_a_run_is_replayed_from_a_bundle(home, tmp_path, capsys):
     first, folder = stand_in.run()
     main(["bundle", first.run, "-o", str(tmp_path / "x.zip")])
     shutil.rmtree(folder.root)
-    assert main(["replay", str(tmp_path / "x.zip"), "--quiet"]) == ExitStatus.OK
+    assert main(["replay", str(tmp_path / "x.zip"), "--quiet", "--trust"]) == ExitStatus.OK
     assert "single runs cannot tell" in capsys.readouterr().out
 
 
