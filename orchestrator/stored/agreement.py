@@ -59,7 +59,8 @@ def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreem
     # A run that was lost in the middle may have a result that knows nothing of the log.
     for name in {**told, **begin} if told or result.status == "ok" else ():
         # Versions differ in what they read of a log, not in what our own program wrote there.
-        comparable = exact or (name in told and (ours or name in begin))
+        written = begin.get(name) is not None
+        comparable = exact or (ours and (written or name in told)) or (written and name in told)
         if comparable and _text(begin.get(name)) != _text(told.get(name)):
             yield Disagreement(name, LOG, begin.get(name), RESULT, told.get(name))
     if exact and result.status == "ok":

@@ -20,7 +20,7 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.plan import Mount, Plan
 from orchestrator.request import Request
 from orchestrator.result import Result
-from orchestrator.run import command_line, planner, variants
+from orchestrator.run import command_line, demands, planner, variants
 from orchestrator.run.own_files import OwnFiles
 from orchestrator.run.planner import Needs, Place, Target
 from orchestrator.stored.bundle import LAUNCHER, PLAN, REQUEST, RESULT
@@ -58,10 +58,12 @@ def stated(result: Result, request: Request, plan: Plan) -> Iterator[Disagreemen
     if request.command is not None:
         yield from _of_command(request, request.command, plan)
     if plan.program == "benchdock":
-        expected = {**arguments(plan), "seed": request.seed}
+        expected = {name: (PLAN, value) for name, value in arguments(plan).items()}
+        expected["seed"] = (REQUEST, request.seed)
         for name, text in _ARGUMENT.findall(plan.script):
-            if name in expected and _word(text) != str(expected[name]):
-                yield Disagreement(name, LAUNCHER, text, PLAN, expected[name])
+            part, value = expected.get(name, (PLAN, _word(text)))
+            if _word(text) != str(value):
+                yield Disagreement(name, LAUNCHER, text, part, value)
 
 
 def _of_header(result: Result, plan: Plan) -> Iterator[Disagreement]:
@@ -97,7 +99,7 @@ def _of_command(request: Request, command: str, plan: Plan) -> Iterator[Disagree
 def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
     """Yield what this version plans otherwise for the same request on a machine as it was."""
     try:
-        row = variants.settle(catalogue.framework(request.framework), request, plan.device)
+        row = _row(request, plan)
         target = Target(device=plan.device, gpus=plan.gpus)
         asked = _with_folders(request, plan)
         place, folder = _place(plan), _folder(result, plan)
@@ -131,6 +133,18 @@ def _is_run(mount: Mount) -> bool:
 
 def _listed(mounts: list[Mount]) -> str:
     return ", ".join(f"{one.source} as {one.target}" for one in mounts)
+
+
+def _row(request: Request, plan: Plan) -> Framework:
+    """Return the row that runs a request. Raises RequestError if none could have."""
+    row = variants.settle(catalogue.framework(request.framework), request, plan.device)
+    catalogue.check(row, request, plan.device)
+    demands.check_options(row, request.options)
+    if lacking := demands.lacks_source(row, request, plan.device):
+        raise RequestError(lacking)
+    if request.source is not None and not (row.source or row.any_network):
+        raise RequestError(f"{row.name} takes no --source")
+    return row
 
 
 def _with_folders(request: Request, plan: Plan) -> Request:
@@ -185,11 +199,17 @@ def _found(plan: Plan) -> OwnFiles:
 
 def _of_image(row: Framework, plan: Plan) -> Iterator[Disagreement]:
     """Compare the repository alone: a replay runs in an image of an older release."""
-    if plan.image is None or plan.device not in row.images:
+    if plan.image is None:
         return
-    usual = image_table.load().row(row.images[plan.device]).tag
-    if parse_reference(plan.image).repository != parse_reference(usual).repository:
+    own = row.images.get(plan.device)
+    usual = image_table.load().row(own).tag if own else None
+    if usual is None or _repository(plan.image) != _repository(usual):
         yield Disagreement("the image", REQUEST, usual, PLAN, plan.image)
+
+
+def _repository(reference: str) -> tuple[str, str]:
+    named = parse_reference(reference)
+    return named.registry, named.repository
 
 
 def _of_lines(expected: str, script: str) -> Iterator[Disagreement]:

@@ -44,7 +44,11 @@ def test_a_bundle_holds_the_run_and_can_be_verified(measured, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["holds"]
     assert [check["name"] for check in told["checks"]] == [
-        "hashes", "request", "script", "plan", "log",
+        "hashes",
+        "request",
+        "script",
+        "plan",
+        "log",
     ]
     assert told["throughput"] == {"value": 4.0, "unit": "samples/s"}
     assert load(str(path)).result == result
