@@ -7,7 +7,6 @@ from pydantic import ConfigDict, Field
 
 from orchestrator.request import Device, Dtype, LenientRecord, Phase
 
-
 # No float holds every integer beyond it, and nothing that is counted here comes near.
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
