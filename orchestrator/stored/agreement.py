@@ -98,12 +98,22 @@ def _of_result(result: Result, plan: Plan) -> Iterator[Disagreement]:
     version = result.environment.get("benchdock")
     if version not in (None, result.benchdock):
         yield Disagreement("benchdock", RESULT, result.benchdock, about, version)
-    gpus = result.environment.get("gpu")
-    listed = gpus.get("gpus") if isinstance(gpus, dict) else None
-    there = {one.get("uuid") for one in listed or () if isinstance(one, dict)} - {None}
+    there = _uuids(result)
     for gpu in plan.gpus if there else ():
         if gpu.startswith("GPU-") and gpu not in there:
-            yield Disagreement("a GPU", PLAN, gpu, about, ", ".join(sorted(map(str, there))))
+            yield Disagreement("a GPU", PLAN, gpu, about, ", ".join(there))
+
+
+def _uuids(result: Result) -> list[str]:
+    """Return the ids of the machine's GPUs, as far as somebody's file tells them."""
+    gpu = result.environment.get("gpu")
+    listed = gpu.get("gpus") if isinstance(gpu, dict) else None
+    known = [one.get("uuid") for one in _list(listed) if isinstance(one, dict)]
+    return [uuid for uuid in known if isinstance(uuid, str)]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _of_devices(plan: Plan) -> Iterator[Disagreement]:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator import catalogue
-from orchestrator.errors import RequestError
+from orchestrator.cli import main
+from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.images import image_table
 from orchestrator.machine import inventory
 from orchestrator.paths import PROJECT, RunFolder
@@ -471,3 +472,46 @@ def test_any_change_of_the_begin_event_is_noticed(bundled, tmp_path_factory, dat
     with pytest.raises(RequestError) as refused:
         verify(path)
     assert str(refused.value).isprintable()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([10**400, -1, "GPU-x", "/etc", "\x1b[31m", "host", "docker", "\n"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+def leaves(value, path=()):
+    """Return the paths of everything in a document."""
+    inside = value.items() if isinstance(value, dict) else []
+    inside = enumerate(value) if isinstance(value, list) else inside
+    return [path, *(found for key, one in inside for found in leaves(one, (*path, key)))]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_value_in_a_document_is_a_bug(bundled, tmp_path_factory, capsys, data):
+    """Whatever a result says, where it says it: a line, or it holds, or it is shown."""
+    with zipfile.ZipFile(bundled) as archive:
+        told = json.loads(archive.read("result.json"))
+    path = data.draw(st.sampled_from(leaves(told)[1:]))
+    place = functools.reduce(lambda found, key: found[key], path[:-1], told)
+    place[path[-1]] = data.draw(JSON)
+    script = told["plan"].get("script") if isinstance(told["plan"], dict) else ""
+    members = {
+        "result.json": json.dumps(told), "request.json": json.dumps(told["request"]),
+        "plan.json": json.dumps(told["plan"]), "launcher.sh": str(script),
+    }  # fmt: skip
+    forged = tmp_path_factory.getbasetemp() / "document.zip"
+    resealed(bundled, forged, **{name: text.encode() for name, text in members.items()})
+    commands = ["verify"], ["replay", "--dry-run"], ["replay"], ["compare", str(bundled)]
+    for words in commands:
+        status = main([*words, str(forged)])
+        err = capsys.readouterr().err
+        assert status in (ExitStatus.OK, ExitStatus.BAD_REQUEST, ExitStatus.MACHINE_CANNOT), err
+        assert err.count("\n") == (status != ExitStatus.OK), err
