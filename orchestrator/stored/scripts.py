@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from orchestrator import catalogue
@@ -117,22 +117,30 @@ def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disa
     yield from _of_lines(expected.script, plan.script)
 
 
+# The folders and files that a request names; the rest lies where it lay on that machine.
+_ASKED = (planner.DATA, planner.SOURCE, planner.MODEL)
+
+
 def _of_mounts(result: Result, expected: Plan, plan: Plan) -> Iterator[Disagreement]:
-    """Compare the mounts; those of the run folder are where the home of that machine was."""
-    asked, planned = ([m for m in one.mounts if not _is_run(m)] for one in (expected, plan))
+    asked, planned = (_shown(one.mounts) for one in (expected, plan))
     if asked != planned:
-        yield Disagreement("what is mounted", REQUEST, _listed(asked), PLAN, _listed(planned))
-    for mount in filter(_is_run, plan.mounts):
-        if result.run is not None and result.run not in mount.source.parts:
+        yield Disagreement("what is mounted", REQUEST, asked, PLAN, planned)
+    for mount in plan.mounts:
+        of_run = not _is_below(mount, *_ASKED, planner.CODE)
+        if of_run and result.run is not None and result.run not in mount.source.parts:
             yield Disagreement("the run folder", RESULT, result.run, PLAN, mount.source)
 
 
-def _is_run(mount: Mount) -> bool:
-    return PurePath(mount.target).is_relative_to(planner.RUN)
+def _is_below(mount: Mount, *folders: str) -> bool:
+    return any(PurePath(mount.target).is_relative_to(folder) for folder in folders)
 
 
-def _listed(mounts: list[Mount]) -> str:
-    return ", ".join(f"{one.source} as {one.target}" for one in mounts)
+def _shown(mounts: Iterable[Mount]) -> str:
+    return ", ".join(
+        f"{f'{one.source} as ' if _is_below(one, *_ASKED) else ''}{one.target}"
+        f"{' (read-only)' if one.read_only else ''}"
+        for one in mounts
+    )
 
 
 def _row(request: Request, plan: Plan) -> Framework:

@@ -248,11 +248,20 @@ def test_other_limits_mounts_and_gpus_in_a_plan_are_noticed():
         timeouts = plan.timeouts.model_copy(update={name: value + 1})
         assert disagreements(result, plan={"timeouts": timeouts})
     for index, mount in enumerate(plan.mounts):
-        others = [mount.model_copy(update={"source": Path("/etc")})]
+        ours = mount.target == "/opt/benchdock/backends"  # which lies where it lay there
+        others = [] if ours else [mount.model_copy(update={"source": Path("/etc")})]
         others += [mount.model_copy(update={"target": "/elsewhere"})]
         for other in others:
             mounts = (*plan.mounts[:index], other, *plan.mounts[index + 1 :])
             assert disagreements(result, plan={"mounts": mounts}), other
+    elsewhere = [
+        one.model_copy(update={"source": Path("/theirs") / one.source.name}) for one in plan.mounts
+    ]
+    others = (elsewhere[0], *plan.mounts[1:-1], elsewhere[-1])
+    assert others[-1].target == "/opt/benchdock/backends"
+    assert disagreements(result, plan={"mounts": others}) == []
+    more = plan.mounts[0].model_copy(update={"source": Path("/etc"), "target": "/x"})
+    assert disagreements(result, plan={"mounts": (*plan.mounts, more)})
     assert disagreements(result, plan={"gpus": ("GPU-a",)})
     assert disagreements(result, plan={"gpus": (), "device_count": 1})
 
