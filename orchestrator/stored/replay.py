@@ -11,15 +11,14 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, ImageError, MachineError, RequestError
 from orchestrator.framework import Framework
-from orchestrator.images import builder, digests, image_table, store
-from orchestrator.images.builder import ImageEngine
+from orchestrator.images import builder, image_table, store
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import RunFolder
@@ -40,32 +39,18 @@ from orchestrator.run.planner import (
 from orchestrator.runtime import Runtime
 from orchestrator.stored.differences import Change, differences
 from orchestrator.stored.lookup import Stored
+from orchestrator.stored.source import Source, find_image
 from orchestrator.version import VERSION
 from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
-    from orchestrator.engine.images import ImageInfo
 
-How = Literal["exact", "pull", "ours", "host"]
 ALLOW = "--allow-changed"
 
 # What makes it another benchmark, not the same one on another day or machine.
 _IDENTITY = ("network", "work", "program", "image")
 _CODE = ("benchdock", "benchdock commit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the program comes from: the `exact` image is here, it can be pulled, or neither.
-
-    `registry` is the reference by which it is pulled, `why` says what became of it.
-    """
-
-    how: How
-    image: ImageInfo | None = None
-    registry: str = ""
-    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,35 +160,6 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
         raise RequestError(f"{stored.name} cannot be run again: {first_mistake(error)}") from None
 
 
-def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
-    """Look for the image of a plan: by its id, then by its registry digest.
-
-    If the result is not of an own run, the id must be that of an image which bears the plan's name.
-    """
-    name = plan.image or "no name"
-    found = engine.image(plan.image_id) if plan.image_id else None
-    if found and (own or _bears_name(found, plan, engine)):
-        return Source(how="exact", image=found)
-    if plan.image_digest:
-        registry = f"{_repository(name)}@{plan.image_digest}"
-        found = engine.image(registry)
-        return Source(how="exact" if found else "pull", image=found, registry=registry)
-    why = f"its image {name} ({_short(plan.image_id)}) is no longer here and was in no registry"
-    return Source(how="ours", why=why)
-
-
-def _bears_name(found: ImageInfo, plan: Plan, engine: ImageEngine) -> bool:
-    """Whether an image is of the row, the registry or the name that a plan says."""
-    row = image_table.load().row_of_tag(plan.image or "")
-    if row is not None and found.labels.get(digests.IMAGE) == row.id:
-        return True
-    names = [plan.image] if plan.image else []
-    if plan.image and plan.image_digest:
-        names.append(f"{_repository(plan.image)}@{plan.image_digest}")
-    same = [engine.image(name) for name in names]
-    return any(one is not None and one.id == found.id for one in same)
-
-
 def fetch(replay: Replay, view: View, *, allow_changed: bool) -> Replay:
     """Pull the image where it has to be pulled.
 
@@ -311,14 +267,3 @@ def _matters(change: Change, names: tuple[str, ...]) -> bool:
 
 def _said(change: Change) -> str:
     return f"{change.name} was {change.before}, is {change.after}"
-
-
-def _repository(reference: str) -> str:
-    """Return a reference without its tag and digest; a port is no tag."""
-    name = reference.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
-
-
-def _short(image_id: str | None) -> str:
-    return (image_id or "no id").removeprefix("sha256:")[:12]
