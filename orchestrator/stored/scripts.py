@@ -55,7 +55,7 @@ def arguments(plan: Plan) -> dict[str, object]:
 def stated(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
     """Yield what the script states otherwise, whichever version wrote it."""
     yield from _of_header(result, plan)
-    if request.command is not None:
+    if request.command is not None and _knows_paths(request, plan):
         yield from _of_command(request, request.command, plan)
     if plan.program == "benchdock":
         expected = {name: (PLAN, value) for name, value in arguments(plan).items()}
@@ -114,7 +114,17 @@ def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disa
         if name not in UNSTATED and one != other:
             yield Disagreement(name.replace("_", " "), REQUEST, one, PLAN, other)
     yield from _of_mounts(result, expected, plan)
-    yield from _of_lines(expected.script, plan.script)
+    if _knows_paths(request, plan):
+        yield from _of_lines(expected.script, plan.script)
+
+
+def _knows_paths(request: Request, plan: Plan) -> bool:
+    """Whether the paths in a script follow from the request: not relative ones on a host.
+
+    Those are of the folder where that run was started, which nothing else tells.
+    """
+    named = [path for path in (request.data, request.source) if path is not None]
+    return plan.runtime == "docker" or all(path.is_absolute() for path in named)
 
 
 # The folders and files that a request names; the rest lies where it lay on that machine.

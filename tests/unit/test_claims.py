@@ -37,7 +37,9 @@ def planned(request, device="cpu", environment=THIS, runtime="docker"):
     """Return the result that a run of a request would have on a machine with two GPUs."""
     gpus = ("GPU-a", "GPU-b")[: len(request.gpus)] if isinstance(request.gpus, tuple) else ()
     row = variants.settle(catalogue.framework(request.framework), request, device)
-    image = request.image or image_table.load().row(row.images[device]).tag
+    image = request.image
+    if image is None and runtime == "docker":
+        image = image_table.load().row(row.images[device]).tag
     place = Place(
         runtime=runtime, reason="test", python="python3" if runtime == "docker" else "/a/python",
         image=image if runtime == "docker" else None, user="1:2", mount_code=True,
@@ -122,6 +124,20 @@ def sample(name):
     request = ASKED[name]
     device = "gpu" if isinstance(request.gpus, tuple) else "cpu"
     return planned(request, device, runtime="host" if name == "host" else "docker")
+
+
+def test_a_relative_folder_of_a_host_run_is_no_contradiction_elsewhere(tmp_path, monkeypatch):
+    request = Request(
+        model="mine", framework="custom", gpus="none", command="bench {data}", data=Path("x"),
+        pattern="fps=(.+)",
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    result = planned(request, runtime="host")
+    assert f"exec bench {tmp_path}/x" in result.plan.script
+    monkeypatch.chdir("/")
+    assert disagreements(result) == []
+    absolute = request.model_copy(update={"data": Path("/other")})
+    assert "the command is" in str(next(agreement.of_plan(result, absolute, result.plan)))
 
 
 # Other values of every field of a request.
