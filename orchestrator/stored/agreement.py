@@ -50,6 +50,7 @@ def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreem
     begin, told = _plain(found.begin), _plain(result.program)
     ours, exact = plan.program == "benchdock", is_by_this_version(result)
     if ours and begin:
+        yield from _of_data(result, begin)
         planned = {**scripts.arguments(plan), "framework": plan.framework}
         if (plan.fingerprint or "").startswith("file:"):
             del planned["model"]  # there it is the name of the file
@@ -69,6 +70,12 @@ def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreem
         yield from _lost("a warning", PLAN, plan.warnings, result.warnings)
         yield from _lost("a warning", LOG, found.warnings, result.warnings)
         yield from _lost("a note", LOG, found.notes, result.notes)
+
+
+def _of_data(result: Result, begin: Mapping[str, Any]) -> Iterator[Disagreement]:
+    asked = result.request.data if result.request else None
+    if begin.get("data") not in (None, "real" if asked else "synthetic"):
+        yield Disagreement("data", LOG, begin["data"], REQUEST, asked)
 
 
 def _plain(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -182,6 +182,7 @@ SAME = [
     ("custom", "seed", 1),
     ("custom", "seed", 2**40),
     ("file", "batch", None),  # a file may be made for one
+    *(("host", "data", Path(path)) for path in ("x", "data/y")),  # the log alone tells
     *((name, "runtime", "docker") for name in ASKED),
     *((name, "data", Path("x")) for name in ("custom", "all")),
 ]
@@ -385,6 +386,7 @@ FORGERIES = [
     ({"begin": {"phase": "inference"}}, "phase is 'inference' in log.txt"),
     ({"begin": {"framework": "mxnet"}}, "framework is 'mxnet' in log.txt"),
     ({"begin": {"steps": 1000}}, "steps is '1000' in log.txt and '4' in plan.json"),
+    ({"begin": {"data": "real"}}, "data is 'real' in log.txt and not there in request.json"),
     ({"begin": {"framework_version": "9"}}, "framework_version is '9' in log.txt"),
     ({"program": {"model": "vgg16"}}, "model is 'deep_mnist' in log.txt and 'vgg16' in result"),
     ({"program": {"batch": 256}}, "batch is '2' in log.txt and '256' in result.json"),
