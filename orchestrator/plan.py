@@ -1,13 +1,15 @@
 """What will run: everything an execution needs, decided beforehand, as plain data."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from orchestrator.request import Device, Dtype, LenientRecord, Phase
 
 NO_NETWORK = "none"
+# No float holds every integer beyond it, and nothing that is counted here comes near.
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Mount(LenientRecord):
@@ -85,12 +87,12 @@ class Plan(LenientRecord):
     program: str
     phase: Phase
     dtype: Dtype
-    batch: int
+    batch: Count
     device: Device
-    device_count: int = 1
+    device_count: Count = 1
     gpus: tuple[str, ...] = ()
-    steps: int
-    warmup: int
+    steps: Count
+    warmup: Count
     fingerprint: str | None = None
     runtime: Literal["docker", "host"]
     runtime_reason: str

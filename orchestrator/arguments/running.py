@@ -283,6 +283,7 @@ def _add_reproduce(commands: Any) -> None:
     )
     shared.runtime(reproduce)
     reproduce.add_argument("--timeout", type=values.duration, metavar="S", help="end of each run")
+    shared.trust(reproduce, "a YAML file")
     reproduce.add_argument(
         "--dry-run",
         action="store_true",
@@ -300,7 +301,7 @@ def _add_replay(commands: Any) -> None:
         "run a stored result again, in the very image it was measured in",
         "replay 20260101T120000-pytorch-resnet50-0a1b2c",
         "replay run.zip --dry-run",
-        status="that of the run; 3 where it would not be the same benchmark",
+        status="that of the run; 2 if --trust is needed, 3 if it would be another benchmark",
     )
     replay.add_argument(
         "run", type=values.path, metavar="RUN", help="a run id or its begin, a folder, or a bundle"
@@ -308,9 +309,14 @@ def _add_replay(commands: Any) -> None:
     replay.add_argument(
         "--allow-changed",
         action="store_true",
-        help="run also where image, network, program or script are no longer the same",
+        help="run even if image, network, program or script are no longer the same",
     )
-    replay.add_argument("--dry-run", action="store_true", help="say what would run; start nothing")
+    shared.trust(replay, "a bundle, or a result from elsewhere,")
+    replay.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show image, folders, command and what must be trusted; start nothing",
+    )
     shared.loudness(replay)
     shared.json(replay)
     replay.set_defaults(handler="replay")

@@ -43,6 +43,16 @@ def reading(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def trust(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --trust; `what` is the file that somebody else may have written."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help=f"also use the command, folders, images and options that {what} names "
+        "(--dry-run shows them)",
+    )
+
+
 def loudness(parser: argparse.ArgumentParser) -> None:
     """Add --quiet and --verbose, of which one may be given."""
     loud = parser.add_mutually_exclusive_group()

@@ -8,7 +8,9 @@ import sys
 
 from orchestrator import ui
 from orchestrator.commands.compare import show
+from orchestrator.commands.run import show_plan
 from orchestrator.errors import ExitStatus
+from orchestrator.run import trust
 from orchestrator.signals import interruptible
 from orchestrator.stored import comparison, replay, telling
 from orchestrator.stored.lookup import load
@@ -19,7 +21,10 @@ from orchestrator.ui.words import subject
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Run again and compare. Raises RequestError, MachineError, ImageError or EngineError."""
-    prepared = replay.prepare(load(arguments.run))
+    stored = load(arguments.run)
+    if not (arguments.dry_run or arguments.trust):
+        replay.refuse_untrusted(stored, arguments.run)
+    prepared = replay.prepare(stored)
     if arguments.dry_run:
         _show_plan(prepared, as_json=arguments.json)
         return ExitStatus.OK
@@ -62,6 +67,7 @@ def _show_plan(prepared: Replay, *, as_json: bool) -> None:
             "schema": 1,
             "replay_of": prepared.stored.name,
             "source": source.how,
+            "needs_trust": list(prepared.asks),
             "changed": list(prepared.changed),
             "notes": list(prepared.notes),
             "plan": prepared.plan.model_dump(mode="json", by_alias=True),
@@ -76,7 +82,11 @@ def _show_plan(prepared: Replay, *, as_json: bool) -> None:
     }[source.how]
     print(clean(f"{prepared.stored.name}: {subject(prepared.stored.result)}"))
     print(f"would run {place}")
+    for text in prepared.asks:
+        print(clean(f"it would {text} ({trust.OPTION} is needed)"))
     for text in prepared.changed:
         print(clean(f"changed: {text} ({replay.ALLOW} is needed)"))
     for text in prepared.notes:
         print(clean(f"note: {text}"))
+    print()
+    show_plan(prepared.plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from orchestrator.published.judgement import FEWEST_RUNS, Outcome
 from orchestrator.published.outline import Outline
 from orchestrator.published.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.run import planner, series
+from orchestrator.run import planner, series, trust
 from orchestrator.run.series import Series
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
@@ -39,14 +40,19 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     _check_folders(wishes)
     world = preparation.look(wishes)
     setup = preparation.prepare(claim, world, wishes)
+    of_file = claim_file.is_claim_file(arguments.claim)
+    asks = preparation.asks_of(setup.planned, wishes) if of_file and setup.planned else ()
     if arguments.dry_run:
         drawn = outline.draw(claim, setup.planned, world) if setup.planned else None
         if arguments.json:
             plan = drawn.as_json() if drawn else None
-            print(json.dumps(_document(claim, setup) | {"plan": plan}, indent=2))
+            more = {"needs_trust": list(asks), "plan": plan}
+            print(json.dumps(_document(claim, setup) | more, indent=2))
         else:
             _show_claim(claim, _print)
             _show_outline(drawn, _print)
+            for text in asks:
+                _print(f"it would {text} ({trust.OPTION} is needed)")
             _show_conditions(setup, _print)
         return ExitStatus.OK
     if setup.request is None:
@@ -55,6 +61,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             f"{claim.id} cannot be reproduced here: {setup.why_not}",
             hint="--dry-run shows what would run and every condition that is not met",
         )
+    if asks and not arguments.trust:
+        see = f"benchdock reproduce {shlex.quote(arguments.claim)} --dry-run"
+        raise trust.refusal(claim.id, asks, see=see)
     return _reproduce(claim, setup, setup.request, arguments)
 
 

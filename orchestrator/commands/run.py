@@ -163,9 +163,7 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
 
 def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> None:
     """Print the settings of a plan, followed by the script."""
-    plan = result.plan
-    assert plan is not None
-    before = ""
+    assert result.plan is not None
     if machine is not None:
         print(clean(f"{'machine':15} {machine}"))
     for name, texts in (("warning", result.warnings), ("note", result.notes)):
@@ -173,10 +171,18 @@ def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> 
             print(clean(f"{name:15} {text}"))
     if runs is not None:
         print(f"{'runs':15} {runs}, one after the other, each as follows")
+    show_plan(result.plan)
+
+
+def show_plan(plan: Plan) -> None:
+    """Print a plan's settings, then its script."""
+    before = ""
     for name, text in _settings(plan):
         print(clean(f"{'' if name == before else name:15} {text}"))
         before = name
-    print(f"\n# launcher.sh\n{plan.script}", end="")
+    print("\n# launcher.sh")
+    for line in plan.script.splitlines():
+        print(clean(line))
 
 
 def _settings(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.machine import git
 from orchestrator.paths import PROJECT
 from orchestrator.version import VERSION
 
@@ -208,26 +208,17 @@ def _packed(folder: Path, reference: str) -> str | None:
 
 
 def dirty(project: Path, folder: Path | None = None) -> bool | None:
-    """Tell whether the checked-out files differ from the commit; None where git cannot tell.
+    """Tell whether the checked-out files differ from the commit; None if git cannot tell.
 
-    With `folder` only what lies in it counts.
+    With `folder` only what lies in it counts. None too if the clone names a program that git would
+    have to start for it.
     """
-    if not (project / ".git").exists():
+    if not (project / ".git").exists() or git.has_filters(project, patience=_GIT_PATIENCE):
         return None
-    # A clone may name a program of its own to watch files with: none is started.
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(project)]
-    command += ["status", "--porcelain", "--", str((folder or project).resolve())]
-    try:
-        answer = subprocess.run(
-            command,
-            capture_output=True,
-            timeout=_GIT_PATIENCE,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return bool(answer.stdout) if answer.returncode == 0 else None
+    where = str((folder or project).resolve())
+    words = ("status", "--porcelain", "--ignore-submodules=dirty", "--", where)
+    answer = git.ask(project, *words, patience=_GIT_PATIENCE)
+    return None if answer is None else bool(answer)
 
 
 def doubts(environment: dict[str, Any]) -> tuple[str, ...]:

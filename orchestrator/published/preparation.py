@@ -26,7 +26,7 @@ from orchestrator.published.setup import (
     ranked,
 )
 from orchestrator.request import Device, Dtype, Request, RuntimeChoice
-from orchestrator.run import demands, suitability, variants
+from orchestrator.run import demands, suitability, trust, variants
 from orchestrator.run.planner import Target
 
 _MONTH = re.compile(r":(\d\d)\.(\d\d)\b", re.ASCII)
@@ -94,6 +94,18 @@ def prepare(
         or _unsuitable(row, request, device, world)
     )
     return Setup(planned=request, why_not=why, unmet=ranked(unmet), lacks_option=bool(lacking))
+
+
+def asks_of(planned: Request, wishes: Wishes) -> tuple[str, ...]:
+    """Return what a claim of somebody's file would do here beyond a benchmark of ours.
+
+    What the user gives on the command line is the user's own, and so are folders and runtime.
+    """
+    claimed = {name: text for name, text in wishes.claimed.items() if name not in wishes.options}
+    theirs = {"data": None, "source": None, "runtime": RuntimeChoice.AUTO, "options": claimed}
+    if wishes.image is not None:
+        theirs["image"] = None
+    return trust.asks(planned.model_copy(update=theirs))
 
 
 def _in_full(claim: Claim, rules: Rules) -> Claim:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from orchestrator.machine import inventory
+from orchestrator.machine import git, inventory
 from orchestrator.published.collection import Claim
 from orchestrator.published.setup import Condition
 from orchestrator.units import counted
@@ -49,7 +48,7 @@ def _otherwise(source: Path, claimed: str) -> str:
 def date_of(source: Path) -> str:
     """Return the day of the commit that is checked out in a folder, "" if git cannot tell."""
     clone = _clone(source)
-    return (_git(clone, "log", "-1", "--format=%cs") or "") if clone else ""
+    return (git.ask(clone, "log", "-1", "--format=%cs", patience=_PATIENCE) or "") if clone else ""
 
 
 def _differs(claimed: str, here: str) -> Condition:
@@ -78,20 +77,7 @@ def _changed(clone: Path, source: Path, claimed: str) -> int | None:
     None if the clone does not have that commit.
     """
     words = ("diff", "--no-ext-diff", "--no-textconv", "--name-only", claimed, "HEAD", "--")
-    names = _git(clone, *words, str(source.resolve().relative_to(clone)))
+    names = git.ask(clone, *words, str(source.resolve().relative_to(clone)), patience=_PATIENCE)
     if names is None:
         return None
     return sum(PurePath(name).suffix not in _ABOUT for name in names.splitlines())
-
-
-def _git(clone: Path, *words: str) -> str | None:
-    # A clone may name a program of its own to watch files with: none is started.
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(clone), *words]
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PATIENCE, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 else None

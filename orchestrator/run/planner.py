@@ -24,6 +24,7 @@ from orchestrator.request import Device, Request
 from orchestrator.run import (
     container_user,
     demands,
+    own_files,
     own_network,
     program_folder,
     surroundings,
@@ -31,6 +32,7 @@ from orchestrator.run import (
     variants,
 )
 from orchestrator.run.launcher import LauncherContext, render
+from orchestrator.run.own_files import OwnFiles
 
 if TYPE_CHECKING:
     from orchestrator.machine.gpu_facts import Gpu
@@ -223,10 +225,33 @@ def check_dataset(folder: Path) -> None:
 def make_plan(
     request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
 ) -> Plan:
-    """Decide everything an execution needs. Raises RequestError for values no script can hold."""
-    request = own_network.with_batch(request)
+    """Decide everything an execution needs.
+
+    Raises RequestError for values no script can hold, DataError if the container's user could not
+    read our programs.
+    """
+    if place.runtime == "docker" and place.mount_code and row.backend:
+        container_user.check_path(
+            BACKENDS, container_user.choose(request), "the programs of benchdock"
+        )
+    return plan_of(
+        own_network.with_batch(request), row, target, place, folder, found=own_files.look(request)
+    )
+
+
+def plan_of(
+    request: Request,
+    row: Framework,
+    target: Target,
+    place: Place,
+    folder: RunFolder,
+    *,
+    found: OwnFiles,
+) -> Plan:
+    """Decide as `make_plan` does, without a look at any file; a file's fixed batch is asked for."""
     context = _context(request, row, target, place, folder)
-    return _plan(request, row, target, place, folder, context, row.launcher)
+    script = render(row.launcher, context)
+    return _plan(request, row, target, place, folder, context, script=script, found=found)
 
 
 def _plan(
@@ -236,11 +261,10 @@ def _plan(
     place: Place,
     folder: RunFolder,
     context: LauncherContext,
-    launcher: str,
+    *,
+    script: str,
+    found: OwnFiles,
 ) -> Plan:
-    own = request.model_file
-    there = request.source is not None and request.source.exists()
-    source = program_folder.examine(request.source) if request.source and there else None
     in_container = place.runtime == "docker"
     run = RUN if in_container else str(folder.root)
     return Plan(
@@ -255,8 +279,8 @@ def _plan(
         gpus=target.gpus,
         steps=context.steps,
         warmup=context.warmup,
-        fingerprint=own_network.fingerprint(own)
-        if own
+        fingerprint=found.fingerprint
+        if request.model_file
         else catalogue.fingerprint(row, request.model),
         runtime=place.runtime,
         runtime_reason=place.reason,
@@ -266,7 +290,7 @@ def _plan(
         argv=("bash", f"{run}/{folder.launcher.name}"),
         prefix=context.prefix,
         environment={**place.environment, **request.env},
-        mounts=_mounts(request, row, place, folder) if in_container else (),
+        mounts=_mounts(request, row, place, folder, found) if in_container else (),
         user=container_user.choose(request) if in_container else None,
         network=request.network or NO_NETWORK,
         capabilities=_capabilities(request, place) if in_container else (),
@@ -285,14 +309,14 @@ def _plan(
         pattern=request.pattern,
         unit=request.unit,
         estimator=request.estimator,
-        source=source,
-        script=render(launcher, context),
+        source=found.source,
+        script=script,
         warnings=(
             *place.warnings,
             *demands.notes(row, request),
             *surroundings.notes(request),
             *threads.notes(row, request, target.count, place.cpus),
-            *program_folder.notes(source),
+            *program_folder.notes(found.source),
         ),
     )
 
@@ -320,7 +344,9 @@ def parity_plan(
     context = _context(request, row, target, place, folder)
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     parity = ParityContext(**values, backend=row.backend, levels=levels, models=models)
-    plan = _plan(request, row, target, place, folder, parity, "parity")
+    script = render("parity", parity)
+    found = own_files.look(request)
+    plan = _plan(request, row, target, place, folder, context, script=script, found=found)
     return plan.model_copy(update={"program": "parity"})
 
 
@@ -328,7 +354,9 @@ def _capabilities(request: Request, place: Place) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*place.needs.capabilities, *surroundings.capabilities(request))))
 
 
-def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -> tuple[Mount, ...]:
+def _mounts(
+    request: Request, row: Framework, place: Place, folder: RunFolder, found: OwnFiles
+) -> tuple[Mount, ...]:
     # One by one: what else is in the run folder, the host alone may write, and see.
     mounts = [
         Mount(source=folder.launcher, target=f"{RUN}/{folder.launcher.name}"),
@@ -339,15 +367,8 @@ def _mounts(request: Request, row: Framework, place: Place, folder: RunFolder) -
         mounts.append(Mount(source=request.data.absolute(), target=DATA))
     if request.source is not None:
         mounts.append(Mount(source=request.source.absolute(), target=SOURCE))
-    if request.model_file is not None:
-        mounts += [
-            Mount(source=file, target=f"{MODEL}/{file.name}")
-            for file in own_network.files(request.model_file)
-        ]
+    mounts += [Mount(source=file, target=f"{MODEL}/{file.name}") for file in found.model_files]
     if place.mount_code and row.backend:
-        container_user.check_path(
-            BACKENDS, container_user.choose(request), "the programs of benchdock"
-        )
         mounts.append(Mount(source=BACKENDS, target=f"{CODE}/backends"))
     return tuple(mounts)
 

@@ -25,6 +25,18 @@ class Stored:
     kind: Literal["folder", "file", "bundle"]
     result: Result
 
+    @property
+    def is_own(self) -> bool:
+        """Whether benchdock filed it here, as the result of a run in its own folder of runs.
+
+        Anything else may be somebody else's, also a file that a program left beside a result.
+        """
+        if self.kind == "bundle":
+            return False
+        folder = RunFolder(self.path if self.kind == "folder" else self.path.parent)
+        filed = self.kind == "folder" or self.path.name == folder.result.name
+        return filed and folder.root.resolve().parent == paths.runs().resolve()
+
 
 def load(word: str) -> Stored:
     """Read a run's result: `word` is a run id or its begin, a run folder, a result or a bundle.

@@ -1,22 +1,24 @@
 """Runs a stored result again, in the very image it was measured in where that is to be had.
 
 What runs is planned anew from the stored request, never taken from the stored script: a bundle may
-be a stranger's. Where that gives another script, image, network or program, it is refused unless
-changes are allowed, and then the new result says what differs.
+be a stranger's, and what its request does beyond a benchmark of ours needs trust (`run.trust`). If
+that gives another script, image, network or program, it is refused unless changes are allowed, and
+then the new result says what differs.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, ImageError, MachineError, RequestError
 from orchestrator.framework import Framework
 from orchestrator.images import builder, image_table, store
-from orchestrator.images.builder import ImageEngine
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import RunFolder
@@ -24,7 +26,7 @@ from orchestrator.plan import Plan
 from orchestrator.records import first_mistake
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
-from orchestrator.run import benchmark, fitting, places, suitability
+from orchestrator.run import benchmark, fitting, places, suitability, trust
 from orchestrator.run.command_line import placeholders
 from orchestrator.run.planner import (
     Place,
@@ -37,14 +39,13 @@ from orchestrator.run.planner import (
 from orchestrator.runtime import Runtime
 from orchestrator.stored.differences import Change, differences
 from orchestrator.stored.lookup import Stored
+from orchestrator.stored.source import Source, find_image
 from orchestrator.version import VERSION
 from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
-    from orchestrator.engine.images import ImageInfo
 
-How = Literal["exact", "pull", "ours", "host"]
 ALLOW = "--allow-changed"
 
 # What makes it another benchmark, not the same one on another day or machine.
@@ -53,21 +54,11 @@ _CODE = ("benchdock", "benchdock commit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the program comes from: the `exact` image is here, it can be pulled, or neither.
-
-    `registry` is the reference by which it is pulled, `why` says what became of it.
-    """
-
-    how: How
-    image: ImageInfo | None = None
-    registry: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Replay:
-    """A replay, decided: `changed` must be allowed, `notes` are differences of the machine."""
+    """A replay, decided: `changed` must be allowed, `notes` are differences of the machine.
+
+    `asks` is what must be trusted, since somebody else may have made the result.
+    """
 
     stored: Stored
     request: Request
@@ -75,6 +66,7 @@ class Replay:
     plan: Plan
     changed: tuple[str, ...]
     notes: tuple[str, ...]
+    asks: tuple[str, ...] = ()
 
     def refuse_changes(self) -> None:
         """Raise ImageError or MachineError where this would be another benchmark."""
@@ -84,6 +76,25 @@ class Replay:
         raise kind(
             f"{self.stored.name} cannot be run again as it was: {'; '.join(self.changed)}",
             hint=f"{ALLOW} runs what is here instead, and the result says so",
+        )
+
+
+def asks_of(stored: Stored) -> tuple[str, ...]:
+    """Return what a result would do here that somebody else may have thought of; of own runs none.
+
+    Raises RequestError for a result that cannot be run.
+    """
+    request, plan = pinned(stored)
+    if stored.is_own:
+        return ()
+    return trust.asks(request, image=plan.image, digest=plan.image_digest)
+
+
+def refuse_untrusted(stored: Stored, word: str) -> None:
+    """Raise RequestError for what nobody has trusted; `word` is how the user named the result."""
+    if found := asks_of(stored):
+        raise trust.refusal(
+            stored.name, found, see=f"benchdock replay {shlex.quote(word)} --dry-run"
         )
 
 
@@ -97,7 +108,7 @@ def prepare(stored: Stored) -> Replay:
     target, warnings = planned_device(request, report)
     row = resolve(request, target)
     engine, reason = places.connect(request)
-    source = Source(how="host") if engine is None else find_image(plan, engine)
+    source = Source(how="host") if engine is None else find_image(plan, engine, own=stored.is_own)
     if source.how in ("host", "ours"):
         row = fitting.with_image(request, row, target, report, on_host=engine is None)
     place = _planned_place(request, row, target, source, plan, engine, reason)
@@ -113,6 +124,7 @@ def prepare(stored: Stored) -> Replay:
         request=request,
         source=source,
         plan=planned,
+        asks=asks_of(stored),
         changed=((source.why,) if source.how == "ours" else ()) + changed,
         notes=(
             *warnings,
@@ -130,6 +142,8 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
             f"{stored.name} cannot be run again: it holds no request or no plan",
             hint="only results of `benchdock run` can be",
         )
+    if asked.model_file is not None:
+        catalogue.checked_name(asked.model)
     threads = stored.result.program.get("threads")
     counts = ("batch", "steps", "warmup")
     heeded = counts if asked.command is None else placeholders(asked.command).intersection(counts)
@@ -146,19 +160,6 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
         return Request.model_validate({**asked.model_dump(by_alias=True), **chosen}), plan
     except ValidationError as error:
         raise RequestError(f"{stored.name} cannot be run again: {first_mistake(error)}") from None
-
-
-def find_image(plan: Plan, engine: ImageEngine) -> Source:
-    """Look for the image of a plan: by its id, then by its registry digest."""
-    name = plan.image or "no name"
-    if plan.image_id and (found := engine.image(plan.image_id)):
-        return Source(how="exact", image=found)
-    if plan.image_digest:
-        registry = f"{_repository(name)}@{plan.image_digest}"
-        found = engine.image(registry)
-        return Source(how="exact" if found else "pull", image=found, registry=registry)
-    why = f"its image {name} ({_short(plan.image_id)}) is no longer here and was in no registry"
-    return Source(how="ours", why=why)
 
 
 def fetch(replay: Replay, view: View, *, allow_changed: bool) -> Replay:
@@ -276,14 +277,3 @@ def _matters(change: Change, names: tuple[str, ...]) -> bool:
 
 def _said(change: Change) -> str:
     return f"{change.name} was {change.before}, is {change.after}"
-
-
-def _repository(reference: str) -> str:
-    """Return a reference without its tag and digest; a port is no tag."""
-    name = reference.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
-
-
-def _short(image_id: str | None) -> str:
-    return (image_id or "no id").removeprefix("sha256:")[:12]

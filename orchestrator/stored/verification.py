@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RequestError
+from orchestrator.machine import inventory
 from orchestrator.parsers import parser_for as _parser_for
 from orchestrator.parsers.collected import CollectedLog
 from orchestrator.parsers.contract import LogParser
+from orchestrator.paths import PROJECT
 from orchestrator.plan import Plan
 from orchestrator.records import read_record
 from orchestrator.request import Request
 from orchestrator.result import INTERVAL, Measurement, Metric, Result
 from orchestrator.run.hints import hints_of
-from orchestrator.stored.bundle import LAUNCHER, LOG, PLAN, REQUEST, Bundle
+from orchestrator.stored import agreement
+from orchestrator.stored.bundle import LAUNCHER, LOG, MONITOR, PLAN, REQUEST, Bundle
 from orchestrator.units import quantity
 from orchestrator.version import VERSION
 
@@ -41,9 +44,10 @@ def verify(path: Path) -> tuple[Result, tuple[Check, ...]]:
         ]
         if result.plan is not None:
             checks.append(_check_plan(bundle, result, result.plan))
+            checks.append(_check_agreement(bundle, result, result.plan))
             if LOG in bundle.names:
                 checks.append(_check_log(bundle, result, result.plan))
-        if result.status == "ok" and len(checks) < 4:
+        if result.status == "ok" and (result.plan is None or LOG not in bundle.names):
             raise _differs(path, "it says that something was measured, and has no log or plan")
     return result, tuple(checks)
 
@@ -67,17 +71,31 @@ def _check_plan(bundle: Bundle, result: Result, plan: Plan) -> Check:
     return Check(name="script", detail=f"{LAUNCHER} is the plan's, {PLAN} is the result's")
 
 
+def _check_agreement(bundle: Bundle, result: Result, plan: Plan) -> Check:
+    assert result.request is not None  # `_check_request` found the one of the file in it
+    if MONITOR not in bundle.names and result.monitor:
+        raise _differs(bundle.path, f"the result tells what the monitor saw, without {MONITOR}")
+    for found in agreement.of_plan(result, result.request, plan):
+        raise _differs(bundle.path, str(found))
+    detail = f"{REQUEST}, {PLAN} and {LAUNCHER} tell of one run"
+    if not agreement.is_by_this_version(result):
+        detail += f"; only what they state outright was compared ({_versions(result)})"
+    return Check(name="plan", detail=detail)
+
+
 def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
-    """Parse the log again: the numbers must be those of the result."""
+    """Parse the log again: it must be of the planned run, and give the numbers of the result."""
     found = _parsed(bundle, result, plan)
+    for disagreement in agreement.of_log(result, plan, found):
+        raise _differs(bundle.path, str(disagreement))
+    if result.status == "ok" and found.failure is not None:
+        raise _differs(bundle.path, f"{LOG} does not tell of such a run: {found.failure.message}")
     if _comparable(found.metrics) != _comparable(result.metrics):
         raise _differs(bundle.path, f"{_first_difference(found, result)} ({_versions(result)})")
     if found.steps != result.steps:
         raise _differs(bundle.path, "the log has other step times than the result")
     if (found.fingerprint or plan.fingerprint) != result.fingerprint:
         raise _differs(bundle.path, "the log is of another network than the result")
-    if result.status == "ok" and found.failure is not None:
-        raise _differs(bundle.path, f"the log shows a failure: {found.failure.message}")
     told = result.metrics.get("throughput")
     detail = _written(told) if told else "no throughput, as the result says"
     if prefixes := found.begin.get("prefixes"):
@@ -128,7 +146,10 @@ def _written(metric: Metric | None) -> str:
 
 
 def _versions(result: Result) -> str:
-    return f"result by benchdock {result.benchdock}, read by {VERSION}"
+    by, here = result.environment.get("commit"), inventory.commit(PROJECT)
+    written = " ".join((result.benchdock, str(by or "")[:12])).strip()
+    read = " ".join((VERSION, (here or "")[:12])).strip()
+    return f"result by benchdock {written}, read by {read}"
 
 
 def _differs(path: Path, why: str) -> RequestError:

@@ -43,7 +43,13 @@ def test_a_bundle_holds_the_run_and_can_be_verified(measured, capsys):
     assert main(["verify", str(path), "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)
     assert told["holds"]
-    assert [check["name"] for check in told["checks"]] == ["hashes", "request", "script", "log"]
+    assert [check["name"] for check in told["checks"]] == [
+        "hashes",
+        "request",
+        "script",
+        "plan",
+        "log",
+    ]
     assert told["throughput"] == {"value": 4.0, "unit": "samples/s"}
     assert load(str(path)).result == result
 
@@ -214,7 +220,7 @@ def test_what_is_no_archive_is_one_line(tmp_path, capsys, data):
 @pytest.mark.parametrize(
     ("name", "change", "told"),
     [
-        ("log.txt", lambda text: text.replace("2.0,", "1.0,"), "the log gives throughput"),
+        ("log.txt", lambda text: text.replace("2.0,", "1.0,"), "took 2 s, the end says 1 s"),
         ("result.json", lambda text: text.replace('"value": 4.0', '"value": 5.0'), "result says"),
         ("result.json", lambda text: re.sub(r"\n( +)0\.5", r"\n\g<1>0.6", text), "other step"),
         ("launcher.sh", lambda text: text + "rm -rf ~\n", "not the script of the plan"),

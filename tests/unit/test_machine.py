@@ -118,6 +118,29 @@ def test_commit_and_dirty(tmp_path: Path) -> None:
     assert inventory.dirty(clone) is True
 
 
+@pytest.mark.parametrize("name", ["clean", "process"])
+@pytest.mark.parametrize("where", ["config", "included"])
+def test_a_clone_starts_no_program_of_its_own(tmp_path: Path, name: str, where: str) -> None:
+    clone, loot = tmp_path / "clone", tmp_path / "loot"
+    clone.mkdir()
+    git(clone, "init", "-q")
+    write(clone, "file", "text")
+    git(clone, "add", "file")
+    git(clone, "commit", "-qm", "first")
+    write(clone, ".git/info/attributes", "* filter=x")
+    write(clone, "file", "TEXT")
+    program = f"touch {loot}; cat"
+    if where == "included":
+        git(clone, "config", "include.path", "more")
+        where = "more"
+    git(clone, "config", "--file", str(clone / ".git" / where), f"filter.x.{name}", program)
+    assert inventory.dirty(clone) is None
+    assert not loot.exists()
+    # It would have been started.
+    subprocess.run(["git", "-C", str(clone), "status"], check=False, capture_output=True)
+    assert loot.exists()
+
+
 def test_dirty_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".git").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,0 +1,160 @@
+"""What somebody else's request would do beyond a benchmark of ours: that has to be allowed.
+
+A bundle, a result or a claim may be a stranger's. Of these a benchmark that benchdock itself
+describes runs without further questions: a framework of its table, in an image of its tables, on
+made-up data, in a container. Whatever else a request names needs `--trust`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from orchestrator import catalogue
+from orchestrator.containers import container_table
+from orchestrator.errors import RequestError, quoted
+from orchestrator.framework import Option
+from orchestrator.images import image_table
+from orchestrator.images.reference import parse_reference
+from orchestrator.request import Request, RuntimeChoice
+
+OPTION = "--trust"
+
+# Fields that only choose among what benchdock itself describes, are numbers, or limit a run. A
+# field that is not named here has to be trusted, also one that a later version adds.
+HARMLESS = frozenset(
+    {
+        "schema_version", "model", "framework", "phase", "dtype", "batch", "gpus", "steps",
+        "warmup", "timeout", "first_output_timeout", "silence_timeout", "memory", "pids",
+        "shm_size", "threads", "seed", "pattern", "unit", "estimator",
+    }
+)  # fmt: skip
+
+# A number, a word or a path below the folder it belongs to; no flag, and no way out of that folder.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_+:,]|\.(?!\.))(?:[A-Za-z0-9_+:,/-]|\.(?!\.))*", re.ASCII)
+
+
+def asks(
+    request: Request, *, image: str | None = None, digest: str | None = None
+) -> tuple[str, ...]:
+    """Return what has to be trusted, in words that follow "it would".
+
+    `image` is what a stored plan names beside the request, `digest` what its registry calls it.
+    """
+    found = [
+        text
+        for field in type(request).model_fields
+        if field not in HARMLESS and _is_given(request, field)
+        for text in _WORDS.get(field, _any)(request, field)
+    ]
+    if image is not None and image != request.image:
+        found += _image(image, digest)
+    return tuple(found)
+
+
+def refusal(name: str, found: tuple[str, ...], *, see: str) -> RequestError:
+    """Build the error for what nobody allowed; `see` is the command that shows all of it."""
+    return RequestError(
+        f"{name} may be a stranger's, and it would {'; '.join(found)}",
+        hint=f"`{see}` shows what would run; add {OPTION} if you trust whoever made it",
+    )
+
+
+def _is_given(request: Request, field: str) -> bool:
+    about = type(request).model_fields[field]
+    return bool(getattr(request, field) != about.get_default(call_default_factory=True))
+
+
+def _runtime(request: Request, _: str) -> Iterator[str]:
+    if request.runtime is RuntimeChoice.HOST:
+        yield "run on this host, outside of any container"
+
+
+def _command(request: Request, _: str) -> Iterator[str]:
+    yield f"start the command {quoted(request.command or '')}"
+
+
+def _path(request: Request, field: str) -> Iterator[str]:
+    what = {"data": "folder", "source": "program's folder", "model_file": "file"}[field]
+    yield f"read the {what} {quoted(str(getattr(request, field)))} of this machine"
+
+
+def _asked_image(request: Request, _: str) -> Iterator[str]:
+    if request.image is not None:
+        yield from _image(request.image, None)
+
+
+def _image(reference: str, digest: str | None) -> Iterator[str]:
+    """Yield that an image is none of benchdock's tables.
+
+    Ours are built here: a registry's image of that name is somebody else's.
+    """
+    row = image_table.load().row_of_tag(reference)
+    known = _of_vendor(reference) if row is None else row.source == "vendor" or digest is None
+    if not known:
+        what = f"{reference}@{digest}" if digest else reference
+        yield f"run the image {quoted(what)}"
+
+
+def _of_vendor(reference: str) -> bool:
+    """Whether an image lies in a repository of the catalogue; a mirror of it is another's."""
+    try:
+        named = parse_reference(reference)
+    except RequestError:
+        return False
+    registry = f"{named.registry}/" if named.registry else ""
+    repository = f"{registry}{named.repository}"
+    return any(
+        repository == family.repository for family in container_table.shipped().families.values()
+    )
+
+
+def _options(request: Request, _: str) -> Iterator[str]:
+    """Yield the options that are not of a closed set, a number or a plain word."""
+    row = catalogue.framework(request.framework)
+    for name, text in request.options.items():
+        if not _is_plain(row.options.get(name), text):
+            yield f"give the program {quoted(f'--option {name}={text}')}"
+
+
+def _is_plain(option: Option | None, text: str) -> bool:
+    """Whether a value cannot do more than choose; what is handed on as it is has no `option`."""
+    if option is None:
+        return False
+    return text in (*option.values, option.default) or _PLAIN.fullmatch(text) is not None
+
+
+def _env(request: Request, _: str) -> Iterator[str]:
+    for name, text in request.env.items():
+        yield f"set the variable {quoted(f'{name}={text}')}"
+
+
+def _prefix(request: Request, _: str) -> Iterator[str]:
+    yield f"start the program with {quoted(request.prefix or '')}"
+
+
+def _network(request: Request, _: str) -> Iterator[str]:
+    yield f"use the engine's network {quoted(request.network or '')}"
+
+
+def _as_root(*_: object) -> Iterator[str]:
+    yield "run as root in its container"
+
+
+def _any(request: Request, field: str) -> Iterator[str]:
+    yield f"set {field.replace('_', '-')} to {quoted(str(getattr(request, field)))}"
+
+
+_WORDS: Mapping[str, Callable[[Request, str], Iterator[str]]] = {
+    "runtime": _runtime,
+    "command": _command,
+    "data": _path,
+    "source": _path,
+    "model_file": _path,
+    "image": _asked_image,
+    "options": _options,
+    "env": _env,
+    "prefix": _prefix,
+    "network": _network,
+    "as_root": _as_root,
+}

@@ -1,0 +1,218 @@
+"""Whether the request, plan, log and result of a bundle tell of one and the same run.
+
+What they state outright is compared whichever version of benchdock wrote them; what a version
+decides by itself (defaults, the text of a launcher) only if it is this very one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator import catalogue
+from orchestrator.images import image_table
+from orchestrator.machine import inventory
+from orchestrator.paths import PROJECT
+from orchestrator.plan import Plan
+from orchestrator.request import Request, RuntimeChoice
+from orchestrator.result import Measurement, Result
+from orchestrator.run import planner
+from orchestrator.stored import scripts
+from orchestrator.stored.bundle import LOG, PLAN, REQUEST, RESULT
+from orchestrator.stored.disagreement import Disagreement
+from orchestrator.version import VERSION
+
+
+def is_by_this_version(result: Result) -> bool:
+    """Whether the very code that reads a result wrote it, as far as the result tells.
+
+    A clone with changes that are not committed may be any code.
+    """
+    told = result.environment
+    same = result.benchdock == VERSION and told.get("commit") == inventory.commit(PROJECT)
+    return same and not told.get("dirty")
+
+
+def of_plan(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
+    """Yield what request, plan, script and result state differently."""
+    yield from _of_result(result, plan)
+    yield from _of_request(request, plan)
+    yield from _of_devices(plan)
+    yield from scripts.stated(result, request, plan)
+    if is_by_this_version(result):
+        yield from scripts.planned_again(result, request, plan)
+
+
+def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreement]:
+    """Yield what the log states otherwise than the plan or the result does."""
+    begin, told = _plain(found.begin), _plain(result.program)
+    ours, exact = plan.program == "benchdock", is_by_this_version(result)
+    if ours and begin:
+        yield from _of_data(result, begin)
+        planned = {**scripts.arguments(plan), "framework": plan.framework}
+        if (plan.fingerprint or "").startswith("file:"):
+            del planned["model"]  # there it is the name of the file
+        for fact, value in planned.items():
+            if begin.get(fact) not in (None, value):
+                yield Disagreement(fact, LOG, begin[fact], PLAN, value)
+    if ours and result.status == "ok" and not begin:
+        return  # which is a failure of its own, with a better word for it
+    # A run that was lost in the middle may have a result that knows nothing of the log.
+    for name in {**told, **begin} if told or result.status == "ok" else ():
+        # Versions differ in what they read of a log, not in what our own program wrote there.
+        written = begin.get(name) is not None
+        comparable = exact or (ours and (written or name in told)) or (written and name in told)
+        if comparable and _text(begin.get(name)) != _text(told.get(name)):
+            yield Disagreement(name, LOG, begin.get(name), RESULT, told.get(name))
+    if exact and result.status == "ok":
+        yield from _lost("a warning", PLAN, plan.warnings, result.warnings)
+        yield from _lost("a warning", LOG, found.warnings, result.warnings)
+        yield from _lost("a note", LOG, found.notes, result.notes)
+
+
+def _of_data(result: Result, begin: Mapping[str, Any]) -> Iterator[Disagreement]:
+    asked = result.request.data if result.request else None
+    if begin.get("data") not in (None, "real" if asked else "synthetic"):
+        yield Disagreement("data", LOG, begin["data"], REQUEST, asked)
+
+
+def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file would hold of it."""
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return plain
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _lost(
+    what: str, part: str, known: tuple[str, ...], told: tuple[str, ...]
+) -> Iterator[Disagreement]:
+    for text in known:
+        if text not in told:
+            yield Disagreement(what, part, text, RESULT, None)
+
+
+def _of_result(result: Result, plan: Plan) -> Iterator[Disagreement]:
+    """Yield what a result states of itself in two ways."""
+    if (result.status == "failed") != (result.failure is not None):
+        kind = result.failure.kind if result.failure else None
+        yield Disagreement("the end", "its status", result.status, "its failure", kind)
+    about = "its environment"
+    version = result.environment.get("benchdock")
+    if version not in (None, result.benchdock):
+        yield Disagreement("benchdock", RESULT, result.benchdock, about, version)
+    there = _uuids(result)
+    for gpu in plan.gpus if there else ():
+        if gpu.startswith("GPU-") and gpu not in there:
+            yield Disagreement("a GPU", PLAN, gpu, about, ", ".join(there))
+
+
+def _uuids(result: Result) -> list[str]:
+    """Return the ids of the machine's GPUs, as far as somebody's file tells them."""
+    gpu = result.environment.get("gpu")
+    listed = gpu.get("gpus") if isinstance(gpu, dict) else None
+    known = [one.get("uuid") for one in _list(listed) if isinstance(one, dict)]
+    return [uuid for uuid in known if isinstance(uuid, str)]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _of_devices(plan: Plan) -> Iterator[Disagreement]:
+    count = len(plan.gpus) if plan.device == "gpu" else 1
+    if plan.device_count != count or (plan.device == "cpu" and plan.gpus):
+        counted = f"{plan.device_count} x {plan.device}"
+        listed = f"{len(plan.gpus)} GPUs"
+        yield Disagreement("the devices", f"{PLAN} (device_count)", counted, "its gpus", listed)
+
+
+def _of_request(request: Request, plan: Plan) -> Iterator[Disagreement]:
+    """Yield what was asked for and not planned; what nobody asked for is benchdock's to choose."""
+    for name, (asked, planned) in (_always(request, plan) | _chosen(request, plan)).items():
+        if asked != planned:
+            yield Disagreement(name, REQUEST, asked, PLAN, planned)
+    yield from _of_gpus(request, plan)
+    for key, text in request.options.items():
+        if plan.options.get(key) != text:
+            yield Disagreement(f"option {key}", REQUEST, text, PLAN, plan.options.get(key))
+    for key, text in request.env.items():
+        if plan.environment.get(key) != text:
+            yield Disagreement(f"variable {key}", REQUEST, text, PLAN, plan.environment.get(key))
+    if plan.runtime == "docker":
+        yield from _of_mounts(request, plan)
+
+
+_Pairs = dict[str, tuple[object, object]]
+
+
+def _always(request: Request, plan: Plan) -> _Pairs:
+    """Return what is planned as it is asked for, also if it is not asked for at all."""
+    names = ("model", "phase", "dtype", "pattern", "unit", "estimator")
+    return {
+        **{name: (getattr(request, name), getattr(plan, name)) for name in names},
+        "framework": (catalogue.without_alias(request.framework), plan.framework),
+        "timeout": (request.timeout, plan.timeouts.total),
+        "memory": (request.memory, plan.limits.memory),
+        "pids": (request.pids, plan.limits.pids),
+    }
+
+
+def _chosen(request: Request, plan: Plan) -> _Pairs:
+    """Return what is planned as it is asked for, where it is."""
+    anywhere = request.runtime is RuntimeChoice.AUTO
+    pairs: _Pairs = {
+        "batch": (request.batch, plan.batch),
+        "first output": (request.first_output_timeout, plan.timeouts.first_output),
+        "silence": (request.silence_timeout, plan.timeouts.silence),
+        "shm size": (request.shm_size, plan.limits.shm_size),
+        "runtime": (None if anywhere else str(request.runtime), plan.runtime),
+        "image": (_tag(request.image), plan.image),
+    }
+    row = catalogue.FRAMEWORKS.get(plan.framework)
+    if row is not None and not row.windows:  # which rounds them
+        pairs["steps"] = (request.steps, plan.steps)
+        pairs["warmup"] = (request.warmup, plan.warmup)
+    return {name: pair for name, pair in pairs.items() if pair[0] is not None}
+
+
+def _tag(reference: str | None) -> str | None:
+    """Return what an image is called at the engine: a row's id stands for its name."""
+    row = image_table.load().row_of_tag(reference) if reference else None
+    return row.tag if row else reference
+
+
+def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:
+    asked, fits = f"--gpus {request.gpus}", plan.device == "gpu"
+    if request.gpus == "none":
+        fits = plan.device == "cpu"
+    elif request.gpus is None:
+        asked, fits = "one device", plan.device_count == 1
+    elif isinstance(request.gpus, tuple):
+        asked = f"{len(request.gpus)} GPUs"
+        fits = fits and plan.device_count == len(request.gpus)
+    if not fits:
+        planned = f"{plan.device_count} x {plan.device}"
+        yield Disagreement("the devices", REQUEST, asked, PLAN, planned)
+
+
+def _of_mounts(request: Request, plan: Plan) -> Iterator[Disagreement]:
+    seen = {mount.target: mount.source for mount in plan.mounts}
+    own = request.model_file
+    asked = {planner.DATA: request.data, planner.SOURCE: request.source}
+    if own is not None:
+        asked[f"{planner.MODEL}/{own.name}"] = own
+    for target, path in asked.items():
+        if not _is_of(path, seen.get(target)):
+            yield Disagreement(f"what {target} is", REQUEST, path, PLAN, seen.get(target))
+
+
+def _is_of(asked: Path | None, mounted: Path | None) -> bool:
+    """Whether a mount is of a path; a relative one was of the folder where the run was started."""
+    if asked is None or mounted is None or asked.is_absolute():
+        return asked == mounted
+    return mounted.parts[len(mounted.parts) - len(asked.parts) :] == asked.parts

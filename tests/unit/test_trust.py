@@ -1,0 +1,308 @@
+"""What a stranger's bundle, result or claim may do without being trusted: a benchmark of ours."""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from orchestrator.cli import main
+from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.host.runtime import HostRuntime
+from orchestrator.images import digests, image_table
+from orchestrator.published import claim_file, preparation
+from orchestrator.published.setup import Wishes
+from orchestrator.request import Request
+from orchestrator.run import benchmark, places, trust
+from orchestrator.stored import replay
+from orchestrator.stored.lookup import load
+from tests.fakes import plan
+from tests.unit import stand_in
+from tests.unit.image_helpers import FakeImages, info
+from tests.unit.test_reproduce import NOTHING
+
+DIGEST = "sha256:" + "d" * 64
+
+
+def asks(**changes):
+    request = Request(**{"model": "deep_mnist", "framework": "pytorch"} | changes)
+    return trust.asks(request)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"phase": "inference", "dtype": "bfloat16", "batch": 3, "gpus": (0,), "steps": 9},
+        {"timeout": 5, "memory": 10**9, "pids": 7, "threads": 2, "seed": 4, "runtime": "docker"},
+        {"options": {"layout": "channels_last"}},
+        {"framework": "tf_cnn_benchmarks", "options": {"xla": "on", "display_every": "5"}},
+        {"framework": "caffe2_net", "options": {"engine": "CUDNN"}},
+        {"framework": "mxnet_train_imagenet", "options": {"records": "train.rec"}},
+        {"image": "nvcr.io/nvidia/pytorch:24.06-py3"},
+        {"image": "pytorch-cpu"},
+        {"image": "bvlc/caffe:gpu"},
+    ],
+)
+def test_a_benchmark_of_ours_needs_no_trust(changes):
+    assert asks(**changes) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"runtime": "host"}, "run on this host, outside of any container"),
+        ({"framework": "custom", "command": "rm -rf '~'"}, "start the command \"rm -rf '~'\""),
+        ({"source": "/root"}, "read the program's folder '/root' of this machine"),
+        ({"data": "/etc"}, "read the folder '/etc' of this machine"),
+        ({"model_file": "/x.onnx"}, "read the file '/x.onnx' of this machine"),
+        ({"image": "me/mine:1"}, "run the image 'me/mine:1'"),
+        ({"image": "evil.io/nvidia/pytorch:24.06-py3"}, "run the image 'evil.io/nvidia/"),
+        ({"image": "pytorch:24.06-py3"}, "run the image 'pytorch:24.06-py3'"),
+        ({"image": "no image\x1b"}, r"run the image 'no image\x1b'"),
+        (
+            {"framework": "timm", "options": {"flag.model": "x"}},
+            "give the program '--option flag.model=x'",
+        ),
+        (
+            {"framework": "tensorrt", "options": {"flag.plugins": "/tmp/x.so"}},
+            "give the program '--option flag.plugins=/tmp/x.so'",
+        ),
+        ({"options": {"no such": "x"}}, "give the program '--option no such=x'"),
+    ],
+)
+def test_what_is_not_ours_is_named(changes, told):
+    (found,) = asks(**changes)
+    assert found.startswith(told)
+    assert found.isprintable()
+
+
+@pytest.mark.parametrize("text", ["/etc/x", "../x", "-x", "a b", "$(id)", "a/../b", "x\n", "é"])
+def test_an_option_without_listed_values_takes_plain_words_only(text):
+    (found,) = asks(framework="mxnet_train_imagenet", options={"records": text})
+    assert found.startswith("give the program")
+
+
+def test_every_field_of_a_request_is_harmless_or_has_to_be_trusted():
+    """A field that a later version adds has to be trusted, until somebody lists it here."""
+    known = {"data", "source", "model_file", "image", "runtime", "command", "options"}
+    assert {*Request.model_fields} >= trust.HARMLESS
+    assert known.isdisjoint(trust.HARMLESS)
+
+    class Later(Request):
+        prefix: tuple[str, ...] = ()
+        environment: dict[str, str] = Field(default_factory=dict)
+        network: str = "none"
+
+    usual = {"model": "deep_mnist", "framework": "pytorch"}
+    assert trust.asks(Later(**usual)) == ()
+    later = Later(**usual, prefix=("numactl",), environment={"LD_PRELOAD": "x"}, network="host")
+    assert trust.asks(later) == (
+        "set prefix to \"('numactl',)\"",
+        "set environment to \"{'LD_PRELOAD': 'x'}\"",
+        "set network to 'host'",
+    )
+
+
+def test_an_image_of_ours_from_a_registry_is_somebody_elses():
+    request = Request(model="deep_mnist", framework="pytorch")
+    ours = image_table.load().row("pytorch-cpu").tag
+    assert trust.asks(request, image=ours) == ()
+    (found,) = trust.asks(request, image=ours, digest=DIGEST)
+    assert found.startswith(f"run the image '{ours}@sha256:")
+    vendors = "nvcr.io/nvidia/pytorch:24.06-py3"
+    assert trust.asks(request, image=vendors, digest=DIGEST) == ()
+
+
+@pytest.fixture
+def home(tmp_path):
+    with stand_in.home(tmp_path / "home"):
+        yield tmp_path
+
+
+@pytest.fixture
+def attack(home):
+    """A bundle whose program is a command for this host, from another home."""
+    loot = home / "loot"
+    request = {
+        "framework": "custom", "options": {}, "batch": None, "steps": None,
+        "command": f"bash -c 'id -un >> {loot}; echo fps=3'", "pattern": r"fps=(\S+)",
+    }  # fmt: skip
+    with stand_in.home(home / "theirs"):
+        result, _ = stand_in.run(**request)
+        assert main(["bundle", result.run, "-o", str(home / "run.zip")]) == ExitStatus.OK
+    loot.unlink()
+    return home / "run.zip", loot
+
+
+def test_a_strangers_command_does_not_run_on_this_host(attack, capsys):
+    path, loot = attack
+    assert main(["verify", str(path)]) == ExitStatus.OK
+    capsys.readouterr()
+    for more in ([], ["--allow-changed"], ["--quiet"]):
+        assert main(["replay", str(path), *more]) == ExitStatus.BAD_REQUEST
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert "run.zip may be a stranger's, and it would run on this host" in err
+        assert "start the command \"bash -c 'id -un >>" in err
+        assert f"`benchdock replay {path} --dry-run` shows what would run; add --trust" in err
+    assert not loot.exists()
+
+
+def test_a_dry_run_shows_what_would_run_and_starts_nothing(attack, capsys):
+    path, loot = attack
+    assert main(["replay", str(path), "--dry-run"]) == ExitStatus.OK
+    out = capsys.readouterr().out
+    assert "it would run on this host, outside of any container (--trust is needed)" in out
+    assert f"exec bash -c 'id -un >> {loot}; echo fps=3'" in out
+    assert "runtime         host" in out
+    assert main(["replay", str(path), "--dry-run", "--json"]) == ExitStatus.OK
+    told = json.loads(capsys.readouterr().out)
+    assert [text.partition(" ")[0] for text in told["needs_trust"]] == ["run", "start"]
+    assert told["plan"]["script"].endswith("echo fps=3'\n")
+    assert not loot.exists()
+
+
+def test_what_is_trusted_runs(attack):
+    path, loot = attack
+    assert main(["replay", str(path), "--trust", "--quiet"]) == ExitStatus.OK
+    assert loot.exists()
+
+
+def test_own_runs_need_no_trust_and_copies_of_them_do(home, capsys):
+    result, folder = stand_in.run()
+    assert load(result.run).is_own
+    assert load(str(folder.root)).is_own
+    assert load(str(folder.result)).is_own
+    link = home / "link"
+    link.symlink_to(folder.root)
+    assert load(str(link)).is_own
+    copy = home / folder.run_id
+    shutil.copytree(folder.root, copy)
+    assert not load(str(copy)).is_own
+    left = folder.root / "left.json"  # by the program
+    shutil.copy(folder.result, left)
+    assert not load(str(left)).is_own
+    inside = folder.root / "out"
+    inside.mkdir()
+    shutil.copy(folder.result, inside / "result.json")
+    assert not load(str(inside)).is_own
+    assert not load(str(inside / "result.json")).is_own
+    assert main(["replay", str(copy)]) == ExitStatus.BAD_REQUEST
+    assert "may be a stranger's" in capsys.readouterr().err
+
+
+def test_a_name_of_a_model_that_leads_out_of_the_folder_of_runs_is_refused(home):
+    result, folder = stand_in.run()
+    document = json.loads(folder.result.read_text())
+    document["request"] |= {"model": "../../x", "model_file": "/x.onnx"}
+    folder.result.write_text(json.dumps(document))
+    with pytest.raises(RequestError, match="is no name of a model"):
+        replay.prepare(load(result.run))
+
+
+class FakeEngine(FakeImages, HostRuntime):
+    name, version = "fake", "1"
+
+
+def test_folders_that_a_bundle_names_are_shown_and_not_mounted(home, monkeypatch, capsys):
+    _, folder = stand_in.run()
+    engine = FakeEngine()
+    for module in (benchmark, places):
+        monkeypatch.setattr(module, "connect", lambda _: (engine, "fake"))
+    tag = image_table.load().row("pytorch-cpu").tag
+    engine.here[tag] = engine.here["sha256:1"] = info(tag, {digests.IMAGE: "pytorch-cpu"})
+    document = json.loads(folder.result.read_text())
+    document["request"] |= {"data": "/etc", "runtime": "docker", "options": {}}
+    document["plan"] |= {"runtime": "docker", "image": tag, "image_id": "sha256:1"}
+    path = home / "stranger.json"
+    path.write_text(json.dumps(document))
+    assert main(["replay", str(path)]) == ExitStatus.BAD_REQUEST
+    err = capsys.readouterr().err
+    assert "and it would read the folder '/etc' of this machine; `" in err
+    assert main(["replay", str(path), "--dry-run"]) == ExitStatus.OK
+    out = capsys.readouterr().out
+    assert "it would read the folder '/etc' of this machine (--trust is needed)" in out
+    assert "/etc as /benchdock/data, read-only" in out
+    assert f"image           {tag}" in out
+    assert engine.registry == {}
+
+
+def test_a_strangers_image_id_must_be_of_the_image_that_is_named():
+    tag = image_table.load().row("pytorch-cpu").tag
+    asked = plan(image=tag, image_id="sha256:1")
+    engine = FakeImages()
+    engine.here["sha256:1"] = info("private/of/mine:1", {})
+    assert replay.find_image(asked, engine).how == "exact"
+    assert replay.find_image(asked, engine, own=False).how == "ours"
+    engine.here["sha256:1"] = info("untagged", {digests.IMAGE: "pytorch-cpu"})
+    assert replay.find_image(asked, engine, own=False).how == "exact"
+    vendors = plan(image="nvcr.io/nvidia/pytorch:24.06-py3", image_id="sha256:1")
+    assert replay.find_image(vendors, engine, own=False).how == "ours"
+    engine.here[vendors.image] = engine.here["sha256:1"]
+    assert replay.find_image(vendors, engine, own=False).how == "exact"
+
+
+CLAIM = """
+model: deep_mnist
+framework: pytorch
+gpus: 0
+gpu: me
+batch: 2
+value: 4.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("container: evil/x:1", "run the image 'evil/x:1'"),
+        ("options: {behaviour: ../x}", "give the program '--option behaviour=../x'"),
+    ],
+)
+def test_a_claim_of_a_file_runs_nothing_of_its_own(home, monkeypatch, capsys, more, told):
+    monkeypatch.setattr(preparation, "_no_engine", lambda _: "")
+    path = home / "claim.yaml"
+    path.write_text(CLAIM + more)
+    assert main(["reproduce", str(path), "--dry-run"]) == ExitStatus.OK
+    assert f"it would {told} (--trust is needed)" in capsys.readouterr().out
+    assert main(["reproduce", str(path), "--dry-run", "--json"]) == ExitStatus.OK
+    assert json.loads(capsys.readouterr().out)["needs_trust"] == [told]
+    assert main(["reproduce", str(path)]) == ExitStatus.BAD_REQUEST
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"claim may be a stranger's, and it would {told}; `benchdock reproduce" in err
+    ran = []
+    monkeypatch.setattr(
+        "orchestrator.commands.reproduce._reproduce",
+        lambda *_: ran.append(1) or ExitStatus.OK,
+    )
+    assert main(["reproduce", str(path), "--trust"]) == ExitStatus.OK
+    assert ran == [1]
+
+
+def test_what_the_user_types_beside_a_claim_is_the_users_own(home):
+    path = home / "claim.yaml"
+    path.write_text(CLAIM + "container: evil/x:1\noptions: {behaviour: ../x}")
+    own = claim_file.read(path)
+    wishes = Wishes(
+        claimed=own.options, options={"behaviour": "/y"}, image="me/mine:1", data=Path("/data")
+    )
+    setup = preparation.prepare(own.claim("x"), NOTHING, wishes)
+    assert preparation.asks_of(setup.planned, wishes) == ()
+    assert len(preparation.asks_of(setup.planned, Wishes(claimed=own.options))) == 2
+
+
+def test_terminal_escapes_of_a_stranger_are_not_printed(attack, home, capsys):
+    path, _ = attack
+    with zipfile.ZipFile(path) as archive:
+        document = json.loads(archive.read("result.json"))
+    document["request"]["command"] = "echo '\u202e\u2066hidden' '\u200b'"
+    stranger = home / "escapes.json"
+    stranger.write_text(json.dumps(document))
+    main(["replay", str(stranger), "--dry-run"])
+    out = capsys.readouterr().out
+    assert not {"\u202e", "\u2066", "\u200b", "\x1b"} & {*out}
+    main(["replay", str(stranger)])
+    assert capsys.readouterr().err.strip().isprintable()
