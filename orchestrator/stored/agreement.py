@@ -18,11 +18,14 @@ from orchestrator.paths import PROJECT
 from orchestrator.plan import Plan
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Measurement, Result
-from orchestrator.run import planner
+from orchestrator.run import container_user, planner
 from orchestrator.stored import scripts
 from orchestrator.stored.bundle import LOG, PLAN, REQUEST, RESULT
 from orchestrator.stored.disagreement import Disagreement
 from orchestrator.version import VERSION
+
+# What the reader of a log adds: a collector may have kept it since.
+_OF_READING = frozenset({"prefixes", "evidence"})
 
 
 def is_by_this_version(result: Result) -> bool:
@@ -60,7 +63,9 @@ def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreem
     if ours and result.status == "ok" and not begin:
         return  # which is a failure of its own, with a better word for it
     # A run that was lost in the middle may have a result that knows nothing of the log.
-    for name in {**told, **begin} if told or result.status == "ok" else ():
+    for name in (
+        sorted({**told, **begin}.keys() - _OF_READING) if told or result.status == "ok" else ()
+    ):
         # Versions differ in what they read of a log, not in what our own program wrote there.
         written = begin.get(name) is not None
         comparable = exact or (ours and (written or name in told)) or (written and name in told)
@@ -140,6 +145,8 @@ def _of_request(request: Request, plan: Plan) -> Iterator[Disagreement]:
     for key, text in request.options.items():
         if plan.options.get(key) != text:
             yield Disagreement(f"option {key}", REQUEST, text, PLAN, plan.options.get(key))
+    if request.as_root and plan.user != container_user.ROOT:
+        yield Disagreement("the user", REQUEST, "root", PLAN, plan.user)
     for key, text in request.env.items():
         if plan.environment.get(key) != text:
             yield Disagreement(f"variable {key}", REQUEST, text, PLAN, plan.environment.get(key))

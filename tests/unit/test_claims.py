@@ -42,7 +42,7 @@ def planned(request, device="cpu", environment=THIS, runtime="docker"):
         image = image_table.load().row(row.images[device]).tag
     place = Place(
         runtime=runtime, reason="test", python="python3" if runtime == "docker" else "/a/python",
-        image=image if runtime == "docker" else None, user="1:2", mount_code=True,
+        image=image if runtime == "docker" else None, mount_code=True,
     )  # fmt: skip
     own = request.model_file
     found = OwnFiles(fingerprint="file:0123" if own else None, model_files=(own,) if own else ())
@@ -168,6 +168,10 @@ OTHERWISE = {
     "unit": [None, "samples/s"],
     "estimator": [None, "mean"],
     "model_file": [None, Path("/nets/other.onnx")],
+    "as_root": [True],
+    "env": [{"A": "b"}],
+    "prefix": ["nice -n 5"],
+    "network": ["bridge"],
 }
 # What another value says no less of the very same run.
 SAME = [
@@ -272,9 +276,11 @@ def test_other_limits_mounts_and_gpus_in_a_plan_are_noticed():
             mounts = (*plan.mounts[:index], other, *plan.mounts[index + 1 :])
             assert disagreements(result, plan={"mounts": mounts}), other
     elsewhere = [
-        one.model_copy(update={"source": Path("/theirs") / one.source.name}) for one in plan.mounts
+        one.model_copy(update={"source": Path("/theirs", *one.source.parts[-2:])})
+        for one in plan.mounts
     ]
-    others = (elsewhere[0], *plan.mounts[1:-1], elsewhere[-1])
+    others = (*elsewhere[:3], *plan.mounts[3:-1], elsewhere[-1])
+    assert others[2].target == "/benchdock/run/out"
     assert others[-1].target == "/opt/benchdock/backends"
     assert disagreements(result, plan={"mounts": others}) == []
     more = plan.mounts[0].model_copy(update={"source": Path("/etc"), "target": "/x"})

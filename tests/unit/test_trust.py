@@ -91,18 +91,28 @@ def test_every_field_of_a_request_is_harmless_or_has_to_be_trusted():
     assert known.isdisjoint(trust.HARMLESS)
 
     class Later(Request):
-        prefix: tuple[str, ...] = ()
-        environment: dict[str, str] = Field(default_factory=dict)
-        network: str = "none"
+        wrapper: tuple[str, ...] = ()
+        secrets: dict[str, str] = Field(default_factory=dict)
+        devices: str = "none"
 
     usual = {"model": "deep_mnist", "framework": "pytorch"}
     assert trust.asks(Later(**usual)) == ()
-    later = Later(**usual, prefix=("numactl",), environment={"LD_PRELOAD": "x"}, network="host")
+    later = Later(**usual, wrapper=("strace",), secrets={"TOKEN": "x"}, devices="all")
     assert trust.asks(later) == (
-        "set prefix to \"('numactl',)\"",
-        "set environment to \"{'LD_PRELOAD': 'x'}\"",
-        "set network to 'host'",
+        "set wrapper to \"('strace',)\"",
+        "set secrets to \"{'TOKEN': 'x'}\"",
+        "set devices to 'all'",
     )
+
+
+def test_what_changes_what_a_program_may_do_has_to_be_trusted():
+    found = asks(env={"LD_PRELOAD": "x"}, prefix="numactl -N 0", network="host", as_root=True)
+    assert set(found) == {
+        "set the variable 'LD_PRELOAD=x'",
+        "start the program with 'numactl -N 0'",
+        "use the engine's network 'host'",
+        "run as root in its container",
+    }
 
 
 def test_an_image_of_ours_from_a_registry_is_somebody_elses():
@@ -185,7 +195,6 @@ def test_own_runs_need_no_trust_and_copies_of_them_do(home, capsys):
     shutil.copy(folder.result, left)
     assert not load(str(left)).is_own
     inside = folder.root / "out"
-    inside.mkdir()
     shutil.copy(folder.result, inside / "result.json")
     assert not load(str(inside)).is_own
     assert not load(str(inside / "result.json")).is_own
