@@ -33,7 +33,10 @@ class ImageRow(StrictRecord):
     """One image: built here from `folder`, or a vendor's `reference`.
 
     `also` names further frameworks that it holds. What is built is pinned by `lock`, a file of
-    Python packages, or by `packages`, one of Debian's.
+    Python packages, or by `packages`, one of Debian's. `parent` is the image of ours on whose
+    framework's layers it stands: its lock names only what it adds. `compiled` names packages of the
+    lock that come as source and are compiled in the build. `container_only` says why the packages
+    alone, without the build, are not enough for the host runtime.
     `driver` is the lowest NVIDIA driver, `datacenter_driver` the lowest where the vendor's
     forward compatibility applies. `shm_size` is in bytes. `extra_index` is asked for wheels only
     where the host's own indexes do not have them.
@@ -53,6 +56,9 @@ class ImageRow(StrictRecord):
     base: str = ""
     lock: str = ""
     packages: str = ""
+    parent: str = ""
+    compiled: tuple[str, ...] = ()
+    container_only: str = ""
     extra_index: str = ""
     cuda: Version | None = None
     driver: Version | None = None
@@ -76,9 +82,10 @@ class ImageRow(StrictRecord):
     def _complete(self) -> Self:
         pins = "packages" if self.packages else "lock"
         needed = ("base", pins) if self.source == "build" else ("reference",)
-        useless: tuple[str, ...] = ("base", "lock", "packages", "extra_index")
+        of_wheels = ("lock", "parent", "compiled", "extra_index")
+        useless: tuple[str, ...] = ("base", "packages", *of_wheels)
         if self.source == "build":
-            useless = ("reference", "lock") if self.packages else ("reference",)
+            useless = ("reference", *of_wheels) if self.packages else ("reference",)
         for key in needed:
             if not getattr(self, key):
                 raise ValueError(f'source = "{self.source}" needs {key!r}')
@@ -141,11 +148,33 @@ class ImageTable(StrictRecord):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _parents_fit(self) -> Self:
+        for row in self.images.values():
+            if not row.parent:
+                continue
+            parent = self.images.get(row.parent)
+            if parent is None or not parent.lock or parent.parent:
+                raise ValueError(
+                    f"image.{row.id} names the parent {row.parent!r}, which is not an image with a "
+                    "lock and without a parent"
+                )
+            if (row.base, row.device) != (parent.base, parent.device):
+                raise ValueError(
+                    f"image.{row.id} needs the base and the device of its parent {row.parent}"
+                )
+        return self
+
     def row(self, image_id: str) -> ImageRow:
         """Look an image up by its id. Raises RequestError with the nearest id."""
         if image_id not in self.images:
             raise unknown("image", image_id, self.images, listing="benchdock images")
         return self.images[image_id]
+
+    def lock_files(self, row: ImageRow) -> tuple[Path, ...]:
+        """Return the files that pin all packages of an image, its parent's first."""
+        parent = (self.images[row.parent].lock_file,) if row.parent else ()
+        return (*parent, row.lock_file)
 
     def row_of_tag(self, reference: str) -> ImageRow | None:
         """Return the row whose id, or whose name at the engine, `reference` is."""

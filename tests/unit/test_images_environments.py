@@ -34,14 +34,14 @@ def test_an_environment_is_made_once(place):
     again = ensure(place)
     assert not again.made
     assert len(place.pip.calls()) == 1
-    assert environments.existing(place.row) == again
+    assert environments.existing(place.row, place.table) == again
 
 
 def test_a_half_made_environment_is_made_anew(place):
     ready = ensure(place)
     (ready.root / environments.MARKER).unlink()
     (ready.root / "half").write_text("")
-    assert environments.existing(place.row) is None
+    assert environments.existing(place.row, place.table) is None
     assert ensure(place).made
     assert not (ready.root / "half").exists()
 
@@ -50,13 +50,13 @@ def test_a_failed_installation_leaves_nothing(place):
     place.pip.fail(("install", "-", "ERROR: broken"))
     with pytest.raises(ImageError, match="broken"):
         ensure(place)
-    assert not environments.folder(place.row).exists()
+    assert not environments.folder(place.row, place.table).exists()
 
 
 def test_other_pins_are_another_environment(place):
-    before = environments.folder(place.row)
+    before = environments.folder(place.row, place.table)
     place.row.lock_file.write_text("alpha==1.1\n")
-    assert environments.folder(place.row) != before
+    assert environments.folder(place.row, place.table) != before
 
 
 def test_the_wheels_of_the_image_are_used_where_they_fit(place):
@@ -97,4 +97,4 @@ def test_an_interrupt_leaves_nothing_half_made(place, monkeypatch):
     monkeypatch.setattr(host_pip, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ensure(place)
-    assert not environments.folder(place.row).exists()
+    assert not environments.folder(place.row, place.table).exists()
