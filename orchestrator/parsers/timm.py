@@ -197,7 +197,8 @@ FORMAT = Format(
         Rule(_PAIR, re.compile(r"\s*[\[{].*[\]}]$"), _line),
         Rule(_PAIR, re.compile(r"\s*\"model\": \"([\w./:+-]{1,80})\",?$"), _model),
         Rule(_PAIR, re.compile(r"\s*\"error\": \"(.*)\",?$"), _error),
-        Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),?$"), _key, open_end=True),
+        # None of these is the last of its object: without the comma the line is cut.
+        Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),$"), _key),
         Rule(
             b" precision. ",
             re.compile(r"Benchmarking in (\w{1,20}) precision\. "),
