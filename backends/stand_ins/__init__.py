@@ -1,1 +1,1 @@
-"""Modules that programs of others import and that no package index has, as far as they are used."""
+"""Modules that programs of others import and that are not on PyPI, as far as they are used."""

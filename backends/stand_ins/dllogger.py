@@ -1,6 +1,6 @@
 """Prints what NVIDIA's dllogger prints, for DeepLearningExamples, where that is not installed.
 
-dllogger is on GitHub only (github.com/NVIDIA/dllogger). This is not its code: it has the names and
+dllogger is not on PyPI, but on GitHub (NVIDIA/dllogger). This is not its code: it has the names and
 the forms of lines that its README and public logs show, and nothing else. A line for people is
 `DLL <time> - <step> <metric> : <value> <unit>`, one for programs `DLLL ` and a JSON object.
 """

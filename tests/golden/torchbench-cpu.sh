@@ -48,5 +48,5 @@ if __name__ == "__main__":
     run.main()
 PYTHON
 exec python3 "$folder/benchdock_weights.py" /benchdock/source/run.py \
-  resnet18 -d cpu -t eval --bs 8 --metrics none \
+  resnet18 --device cpu --test eval --bs 8 --metrics none \
   --precision fp32

@@ -24,5 +24,5 @@ exec >>/benchdock/run/log.txt 2>&1
 
 export TORCH_HOME=/benchdock/data
 exec python3 /benchdock/source/run.py \
-  resnet50 -d cuda -t train --bs 8 --metrics none \
+  resnet50 --device cuda --test train --bs 8 --metrics none \
   --precision fp32

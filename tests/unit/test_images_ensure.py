@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import builder, digests, store
 from orchestrator.images.store import Policy
-from tests.unit.image_helpers import FakeImages, info, make_place
+from tests.unit.image_helpers import FakeImages, info, make_place, with_child
 
 TAG = "benchdock/tiny-cpu:1.0"
 
@@ -69,6 +69,27 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
     assert not any("__pycache__" in name for name in whole.files)
     assert any("self check" in stage for stage in events.stages)
     assert not list(place.house.parent.glob("*context*"))
+
+
+def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
+    table, child = with_child(place)
+    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "built"
+    parent, framework, whole = engine.builds
+    assert parent.tag == builder.framework_tag(place.row, place.table)
+    assert parent.buildargs == {"BASE": "debian:bookworm-slim"}
+    assert framework.tag == builder.framework_tag(child, table)
+    assert framework.buildargs == {"BASE": parent.tag}
+    packages = {name for name in framework.files if name.startswith("wheels/")}
+    assert {"wheels/gamma-3.0.tar.gz", "wheels/delta-4.0-py3-none-any.whl"} < packages
+    assert not any("alpha" in name for name in packages)
+    assert whole.buildargs["FRAMEWORK_IMAGE"] == framework.tag
+
+    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "found"
+    assert store.ensure(child, table, engine, Policy.FORCE, print).did == "rebuilt"
+    assert [build.tag for build in engine.builds[3:]] == [framework.tag, whole.tag]
+    change_recipe(place)
+    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "rebuilt"
+    assert len(engine.builds) == 8, "the parent's layers are made anew, and so are those on them"
 
 
 def test_the_context_of_a_killed_build_does_not_get_into_the_next(place, engine):

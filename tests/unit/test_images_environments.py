@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.host import host_pip
 from orchestrator.images import environments
-from tests.unit.image_helpers import make_place
+from tests.unit.image_helpers import make_place, with_child
 
 NO_MATCH = "ERROR: No matching distribution found for beta_two==2.0+cpu"
 
@@ -74,6 +74,25 @@ def test_wheels_for_another_python_are_not_used(place, monkeypatch):
     first, second = place.pip.calls()[-2:]
     assert "--no-index" not in first
     assert second[-1] == "https://wheels.example/cpu"
+
+
+def test_the_packages_of_the_parent_come_first(place):
+    table, child = with_child(place)
+    ready = environments.ensure(child, table, print)
+    first, second = place.pip.calls()
+    assert first[-1] != second[-1]
+    assert [str(place.row.lock_file) in first, str(child.lock_file) in second] == [True, True]
+    assert environments.existing(child, table) == environments.HostEnvironment(
+        root=ready.root, python=ready.python, made=False
+    )
+    place.row.lock_file.write_text("alpha==1.1\n")
+    assert environments.existing(child, table) is None
+
+
+def test_an_image_whose_packages_need_its_build_has_no_environment(place):
+    row = place.row.model_copy(update={"container_only": "alpha is compiled in it"})
+    with pytest.raises(ImageError, match=r"its own build \(alpha is compiled in it\) and cannot"):
+        environments.ensure(row, place.table, print)
 
 
 def test_a_vendors_image_has_no_environment(place):

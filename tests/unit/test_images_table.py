@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import paths
+from orchestrator.commands import images
 from orchestrator.errors import ImageError, RequestError
 from orchestrator.images import image_table, wheelhouse
 from tests.unit.image_helpers import TABLE
@@ -71,6 +72,14 @@ def test_a_gpu_image_says_what_it_needs():
             assert row.driver, row.id
             assert row.compute_capabilities, row.id
             assert row.shm_size == 2**30
+
+
+def test_what_compiles_for_minutes_is_built_only_when_it_is_named():
+    table = image_table.load()
+    ids = {row.id for row in images._built_rows(table, ())}
+    assert "extras-cpu" in ids
+    assert "horovod-cpu" not in ids
+    assert [row.id for row in images._built_rows(table, ("horovod-cpu",))] == ["horovod-cpu"]
 
 
 def test_lookups():
