@@ -26,7 +26,7 @@ ARGS ?=
 GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 
-.PHONY: help setup bench test lint format type fuzz images parity mutants base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test lint format type fuzz images horovod-ranks parity mutants base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,11 +98,17 @@ format: $(VENV)/.setup-dev ## reformat the code
 type: $(VENV)/.setup-dev ## mypy --strict
 	$(VENV)/bin/mypy
 
-images: setup ## build every CPU image
+images: setup ## build every CPU image but horovod-cpu, which compiles for minutes
 	$(BENCHDOCK) images build
 
 image-%: setup ## build one image: make image-pytorch-gpu
 	$(BENCHDOCK) images build $*
+
+horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first
+	$(BENCHDOCK) images build horovod-cpu
+	$(BENCHDOCK) run two_ranks -f custom --runtime docker --gpus none --image horovod-cpu \
+		--source tests/horovod --pattern 'all ranks: (\S+) samples/s' --unit samples/s --command \
+		'horovodrun --gloo --network-interface lo -np 2 -H localhost:2 python3 {source}/ranks.py'
 
 base-images: setup ## make the base images from Debian's packages, where no registry answers
 	$(BENCHDOCK) images bootstrap

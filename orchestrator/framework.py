@@ -11,8 +11,16 @@ if TYPE_CHECKING:
 
 # `--option flag.NAME=VALUE` hands --NAME=VALUE to a program as it is.
 FLAG = "flag."
-# What people call frameworks in short: too little in common with the name to be its misspelling.
-SHORT_NAMES = {"ort": "onnxruntime", "tf": "tensorflow", "torch": "pytorch", "trt": "tensorrt"}
+# What people call frameworks in short, or by their programs: too little in common with the name to
+# be its misspelling.
+SHORT_NAMES = {
+    "giexec": "tensorrt",
+    "ort": "onnxruntime",
+    "tf": "tensorflow",
+    "torch": "pytorch",
+    "trt": "tensorrt",
+    "trtexec": "tensorrt",
+}
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,12 @@ def _rows(
 
 
 def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
-    """Return the rows that are built here: those named, else the CPU's."""
-    ours = [row for row in table.images.values() if row.source == "build" and row.device == "cpu"]
+    """Return the rows that are built here: those named, else the CPU's that compile nothing."""
+    ours = [
+        row
+        for row in table.images.values()
+        if row.source == "build" and row.device == "cpu" and not row.compiled
+    ]
     chosen = _rows(table, names, default=ours)
     for row in chosen:
         if row.source != "build":

@@ -55,8 +55,8 @@ def choose(
     """
     candidates = table.candidates(named)
     if on_host:
-        candidates = tuple(image for image in candidates if image.lock) or (named,)
-        if candidates == (named,) and not named.lock:
+        candidates = tuple(image for image in candidates if image.fits_host) or (named,)
+        if candidates == (named,) and not named.fits_host:
             return Choice(image=named)
     passed: list[PassedOver] = []
     for image in candidates:

@@ -66,6 +66,10 @@ def container_config(
         "Labels": dict(labels),
         "HostConfig": _host_config(plan, ulimits, isolation),
     }
+    if plan.network == "none":
+        # Without a network the engine tells nobody the address of the container's own name, which
+        # Gloo looks up: Horovod dies of it.
+        config["Hostname"] = "localhost"
     if plan.user is not None:
         config["User"] = _user(plan.user, isolation)
     return config

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from orchestrator import paths
+from orchestrator import file_lock, paths
 from orchestrator.errors import EngineError, ImageError
 from orchestrator.images import digests
 from orchestrator.images.image_table import ImageRow, ImageTable
@@ -87,7 +87,8 @@ def build(
     """
     framework = framework_tag(row, table)
     if anew or engine.image(framework) is None:
-        _build_framework(row, table, engine, on_event)
+        base = _parent(row, table, engine, on_event) if row.parent else row.base
+        _build_framework(row, table, engine, on_event, base=base)
     on_event(Event("stage", f"building {row.tag}: backends/ and their self check"))
     with _context(row) as context:
         _copy_backends(context / "backends")
@@ -101,6 +102,11 @@ def build(
             network_mode="none",
             on_line=_as_lines(on_event),
         )
+
+
+def lock_of(row: ImageRow) -> Path:
+    """Return the file to lock while an image is built."""
+    return paths.home() / "locks" / f"{row.id}.lock"
 
 
 def framework_tag(row: ImageRow, table: ImageTable) -> str:
@@ -128,8 +134,22 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
     return engine.pull(reference, tell)
 
 
+def _parent(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> str:
+    """Return the name of the framework's layers of the parent, made now if they are missing."""
+    parent = table.images[row.parent]
+    tag = framework_tag(parent, table)
+
+    def say_waiting() -> None:
+        on_event(Event("stage", f"waiting for another process that builds {parent.tag}"))
+
+    with file_lock.held(lock_of(parent), on_wait=say_waiting):
+        if engine.image(tag) is None:
+            _build_framework(parent, table, engine, on_event, base=parent.base)
+    return tag
+
+
 def _build_framework(
-    row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent
+    row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent, *, base: str
 ) -> None:
     # Here and not above: a run in an image that is there needs none of it.
     from orchestrator.images import wheelhouse
@@ -137,7 +157,8 @@ def _build_framework(
     house = (
         paths.debs(row.id) if row.packages else wheelhouse.fetch(row, table, _as_lines(on_event))
     )
-    _need_base(row, engine, on_event)
+    if not row.parent:
+        _need_base(row, engine, on_event)
     tag = framework_tag(row, table)
     on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
     with _context(row) as context:
@@ -150,7 +171,7 @@ def _build_framework(
                 context,
                 tag=tag,
                 labels={digests.FRAMEWORK: tag},
-                buildargs={"BASE": row.base, **_proxies()},
+                buildargs={"BASE": base, **_proxies()},
                 network_mode=os.environ.get(NETWORK_VARIABLE) or None,
                 on_line=_as_lines(on_event),
             )
@@ -166,10 +187,11 @@ def _build_framework(
 
 
 def _put_packages(house: Path, target: Path) -> None:
-    """Bring wheels, or .deb files where there are any: without them the build asks Debian."""
+    """Bring wheels and sources, or .deb files if there are any: else the build asks Debian."""
     target.mkdir()
-    for package in (*house.glob("*.whl"), *house.glob("*.deb")):
-        _link_or_copy(package, target / package.name)
+    for pattern in ("*.whl", "*.tar.gz", "*.deb"):
+        for package in house.glob(pattern):
+            _link_or_copy(package, target / package.name)
 
 
 def _need_base(row: ImageRow, engine: ImageEngine, on_event: OnEvent) -> None:

@@ -52,9 +52,11 @@ def fingerprints() -> dict[str, str]:
 
 def framework_digest(row: ImageRow, table: ImageTable) -> str:
     """Return the digest of what the framework's layers are made from."""
+    parent = (framework_digest(table.images[row.parent], table),) if row.parent else ()
     return _of_texts(
         row.id,
         row.base,
+        *parent,
         table.pip,
         (row.folder / "Dockerfile").read_text(encoding="utf-8"),
         row.lock_file.read_text(encoding="utf-8"),

@@ -32,10 +32,10 @@ class HostEnvironment:
     made: bool
 
 
-def folder(row: ImageRow) -> Path:
+def folder(row: ImageRow, table: ImageTable) -> Path:
     """Return where an image's environment is for this Python; other pins have another name."""
     parts = (
-        row.lock_file.read_text(encoding="utf-8"),
+        *(lock.read_text(encoding="utf-8") for lock in table.lock_files(row)),
         sys.version,
         sysconfig.get_platform(),
         sys.base_prefix,
@@ -50,6 +50,8 @@ def check(row: ImageRow) -> None:
         why = "is a vendor's image"
     elif row.packages:
         why = "is made of Debian's packages"
+    elif row.container_only:
+        why = f"needs its own build ({row.container_only})"
     else:
         return
     raise ImageError(
@@ -58,9 +60,9 @@ def check(row: ImageRow) -> None:
     )
 
 
-def existing(row: ImageRow) -> HostEnvironment | None:
+def existing(row: ImageRow, table: ImageTable) -> HostEnvironment | None:
     """Return an image's environment if it is complete."""
-    root = folder(row)
+    root = folder(row, table)
     python = root / "bin" / "python"
     if (root / MARKER).exists() and python.exists():
         return HostEnvironment(root=root, python=python, made=False)
@@ -76,15 +78,15 @@ def ensure(
     Raises ImageError, or MachineError where this Python cannot make environments.
     """
     check(row)
-    if found := existing(row):
+    if found := existing(row, table):
         return found
-    root = folder(row)
+    root = folder(row, table)
 
     def say_waiting() -> None:
         on_line(f"waiting for another process that makes {root}")
 
     with file_lock.held(root.with_name(f".{root.name}.lock"), on_wait=say_waiting):
-        if found := existing(row):
+        if found := existing(row, table):
             return found
         on_line(f"making the virtual environment of {row.framework} {row.version} in {root}")
         try:
@@ -119,6 +121,20 @@ def _make(
             details=tuple(said),
         )
     python = root / "bin" / "python"
+    parent = (table.images[row.parent],) if row.parent else ()
+    for each in (*parent, row):
+        _install(python, each, table, on_line, pip=pip)
+    (root / MARKER).touch()
+
+
+def _install(
+    python: Path,
+    row: ImageRow,
+    table: ImageTable,
+    on_line: OnLine,
+    *,
+    pip: Sequence[str] | None,
+) -> None:
     # The lock file names every package; it may leave out what is asked for and never imported.
     install = ["--python", str(python), "install", "--no-deps", "--requirement"]
     install.append(str(row.lock_file))
@@ -128,7 +144,6 @@ def _make(
         host_pip.run([*install, "--no-index", "--find-links", str(house)], on_line, pip=pip)
     else:
         wheelhouse.with_fallback(install, row, on_line, offline=False, pip=pip)
-    (root / MARKER).touch()
 
 
 def _wheels_fit(row: ImageRow, table: ImageTable) -> bool:

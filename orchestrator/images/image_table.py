@@ -36,7 +36,10 @@ class ImageRow(StrictRecord):
 
     `also` names further frameworks that it holds. What is built is pinned by `lock`, a file of
     Python packages, or by `packages`, one of Debian's; `recipe` is the image whose folder it is
-    built from if it has none of its own.
+    built from if it has none of its own. `parent` is the image of ours on whose framework's layers
+    it stands: its lock names only what it adds. `compiled` names packages of the lock that come as
+    source and are compiled in the build. `container_only` says why the packages alone, without the
+    build, are not enough for the host runtime.
     `instead_of` names images that it stands in for (`ImageTable.candidates`).
     `cuda`, `driver` (the lowest of NVIDIA's) and `compute_capabilities` are those of an image that
     is built here; `listed.facts_of` knows them of a vendor's too. `shm_size` is in bytes.
@@ -58,6 +61,9 @@ class ImageRow(StrictRecord):
     base: str = ""
     lock: str = ""
     packages: str = ""
+    parent: str = ""
+    compiled: tuple[str, ...] = ()
+    container_only: str = ""
     extra_index: str = ""
     recipe: str = ""
     instead_of: tuple[ImageId, ...] = ()
@@ -83,10 +89,11 @@ class ImageRow(StrictRecord):
     def _complete(self) -> Self:
         pins = "packages" if self.packages else "lock"
         needed = ("base", pins) if self.source == "build" else ("reference",)
-        useless: tuple[str, ...] = ("base", "lock", "packages", "extra_index", "recipe")
+        of_wheels = ("lock", "parent", "compiled", "extra_index", "recipe")
+        useless: tuple[str, ...] = ("base", "packages", *of_wheels)
         useless += ("cuda", "driver", "compute_capabilities")  # containers.toml states them
         if self.source == "build":
-            useless = ("reference", "lock") if self.packages else ("reference",)
+            useless = ("reference", *of_wheels) if self.packages else ("reference",)
         for key in needed:
             if not getattr(self, key):
                 raise ValueError(f'source = "{self.source}" needs {key!r}')
@@ -99,6 +106,11 @@ class ImageRow(StrictRecord):
     def tag(self) -> str:
         """Return the name under which the engine knows the image."""
         return self.reference or f"benchdock/{self.id}:{self.version}"
+
+    @property
+    def fits_host(self) -> bool:
+        """Whether its packages alone are enough for the host runtime."""
+        return bool(self.lock) and not self.container_only
 
     @property
     def folder(self) -> Path:
@@ -163,6 +175,23 @@ class ImageTable(StrictRecord):
                     raise ValueError(f"image.{row.id} and {other} are for different devices")
         return self
 
+    @model_validator(mode="after")
+    def _parents_fit(self) -> Self:
+        for row in self.images.values():
+            if not row.parent:
+                continue
+            parent = self.images.get(row.parent)
+            if parent is None or not parent.lock or parent.parent:
+                raise ValueError(
+                    f"image.{row.id} names the parent {row.parent!r}, which is not an image with a "
+                    "lock and without a parent"
+                )
+            if (row.base, row.device) != (parent.base, parent.device):
+                raise ValueError(
+                    f"image.{row.id} needs the base and the device of its parent {row.parent}"
+                )
+        return self
+
     def candidates(self, row: ImageRow) -> tuple[ImageRow, ...]:
         """Return an image and, the newest first, those that stand in for it on other machines."""
         return (row, *(one for one in self.images.values() if row.id in one.instead_of))
@@ -177,6 +206,11 @@ class ImageTable(StrictRecord):
         """Return what a vendor's image is pulled by: its digest if it is known, else its tag."""
         digest = self.digests.get(row.reference)
         return f"{parse_reference(row.reference).name}@{digest}" if digest else row.tag
+
+    def lock_files(self, row: ImageRow) -> tuple[Path, ...]:
+        """Return the files that pin all packages of an image, its parent's first."""
+        parent = (self.images[row.parent].lock_file,) if row.parent else ()
+        return (*parent, row.lock_file)
 
     def row_of_tag(self, reference: str) -> ImageRow | None:
         """Return the row whose id, or whose name at the engine, `reference` is."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator import file_lock, paths
+from orchestrator import file_lock
 from orchestrator.errors import ImageError, RequestError
 from orchestrator.images import builder, digests
 from orchestrator.images.builder import Event, ImageEngine, OnEvent
@@ -182,8 +182,7 @@ def _build(
     def say_waiting() -> None:
         on_event(Event("stage", f"waiting for another process that builds {row.tag}"))
 
-    lock = paths.home() / "locks" / f"{row.id}.lock"
-    with file_lock.held(lock, on_wait=say_waiting):
+    with file_lock.held(builder.lock_of(row), on_wait=say_waiting):
         before = state(row, table, engine)
         if before.found is not None and before.kind == "current" and policy is not Policy.FORCE:
             return _ready(row, before.found, "found")

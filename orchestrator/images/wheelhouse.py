@@ -1,4 +1,7 @@
-"""The folder of wheels that an image is built from, filled on the host with the host's pip."""
+"""The folder of packages that an image is built from, filled on the host with the host's pip.
+
+They are wheels, and the sources of what an image compiles.
+"""
 
 import hashlib
 import json
@@ -27,6 +30,7 @@ _LEGACY = {
     "x86_64": ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"),
     "aarch64": ("manylinux2014_aarch64",),
 }
+_SOURCE = ".tar.gz"
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -141,6 +145,7 @@ def _fill(
     folder.mkdir(parents=True)
     _keep_intact(row, table, folder)
     common = ["download", "--dest", str(folder), "--no-deps", "--only-binary=:all:"]
+    common += [f"--no-binary={name}" for name in row.compiled]
     common += ["--implementation", "cp", "--python-version", row.python]
     for tag in platform_tags(machine(), table.bases[row.base].glibc):
         common += ["--platform", tag]
@@ -181,7 +186,7 @@ def _keep_intact(row: ImageRow, table: ImageTable, folder: Path) -> None:
         return
     wanted = {**pins(row.lock_file.read_text(encoding="utf-8")), "pip": table.pip}
     for wheel in manifest.files:
-        name, version = wheel.name.split("-")[:2]
+        name, version = wheel.name.removesuffix(_SOURCE).split("-")[:2]
         if wanted.get(_normalised(name)) == version and _intact(house / wheel.name, wheel):
             os.link(house / wheel.name, folder / wheel.name)
 
@@ -189,7 +194,7 @@ def _keep_intact(row: ImageRow, table: ImageTable, folder: Path) -> None:
 def _write_manifest(folder: Path, row: ImageRow, table: ImageTable) -> None:
     files = tuple(
         Wheel(name=path.name, sha256=sha256(path), size=path.stat().st_size)
-        for path in sorted(folder.glob("*.whl"))
+        for path in sorted((*folder.glob("*.whl"), *folder.glob(f"*{_SOURCE}")))
     )
     manifest = Manifest.model_validate({**_wanted(row, table), "files": files})
     text = json.dumps(manifest.model_dump(), indent=1) + "\n"

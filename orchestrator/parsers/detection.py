@@ -13,6 +13,8 @@ from orchestrator.result import Measurement
 
 # Any log is one of `custom` with the right pattern.
 _CANDIDATES = tuple(program for program in PROGRAMS if program != "custom")
+# A program whose parser reads the lines of another one too, which has a parser of its own.
+_READS_TOO = {"pytorch_imagenet": "torchvision_references"}
 # Blocks (about 1 MiB each) that all candidates read; after them, only those whose lines came up.
 _BLOCKS_FOR_ALL = 4
 
@@ -75,6 +77,10 @@ def _feed(candidates: Sequence[_Candidate], blocks: Iterable[bytes]) -> None:
 
 def _fitting(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     """Return those with a result; of none with one, those that know the most lines."""
+    taken = {one.program: one.log.taken for one in candidates}
+    candidates = [
+        one for one in candidates if one.log.taken > taken.get(_READS_TOO.get(one.program, ""), 0)
+    ]
     succeeded = [one for one in candidates if one.succeeded]
     if succeeded:
         return succeeded

@@ -1,65 +1,32 @@
-"""PyTorch's examples/imagenet with the copies of Apex and DALI, and the references of torchvision.
+"""PyTorch's examples/imagenet with the copies of Apex and DALI.
 
 | line | what it tells |
 |---|---|
 | `Epoch: [0][10/196] Time 0.3 (0.35) Data 0.0 (0.1)` | a step, and the epoch's mean so far |
 | the same with `Speed 850 (730)` | samples/s of all ranks: Apex' and DALI's copies |
-| `Epoch: [0]  [10/196] .. img/s: 900 .. time: 0.3 data: 0.1` | torchvision: of one rank |
+| `Epoch: [0]  [10/196] .. img/s: 900 .. time: 0.3 data: 0.1` | torchvision's references |
 
 The mean since the epoch's start has the warm-up in it. If the log shows when a later half of the
-steps began, the headline is of these steps. torchvision starts its clock for img/s after the batch
-was fetched, so img/s leaves out the wait for data; `time:`, the mean of 20 steps, does not. Each
-rank prints its own times: one device each.
+steps began, the headline is of these steps. Each rank prints its own times: one device each.
+Lines of torchvision's references are read as `torchvision_references` does.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from orchestrator.parsers import derived, doubts, vendor
+from orchestrator.parsers import derived, doubts, epochs, torchvision_references, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.run import LONGEST_TIME
 from orchestrator.parsers.running_means import Mean, Steady
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Line, Log, Rule, Run
-from orchestrator.units import SAMPLES_PER_SECOND, share
+from orchestrator.parsers.torchvision_references import KIND
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.units import SAMPLES_PER_SECOND
 
 program = "pytorch_imagenet"
 
 _ROUNDING = 0.0005  # of the times and speeds printed
 _LARGEST_ERROR = 0.02
-_MEAN_OF = 20  # steps, of which torchvision prints the mean time
-# Facts that are only kept until the run's end.
-_KIND, _TIMES, _STEPS, _LAST = "kind", "times", "epoch_steps", "last_step"
-
-
-@dataclass
-class _Times:
-    """The steps of torchvision's lines after the first, the seconds they took, and of data."""
-
-    steps: int = 0
-    seconds: float = 0.0
-    data: float = 0.0
-    warm: bool = False
-    first: Line | None = None
-    last: Line | None = None
-
-    def add(self, step: int, before: int, found: Found) -> None:
-        """Take a line: the mean of the latest steps stands for those since the line before."""
-        warm = step >= _MEAN_OF  # the epoch's first step is not in the mean
-        if self.last is not None and (warm or not self.warm):
-            steps = max(1, step - before)
-            self.steps += steps
-            self.seconds += steps * found.value("step_time")
-            self.data += steps * found.value("data")
-        if warm and not self.warm:
-            steps = max(1, step - before)
-            self.steps, self.first = steps, found.line
-            self.seconds = steps * found.value("step_time")
-            self.data = steps * found.value("data")
-        self.warm = self.warm or warm
-        self.first = self.first or found.line
-        self.last = found.line
 
 
 def _epoch(log: Log, found: Found) -> None:
@@ -80,8 +47,8 @@ def _mean(log: Log, found: Found, key: tuple[int, int]) -> None:
     rate = last if speed else derived.inverse(last)
     added = log.window(key, rate, found.line)
     run = log.run
-    run.same(_KIND, "Speed" if speed else "Time", found.line)
-    _note_step(log, found, added)
+    run.same(KIND, "Speed" if speed else "Time", found.line)
+    epochs.note_step(log, found, added)
     if added == "again":
         return
     epoch, step = key
@@ -110,67 +77,17 @@ def _model(log: Log, found: Found) -> None:
         log.run.fact("model", found.text())
 
 
-def _note_step(log: Log, found: Found, added: vendor.Added) -> None:
-    log.last_of(_STEPS, found.count("steps"), added, found.line)
-    if added != "again":
-        log.run.facts[_LAST] = found.count("step")
-        log.run.notes.pop("tested", None)
-
-
-def _references(log: Log, found: Found) -> None:
-    """Take a line of torchvision's, with img/s or the time of a step or both."""
-    epoch, step = found.count("epoch"), found.count("step")
-    timed, rated = found.has("step_time"), found.has("rate")
-    if not timed and (not rated or _TIMES in log.run.facts):
-        log.run.warn("a line with figures is broken: it is left out")
-        return
-    rate = found.number("rate") if rated else derived.inverse(found.value("step_time"))
-    before = log.run.windows.last_key
-    added = log.window((epoch, step), rate, found.line)
-    log.run.same(_KIND, "img/s" if rated else "time", found.line)
-    _note_step(log, found, added)
-    if added == "restart":
-        log.run.facts.pop(_TIMES, None)
-    if timed and added != "again":
-        same_epoch = added == "new" and before[:1] == (epoch,)
-        times = log.run.facts.setdefault(_TIMES, _Times())
-        times.add(step, before[1] if same_epoch else -1, found)
-
-
-def _epoch_end(log: Log, found: Found) -> None:
-    del found
-    log.run.notes["tested"] = 1
-
-
 def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
-    kind, times = run.facts.pop(_KIND, ""), run.facts.pop(_TIMES, None)
+    kind = run.facts.pop(KIND, "")
     run.fact("phase", "inference" if run.notes.get("test") else "training")
     if kind != "Speed":
-        _count_devices(run)
-    _doubt_end(run)
+        epochs.count_devices(run)
+    epochs.doubt_end(run)
     if kind in ("Time", "Speed"):
         _conclude_means(run)
     elif kind:
-        _conclude_references(run, kind, times)
-
-
-def _count_devices(run: Run) -> None:
-    """Count a device for each rank that prints, unless the number is known."""
-    if run.devices is not None or run.ranks == 1:
-        return
-    if run.ranks_differ:
-        run.fact("devices", run.ranks)
-        run.warn(f"{run.ranks} ranks print, one device each: give --devices if there were more")
-    else:
-        run.warn(f"{run.ranks} ranks print the same, the figure is of one: give --devices")
-
-
-def _doubt_end(run: Run) -> None:
-    steps, last = run.facts.pop(_STEPS, 0), run.facts.pop(_LAST, 0)
-    rest = steps - last - max(1, run.windows.usual_distance)
-    if rest > 0 and not run.notes.get("tested"):
-        doubts.end(run, f"the log ends at step {last} of {steps} of an epoch")
+        torchvision_references.conclude(run, kind)
 
 
 def _conclude_means(run: Run) -> None:
@@ -216,63 +133,9 @@ def _scope(run: Run) -> vendor.Scope:
     return "all_devices" if "speed" in run.printed else "rank"
 
 
-def _conclude_references(run: Run, kind: str, times: _Times | None) -> None:
-    """Conclude torchvision's lines: the time of a step with the batch, or img/s without a time."""
-    devices = run.devices or 1
-    if run.devices is None:
-        run.warn("the figures are of one rank: give --devices if there were several")
-    if times is not None and times.last is not None:
-        doubts.data(run, times.data, times.seconds)
-        if run.batch is not None:
-            _headline_of_times(run, kind, times, devices)
-            return
-        if kind == "time" or doubts.is_data_bound(times.data, times.seconds):
-            run.prove_by(times.last)
-            run.needs("--batch", "the batch, and img/s leaves out the wait for data")
-            return
-    part = f", {share(times.data / times.seconds)} of a step" if times and times.seconds else ""
-    run.warn(f"img/s is of single steps, and leaves out the wait for data{part}")
-    run.recompute(first=1, why="the first line is warm-up", factor=devices)
-    value = run.metrics.get("throughput_recomputed")
-    run.prove_by_windows()
-    run.headline(
-        value.value if value else None,
-        estimator="single_steps",
-        missing="window with a rate",
-        names=(),
-        scope="rank",
-    )
-
-
-def _headline_of_times(run: Run, kind: str, times: _Times, devices: int) -> None:
-    """Set the headline by the whole time of steps; img/s is the rate without the wait for data."""
-    if run.windows.count == 1:
-        run.warn("only 1 line was printed: warm-up cannot be told apart")
-    seconds = times.seconds or (derived.inverse(run.windows.rates[0]) if kind == "time" else 0.0)
-    steps = times.steps or 1
-    derived.seconds(run, "step_time_mean", seconds / steps)
-    if kind != "time":
-        first = int(run.windows.count > 1)
-        derived.rate(run, "throughput_compute", devices * run.windows.harmonic(first, 0))
-    run.prove_by(*(line for line in (times.first, times.last) if line is not None))
-    run.headline(
-        (run.batch or 0) * devices * steps * derived.inverse(seconds),
-        estimator="mean_time",
-        missing="time of a step",
-        names=(),
-        scope="rank",
-    )
-
-
 def _live(run: Run) -> tuple[float, str]:
-    kind, devices = run.facts.get(_KIND), run.devices or 1
-    if kind == "Speed":
-        return 1.0, SAMPLES_PER_SECOND
-    if kind == "img/s":
-        return devices, SAMPLES_PER_SECOND
-    if run.batch is None:
-        return 1.0, "steps/s"
-    return run.batch * devices, SAMPLES_PER_SECOND
+    kind = run.facts.get(KIND, "")
+    return (1.0, SAMPLES_PER_SECOND) if kind == "Speed" else torchvision_references.live(run, kind)
 
 
 _TIME = (
@@ -296,16 +159,8 @@ FORMAT = Format(
             _epoch,
         ),
         Rule(b"Test: [", re.compile(rf"Test: {_STEP_OF}\s+{_TIME}"), _test),
-        Rule(
-            b"Epoch: [",
-            re.compile(
-                rf"Epoch: \[(?P<epoch>{COUNT})\]\s+{_STEP_OF}\s+eta: "
-                rf"(?:.*?\simg/s: (?P<rate>{NUMBER})\s)?"
-                r"(?:.*?\stime: +(?P<step_time>\d+\.\d{4}) +data: +(?P<data>\d+\.\d{4})(?!\d))?"
-            ),
-            _references,
-        ),
-        Rule(b"Epoch: [", re.compile(rf"Epoch: \[{COUNT}\] Total time: "), _epoch_end),
+        torchvision_references.TRAINING,
+        torchvision_references.EPOCH_END,
     ),
     conclude=_conclude,
     marks=(b"Epoch: [", b"Time ", b"img/s: "),

@@ -189,7 +189,8 @@ def _headline_of_means(run: Run) -> None:
 _PAIR = b'": '  # every line of the JSON has a key
 _LOGGING = r"(?:\S+ \S+ - \S+ - )?"
 _MEAN = rf"\( *(?P<mean_time>{NUMBER})s, +(?P<mean>{NUMBER})/s\)"
-_KEY = r"\s*\"(?P<phase>infer|train)_(?P<name>samples_per_sec|step_time|batch_size)\": "
+_KEY = r"\s*\"(?P<phase>infer|train)_"
+_FIGURES = "samples_per_sec|step_time"
 
 FORMAT = Format(
     program=program,
@@ -197,7 +198,14 @@ FORMAT = Format(
         Rule(_PAIR, re.compile(r"\s*[\[{].*[\]}]$"), _line),
         Rule(_PAIR, re.compile(r"\s*\"model\": \"([\w./:+-]{1,80})\",?$"), _model),
         Rule(_PAIR, re.compile(r"\s*\"error\": \"(.*)\",?$"), _error),
-        Rule(_PAIR, re.compile(rf"{_KEY}(?P<value>{NUMBER}),?$"), _key, open_end=True),
+        # A rate or a time is never the last of its object: without the comma the line is cut.
+        Rule(_PAIR, re.compile(rf"{_KEY}(?P<name>{_FIGURES})\": (?P<value>{NUMBER}),$"), _key),
+        Rule(
+            _PAIR,
+            re.compile(rf"{_KEY}(?P<name>batch_size)\": (?P<value>{NUMBER}),?$"),
+            _key,
+            open_end=True,
+        ),
         Rule(
             b" precision. ",
             re.compile(r"Benchmarking in (\w{1,20}) precision\. "),

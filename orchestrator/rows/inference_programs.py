@@ -113,4 +113,32 @@ OPENVINO_BENCHMARK_APP = Framework(
     refuses={"data": _NO_DATA},
 )
 
-ROWS = (TENSORRT, OPENVINO_BENCHMARK_APP)
+# No wheel of ONNX Runtime holds it: it comes with a build of one's own.
+ONNXRUNTIME_PERF_TEST = Framework(
+    name="onnxruntime_perf_test",
+    title="ONNX Runtime's onnxruntime_perf_test",
+    ours=False,
+    program="onnxruntime_perf_test",
+    launcher="onnxruntime_perf_test",
+    backend="backends.onnx",
+    dtypes={("cpu", "inference"): ("float32",), ("gpu", "inference"): ("float32", "tf32")},
+    images={"cpu": "onnxruntime-cpu", "gpu": "ngc-pytorch-24-06"},
+    files=(".onnx",),
+    multi_gpu=False,
+    source="the folder of a build of github.com/microsoft/onnxruntime that holds "
+    "onnxruntime_perf_test and its libraries",
+    entry="onnxruntime_perf_test",
+    warmup=1,
+    options={
+        "provider": Option(
+            "execution provider, such as dnnl or tensorrt; auto: cpu or cuda", "auto"
+        ),
+        "concurrent": Option("inferences at a time", "1"),
+        "optimization": Option(
+            "of the graph: 0 none, 1 basic, 2 extended, 99 all", "99", ("0", "1", "2", "3", "99")
+        ),
+    },
+    refuses={"data": _NO_DATA},
+)
+
+ROWS = (TENSORRT, ONNXRUNTIME_PERF_TEST, OPENVINO_BENCHMARK_APP)

@@ -36,6 +36,7 @@ MXNET_EXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_mxnet",
+    backend="backends.stand_ins",  # for dllogger
     processes="always",
     dtypes={
         ("gpu", "training"): ("float32", "tf32", "float16"),
@@ -87,7 +88,7 @@ HOROVOD_PYTORCH = Framework(
     launcher="horovod_pytorch",
     processes="always",
     dtypes=HOROVOD_TENSORFLOW.dtypes,
-    images={},
+    images={"cpu": "horovod-cpu"},
     # torchvision's; not its googlenet and inception_v3, whose outputs in training are several.
     networks={
         "alexnet_owt": "alexnet",

@@ -1,4 +1,4 @@
-"""PyTorch programs of others: PyTorch's own example, timm and NVIDIA's examples."""
+"""PyTorch programs of others: PyTorch's own, torchvision's, timm's and NVIDIA's."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ DEEPLEARNINGEXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_pytorch",
+    backend="backends.stand_ins",  # for dllogger
     processes="always",
     dtypes={("gpu", "training"): _GPU, ("gpu", "inference"): _GPU},
     images={"gpu": "ngc-pytorch-24-06"},
@@ -49,6 +50,24 @@ DEEPLEARNINGEXAMPLES = Framework(
     flags=True,
 )
 
+_TORCHVISION = {
+    "alexnet_owt": "alexnet",
+    "googlenet": "googlenet",
+    **{f"vgg{n}": f"vgg{n}" for n in (11, 13, 16, 19)},
+    **{f"resnet{n}": f"resnet{n}" for n in (18, 34)},
+    **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152)},
+    "densenet121": "densenet121",
+    "mobilenet_v2": "mobilenet_v2",
+}
+_GOOGLENET = {"googlenet": "has batch normalisation, no LRN, and 3x3 filters in place of 5x5"}
+_SEVERAL_OUTPUTS = (
+    Unfit(
+        networks=("googlenet",),
+        phases=("training",),
+        why="in training torchvision's has several outputs, which the program does not take",
+    ),
+)
+
 # It has no flag for the number of steps; its launcher ends what hands out the batches instead.
 PYTORCH_IMAGENET = Framework(
     name="pytorch_imagenet",
@@ -63,25 +82,11 @@ PYTORCH_IMAGENET = Framework(
         ("gpu", "training"): ("float32", "tf32"),
         ("gpu", "inference"): ("float32", "tf32"),
     },
-    images={"gpu": "ngc-pytorch-24-06"},
-    networks={
-        "alexnet_owt": "alexnet",
-        "googlenet": "googlenet",
-        **{f"vgg{n}": f"vgg{n}" for n in (11, 13, 16, 19)},
-        **{f"resnet{n}": f"resnet{n}" for n in (18, 34)},
-        **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152)},
-        "densenet121": "densenet121",
-        "mobilenet_v2": "mobilenet_v2",
-    },
+    images={"cpu": "extras-cpu", "gpu": "ngc-pytorch-24-06"},
     # Its images are 224 wide: not inception_v3, which takes 299.
-    unfit=(
-        Unfit(
-            networks=("googlenet",),
-            phases=("training",),
-            why="in training torchvision's has several outputs, which the program does not take",
-        ),
-    ),
-    differs={"googlenet": "has batch normalisation, no LRN, and 3x3 filters in place of 5x5"},
+    networks=_TORCHVISION,
+    unfit=_SEVERAL_OUTPUTS,
+    differs=_GOOGLENET,
     source="the folder imagenet of github.com/pytorch/examples",
     entry="main.py",
     home="/workspace/examples/imagenet",
@@ -116,8 +121,8 @@ TIMM = Framework(
         ("gpu", "training"): (*_GPU, "bfloat16"),
         ("gpu", "inference"): (*_GPU, "bfloat16"),
     },
-    # It needs torchvision and huggingface_hub beside torch: no image here has all three.
-    images={},
+    # It needs torchvision and huggingface_hub beside torch.
+    images={"cpu": "extras-cpu", "gpu": "extras-gpu"},
     networks={
         "inception3": "inception_v3",
         "inception4": "inception_v4",
@@ -145,4 +150,80 @@ TIMM = Framework(
     flags=True,
 )  # fmt: skip
 
-ROWS = (DEEPLEARNINGEXAMPLES, PYTORCH_IMAGENET, TIMM)
+TORCHVISION_REFERENCES = Framework(
+    name="torchvision_references",
+    title="torchvision's references/classification",
+    ours=False,
+    program="torchvision_references",
+    launcher="torchvision_references",
+    processes="always",
+    dtypes={
+        ("cpu", "training"): ("float32",),
+        ("cpu", "inference"): ("float32",),
+        ("gpu", "training"): _GPU,
+        # Its evaluation is never in half precision.
+        ("gpu", "inference"): ("float32", "tf32"),
+    },
+    images={"cpu": "extras-cpu", "gpu": "extras-gpu"},
+    # It trains on images of 224: not inception_v3, which takes 299.
+    networks=_TORCHVISION,
+    unfit=_SEVERAL_OUTPUTS,
+    differs=_GOOGLENET,
+    source="the folder references/classification of github.com/pytorch/vision",
+    entry="train.py",
+    options={
+        "workers": Option("processes that read or make data", "4"),
+        "image_size": Option("side of the images without --data", "224"),
+    },
+    ignores={
+        "warmup": "its times are means of 20 steps; the first 20, or of fewer the first, are left "
+        "out",
+        "seed": "its weights and data are random",
+    },
+    flags=True,
+)
+
+TORCHBENCH = Framework(
+    name="torchbench",
+    title="TorchBench's run.py",
+    ours=False,
+    program="torchbench",
+    launcher="torchbench",
+    dtypes={
+        ("cpu", "training"): ("float32",),
+        ("cpu", "inference"): ("float32",),
+        ("gpu", "training"): ("float32", "tf32"),
+        ("gpu", "inference"): _GPU,
+    },
+    images={"cpu": "extras-cpu", "gpu": "extras-gpu"},
+    networks={
+        "alexnet_owt": "alexnet",
+        "vgg16": "vgg16",
+        "resnet18": "resnet18",
+        "resnet50_v1.5": "resnet50",
+        "resnet152_v1.5": "resnet152",
+        "densenet121": "densenet121",
+        "mobilenet_v2": "mobilenet_v2",
+        "squeezenet1.1": "squeezenet1_1",
+        "resnext50_32x4d": "resnext50_32x4d",
+        "mnasnet1_0": "mnasnet1_0",
+        "shufflenet_v2_x1_0": "shufflenet_v2_x1_0",
+    },
+    multi_gpu=False,
+    source="the folder of github.com/pytorch/benchmark (2023 or later)",
+    entry="run.py",
+    warmup=3,
+    steps=10,
+    options={
+        "weights": Option(
+            "random: nothing is downloaded; pretrained: those in --data, a folder that was "
+            "TORCH_HOME when TorchBench's install.py ran",
+            "random",
+            ("random", "pretrained"),
+        ),
+    },
+    ignores={"seed": "it sets its own"},
+    flags=True,
+)
+
+ROWS = (DEEPLEARNINGEXAMPLES, PYTORCH_IMAGENET, TORCHVISION_REFERENCES, TIMM, TORCHBENCH)

@@ -178,6 +178,7 @@ DEEPLEARNINGEXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_tensorflow",
+    backend="backends.stand_ins",  # for dllogger
     processes="always",
     dtypes={("gpu", "training"): _GPU, ("gpu", "inference"): _GPU},
     images={"gpu": "ngc-tensorflow-23-03-tf1"},

@@ -319,7 +319,9 @@ def _planned_host(image: ImageRow, reason: str) -> Place:
     from orchestrator.images import environments
 
     environments.check(image)
-    ready = environments.existing(image)
-    python = ready.python if ready else environments.folder(image) / "bin" / "python"
-    warnings = () if ready else (f"{environments.folder(image)} would be made first",)
+    table = image_table.load()
+    ready = environments.existing(image, table)
+    folder = environments.folder(image, table)
+    python = ready.python if ready else folder / "bin" / "python"
+    warnings = () if ready else (f"{folder} would be made first",)
     return Place(runtime="host", reason=reason, python=str(python), code=PROJECT, warnings=warnings)

@@ -16,11 +16,17 @@ if ! id -un >/dev/null 2>&1; then
   export USER=benchdock LOGNAME=benchdock
 fi
 
+export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
 export NVIDIA_TF32_OVERRIDE=0
 
 # From here on everything that is printed belongs to the program, byte for byte.
 exec >>/benchdock/run/log.txt 2>&1
+
+if ! python3 -c 'import dllogger' 2>/dev/null; then
+  echo "dllogger is not installed: benchdock's stand-in prints its lines"
+  export PYTHONPATH=/opt/benchdock/backends/stand_ins"${PYTHONPATH:+:$PYTHONPATH}"
+fi
 
 # Releases before June 2022 misspell the name of the data that they make.
 made=synthetic

@@ -140,6 +140,34 @@ MXNET_TRAIN_OLD = b"""\
 2017-05-04 10:14:12,345 Node[0] Epoch[0] Time cost=476.694
 """
 
+# Two inferences at a time: their times sum up to more than the run time.
+ONNXRUNTIME = b"""Setting intra_op_num_threads to 2
+Session creation time cost: 0.25 s
+First inference time cost: 75 ms
+Total inference time cost: 4.8 s
+Total inference requests: 100
+Average inference time cost total: 48.000000 ms
+Total inference run time: 2.5 s
+Number of inferences per second: 40
+Avg CPU usage: 97 %
+Peak working set size: 90500000 bytes
+Avg CPU usage:97
+Peak working set size:90500000
+Runs:100
+Min Latency: 0.045 s
+Max Latency: 0.06 s
+P50 Latency: 0.0475 s
+P90 Latency: 0.05 s
+P95 Latency: 0.052 s
+P99 Latency: 0.058 s
+P999 Latency: 0.06 s
+"""
+
+ONNXRUNTIME_2019 = b"""Total time cost:2.5
+Total iterations:125
+Average time cost:20 ms
+"""
+
 MXNET_SCORE = b"""INFO:root:network: alexnet
 INFO:root:device: gpu(0)
 INFO:root:batch size 32, dtype float32, images/sec: 640.500000
@@ -273,6 +301,8 @@ SAMPLES = {
     "trtexec_6": ("trtexec", TRTEXEC_6, NONE, 1450.5, 5000 / 3.5),
     "trtexec_7": ("trtexec", TRTEXEC_7, EIGHT, 6500 / 3.5 * 8, 6500 / 3.5 * 8),
     "trtexec_8": ("trtexec", TRTEXEC_8, NONE, 802.0, 800.0),
+    "onnxruntime": ("onnxruntime_perf_test", ONNXRUNTIME, EIGHT, 320.0, 320.0),
+    "onnxruntime_2019": ("onnxruntime_perf_test", ONNXRUNTIME_2019, EIGHT, 400.0, 400.0),
     "openvino": ("openvino_benchmark_app", OPENVINO, NONE, 800.5, 800.0),
     "openvino_2021": ("openvino_benchmark_app", OPENVINO_2021, NONE, 100.05, 100.0),
 }

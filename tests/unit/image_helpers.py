@@ -12,7 +12,7 @@ from orchestrator import paths
 from orchestrator.engine.client import ImageInfo
 from orchestrator.errors import ImageError
 from orchestrator.images import image_table, wheelhouse
-from orchestrator.images.image_table import ImageTable
+from orchestrator.images.image_table import ImageRow, ImageTable
 
 TABLE = """
 schema = 1
@@ -42,6 +42,21 @@ machines = ["x86_64"]
 end_of_life = "nobody mends it any more"
 """
 
+# Stands on the layers of tiny-cpu, and compiles one of its packages.
+CHILD = """
+[image.child-cpu]
+framework = "tiny"
+version = "1.0"
+device = "cpu"
+source = "build"
+base = "debian:bookworm-slim"
+parent = "tiny-cpu"
+python = "3.11"
+machines = ["x86_64", "aarch64"]
+lock = "requirements.lock"
+compiled = ["gamma"]
+"""
+
 LOCK = "alpha==1.0\nbeta_two==2.0+cpu \\\n    --hash=sha256:00\n"
 
 # Behaves like `pip download` and `pip install`: what is in the folder already is not fetched.
@@ -63,7 +78,8 @@ if "--requirement" in argv:
 if "download" in argv:
     folder = pathlib.Path(argv[argv.index("--dest") + 1])
     for name, version in pins:
-        wheel = folder / (name.replace("-", "_") + "-" + version + "-py3-none-any.whl")
+        end = ".tar.gz" if "--no-binary=" + name in argv else "-py3-none-any.whl"
+        wheel = folder / (name.replace("-", "_") + "-" + version + end)
         if not wheel.exists():
             wheel.write_text("wheel of " + name)
             print("Saved", wheel)
@@ -138,6 +154,16 @@ def make_place(tmp_path: Path, monkeypatch) -> Place:
     pip = FakePip(tmp_path / "pip")
     monkeypatch.setattr("orchestrator.host.host_pip.command", lambda: pip.command)
     return Place(image_table.read(TABLE, name="images.toml"), dockerfiles, backends, pip)
+
+
+def with_child(place: Place) -> tuple[ImageTable, ImageRow]:
+    """Return the table with a further image that stands on the layers of the first."""
+    folder = place.dockerfiles / "child-cpu"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\n")
+    (folder / "requirements.lock").write_text("gamma==3.0\ndelta==4.0\n")
+    table = image_table.read(TABLE + CHILD, name="images.toml")
+    return table, table.images["child-cpu"]
 
 
 @dataclass

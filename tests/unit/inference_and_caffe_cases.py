@@ -50,6 +50,16 @@ def cases(plain):
             source=SOURCE,
             options={"prototxt": "a/my net.prototxt"},
         ),
+        "onnxruntime_perf_test-cpu": of_row(
+            inference, "onnxruntime_perf_test", "resnet18", source=SOURCE
+        ),
+        "onnxruntime_perf_test-gpu": of_row(
+            gpu_inference,
+            "onnxruntime_perf_test",
+            "resnet50",
+            source=SOURCE,
+            options={"provider": "tensorrt", "concurrent": "2"},
+        ),
         "caffe_train-bvlc": of_row(plain, "caffe_train", "alexnet", "bvlc"),
         "caffe_train-nvidia-4": of_row(four, "caffe_train", "resnet50", "nvidia", data=DATA),
         "caffe2_net-cpu": of_row(plain, "caffe2_net", "alexnet_owt"),

@@ -485,13 +485,11 @@ def test_a_dry_run_reads_well_for_a_person(tmp_path):
     assert not [line for line in settings.splitlines() if not line[16:].strip()]
 
 
-@pytest.mark.parametrize("framework", ["timm", "horovod_pytorch"])
-def test_a_program_without_an_image_is_refused_before_a_run_begins(tmp_path, framework):
-    source = tmp_path / "source"
-    (source / "pytorch").mkdir(parents=True)
-    for name in ("benchmark.py", "pytorch/pytorch_synthetic_benchmark.py"):
-        (source / name).touch()
-    done = benchdock("run", "resnet50_v1.5", "-f", framework, "--source", str(source))
+def test_a_program_without_an_image_is_refused_before_a_run_begins(tmp_path):
+    source, framework = tmp_path / "source", "horovod_tensorflow"
+    (source / "tensorflow2").mkdir(parents=True)
+    (source / "tensorflow2" / "tensorflow2_synthetic_benchmark.py").touch()
+    done = benchdock("run", "resnet50", "-f", framework, "--source", str(source))
     assert done.returncode == 2
     assert (
         done.stderr == f"benchdock: {framework} has no image for the cpu; give one with --image\n"

@@ -29,6 +29,8 @@ def test_safety_defaults():
     assert config["Cmd"] == ["bash", "/benchdock/run/launcher.sh"]
     assert "Entrypoint" not in config
     assert "User" not in config
+    assert config["Hostname"] == "localhost"
+    assert "Hostname" not in config_of(plan(network="bridge"))
     assert config["HostConfig"] == {
         "Init": True,
         "NetworkMode": "none",

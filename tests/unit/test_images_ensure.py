@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import ImageError, MachineError, RequestError
 from orchestrator.images import builder, digests, store
 from orchestrator.images.store import Policy
-from tests.unit.image_helpers import FakeImages, info, make_place
+from tests.unit.image_helpers import FakeImages, info, make_place, with_child
 
 TAG = "benchdock/tiny-cpu:1.0"
 
@@ -83,6 +83,27 @@ def test_an_image_is_built_from_the_folder_of_another_and_pins_of_its_own(place,
     assert "wheels/alpha-0.9-py3-none-any.whl" in framework.files
     assert "old.lock" not in framework.files
     assert framework.tag != builder.framework_tag(place.row, place.table)
+
+
+def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
+    table, child = with_child(place)
+    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "built"
+    parent, framework, whole = engine.builds
+    assert parent.tag == builder.framework_tag(place.row, place.table)
+    assert parent.buildargs == {"BASE": "debian:bookworm-slim"}
+    assert framework.tag == builder.framework_tag(child, table)
+    assert framework.buildargs == {"BASE": parent.tag}
+    packages = {name for name in framework.files if name.startswith("wheels/")}
+    assert {"wheels/gamma-3.0.tar.gz", "wheels/delta-4.0-py3-none-any.whl"} < packages
+    assert not any("alpha" in name for name in packages)
+    assert whole.buildargs["FRAMEWORK_IMAGE"] == framework.tag
+
+    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "found"
+    assert store.ensure(child, table, engine, Policy.FORCE, print).did == "rebuilt"
+    assert [build.tag for build in engine.builds[3:]] == [framework.tag, whole.tag]
+    change_recipe(place)
+    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "rebuilt"
+    assert len(engine.builds) == 8, "the parent's layers are made anew, and so are those on them"
 
 
 def test_the_context_of_a_killed_build_does_not_get_into_the_next(place, engine):

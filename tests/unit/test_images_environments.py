@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.host import host_pip
 from orchestrator.images import environments
-from tests.unit.image_helpers import make_place
+from tests.unit.image_helpers import make_place, with_child
 
 NO_MATCH = "ERROR: No matching distribution found for beta_two==2.0+cpu"
 
@@ -34,14 +34,14 @@ def test_an_environment_is_made_once(place):
     again = ensure(place)
     assert not again.made
     assert len(place.pip.calls()) == 1
-    assert environments.existing(place.row) == again
+    assert environments.existing(place.row, place.table) == again
 
 
 def test_a_half_made_environment_is_made_anew(place):
     ready = ensure(place)
     (ready.root / environments.MARKER).unlink()
     (ready.root / "half").write_text("")
-    assert environments.existing(place.row) is None
+    assert environments.existing(place.row, place.table) is None
     assert ensure(place).made
     assert not (ready.root / "half").exists()
 
@@ -50,13 +50,13 @@ def test_a_failed_installation_leaves_nothing(place):
     place.pip.fail(("install", "-", "ERROR: broken"))
     with pytest.raises(ImageError, match="broken"):
         ensure(place)
-    assert not environments.folder(place.row).exists()
+    assert not environments.folder(place.row, place.table).exists()
 
 
 def test_other_pins_are_another_environment(place):
-    before = environments.folder(place.row)
+    before = environments.folder(place.row, place.table)
     place.row.lock_file.write_text("alpha==1.1\n")
-    assert environments.folder(place.row) != before
+    assert environments.folder(place.row, place.table) != before
 
 
 def test_the_wheels_of_the_image_are_used_where_they_fit(place):
@@ -74,6 +74,25 @@ def test_wheels_for_another_python_are_not_used(place, monkeypatch):
     first, second = place.pip.calls()[-2:]
     assert "--no-index" not in first
     assert second[-1] == "https://wheels.example/cpu"
+
+
+def test_the_packages_of_the_parent_come_first(place):
+    table, child = with_child(place)
+    ready = environments.ensure(child, table, print)
+    first, second = place.pip.calls()
+    assert first[-1] != second[-1]
+    assert [str(place.row.lock_file) in first, str(child.lock_file) in second] == [True, True]
+    assert environments.existing(child, table) == environments.HostEnvironment(
+        root=ready.root, python=ready.python, made=False
+    )
+    place.row.lock_file.write_text("alpha==1.1\n")
+    assert environments.existing(child, table) is None
+
+
+def test_an_image_whose_packages_need_its_build_has_no_environment(place):
+    row = place.row.model_copy(update={"container_only": "alpha is compiled in it"})
+    with pytest.raises(ImageError, match=r"its own build \(alpha is compiled in it\) and cannot"):
+        environments.ensure(row, place.table, print)
 
 
 def test_a_vendors_image_has_no_environment(place):
@@ -97,4 +116,4 @@ def test_an_interrupt_leaves_nothing_half_made(place, monkeypatch):
     monkeypatch.setattr(host_pip, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ensure(place)
-    assert not environments.folder(place.row).exists()
+    assert not environments.folder(place.row, place.table).exists()

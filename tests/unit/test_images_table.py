@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import paths
+from orchestrator.commands import images
 from orchestrator.errors import ImageError, RequestError
 from orchestrator.images import image_table, wheelhouse
 from tests.unit.image_helpers import TABLE
 
+LOCK = 'lock = "requirements.lock"'
 REAL = (paths.DOCKERFILES / "images.toml").read_text(encoding="utf-8")
 BUILT = [row for row in image_table.load().images.values() if row.source == "build"]
 
@@ -25,7 +27,8 @@ def mistake(text: str) -> str:
 @pytest.mark.parametrize("row", BUILT, ids=lambda row: row.id)
 def test_a_built_image_has_its_files(row):
     dockerfile = (row.folder / "Dockerfile").read_text(encoding="utf-8")
-    assert f"ARG BASE={row.base}" in dockerfile
+    default = "" if row.parent else f"={row.base}"  # the parent's layers have a digest for a tag
+    assert f"ARG BASE{default}\n" in dockerfile
     assert ("/debs/*.deb" if row.packages else "--no-index") in dockerfile
     assert "apt-get upgrade" not in dockerfile
 
@@ -43,10 +46,14 @@ def test_debian_packages_are_pinned_exactly(row):
 def test_a_lock_pins_every_package_exactly(row):
     lines = row.lock_file.read_text(encoding="utf-8").splitlines()
     packages = [line for line in lines if re.match(r"[A-Za-z0-9]", line)]
-    pins = wheelhouse.pins("\n".join(lines))
-    assert len(pins) == len(packages)
-    assert row.version in {version.split("+")[0] for version in pins.values()}
-    assert "numpy" in pins
+    own = wheelhouse.pins("\n".join(lines))
+    assert len(own) == len(packages)
+    assert set(row.compiled) <= own.keys()
+    files = image_table.load().lock_files(row)
+    pins = [wheelhouse.pins(file.read_text(encoding="utf-8")) for file in files]
+    assert sum(map(len, pins)) == len({name for each in pins for name in each})
+    assert row.version in {v.split("+")[0] for each in pins for v in each.values()}
+    assert "numpy" in pins[0]
 
 
 def test_the_lock_of_the_gpu_image_refuses_the_cpu_build_of_torch():
@@ -83,6 +90,14 @@ def test_what_has_been_run_is_said():
         assert not (row.never_run and row.device == "cpu"), row.id
 
 
+def test_what_compiles_for_minutes_is_built_only_when_it_is_named():
+    table = image_table.load()
+    ids = {row.id for row in images._built_rows(table, ())}
+    assert "extras-cpu" in ids
+    assert "horovod-cpu" not in ids
+    assert [row.id for row in images._built_rows(table, ("horovod-cpu",))] == ["horovod-cpu"]
+
+
 def test_lookups():
     table = image_table.load()
     assert table.row_of_tag("pytorch-cpu") is table.row_of_tag("benchdock/pytorch-cpu:2.13.0")
@@ -108,6 +123,9 @@ def test_lookups():
         ('base = "debian:bookworm-slim"', 'base = "debian:sid"', "'debian:sid', which has no row"),
         ('python = "3.11"\nmachines', 'python = "3.12"\nmachines', "says Python 3.12, its base"),
         ('version = "1.0"', 'version = "1.0"\nshm_size = "much"', "'much' is no size"),
+        (LOCK, f'{LOCK}\nparent = "tiny"', "the parent 'tiny', which is not an image with"),
+        (LOCK, f'{LOCK}\nparent = "tiny-cpu"', "the parent 'tiny-cpu', which is not an image"),
+        ('source = "vendor"', 'source = "vendor"\nparent = "x"', "has no use for 'parent'"),
         ("schema = 1", "schema = 2", "schema"),
         ("schema = 1", "schema = ", "is no TOML"),
         ("[image.tiny-cpu]", "[image.Tiny_CPU]", "image.Tiny_CPU.id"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.host import host_pip
 from orchestrator.images import wheelhouse
-from tests.unit.image_helpers import LOCK, make_place
+from tests.unit.image_helpers import LOCK, make_place, with_child
 
 ALPHA = "alpha-1.0-py3-none-any.whl"
 BETA = "beta_two-2.0+cpu-py3-none-any.whl"
@@ -39,6 +39,23 @@ def test_a_fetch_makes_a_whole_wheelhouse_and_is_not_repeated(place):
     place.fetch(said)
     assert len(place.pip.calls()) == calls
     assert "up to date" in said[0]
+
+
+def test_what_is_compiled_comes_as_source_and_is_kept(place):
+    table, child = with_child(place)
+
+    def fetch():
+        return wheelhouse.fetch(child, table, print, pip=place.pip.command)
+
+    source = fetch() / "gamma-3.0.tar.gz"
+    assert wheelhouse.defect(child, table) is None
+    before = source.stat().st_ino
+    (source.parent / "delta-4.0-py3-none-any.whl").unlink()
+    assert fetch() == source.parent
+    assert source.stat().st_ino == before
+    source.write_text("other")
+    assert wheelhouse.defect(child, table) == "gamma-3.0.tar.gz is missing or damaged"
+    assert "--no-binary=gamma" in place.pip.calls()[0]
 
 
 def test_pip_is_asked_for_the_image_not_for_this_host(place):

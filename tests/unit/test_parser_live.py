@@ -34,6 +34,7 @@ def test_the_live_rate_is_of_the_same_kind_as_the_result(name):
             "timm",
             "torchbench",
             "dlbs",
+            "onnxruntime_perf_test",
         }
         return
     rate, unit = shown

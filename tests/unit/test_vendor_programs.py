@@ -538,6 +538,7 @@ def test_our_code_is_refused_in_images_of_python_2(framework, model, changes):
         ("deeplearningexamples_pytorch", "resnet50_v1.5", {}, True),
         ("deeplearningexamples_tensorflow", "resnet50_v1.5", {}, True),
         ("pytorch_imagenet", "resnet18", {}, True),
+        ("torchvision_references", "resnet18", {}, True),
         ("tf_cnn_benchmarks", "resnet50", {}, False),
         ("tf_cnn_benchmarks", "resnet50", {"variable_update": "horovod"}, True),
         ("nvcnn", "resnet50", {}, False),

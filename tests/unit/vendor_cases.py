@@ -19,7 +19,7 @@ def context(plain, name, model, *, options=None, source=SOURCE, **changes):
     return replace(
         plain,
         model=model,
-        module_path=(),
+        module_path=plain.module_path if row.backend else (),
         network=catalogue.network(row, model),
         block=row.block,
         source=source,
@@ -100,6 +100,23 @@ def cases(plain):
         ),
         "pytorch_imagenet-cpu": made("pytorch_imagenet", "resnet18", phase="inference"),
         "pytorch_imagenet-gpu-4": made("pytorch_imagenet", "resnet50_v1.5", data=DATA, **four),
+        "torchvision_references-cpu": made(
+            "torchvision_references", "resnet18", options={"image_size": "160"}
+        ),
+        "torchvision_references-gpu-4": made(
+            "torchvision_references", "resnet50_v1.5", dtype="float16", data=DATA, **four
+        ),
+        "torchvision_references-gpu": made(
+            "torchvision_references",
+            "vgg16",
+            phase="inference",
+            options={"flag.channels-last": ""},
+            **one,
+        ),
+        "torchbench-cpu": made("torchbench", "resnet18", phase="inference"),
+        "torchbench-gpu": made(
+            "torchbench", "resnet50_v1.5", data=DATA, options={"weights": "pretrained"}, **one
+        ),
         "timm-cpu": made("timm", "inception3", options={"amp": "off"}, dtype="bfloat16"),
         "timm-network": made(
             "timm", "resnet50_v1.5", dtype="tf32", options={"img_size": "network"}, **one

@@ -211,6 +211,38 @@ Epoch: [0]  [  20/5005]  eta: 1:00:00  lr: 0.1  img/s: 300.0  loss: 7.0 (7.0)
 Epoch: [0] Total time: 0:10:11
 """
 
+# Every step is printed: the mean time tells that of the steps after the first.
+TORCHVISION_RUN = b"""| distributed init (rank 0): env://
+Namespace(data_path='/data', model='resnet50', device='cuda', batch_size=16, epochs=1, workers=4, \
+lr=0.1, print_freq=1, output_dir='', sync_bn=False, test_only=False, amp=True, world_size=2, \
+distributed=True)
+Loading data
+Start training
+Epoch: [0]  [0/4]  eta: 0:00:24  lr: 0.1  img/s: 3.2  loss: 7.1 (7.1)  acc1: 0.0 (0.0)  \
+time: 6.5000  data: 0.5000  max mem: 900
+Epoch: [0]  [1/4]  eta: 0:00:10  lr: 0.1  img/s: 33.0  loss: 7.0 (7.1)  acc1: 0.0 (0.0)  \
+time: 3.5000  data: 0.2500  max mem: 900
+Epoch: [0]  [2/4]  eta: 0:00:05  lr: 0.1  img/s: 33.5  loss: 7.1 (7.1)  acc1: 0.0 (0.0)  \
+time: 2.5000  data: 0.1700  max mem: 900
+Epoch: [0]  [3/4]  eta: 0:00:02  lr: 0.1  img/s: 32.5  loss: 7.1 (7.1)  acc1: 0.0 (0.0)  \
+time: 2.0000  data: 0.1300  max mem: 900
+Epoch: [0] Total time: 0:00:08
+Test:   [0/2]  eta: 0:00:01  loss: 7.2 (7.2)  acc1: 0.0 (0.0)  \
+time: 0.9000  data: 0.7000  max mem: 900
+Test:  Total time: 0:00:01
+Test:  Acc@1 0.000 Acc@5 0.000
+Training time 0:00:09
+"""
+
+TORCHVISION_TEST = b"""Namespace(data_path='/data', model='resnet18', device='cpu', \
+batch_size=8, sync_bn=False, test_only=True, amp=False, distributed=False)
+Test:   [0/3]  eta: 0:00:06  loss: 7.2 (7.2)  acc1: 0.0 (0.0)  time: 2.0000  data: 0.1000
+Test:   [1/3]  eta: 0:00:02  loss: 7.2 (7.2)  acc1: 0.0 (0.0)  time: 1.2000  data: 0.0600
+Test:   [2/3]  eta: 0:00:00  loss: 7.2 (7.2)  acc1: 0.0 (0.0)  time: 1.0000  data: 0.0400
+Test:  Total time: 0:00:02
+Test:  Acc@1 0.000 Acc@5 0.000
+"""
+
 TORCHBENCH = b"""Running eval method from resnet50 on cuda in jit mode with input batch size 32.
 GPU Time per batch:   12.500 milliseconds
 CPU Wall Time per batch:  12.600 milliseconds
@@ -287,7 +319,9 @@ SAMPLES = {
     "horovod": ("horovod", HOROVOD, NONE, 800.0, 600.0),
     "dlbs": ("dlbs", DLBS, NONE, 120.5, 16 / 0.15),
     "imagenet": ("pytorch_imagenet", IMAGENET, HINTS, 64 * 990 / 989.01, 64 * 990 / 989.01),
-    "torchvision": ("pytorch_imagenet", TORCHVISION, NONE, 150.0, 150.0),
+    "torchvision": ("torchvision_references", TORCHVISION, NONE, 150.0, 150.0),
+    "torchvision_run": ("torchvision_references", TORCHVISION_RUN, NONE, 2 * 16 * 3 / 1.5, None),
+    "torchvision_test": ("torchvision_references", TORCHVISION_TEST, NONE, 16.0, None),
     "torchbench": ("torchbench", TORCHBENCH, NONE, 2560.0, None),
     "timm": ("timm", TIMM, NONE, 2350.5, None),
     "timm_train": ("timm", TIMM_TRAIN, NONE, *2 * [100 / (101 / 150 - 1 / 51.2)]),

@@ -1,0 +1,1 @@
+"""Modules that programs of others import and that are not on PyPI, as far as they are used."""

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# model resnet18, training, float32, batch 8 per device, 1 x cpu
+# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+
+# From here on everything that is printed belongs to the program, byte for byte.
+exec >>/benchdock/run/log.txt 2>&1
+
+folder="$(mktemp -d)"
+export BENCHDOCK_SAMPLES=184 BENCHDOCK_IMAGE_SIZE=160
+cat >"$folder/benchdock_images.py" <<'PYTHON'
+"""Starts a program whose folders of images hold BENCHDOCK_SAMPLES images; made ones without data."""
+import os
+import sys
+
+import torch
+import torchvision
+
+SAMPLES, SIDE = (int(os.environ["BENCHDOCK_" + name]) for name in ("SAMPLES", "IMAGE_SIZE"))
+
+
+class ImageFolder(torch.utils.data.Dataset):
+    """One image for all, as a tensor: nothing is read, decoded or transformed."""
+
+    def __init__(self, root, transform=None, **_):
+        self.classes = [str(number) for number in range(1000)]
+        self.image = torch.rand(3, SIDE, SIDE)
+
+    def __len__(self):
+        return SAMPLES
+
+    def __getitem__(self, index):
+        return self.image, index % len(self.classes)
+
+
+torchvision.datasets.ImageFolder = ImageFolder
+if __name__ == "__main__":
+    sys.argv = sys.argv[1:]
+    sys.path.insert(0, os.path.dirname(sys.argv[0]))
+    import train
+
+    # Releases before 2021 have parse_args alone.
+    parser = getattr(train, "get_args_parser", None)
+    train.main(parser().parse_args() if parser else train.parse_args())
+PYTHON
+exec python3 "$folder/benchdock_images.py" /benchdock/source/train.py \
+  --model resnet18 --device cpu --batch-size 8 --epochs 1 \
+  --workers 4 --lr 0.1 --momentum 0.9 --wd 0.0001 --print-freq 1 --output-dir '' \
+  --data-path "$folder"

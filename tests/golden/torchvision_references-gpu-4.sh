@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# model resnet50_v1.5, training, float16, batch 8 per device, 4 x gpu
+# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+export NVIDIA_TF32_OVERRIDE=0
+
+# From here on everything that is printed belongs to the program, byte for byte.
+exec >>/benchdock/run/log.txt 2>&1
+
+folder="$(mktemp -d)"
+export BENCHDOCK_SAMPLES=3840 BENCHDOCK_IMAGE_SIZE=224
+cat >"$folder/benchdock_images.py" <<'PYTHON'
+"""Starts a program whose folders of images hold BENCHDOCK_SAMPLES images; made ones without data."""
+import os
+import sys
+
+import torch
+import torchvision
+
+SAMPLES, SIDE = (int(os.environ["BENCHDOCK_" + name]) for name in ("SAMPLES", "IMAGE_SIZE"))
+
+
+class ImageFolder(torchvision.datasets.ImageFolder):
+    """Images of all classes, as far apart as can be."""
+
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        self.samples = self.samples[:: max(1, len(self.samples) // SAMPLES)][:SAMPLES]
+        self.imgs, self.targets = self.samples, [label for _, label in self.samples]
+
+
+torchvision.datasets.ImageFolder = ImageFolder
+if __name__ == "__main__":
+    sys.argv = sys.argv[1:]
+    sys.path.insert(0, os.path.dirname(sys.argv[0]))
+    import train
+
+    # Releases before 2021 have parse_args alone.
+    parser = getattr(train, "get_args_parser", None)
+    train.main(parser().parse_args() if parser else train.parse_args())
+PYTHON
+exec python3 -m torch.distributed.run --nnodes=1 --nproc-per-node=4 --max-restarts=0 \
+  --rdzv-backend=c10d --rdzv-endpoint=127.0.0.1:0 --local-addr=127.0.0.1 "$folder/benchdock_images.py" /benchdock/source/train.py \
+  --model resnet50 --device cuda --batch-size 8 --epochs 1 \
+  --workers 4 --lr 0.1 --momentum 0.9 --wd 0.0001 --print-freq 1 --output-dir '' \
+  --amp \
+  --data-path /benchdock/data
