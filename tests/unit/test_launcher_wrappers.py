@@ -174,13 +174,7 @@ def test_torchbench_downloads_weights_only_if_asked(tmp_path, libraries, weights
     )  # fmt: skip
     assert code == 0, log
     assert f"built with [('weights', {built})]\n" in log
-<<<<<<< HEAD
-    assert (
-        "run.py resnet18 --device cpu --test eval --bs 8 --metrics none --precision fp32\n" in log
-    )
-=======
     assert "--device cpu --test eval --bs 8 --metrics none --precision fp32\n" in log
->>>>>>> extras
 
 
 def test_onnxruntime_perf_test_gets_a_network_and_is_read(tmp_path, libraries):
