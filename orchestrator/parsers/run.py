@@ -329,7 +329,8 @@ class Run:
 
     def short(self) -> str:
         """Name the run and its throughput in a few words."""
-        name = " ".join(str(self.facts[key]) for key in ("model", "batch") if key in self.facts)
+        words = {"model": "{}", "batch": "batch {}"}
+        name = " ".join(text.format(self.facts[k]) for k, text in words.items() if k in self.facts)
         value = self.throughput
         shown = "no result" if value is None else quantity(value, SAMPLES_PER_SECOND)
         return f"{name}: {shown}" if name else shown
