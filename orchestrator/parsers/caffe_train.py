@@ -64,6 +64,12 @@ def _gpus(log: Log, found: Found) -> None:
         log.run.fact("devices", found.text("gpus").count(",") + 1)
 
 
+def _broken(log: Log, found: Found) -> None:
+    """Doubt the rest of `iter_size` or `batch_size`, whose line was broken."""
+    del found
+    log.run.warn("a line of the solver or the network is broken: a size in it may be lost")
+
+
 def _iter_size(log: Log, found: Found) -> None:
     if found.cut():
         return
@@ -273,6 +279,7 @@ FORMAT = Format(
         ),
         prototxt.start_rule(prototxt.definition),
         Rule(b"iter_size: ", re.compile(rf"\s*iter_size: ({COUNT})$"), _iter_size),
+        Rule(b"size: ", re.compile(r"\s*_?size: "), _broken),
         Rule(b"Starting Optimization", re.compile(glog.PREFIX + "Starting Optimization"), _start),
         Rule(b"Optimization Done", re.compile(glog.PREFIX + "Optimization Done"), _done),
         Rule(

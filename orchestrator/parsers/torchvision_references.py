@@ -27,6 +27,7 @@ program = "torchvision_references"
 MEAN_OF = 20  # steps, of which the mean time is printed
 # Facts that are only kept until the run's end.
 KIND, _TIMES = "kind", "times"
+_TEST_ONLY = "test_only"  # a note of a run: its arguments say so
 
 
 @dataclass
@@ -89,12 +90,17 @@ def _arguments(log: Log, found: Found) -> None:
         run.fact("devices", 1)
     elif told.get("distributed") == "True" and told.get("world_size", "").isdecimal():
         run.fact("devices", int(told["world_size"]))
+    if told.get("test_only") == "True":
+        run.notes[_TEST_ONLY] = 1
     if told.get("amp") == "True":
         run.fact("dtype", "amp")
 
 
 def _train(log: Log, found: Found) -> None:
     """Take a line of training, with img/s or the time of a step or both."""
+    if log.run.notes.get("test") or log.run.notes.get(_TEST_ONLY):
+        log.run.fail("the log trains and tests only: lines of two runs are mixed")
+        return
     _step(log, found, (found.count("epoch"), found.count("step")))
 
 

@@ -115,7 +115,7 @@ def ran(tmp_path, libraries, entry, text, framework, **changes):
     asked = {"model": "resnet18", "batch": 8, "steps": 20, "warmup": 2, **changes}
     request = Request(framework=framework, source=source, **asked)
     folder = RunFolder(tmp_path / "run")
-    folder.root.mkdir()
+    folder.make()
     place = Place(runtime="host", reason="test", python=sys.executable, code=libraries)
     plan = planner.make_plan(request, planner.resolve(request, CPU), CPU, place, folder)
     folder.launcher.write_text(plan.script, encoding="utf-8")
@@ -228,7 +228,7 @@ def test_nvidias_examples_log_with_dllogger_or_what_stands_in_for_it(tmp_path, i
         model="resnet50_v1.5", framework="deeplearningexamples_pytorch", source=source, batch=8
     )
     folder = RunFolder(tmp_path / "run")
-    folder.root.mkdir()
+    folder.make()
     place = Place(runtime="host", reason="test", python=sys.executable, code=PROJECT)
     plan = planner.make_plan(request, planner.resolve(request, gpu), gpu, place, folder)
     folder.launcher.write_text(plan.script, encoding="utf-8")
