@@ -4,9 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Any Python >= 3.11; everything else comes from the lock files into .venv.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Any Python >= 3.11 (the first that .ci/find-python finds); everything else comes from the lock
+# files into .venv.
+PYTHON ?=
 VENV := .venv
 BENCHDOCK := $(VENV)/bin/benchdock
 
@@ -37,10 +37,7 @@ help: ## list the targets
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
 
 $(VENV)/.setup: requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "benchdock needs Python 3.11 or newer on PATH" >&2; exit 3; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-		{ echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 3; }
-	$(PYTHON) -m venv $(VENV)
+	@python=$$(.ci/find-python "$(PYTHON)") && (set -x; "$$python" -m venv $(VENV))
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@# Bytecode now: where PYTHONDONTWRITEBYTECODE is set, each start would compile our modules anew.
@@ -89,7 +86,7 @@ lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, sh
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/vermin --target=3.5- --no-tips --violations backends
-	$(VENV)/bin/shellcheck .ci/run
+	$(VENV)/bin/shellcheck .ci/run .ci/find-python
 
 format: $(VENV)/.setup-dev ## reformat the code
 	$(VENV)/bin/ruff format .

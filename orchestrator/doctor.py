@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from orchestrator import paths
+from orchestrator import installation, paths
 from orchestrator.engine import reaper
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
@@ -22,6 +22,7 @@ from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import EngineFacts, Machine, MachineFile
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.units import quantity
+from orchestrator.version import VERSION
 
 FindingState = Literal["ok", "warning", "missing"]
 # "place": a run needs one of these; "need": every run needs it.
@@ -125,7 +126,8 @@ def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iter
     try:
         table = image_table.load()
     except BenchdockError as error:
-        yield Finding(name="images", state="missing", detail=str(error))
+        remedy = installation.repair()
+        yield Finding(name="images", state="missing", detail=error.what, remedy=remedy, role="need")
         return
     yield from image_findings(engine, table, report)
     here = reaper.Owner.here()
@@ -206,6 +208,21 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 # The host
+
+
+def installation_finding() -> Finding:
+    """Look for files of benchdock itself that are missing."""
+    lost = installation.missing()
+    if not lost:
+        detail = f"benchdock {VERSION} in {paths.PROJECT}"
+        return Finding(name="installation", state="ok", detail=detail, role="need")
+    return Finding(
+        name="installation",
+        state="missing",
+        detail=f"{len(lost)} files are missing or damaged, the first is {lost[0]}",
+        remedy=installation.repair(lost),
+        role="need",
+    )
 
 
 def host_findings() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import installation
 from orchestrator.paths import PROJECT
 from orchestrator.version import VERSION
 
@@ -48,7 +49,7 @@ def facts(gpus: GpuReport | None = None, *, root: Path = ROOT) -> dict[str, Any]
     """
     return {
         "benchdock": VERSION,
-        "commit": commit(PROJECT),
+        "commit": commit(PROJECT) or installation.commit(),
         "dirty": dirty(PROJECT),
         "python": platform.python_version(),
         "hostname": platform.node(),

@@ -169,7 +169,7 @@ def test_a_base_that_is_missing_is_pulled(place, engine):
 
 def test_where_no_registry_answers_the_error_says_how_to_make_the_base(place, engine):
     engine.here.clear()
-    with pytest.raises(ImageError, match=r"no such host.*`make base-images`") as caught:
+    with pytest.raises(ImageError, match=r"no such host.*`benchdock images bootstrap`") as caught:
         ensure(place, engine)
     assert "\n" not in str(caught.value)
 
