@@ -63,7 +63,7 @@ def examine() -> Examination:
     if not report.gpus:
         report = replace(report, on_bus=inventory.has_nvidia_device())
     engine, no_engine, found = _examine_engine(report)
-    found += [*host_findings(), *gpu_findings(report)]
+    found = [installation_finding(), *found, *host_findings(), *gpu_findings(report)]
     found += [home_finding(paths.home()), memory_finding(inventory.memory())]
     found += governor_findings(inventory.governors())
     return Examination(
@@ -126,7 +126,7 @@ def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iter
     try:
         table = image_table.load()
     except BenchdockError as error:
-        remedy = installation.repair()
+        remedy = installation.repair([paths.DOCKERFILES / "images.toml"])
         yield Finding(name="images", state="missing", detail=error.what, remedy=remedy, role="need")
         return
     yield from image_findings(engine, table, report)

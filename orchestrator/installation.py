@@ -18,7 +18,7 @@ _PACKAGE = Path(SHIPPED).parent
 
 def from_wheel() -> bool:
     """Return whether this is an installed wheel and not a checkout."""
-    return Path(SHIPPED).resolve() == paths.PROJECT
+    return Path(SHIPPED).is_dir() or not (_PACKAGE.parent / "pyproject.toml").is_file()
 
 
 def missing() -> list[Path]:
