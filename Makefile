@@ -25,8 +25,9 @@ ARGS ?=
 # Other programs give variables of these names a meaning of their own: only `make ENV=...` counts.
 GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
+EXAMPLES ?= 500
 
-.PHONY: help setup bench test lint format type fuzz images parity mutants base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit explore lint format type fuzz images parity mutants base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,8 +79,14 @@ test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says 
 	@# tests/parity needs the frameworks: tests/engine runs it in their images.
 	$(VENV)/bin/python -m pytest tests --ignore tests/unit --ignore tests/parity
 
-unit: $(VENV)/.setup-dev
-	$(VENV)/bin/python -m pytest -n auto tests/unit
+unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, under 30 s on two cores
+	$(VENV)/bin/python -m pytest -n auto -m "not slow" tests/unit
+
+explore: export EXAMPLES := $(EXAMPLES)
+explore: $(VENV)/.setup-dev ## property tests with new random examples: make explore EXAMPLES=1000
+	@echo "After a failure, paste its @reproduce_failure line, or its example as @example(...)," \
+		"above the test."
+	$(VENV)/bin/python -m pytest -n auto -m hypothesis --hypothesis-profile=explore tests/unit
 
 lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, shell scripts
 	$(VENV)/bin/ruff check .
