@@ -214,15 +214,19 @@ def installation_finding() -> Finding:
     """Look for files of benchdock itself that are missing."""
     lost = installation.missing()
     if not lost:
-        detail = f"benchdock {VERSION} in {paths.PROJECT}"
+        detail = f"benchdock {VERSION} in {installation.PACKAGE}"
         return Finding(name="installation", state="ok", detail=detail, role="need")
     return Finding(
         name="installation",
         state="missing",
-        detail=f"{len(lost)} files are missing or damaged, the first is {lost[0]}",
+        detail=f"benchdock is installed without {lost[0]}" + _and_others(len(lost) - 1),
         remedy=installation.repair(lost),
         role="need",
     )
+
+
+def _and_others(count: int) -> str:
+    return f" and {count} other files" if count else ""
 
 
 def host_findings() -> Iterator[Finding]:

@@ -13,36 +13,32 @@ from orchestrator import SHIPPED, paths
 from orchestrator.errors import MachineError
 
 DISTRIBUTION = "benchdock"
-_PACKAGE = Path(SHIPPED).parent
+PACKAGE = Path(SHIPPED).parent
 
 
 def from_wheel() -> bool:
     """Return whether this is an installed wheel and not a checkout."""
-    return Path(SHIPPED).is_dir() or not (_PACKAGE.parent / "pyproject.toml").is_file()
+    return Path(SHIPPED).is_dir() or not (PACKAGE.parent / "pyproject.toml").is_file()
 
 
 def missing() -> list[Path]:
-    """Return the files that are missing or cut short.
+    """Return the files that are missing.
 
-    An installer records every file of a wheel with its size (RECORD in the packaging
-    specifications). In a checkout only one file of each folder is looked at: git knows the rest.
+    An installer records every file of a wheel (RECORD in the packaging specifications). In a
+    checkout only one file of each folder is looked at: git knows the rest.
     """
-    needed: list[tuple[Path, int | None]] = [
-        (paths.BACKENDS / "__init__.py", None),
-        (paths.DOCKERFILES / "images.toml", None),
-        (paths.LAUNCHERS / "_base.sh.j2", None),
+    needed = [
+        paths.BACKENDS / "__init__.py",
+        paths.DOCKERFILES / "images.toml",
+        paths.LAUNCHERS / "_base.sh.j2",
     ]
     if from_wheel():
-        needed += _recorded()
-    return [
-        path
-        for path, size in needed
-        if not path.is_file() or size not in (None, path.stat().st_size)
-    ]
+        needed = _recorded() or needed
+    return [path for path in needed if not path.is_file()]
 
 
-def _recorded() -> list[tuple[Path, int | None]]:
-    """Return path and size in bytes of each file of the package that the installer recorded."""
+def _recorded() -> list[Path]:
+    """Return each file of the package that the installer recorded."""
     from importlib import metadata
 
     try:
@@ -50,8 +46,8 @@ def _recorded() -> list[tuple[Path, int | None]]:
     except metadata.PackageNotFoundError:
         return []
     # Bytecode is Python's own, and caches may be cleared.
-    found = [(Path(str(one.locate())), one.size) for one in files if one.suffix != ".pyc"]
-    return [(path, size) for path, size in found if path.is_relative_to(_PACKAGE)]
+    found = [Path(str(one.locate())) for one in files if one.suffix != ".pyc"]
+    return [path for path in found if path.is_relative_to(PACKAGE)]
 
 
 def source() -> dict[str, Any]:
@@ -102,7 +98,7 @@ def fault(error: Exception) -> MachineError | None:
         return _incomplete(f"Python module {error.name}", repair())
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str | Path):
         path = Path(error.filename)
-        folders = (_PACKAGE, paths.BACKENDS, paths.DOCKERFILES, paths.LAUNCHERS)
+        folders = (PACKAGE, paths.BACKENDS, paths.DOCKERFILES, paths.LAUNCHERS)
         if any(path.is_relative_to(folder) for folder in folders):
             return without(path)
     return None
