@@ -51,6 +51,7 @@ def test_milliseconds_per_batch_become_samples_per_second(tmp_path):
     assert read(tmp_path, text).claim("x").throughput == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "told"),
     [

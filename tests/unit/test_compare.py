@@ -314,6 +314,7 @@ def test_an_interval_without_bounds_is_written_in_json():
     assert 0 <= wide.low < wide.value < wide.high < math.inf
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     facts=st.dictionaries(

@@ -24,6 +24,7 @@ def refuse(name):
     raise AssertionError(f"{name} is not JSON")
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(), documents))
 def test_any_event_is_one_ascii_line_of_strict_json(fields):

@@ -377,6 +377,7 @@ def seen_at_least(count: int, running: HostExecution, found: list[int]) -> bool:
     return len(found) >= count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["end", "stop", "exception"])
 @pytest.mark.parametrize("escape", ESCAPES)
 def test_no_child_escapes(escape: str, how: str) -> None:

@@ -81,6 +81,7 @@ def test_a_changed_lock_drops_what_is_no_longer_wanted(place):
     assert sorted(path.name for path in house.glob("alpha*")) == ["alpha-1.1-py3-none-any.whl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"image": 1}'])
 def test_a_damaged_manifest_is_fetched_anew(place, content):
     house = place.fetch()

@@ -117,6 +117,7 @@ def test_golden(case):
     assert script == golden.read_text(encoding="utf-8"), "BENCHDOCK_UPDATE_GOLDEN=1 rewrites it"
 
 
+@pytest.mark.slow
 def test_bash_and_shellcheck_agree_with_every_golden_script(case):
     golden = GOLDEN / f"{case}.sh"
     subprocess.run(["bash", "-n", golden], check=True)

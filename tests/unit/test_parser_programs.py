@@ -447,6 +447,7 @@ def test_a_pattern_that_would_never_end_is_given_up(monkeypatch):
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_searches_that_take_long_together_are_given_up_after_a_while(monkeypatch):
     monkeypatch.setattr(slow_search, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(slow_search, "MOST_TICKS", 1_000_000)

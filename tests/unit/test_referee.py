@@ -272,6 +272,7 @@ KNOBS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "change", "known"), KNOBS)
 def test_no_knob_hides_from_these_weights(name, change, known):
     """Parity compares at 1e-5, so whatever differs must move the logits by more."""
@@ -284,6 +285,7 @@ def test_no_knob_hides_from_these_weights(name, change, known):
         assert known / 4 < moved < known * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet269", "googlenet"])
 def test_values_stay_moderate(name):
     graph = zoo.draw(name)

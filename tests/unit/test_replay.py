@@ -60,6 +60,7 @@ def test_a_failure_is_replayed_too_with_its_status(home):
     assert main(["replay", first.run, "--quiet"]) == ExitStatus.BENCHMARK_FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
     [
