@@ -92,6 +92,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         claim_file.read(tmp_path / "absent.yaml")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(

@@ -248,6 +248,7 @@ def test_a_ctrl_c_that_makes_something_stumble_is_no_bug(monkeypatch, capsys):
     assert capsys.readouterr().err == "benchdock: interrupted\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0.02, 0.05, 0.08, 0.12, 0.2])
 def test_an_early_ctrl_c_is_one_line(after):
     command = [sys.executable, "-X", "importtime", "-m", "orchestrator", "models"]
@@ -379,6 +380,7 @@ def test_a_full_disk_behind_standard_error_changes_no_status(words, status):
     assert json.loads(done.stdout)["schema"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "status"), [("models >&-", 0), ("parse benchdock - <&-", 1), ("models x 2>&-", 2)]
 )
@@ -393,6 +395,7 @@ def test_closed_streams_are_no_bug(words, status):
     assert (done.returncode, done.stderr) == (status, "")
 
 
+@pytest.mark.slow
 def test_what_a_terminal_has_no_letters_for_is_written_as_an_escape(tmp_path):
     log = tmp_path / "log"
     log.write_text("\N{SNOWMAN}\n", encoding="utf-8")
@@ -465,6 +468,7 @@ def test_every_command_has_help_with_examples(command):
     assert re.search(rf"examples:\n  benchdock {command}", done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_knows_the_names(shell):
     script = benchdock("completion", shell).stdout
@@ -485,6 +489,7 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "home" / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_reads_well_for_a_person(tmp_path):
     limits = ("--shm-size", "2g", "--timeout", "90s")
     told = benchdock(*RUN, "--dry-run", "--runtime", "host", *limits).stdout

@@ -245,6 +245,7 @@ def test_the_command_reads_folders_files_and_bundles(tmp_path, capsys):
     assert "single runs cannot tell" in text
 
 
+@pytest.mark.slow
 def test_the_command_compares_groups(tmp_path, capsys):
     with stand_in.home(tmp_path):
         a = [stand_in.run()[0].run for _ in range(2)]

@@ -42,6 +42,7 @@ def find(stubs: Path, wanted: str = "", release: str = "") -> subprocess.Complet
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["python3.11", "python3.12", "python3.13", "python3.14", "python3", "python"]
 )

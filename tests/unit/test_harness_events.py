@@ -52,6 +52,7 @@ def test_json_has_no_nan(value, written):
     assert json.loads(events.line("x", {"v": value})[len(events.TAG) :])["v"] == written
 
 
+@pytest.mark.slow
 def test_lines_of_several_threads_never_mix(tmp_path):
     path = tmp_path / "log.txt"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

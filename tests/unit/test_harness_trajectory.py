@@ -180,6 +180,7 @@ def test_each_constant_moves_the_result_by_twenty_tolerances(mistake):
     assert verdict.deviation >= 20 * verdict.tolerance * 0.999
 
 
+@pytest.mark.slow
 def test_a_biased_variance_is_expected_on_the_devices_that_are_told():
     backend = Backend(biased=True)
     backend.BIASED_VARIANCE = ("cpu",)

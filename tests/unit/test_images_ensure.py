@@ -71,6 +71,7 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
     assert not list(place.house.parent.glob("*context*"))
 
 
+@pytest.mark.slow
 def test_the_context_of_a_killed_build_does_not_get_into_the_next(place, engine):
     left = place.house.with_name(".tiny-cpu.context")
     left.mkdir(parents=True)
@@ -112,6 +113,7 @@ def test_changed_programs_rebuild_only_the_last_layers(place, engine):
     assert engine.removed == []
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_rebuilds_all_and_drops_the_old_name(place, engine):
     ensure(place, engine)
     # What the engine makes of FROM: labels are inherited.
@@ -131,6 +133,7 @@ def test_force_makes_everything_anew(place, engine):
     assert len(engine.builds) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

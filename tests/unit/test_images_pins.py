@@ -107,6 +107,7 @@ def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monke
     assert pins.load() == {REFERENCE: OTHER, "nvcr.io/nvidia/caffe2:18.08-py3": DIGEST}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [

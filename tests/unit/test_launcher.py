@@ -226,6 +226,7 @@ TEXT = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(text=TEXT, other=TEXT)
 def test_any_text_arrives_as_it_was_typed(tmp_path_factory, text, other):

@@ -188,6 +188,7 @@ def test_a_prefix_that_begins_late_is_removed(head):
     )
 
 
+@pytest.mark.slow
 def test_a_prefix_is_not_given_up_before_the_programs_first_line():
     noise = b"words of a library, before the program itself prints\n" * (6 * CHUNK // 52)
     log = collected(noise + LONG, COLLECTORS["pdsh"])

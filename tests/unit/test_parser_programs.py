@@ -434,6 +434,7 @@ def test_lines_that_match_are_not_all_made_fit_for_a_terminal(monkeypatch):
     assert len(made) < 10
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_pattern_that_would_never_end_is_given_up(monkeypatch):
     monkeypatch.setattr(slow_search, "TICK_SECONDS", 0.1)

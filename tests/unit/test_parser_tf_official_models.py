@@ -53,6 +53,7 @@ def test_the_figure_is_all_samples_over_the_time_of_all_timed_windows(
     assert found.begin["windows"]["dropped_first"] == warm_up
 
 
+@pytest.mark.slow
 @given(
     windows=st.lists(st.tuples(st.integers(1, 500), seconds), min_size=2, max_size=30),
     batch=st.integers(1, 4096),

@@ -290,6 +290,7 @@ def test_windows_beyond_the_limit_are_left_out(monkeypatch):
     assert "left out at the end, being too many: 1 window" in found.warnings
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_log():
     parser = parser_for("tf_cnn_benchmarks")
     tracemalloc.start()

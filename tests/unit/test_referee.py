@@ -186,6 +186,7 @@ def _patches(x, node, fill):
         yield n, i, j, patch
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(_windows(), st.sampled_from(["conv", "max_pool", "avg_pool"]), st.integers(0, 99))
 def test_windows_against_loops(case, op, seed):
@@ -226,6 +227,7 @@ def test_every_operator_has_a_referee():
     assert set(referee._OPERATORS) == set(zoo.OPS) - {"input"}
 
 
+@pytest.mark.slow
 def test_forward_shows_every_node_and_returns_the_logits():
     graph = zoo.draw("deep_mnist")
     seen = []

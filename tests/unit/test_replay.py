@@ -96,6 +96,7 @@ def test_another_machine_is_said_and_not_refused(home, capsys):
     assert any("machine was elsewhere" in warning for warning in warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -30,6 +30,7 @@ def test_few_independent_steps_are_covered(name, count, least, most, withheld):
     assert found.share_withheld <= withheld
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [INDEPENDENT, LOG_NORMAL])
 def test_independent_steps_are_covered(name):
     found = coverage(name, 100)

@@ -440,6 +440,7 @@ echo "$@"
 PHASE = "    -phase (Optional; network phase) type: string\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "phase", "code", "told"),
     [
