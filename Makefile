@@ -4,9 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Any Python >= 3.11; everything else comes from the lock files into .venv.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Any Python >= 3.11 (the first that .ci/find-python finds); everything else comes from the lock
+# files into .venv.
+PYTHON ?=
 VENV := .venv
 BENCHDOCK := $(VENV)/bin/benchdock
 
@@ -25,8 +25,9 @@ ARGS ?=
 # Other programs give variables of these names a meaning of their own: only `make ENV=...` counts.
 GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
+EXAMPLES ?= 500
 
-.PHONY: help setup bench test lint format type fuzz images horovod-ranks parity mutants base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit explore lint format type fuzz images horovod-ranks parity mutants base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +38,7 @@ help: ## list the targets
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
 
 $(VENV)/.setup: requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "benchdock needs Python 3.11 or newer on PATH" >&2; exit 3; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-		{ echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 3; }
-	$(PYTHON) -m venv $(VENV)
+	@python=$$(.ci/find-python "$(PYTHON)") && (set -x; "$$python" -m venv $(VENV))
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@# Bytecode now: where PYTHONDONTWRITEBYTECODE is set, each start would compile our modules anew.
@@ -81,15 +79,23 @@ test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says 
 	@# tests/parity needs the frameworks: tests/engine runs it in their images.
 	$(VENV)/bin/python -m pytest tests --ignore tests/unit --ignore tests/parity
 
-unit: $(VENV)/.setup-dev
-	$(VENV)/bin/python -m pytest -n auto tests/unit
+# Bytecode of the tests halves the time in which pytest collects them.
+unit: export PYTHONDONTWRITEBYTECODE :=
+unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, under 30 s on two cores
+	$(VENV)/bin/python -m pytest -n auto -m "not slow" tests/unit
+
+explore: export EXAMPLES := $(EXAMPLES)
+explore: $(VENV)/.setup-dev ## property tests with new random examples: make explore EXAMPLES=1000
+	@echo "After a failure, paste its @reproduce_failure line, or its example as @example(...)," \
+		"above the test."
+	$(VENV)/bin/python -m pytest -n auto -m hypothesis --hypothesis-profile=explore tests/unit
 
 lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, shell scripts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/vermin --target=3.5- --no-tips --violations backends
-	$(VENV)/bin/shellcheck .ci/run
+	$(VENV)/bin/shellcheck .ci/run .ci/find-python
 
 format: $(VENV)/.setup-dev ## reformat the code
 	$(VENV)/bin/ruff format .

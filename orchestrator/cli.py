@@ -80,6 +80,11 @@ def _status(words: Sequence[str]) -> ExitStatus:
         if isinstance(error, OSError) and (fault := machine_fault(error)) is not None:
             _tell(fault, as_json="--json" in words)
             return fault.exit_status
+        from orchestrator import installation
+
+        if (broken := installation.fault(error)) is not None:
+            _tell(broken, as_json="--json" in words)
+            return broken.exit_status
         from orchestrator.bugs import report_bug
 
         _say(f"benchdock: {report_bug()}")

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from orchestrator import paths
+from orchestrator import installation, paths
 from orchestrator.containers.choice import Choice, choose
 from orchestrator.containers.listed import assess_row, facts_of
 from orchestrator.engine import reaper
@@ -24,6 +24,7 @@ from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import EngineFacts, Machine, MachineFile
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.units import quantity
+from orchestrator.version import VERSION
 
 FindingState = Literal["ok", "warning", "missing"]
 # "place": a run needs one of these; "need": every run needs it.
@@ -64,7 +65,7 @@ def examine() -> Examination:
     if not report.gpus:
         report = replace(report, on_bus=inventory.has_nvidia_device())
     engine, no_engine, found = _examine_engine(report)
-    found += [*host_findings(), *gpu_findings(report)]
+    found = [installation_finding(), *found, *host_findings(), *gpu_findings(report)]
     found += [home_finding(paths.home()), memory_finding(inventory.memory())]
     found += governor_findings(inventory.governors())
     return Examination(
@@ -127,7 +128,8 @@ def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iter
     try:
         table = image_table.load()
     except BenchdockError as error:
-        yield Finding(name="images", state="missing", detail=str(error))
+        remedy = installation.repair([paths.DOCKERFILES / "images.toml"])
+        yield Finding(name="images", state="missing", detail=error.what, remedy=remedy, role="need")
         return
     yield from image_findings(engine, table, report)
     here = reaper.Owner.here()
@@ -231,6 +233,25 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 # The host
+
+
+def installation_finding() -> Finding:
+    """Look for files of benchdock itself that are missing."""
+    lost = installation.missing()
+    if not lost:
+        detail = f"benchdock {VERSION} in {installation.PACKAGE}"
+        return Finding(name="installation", state="ok", detail=detail, role="need")
+    return Finding(
+        name="installation",
+        state="missing",
+        detail=f"benchdock is installed without {lost[0]}" + _and_others(len(lost) - 1),
+        remedy=installation.repair(lost),
+        role="need",
+    )
+
+
+def _and_others(count: int) -> str:
+    return f" and {count} other files" if count else ""
 
 
 def host_findings() -> Iterator[Finding]:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from orchestrator import SHIPPED
 from orchestrator.errors import MachineError, quoted
 
-PROJECT = Path(__file__).resolve().parent.parent
+# The folder of backends/, dockerfiles/ and launchers/. The host runtime puts it on PYTHONPATH, so
+# in an installation it is not site-packages, whose modules would hide those of the framework.
+PROJECT = Path(SHIPPED).resolve() if os.path.isdir(SHIPPED) else Path(__file__).resolve().parents[1]
 DOCKERFILES = PROJECT / "dockerfiles"
 LAUNCHERS = PROJECT / "launchers"
 BACKENDS = PROJECT / "backends"

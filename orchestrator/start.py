@@ -21,6 +21,17 @@ def entry() -> NoReturn:
     # Ignored in a script's background job: then it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
-    from orchestrator import cli
-
+    try:
+        from orchestrator import cli
+    except ModuleNotFoundError as error:
+        _refuse(error)
     cli.entry()
+
+
+def _refuse(error: ModuleNotFoundError) -> NoReturn:
+    """End for want of a module of benchdock's or of a package that it needs."""
+    from orchestrator import installation
+
+    fault = installation.fault(error)
+    os.write(2, f"benchdock: {fault}\n".encode())
+    os._exit(3)

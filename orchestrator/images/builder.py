@@ -181,7 +181,7 @@ def _build_framework(
             raise ImageError(
                 error.what,
                 hint=f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use "
-                "the host's network, and upon a base of `make base-images` it needs none",
+                "the host's network, and upon a base of `benchdock images bootstrap` it needs none",
                 details=error.details,
             ) from error
 
@@ -202,7 +202,7 @@ def _need_base(row: ImageRow, engine: ImageEngine, on_event: OnEvent) -> None:
     except (EngineError, ImageError) as error:
         raise ImageError(
             f"the base image {row.base} is not here and cannot be pulled ({error.what})",
-            hint="`make base-images` makes it from Debian's packages",
+            hint="`benchdock images bootstrap` makes it from Debian's packages",
         ) from error
 
 

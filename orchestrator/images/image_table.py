@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from orchestrator import paths
+from orchestrator import installation, paths
 from orchestrator.errors import ImageError, nearest, unknown
 from orchestrator.images import pins
 from orchestrator.images.reference import parse_reference
@@ -245,6 +245,8 @@ def load() -> ImageTable:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
+        if (fault := installation.fault(error)) is not None:
+            raise fault from None
         raise ImageError(f"cannot read the table of images: {error}") from None
     return read(text, name=path.name).model_copy(update={"digests": pins.load()})
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import installation
 from orchestrator.machine import git
 from orchestrator.paths import PROJECT
 from orchestrator.version import VERSION
@@ -48,7 +49,7 @@ def facts(gpus: GpuReport | None = None, *, root: Path = ROOT) -> dict[str, Any]
     """
     return {
         "benchdock": VERSION,
-        "commit": commit(PROJECT),
+        "commit": own_commit(),
         "dirty": dirty(PROJECT),
         "python": platform.python_version(),
         "hostname": platform.node(),
@@ -182,6 +183,11 @@ def virtualised(root: Path = ROOT) -> str | None:
         product = _text(root / "sys/class/dmi/id/product_name")
         return f"virtual machine {vendor} {product}".strip()
     return None
+
+
+def own_commit() -> str | None:
+    """Return the commit of benchdock itself: of its clone, or that it was installed from."""
+    return commit(PROJECT) or installation.commit()
 
 
 def commit(project: Path) -> str | None:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePath
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, nodes
 from markupsafe import Markup
 
+from orchestrator import installation
 from orchestrator.errors import RequestError, quoted
 from orchestrator.paths import LAUNCHERS
 from orchestrator.request import Device, Dtype, Phase
@@ -248,7 +249,10 @@ class _CheckedLoader(FileSystemLoader):
     def get_source(
         self, environment: Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
-        source, path, current = super().get_source(environment, template)
+        try:
+            source, path, current = super().get_source(environment, template)
+        except TemplateNotFound:
+            raise installation.without(LAUNCHERS / template) from None
         check_template(environment.parse(source, template, path))
         return source, path, current
 

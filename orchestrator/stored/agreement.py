@@ -14,7 +14,6 @@ from typing import Any
 from orchestrator import catalogue
 from orchestrator.images import image_table
 from orchestrator.machine import inventory
-from orchestrator.paths import PROJECT
 from orchestrator.plan import Plan
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Measurement, Result
@@ -34,7 +33,7 @@ def is_by_this_version(result: Result) -> bool:
     A clone with changes that are not committed may be any code.
     """
     told = result.environment
-    same = result.benchdock == VERSION and told.get("commit") == inventory.commit(PROJECT)
+    same = result.benchdock == VERSION and told.get("commit") == inventory.own_commit()
     return same and not told.get("dirty")
 
 

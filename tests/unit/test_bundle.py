@@ -324,6 +324,7 @@ def test_a_run_is_found_by_the_begin_of_its_id(measured):
         load(result.run[1:])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_damage_is_more_than_a_line(measured, tmp_path_factory, data):

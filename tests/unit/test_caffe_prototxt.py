@@ -51,6 +51,7 @@ def test_the_catalogue_declares_the_same_gaps(fork):
         prototxt.network(zoo.draw("deep_speech2"), DIALECTS[fork], 1, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", DRAWABLE)
 def test_every_model_is_written_and_every_array_has_one_place(model):
     graph = zoo.draw(model)

@@ -95,6 +95,7 @@ ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_every_cell_of_the_table_either_can_be_or_is_refused_with_what_can(name):
     row = ROWS[name]

@@ -51,6 +51,7 @@ def test_milliseconds_per_batch_become_samples_per_second(tmp_path):
     assert read(tmp_path, text).claim("x").throughput == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -91,6 +92,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         claim_file.read(tmp_path / "absent.yaml")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(

@@ -40,6 +40,7 @@ RUN = ("run", "resnet18", "-f", "pytorch", "--gpus=none")
 CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
@@ -128,6 +129,7 @@ def test_bad_input_is_one_line(words, status, told):
 OPTIONS = (("-f", "pytorch"), ("--batch", "3"), ("--dry-run",), ("--option=a=1",), ("--gpus=0,1",))
 
 
+@pytest.mark.slow
 @given(order=st.permutations((*OPTIONS, ("resnet18",))))
 def test_names_and_options_stand_in_any_order(order):
     arguments = build_parser().parse_args(["run", *itertools.chain.from_iterable(order)])
@@ -141,6 +143,7 @@ def test_images_are_named_before_or_behind_an_option(words):
     assert (arguments.action, arguments.names, arguments.force) == ("build", ["a", "b"], True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "status"),
     [
@@ -187,6 +190,7 @@ def shell(command, **environment):
     )
 
 
+@pytest.mark.slow
 @FULL
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
@@ -209,6 +213,7 @@ def test_a_full_disk_behind_the_output_is_told_and_a_run_keeps_its_status(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "reader", "unbuffered", "status"),
     [
@@ -243,6 +248,7 @@ def test_a_ctrl_c_that_makes_something_stumble_is_no_bug(monkeypatch, capsys):
     assert capsys.readouterr().err == "benchdock: interrupted\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0.02, 0.05, 0.08, 0.12, 0.2])
 def test_an_early_ctrl_c_is_one_line(after):
     command = [sys.executable, "-X", "importtime", "-m", "orchestrator", "models"]
@@ -314,6 +320,7 @@ HOMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize(
     "words",
@@ -346,6 +353,7 @@ def test_no_home_and_no_password_entry_is_a_line(capsys, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_few_open_files_are_a_line(tmp_path):
     done = shell("ulimit -n 12; $BENCHDOCK run mine -f custom --runtime host")
     assert done.returncode == 3
@@ -356,6 +364,7 @@ def test_few_open_files_are_a_line(tmp_path):
     assert shell(f"ulimit -n 64; $BENCHDOCK {MEASURED}").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize(
     ("words", "status"),
@@ -371,6 +380,7 @@ def test_a_full_disk_behind_standard_error_changes_no_status(words, status):
     assert json.loads(done.stdout)["schema"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "status"), [("models >&-", 0), ("parse benchdock - <&-", 1), ("models x 2>&-", 2)]
 )
@@ -385,6 +395,7 @@ def test_closed_streams_are_no_bug(words, status):
     assert (done.returncode, done.stderr) == (status, "")
 
 
+@pytest.mark.slow
 def test_what_a_terminal_has_no_letters_for_is_written_as_an_escape(tmp_path):
     log = tmp_path / "log"
     log.write_text("\N{SNOWMAN}\n", encoding="utf-8")
@@ -435,6 +446,7 @@ def test_models_as_a_document():
     assert {"name", "classes", "size_mib", "macs", "fingerprint"} <= set(resnet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["models", "frameworks", "images", "doctor", "results"])
 def test_reports_are_tables_or_one_document(command):
     assert benchdock(command).stdout
@@ -442,6 +454,7 @@ def test_reports_are_tables_or_one_document(command):
     assert json.loads(done.stdout)["schema"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -455,6 +468,7 @@ def test_every_command_has_help_with_examples(command):
     assert re.search(rf"examples:\n  benchdock {command}", done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_knows_the_names(shell):
     script = benchdock("completion", shell).stdout
@@ -462,6 +476,7 @@ def test_completion_knows_the_names(shell):
     assert "pytorch" in script
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path):
     done = benchdock(*RUN, "--dry-run")
     assert done.returncode == 0
@@ -474,6 +489,7 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "home" / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_reads_well_for_a_person(tmp_path):
     limits = ("--shm-size", "2g", "--timeout", "90s")
     told = benchdock(*RUN, "--dry-run", "--runtime", "host", *limits).stdout
@@ -485,6 +501,7 @@ def test_a_dry_run_reads_well_for_a_person(tmp_path):
     assert not [line for line in settings.splitlines() if not line[16:].strip()]
 
 
+@pytest.mark.slow
 def test_a_program_without_an_image_is_refused_before_a_run_begins(tmp_path):
     source, framework = tmp_path / "source", "horovod_tensorflow"
     (source / "tensorflow2").mkdir(parents=True)
@@ -508,6 +525,7 @@ def test_a_full_disk_leaves_no_folder_of_a_run_that_never_was(tmp_path, monkeypa
     assert not [*(tmp_path / "home" / "runs").iterdir()]
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     done = benchdock(*RUN, "--runtime", "host", BENCHDOCK_HOME=str(tmp_path / "file"))
@@ -521,6 +539,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path):
     assert told in done.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_for_a_gpu_this_machine_lacks_is_planned_with_a_warning():
     done = benchdock("run", "vgg19", "-f", "pytorch", "--gpus", "0,1", "--dry-run", "--json")
     assert done.returncode == 0

@@ -245,6 +245,7 @@ def test_the_command_reads_folders_files_and_bundles(tmp_path, capsys):
     assert "single runs cannot tell" in text
 
 
+@pytest.mark.slow
 def test_the_command_compares_groups(tmp_path, capsys):
     with stand_in.home(tmp_path):
         a = [stand_in.run()[0].run for _ in range(2)]
@@ -314,6 +315,7 @@ def test_an_interval_without_bounds_is_written_in_json():
     assert 0 <= wide.low < wide.value < wide.high < math.inf
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     facts=st.dictionaries(

@@ -197,6 +197,7 @@ DRIVERS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(REFERENCES, GPUS, st.one_of(DRIVERS, st.text(max_size=8)))
 def test_any_image_on_any_gpu_is_assessed(

@@ -106,6 +106,7 @@ def test_a_banners_notes_are_no_reason_for_a_failure(lines: list[str], words: st
     assert last_words(lines) == words
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=80), max_size=20))
 def test_any_text_can_be_read(lines: list[str]) -> None:
     found = read_banner(lines)

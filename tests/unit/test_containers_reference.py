@@ -67,6 +67,7 @@ suffixes = st.sampled_from(["", "-py2", "-py3", "-tf1-py3", "-tf2-py3", "-py3-ig
 months = st.builds("{:02}.{:02}".format, st.integers(0, 99), st.integers(1, 12))
 
 
+@pytest.mark.slow
 @given(registries, st.lists(words, max_size=3), months, suffixes, st.booleans())
 def test_every_monthly_tag_reads_back(registry, path, month, suffix, pinned) -> None:
     # Without a registry a first part such as "a.b" would be taken for one.

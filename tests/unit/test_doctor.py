@@ -83,6 +83,7 @@ def fitting(device: str) -> list[image_table.ImageRow]:
     ]
 
 
+@pytest.mark.slow
 def test_this_machine() -> None:
     examined = doctor.examine()
     found = examined.findings
@@ -133,6 +134,7 @@ def test_absent_images_and_bases_say_how_to_get_them() -> None:
     assert not any(row.id in name for row in fitting("gpu") for name in found)
 
 
+@pytest.mark.slow
 def test_current_and_stale_images() -> None:
     table = image_table.load()
     row, *others = fitting("cpu")

@@ -81,6 +81,7 @@ def test_mig_is_noted(stub: Stub) -> None:
     assert [one["mig"] for one in found["gpus"]] == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answers", "state", "words"),
     [

@@ -24,6 +24,7 @@ def refuse(name):
     raise AssertionError(f"{name} is not JSON")
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(), documents))
 def test_any_event_is_one_ascii_line_of_strict_json(fields):
@@ -51,6 +52,7 @@ def test_json_has_no_nan(value, written):
     assert json.loads(events.line("x", {"v": value})[len(events.TAG) :])["v"] == written
 
 
+@pytest.mark.slow
 def test_lines_of_several_threads_never_mix(tmp_path):
     path = tmp_path / "log.txt"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -178,6 +178,7 @@ class Rounding(Numpy):
         return super().activations(settings, graph, values, inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", BITS)
 def test_what_a_number_type_rounds_off_holds_in_that_type_alone(dtype):
     graph = zoo.draw("deep_mnist")

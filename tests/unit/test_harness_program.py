@@ -66,6 +66,7 @@ def names(log):
     return [name for name, _ in log]
 
 
+@pytest.mark.slow
 def test_a_run_that_works(log):
     job = IdleJob()
     assert program.main(backend(job), ARGUMENTS, log) == 0
@@ -93,6 +94,7 @@ def test_a_run_that_works(log):
     assert job.closed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
@@ -113,6 +115,7 @@ def test_a_failing_step_is_an_error_event_and_no_end(log, capfd, error, kind, me
     assert ("Traceback" in capfd.readouterr().err) == (kind == "internal")
 
 
+@pytest.mark.slow
 def test_failing_before_the_start(log):
     def prepare(settings, graph, values):
         raise Unsupported("needs a GPU")
@@ -223,6 +226,7 @@ def test_of_a_long_complaint_the_middle_is_left_out():
     assert words.endswith("cause")
 
 
+@pytest.mark.slow
 def test_only_the_leader_reports(log):
     assert program.main(backend(IdleJob(leader=False)), ARGUMENTS, log) == 0
     assert log == []

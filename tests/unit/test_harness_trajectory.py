@@ -134,6 +134,7 @@ def test_what_is_promised_is_what_benchmarks_do():
     assert (trajectory.RATE, trajectory.MOMENTUM) == (sgd.LEARNING_RATE, sgd.MOMENTUM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", [small(), zoo.draw("deep_mnist")], ids=["small", "deep_mnist"])
 def test_a_right_job_holds(graph):
     verdict = check(Backend(), graph)
@@ -141,6 +142,7 @@ def test_a_right_job_holds(graph):
     assert verdict.deviation < 2e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "culprit"),
     [
@@ -171,12 +173,14 @@ def test_a_mistaken_job_does_not_hold(mistake, culprit):
     assert culprit in verdict.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", [{"rate": 0.0}, {"momentum": 0.0}, {"decay": 1e-4}], ids=str)
 def test_each_constant_moves_the_result_by_twenty_tolerances(mistake):
     verdict = check(Backend(**mistake), small())
     assert verdict.deviation >= 20 * verdict.tolerance * 0.999
 
 
+@pytest.mark.slow
 def test_a_biased_variance_is_expected_on_the_devices_that_are_told():
     backend = Backend(biased=True)
     backend.BIASED_VARIANCE = ("cpu",)
@@ -184,6 +188,7 @@ def test_a_biased_variance_is_expected_on_the_devices_that_are_told():
     assert not check(backend, small(), device="gpu").holds
 
 
+@pytest.mark.slow
 def test_calibrated_channels_lie_on_one_side():
     graph = without_dropout(zoo.draw("resnet18"))
     inputs = weights.inputs(graph, 2, 7)

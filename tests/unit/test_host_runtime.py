@@ -320,6 +320,7 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_benchdock_that_was_killed(tmp_path: Path, home: Path) -> None:
     with another(tmp_path / "f") as other:
         found = pids(tmp_path / "f")
@@ -331,6 +332,7 @@ def test_nothing_outlives_a_benchdock_that_was_killed(tmp_path: Path, home: Path
     assert list((home / "host").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_reaper_ends_what_is_left_if_the_keeper_was_killed_too(
     tmp_path: Path, home: Path
 ) -> None:
@@ -377,6 +379,7 @@ def seen_at_least(count: int, running: HostExecution, found: list[int]) -> bool:
     return len(found) >= count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["end", "stop", "exception"])
 @pytest.mark.parametrize("escape", ESCAPES)
 def test_no_child_escapes(escape: str, how: str) -> None:

@@ -24,6 +24,7 @@ def write(folder, files):
     return folder
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.binary(max_size=20), min_size=1, max_size=5), st.data())
 def test_the_backends_digest_tells_names_and_contents_only(tmp_path_factory, files, data):
     folder = tmp_path_factory.mktemp("digest")

@@ -106,6 +106,7 @@ def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
     assert len(engine.builds) == 8, "the parent's layers are made anew, and so are those on them"
 
 
+@pytest.mark.slow
 def test_the_context_of_a_killed_build_does_not_get_into_the_next(place, engine):
     left = place.house.with_name(".tiny-cpu.context")
     left.mkdir(parents=True)
@@ -147,6 +148,7 @@ def test_changed_programs_rebuild_only_the_last_layers(place, engine):
     assert engine.removed == []
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_rebuilds_all_and_drops_the_old_name(place, engine):
     ensure(place, engine)
     # What the engine makes of FROM: labels are inherited.
@@ -166,6 +168,7 @@ def test_force_makes_everything_anew(place, engine):
     assert len(engine.builds) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -204,7 +207,7 @@ def test_a_base_that_is_missing_is_pulled(place, engine):
 
 def test_where_no_registry_answers_the_error_says_how_to_make_the_base(place, engine):
     engine.here.clear()
-    with pytest.raises(ImageError, match=r"no such host.*`make base-images`") as caught:
+    with pytest.raises(ImageError, match=r"no such host.*`benchdock images bootstrap`") as caught:
         ensure(place, engine)
     assert "\n" not in str(caught.value)
 

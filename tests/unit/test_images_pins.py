@@ -27,6 +27,7 @@ NAMES = st.from_regex(r"[a-z0-9./:_-]{1,40}", fullmatch=True)
 DIGESTS = st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, DIGESTS, max_size=5))
 def test_what_is_written_is_read(found):
     assert pins.read(pins.written(found)) == found
@@ -106,6 +107,7 @@ def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monke
     assert pins.load() == {REFERENCE: OTHER, "nvcr.io/nvidia/caffe2:18.08-py3": DIGEST}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -70,6 +70,7 @@ def test_pip_is_asked_for_the_image_not_for_this_host(place):
     assert pip[-1] == "pip==25.3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["changed", "longer", "gone"])
 def test_only_a_damaged_file_is_fetched_again(place, damage):
     house = place.fetch()
@@ -98,6 +99,7 @@ def test_a_changed_lock_drops_what_is_no_longer_wanted(place):
     assert sorted(path.name for path in house.glob("alpha*")) == ["alpha-1.1-py3-none-any.whl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"image": 1}'])
 def test_a_damaged_manifest_is_fetched_anew(place, content):
     house = place.fetch()
@@ -149,6 +151,7 @@ def test_wheels_from_a_folder_need_no_index(place, tmp_path):
     assert not any("--extra-index-url" in argv for argv in place.pip.calls())
 
 
+@pytest.mark.slow
 def test_the_real_pip_says_which_wheel_a_folder_lacks(place, tmp_path, monkeypatch):
     pytest.importorskip("pip")
     real = (sys.executable, "-m", "pip")

@@ -118,6 +118,7 @@ def test_golden(case):
     assert script == golden.read_text(encoding="utf-8"), "BENCHDOCK_UPDATE_GOLDEN=1 rewrites it"
 
 
+@pytest.mark.slow
 def test_bash_and_shellcheck_agree_with_every_golden_script(case):
     golden = GOLDEN / f"{case}.sh"
     subprocess.run(["bash", "-n", golden], check=True)
@@ -226,6 +227,7 @@ TEXT = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(text=TEXT, other=TEXT)
 def test_any_text_arrives_as_it_was_typed(tmp_path_factory, text, other):

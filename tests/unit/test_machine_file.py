@@ -273,6 +273,7 @@ count=8
 """
 
 
+@pytest.mark.slow
 def test_doctor_on_a_server_writes_what_a_laptop_plans_for(capsys, file, tmp_path):
     if shutil.which("cc") is None:
         pytest.skip("no C compiler for the stand-in of NVML")

@@ -16,6 +16,7 @@ def test_every_framework_that_runs_on_a_cpu_has_mutants():
     assert {row.name for row in OURS if "cpu" in row.images} == set(mutant.IMAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", mutant.IMAGES)
 def test_each_changes_one_place_and_still_compiles(framework):
     listed = mutant.load(framework)

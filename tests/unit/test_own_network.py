@@ -82,6 +82,7 @@ def test_no_onnx_file_stops_the_look_at_its_batch(onnx, name):
     assert kind is None or batch in (None, 1)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200), st.integers(min_value=0, max_value=400))
 def test_no_bytes_stop_the_look_at_a_batch(tmp_path_factory, noise, place):
     path = tmp_path_factory.getbasetemp() / "any.onnx"

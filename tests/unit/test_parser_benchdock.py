@@ -136,6 +136,7 @@ def test_line_ends_colours_and_rank_prefixes_change_nothing(ending, prefix):
     assert measure(data) == measure(log(GOOD))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(min_value=0), max_size=20))
 def test_the_log_may_be_cut_anywhere(places):
     data = b"tqdm 10%\rtqdm 20%\n" + log(GOOD)
@@ -195,6 +196,7 @@ HOSTILE = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.integers(min_value=0, max_value=len(GOOD) - 1),
     st.sampled_from(sorted({key for event in GOOD for key in event})),
@@ -460,6 +462,7 @@ def test_progress():
     assert len(parser.progress.last_lines) == 10
 
 
+@pytest.mark.slow
 def test_memory_is_eight_bytes_per_step_and_the_log_is_not_kept():
     count = 5000
     parser = parser_for("benchdock")

@@ -28,6 +28,7 @@ def run(tmp_path, capsys):
     return parse_log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_program_of_a_log_is_found(name):
     program, log, hints, _, _ = SAMPLES[name]
@@ -38,6 +39,7 @@ def test_the_program_of_a_log_is_found(name):
     assert log.decode().split("\n")[number - 1].expandtabs(8)[:300] == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_log_with_prefixes_is_of_the_same_program(name):
     program, log, hints, _, _ = SAMPLES[name]
@@ -101,6 +103,7 @@ def test_a_log_of_no_known_program_lists_what_to_type(run, log):
     assert "benchdock parse custom LOG --pattern" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_long_log_is_found_by_its_end():
     noise = b"words of a program, not known to anyone here\n" * 120_000
     assert parse_any(io.BytesIO(noise + HOROVOD)).program == "horovod"

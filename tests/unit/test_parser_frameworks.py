@@ -54,6 +54,7 @@ def test_the_figure_and_the_same_recomputed(name):
         assert lines[number - 1].expandtabs(8)[:300] == text
 
 
+@pytest.mark.slow
 @every_sample
 @pytest.mark.parametrize("ending", [b"\r\n", b"\r", b" \n", b"\x1b[0m\n", b"\n\n"])
 @pytest.mark.parametrize("prefix", [b"", b"\x1b[2K", b"[1,0]<stdout>:", b"0: "])
@@ -63,6 +64,7 @@ def test_line_ends_colours_and_rank_prefixes_change_nothing(name, ending, prefix
     assert figures(measured(name, data)) == figures(measured(name))
 
 
+@pytest.mark.slow
 @every_sample
 def test_a_log_that_breaks_off_anywhere_never_gives_another_figure(name):
     _, log, _, headline, _ = SAMPLES[name]
@@ -78,6 +80,7 @@ def test_a_log_that_breaks_off_anywhere_never_gives_another_figure(name):
             assert value(found) == pytest.approx(headline, rel=1e-12)
 
 
+@pytest.mark.slow
 @every_sample
 @some_examples
 @given(places=st.lists(st.integers(min_value=0), max_size=8))
@@ -93,6 +96,7 @@ def test_the_log_may_be_cut_into_any_blocks(name, places):
 DAMAGE = [b"nan", b"inf", b"0", b"-1", b"1e999", b"1e308", b"1e-320", b"9" * 400, b",", b"\n"]
 
 
+@pytest.mark.slow
 @every_sample
 @some_examples
 @given(st.data())
@@ -111,6 +115,7 @@ def test_damage_never_raises_and_never_gives_zero(name, data):
         assert math.isfinite(metric.value)
 
 
+@pytest.mark.slow
 @every_sample
 @pytest.mark.parametrize("wrong", DAMAGE)
 def test_any_number_may_be_wrong(name, wrong):
@@ -127,6 +132,7 @@ def test_any_number_may_be_wrong(name, wrong):
             assert math.isfinite(metric.value)
 
 
+@pytest.mark.slow
 @every_sample
 @some_examples
 @given(noise=st.lists(st.binary(max_size=60), max_size=20), seed=st.randoms())
@@ -141,6 +147,7 @@ def test_noise_between_the_lines_changes_nothing(name, noise, seed):
     assert figures(measured(name, b"".join(lines))) == figures(measured(name))
 
 
+@pytest.mark.slow
 @every_sample
 @some_examples
 @given(junk=st.binary(max_size=300))
@@ -186,6 +193,7 @@ def test_an_exit_code_makes_a_good_log_a_failure(name):
     assert measure(program, log, hints, exit_code=1).failure.kind == "crashed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", sorted({sample[0] for sample in SAMPLES.values()}))
 def test_memory_does_not_grow_with_the_log(program):
     parser = parser_for(program)

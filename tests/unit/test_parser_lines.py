@@ -43,6 +43,7 @@ def test_lines_are_those_of_split_however_the_log_is_cut(data, places):
         assert feed(SelectedLines(needles), cut(data, places)) == plain(data, needles)
 
 
+@pytest.mark.slow
 @given(LOGS, st.lists(st.integers(min_value=0)))
 def test_what_is_not_selected_is_recent(data, places):
     selected = SelectedLines([b"ab"])

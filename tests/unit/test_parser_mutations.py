@@ -7,6 +7,7 @@ from tests import fuzz
 COUNT = 6000  # some seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_a_damaged_log_gives_no_other_figure_in_silence(part):
     complaints = [
@@ -17,6 +18,7 @@ def test_a_damaged_log_gives_no_other_figure_in_silence(part):
     assert complaints == []
 
 
+@pytest.mark.slow
 def test_every_number_of_every_log_may_be_infinite():
     for base in fuzz.bases():
         for number in fuzz.numbers(base.log):

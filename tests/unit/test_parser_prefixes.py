@@ -117,6 +117,7 @@ def same(one, other):
         assert a.strip().endswith(b.strip()) or b.strip().endswith(a.strip())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_prefix_before_every_line_changes_nothing(name):
     program, log, hints, _, _ = SAMPLES[name]
@@ -161,6 +162,7 @@ def test_two_sources_are_two_ranks(collector, within):
     same(measured("horovod", log, NONE), measured("horovod", by_mpirun, NONE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collector", COLLECTORS)
 @pytest.mark.parametrize("every", [2, 3])
 def test_lines_without_the_prefix_are_not_lost(collector, every):
@@ -186,6 +188,7 @@ def test_a_prefix_that_begins_late_is_removed(head):
     )
 
 
+@pytest.mark.slow
 def test_a_prefix_is_not_given_up_before_the_programs_first_line():
     noise = b"words of a library, before the program itself prints\n" * (6 * CHUNK // 52)
     log = collected(noise + LONG, COLLECTORS["pdsh"])

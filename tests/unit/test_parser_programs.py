@@ -434,6 +434,7 @@ def test_lines_that_match_are_not_all_made_fit_for_a_terminal(monkeypatch):
     assert len(made) < 10
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_pattern_that_would_never_end_is_given_up(monkeypatch):
     monkeypatch.setattr(slow_search, "TICK_SECONDS", 0.1)
@@ -447,6 +448,7 @@ def test_a_pattern_that_would_never_end_is_given_up(monkeypatch):
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_searches_that_take_long_together_are_given_up_after_a_while(monkeypatch):
     monkeypatch.setattr(slow_search, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(slow_search, "MOST_TICKS", 1_000_000)

@@ -33,6 +33,7 @@ HOOK = "INFO:tensorflow:Average examples/sec: 1 ({rate!r}), step = {end}\n"
 seconds = st.floats(min_value=1e-3, max_value=1e3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wording", "warm_up"), [(STEP, 1), (NVIDIA, 1), (HOOK, 0)])
 @given(times=st.lists(seconds, min_size=2, max_size=30), batch=st.integers(1, 4096))
 def test_the_figure_is_all_samples_over_the_time_of_all_timed_windows(
@@ -52,6 +53,7 @@ def test_the_figure_is_all_samples_over_the_time_of_all_timed_windows(
     assert found.begin["windows"]["dropped_first"] == warm_up
 
 
+@pytest.mark.slow
 @given(
     windows=st.lists(st.tuples(st.integers(1, 500), seconds), min_size=2, max_size=30),
     batch=st.integers(1, 4096),

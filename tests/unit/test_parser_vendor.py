@@ -56,6 +56,7 @@ def test_the_figure_and_the_same_recomputed_from_the_windows(name):
         assert lines[number - 1].expandtabs(8)[:300] == text
 
 
+@pytest.mark.slow
 @every_sample
 @pytest.mark.parametrize("ending", [b"\r\n", b"\r", b" \n", b"\x1b[0m\n", b"\n\n"])
 @pytest.mark.parametrize("prefix", [b"", b"\x1b[2K", b"[1,0]<stdout>:", b"0: "])
@@ -65,6 +66,7 @@ def test_line_ends_colours_and_rank_prefixes_change_nothing(name, ending, prefix
     assert without_lines(measured(name, data)) == without_lines(measured(name))
 
 
+@pytest.mark.slow
 @every_sample
 def test_a_log_that_breaks_off_anywhere_never_gives_another_figure(name):
     _, log, _, headline, _ = SAMPLES[name]
@@ -82,6 +84,7 @@ def test_a_log_that_breaks_off_anywhere_never_gives_another_figure(name):
             assert value(found) in candidates
 
 
+@pytest.mark.slow
 @every_sample
 @settings(max_examples=30)
 @given(places=st.lists(st.integers(min_value=0), max_size=8))
@@ -94,6 +97,7 @@ def test_the_log_may_be_cut_into_any_blocks(name, places):
     assert parser.finish() == measured(name)
 
 
+@pytest.mark.slow
 @every_sample
 @settings(max_examples=30)
 @given(st.data())
@@ -116,6 +120,7 @@ def test_damage_never_raises_and_never_gives_zero(name, data):
         assert math.isfinite(metric.value)
 
 
+@pytest.mark.slow
 @every_sample
 @settings(max_examples=30)
 @given(noise=st.lists(st.binary(max_size=60), max_size=20), seed=st.randoms())
@@ -131,6 +136,7 @@ def test_noise_between_the_lines_changes_nothing(name, noise, seed):
     assert without_lines(measured(name, b"".join(lines))) == without_lines(measured(name))
 
 
+@pytest.mark.slow
 @every_sample
 @settings(max_examples=30)
 @given(junk=st.binary(max_size=300))
@@ -285,6 +291,7 @@ def test_windows_beyond_the_limit_are_left_out(monkeypatch):
     assert "left out at the end, being too many: 1 window" in found.warnings
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_log():
     parser = parser_for("tf_cnn_benchmarks")
     tracemalloc.start()

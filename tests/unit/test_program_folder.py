@@ -26,6 +26,7 @@ def write(folder, tree):
     return folder
 
 
+@pytest.mark.slow
 @given(one=TREES, other=TREES)
 def test_a_digest_is_of_names_and_contents(tmp_path_factory, one, other):
     base = tmp_path_factory.mktemp("trees")

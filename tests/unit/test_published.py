@@ -191,6 +191,7 @@ def damaged(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -218,6 +219,7 @@ def test_the_catalogue_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "published.json: no mistakes\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

@@ -186,6 +186,7 @@ def _patches(x, node, fill):
         yield n, i, j, patch
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(_windows(), st.sampled_from(["conv", "max_pool", "avg_pool"]), st.integers(0, 99))
 def test_windows_against_loops(case, op, seed):
@@ -226,6 +227,7 @@ def test_every_operator_has_a_referee():
     assert set(referee._OPERATORS) == set(zoo.OPS) - {"input"}
 
 
+@pytest.mark.slow
 def test_forward_shows_every_node_and_returns_the_logits():
     graph = zoo.draw("deep_mnist")
     seen = []
@@ -272,6 +274,7 @@ KNOBS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "change", "known"), KNOBS)
 def test_no_knob_hides_from_these_weights(name, change, known):
     """Parity compares at 1e-5, so whatever differs must move the logits by more."""
@@ -284,6 +287,7 @@ def test_no_knob_hides_from_these_weights(name, change, known):
         assert known / 4 < moved < known * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet269", "googlenet"])
 def test_values_stay_moderate(name):
     graph = zoo.draw(name)

@@ -60,6 +60,7 @@ def test_a_failure_is_replayed_too_with_its_status(home):
     assert main(["replay", first.run, "--quiet"]) == ExitStatus.BENCHMARK_FAILED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -95,6 +96,7 @@ def test_another_machine_is_said_and_not_refused(home, capsys):
     assert any("machine was elsewhere" in warning for warning in warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "told"),
     [

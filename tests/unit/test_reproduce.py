@@ -298,6 +298,7 @@ def one_of_each_kind():
     return list(kinds.values())
 
 
+@pytest.mark.slow
 def test_no_batch_of_ours_enters_a_request(source):
     """A batch comes from the claim or from --batch; without one nothing runs."""
     kinds = one_of_each_kind()
@@ -608,6 +609,7 @@ def test_the_interval_holds_all_samples_over_all_time(values):
     assert found.high is None or found.high >= found.throughput * 0.999
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(collection.load()), st.sampled_from([NOTHING, world(V100), world(V100, V100)])

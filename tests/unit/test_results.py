@@ -295,6 +295,7 @@ def test_a_folder_of_runs_that_cannot_be_listed_is_told(monkeypatch, capsys, tmp
     assert "cannot be listed: File name too long; set BENCHDOCK_HOME" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "most"), [((), 20), (("--last", "3"), 3), (("--phase", "training"), 20)]
 )
@@ -347,6 +348,7 @@ RESULT = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(
     name=st.sampled_from(["kept", FIRST]),
     data=st.binary() | RESULT.map(lambda told: json.dumps(told).encode()),

@@ -30,6 +30,7 @@ def test_few_independent_steps_are_covered(name, count, least, most, withheld):
     assert found.share_withheld <= withheld
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [INDEPENDENT, LOG_NORMAL])
 def test_independent_steps_are_covered(name):
     found = coverage(name, 100)
@@ -37,12 +38,14 @@ def test_independent_steps_are_covered(name):
     assert found.share_withheld <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORRELATED)
 @pytest.mark.parametrize("count", [20, 100])
 def test_steps_like_the_one_before_are_covered_in_short_runs(name, count):
     assert coverage(name, count).share >= 0.88
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PROCESSES if name not in BEYOND])
 def test_a_long_run_is_covered_whatever_its_steps_do(name):
     found = coverage(name, 1000, runs=FEW)
@@ -50,12 +53,14 @@ def test_a_long_run_is_covered_whatever_its_steps_do(name):
     assert found.withheld == 0
 
 
+@pytest.mark.slow
 def test_groups_of_neighbours_change_nothing():
     """From 2,000 steps on they are put together; 4,001 steps leave a rest."""
     for name in (INDEPENDENT, "AR(1), 0.8"):
         assert 0.90 <= coverage(name, 4001, runs=100).share <= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", SPREADS)
 @pytest.mark.parametrize("sides", [(2, 2), (2, 5), (3, 3), (5, 5), (10, 10)])
 def test_equal_runs_are_not_called_different(sides, spread):
@@ -78,6 +83,7 @@ def test_the_page_has_a_row_of_every_process():
     assert list(rows_of_the_page()) == list(PROCESSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_page_says_what_is_simulated(name):
     for count, cell in zip((10, 20), rows_of_the_page()[name], strict=False):

@@ -154,6 +154,7 @@ def test_any_times_can_be_doubted(seconds):
     assert all(isinstance(doubt, str) for doubt in stats.doubts(seconds))
 
 
+@pytest.mark.slow
 def test_many_steps_take_seconds_at_most():
     source = random.Random(1)
     values = array("d", (source.random() for _ in range(200_000)))

@@ -184,6 +184,7 @@ def test_a_run_with_a_banner_is_bundled_verified_and_compared(fake, gpus, tmp_pa
     assert told["unrecorded"] == ["framework version"]
 
 
+@pytest.mark.slow
 def test_a_replay_on_another_gpu_is_refused_too(fake, gpus, capsys):
     gpus(V100)
     first, _ = benchmark.run(request(), View())

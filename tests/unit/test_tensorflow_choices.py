@@ -81,6 +81,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(facts, kind, options, ch
         resolve(facts, kind, options, **changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["alexnet_owt", "deep_speech2", "resnet18"])
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_arrays_come_back_as_they_were(model, channels_last):

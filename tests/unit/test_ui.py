@@ -438,6 +438,7 @@ def test_where_nothing_can_be_drawn_lines_are_written(
 CELLS = st.lists(st.text("abc_1", min_size=1, max_size=12), max_size=6).map(" ".join)
 
 
+@pytest.mark.slow
 @given(
     columns=st.integers(10, 90),
     rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=3),

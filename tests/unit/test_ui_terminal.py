@@ -69,6 +69,7 @@ def test_dumb_terminal_gets_no_control_codes() -> None:
     assert b"\x1b" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.6, 60.0])
 def test_live_view_gives_the_terminal_back(seconds: float) -> None:
     """At its end, and where Ctrl-C ends it."""

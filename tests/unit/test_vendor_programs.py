@@ -166,6 +166,7 @@ def start(tmp_path, plan, folder, log):
     return subprocess.run(["bash", folder.launcher], env=environment, check=False).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("framework", "model", "entry", "target", "changes", "log", "value"), CASES
 )
@@ -193,6 +194,7 @@ def test_the_stand_in_refuses_what_upstream_would(tmp_path):
     assert "unrecognized arguments: --no-such-flag=1" in folder.log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [GPU, FOUR])
 @pytest.mark.parametrize("spelling", ["syntetic", "synthetic", None])
 @pytest.mark.parametrize(
@@ -438,6 +440,7 @@ echo "$@"
 PHASE = "    -phase (Optional; network phase) type: string\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "phase", "code", "told"),
     [

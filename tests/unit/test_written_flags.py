@@ -45,6 +45,7 @@ def test_every_flag_of_every_golden_script_is_refused(row):
         refusal(row, flag)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", EVERY, ids=lambda row: f"{row.name}-{row.launcher}")
 def test_every_flag_that_a_template_can_write_is_refused_in_every_spelling(row):
     for flag in written_flags.of_template(row.launcher):

@@ -200,6 +200,7 @@ def test_inception_resnet_v2_is_the_released_variant(graphs):
     assert factors == [0.17] * 10 + [0.1] * 20 + [0.2] * 9 + [1.0]
 
 
+@pytest.mark.slow
 def test_counts_agree_with_the_arrays(graphs):
     for graph in graphs.values():
         assert graph.learnable == sum(array.size for array in graph.parameters)

@@ -43,6 +43,7 @@ def _expected():
     return "".join(f"{g.name} {g.fingerprint} {g.published} {g.macs}\n" for g in graphs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
 def test_drawing_does_not_depend_on_the_process(seed):
     assert _run(sys.executable, DRAW_ALL, PYTHONHASHSEED=seed) == _expected()
