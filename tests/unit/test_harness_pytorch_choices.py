@@ -125,7 +125,7 @@ def test_what_a_version_lacks(facts, options, message):
 )
 def test_a_precision_that_a_release_lacks_names_the_least_one(dtype, phase, lacking, least):
     on_gpu = {"device": "gpu", "dtype": dtype, "phase": phase}
-    with pytest.raises(Unsupported, match=r"use PyTorch %d\.%d or newer" % least):
+    with pytest.raises(Unsupported, match=rf"use PyTorch {least[0]}\.{least[1]} or newer"):
         resolve(NEW_GPU._replace(version=lacking), **on_gpu)
     assert resolve(NEW_GPU._replace(version=least), **on_gpu)
 

@@ -36,4 +36,4 @@ def test_minor_numbers_are_compared_as_numbers():
 def test_an_older_release_is_refused_with_the_least_one(text):
     with pytest.raises(Unsupported) as caught:
         release.check("TensorFlow", text, (1, 4))
-    assert str(caught.value) == "TensorFlow %s is too old: use TensorFlow 1.4 or newer" % text
+    assert str(caught.value) == f"TensorFlow {text} is too old: use TensorFlow 1.4 or newer"
