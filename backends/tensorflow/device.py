@@ -1,5 +1,6 @@
 """Devices, threads, precision and processes. Import this before TensorFlow itself."""
 
+import inspect
 import os
 from collections import namedtuple
 
@@ -119,7 +120,10 @@ def _experimental(name):
 
 def _gpu(config):
     """Name and compute capability, which both versions tell in a sentence only."""
-    for device in device_lib.list_local_devices(session_config=config):
+    known = inspect.signature(device_lib.list_local_devices).parameters
+    # TensorFlow 1.4 takes no configuration here.
+    keywords = {"session_config": config} if "session_config" in known else {}
+    for device in device_lib.list_local_devices(**keywords):
         if device.device_type == "GPU":
             return parse_description(device.physical_device_desc)
     raise Unsupported("this TensorFlow (%s) sees no GPU" % tf.__version__)
