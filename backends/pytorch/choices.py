@@ -36,19 +36,23 @@ def check_dtype(settings):
         raise Unsupported("%s needs a GPU; a CPU takes float32 or bfloat16" % dtype)
 
 
-# (precision, phase) -> the first release that has it, and by what.
+# (precision, phase, device) -> the first release that has it, and what it needs.
 LEAST = {
-    ("tf32", "training"): ((1, 7), "switches for TF32"),
-    ("tf32", "inference"): ((1, 7), "switches for TF32"),
-    ("float16", "training"): ((1, 6), "float16 training, which needs torch.cuda.amp"),
-    ("bfloat16", "training"): ((1, 10), "bfloat16 training, which needs torch.autocast"),
-    ("bfloat16", "inference"): ((1, 7), "bfloat16 inference"),
+    ("tf32", "training", "gpu"): ((1, 7), "switches for TF32"),
+    ("tf32", "inference", "gpu"): ((1, 7), "switches for TF32"),
+    ("float16", "training", "gpu"): ((1, 6), "float16 training (torch.cuda.amp)"),
+    ("bfloat16", "training", "gpu"): ((1, 10), "bfloat16 training (torch.autocast)"),
+    ("bfloat16", "training", "cpu"): ((1, 10), "bfloat16 training (torch.autocast)"),
+    # Builds for CUDA 11, which has it, begin there.
+    ("bfloat16", "inference", "gpu"): ((1, 7), "bfloat16 inference on GPUs"),
+    ("bfloat16", "inference", "cpu"): ((1, 10), "bfloat16 kernels for CPUs"),
 }
 
 
 def check_release(settings, facts):
     """Raise `Unsupported` for a precision that this release lacks."""
-    least, what = LEAST.get((settings.dtype, settings.phase), ((0, 0), ""))
+    asked = settings.dtype, settings.phase, settings.device
+    least, what = LEAST.get(asked, ((0, 0), ""))
     if facts.version < least:
         raise Unsupported(
             "PyTorch %d.%d has no %s: use PyTorch %d.%d or newer, or float32"

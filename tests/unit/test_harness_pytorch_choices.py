@@ -115,19 +115,21 @@ def test_what_a_version_lacks(facts, options, message):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "phase", "lacking", "least"),
+    ("device", "dtype", "phase", "lacking", "least"),
     [
-        ("tf32", "inference", (1, 6), (1, 7)),
-        ("float16", "training", (1, 5), (1, 6)),
-        ("bfloat16", "training", (1, 9), (1, 10)),
-        ("bfloat16", "inference", (1, 6), (1, 7)),
+        ("gpu", "tf32", "inference", (1, 6), (1, 7)),
+        ("gpu", "float16", "training", (1, 5), (1, 6)),
+        ("gpu", "bfloat16", "training", (1, 9), (1, 10)),
+        ("gpu", "bfloat16", "inference", (1, 6), (1, 7)),
+        ("cpu", "bfloat16", "inference", (1, 9), (1, 10)),
     ],
 )
-def test_a_precision_that_a_release_lacks_names_the_least_one(dtype, phase, lacking, least):
-    on_gpu = {"device": "gpu", "dtype": dtype, "phase": phase}
+def test_a_lacking_precision_names_the_least_release(device, dtype, phase, lacking, least):
+    facts = NEW_GPU if device == "gpu" else NEW_CPU
+    asked = {"device": device, "dtype": dtype, "phase": phase}
     with pytest.raises(Unsupported, match=rf"use PyTorch {least[0]}\.{least[1]} or newer"):
-        resolve(NEW_GPU._replace(version=lacking), **on_gpu)
-    assert resolve(NEW_GPU._replace(version=least), **on_gpu)
+        resolve(facts._replace(version=lacking), **asked)
+    assert resolve(facts._replace(version=least), **asked)
 
 
 def test_half_precision_inference_needs_no_mixed_precision():
