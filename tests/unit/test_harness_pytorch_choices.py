@@ -121,7 +121,7 @@ def test_what_a_version_lacks(facts, options, message):
         ("gpu", "float16", "training", (1, 5), (1, 6)),
         ("gpu", "bfloat16", "training", (1, 9), (1, 10)),
         ("gpu", "bfloat16", "inference", (1, 6), (1, 7)),
-        ("cpu", "bfloat16", "inference", (1, 9), (1, 10)),
+        ("cpu", "bfloat16", "inference", (1, 12), (1, 13)),
     ],
 )
 def test_a_lacking_precision_names_the_least_release(device, dtype, phase, lacking, least):
