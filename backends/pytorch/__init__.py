@@ -1,1 +1,1 @@
-"""PyTorch: from 1.7 to today, CPU and NVIDIA GPUs."""
+"""PyTorch: from 1.0 to today, CPU and NVIDIA GPUs."""

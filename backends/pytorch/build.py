@@ -42,7 +42,7 @@ class Recurrent(nn.RNN):
 
 def response_norm(x, size, alpha, beta, k):
     """LRN; squares do not fit float16, and CPUs have no kernel for bfloat16."""
-    y = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    y = x if x.dtype == torch.float32 else x.float()
     return functional.local_response_norm(y, size, alpha, beta, k).to(x.dtype)
 
 

@@ -14,6 +14,8 @@ from backends.harness.errors import Unsupported
 
 OPTIONS = knobs.KNOBS["pytorch"]
 
+CHANNELS_LAST = (1, 5)  # the first release whose networks can be in that order
+
 Facts = namedtuple(
     "Facts", "version fused_sgd foreach_sgd compiler cuda_graphs tensor_cores torchscript"
 )
@@ -34,9 +36,35 @@ def check_dtype(settings):
         raise Unsupported("%s needs a GPU; a CPU takes float32 or bfloat16" % dtype)
 
 
+# (precision, phase, device) -> the first release that has it, and what it needs.
+LEAST = {
+    ("tf32", "training", "gpu"): ((1, 7), "switches for TF32"),
+    ("tf32", "inference", "gpu"): ((1, 7), "switches for TF32"),
+    ("float16", "training", "gpu"): ((1, 6), "float16 training (torch.cuda.amp)"),
+    ("bfloat16", "training", "gpu"): ((1, 10), "bfloat16 training (torch.autocast)"),
+    ("bfloat16", "training", "cpu"): ((1, 10), "bfloat16 training (torch.autocast)"),
+    # Builds for CUDA 11, which has it, begin there.
+    ("bfloat16", "inference", "gpu"): ((1, 7), "bfloat16 inference on GPUs"),
+    # 1.10 lacks max pooling; 1.11 and 1.12 were not tried.
+    ("bfloat16", "inference", "cpu"): ((1, 13), "bfloat16 kernels for CPUs"),
+}
+
+
+def check_release(settings, facts):
+    """Raise `Unsupported` for a precision that this release lacks."""
+    asked = settings.dtype, settings.phase, settings.device
+    least, what = LEAST.get(asked, ((0, 0), ""))
+    if facts.version < least:
+        raise Unsupported(
+            "PyTorch %d.%d has no %s: use PyTorch %d.%d or newer, or float32"
+            % (facts.version + (what,) + least)
+        )
+
+
 def resolve(settings, kind, facts):
     """Option name -> value for a model of this kind; raises `Unsupported` for contradictions."""
     check_dtype(settings)
+    check_release(settings, facts)
     refused = _refusals(settings, kind, facts)
     used = OrderedDict()
     for option in OPTIONS:
@@ -92,6 +120,11 @@ def _scales_on_the_host(settings, facts):
 def _check_together(used, facts):
     if used["freeze"] == "on" and used["compile"] != "off":
         raise Unsupported("freeze and compile exclude each other")
+    if used["layout"] == "channels_last" and facts.version < CHANNELS_LAST:
+        raise Unsupported(
+            "PyTorch %d.%d has no channels last: use PyTorch %d.%d or newer"
+            % (facts.version + CHANNELS_LAST)
+        )
     if used["optimizer"] == "fused" and not facts.fused_sgd:
         raise Unsupported("PyTorch %d.%d has no fused SGD here" % facts.version)
     if used["optimizer"] == "foreach" and not facts.foreach_sgd:
@@ -104,6 +137,7 @@ def _layout(settings, _kind, facts, _used):
         return "channels_last" if facts.version >= (2, 0) else "contiguous"
     # Tensor cores want channels last; cuDNN's float32 kernels prefer channels first.
     fast = settings.dtype != "float32" and facts.tensor_cores
+    fast = fast and facts.version >= CHANNELS_LAST
     return "channels_last" if fast else "contiguous"
 
 

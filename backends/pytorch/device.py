@@ -8,8 +8,9 @@ from collections import namedtuple
 
 import torch
 
-from backends.harness import job, machine
+from backends.harness import job, machine, release
 from backends.harness.errors import Unsupported
+from backends.pytorch import releases
 from backends.pytorch.choices import Facts
 
 World = namedtuple("World", "rank size local_rank local_size")
@@ -41,17 +42,17 @@ def open_device(settings, place):
         )
     device = torch.device("cuda", place.local_rank)
     torch.cuda.set_device(device)
-    _check_gpu_precision(settings.dtype)
+    _check_gpu_precision(settings.dtype, device)
     return device
 
 
-def _check_gpu_precision(dtype):
+def _check_gpu_precision(dtype, device):
     needed = {"tf32": (8, 0), "bfloat16": (8, 0), "float16": (5, 3)}.get(dtype, (0, 0))
-    found = torch.cuda.get_device_capability()
+    found = torch.cuda.get_device_capability(device)
     if found < needed:
         raise Unsupported(
             "%s needs compute capability %d.%d, %s has %d.%d"
-            % ((dtype,) + needed + (torch.cuda.get_device_name(),) + found)
+            % ((dtype,) + needed + (torch.cuda.get_device_name(device),) + found)
         )
 
 
@@ -70,16 +71,14 @@ def set_threads(settings, place):
 
 
 def set_precision(dtype, cudnn_benchmark):
-    """Say yes or no to TF32 in float32 arithmetic; PyTorch's own default is half of each."""
-    allowed = dtype == "tf32"
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    torch.backends.cudnn.allow_tf32 = allowed
+    """Settle what float32 arithmetic is, and whether cuDNN tries its algorithms."""
+    releases.allow_tf32(dtype == "tf32")
     torch.backends.cudnn.benchmark = cudnn_benchmark
 
 
 def facts(device):
     """What this PyTorch can do on this device."""
-    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    version = release.numbers(torch.__version__)
     arguments = inspect.signature(torch.optim.SGD.__init__).parameters
     gpu = device.type == "cuda"
     return Facts(
@@ -91,7 +90,7 @@ def facts(device):
         cuda_graphs=gpu and hasattr(torch.cuda, "CUDAGraph"),
         # Python 3.14 broke TorchScript, and nobody will mend it.
         torchscript=version >= (1, 13) and sys.version_info < (3, 14),
-        tensor_cores=gpu and torch.cuda.get_device_capability() >= (7, 0),
+        tensor_cores=gpu and torch.cuda.get_device_capability(device) >= (7, 0),
     )
 
 
@@ -119,7 +118,7 @@ class DeviceJob(job.Job):
         self._events = []
         if self._gpu:
             self.timing = "device events recorded between steps; blocks by the host clock"
-            torch.cuda.reset_peak_memory_stats(device)
+            releases.reset_peak_memory(device)
 
     @property
     def _gpu(self):
@@ -134,13 +133,13 @@ class DeviceJob(job.Job):
         return names
 
     def synchronize(self):
-        """Wait for this device, then for all the others."""
+        """Wait for this device, the current one, then for all the others."""
         if self._gpu:
-            torch.cuda.synchronize(self.device)
+            torch.cuda.synchronize()
         if self.place.size > 1:
             torch.distributed.barrier()
             if self._gpu:
-                torch.cuda.synchronize(self.device)
+                torch.cuda.synchronize()
 
     def mark(self, index):
         """On a GPU an event in the stream: costs microseconds and does not wait."""

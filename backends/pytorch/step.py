@@ -3,7 +3,6 @@
 Fulfils the contract in `backends.harness`.
 """
 
-import inspect
 import warnings
 from collections import OrderedDict
 
@@ -12,16 +11,15 @@ from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.harness import data, trial
+from backends.harness import data, release, trial
 from backends.harness.job import State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.pytorch import capture, choices, device
+from backends.pytorch import capture, choices, device, releases
 from backends.pytorch.build import build
+from backends.pytorch.releases import HALF, layout
 
 FRAMEWORK = "pytorch"
 OPTIONS = choices.OPTIONS
-
-HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 _MEMORY_WORDS = (
     "out of memory",
@@ -34,8 +32,10 @@ _UNSUPPORTED_WORDS = ("no kernel image is available", "not implemented for '", "
 
 
 def version():
-    """As PyTorch tells it, with its build: 2.13.0+cpu."""
-    return str(torch.__version__)
+    """As PyTorch tells it, with its build: 2.13.0+cpu. Raises `Unsupported` if it is too old."""
+    found = str(torch.__version__)
+    release.check("PyTorch", found, releases.LEAST)
+    return found
 
 
 def classify(error):
@@ -81,8 +81,7 @@ class Step(device.DeviceJob):
         self.options = OrderedDict(used)
         self._source = data.source(settings, graph, place.rank, place.size)
         x, y = self._source.next()
-        memory = layout(used)
-        self._x = torch.from_numpy(x).to(where).contiguous(memory_format=memory)
+        self._x = torch.from_numpy(x).to(where).contiguous(**layout(used))
         self._y = torch.from_numpy(y).to(where)
         self._run = self._work
 
@@ -126,7 +125,7 @@ class Inference(Step):
         self._begin()
 
     def _work(self):
-        with no_gradients():
+        with releases.no_gradients():
             self._logits = self._network(self._x)
 
     def logits(self):
@@ -140,26 +139,26 @@ class Training(Step):
     def __init__(self, settings, graph, values, used, place, where):
         """See `Step`."""
         super(Training, self).__init__(settings, graph, used, place, where)
-        network = build(graph).load(values).train().to(where).to(memory_format=layout(used))
+        network = build(graph).load(values).train().to(where, **layout(used))
         self._built = network
         self._optimizer = make_optimizer(network, used["optimizer"], LEARNING_RATE)
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
         if place.size > 1:
             self.options["parallel"] = "DistributedDataParallel"
-            network = data_parallel(network, where)
+            network = releases.data_parallel(network, where)
         self._network = compiled(network, used)
         self._criterion = criterion(graph)
-        self._autocast = autocast(where, settings.dtype)
+        self._autocast = releases.autocast(where, settings.dtype)
         self._scaler = None
         if settings.dtype == "float16":
-            self._scaler = loss_scaler(where)
+            self._scaler = releases.loss_scaler(where)
         if settings.dtype in HALF:
             self.options["mixed_precision"] = "autocast"
         self._loss = None
         self._begin()
 
     def _work(self):
-        self._optimizer.zero_grad(set_to_none=True)
+        releases.clear_gradients(self._optimizer)
         with self._autocast:
             logits = self._network(self._x)
         loss = self._criterion(logits.float(), self._y)
@@ -173,7 +172,7 @@ class Training(Step):
         self._loss = loss.detach()
 
     def _tidy(self):
-        self._optimizer.zero_grad(set_to_none=True)
+        releases.clear_gradients(self._optimizer)
 
     def loss(self):
         """Of the last step, on this device's batch."""
@@ -193,37 +192,6 @@ class Training(Step):
         return State(_arrays(weights), _arrays(velocities), _arrays(statistics))
 
 
-def layout(used):
-    """torch.memory_format of the option."""
-    last = used["layout"] == "channels_last"
-    return torch.channels_last if last else torch.contiguous_format
-
-
-def no_gradients():
-    """Inference mode where there is one (PyTorch 1.9)."""
-    return getattr(torch, "inference_mode", torch.no_grad)()
-
-
-def autocast(where, dtype):
-    """Mixed precision of the forward pass; does nothing for full precision."""
-    if hasattr(torch, "autocast"):
-        half = HALF.get(dtype)
-        # The device's own type where it is off: some versions complain of another all the same.
-        spare = torch.float16 if where.type == "cuda" else torch.bfloat16
-        return torch.autocast(where.type, dtype=half or spare, enabled=half is not None)
-    if dtype == "bfloat16":
-        raise device.Unsupported("PyTorch %s has no bfloat16 training" % torch.__version__)
-    return torch.cuda.amp.autocast(enabled=dtype == "float16")
-
-
-def loss_scaler(where):
-    """Keeps float16 gradients from vanishing; moved to torch.amp in 2.3."""
-    amp = getattr(torch, "amp", None)
-    if hasattr(amp, "GradScaler"):
-        return amp.GradScaler(where.type)
-    return torch.cuda.amp.GradScaler()
-
-
 def compiled(network, used):
     """The network through torch.compile, if so chosen; compilation happens in warm-up."""
     if used["compile"] == "off":
@@ -235,7 +203,7 @@ def compiled(network, used):
 def inference_network(graph, values, used, example):
     """A callable network with its weights in place, for inputs like the example."""
     network = build(graph, fold=used["fold_batch_norm"] == "on")
-    network = placed(network.load(values).eval(), example).to(memory_format=layout(used))
+    network = placed(network.load(values).eval(), example).to(example.device, **layout(used))
     if used["freeze"] == "on":
         return frozen(network, example)
     return compiled(network, used)
@@ -291,20 +259,6 @@ def criterion(graph):
     return ctc
 
 
-def data_parallel(network, where):
-    """The network of one of several processes; each device keeps its own statistics."""
-    wrap = nn.parallel.DistributedDataParallel
-    # PyTorch 2.13 renamed it.
-    known = inspect.signature(wrap).parameters
-    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    return wrap(
-        network,
-        device_ids=[where.index] if where.type == "cuda" else None,
-        gradient_as_bucket_view=True,
-        **{buffers: False},
-    )
-
-
 # -- parity and the self check -------------------------------------------------------------
 
 
@@ -321,7 +275,7 @@ def shapes(graph):
 def activations(settings, graph, values, inputs):
     """Every node's value, nothing folded and nothing overwritten."""
     _, where, _, used = _settle(settings, graph)
-    x = torch.from_numpy(inputs).to(where).contiguous(memory_format=layout(used))
+    x = torch.from_numpy(inputs).to(where).contiguous(**layout(used))
     x = x.to(HALF.get(settings.dtype, x.dtype))
     network = placed(build(graph, overwrite=False).load(values).eval(), x)
     with torch.no_grad():

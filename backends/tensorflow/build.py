@@ -1,7 +1,7 @@
 """Graph to TensorFlow operations, one native call per node.
 
 Nothing here knows whether it is being traced into a function of TensorFlow 2 or drawn into
-a graph of TensorFlow 1: every call exists in both, from 1.13 to 2.21. Where their names for
+a graph of TensorFlow 1: every call exists in both, from 1.4 to 2.21. Where their names for
 a thing differ, the v1 module that both have is asked.
 """
 
@@ -10,6 +10,7 @@ from collections import OrderedDict
 import numpy as np
 import tensorflow as tf
 
+from backends.harness import release
 from backends.harness.errors import Unsupported
 from backends.harness.folding import folded
 from backends.tensorflow.native import Arrays, native_padding
@@ -32,7 +33,7 @@ def _conv(node, t, x):
 
 
 # Lists of numbers as padding came with 1.14.
-EXPLICIT_PADDING = tuple(int(part) for part in tf.__version__.split(".")[:2]) >= (1, 14)
+EXPLICIT_PADDING = release.numbers(tf.__version__) >= (1, 14)
 
 
 def _biased(node, t, y, data_format):
@@ -162,6 +163,13 @@ def _rnn(node, t, x):
     return tf.transpose(x, [1, 0, 2])
 
 
+def custom_gradient(function):
+    """TensorFlow's; before 1.7, which has none, gradients are derived automatically."""
+    if hasattr(tf, "custom_gradient"):
+        return tf.custom_gradient(function)
+    return lambda *inputs: function(*inputs)[0]
+
+
 def _recurrence(steps, backward):
     """h = relu(pushed + h' W) over (steps, N, H), from the last step to the first if backward.
 
@@ -172,7 +180,7 @@ def _recurrence(steps, backward):
     if backward:
         times.reverse()
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(pushed, weight):
         each = tf.unstack(pushed, steps)
         hidden = [None] * steps

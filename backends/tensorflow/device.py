@@ -1,5 +1,6 @@
 """Devices, threads, precision and processes. Import this before TensorFlow itself."""
 
+import inspect
 import os
 from collections import namedtuple
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.client import device_lib
 
-from backends.harness import job, machine
+from backends.harness import job, machine, release
 from backends.harness.errors import Unsupported
 from backends.tensorflow.build import v1
 from backends.tensorflow.choices import Facts
@@ -28,11 +29,13 @@ or None, threads inside an operation and operations at a time."""
 
 def version():
     """(major, minor)."""
-    return tuple(int(part) for part in tf.__version__.split(".")[:2])
+    return release.numbers(tf.__version__)
 
 
 def onednn():
     """Were oneDNN's kernels asked for? Not every build and processor has them."""
+    if version() < (2, 5):
+        return "as built"
     return "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] in ("0", "false") else "on"
 
 
@@ -75,7 +78,9 @@ def open_place(settings, where):
         _set_up_eager(None, threads)
         return Place(config, [machine.cpu_name()], None, threads, threads)
     # It would choose another layout of images than the option says, by its own rules.
-    config.graph_options.rewrite_options.layout_optimizer = RewriterConfig.OFF
+    # TensorFlow 1.4 does so only if it is told to.
+    if "layout_optimizer" in RewriterConfig.DESCRIPTOR.fields_by_name:
+        config.graph_options.rewrite_options.layout_optimizer = RewriterConfig.OFF
     config.gpu_options.visible_device_list = str(where.local_rank)
     _set_up_eager(where.local_rank, threads)
     _set_tf32(settings.dtype == "tf32")
@@ -115,7 +120,10 @@ def _experimental(name):
 
 def _gpu(config):
     """Name and compute capability, which both versions tell in a sentence only."""
-    for device in device_lib.list_local_devices(session_config=config):
+    known = inspect.signature(device_lib.list_local_devices).parameters
+    # TensorFlow 1.4 takes no configuration here.
+    keywords = {"session_config": config} if "session_config" in known else {}
+    for device in device_lib.list_local_devices(**keywords):
         if device.device_type == "GPU":
             return parse_description(device.physical_device_desc)
     raise Unsupported("this TensorFlow (%s) sees no GPU" % tf.__version__)

@@ -17,6 +17,8 @@ class Function(object):
     def __init__(self, _config, xla):
         """`xla` compiles the whole function."""
         self._keywords = {}
+        # In some releases (2.6) a concrete function does not keep alive what it reads.
+        self._variables = []
         if xla:
             known = inspect.signature(tf.function).parameters
             name = "jit_compile" if "jit_compile" in known else "experimental_compile"
@@ -24,7 +26,9 @@ class Function(object):
 
     def variable(self, name, array):
         """A variable on the device."""
-        return tf.Variable(array, name=name.replace(".", "_"), trainable=False)
+        found = tf.Variable(array, name=name.replace(".", "_"), trainable=False)
+        self._variables.append(found)
+        return found
 
     def compile(self, work):
         """A callable that does the work and returns a list of tensors."""

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from backends import zoo
-from backends.harness import data, trial
+from backends.harness import data, release, trial
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.tensorflow import choices
 from backends.tensorflow.build import Drawing, Network, v1
@@ -20,13 +20,16 @@ from backends.tensorflow.training import Trainer
 
 FRAMEWORK = "tensorflow"
 OPTIONS = choices.OPTIONS
+LEAST = (1, 4)
 
 DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
 
 
 def version():
-    """As TensorFlow tells it."""
-    return str(tf.__version__)
+    """As TensorFlow tells it. Raises `Unsupported` if it is too old."""
+    found = str(tf.__version__)
+    release.check("TensorFlow", found, LEAST)
+    return found
 
 
 def classify(error):

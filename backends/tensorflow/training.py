@@ -4,11 +4,17 @@ from collections import OrderedDict
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops import gen_training_ops  # tf.raw_ops came with 1.14
 
 from backends.harness.job import State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.tensorflow.build import Drawing, v1
+
+if hasattr(tf, "raw_ops"):  # 1.14
+    apply_momentum = tf.raw_ops.ResourceApplyMomentum
+else:
+    from tensorflow.python.training.gen_training_ops import (
+        resource_apply_momentum as apply_momentum,
+    )
 
 # Dynamic loss scaling: halved at an overflow, doubled after so many steps without one.
 FIRST_SCALE = 2.0**15
@@ -96,7 +102,7 @@ class Trainer(object):
 
     def _update(self, gradients):
         return [
-            gen_training_ops.resource_apply_momentum(
+            apply_momentum(
                 var=self._variables[name].handle,
                 accum=self._velocities[name].handle,
                 lr=np.float32(LEARNING_RATE),
@@ -108,7 +114,7 @@ class Trainer(object):
 
     def _scaled_update(self, scaled, scale):
         """No update after an overflow."""
-        finite = v1.reduce_all([v1.reduce_all(tf.math.is_finite(each)) for each in scaled])
+        finite = v1.reduce_all([v1.reduce_all(v1.is_finite(each)) for each in scaled])
         good = tf.convert_to_tensor(self._good)
 
         def apply():

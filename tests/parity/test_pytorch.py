@@ -13,7 +13,7 @@ from backends.zoo import weights
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed in this environment")
 
-from backends.pytorch import build, choices, step  # noqa: E402 - only with PyTorch
+from backends.pytorch import build, choices, releases, step  # noqa: E402 - only with PyTorch
 from tests.parity.running import Backend, start  # noqa: E402
 
 pytestmark = pytest.mark.parity
@@ -77,7 +77,7 @@ def test_a_first_step_that_overflows_leaves_no_momentum():
     network = build.build(zoo.draw("deep_mnist"))
     network.load(weights.for_graph(network.graph, 1))
     optimizer = step.make_optimizer(network, "fused", 1e-4)
-    scaler = step.loss_scaler(torch.device("cpu"))
+    scaler = releases.loss_scaler(torch.device("cpu"))
     logits = network(torch.ones(2, *network.graph.input_shape))
     scaler.scale(logits.sum() * float("inf")).backward()
     scaler.step(optimizer)

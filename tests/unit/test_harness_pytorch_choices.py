@@ -114,6 +114,37 @@ def test_what_a_version_lacks(facts, options, message):
         resolve(facts, options=options)
 
 
+@pytest.mark.parametrize(
+    ("device", "dtype", "phase", "lacking", "least"),
+    [
+        ("gpu", "tf32", "inference", (1, 6), (1, 7)),
+        ("gpu", "float16", "training", (1, 5), (1, 6)),
+        ("gpu", "bfloat16", "training", (1, 9), (1, 10)),
+        ("gpu", "bfloat16", "inference", (1, 6), (1, 7)),
+        ("cpu", "bfloat16", "inference", (1, 12), (1, 13)),
+    ],
+)
+def test_a_lacking_precision_names_the_least_release(device, dtype, phase, lacking, least):
+    facts = NEW_GPU if device == "gpu" else NEW_CPU
+    asked = {"device": device, "dtype": dtype, "phase": phase}
+    with pytest.raises(Unsupported, match=rf"use PyTorch {least[0]}\.{least[1]} or newer"):
+        resolve(facts._replace(version=lacking), **asked)
+    assert resolve(facts._replace(version=least), **asked)
+
+
+def test_half_precision_inference_needs_no_mixed_precision():
+    oldest = NEW_GPU._replace(version=(1, 0))
+    used = resolve(oldest, device="gpu", dtype="float16", phase="inference")
+    assert used["layout"] == "contiguous"
+
+
+def test_channels_last_came_with_a_release():
+    oldest, newer = (OLD_CPU._replace(version=version) for version in ((1, 4), (1, 5)))
+    with pytest.raises(Unsupported, match=r"PyTorch 1\.4 has no channels last: use PyTorch 1\.5"):
+        resolve(oldest, options=["layout=channels_last"])
+    assert resolve(newer, options=["layout=channels_last"])["layout"] == "channels_last"
+
+
 def test_freeze_and_compile_exclude_each_other():
     able = NEW_CPU._replace(compiler=True)
     with pytest.raises(Unsupported, match="exclude each other"):

@@ -1,0 +1,1 @@
+"""Old releases of the frameworks, really run: `make releases`."""
