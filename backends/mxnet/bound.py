@@ -4,13 +4,14 @@ from collections import OrderedDict
 
 import mxnet as mx
 
+from backends.harness import release
 from backends.mxnet import build, environment
 
 LABELS = "labels"
 LOSS_TYPE = "float32"  # half precision does not suit the loss
 
 # From 1.6 on MXNet fuses unless told not to; before, the word would be a backend it lacks.
-NO_SUBGRAPH = "NONE" if tuple(int(n) for n in mx.__version__.split(".")[:2]) >= (1, 6) else None
+NO_SUBGRAPH = "NONE" if release.numbers(mx.__version__) >= (1, 6) else None
 
 
 def loss_symbol(network, scale=1.0):

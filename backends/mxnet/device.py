@@ -5,7 +5,7 @@ import time
 
 import mxnet as mx
 
-from backends.harness import job, machine
+from backends.harness import job, machine, release
 from backends.harness.errors import Unsupported
 from backends.mxnet import environment
 from backends.mxnet.choices import Facts
@@ -80,7 +80,7 @@ def gpu_name(index):
 def facts():
     """What this MXNet can do."""
     return Facts(
-        version=tuple(int(part) for part in mx.__version__.split(".")[:2]),
+        version=release.numbers(mx.__version__),
         subgraph=_has_subgraphs(),
         aggregation=getattr(mx.optimizer.create("sgd"), "aggregate_num", 0) > 0,
     )

@@ -15,13 +15,14 @@ import mxnet as mx
 import numpy as np
 
 from backends import zoo
-from backends.harness import data, trial
+from backends.harness import data, release, trial
 from backends.harness.job import State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.mxnet import bound, build, choices, device
 
 FRAMEWORK = "mxnet"
 OPTIONS = choices.OPTIONS
+LEAST = (1, 0)
 BIASED_VARIANCE = ("cpu",)
 
 # Keeps small gradients above float16's smallest number.
@@ -32,8 +33,10 @@ _UNSUPPORTED_WORDS = ("no kernel image is available", "compile with use_cuda", "
 
 
 def version():
-    """As MXNet tells it."""
-    return str(mx.__version__)
+    """As MXNet tells it. Raises `Unsupported` if it is too old."""
+    found = str(mx.__version__)
+    release.check("MXNet", found, LEAST)
+    return found
 
 
 def classify(error):
