@@ -41,7 +41,7 @@ $(VENV)/.setup: requirements.lock pyproject.toml
 	@python=$$(.ci/find-python "$(PYTHON)") && (set -x; "$$python" -m venv $(VENV))
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@# Bytecode now: where PYTHONDONTWRITEBYTECODE is set, each start would compile our modules anew.
+	@# Bytecode now: where PYTHONDONTWRITEBYTECODE is set, each start would compile our modules again.
 	$(VENV)/bin/python -m compileall -q orchestrator backends
 	@touch $@
 

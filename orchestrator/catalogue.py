@@ -223,7 +223,7 @@ def check_counts(row: Framework, request: Request, device: Device) -> tuple[int,
         if request.steps not in (None, row.steps):
             raise RequestError(
                 f"{row.name} times {counted(row.steps, 'step')}, whatever it is told",
-                hint="leave --steps away",
+                hint="remove --steps",
             )
         steps = row.steps
     if steps % row.block:
@@ -235,7 +235,7 @@ def check_counts(row: Framework, request: Request, device: Device) -> tuple[int,
         if request.warmup not in (None, row.warmup):
             raise RequestError(
                 f"{row.name} leaves out {counted(row.warmup, 'step')}, whatever it is told",
-                hint="leave --warmup away",
+                hint="remove --warmup",
             )
         return batch, steps, row.warmup
     warmup = request.warmup if request.warmup is not None else min(chosen.warmup, steps - 1)

@@ -204,7 +204,7 @@ def _input(writer, node):
         for (top, _), dim in zip(shapes, dims):
             writer.layer("Input", top, [], [top], ("input_param", [dim]))
     elif kind == "dummy":
-        # Constants are filled in once; anything random would be made anew in every step.
+        # Constants are filled in once; anything random would be made again in every step.
         fillers = [("data_filler", [("type", "constant"), ("value", v)]) for v in (0.5, 0.0)]
         fields = dims + fillers[: len(dims)]
         writer.layer("DummyData", DATA, [], tops, ("dummy_data_param", fields))

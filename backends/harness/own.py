@@ -70,7 +70,7 @@ def opened(settings, backend):
         known = " and ".join(takes)
         raise Unsupported("%s takes %s files, not %s" % (backend.FRAMEWORK, known, name))
     if settings.data is not None:
-        raise Unsupported("%s is fed with synthetic data only: leave --data away" % name)
+        raise Unsupported("%s is fed with synthetic data only: remove --data" % name)
     return backend.read_file(settings.model_file, settings)
 
 

@@ -140,7 +140,7 @@ def bound(session, x, outputs):
         if isinstance(array, np.ndarray) and array.dtype != object:
             shape, address = array.shape, array.ctypes.data
             binding.bind_output(value.name, "cpu", 0, array.dtype, shape, address)
-        else:  # text, or a sequence: the session makes it anew in each run
+        else:  # text, or a sequence: the session makes it again in each run
             binding.bind_output(value.name)
     return binding
 

@@ -88,7 +88,7 @@ def facts(device):
         foreach_sgd="foreach" in arguments,
         compiler=_has_compiler(gpu),
         cuda_graphs=gpu and hasattr(torch.cuda, "CUDAGraph"),
-        # Python 3.14 broke TorchScript, and nobody will mend it.
+        # Python 3.14 broke TorchScript, and nobody will fix it.
         torchscript=version >= (1, 13) and sys.version_info < (3, 14),
         tensor_cores=gpu and torch.cuda.get_device_capability(device) >= (7, 0),
     )

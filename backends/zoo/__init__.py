@@ -88,7 +88,7 @@ def names():
 
 
 def draw(name):
-    """Draw a network anew; raises `UnknownModel`."""
+    """Draw a network again; raises `UnknownModel`."""
     if name not in _MODELS:
         raise UnknownModel(name)
     kind, input_shape, classes, function, numbers = _MODELS[name]

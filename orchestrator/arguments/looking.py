@@ -79,7 +79,7 @@ def _add_images(commands: Any) -> None:
     images.add_argument(
         "--from", dest="source", type=values.path, metavar="DIR", help="fetch: wheels from a folder"
     )
-    images.add_argument("--force", action="store_true", help="build or bootstrap anew")
+    images.add_argument("--force", action="store_true", help="build or bootstrap again")
     images.add_argument(
         "--all", action="store_true", help="list: what is known of every vendor's images instead"
     )

@@ -91,7 +91,7 @@ def _show_more(row: Framework) -> None:
         print_table(("network", "it"), list(row.differs.items()))
     if row.source:
         print(f"\n--source: {row.source}")
-    for title, reasons in (("refused", row.refuses), ("not heeded", row.ignores)):
+    for title, reasons in (("refused", row.refuses), ("ignored", row.ignores)):
         for field, why in reasons.items():
             print(f"\n--{field.replace('_', '-')} is {title}: {why}")
     if row.remark:

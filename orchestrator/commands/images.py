@@ -72,7 +72,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         if given and action not in actions:
             raise RequestError(
                 f"{option} is for `images {'` and `images '.join(actions)}` alone",
-                hint=f"leave it away from `images {action}`",
+                hint=f"remove it from `images {action}`",
             )
     if arguments.all and arguments.names:
         raise RequestError("--all lists the whole catalogue", hint="use `benchdock images --all`")

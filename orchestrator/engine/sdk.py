@@ -65,7 +65,7 @@ def unreachable(address: str, error: BaseException) -> EngineError:
     if numbers & {errno.EACCES, errno.EPERM}:
         return EngineError(
             f"permission denied on the container engine at {address}",
-            hint="add yourself to its group (`sudo usermod -aG docker $USER`, then log in anew)",
+            hint="add yourself to its group (`sudo usermod -aG docker $USER`, then log in again)",
         )
     if errno.ENOENT in numbers:
         why, hint = "no such socket", "install Docker or set DOCKER_HOST"

@@ -79,14 +79,14 @@ def build(
     engine: ImageEngine,
     on_event: OnEvent,
     *,
-    anew: bool = False,
+    again: bool = False,
 ) -> None:
-    """Build an image of ours from what is here now; `anew` also makes the framework's layers.
+    """Build an image of ours from what is here now; `again` also makes the framework's layers.
 
     Raises ImageError, with the build's last lines as details, or EngineError.
     """
     framework = framework_tag(row, table)
-    if anew or engine.image(framework) is None:
+    if again or engine.image(framework) is None:
         base = _parent(row, table, engine, on_event) if row.parent else row.base
         _build_framework(row, table, engine, on_event, base=base)
     on_event(Event("stage", f"building {row.tag}: backends/ and their self check"))

@@ -168,7 +168,7 @@ def _refuse_stale(reference: str, found: ImageInfo) -> None:
     if reason:
         raise ImageError(
             f"the image {reference} is stale: {reason}",
-            hint="leave --image away: the images of `benchdock images` are rebuilt as needed",
+            hint="remove --image: the images of `benchdock images` are rebuilt as needed",
         )
 
 
@@ -187,7 +187,7 @@ def _build(
         if before.found is not None and before.kind == "current" and policy is not Policy.FORCE:
             return _ready(row, before.found, "found")
         try:
-            builder.build(row, table, engine, on_event, anew=policy is Policy.FORCE)
+            builder.build(row, table, engine, on_event, again=policy is Policy.FORCE)
         except OSError as error:
             raise ImageError(f"cannot prepare the build of {row.tag}: {error}") from None
         if before.found is not None:

@@ -2,8 +2,8 @@
 
 Import this module late: `pynvml` takes 50 ms to load.
 
-Indices are NVML's: PCI bus order, as `nvidia-smi` counts. NVML heeds neither CUDA_VISIBLE_DEVICES
-nor NVIDIA_VISIBLE_DEVICES, and CUDA itself counts the fastest GPU first unless
+Indices are NVML's: PCI bus order, as `nvidia-smi` counts. NVML ignores CUDA_VISIBLE_DEVICES
+and NVIDIA_VISIBLE_DEVICES, and CUDA itself counts the fastest GPU first unless
 CUDA_DEVICE_ORDER=PCI_BUS_ID; hence a GPU is handed on by its UUID, never by its index.
 """
 

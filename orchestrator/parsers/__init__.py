@@ -101,7 +101,7 @@ def _check_block(found: Measurement, asked: int) -> None:
         return
     if held == 1:
         raise RequestError(
-            f"there is no block {asked}: the log holds 1 run", hint="leave --block away"
+            f"there is no block {asked}: the log holds 1 run", hint="remove --block"
         )
     raise RequestError(
         f"there is no block {asked}: the log holds {held} runs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.parsers.run import LONGEST_TIME, PLAUSIBLE_RATES, Run
+from orchestrator.parsers.run import LONGEST_TIME, PLAUSIBLE_RATES, SHORTEST_TIME, Run
 from orchestrator.result import Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS
 
@@ -16,7 +16,7 @@ def inverse(value: float) -> float:
 
 def seconds(run: Run, metric: str, value: float) -> None:
     """Set a time."""
-    if 0 < value < LONGEST_TIME:
+    if SHORTEST_TIME < value < LONGEST_TIME:
         run.metrics[metric] = Metric(value=value, unit=SECONDS)
 
 

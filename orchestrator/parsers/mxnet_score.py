@@ -90,7 +90,7 @@ def _correct_dtype(run: Run) -> None:
     if model in ALWAYS_FLOAT32 and printed not in (None, "float32"):
         run.facts["dtype"] = "float32"
         run.warn(
-            f"the log says {printed}, but MXNet's definition of {model} does not heed it: "
+            f"the log says {printed}, but MXNet's definition of {model} ignores it: "
             "this is a rate in float32"
         )
 

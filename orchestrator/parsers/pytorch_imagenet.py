@@ -17,7 +17,7 @@ import re
 
 from orchestrator.parsers import derived, doubts, epochs, torchvision_references, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.run import LONGEST_TIME
+from orchestrator.parsers.run import LONGEST_TIME, SHORTEST_TIME
 from orchestrator.parsers.running_means import Mean, Steady
 from orchestrator.parsers.torchvision_references import KIND
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
@@ -57,7 +57,7 @@ def _mean(log: Log, found: Found, key: tuple[int, int]) -> None:
         log.state.update(epoch=epoch, lines=0, done=0 if step % 10 == 1 else 1)
     log.state["lines"] += 1
     mean = found.value("mean_speed" if speed else "mean")
-    if not 0 < mean < LONGEST_TIME:
+    if not SHORTEST_TIME < mean < LONGEST_TIME:
         run.fail(f"a mean of {mean:.10g} is not plausible", found.line)
         return
     time = derived.inverse(mean) if speed else mean

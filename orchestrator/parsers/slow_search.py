@@ -1,6 +1,6 @@
 """Ends a search with a user's regular expression that would go on for hours.
 
-Where repeats are nested, Python's `re` tries the same text in ever more ways and heeds nothing
+Where repeats are nested, Python's `re` tries the same text in ever more ways and reacts to nothing
 meanwhile but signals: no clock of a run is read. A timer of the process's own time interrupts it.
 """
 

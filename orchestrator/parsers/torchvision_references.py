@@ -27,6 +27,7 @@ program = "torchvision_references"
 MEAN_OF = 20  # steps, of which the mean time is printed
 # Facts that are only kept until the run's end.
 KIND, _TIMES = "kind", "times"
+_ARGUMENT = re.compile(r"(\w{1,40})='?([\w.+-]{1,80})'?(?=, |$)")
 _TEST_ONLY = "test_only"  # a note of a run: its arguments say so
 
 
@@ -78,7 +79,7 @@ class Times:
 def _arguments(log: Log, found: Found) -> None:
     """Take the program's arguments, which it prints first."""
     log.begin()
-    told = dict(re.findall(r"(\w{1,40})='?([\w.+-]{1,80})", found.text("arguments")))
+    told = dict(re.findall(_ARGUMENT, found.text("arguments")))
     run = log.run
     for fact, name in (("model", "model"), ("device", "device")):
         if name in told:

@@ -6,7 +6,7 @@ from orchestrator.parsers import derived, doubts, trtexec_batch
 from orchestrator.parsers import trtexec_blends as blends
 from orchestrator.parsers.contract import ParseHints
 from orchestrator.parsers.derived import MS
-from orchestrator.parsers.run import LONGEST_TIME, Run
+from orchestrator.parsers.run import LONGEST_TIME, SHORTEST_TIME, Run
 from orchestrator.units import SAMPLES_PER_SECOND
 
 # Facts that are only kept until the run's end: an error, trtexec's own doubts, how many averages
@@ -58,7 +58,7 @@ def _refuse_contradictions(run: Run, *, late: bool) -> None:
     if late and run.windows.count and "Throughput" not in printed:
         run.fail("the log has no performance summary, which this release prints: it is cut")
     for name in ("walltime", "compute_time", "trace_time"):
-        if name in printed and not 0 < printed[name] < LONGEST_TIME:
+        if name in printed and not SHORTEST_TIME < printed[name] < LONGEST_TIME:
             run.fail(f"a {name.replace('_', ' ')} of {printed[name]:.10g} s is not plausible")
     zero = [name for name in ("queries", "throughput") if printed.get(name) == 0]
     if not zero or not (run.windows.count or "gpu_time_mean" in printed):

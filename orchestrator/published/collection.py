@@ -27,7 +27,7 @@ Unit = Literal["images/s", "ms/batch"]
 
 # Why a row is doubted; a code may carry a word of its own after a colon.
 DOUBTS = {
-    "repeats": "the same number as of {0}, printed again: probably not measured anew",
+    "repeats": "the same number as of {0}, printed again: probably not measured again",
     "speedup": "the source's own speed-up column contradicts these columns, which are kept",
     "heading": "the section's text names another system than its heading, which is used",
     "container": "the source names the container elsewhere, not beside the numbers",

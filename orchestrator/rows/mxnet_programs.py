@@ -38,7 +38,7 @@ MXNET_SCORE = Framework(
         "densenet121": "densenet121",
         "squeezenet1.1": "squeezenet1.1",
     },
-    # It prints "float16" of networks that stay in float32: their definitions do not heed the type.
+    # It prints "float16" of networks that stay in float32: their definitions ignore the type.
     unfit=(
         Unfit(
             networks=(
@@ -87,7 +87,7 @@ MXNET_TRAIN_IMAGENET = Framework(
         Unfit(
             networks=("googlenet", "inception-bn", "inception_resnet_v2", "mobilenet"),
             dtypes=("float16",),
-            why="its definition does not heed the type and stays in float32",
+            why="its definition ignores the type and stays in float32",
         ),
     ),
     differs={"alexnet": _ALEXNET, "googlenet": "has no LRN"},

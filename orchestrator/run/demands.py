@@ -24,12 +24,12 @@ def check(row: Framework, request: Request, device: Device, *, elsewhere: bool =
     _check_command(row, request)
     if row.is_our_program and request.source is not None:
         raise RequestError(
-            f"{row.name} is a program of ours and takes no --source", hint="leave it away"
+            f"{row.name} is a program of ours and takes no --source", hint="remove it"
         )
     for field, why in row.refuses.items():
         if _given(request, field):
             raise RequestError(
-                f"{row.name} takes no --{_flag(field)}: {why}", hint=f"leave --{_flag(field)} away"
+                f"{row.name} takes no --{_flag(field)}: {why}", hint=f"remove --{_flag(field)}"
             )
     check_options(row, request.options)
     _check_image(row, request)
@@ -58,14 +58,14 @@ def flags_of(request: Request) -> dict[str, str]:
 
 
 def notes(row: Framework, request: Request) -> Iterator[str]:
-    """Say what of a request the program does not heed, and what its results are to be read by."""
+    """Say what of a request the program ignores, and what its results are to be read by."""
     if row.remark:
         yield row.remark
     if request.model in row.differs:
         yield f"{row.name}'s {request.model} {row.differs[request.model]}"
     for field, why in row.ignores.items():
         if _given(request, field):
-            yield f"{row.name} does not heed --{_flag(field)}: {why}"
+            yield f"{row.name} ignores --{_flag(field)}: {why}"
     if row.any_network and request.command is not None:
         used = command_line.placeholders(request.command)
         for field in ("steps", "warmup"):
@@ -160,7 +160,7 @@ def _check_command(row: Framework, request: Request) -> None:
     if not row.any_network:
         if given:
             raise RequestError(
-                f"--{given[0]} is for -f {CUSTOM} alone", hint=f"use -f {CUSTOM} or leave it away"
+                f"--{given[0]} is for -f {CUSTOM} alone", hint=f"use -f {CUSTOM} or remove it"
             )
         return
     if request.command is None:

@@ -78,7 +78,7 @@ def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> 
         others = ", ".join(other.name for other in frameworks if suffix in other.files)
         raise RequestError(f"{row.name} takes no {suffix} file", hint=f"use -f with {others}")
     if request.data is not None:
-        raise RequestError(f"{path.name} is fed with synthetic data only", hint="leave --data away")
+        raise RequestError(f"{path.name} is fed with synthetic data only", hint="remove --data")
     _check_readable(path)
     if suffix == PROTOTXT:
         _check_layers(row, request, path, path.parent)

@@ -193,7 +193,7 @@ def resolve_chosen(
             raise
         raise MachineError(
             f"{error.what}, and no GPU can be used: {report.reason}",
-            hint="`benchdock doctor` tells what mends that, --gpus 0 --dry-run plans it for a GPU",
+            hint="`benchdock doctor` says how to fix that, --gpus 0 --dry-run plans it for a GPU",
         ) from None
 
 

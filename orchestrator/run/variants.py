@@ -66,7 +66,7 @@ def _with_own_network(row: Framework, request: Request) -> Framework:
     if request.model_file is not None:
         raise RequestError(
             f"{request.model_file.name} is the network, and --option {_OWN}={file} another",
-            hint=f"leave --option {_OWN} away",
+            hint=f"remove --option {_OWN}",
         )
     if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
         raise RequestError(

@@ -1,6 +1,6 @@
 """Runs a stored result again, in the very image it was measured in where that is to be had.
 
-What runs is planned anew from the stored request, never taken from the stored script: a bundle may
+What runs is planned again from the stored request, never taken from the stored script: a bundle may
 be a stranger's, and what its request does beyond a benchmark of ours needs trust (`run.trust`). If
 that gives another script, image, network or program, it is refused unless changes are allowed, and
 then the new result says what differs.

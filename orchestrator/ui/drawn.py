@@ -82,7 +82,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Collection[int]) -
 
 
 def draw_findings(findings: Sequence[Finding]) -> None:
-    """Print what `doctor` found, and under each thing missing the command that mends it."""
+    """Print what `doctor` found, and under each thing missing the command that fixes it."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(style="bold", overflow="fold")
@@ -91,5 +91,5 @@ def draw_findings(findings: Sequence[Finding]) -> None:
         state = Text(finding.state, style=_COLOURS[finding.state])
         grid.add_row(state, Text(finding.name), Text(clean(finding.detail)))
         if finding.remedy:
-            grid.add_row("", "", Text(f"mend: {clean(finding.remedy)}", style="cyan"))
+            grid.add_row("", "", Text(f"fix: {clean(finding.remedy)}", style="cyan"))
     console(Outlet(sys.stdout)).print(grid)

@@ -1,4 +1,4 @@
-"""The view of a terminal: a few lines that are drawn anew while the run goes on.
+"""The view of a terminal: a few lines that are redrawn while the run goes on.
 
 benchdock must not disturb what it measures: a frame is drawn at most four times a second, and once
 a second where nothing but the clock moves.

@@ -31,7 +31,7 @@ def print_table(
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print what `doctor` found, and under each thing missing the command that mends it."""
+    """Print what `doctor` found, and under each thing missing the command that fixes it."""
     if is_capable(sys.stdout):
         from orchestrator.ui.drawn import draw_findings
 
@@ -41,4 +41,4 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         print(f"{finding.state:<7}  {finding.name:<{width}}  {clean(finding.detail)}")
         if finding.remedy:
-            print(f"{'':<7}  {'':<{width}}  mend: {clean(finding.remedy)}")
+            print(f"{'':<7}  {'':<{width}}  fix: {clean(finding.remedy)}")

@@ -30,7 +30,7 @@ fi
 # Releases from 2020 on compile with XLA unless told otherwise; older ones never do and know no flag.
 set --
 if ! grep -qs -e '--use_xla' -- /benchdock/source/nvutils/cmdline.py; then
-  echo "this release of nvidia-examples/cnn does not compile with XLA: leave --option xla=on away" >&2
+  echo "this release of nvidia-examples/cnn does not compile with XLA: remove --option xla=on" >&2
   exit 1
 fi
 set -- --use_xla

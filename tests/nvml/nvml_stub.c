@@ -3,7 +3,7 @@
  *   cc -shared -fPIC -O1 -Wl,-soname,libnvidia-ml.so.1 -o DIR/libnvidia-ml.so.1 nvml_stub.c
  *   NVML_STUB=answers.txt LD_LIBRARY_PATH=DIR python ...
  *
- * Answers are lines "key=value" of the file that $NVML_STUB names, read anew at each call, so that
+ * Answers are lines "key=value" of the file that $NVML_STUB names, read again at each call, so that
  * they can change while a program runs (replace the file, do not rewrite it). "*.key" holds for
  * every GPU without a line of its own; "!N" makes the call return NVML error N (15: GPU is lost);
  * a key that is absent answers "not supported", as real boards do. init=!9: driver not loaded.

@@ -39,7 +39,7 @@ source = "vendor"
 reference = "registry.example/tiny:24.06"
 python = "3.10"
 machines = ["x86_64"]
-end_of_life = "nobody mends it any more"
+end_of_life = "nobody fixes it any more"
 """
 
 # Stands on the layers of tiny-cpu, and compiles one of its packages.

@@ -450,7 +450,7 @@ def test_a_script_that_runs_something_else_is_noticed(bundled, tmp_path, name, e
 
 @pytest.mark.parametrize("environment", [THIS, OTHER], ids=["this version", "another"])
 def test_a_claim_that_is_forged_in_request_and_plan_is_noticed(bundled, tmp_path, environment):
-    """Eight H200 and a network that nobody ran, hashes made anew: the script and the log tell."""
+    """Eight H200 and a network that nobody ran, hashes made again: the script and the log tell."""
     claim = {"model": "resnet50", "dtype": "float16", "batch": 256}
     uuids = [f"GPU-{index}" for index in range(8)]
     gpus = [{"name": "NVIDIA H200", "uuid": uuid} for uuid in uuids]

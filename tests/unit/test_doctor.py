@@ -94,7 +94,7 @@ def test_this_machine() -> None:
     assert set(document["findings"][0]) == {"name", "state", "detail", "remedy", "role"}
     assert document["can_run"] is (doctor.exit_status(found) is ExitStatus.OK)
     for one in found:
-        assert one.remedy or one.state != "missing", f"nothing mends {one}"
+        assert one.remedy or one.state != "missing", f"nothing fixes {one}"
 
 
 def test_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_wrong_arguments_are_error_events(log, argv, message):
 def read_file(path, settings):
     network = own.OwnNetwork(path)
     if b"broken" in Path(path).read_bytes():
-        raise network.broken("is broken: mend it")
+        raise network.broken("is broken: fix it")
     return network
 
 
@@ -175,7 +175,7 @@ def test_a_users_own_network_is_run_and_known_by_its_content(log, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "more", "kind", "message"),
     [
-        ("a.net", b"broken", (), "data", "a.net is broken: mend it"),
+        ("a.net", b"broken", (), "data", "a.net is broken: fix it"),
         ("a.net", None, (), "data", "a.net cannot be read: No such file or directory"),
         ("a.txt", b"x", (), "unsupported", "fake takes .net files, not a.txt"),
         ("a.net", b"x", ("--data", "."), "unsupported", "a.net is fed with synthetic data only"),

@@ -103,7 +103,7 @@ def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
     assert [build.tag for build in engine.builds[3:]] == [framework.tag, whole.tag]
     change_recipe(place)
     assert store.ensure(child, table, engine, Policy.AUTO, print).did == "rebuilt"
-    assert len(engine.builds) == 8, "the parent's layers are made anew, and so are those on them"
+    assert len(engine.builds) == 8, "the parent's layers are made again, and so are those on them"
 
 
 @pytest.mark.slow
@@ -260,7 +260,7 @@ def test_a_vendors_image_is_pulled_and_gets_our_code_mounted(place, engine):
     engine.registry[place.vendor.tag] = info(place.vendor.tag, {}, digest="sha256:dd")
     ready = store.ensure(place.vendor, place.table, engine, Policy.AUTO, Events())
     assert (ready.did, ready.digest, ready.mount_backends) == ("pulled", "sha256:dd", True)
-    assert ready.warnings == ("registry.example/tiny:24.06: nobody mends it any more",)
+    assert ready.warnings == ("registry.example/tiny:24.06: nobody fixes it any more",)
     assert store.ensure(place.vendor, place.table, engine, Policy.NEVER, Events()).did == "found"
 
 
@@ -358,7 +358,7 @@ def test_our_image_under_another_name_must_be_up_to_date(place, engine):
 
     change_backends(place)
     engine.builds.clear()
-    with pytest.raises(ImageError, match=r"registry.mine/tiny:7 is stale: .*leave --image away"):
+    with pytest.raises(ImageError, match=r"registry.mine/tiny:7 is stale: .*remove --image"):
         resolve(place, engine, "registry.mine/tiny:7")
     assert engine.builds == []
 

@@ -166,7 +166,7 @@ def test_a_file_and_another_in_a_folder_are_one_too_many(tmp_path):
     path = tmp_path / "mine.prototxt"
     path.write_text("input_dim: 7")
     refused = refusal(path, "caffe_time", options={"prototxt": "x.prototxt"})
-    assert "leave --option prototxt away" in str(refused)
+    assert "remove --option prototxt" in str(refused)
 
 
 def refusal(path, framework="onnxruntime", **changes):

@@ -1,4 +1,4 @@
-"""Variables, a prefix and a network around a program: refused, recorded, and heeded."""
+"""Variables, a prefix and a network around a program: refused, recorded, and applied."""
 
 import json
 import os
@@ -88,7 +88,7 @@ def test_every_launcher_starts_its_program_behind_the_prefix():
     for file in sorted(LAUNCHERS.glob("*.j2")):
         starts = [line for line in file.read_text().splitlines() if line.startswith("exec ")]
         assert all(line.startswith("exec >>") for line in starts), (
-            f"{file.name}: write {{{{ exec }}}} in place of exec, so that --prefix is heeded"
+            f"{file.name}: write {{{{ exec }}}} in place of exec, so that --prefix applies"
         )
 
 

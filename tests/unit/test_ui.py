@@ -392,7 +392,7 @@ def test_plain_findings(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "ok       engine  docker 28.2",
         "missing  GPU     no driver [b]",
-        "                 mend: apt-get install x",
+        "                 fix: apt-get install x",
     ]
 
 
@@ -414,7 +414,7 @@ def test_drawn_tables(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     assert "\x1b" not in told
     assert all(cell_len(line) <= int(columns) for line in told.splitlines())
     assert "[red]a" in told
-    assert "mend: apt-get" in told
+    assert "fix: apt-get" in told
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "20"])
@@ -431,7 +431,7 @@ def test_where_nothing_can_be_drawn_lines_are_written(
         view.result(OK)
     told = out.getvalue()
     assert "\x1b" not in told
-    assert "mend: apt-get install x\n" in told
+    assert "fix: apt-get install x\n" in told
     assert "measured\n" in told
 
 
