@@ -100,9 +100,7 @@ def _check_block(found: Measurement, asked: int) -> None:
     if asked <= held or not has_result:
         return
     if held == 1:
-        raise RequestError(
-            f"there is no block {asked}: the log holds 1 run", hint="remove --block"
-        )
+        raise RequestError(f"there is no block {asked}: the log holds 1 run", hint="remove --block")
     raise RequestError(
         f"there is no block {asked}: the log holds {held} runs",
         hint=f"give --block 1 to --block {held}",

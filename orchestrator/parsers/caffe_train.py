@@ -65,9 +65,9 @@ def _gpus(log: Log, found: Found) -> None:
 
 
 def _broken(log: Log, found: Found) -> None:
-    """Doubt the rest of `iter_size` or `batch_size`, whose line was broken."""
+    """Doubt the rest of `iter_size`, `batch_size` or a list of GPUs, whose line was broken."""
     del found
-    log.run.warn("a line of the solver or the network is broken: a size in it may be lost")
+    log.run.warn("a line is broken: a size or a number of GPUs may be lost")
 
 
 def _iter_size(log: Log, found: Found) -> None:
@@ -118,6 +118,9 @@ def _unrated(log: Log, found: Found) -> None:
         log.run.facts[_UNRATED] = log.run.facts.get(_UNRATED, 0) + 1
         return
     iteration, now = found.count("iteration"), glog.seconds(found)
+    if now is None:
+        log.run.warn("a line with an iteration has no time: it is left out")
+        return
     before, tested = log.state.get("stamp"), log.state.pop("tested", False)
     restarts = before is not None and iteration <= before[0]
     if iteration == 0:
@@ -125,7 +128,7 @@ def _unrated(log: Log, found: Found) -> None:
     elif restarts:
         log.begin()
     log.state["stamp"] = (iteration, now)
-    if before is None or restarts or tested or now is None or before[1] is None:
+    if before is None or restarts or tested:
         return
     steps, seconds = iteration - before[0], glog.between(before[1], now)
     if seconds > 0:
@@ -280,6 +283,7 @@ FORMAT = Format(
         prototxt.start_rule(prototxt.definition),
         Rule(b"iter_size: ", re.compile(rf"\s*iter_size: ({COUNT})$"), _iter_size),
         Rule(b"size: ", re.compile(r"\s*_?size: "), _broken),
+        Rule(b", ", re.compile(r"\s*, \d+(?:, \d+)*$"), _broken),
         Rule(b"Starting Optimization", re.compile(glog.PREFIX + "Starting Optimization"), _start),
         Rule(b"Optimization Done", re.compile(glog.PREFIX + "Optimization Done"), _done),
         Rule(
@@ -318,6 +322,8 @@ FORMAT = Format(
         b"r_size: ",
         b"Iteration ",
         b"Testing net",
+        b"Using G",
+        b"GPUs 0",
         *prototxt.MARKS,
     ),
     live=_live,

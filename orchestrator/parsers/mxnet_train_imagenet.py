@@ -84,6 +84,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     epoch, start, end = run.facts.pop("first_window", (0, None, 0))
     frequency = run.facts.pop("second_end", 2 * end) - end
     fresh = epoch == 0 and (start == 0 or (start is None and end == frequency))
+    if start == 0 and end != frequency:
+        run.warn("the first window is not as long as the second one")
     for name in ("asked_batch_size", "asked_network", _METRIC):
         run.facts.pop(name, None)
     if "epoch_seconds" not in run.facts:

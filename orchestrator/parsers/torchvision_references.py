@@ -89,7 +89,9 @@ def _arguments(log: Log, found: Found) -> None:
         run.remember("batch", found.line)
     if told.get("distributed") == "False":
         run.fact("devices", 1)
-    elif told.get("distributed") == "True" and told.get("world_size", "").isdecimal():
+    elif told.get("distributed") == "True" and re.fullmatch(
+        "0*[1-9][0-9]*", told.get("world_size", "")
+    ):
         run.fact("devices", int(told["world_size"]))
     if told.get("test_only") == "True":
         run.notes[_TEST_ONLY] = 1
