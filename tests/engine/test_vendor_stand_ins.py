@@ -25,8 +25,6 @@ pytestmark = pytest.mark.engine
 BASE = "debian:bookworm-slim"
 LOGS = Path(__file__).parents[1] / "logs"
 STAND_IN = Path(__file__).with_name("vendor_stand_in.py")
-# The image's folders are root's, and the program is nobody's.
-NOBODY = "54321:54321"
 
 MAKE = """#!/bin/sh
 # Stands in for make: builds the sample in the folder after -C, as its Makefile says where.
@@ -205,14 +203,11 @@ def test_the_vendors_place_arguments_and_words(engine, case, image, tmp_path, mo
         python="python3",
         image=image,
         mount_code=True,
-        user=NOBODY,
     )
     target = Target(device="gpu", gpus=tuple(map(str, range(case.devices))))
     # This machine has no GPU, and a stand-in needs none.
     plan = make_plan(request, row, target, place, folder).model_copy(update={"gpus": ()})
     folder.launcher.write_text(plan.script)
-    for path in (folder.root, folder.launcher):
-        path.chmod(0o777)
     view = SilentView()
     outcome = execute(plan, engine, folder, view, StageClock(view))
     assert outcome.failure is None, folder.log.read_text()[-2000:]
