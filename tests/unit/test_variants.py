@@ -172,7 +172,7 @@ def test_programs_with_fixed_counts_say_so():
     score = catalogue.framework("mxnet_score")
     request = Request(model="alexnet", framework="mxnet_score", phase="inference")
     assert catalogue.check_counts(score, request, "gpu") == (32, 10, 5)
-    with pytest.raises(RequestError, match="times 10 steps, whatever it is told; leave --steps"):
+    with pytest.raises(RequestError, match="times 10 steps, whatever it is told; remove --steps"):
         catalogue.check_counts(score, request.model_copy(update={"steps": 20}), "gpu")
 
 
