@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -74,16 +76,25 @@ def parse_any(source: Path | BinaryIO, hints: ParseHints | None = None) -> Measu
 def blocks(source: Path | BinaryIO) -> Iterator[bytes]:
     """Yield the text of a log in UTF-8, from a file or an open binary stream.
 
-    Raises RequestError for a file that cannot be read or decoded.
+    Raises RequestError for a file that cannot be read or decoded, and for a device that never ends.
     """
     if not isinstance(source, Path):
         yield from text_blocks(source, "-")
         return
     try:
         with source.open("rb") as stream:
+            _refuse_device(stream, source)
             yield from text_blocks(stream, str(source))
     except OSError as error:
         raise RequestError(f"cannot read {str(source)!r}: {error.strerror}") from error
+
+
+def _refuse_device(stream: BinaryIO, path: Path) -> None:
+    """Refuse a device, such as /dev/zero, but for a terminal and /dev/null, which have an end."""
+    seen = os.fstat(stream.fileno())
+    ends = stream.isatty() or seen.st_rdev == os.stat(os.devnull).st_rdev
+    if stat.S_ISBLK(seen.st_mode) or (stat.S_ISCHR(seen.st_mode) and not ends):
+        raise RequestError(f"{path} is a device", hint="give a file, or - to read a pipe")
 
 
 def _checked(found: Measurement, hints: ParseHints | None) -> Measurement:

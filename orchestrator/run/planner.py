@@ -209,6 +209,8 @@ def is_able(request: Request, device: Device) -> bool:
 
 def check_dataset(folder: Path) -> None:
     """Raise DataError unless the folder can be read and holds something."""
+    if folder.resolve() == Path("/"):
+        raise DataError("a dataset cannot be the whole file system", hint="give --data a folder")
     try:
         with os.scandir(folder) as entries:
             empty = next(entries, None) is None

@@ -579,3 +579,10 @@ def test_help_imports_nothing_heavy():
         "sys.exit(str(heavy) if heavy else 0)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["parse"], ["parse", "tf_cnn_benchmarks"]])
+def test_a_device_without_an_end_is_no_log(words):
+    done = benchdock(*words, "/dev/zero")
+    assert done.returncode == 2
+    assert done.stderr == "benchdock: /dev/zero is a device; give a file, or - to read a pipe\n"
