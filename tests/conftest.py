@@ -5,7 +5,7 @@ import signal
 
 from hypothesis import settings
 
-# A shell's background job ignores SIGINT and SIGQUIT, and so would every program that a test starts.
+# A shell's background job ignores SIGINT and SIGQUIT, and so would each program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 # What `nohup` or a service starts ignores SIGHUP; benchdock leaves it ignored then.
