@@ -22,7 +22,7 @@ from orchestrator.images import image_table, store
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import EngineFacts, Machine, MachineFile
-from orchestrator.machine.gpu_facts import Gpu, GpuReport
+from orchestrator.machine.gpu_facts import Gpu, GpuReport, capabilities
 from orchestrator.units import quantity
 from orchestrator.version import VERSION
 
@@ -203,13 +203,12 @@ def _image_finding(row: ImageRow, state: store.State) -> Finding:
 
 
 def _choice(named: ImageRow, table: ImageTable, report: GpuReport) -> Choice:
-    gpus = [(one.name, one.compute_capability or "") for one in report.gpus]
-    return choose(named, gpus, report.driver, table=table)
+    return choose(named, capabilities(report.gpus), report.driver, table=table)
 
 
 def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
     """Tell which newer image a newer driver would allow, or why no image works here."""
-    gpus = [(one.name, one.compute_capability or "") for one in report.gpus]
+    gpus = capabilities(report.gpus)
     lacking = [one.image for one in choice.passed_over if not assess_row(one.image, gpus).refusal]
     remedy = (
         "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot" if lacking else ""

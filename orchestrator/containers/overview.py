@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from orchestrator.containers.container_table import ContainerTable, Era, Facts, Family, Program, Row
 from orchestrator.containers.fitness import judge
-from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.machine.gpu_facts import GpuReport, capabilities
 
 Here = Literal["yes", "perhaps", "no"]
 
@@ -104,7 +104,7 @@ def _facts(facts: Facts) -> dict[str, Any]:
 
 
 def _here(table: ContainerTable, row: Row, report: GpuReport) -> dict[str, Any]:
-    gpus = [(gpu.name, gpu.compute_capability or "") for gpu in report.gpus]
+    gpus = capabilities(report.gpus)
     if not gpus or not row.facts.architectures:
         return {"here": None, "why": []}
     found = judge(table, row, gpus, report.driver)

@@ -7,7 +7,7 @@ person may write.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -49,6 +49,11 @@ class GpuReport:
     driver: str | None = None
     cuda: str | None = None
     on_bus: bool = False
+
+
+def capabilities(gpus: Iterable[Gpu]) -> list[tuple[str, str]]:
+    """Return name and compute capability of each GPU, "" if it does not tell the latter."""
+    return [(one.name, one.compute_capability or "") for one in gpus]
 
 
 def gpus_in_words(gpus: Sequence[Gpu]) -> str:

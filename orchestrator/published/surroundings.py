@@ -10,6 +10,7 @@ from typing import Literal
 from orchestrator.containers import choice, fitness, listed
 from orchestrator.framework import Framework
 from orchestrator.images import image_table
+from orchestrator.machine.gpu_facts import capabilities
 from orchestrator.published import names
 from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim
@@ -142,7 +143,7 @@ def with_image(claim: Claim, world: World, row: Framework) -> tuple[Framework, s
 
 def _gpus_here(claim: Claim, world: World) -> list[tuple[str, str]]:
     found = world.gpus.gpus[: claim.gpus]
-    return [(gpu.name, gpu.compute_capability or "") for gpu in found]
+    return capabilities(found)
 
 
 def _stand_in(claim: Claim, world: World, row: Framework, device: Device) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.machine.gpu_facts import capabilities
+
 if TYPE_CHECKING:
     from orchestrator.framework import Framework
     from orchestrator.machine.gpu_facts import GpuReport
@@ -53,8 +55,5 @@ def assess(
 
 def chosen_gpus(target: Target, report: GpuReport) -> list[tuple[str, str]]:
     """Return name and compute capability of the GPUs of a run, "" where one does not tell."""
-    return [
-        (gpu.name, gpu.compute_capability or "")
-        for gpu in report.gpus
-        if {gpu.uuid, str(gpu.index)} & set(target.gpus)
-    ]
+    named = set(target.gpus)
+    return capabilities(gpu for gpu in report.gpus if {gpu.uuid, str(gpu.index)} & named)
