@@ -191,14 +191,14 @@ def _image_finding(row: ImageRow, state: store.State) -> Finding:
     """Tell how an image stands that a run here would take."""
     name = f"image {row.id}"
     if state.kind == "current":
-        return Finding(name=name, state="ok", detail=row.tag)
+        return Finding(name=name, state="ok", detail=state.name)
     how, does = f"benchdock images build {row.id}", "builds"
     if row.source == "vendor":
         how, does = f"docker pull {row.tag}", "pulls"
     if state.kind == "absent":
-        detail = f"{row.tag} is not here; a run {does} it"
+        detail = f"{state.name} is not here; a run {does} it"
         return Finding(name=name, state="missing", detail=detail, remedy=how)
-    detail = f"{row.tag} is stale ({state.reason}); a run rebuilds it"
+    detail = f"only another build of {state.name} is here ({state.reason}); a run builds it"
     return Finding(name=name, state="warning", detail=detail, remedy=how)
 
 

@@ -50,7 +50,7 @@ def _add_images(commands: Any) -> None:
     images = command(
         commands,
         "images",
-        "list, fetch, build and pull the images",
+        "list, fetch, build, pull and prune the images",
         "images",
         "images --all",
         "images fetch pytorch-cpu",
@@ -58,23 +58,25 @@ def _add_images(commands: Any) -> None:
         "images build pytorch-cpu",
         "images pull ngc-pytorch-24-06",
         "images bootstrap",
+        "images prune --dry-run",
     )
     images.add_argument(
         "action",
         nargs="?",
-        choices=("list", "fetch", "build", "pull", "pin", "bootstrap"),
+        choices=("list", "fetch", "build", "pull", "pin", "bootstrap", "prune"),
         default="list",
         metavar="ACTION",
         help="list (default); fetch: fill the wheelhouse; build; pull: get vendors' images, or any "
         "by its reference; pin: ask the registries for the digests of vendors' images and write "
         "dockerfiles/digests.toml; bootstrap: make the base images from Debian's packages where "
-        "no registry answers",
+        "no registry answers; prune: remove the images of benchdock that nobody needs any more",
     )
     images.add_argument(
         "names",
         nargs="*",
         metavar="IMAGE",
-        help="default: the CPU images to build or fetch, every vendor's image to pin",
+        help="default: the CPU images to build or fetch, every vendor's image to pin, every image "
+        "of benchdock to prune",
     )
     images.add_argument(
         "--from", dest="source", type=values.path, metavar="DIR", help="fetch: wheels from a folder"
@@ -83,6 +85,18 @@ def _add_images(commands: Any) -> None:
     images.add_argument(
         "--all", action="store_true", help="list: what is known of every vendor's images instead"
     )
+    images.add_argument(
+        "--keep",
+        type=values.not_negative,
+        metavar="N",
+        help="prune: how many of the newest builds of each image stay (default 2)",
+    )
+    images.add_argument(
+        "--ignore-results",
+        action="store_true",
+        help="prune: also remove images that only stored results need, to be replayed",
+    )
+    images.add_argument("--dry-run", action="store_true", help="prune: show it, remove nothing")
     shared.json(images)
     images.set_defaults(handler="images")
 

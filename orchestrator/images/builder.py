@@ -33,6 +33,7 @@ _NO_NETWORK = re.compile(
     r"Temporary failure resolving|Could not resolve|Could not connect to|Unable to connect to"
     r"|Network is unreachable|Failed to fetch"
 )
+_FROM = re.compile(r"^FROM .*$", re.MULTILINE)
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 _PULL_STRIDE = 256 * 2**20
 
@@ -57,8 +58,8 @@ class ImageEngine(Protocol):
     def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         """Fetch an image from its registry."""
 
-    def remove_image(self, reference: str) -> None:
-        """Remove a tag, and the image with its last tag."""
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image a further name, which another one may lose by that."""
 
     def build(
         self,
@@ -79,23 +80,25 @@ def build(
     engine: ImageEngine,
     on_event: OnEvent,
     *,
+    tag: str,
     again: bool = False,
 ) -> None:
     """Build an image of ours from what is here now; `again` also makes the framework's layers.
 
+    The engine gives the `tag` to an image that is complete, so a build that is killed leaves none.
     Raises ImageError, with the build's last lines as details, or EngineError.
     """
-    framework = framework_tag(row, table)
+    framework = digests.framework_tag(row, table)
     if again or engine.image(framework) is None:
         base = _parent(row, table, engine, on_event) if row.parent else row.base
         _build_framework(row, table, engine, on_event, base=base)
-    on_event(Event("stage", f"building {row.tag}: backends/ and their self check"))
+    on_event(Event("stage", f"building {tag}: backends/ and their self check"))
     with _context(row) as context:
         _copy_backends(context / "backends")
         shutil.copy(paths.DOCKERFILES / digests.BACKENDS_DOCKERFILE, context / "Dockerfile")
         engine.build(
             context,
-            tag=row.tag,
+            tag=tag,
             labels=digests.labels(row, table),
             buildargs={"FRAMEWORK_IMAGE": framework, "BACKENDS": " ".join(row.frameworks)},
             # The self check needs no network, and shows thereby that no benchmark does.
@@ -107,11 +110,6 @@ def build(
 def lock_of(row: ImageRow) -> Path:
     """Return the file to lock while an image is built."""
     return paths.home() / "locks" / f"{row.id}.lock"
-
-
-def framework_tag(row: ImageRow, table: ImageTable) -> str:
-    """Return the name of the framework's layers; another recipe has another name."""
-    return f"benchdock/{row.id}-framework:{digests.framework_digest(row, table)[:12]}"
 
 
 def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
@@ -137,7 +135,7 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
 def _parent(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> str:
     """Return the name of the framework's layers of the parent, made now if they are missing."""
     parent = table.images[row.parent]
-    tag = framework_tag(parent, table)
+    tag = digests.framework_tag(parent, table)
 
     def say_waiting() -> None:
         on_event(Event("stage", f"waiting for another process that builds {parent.tag}"))
@@ -159,10 +157,11 @@ def _build_framework(
     )
     if not row.parent:
         _need_base(row, engine, on_event)
-    tag = framework_tag(row, table)
+    tag = digests.framework_tag(row, table)
     on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
     with _context(row) as context:
-        shutil.copy(row.folder / "Dockerfile", context / "Dockerfile")
+        recipe = (row.folder / "Dockerfile").read_text(encoding="utf-8")
+        (context / "Dockerfile").write_text(labelled(recipe, row), encoding="utf-8")
         pins = "packages.txt" if row.packages else "requirements.lock"
         shutil.copy(row.lock_file, context / pins)  # the name that every Dockerfile copies
         _put_packages(house, context / ("debs" if row.packages else "wheels"))
@@ -184,6 +183,14 @@ def _build_framework(
                 "the host's network, and upon a base of `benchdock images bootstrap` it needs none",
                 details=error.details,
             ) from error
+
+
+def labelled(recipe: str, row: ImageRow) -> str:
+    """Return a Dockerfile in which each stage begins with the label of the image.
+
+    What a build leaves that fails or is killed is ours by that label, and can be removed as such.
+    """
+    return _FROM.sub(rf"\g<0>\nLABEL {digests.IMAGE}={row.id}", recipe)
 
 
 def _put_packages(house: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator import paths
@@ -200,6 +200,10 @@ class FakeImages:
             raise ImageError(f"image {reference} could not be pulled: no such host", hint="network")
         self.here[reference] = self.registry[reference]
         return self.here[reference]
+
+    def tag_image(self, image, name):
+        found = next(one for one in self.here.values() if one.id == image)
+        self.here[name] = replace(found, reference=name)
 
     def remove_image(self, reference):
         self.removed.append(reference)

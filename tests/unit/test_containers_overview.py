@@ -84,7 +84,7 @@ def test_the_json(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["build"], "--all is for `images list` alone; remove it from `images build`"),
+        (["build"], "--all is only for `images list`; remove it from `images build`"),
         (["list", "pytorch-cpu"], "--all lists the whole catalogue"),
     ],
 )

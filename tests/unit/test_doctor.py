@@ -146,7 +146,7 @@ def test_current_and_stale_images() -> None:
     here[row.tag] = SimpleNamespace(labels=stale)
     found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "warning"
-    assert "stale" in found[f"image {row.id}"].detail
+    assert "only another build" in found[f"image {row.id}"].detail
 
 
 def chosen(report: GpuReport) -> Choice:

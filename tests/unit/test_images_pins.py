@@ -116,7 +116,7 @@ def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monke
         (["pull"], "`images pull` needs the images to pull"),
         (["pull", "pytorch-cpu"], "`benchdock images build pytorch-cpu`"),
         (["pull", "ngc-caffe"], "did you mean 'ngc-caffe-20-03'"),
-        (["pin", "--force"], "--force is for `images build`"),
+        (["pin", "--force"], "--force is only for `images build`"),
     ],
 )
 def test_what_cannot_be_pinned_or_pulled_is_refused(engine, file, capsys, words, told):
