@@ -114,7 +114,8 @@ def _say(text: str) -> None:
 
 
 def _tell(event: Event) -> None:
-    _say(event.text if event.kind == "line" else f"== {event.text}")
+    before = {"line": "", "stage": "== ", "warning": "warning: "}
+    _say(before[event.kind] + event.text)
 
 
 def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Iterator[Done]:

@@ -52,6 +52,13 @@ class EngineInfo:
     memory: int
     warnings: tuple[str, ...]
 
+    @property
+    def data_root(self) -> Path | None:
+        """Return the folder where it keeps images; None if that is on another machine."""
+        root = Path(self.root_dir)
+        here = self.root_dir and self.address.startswith("unix:")
+        return root if here and os.access(root.parent, os.X_OK) and root.is_dir() else None
+
 
 class Engine:
     """A connection to a container engine (orchestrator.runtime.Runtime).

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator import file_lock, paths
 from orchestrator.errors import EngineError, ImageError
-from orchestrator.images import digests
+from orchestrator.images import digests, room
 from orchestrator.images.image_table import ImageRow, ImageTable
 
 if TYPE_CHECKING:
+    from orchestrator.engine.client import EngineInfo
     from orchestrator.engine.images import ImageInfo, PullProgress
 
 # Name of the variable that chooses the network of builds: "host" where containers behind the
@@ -34,15 +35,16 @@ _NO_NETWORK = re.compile(
     r"|Network is unreachable|Failed to fetch"
 )
 _FROM = re.compile(r"^FROM .*$", re.MULTILINE)
+_FULL_DISK = re.compile(r"no space left on device|\[Errno 28\]", re.IGNORECASE)
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 _PULL_STRIDE = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: a `stage` of our own work in words, or a `line` of a program's output."""
+    """Progress: a `stage` of our own work in words, a `line` of a program's output, a `warning`."""
 
-    kind: Literal["stage", "line"]
+    kind: Literal["stage", "line", "warning"]
     text: str
 
 
@@ -51,6 +53,9 @@ OnEvent = Callable[[Event], None]
 
 class ImageEngine(Protocol):
     """What images need of a container engine; `orchestrator.engine.client.Engine` has it."""
+
+    def info(self) -> EngineInfo:
+        """Return what the engine says of itself."""
 
     def image(self, reference: str) -> ImageInfo | None:
         """Look an image up."""
@@ -89,7 +94,9 @@ def build(
     Raises ImageError, with the build's last lines as details, or EngineError.
     """
     framework = digests.framework_tag(row, table)
-    if again or engine.image(framework) is None:
+    whole = again or engine.image(framework) is None
+    _warn_of_room(room.to_build(row, engine.info().data_root, framework=whole), row, on_event)
+    if whole:
         base = _parent(row, table, engine, on_event) if row.parent else row.base
         _build_framework(row, table, engine, on_event, base=base)
     on_event(Event("stage", f"building {tag}: backends/ and their self check"))
@@ -110,6 +117,18 @@ def build(
 def lock_of(row: ImageRow) -> Path:
     """Return the file to lock while an image is built."""
     return paths.home() / "locks" / f"{row.id}.lock"
+
+
+def pull_row(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
+    """Pull a vendor's image, by its digest if it is pinned. Raises ImageError or EngineError."""
+    _warn_of_room(room.to_pull(row, engine.info().data_root), row, on_event)
+    return pull(table.pinned(row), engine, on_event)
+
+
+def _warn_of_room(needs: list[room.Need], row: ImageRow, on_event: OnEvent) -> None:
+    doing = "a build of" if row.source == "build" else "a pull of"
+    for shortage in room.shortages(needs, f"{doing} {row.id}"):
+        on_event(Event("warning", f"{shortage}; `{room.PRUNE}` frees what nobody needs"))
 
 
 def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
@@ -175,14 +194,20 @@ def _build_framework(
                 on_line=_as_lines(on_event),
             )
         except ImageError as error:
-            if not _NO_NETWORK.search("\n".join(error.details)):
-                raise
-            raise ImageError(
-                error.what,
-                hint=f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use "
-                "the host's network, and upon a base of `benchdock images bootstrap` it needs none",
-                details=error.details,
-            ) from error
+            hint = _hint("\n".join((error.what, *error.details)))
+            raise ImageError(error.what, hint=hint or error.hint, details=error.details) from error
+
+
+def _hint(text: str) -> str:
+    """Return what helps a build that failed, by its last lines; "" if nothing is known."""
+    if _FULL_DISK.search(text):
+        return f"the container engine's disk is full: `{room.PRUNE}` frees some of it"
+    if _NO_NETWORK.search(text):
+        return (
+            f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use the host's "
+            "network, and upon a base of `benchdock images bootstrap` it needs none"
+        )
+    return ""
 
 
 def labelled(recipe: str, row: ImageRow) -> str:

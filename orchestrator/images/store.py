@@ -125,7 +125,7 @@ def ensure(
         how = _pull_command(row.id) if row.source == "vendor" else _build_command(row)
         raise ImageError(f"the image {now.name} is not here{other}", hint=f"`{how}`")
     if row.source == "vendor":
-        found = builder.pull(table.pinned(row), engine, on_event)
+        found = builder.pull_row(row, table, engine, on_event)
         return _ready(row, found, "pulled", reference=row.tag)
     if now.kind == "stale":
         on_event(Event("stage", f"{row.tag} is another build: {now.reason}"))
@@ -194,7 +194,8 @@ def pull(name: str, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -
     here = engine.image(pinned) if pinned != row.tag else None
     if here is not None:
         return _ready(row, here, "found", reference=row.tag)
-    return _ready(row, builder.pull(pinned, engine, on_event), "pulled", reference=row.tag)
+    found = builder.pull_row(row, table, engine, on_event)
+    return _ready(row, found, "pulled", reference=row.tag)
 
 
 def as_it_is(found: ImageInfo, reference: str, table: ImageTable) -> ReadyImage:

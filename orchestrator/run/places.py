@@ -153,6 +153,8 @@ def _teller(view: View) -> OnEvent:
     def tell(event: Event) -> None:
         if event.kind == "stage":
             view.stage(event.text)
+        elif event.kind == "warning":
+            view.note(f"warning: {event.text}")
         else:
             view.output(event.text.encode() + b"\n")
 

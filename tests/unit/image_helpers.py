@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from orchestrator import paths
 from orchestrator.engine.client import ImageInfo
@@ -187,6 +188,10 @@ class FakeImages:
     removed: list[str] = field(default_factory=list)
     build_error: ImageError | None = None
     forgetful: bool = False
+    data_root: Path | None = None
+
+    def info(self):
+        return SimpleNamespace(data_root=self.data_root)
 
     def add(self, reference: str, **labels: str) -> ImageInfo:
         self.here[reference] = info(reference, {k.replace("_", "."): v for k, v in labels.items()})

@@ -2,6 +2,7 @@
 
 import os
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -459,3 +460,48 @@ def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
         "0.50 GiB downloaded",
         "b: Pull complete",
     ]
+
+
+def test_a_disk_with_too_little_room_is_told_before_the_build(place, engine, tmp_path, monkeypatch):
+    row = place.row.model_copy(update={"size": "1.0 GB"})
+    engine.data_root = tmp_path
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**29))
+    events = Events()
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    first = next(event for event in events if event.kind == "warning")
+    assert events.index(first) == 0
+    assert re.fullmatch(
+        r"a build of tiny-cpu takes about \d\.\d+ GiB in \S+ and \S+, where 512.0 MiB are free; "
+        r"`benchdock images prune` frees what nobody needs",
+        first.text,
+    )
+    assert str(tmp_path) in first.text
+
+    # Only the last layers: little is enough.
+    change_backends(place)
+    events = Events()
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    assert not any(event.kind == "warning" for event in events)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**20))
+    (place.backends / "tiny" / "more.py").write_text("")
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    assert any(event.kind == "warning" for event in events)
+
+
+def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_path, monkeypatch):
+    row = place.vendor.model_copy(update={"size": "20 GB"})
+    engine.data_root = tmp_path
+    engine.registry[row.tag] = info(row.tag, {})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**30))
+    events = Events()
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    assert events[0].text.startswith("a pull of vendor-tiny takes about 20.00 GiB in ")
+
+
+@pytest.mark.parametrize(
+    "line", ["write /x: no space left on device", "OSError: [Errno 28] No space left on device"]
+)
+def test_a_build_that_fills_the_disk_is_told_of_prune(place, engine, line):
+    engine.build_error = ImageError("step 3/9 (RUN pip): code 1", details=(line,))
+    with pytest.raises(ImageError, match="disk is full: `benchdock images prune`"):
+        ensure(place, engine)
