@@ -39,6 +39,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.action == "list":
         _list(table, _rows(table, arguments.names, default=table.images.values()), arguments)
         return ExitStatus.OK
+    if arguments.action == "prune":
+        from orchestrator.commands import prune_images
+
+        named = _built_rows(table, arguments.names) if arguments.names else []
+        return prune_images.execute(arguments, table, named, _tell)
     match arguments.action:
         case "fetch":
             done = _fetch(table, arguments.names, arguments.source)
@@ -68,6 +73,9 @@ def _check_options(arguments: argparse.Namespace) -> None:
         ("--from", arguments.source is not None, ("fetch",)),
         ("--force", arguments.force, ("build", "bootstrap")),
         ("--all", arguments.all, ("list",)),
+        ("--keep", arguments.keep is not None, ("prune",)),
+        ("--ignore-results", arguments.ignore_results, ("prune",)),
+        ("--dry-run", arguments.dry_run, ("prune",)),
     ):
         if given and action not in actions:
             raise RequestError(
@@ -108,7 +116,8 @@ def _say(text: str) -> None:
 
 
 def _tell(event: Event) -> None:
-    _say(event.text if event.kind == "line" else f"== {event.text}")
+    before = {"line": "", "stage": "== ", "warning": "warning: "}
+    _say(before[event.kind] + event.text)
 
 
 def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Iterator[Done]:
@@ -260,6 +269,7 @@ def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[s
         "driver_branches": list(facts.driver_branches),
         "compute_capabilities": list(facts.architectures),
         "tag": row.tag,
+        "name": state.name if state else store.name_of(row, table),
         "pinned": table.digests.get(row.reference),
         "state": state.kind if state else "unknown",
         "reason": state.reason if state else "",

@@ -119,7 +119,11 @@ def test_a_pattern_is_that_of_any_program(run):
 
 
 def test_a_word_for_any_program_is_answered_with_the_command(run):
-    with pytest.raises(RequestError, match=r"unknown program 'auto'; type `benchdock parse \S+log.txt`"):
+    with pytest.raises(
+        RequestError, match=r"unknown program 'auto'; type `benchdock parse \S+log.txt`"
+    ):
         run(HOROVOD, "auto", "LOG")
-    with pytest.raises(RequestError, match="the log file is missing; type `benchdock parse horovod LOG`"):
+    with pytest.raises(
+        RequestError, match="the log file is missing; type `benchdock parse horovod LOG`"
+    ):
         run(HOROVOD, "horovod")
