@@ -35,8 +35,9 @@ class Record(StrictRecord):
 _RECORDS = TypeAdapter(tuple[Record, ...])
 
 
-def read(path: Path = FILE) -> tuple[Record, ...]:
+def read(path: Path | None = None) -> tuple[Record, ...]:
     """Read the records. Raises CatalogueError if the file is damaged."""
+    path = path or FILE
     try:
         return _RECORDS.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

@@ -44,13 +44,16 @@ def seen(lines: Sequence[Line], records: Sequence[Record]) -> str:
 def _not_run(lines: Sequence[Line]) -> str:
     if not lines:
         return "Every line of the matrix was run."
-    of = {line.framework: "" for line in lines}
-    for name in of:
-        alike = [line for line in lines if line.framework == name]
-        of[name] = ", ".join(
-            line.release + (f" ({line.skip})" if line.skip else "") for line in alike
-        )
-    return "Not run yet: " + "; ".join(f"{name} {releases}" for name, releases in of.items()) + "."
+    frameworks = dict.fromkeys(line.framework for line in lines)
+    rows = [
+        f"- {name}: " + ", ".join(_named(line) for line in lines if line.framework == name)
+        for name in frameworks
+    ]
+    return "\n".join(["Not run yet:", "", *rows])
+
+
+def _named(line: Line) -> str:
+    return f"{line.release} ({line.skip})" if line.skip else line.release
 
 
 def page(text: str, lines: Sequence[Line], records: Sequence[Record]) -> str:

@@ -68,7 +68,8 @@ def environment(line: Line, folder: Path, wheels: Path) -> Path:
     if line.python == "3.6":
         # The pip of CPython 3.6 does not look at which interpreter a wheel needs.
         _done([*pip, "--upgrade", "pip<22"])
-    _done([*pip, *line.packages])
+    # A few of thousands of modules are imported: to compile them all takes longer than the rest.
+    _done([*pip, "--no-compile", *line.packages])
     return python
 
 
