@@ -7,6 +7,7 @@ releases` runs the whole of it. Needs the interpreters (pyenv) and an index with
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -58,6 +59,7 @@ def test_the_release_computes_the_smallest_network_and_runs_jobs(
             pytest.fail(f"{name} cannot be installed: {error}")
         pytest.skip(f"{name} cannot be installed: {error}")
     found = running.tried(line, python)
+    shutil.rmtree(python.parents[1])  # GBs each
     assert not found.faults
     assert set(found.deviations) == {f"{level} deep_mnist" for level in line.levels}
     assert found.jobs == line.phases
