@@ -29,7 +29,7 @@ def test_explain_shows_the_lines_that_gave_the_number(run):
     assert "line 9: Total img/sec on 4 GPU(s): 800.0 +-4.9\n" in shown
     assert "the program's figure is the mean of the windows' rates, of all devices\n" in shown
     _, shown = run("nvtfcnn", NVTFCNN, "--explain")
-    assert "windows: 3 of 6 are used, without the first 2 and the last 1 (" in shown
+    assert "windows: 4 of 6 are used, without the first 2 (warm-up)" in shown
     assert "line 14:     20  20.0   100.0  0.002  0.978 1.31220\n" in shown
     assert "line 14" not in run("nvtfcnn", NVTFCNN)[1]
 

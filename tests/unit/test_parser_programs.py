@@ -107,6 +107,17 @@ def test_nvtfcnn_that_stopped_early():
     assert value(few) == 68.3
 
 
+@pytest.mark.parametrize("arguments", [NVTFCNN, NVTFCNN[NVTFCNN.index(b"  Step ") :]])
+def test_nvtfcnn_leaves_a_last_row_out_only_if_it_is_of_fewer_steps(arguments):
+    rows = measure("nvtfcnn", arguments)
+    assert value(rows) == pytest.approx(4 / (3 / 100 + 1 / 200))
+    assert value(rows, "throughput_mean_of_rates") == 125
+    assert rows.begin["estimator"] == "harmonic_mean"
+    short = measure("nvtfcnn", arguments + b"    53  53.0    20.0  0.095  1.063 0.74420\n")
+    assert value(short) == value(rows)
+    assert short.begin["windows"]["dropped_last"] == 1
+
+
 @pytest.mark.parametrize(
     ("told", "asked", "doubt"),
     [

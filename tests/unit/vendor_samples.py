@@ -53,7 +53,7 @@ Training
     20  20.0   100.0  0.002  0.978 1.31220
     30  30.0   200.0  0.008    nan 1.00820
     40  40.0   100.0  0.008  0.979 1.00820
-    50  50.0    10.0  0.095  1.063 0.74420
+    50  50.0   100.0  0.095  1.063 0.74420
 """
 
 TF2_STEPS = b"""I0917 12:01:01.000000 139914427299648 keras_utils.py:88] begin
@@ -305,7 +305,7 @@ PATTERN = ParseHints(pattern=r"^speed=(\S+)")
 SAMPLES = {
     "tf_cnn_benchmarks": ("tf_cnn_benchmarks", TF_CNN, NONE, 398.5, 400.0),
     "nvcnn": ("nvcnn", NVCNN, NONE, 99.5, 100.0),
-    "nvtfcnn": ("nvtfcnn", NVTFCNN, NONE, 400 / 3, 120.0),
+    "nvtfcnn": ("nvtfcnn", NVTFCNN, NONE, 800 / 7, 800 / 7),
     "tf2_steps": ("tf_official_models", TF2_STEPS, NONE, 120.0, 120.0),
     "tf2_spans": ("tf_official_models", TF2_SPANS, NONE, 160.0, 160.0),
     "tf2_batches": ("tf_official_models", TF2_BATCHES, NONE, 400 / 3, 400 / 3),
