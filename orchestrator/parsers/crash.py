@@ -52,6 +52,13 @@ _FATAL_KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
 )
 _PROTOBUF = re.compile(r"\[libprotobuf ERROR [^\]]*\] (?P<says>Error parsing text-format .*)")
 
+# Flags and arguments that a program refuses: absl's words, NVIDIA's examples', argparse's.
+_REFUSED_FLAG = re.compile(
+    r"(?:ERROR: )?Unknown command[ -]line (?:arg|flag)\b"
+    r"|[\w.-]+: error: (?:unrecognized arguments|ambiguous option|argument -\S*|the following arg)"
+)
+_FLAGS_ERROR = "Flags parsing error:"
+
 # Said by C++ and the C library right before they abort.
 _ABORT = re.compile(
     r"terminate called|libc\+\+abi: terminating|pure virtual method called"
@@ -91,6 +98,7 @@ def evidence(lines: Sequence[str], *, isolated: bool | None = None) -> Failure |
         or _out_of_memory(lines)
         or _fatal(lines)
         or _missing(lines)
+        or _refused_flag(lines)
         or environment.unreachable(lines, _last_exception(lines), isolated=isolated)
         or _exception(lines)
         or _abort(lines)
@@ -140,6 +148,20 @@ def _lacks(what: str, line: str) -> Failure:
     """Blame the image; on the host runtime that is the environment made in its place."""
     message = f"{what} is missing where the program ran: {line}"
     return Failure(kind="image", message=message, evidence=line)
+
+
+def _refused_flag(lines: Sequence[str]) -> Failure | None:
+    """Recognise a program that does not take the command line that it was given.
+
+    absl says `FATAL Flags parsing error:` and names the flag in the line after it.
+    """
+    for index, line in enumerate(lines):
+        after_heading = index and lines[index - 1].strip().endswith(_FLAGS_ERROR)
+        said = line.strip()
+        if after_heading or _REFUSED_FLAG.match(said):
+            message = f"the program refuses its command line: {said}"
+            return Failure(kind="unsupported", message=message, evidence=line)
+    return None
 
 
 def _exception(lines: Sequence[str]) -> Failure | None:

@@ -67,6 +67,50 @@ def test_glogs_fatal_line_is_the_proof_whatever_is_said_after_it(words, kind):
         assert line in found.message
 
 
+@pytest.mark.parametrize(
+    ("lines", "proof"),
+    [
+        (
+            [
+                "FATAL Flags parsing error:",
+                "  Unknown command line flag 'noxla_compile'. Did you mean: xla ?",
+                "Pass --helpshort or --helpfull to see help on flags.",
+            ],
+            "  Unknown command line flag 'noxla_compile'. Did you mean: xla ?",
+        ),
+        (
+            [
+                "FATAL Flags parsing error:",
+                "  flag --num_gpus=x: invalid literal for int() with base 10: 'x'",
+                "Pass --helpshort or --helpfull to see help on flags.",
+            ],
+            "  flag --num_gpus=x: invalid literal for int() with base 10: 'x'",
+        ),
+        (
+            [
+                "ERROR: Unknown command line arg: --arch=resnet50",
+                "Traceback (most recent call last):",
+                '  File "main.py", line 3, in <module>',
+                "ValueError: Invalid command line arg(s)",
+            ],
+            "ERROR: Unknown command line arg: --arch=resnet50",
+        ),
+        (
+            ["usage: main.py [-h] DIR", "main.py: error: unrecognized arguments: --dummy"],
+            "main.py: error: unrecognized arguments: --dummy",
+        ),
+        (
+            ["train.py: error: argument --dtype: invalid choice: 'x' (choose from 'a')"],
+            "train.py: error: argument --dtype: invalid choice: 'x' (choose from 'a')",
+        ),
+    ],
+)
+def test_a_refused_command_line_is_named_as_the_cause(lines, proof):
+    found = judged(*lines)
+    assert (found.kind, found.evidence) == ("unsupported", proof)
+    assert found.message == f"the program refuses its command line: {proof.strip()}"
+
+
 def test_what_protobuf_cannot_read_is_told_with_glogs_line():
     line = f"{GLOG}upgrade_proto.cpp:90] Check failed: ReadProtoFromTextFile(f, p) Failed to parse"
     line += " NetParameter file: bad.prototxt"

@@ -99,6 +99,59 @@ def test_nvcnn_that_was_too_short_or_out_of_memory():
     assert full.failure.kind == "out_of_memory"
 
 
+def test_nvcnn_leaves_out_the_burn_in_steps_that_its_header_tells():
+    head = b"Burn-in steps:  10\nModel:"
+    found = measure("nvcnn", NVCNN.replace(b"Model:", head))
+    assert found.begin["windows"]["dropped_first"] == 2
+    assert found.begin["windows"]["why"] == "the program's 10 burn-in steps"
+    assert measure("nvcnn", NVCNN).begin["windows"]["dropped_first"] == 3
+
+
+@pytest.mark.parametrize(
+    ("title", "model", "kind"),
+    [
+        (b"AlexNet", "alexnet_owt", "contradiction"),
+        (b"AlexNet", None, None),
+        (b"AlexNetOWT", "alexnet_owt", None),
+        (b"", "alexnet_owt", None),
+    ],
+)
+def test_nvcnn_tells_which_alexnet_it_ran(title, model, kind):
+    told = b"Model:      alexnet\n" + (title and b'__exp.model_title__="%s"\n' % title)
+    log = NVCNN.replace(b"Model:       resnet50\n", told)
+    found = measure("nvcnn", log, model=model, network="alexnet", planned=True)
+    assert (found.failure and found.failure.kind) == kind
+    assert not kind or "AlexNet with LRN, not alexnet_owt" in found.failure.message
+
+
+NOT_COMPILED = (
+    b"2026-11-29 18:23:53.1: W tensorflow/compiler/jit/mark_for_compilation_pass.cc:1586] "
+    b"(One-time warning): Not using XLA:CPU for cluster because envvar "
+    b"TF_XLA_FLAGS=--tf_xla_cpu_global_jit was not set.  If you want XLA:CPU, set it\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("device", "xla", "kind", "doubts"),
+    [
+        ("cpu", True, "contradiction", 0),
+        ("cpu", None, None, 1),
+        ("gpu", True, None, 0),
+        (None, True, None, 0),
+    ],
+)
+def test_xla_that_compiled_nothing_on_the_cpu_is_found_out(device, xla, kind, doubts):
+    log = TF_CNN.replace(b"Running warm up\n", NOT_COMPILED + b"Running warm up\n")
+    if device == "cpu":
+        log = log.replace(b"gpu:", b"cpu:")
+    found = measure("tf_cnn_benchmarks", log, device=device, xla=xla)
+    assert (found.failure and found.failure.kind) == kind
+    if kind:
+        assert "XLA compiled nothing on the CPU" in found.failure.message
+        assert "Not using XLA:CPU" in found.begin["evidence"][0][1]
+    assert sum("XLA compiled nothing" in text for text in found.warnings) == doubts
+
+
 def test_nvtfcnn_that_stopped_early():
     found = measure("nvtfcnn", NVTFCNN[: NVTFCNN.index(b"    40 ")])
     assert "stopped after step 30 of 51" in found.failure.message
