@@ -77,8 +77,15 @@ _DEATH = re.compile(
 
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::.*)?$")
-# torchrun's own traceback comes last and only says that some worker failed.
-_UNTELLING = "ChildFailedError"
+# The last traceback may be of a parent, which only says that some child of it failed: torchrun,
+# torch.distributed.launch of PyTorch 1.8 and older, Python programs that start others, horovodrun.
+_UNTELLING = re.compile(
+    r"\S*ChildFailedError|(?:subprocess\.)?CalledProcessError: |\S*ProcessExitedException"
+    r"|RuntimeError: (?:Horovod detected that|horovodrun|mpirun)|\S*ProcessRaisedException"
+)
+# Said without the head of a traceback of a program's own file.
+_UNREADABLE = re.compile(r"(?:Syntax|Indentation|Tab)Error: ")
+_FILE = re.compile(r' +File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _MORE_LINES, _MORE_TEXT = 8, 300
 # TensorFlow counts the errors that came together, and tells each on a line of its own.
 _ROOT_ERRORS = re.compile(r"\d+ root error\(s\) found\.$")
@@ -101,8 +108,10 @@ def evidence(lines: Sequence[str], *, isolated: bool | None = None) -> Failure |
         or _refused_flag(lines)
         or environment.unreachable(lines, _last_exception(lines), isolated=isolated)
         or _exception(lines)
+        or _unreadable(lines)
         or _abort(lines)
         or _death(lines)
+        or _parents_word(lines)
     )
 
 
@@ -179,6 +188,22 @@ def _exception(lines: Sequence[str]) -> Failure | None:
     return _crashed(line)
 
 
+def _unreadable(lines: Sequence[str]) -> Failure | None:
+    """Recognise a program that this Python cannot read; the line above tells where."""
+    for index in range(len(lines) - 1, -1, -1):
+        if _UNREADABLE.match(lines[index]):
+            place = next((m for m in map(_FILE.match, reversed(lines[:index])) if m), None)
+            where = f" ({place['file']}, line {place['line']})" if place else ""
+            return _crashed(lines[index], where)
+    return None
+
+
+def _parents_word(lines: Sequence[str]) -> Failure | None:
+    """Take what a parent says of its child, if the child said nothing itself."""
+    line = _last_exception(lines, untelling=True)
+    return _crashed(line) if line else None
+
+
 def _abort(lines: Sequence[str]) -> Failure | None:
     """Take the last line of its sort; C++ tells what was thrown in the line after it."""
     for index in range(len(lines) - 1, -1, -1):
@@ -201,14 +226,14 @@ def _last(pattern: re.Pattern[str], lines: Iterable[str]) -> str:
     return next((line for line in reversed([*lines]) if pattern.search(line)), "")
 
 
-def _last_exception(lines: Sequence[str]) -> str:
-    """Return the last line of the last telling Python traceback, or ""."""
+def _last_exception(lines: Sequence[str], *, untelling: bool = False) -> str:
+    """Return the last line of the last telling Python traceback, or ""; or of any traceback."""
     for start in range(len(lines) - 1, -1, -1):
         if not lines[start].endswith(_TRACEBACK):
             continue
         for line in lines[start + 1 :]:
             if not line.startswith(" ") and _EXCEPTION.match(line):
-                if _UNTELLING in line:
+                if _UNTELLING.match(line) and not untelling:
                     break
                 return line
     return ""

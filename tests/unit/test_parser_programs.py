@@ -16,6 +16,7 @@ from orchestrator.parsers.literals import longest_literal
 from tests.unit.vendor_samples import (
     CUSTOM,
     DLBS,
+    DLBS_MXNET,
     DLE_JSON,
     DLE_PYTORCH,
     IMAGENET,
@@ -281,7 +282,11 @@ def test_dlbs_that_failed_or_does_not_say():
     assert "experiment failed" in failed.failure.message
     silent = dlbs(without=[b"success"])
     assert value(silent) == 120.5
-    assert "does not say" in silent.warnings[-1]
+    assert "does not show that the experiment came to its end" in silent.warnings[-1]
+    for end in (b'__results.end_time__= "2026-11-10:06:55:37:607"', b"__results.proc_pid__= 777"):
+        assert not any(
+            "came to its end" in text for text in dlbs(end, without=[b"success"]).warnings
+        )
     assert "no __results.throughput__" in dlbs(without=[b"throughput"]).failure.message
 
 
@@ -317,8 +322,57 @@ def test_dlbs_tensorrt_has_a_prefix():
 
 
 def test_dlbs_says_where_it_cuts_a_throughput():
-    found = dlbs(b'__exp.framework__="mxnet"')
-    assert "whole number" in found.warnings[-1]
+    found = dlbs(b'__exp.framework__="mxnet"', b"__results.throughput__=500")
+    assert value(found) == 500
+    assert any("to a whole number" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("framework", [b"mxnet", b"pytorch", b"caffe2"])
+def test_dlbs_with_a_cut_throughput_is_computed_from_the_time(framework):
+    log = DLBS_MXNET.replace(b'work__="mxnet', b'work__="' + framework)
+    found = measure("dlbs", log.replace(b'family__="mxnet', b'family__="' + framework))
+    assert found.failure is None
+    assert value(found) == pytest.approx(2 / 1.25)
+    assert found.begin["estimator"] == "mean_time"
+    assert [text for text in found.warnings if "DLBS" in text] == [
+        "DLBS prints 1, cut to a whole number: it is computed from the time"
+    ]
+    assert not any("came to its end" in text for text in found.warnings)
+
+
+def test_dlbs_prints_a_throughput_of_zero_for_a_good_run():
+    log = DLBS_MXNET.replace(b"1250.0", b"12500.0").replace(b"[1000.0, 1500.0]", b"[1e4, 1.5e4]")
+    found = measure("dlbs", log.replace(b"throughput__=1\n", b"throughput__=0\n"))
+    assert found.failure is None
+    assert value(found) == pytest.approx(0.16)
+
+
+def test_dlbs_of_mxnet_leaves_out_the_time_that_holds_the_warm_up():
+    log = DLBS_MXNET.replace(b'"training"', b'"inference"').replace(b"batches__=1", b"batches__=6")
+    log = log.replace(b"[1000.0, 1500.0]", b"[1750.0, 250.0, 250.0]").replace(b"1250.0", b"750.0")
+    found = measure("dlbs", log.replace(b"throughput__=1\n", b"throughput__=2\n"))
+    assert found.failure is None
+    assert value(found) == value(found, "throughput_recomputed") == pytest.approx(8)
+    assert value(found, "step_time_mean") == pytest.approx(0.25)
+    assert value(found, "throughput_with_warmup") == pytest.approx(2 / 0.75)
+    assert "the first of 3 times holds the 6 warm-up batches too: it is left out" in found.warnings
+    assert found.begin["windows"]["dropped_first"] == 1
+    trained = measure("dlbs", log.replace(b'"inference"', b'"training"'))
+    assert trained.begin["windows"]["dropped_first"] == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "estimator"),
+    [
+        ([b'__exp.framework__="bvlc_caffe"', b'__exp.framework_family__="caffe"'], "mean_time"),
+        ([b'__exp.framework__="intel_caffe"'], "mean_time"),
+        ([b'__exp.framework__="mxnet"'], "mean_time"),
+        ([b'__exp.framework__="tensorflow"'], "total"),
+        ([b'__exp.framework__="mine"'], "unknown"),
+    ],
+)
+def test_dlbs_has_an_estimator_for_each_family_of_frameworks(lines, estimator):
+    assert dlbs(*lines).begin["estimator"] == estimator
 
 
 def test_dlbs_skips_what_is_no_json():

@@ -198,6 +198,26 @@ __results.time__= 150.0
 __exp.status__="success"
 """
 
+# Its programs print throughput cut to a whole number; the status stays "ok", set before the run.
+DLBS_MXNET = b"""__exp.replica_batch__=2
+__exp.status__="ok"
+__exp.framework__="mxnet"
+__exp.framework_family__="mxnet"
+__exp.effective_batch__=2
+__exp.num_gpus__=1
+__exp.model__="googlenet"
+__exp.phase__="training"
+__exp.dtype__="float32"
+__exp.num_warmup_batches__=1
+__results.start_time__= "2026-11-10:06:54:37:607"
+__results.time__=1250.0
+__results.throughput__=1
+__exp.model_title__="GoogleNet"
+__results.time_data__=[1000.0, 1500.0]
+__results.end_time__= "2026-11-10:06:55:37:607"
+__results.proc_pid__= 777
+"""
+
 IMAGENET = b"""=> creating model 'resnet18'
 Epoch: [0][   0/5005]\tTime 10.000 (10.000)\tData 9.0 (9.0)\tLoss 7.1 (7.1)
 Epoch: [0][  10/5005]\tTime  1.000 ( 2.000)\tData 0.0 (0.9)\tLoss 7.1 (7.1)
