@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator import file_lock
 from orchestrator.errors import ImageError, RequestError
-from orchestrator.images import builder, digests
+from orchestrator.images import builder, digests, interpreters
 from orchestrator.images.builder import Event, ImageEngine, OnEvent
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.images.reference import parse_reference
@@ -31,7 +31,11 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """How an image stands: `reason` says why it is stale, `doubt` that it is not what is pinned."""
+    """How an image stands.
+
+    `reason` says why it is stale, or absent and not to be built on this machine; `doubt` that it
+    is not what is pinned.
+    """
 
     kind: Literal["absent", "current", "stale"]
     reason: str = ""
@@ -63,9 +67,17 @@ def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
         return _vendors_state(row, table, engine)
     found = engine.image(row.tag)
     if found is None:
-        return State(kind="absent")
+        return State(kind="absent", reason=_obstacle(row, table, engine))
     reason = digests.why_stale(found.labels, row, table)
     return State(kind="stale" if reason else "current", reason=reason or "", found=found)
+
+
+def _obstacle(row: ImageRow, table: ImageTable, engine: ImageEngine) -> str:
+    """Say why this machine cannot make the base of an image; empty if it is here or can be made."""
+    base = table.bases[row.base]
+    if not base.parent or engine.image(base.name) or interpreters.find(base.python):
+        return ""
+    return f"its base {base.name} is not here, and {interpreters.lack(base.python)}"
 
 
 def _vendors_state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:

@@ -30,8 +30,8 @@ TF_CNN_BENCHMARKS = Framework(
         ("gpu", "training"): _GPU,
         ("gpu", "inference"): _GPU,
     },
-    # TensorFlow 2 dropped parts that the program needs on some releases; 1.15 and 2.15 have them.
-    images={"cpu": "tensorflow-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
+    # Its branch for 1.15 is its last for TensorFlow 1; tensorflow-cpu (2.15) has what it needs too.
+    images={"cpu": "tensorflow1-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
     networks={
         name: name
         for name in (

@@ -247,7 +247,8 @@ def planned_place(
     found = state.found if state else engine.image(reference)
     warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
     if state and state.reason:
-        warnings.append(f"{reference} would be rebuilt: {state.reason}")
+        then = "would be rebuilt" if found else "cannot be built"
+        warnings.append(f"{reference} {then}: {state.reason}")
     if state and state.doubt:
         warnings.append(state.doubt)
     return replace(
