@@ -215,6 +215,10 @@ class ImageTable(StrictRecord):
         """Return an image and, the newest first, those that stand in for it on other machines."""
         return (row, *(one for one in self.images.values() if row.id in one.instead_of))
 
+    def for_host(self, row: ImageRow) -> ImageRow:
+        """Return an image, or the first that stands in for it and whose packages fit the host."""
+        return next((one for one in self.candidates(row) if one.fits_host), row)
+
     def row(self, image_id: str) -> ImageRow:
         """Look an image up by its id. Raises RequestError with the nearest id."""
         if image_id not in self.images:

@@ -106,9 +106,10 @@ def check_image(request: Request, row: Framework, target: Target, engine: Engine
     """
     if request.image is not None or (engine is None and row.any_network):
         return
-    image = _image_row(row, target)
     if engine is None:
-        _check_host(image)
+        _check_host(_host_row(row, target))
+    else:
+        _image_row(row, target)
 
 
 def _check_host(image: ImageRow) -> None:
@@ -166,6 +167,10 @@ def _image_row(row: Framework, target: Target) -> ImageRow:
     return image_table.load().row(row.images[target.device])
 
 
+def _host_row(row: Framework, target: Target) -> ImageRow:
+    return image_table.load().for_host(_image_row(row, target))
+
+
 def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
     from orchestrator.images import environments
 
@@ -177,7 +182,7 @@ def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
 def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) -> Place:
     if row.any_network:
         return _bare_host(reason)
-    return _host(_image_row(row, target), reason, events)
+    return _host(_host_row(row, target), reason, events)
 
 
 def _bare_host(reason: str) -> Place:
@@ -239,7 +244,7 @@ def planned_place(
     if engine is None:
         if row.any_network:
             return _bare_host(reason)
-        return _planned_host(_image_row(row, target), reason)
+        return _planned_host(_host_row(row, target), reason)
     table = image_table.load()
     image = table.row_of_tag(request.image) if request.image else _image_row(row, target)
     reference = image.tag if image else str(request.image)
@@ -281,7 +286,7 @@ def described_place(
     cpus = machine.cpu.usable
     if engine is None:
         host = _bare_host(reason) if row.any_network else None
-        return replace(host or _planned_host(_image_row(row, target), reason), cpus=cpus)
+        return replace(host or _planned_host(_host_row(row, target), reason), cpus=cpus)
     image = image_table.load().row_of_tag(request.image) if request.image else None
     image = _image_row(row, target) if request.image is None else image
     reference = image.tag if image else str(request.image)

@@ -98,6 +98,13 @@ def test_what_compiles_for_minutes_is_built_only_when_it_is_named():
     assert [row.id for row in images._built_rows(table, ("horovod-cpu",))] == ["horovod-cpu"]
 
 
+def test_the_host_takes_packages_that_fit_it():
+    table = image_table.load()
+    assert table.for_host(table.row("tensorflow1-cpu")).id == "tensorflow-cpu"
+    assert table.for_host(table.row("pytorch-cpu")).id == "pytorch-cpu"
+    assert table.for_host(table.row("legacy-cpu")).id == "legacy-cpu"
+
+
 def test_lookups():
     table = image_table.load()
     assert table.row_of_tag("pytorch-cpu") is table.row_of_tag("benchdock/pytorch-cpu:2.13.0")
