@@ -130,11 +130,8 @@ class _Writer(object):
         self.blobs = OrderedDict()
         self.arrays = OrderedDict()
         self.factors = {}  # node -> its coefficient in the sum that reads it
-        self._readers = {}
+        self._readers = graph.readers
         self._shared = set()  # blobs that more than one layer reads
-        for node in graph.nodes:
-            for source in node.inputs:
-                self._readers.setdefault(source, []).append(node)
 
     def layer(self, kind, name, bottoms, tops, *fields):
         """Append a layer."""
@@ -156,7 +153,7 @@ class _Writer(object):
 
     def settle(self, node):
         """Call once a node's blob is known."""
-        if len(self._readers.get(node, ())) > 1:
+        if len(self._readers[node]) > 1:
             self._shared.add(self.blobs[node.name])
 
     def may_overwrite(self, node):
@@ -168,7 +165,7 @@ class _Writer(object):
 
     def becomes_coefficient(self, node):
         """Whether the only reader of a `scale` node is a sum."""
-        readers = self._readers.get(node, ())
+        readers = self._readers[node]
         return not self.choices.plain and len(readers) == 1 and readers[0].op == "add"
 
     def holds(self, node, roles, layer=None):
