@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.request import Device, Dtype, Phase
 
 # `--option flag.NAME=VALUE` passes --NAME=VALUE to the program.
@@ -25,14 +27,16 @@ SHORT_NAMES = {
 
 @dataclass(frozen=True)
 class Option:
-    """An `--option` of a program: what it does, its default and its values.
+    """An `--option` of a program: what it does, what it is unless given, its values.
 
-    Any text is valid if `values` is empty.
+    Without `values` any text is taken. `flag` is the program's own flag that another value than the
+    default needs, if some releases of the program do not have it.
     """
 
     meaning: str
     default: str = ""
     values: tuple[str, ...] = ()
+    flag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,32 +62,59 @@ class Unfit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaterSource:
+    """A state of a vendor's program that the row's images are too old for, and those it needs.
+
+    The folder that `--source` gives is in that state if its `file` holds `word`.
+    """
+
+    file: str
+    word: str
+    images: Mapping[Device, str]
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether a folder has it; one that cannot be read has not."""
+        try:
+            return self.word in (folder / self.file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Framework:
-    """One entry of the framework table: a framework with our own program, or a vendor's program.
+    """One row of the framework table: a framework with our own program, or a vendor's program.
 
-    `dtypes` lists what can run per device and phase; `gaps` names the models that our backend does
-    not support, with the reason; `images` are per device; `options` are by name; `files` are the
-    file name endings of the users' networks that it accepts.
+    `dtypes` tells per device and phase what can run; `gaps` names the models that a backend of
+    ours cannot draw, with the reason; `images` are per device; `options` are by name; `files` are
+    the ends of names of the users' own networks that it takes.
 
-    The rest is only for vendors' programs (`ours` is false): networks: our name of each network ->
-    the program's own; None: the zoo's, which `backend`
+    The rest is about vendors' programs, for which `ours` is false:
+    networks: our name of each network -> the program's own; None: the zoo's, which `backend`
         writes for the program. With `any_network` the model is just a name.
-    source: what the folder of `--source` must be; "" if the program needs none. unfit: what it does
-    not support with some of these networks. differs: our name of a network -> how the program's
-    version differs from the zoo's, if that changes the computation, or what it needs. entry: a path
-    that this folder must contain, relative to it. home: the program's folder in an image, used
-    without `--source`. holds: the devices whose default image contains the program; for others
-    `--image` is needed. unfit_tags: parts of an image's tag that show that it has a different
-    program -> the reason and what to do. flags: whether flag.NAME=VALUE is passed on too. variants:
-    the entry of each fork or release, by the value of the option `variant_option`; if that is not
-    given the image decides (`variants.settle`). warmup, steps: the number of steps that the program
-    always leaves out, and times; None if they can be chosen. windows: it prints rates of windows of
-    steps, and the first window is the warm-up. least_steps: the fewest timed steps for which it
-    prints a result. block: how many steps it times at once; the number of steps must be a multiple.
-    refuses, ignores: fields of a request that do not apply to the program, with the reason; those
-    that would change the measurement are refused. remark: a note for each of its results.
+    source: what the folder must be that `--source` gives; "" where the program takes none.
+    unfit: what it cannot do with some of these networks.
+    differs: by our name of a network: how the program's is not the zoo's of that name, where that
+        changes what is computed, or what it needs.
+    later_source: a state of that folder that needs other images.
+    entry: what that folder must hold, relative to it.
+    home: the folder in an image where the program lies without `--source`.
+    holds: the devices whose image of this row has it there; other images must be named.
+    unfit_tags: parts of an image's tag that tell that it has another program there -> the reason
+        and what to do.
+    flags: whether flag.NAME=VALUE is handed on too.
+    variants: the row as each fork or release has it, by the value of the option `variant_option`;
+        where that is not given the image tells (`variants.settle`).
+    warmup, steps: the number of steps that the program leaves out, and times, whatever it is told;
+        None: it is told.
+    windows: it prints rates of windows of steps, and the first window is the warm-up.
+    least_steps: the fewest timed steps with which it prints a result.
+    least_steps_where: the same of some releases only, by a text in `entry` that tells them.
+    block: how many steps it times at once; it can be told multiples of that.
+    refuses, ignores: fields of a request that the program has no use for, with the reason; those
+        that change what is measured are refused.
+    remark: what one has to know of every result of it.
     processes: whether its launcher starts one process per device: "always", "never", or the option
-    `NAME=VALUE` that makes it do so.
+        `NAME=VALUE` with which it does.
     """
 
     name: str
@@ -104,6 +135,7 @@ class Framework:
     differs: Mapping[str, str] = field(default_factory=dict)
     any_network: bool = False
     source: str = ""
+    later_source: LaterSource | None = None
     entry: str = ""
     home: str = ""
     holds: tuple[Device, ...] = ()
@@ -115,6 +147,7 @@ class Framework:
     steps: int | None = None
     windows: bool = False
     least_steps: int = 1
+    least_steps_where: Mapping[str, int] = field(default_factory=dict)
     block: int = 1
     refuses: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[str, str] = field(default_factory=dict)

@@ -50,7 +50,7 @@ def _add_images(commands: Any) -> None:
     images = command(
         commands,
         "images",
-        "list, fetch, build and pull the images",
+        "list, fetch, build, pull and prune the images",
         "images",
         "images --all",
         "images fetch pytorch-cpu",
@@ -58,23 +58,26 @@ def _add_images(commands: Any) -> None:
         "images build pytorch-cpu",
         "images pull ngc-pytorch-24-06",
         "images bootstrap",
+        "images prune --dry-run",
     )
     images.add_argument(
         "action",
         nargs="?",
-        choices=("list", "fetch", "build", "pull", "pin", "bootstrap"),
+        choices=("list", "fetch", "build", "pull", "pin", "bootstrap", "prune"),
         default="list",
         metavar="ACTION",
         help="list (default): show the images; fetch: download wheels into the wheelhouse; build: "
         "build images; pull: pull vendors' images, or any image by reference; pin: look up the "
         "digests of vendors' images and write dockerfiles/digests.toml; bootstrap: build the base "
-        "images from Debian packages, without a registry",
+        "images from Debian packages, without a registry; prune: remove images of benchdock that "
+        "nothing needs any more",
     )
     images.add_argument(
         "names",
         nargs="*",
         metavar="IMAGE",
-        help="default: all CPU images for fetch and build, all vendors' images for pin",
+        help="default: all CPU images for fetch and build, all vendors' images for pin, all images "
+        "of benchdock for prune",
     )
     images.add_argument(
         "--from",
@@ -90,6 +93,20 @@ def _add_images(commands: Any) -> None:
         "--all",
         action="store_true",
         help="with list: show everything known about every vendor's images",
+    )
+    images.add_argument(
+        "--keep",
+        type=values.not_negative,
+        metavar="N",
+        help="with prune: keep the newest N builds of each image (default: 2)",
+    )
+    images.add_argument(
+        "--ignore-results",
+        action="store_true",
+        help="with prune: also remove images that stored results need for a replay",
+    )
+    images.add_argument(
+        "--dry-run", action="store_true", help="with prune: only show what would be removed"
     )
     shared.json(images)
     images.set_defaults(handler="images")

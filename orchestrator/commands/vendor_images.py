@@ -32,11 +32,12 @@ def show(*, as_json: bool) -> None:
     )
     print("\nimages with a release note or a log")
     print_table(
-        ("image", "version", *_FACTS, "Python", *here),
+        ("image", "version", "proven with", *_FACTS, "Python", *here),
         [
             (
                 row["image"].removeprefix("nvcr.io/nvidia/"),
                 row["framework_version"] or "-",
+                _proven(row["proven_with"]),
                 *_facts(row),
                 row["python"] or "-",
                 *_here(row, here),
@@ -65,6 +66,10 @@ def _facts(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["cuda"] or "-", row["driver"] or "-", span(row["compute_capabilities"]) or "-"
 
 
+def _proven(releases: list[str] | None) -> str:
+    return "-" if releases is None else ", ".join(releases) or "no"
+
+
 def _here(row: Mapping[str, Any], titles: tuple[str, ...]) -> tuple[str, ...]:
     return (row["here"] or "-",) if titles else ()
 
@@ -87,7 +92,11 @@ def _tags(row: Mapping[str, Any]) -> str:
 
 
 def _legend(report: GpuReport) -> str:
-    text = "GPUs: the compute capabilities that the image has binaries for"
+    text = (
+        "proven with: the release of the same minor number that our backend was run with on a CPU "
+        "(docs/releases.md); a run takes no image by itself if it says no\n"
+        "GPUs: the compute capabilities that the image has binaries for"
+    )
     if not report.gpus:
         return f"{text}. Whether it runs here is unknown: {report.reason}"
     names = ", ".join(dict.fromkeys(one.name for one in report.gpus))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder, runs
@@ -56,9 +57,17 @@ def subject(result: Result) -> str:
         return f"{plan.model} {plan.phase}, {plan.framework}, {plan.dtype}, {batch}, {where}"
     if told is not None:
         return f"{told.model} {told.phase}, {told.framework}, {told.dtype}"
-    begin = result.program
-    names = ("model", "phase", "framework", "dtype")
-    return ", ".join(str(begin[name]) for name in names if begin.get(name)) or "benchmark"
+    return ", ".join(filter(None, _told_by_log(result.program))) or "benchmark"
+
+
+def _told_by_log(begin: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a log tells of its run, "" for what it does not."""
+    words = (begin.get("model"), begin.get("phase") or begin.get("mode"))
+    yield " ".join(str(word) for word in words if word)
+    yield str(begin.get("framework") or "")
+    yield str(begin.get("dtype") or "")
+    if batch := begin.get("batch"):
+        yield f"batch {batch}" + (" per device" if (begin.get("devices") or 1) > 1 else "")
 
 
 def title(result: Result) -> str:
