@@ -163,7 +163,8 @@ def toolkit_findings(info: EngineInfo, report: GpuReport) -> Iterator[Finding]:
 def image_findings(
     engine: Engine, table: ImageTable, report: GpuReport, *, data_root: Path | None = None
 ) -> Iterator[Finding]:
-    """Tell which of the images that fit this machine are ready, and whether the others have room.
+    """Check which images that fit this machine are ready, and whether there is space for the
+    others.
 
     `data_root` is where the engine keeps images, None if it is on another machine.
     """
@@ -206,7 +207,7 @@ def _base_finding(base: BaseImage) -> Finding:
 def _room_for(
     row: ImageRow, table: ImageTable, engine: Engine, data_root: Path | None
 ) -> Iterator[Finding]:
-    """Tell if there is too little room for an image that a run would get."""
+    """Warn if there is too little space for an image that a run would get."""
     if row.source == "vendor":
         what, needs = "the pull", room.to_pull(row, data_root)
     else:

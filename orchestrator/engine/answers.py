@@ -93,7 +93,7 @@ def image(answer: object) -> Json:
 
 
 def images(answer: object) -> list[Json]:
-    """Return a list of images, what is read of each checked."""
+    """Return a list of images, with everything that benchdock reads checked."""
     found = items(answer, dict, "the answer")
     for one in found:
         member(one, "Id", str)
@@ -106,7 +106,7 @@ def images(answer: object) -> list[Json]:
 
 
 def steps(answer: object) -> list[Json]:
-    """Return the steps of a build, what is read of each checked."""
+    """Return the steps of a build, with everything that benchdock reads checked."""
     found = items(answer, dict, "the answer")
     for one in found:
         optional(one, "CreatedBy", str)

@@ -54,7 +54,7 @@ class EngineInfo:
 
     @property
     def data_root(self) -> Path | None:
-        """Return the folder where it keeps images; None if that is on another machine."""
+        """Return the folder with the engine's images; None if it is on another machine."""
         root = Path(self.root_dir)
         here = self.root_dir and self.address.startswith("unix:")
         return root if here and os.access(root.parent, os.X_OK) and root.is_dir() else None
@@ -239,12 +239,12 @@ class Engine:
         return stock.images_in_use(self._sdk)
 
     def last_step(self, image: str) -> str:
-        """Return the last step by which an image was built, "" if nothing tells."""
+        """Return the last step that built an image, "" if unknown."""
         steps = self._sdk.steps_of(image)
         return (steps[0].get("CreatedBy") or "") if steps else ""
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image a further name, which another one may lose by that. Raises ImageError."""
+        """Give an image another name, which takes it from any other image. Raises ImageError."""
         try:
             self._sdk.tag_image(image, name)
         except RefusedError as refused:

@@ -213,7 +213,7 @@ class Sdk:
             yield from self._api.logs(container, stream=True, follow=False)
 
     def containers(self, label: str | None = None) -> list[Json]:
-        """Return the containers, running or not, all or those that bear a label."""
+        """Return the containers, running or not: all, or those that have a label."""
         with self._translated():
             chosen = {"label": [label]} if label else None
             return answers.containers(self._api.containers(all=True, filters=chosen))
@@ -226,7 +226,7 @@ class Sdk:
             return answers.image(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
 
     def images(self) -> list[Json]:
-        """Return every image in short, also those that are steps of a build."""
+        """Return every image briefly, including intermediate steps of builds."""
         with self._translated():
             return answers.images(self._api.images(all=True))
 
@@ -236,7 +236,7 @@ class Sdk:
             return answers.steps(self._api.history(image))  # type: ignore[no-untyped-call]
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image a further name."""
+        """Give an image another name."""
         repository, tag = parse_repository_tag(name)
         with self._translated():
             self._api.tag(image, repository, tag)

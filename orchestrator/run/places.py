@@ -269,7 +269,9 @@ def planned_place(
 
 
 def _named_image(request: Request, row: Framework, target: Target) -> tuple[ImageRow | None, str]:
-    """Return the row of the image of a request, if it has one, and what the engine is asked for."""
+    """Return the table row of the request's image, if it has one, and the engine's name of the
+    image.
+    """
     table = image_table.load()
     if request.image is None:
         image = _image_row(row, target)

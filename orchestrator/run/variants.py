@@ -30,7 +30,7 @@ _OUR_FORKS = {"bvlc_caffe": "bvlc", "nvidia_caffe": "nvidia", "intel_caffe": "in
 
 
 def settle(row: Framework, request: Request, device: Device) -> Framework:
-    """Return the row as the fork or release has it that the request, its image or source names.
+    """Return the row for the fork or release that the request, its image or source names.
 
     Raises RequestError if none of them does.
     """

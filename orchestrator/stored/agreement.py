@@ -187,9 +187,9 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
 
 
 def _images(asked: str | None, planned: str | None) -> tuple[str | None, str | None]:
-    """Return the image that was asked for and the one that was planned, to be compared.
+    """Return the requested and the planned image in comparable form.
 
-    An id or a readable name is that of whatever build was current at that time.
+    An id or a readable name stands for the build that was current at that time.
     """
     table = image_table.load()
     row = table.row_of_tag(asked) if asked else None
