@@ -61,7 +61,7 @@ def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreem
                 yield Disagreement(fact, LOG, begin[fact], PLAN, value)
     if ours and result.status == "ok" and not begin:
         return  # which is a separate failure with a better message
-    # The result of a run that was lost in the middle may know nothing of the log.
+    # The result of a run that was lost in the middle may lack the figures of the log.
     for name in (
         sorted({**told, **begin}.keys() - _OF_READING) if told or result.status == "ok" else ()
     ):

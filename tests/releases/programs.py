@@ -1,8 +1,9 @@
 """`make programs`: programs of others in the releases that they were written for.
 
 They are not part of this project: $BENCHDOCK_UPSTREAM is a folder with clones of their
-repositories, under their own names (programs.toml). Each is planned and started by the launcher like
-a run on the host, with an interpreter of the release, and its log is read by `benchdock parse`.
+repositories, under their own names (programs.toml). Each is planned and started by the launcher
+like a run on the host, with an interpreter of the release, and its log is read as by
+`benchdock parse`.
 """
 
 from __future__ import annotations

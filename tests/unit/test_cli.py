@@ -597,4 +597,4 @@ def test_help_imports_nothing_heavy():
 def test_a_device_without_an_end_is_no_log(words):
     done = benchdock(*words, "/dev/zero")
     assert done.returncode == 2
-    assert done.stderr == "benchdock: /dev/zero is a device; give a file, or - to read a pipe\n"
+    assert done.stderr == "benchdock: /dev/zero is a device; use a file, or - to read a pipe\n"

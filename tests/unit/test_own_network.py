@@ -231,7 +231,7 @@ def test_a_file_that_is_changed_while_the_run_starts_fails_the_run(onnx, tmp_pat
     assert status == 1
     assert result.failure.kind == "contradiction"
     assert result.failure.message.startswith("the log says network feed, not file:")
-    assert "the file was changed after the start" in result.failure.message
+    assert "the file changed after the start" in result.failure.message
 
 
 def test_the_command_line_takes_a_path(onnx, capsys):

@@ -112,8 +112,8 @@ def test_rows_without_variants_stay_as_they_are():
 @pytest.mark.parametrize(
     ("release", "changes", "says"),
     [
-        ("7", {"model": "resnet50_v1.5"}, "rounds every pool up"),
-        ("5", {"model": "acoustic_model"}, "takes images"),
+        ("7", {"model": "resnet50_v1.5"}, "rounds the size of every pooling up"),
+        ("5", {"model": "acoustic_model"}, "only accepts images"),
         ("8", {"dtype": "bfloat16"}, "does not support inference in bfloat16"),
         ("7", {"dtype": "tf32"}, "does not support inference in tf32"),
         ("4", {"warmup": 3}, "leaves out 0 steps"),

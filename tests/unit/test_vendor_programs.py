@@ -266,7 +266,9 @@ def test_a_release_that_cannot_do_it_says_so(tmp_path, xla, layers, told):
 
 def test_an_image_of_tensorflow_2_is_refused_for_a_program_of_tensorflow_1(tmp_path):
     image = "nvcr.io/nvidia/tensorflow:22.12-tf2-py3"
-    with pytest.raises(RequestError, match=r"of TensorFlow 2, another program.*; give an image"):
+    with pytest.raises(
+        RequestError, match=r"for TensorFlow 2, a different program.*; use an image"
+    ):
         resolve("nvtfcnn", target=GPU, image=image)
     assert resolve("nvtfcnn", target=GPU, image=image.replace("tf2", "tf1")).name == "nvtfcnn"
     (tmp_path / "resnet.py").touch()
@@ -349,7 +351,7 @@ def test_what_a_program_does_not_heed_is_said(tmp_path):
     told = "\n".join(given.warnings)
     assert "ignores --warmup" in told
     assert "ignores --seed" in told
-    assert "pytorch_imagenet's mean holds the first steps" in told
+    assert "pytorch_imagenet's mean includes the first steps" in told
 
 
 COUNTING = """
@@ -393,7 +395,7 @@ def custom(command, **changes):
         ("prog {data}", {}, "unknown placeholder {data} in the command; give --data DIR"),
         ("prog {source}", {}, "unknown placeholder {source} in the command; give --source DIR"),
         ("prog", {"pattern": None}, "needs a pattern"),
-        ("prog", {"pattern": "("}, "is no regular expression"),
+        ("prog", {"pattern": "("}, "is not a regular expression"),
         ("prog", {"unit": "furlongs"}, "unknown unit 'furlongs'"),
         ("prog", {"model": "../x"}, "'../x' is not a valid model name"),
         ("prog", {"seed": 1}, "--seed does not apply"),
