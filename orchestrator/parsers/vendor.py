@@ -306,7 +306,7 @@ class Parser:
             values = ", ".join(run.short() for run in runs[:_MOST_SHOWN])
             more = ", ..." if len(runs) > _MOST_SHOWN else ""
             return Run(self._hints), (
-                f"the log holds {len(runs)} runs ({values}{more}): "
+                f"the log contains {len(runs)} runs ({values}{more}): "
                 f"choose one with --block 1 to --block {len(runs)}"
             )
         # If nothing was found, the warnings say why.

@@ -86,8 +86,8 @@ def test_an_unproven_image_is_passed_over_with_a_sentence() -> None:
         "the image is ngc-tensorflow-23-01, the newest that works here and is proven: "
     )
     assert unproven == (
-        "nvcr.io/nvidia/tensorflow:24.06-tf2-py3 contains TensorFlow 2.16.1, and our backend was not "
-        "run with that release"
+        "nvcr.io/nvidia/tensorflow:24.06-tf2-py3 contains TensorFlow 2.16.1, and our backend was "
+        "not run with that release"
     )
     assert taken == (
         "ngc-tensorflow-23-01 holds TensorFlow 2.11.0; our backend was proven with 2.11.1 on a CPU"
