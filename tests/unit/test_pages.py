@@ -168,6 +168,12 @@ def test_a_dry_run_on_a_page_is_what_is_printed(page, tmp_path, monkeypatch, cap
     assert [line for line in shown if line not in printed] == []
 
 
+def test_a_first_release_has_only_added():
+    changes = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first = re.split(r"^## .*", changes, flags=re.MULTILINE)[-1]
+    assert re.findall(r"^### (.+)$", first, re.MULTILINE) == ["Added"]
+
+
 def test_the_readme_leads_to_the_index():
     assert INDEX.resolve() in {file.resolve() for file, _ in links(PROJECT / "README.md")}
 
