@@ -15,6 +15,8 @@ from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.cli import main
 from orchestrator.errors import RequestError
 from orchestrator.paths import PROJECT
+from orchestrator.ui.words import rows
+from tests.unit import stand_in
 
 INDEX = PROJECT / "docs" / "index.md"
 PAGES = sorted(
@@ -187,6 +189,17 @@ def test_the_example_of_a_dataset_is_one(tmp_path, monkeypatch):
     x, y = source.next()
     source.close()
     assert (x.shape, y.shape) == ((8, 1, 28, 28), (8,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("behaviour", ["good", "nan"])
+def test_every_line_of_a_summary_is_explained(behaviour, tmp_path):
+    page = (PROJECT / "docs" / "reading-a-result.md").read_text(encoding="utf-8")
+    with stand_in.home(tmp_path):
+        result, _ = stand_in.run(behaviour)
+    labels = {label for label, _ in rows(result, ("the end",))}
+    assert (result.status == "ok") == (behaviour == "good")
+    assert labels <= set(re.findall(r"^\| `([a-z ]+)` \|", page, re.MULTILINE))
 
 
 class TestVendorPrograms:
