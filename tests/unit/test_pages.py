@@ -1,5 +1,6 @@
 """The pages for people: their links, commands and targets exist, and the index names each page."""
 
+import fnmatch
 import re
 import shlex
 from functools import cache
@@ -154,6 +155,14 @@ def test_the_index_links_to_every_page():
     assert pages <= linked
 
 
+@pages
+def test_every_option_belongs_to_a_program(page):
+    named = set(re.findall(r"--option (\w+)=?", page.read_text(encoding="utf-8")))
+    every = [one for row in FRAMEWORKS.values() for one in (row, *row.variants.values())]
+    known = {name for row in every for name in (*row.options, row.variant_option)}
+    assert named <= known | {"NAME", "KEY", "flag"}
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/first-gpu-server.md"])
 def test_a_dry_run_on_a_page_is_what_is_printed(page, tmp_path, monkeypatch, capsys):
     """The machine file is the one that docs/machines.md shows."""
@@ -218,6 +227,12 @@ class TestVendorPrograms:
         assert sorted(listed) == sorted(
             row.name for row in FRAMEWORKS.values() if row.program != "benchdock"
         )
+
+    def test_every_table_names_programs_that_exist(self):
+        first = re.findall(r"^\| (`[^|]+`) \|", self.PAGE, re.MULTILINE)
+        names = {name for cell in first for name in re.findall(r"`([^`]+)`", cell)}
+        assert len(names) > len(self.ROWS)
+        assert {name for name in names if not fnmatch.filter(FRAMEWORKS, name)} == set()
 
     @pytest.mark.parametrize("cells", ROWS, ids=lambda cells: cells[0])
     def test_devices_and_phases_are_those_of_the_row(self, cells):
