@@ -22,13 +22,6 @@ multiply-adds of one sample's forward pass in convolutions, dense and recurrent 
 4-byte parameters. A cell says what the framework supports: T training, I inference.
 
 """
-SUPPORT = """
-## What each framework does
-
-Each on the CPU and on NVIDIA GPUs, with its number types. Releases: [old releases](releases.md).
-Vendors' own programs: [programs of others](vendor-programs.md).
-
-"""
 
 
 def page() -> str:
@@ -57,6 +50,15 @@ def page() -> str:
         lines += ["", "## Declared gaps", "", _line(["framework", "model", "why"])]
         lines += [_line(["---"] * 3), *gaps]
     return HEAD + "\n".join(lines) + "\n"
+
+
+SUPPORT = """
+## What each framework does
+
+Each on the CPU and on NVIDIA GPUs, with its number types. Releases: [old releases](releases.md).
+Vendors' own programs: [programs of others](vendor-programs.md).
+
+"""
 
 
 def support() -> str:
