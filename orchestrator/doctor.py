@@ -222,13 +222,18 @@ def _image_finding(row: ImageRow, state: store.State) -> Finding:
 
 
 def _choice(named: ImageRow, table: ImageTable, report: GpuReport) -> Choice:
-    return choose(named, capabilities(report.gpus), report.driver, table=table)
+    gpus = capabilities(report.gpus)
+    return choose(named, gpus, report.driver, table=table, backend=named.framework)
 
 
 def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
     """Tell which newer image a newer driver would allow, or why no image works here."""
     gpus = capabilities(report.gpus)
-    lacking = [one.image for one in choice.passed_over if not assess_row(one.image, gpus).refusal]
+    lacking = [
+        one.image
+        for one in choice.passed_over
+        if not one.unproven and not assess_row(one.image, gpus).refusal
+    ]
     remedy = (
         "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot" if lacking else ""
     )

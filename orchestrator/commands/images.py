@@ -1,4 +1,4 @@
-"""`benchdock images`: what images there are, and how they come to be here."""
+"""`benchdock images`: list, fetch, build, pull and pin images."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
 
 _FACTS = ("python", "CUDA", "driver from", "GPUs")
-# What was done with an image, as a document's row and as a line.
+# What happened to an image: the key in a document and the word in a line.
 Done = tuple[dict[str, Any], str]
 _FAILED = "failed"
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Do as the action says. Raises RequestError, ImageError, EngineError, MachineError."""
+    """Run the chosen action. Raises RequestError, ImageError, EngineError, MachineError."""
     _check_options(arguments)
     if arguments.all:
         from orchestrator.commands import vendor_images
@@ -67,7 +67,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse an option that the action has no use for. Raises RequestError."""
+    """Refuse an option that does not apply to the action. Raises RequestError."""
     action = arguments.action
     for option, given, actions in (
         ("--from", arguments.source is not None, ("fetch",)),
@@ -79,11 +79,13 @@ def _check_options(arguments: argparse.Namespace) -> None:
     ):
         if given and action not in actions:
             raise RequestError(
-                f"{option} is only for `images {'` and `images '.join(actions)}`",
-                hint=f"remove it from `images {action}`",
+                f"{option} only works with `images {'` and `images '.join(actions)}`",
+                hint=f"remove {option}",
             )
     if arguments.all and arguments.names:
-        raise RequestError("--all lists the whole catalogue", hint="use `benchdock images --all`")
+        raise RequestError(
+            "--all lists all images and takes no names", hint="use `benchdock images --all`"
+        )
 
 
 def _rows(
@@ -93,7 +95,7 @@ def _rows(
 
 
 def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
-    """Return the rows that are built here: those named, else the CPU's that compile nothing."""
+    """Return the named images that are built here, by default all CPU images that build quickly."""
     ours = [
         row
         for row in table.images.values()
@@ -103,8 +105,8 @@ def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
     for row in chosen:
         if row.source != "build":
             raise RequestError(
-                f"{row.id} is a vendor's image and is not built here",
-                hint=f"`benchdock images pull {row.id}` gets it",
+                f"{row.id} is a vendor's image and cannot be built",
+                hint=f"run `benchdock images pull {row.id}` to get it",
             )
     return chosen
 
@@ -120,11 +122,13 @@ def _tell(event: Event) -> None:
 
 def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Iterator[Done]:
     if source is not None and not Path(source).is_dir():
-        raise RequestError(f"there is no folder {source}", hint="give --from a folder with wheels")
+        raise RequestError(
+            f"the folder {source} does not exist", hint="use --from with a folder of wheels"
+        )
     rows = _built_rows(table, names)
     for row in rows if names else [row for row in rows if row.lock]:
         folder = wheelhouse.fetch(row, table, _say, source=Path(source) if source else None)
-        yield {"image": row.id, "wheels": str(folder)}, f"{row.id}: wheels are in {folder}"
+        yield {"image": row.id, "wheels": str(folder)}, f"{row.id}: the wheels are in {folder}"
 
 
 def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> Iterator[Done]:
@@ -143,8 +147,8 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
 
     if not names:
         raise RequestError(
-            "`images pull` needs the images to pull",
-            hint="name some of `benchdock images`, or references such as "
+            "`images pull` needs the name of an image",
+            hint="use a name from `benchdock images`, or a reference such as "
             "nvcr.io/nvidia/pytorch:24.06-py3",
         )
     with Engine.connect() as engine:
@@ -161,19 +165,19 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
 
 
 def _vendors_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
-    """Return the rows of vendors' images: those named, else all."""
+    """Return the named vendors' images, by default all of them."""
     every = [row for row in table.images.values() if row.source == "vendor"]
     chosen = _rows(table, names, default=every)
     for row in chosen:
         if row.source != "vendor":
             raise RequestError(
-                f"{row.id} is built here and is in no registry", hint="name images of vendors"
+                f"{row.id} is built here and not in any registry", hint="name vendors' images only"
             )
     return chosen
 
 
 def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
-    """Ask the registries for the digests of tags; a pin stays if its registry tells none."""
+    """Ask the registries for the digests of tags; keep a pin if its registry does not answer."""
     from orchestrator.engine.client import Engine
 
     kept = {
@@ -217,7 +221,7 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
         print(json.dumps({"schema": 1, "engine": why, "images": described}, indent=2))
         return
     print_table(
-        ("image", "framework", "version", "device", *_FACTS, "source", "size", "run yet", "here"),
+        ("image", "framework", "version", "device", *_FACTS, "source", "size", "tested", "here"),
         [
             (
                 row["id"],
@@ -238,11 +242,11 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
     )
     if any(row["never_run"] for row in described):
         print(
-            "\nrun yet: never = nobody has run it with benchdock on a GPU; what it supports is "
-            "read from its vendor's notes or its packages"
+            "\ntested: never = nobody has run this image with benchdock on a GPU yet; the GPU "
+            "requirements come from the vendor's notes or its packages"
         )
     if engine is None:
-        print(f"\nwhat is here is unknown: {why}")
+        print(f"\ncannot check which images are here: {why}")
 
 
 def _engine() -> tuple[Engine | None, str]:
