@@ -18,8 +18,8 @@ from orchestrator.engine import reaper
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
 from orchestrator.host import host_pip, processes, records
-from orchestrator.images import digests, image_table, room, store
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images import digests, image_table, interpreters, room, store
+from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
 from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import EngineFacts, Machine, MachineFile
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, capabilities
@@ -165,9 +165,9 @@ def image_findings(
     """
     bases: set[str] = set()
     for named in table.images.values():
-        if named.source == "vendor" or named.instead_of or platform.machine() not in named.machines:
+        if named.source == "vendor" or platform.machine() not in named.machines:
             continue
-        if named.device == "gpu" and not report.gpus:
+        if named.device == "gpu" and (named.instead_of or not report.gpus):
             continue
         row: ImageRow | None = named
         if named.device == "gpu":
@@ -184,12 +184,19 @@ def image_findings(
             bases.add(row.base)
     for base in sorted(bases):
         if engine.image(base) is None:
-            yield Finding(
-                name=f"base {base}",
-                state="missing",
-                detail="not here; a build pulls it where a registry answers",
-                remedy="benchdock images bootstrap",
-            )
+            yield _base_finding(table.bases[base])
+
+
+def _base_finding(base: BaseImage) -> Finding:
+    """Say how to get a base image that is not here."""
+    detail, remedy = (
+        "not here; a build pulls it if a registry answers",
+        "benchdock images bootstrap",
+    )
+    if base.parent and interpreters.find(base.python) is None:
+        detail += f", and {interpreters.lack(base.python)} to make it from"
+        remedy = f"{interpreters.remedy(base.python)}, then {remedy}"
+    return Finding(name=f"base {base.name}", state="missing", detail=detail, remedy=remedy)
 
 
 def _room_for(

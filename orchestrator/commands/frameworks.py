@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator import catalogue
 from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.errors import ExitStatus
-from orchestrator.framework import FLAG, Framework
+from orchestrator.framework import FLAG, Framework, Option
 from orchestrator.ui.tables import print_table
 
 
@@ -77,6 +77,18 @@ def _variants(row: Framework) -> Iterator[tuple[str, Framework]]:
         yield f"{row.variant_option}={value}: ", variant
 
 
+def _show_options(title: str, options: Mapping[str, Option]) -> None:
+    if options:
+        print(f"\n{title}:")
+        print_table(
+            ("name", "default", "values", "meaning"),
+            [
+                (name, o.default or "-", " ".join(o.values) or "any", o.meaning)
+                for name, o in options.items()
+            ],
+        )
+
+
 def _show_more(row: Framework) -> None:
     """Print the details of one framework: its networks, folder and options."""
     if row.networks is not None:
@@ -98,14 +110,9 @@ def _show_more(row: Framework) -> None:
             print(f"\n--{field.replace('_', '-')} is {title}: {why}")
     if row.remark:
         print(f"\nnote: {row.remark}")
-    if row.options:
-        print("\noptions (--option NAME=VALUE):")
-        print_table(
-            ("name", "default", "values", "meaning"),
-            [
-                (name, o.default or "-", " ".join(o.values) or "any", o.meaning)
-                for name, o in row.options.items()
-            ],
-        )
+    _show_options("options (--option NAME=VALUE)", row.options)
+    for which, one in _variants(row):
+        own = {name: o for name, o in one.options.items() if name not in row.options}
+        _show_options(f"{which}more options", own)
     if row.flags:
         print(f"\n--option {FLAG}NAME=VALUE passes --NAME=VALUE to the program")

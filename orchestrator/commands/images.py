@@ -15,6 +15,7 @@ from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestErro
 from orchestrator.images import base_images, image_table, pins, store, wheelhouse
 from orchestrator.images.builder import Event
 from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.interpreters import NoInterpreterError
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet
 
@@ -25,6 +26,8 @@ _FACTS = ("python", "CUDA", "driver from", "GPUs")
 # What happened to an image: the key in a document and the word in a line.
 Done = tuple[dict[str, Any], str]
 _FAILED = "failed"
+# Not asked for by name, and not possible on this machine.
+_LEFT_OUT = "left out"
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -48,21 +51,22 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         case "fetch":
             done = _fetch(table, arguments.names, arguments.source)
         case "build":
-            done = _build(table, _built_rows(table, arguments.names), force=arguments.force)
+            rows = _built_rows(table, arguments.names)
+            done = _build(table, rows, force=arguments.force, named=bool(arguments.names))
         case "pull":
             done = _pull(table, arguments.names)
         case "pin":
             done = _pin(table, _vendors_rows(table, arguments.names))
         case _:
             done = _bootstrap(table, arguments.names, force=arguments.force)
-    rows = []
-    for row, text in done:
-        rows.append(row)
+    told = []
+    for one, text in done:
+        told.append(one)
         if not arguments.json:
             print(text, flush=True)
     if arguments.json:
-        print(json.dumps({"schema": 1, arguments.action: rows}, indent=2))
-    failed = any(row.get("did") == _FAILED for row in rows)
+        print(json.dumps({"schema": 1, arguments.action: told}, indent=2))
+    failed = any(one.get("did") == _FAILED for one in told)
     return ExitStatus.MACHINE_CANNOT if failed else ExitStatus.OK
 
 
@@ -131,13 +135,23 @@ def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Itera
         yield {"image": row.id, "wheels": str(folder)}, f"{row.id}: the wheels are in {folder}"
 
 
-def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> Iterator[Done]:
+def _build(
+    table: ImageTable, rows: Sequence[ImageRow], *, force: bool, named: bool
+) -> Iterator[Done]:
+    """Build images; one that was not named is left out if its base needs a Python not here."""
     from orchestrator.engine.client import Engine
 
     policy = store.Policy.FORCE if force else store.Policy.AUTO
     with Engine.connect() as engine:
         for row in rows:
-            ready = store.ensure(row, table, engine, policy, _tell)
+            try:
+                ready = store.ensure(row, table, engine, policy, _tell)
+            except NoInterpreterError as error:
+                if named:
+                    raise
+                told = {"image": row.id, "did": _LEFT_OUT, "why": str(error)}
+                yield told, f"{row.id}: {_LEFT_OUT}: {error}"
+                continue
             told = {"image": row.id, "did": ready.did, "reference": ready.reference, "id": ready.id}
             yield told, f"{row.id}: {ready.did} {ready.reference} {ready.id}"
 
@@ -202,6 +216,7 @@ def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
 
 
 def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Iterator[Done]:
+    """Make base images; without names those of our images that this machine can make."""
     from orchestrator.engine.client import Engine
 
     for name in names:
@@ -210,7 +225,14 @@ def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Itera
     wanted = names or sorted({row.base for row in table.images.values() if row.base})
     with Engine.connect() as engine:
         for name in wanted:
-            did = base_images.bootstrap(table.bases[name], engine, _say, force=force)
+            try:
+                did = base_images.bootstrap(table.bases[name], table, engine, _say, force=force)
+            except NoInterpreterError as error:
+                if names:
+                    raise
+                told = {"image": name, "did": _LEFT_OUT, "why": str(error)}
+                yield told, f"{name}: {_LEFT_OUT}: {error}"
+                continue
             yield {"image": name, "did": did}, f"{name}: {did}"
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator import file_lock, paths
 from orchestrator.errors import EngineError, ImageError
-from orchestrator.images import digests, room
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images import digests, interpreters, room
+from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
 
 if TYPE_CHECKING:
     from orchestrator.engine.client import EngineInfo
@@ -175,7 +175,7 @@ def _build_framework(
         paths.debs(row.id) if row.packages else wheelhouse.fetch(row, table, _as_lines(on_event))
     )
     if not row.parent:
-        _need_base(row, engine, on_event)
+        _need_base(table.bases[row.base], engine, on_event)
     tag = digests.framework_tag(row, table)
     on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
     with _context(row) as context:
@@ -226,16 +226,28 @@ def _put_packages(house: Path, target: Path) -> None:
             _link_or_copy(package, target / package.name)
 
 
-def _need_base(row: ImageRow, engine: ImageEngine, on_event: OnEvent) -> None:
-    if engine.image(row.base) is not None:
+def _need_base(base: BaseImage, engine: ImageEngine, on_event: OnEvent) -> None:
+    if engine.image(base.name) is not None:
         return
     try:
-        pull(row.base, engine, on_event)
+        pull(base.name, engine, on_event)
     except (EngineError, ImageError) as error:
+        what = f"the base image {base.name} is not here and cannot be pulled ({error.what})"
+        if base.parent and interpreters.find(base.python) is None:
+            raise interpreters.NoInterpreterError(
+                f"{what}, and {interpreters.lack(base.python)} to make it from",
+                hint=f"`{interpreters.remedy(base.python)}`, then `{_bootstrap_command(base)}`",
+            ) from error
+        with_ours = f" and this machine's Python {base.python}" if base.parent else ""
         raise ImageError(
-            f"the base image {row.base} is not here and cannot be pulled ({error.what})",
-            hint="`benchdock images bootstrap` makes it from Debian's packages",
+            what, hint=f"`{_bootstrap_command(base)}` makes it from Debian's packages{with_ours}"
         ) from error
+
+
+def _bootstrap_command(base: BaseImage) -> str:
+    return (
+        f"benchdock images bootstrap {base.name}" if base.parent else "benchdock images bootstrap"
+    )
 
 
 @contextmanager

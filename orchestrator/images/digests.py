@@ -69,7 +69,7 @@ def framework_digest(row: ImageRow, table: ImageTable) -> str:
         row.id,
         row.base,
         *parent,
-        table.pip,
+        table.pip_of(row),
         (row.folder / "Dockerfile").read_text(encoding="utf-8"),
         row.lock_file.read_text(encoding="utf-8"),
     )

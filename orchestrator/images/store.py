@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator import file_lock
 from orchestrator.errors import ImageError, RequestError
-from orchestrator.images import builder, digests
+from orchestrator.images import builder, digests, interpreters
 from orchestrator.images.builder import Event, ImageEngine, OnEvent
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.images.reference import parse_reference
@@ -32,8 +32,8 @@ class Policy(StrEnum):
 class State:
     """How an image stands: `name` is what a run takes.
 
-    It is stale if there is only another build of it: `reason` says what differs. `doubt` says that
-    a vendor's image is not what is pinned.
+    It is stale if there is only another build of it: `reason` says what differs, or why this
+    machine cannot build an absent one. `doubt` says that a vendor's image is not what is pinned.
     """
 
     kind: Literal["absent", "current", "stale"]
@@ -70,7 +70,7 @@ def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
     # The readable name too: an image that is carried over from elsewhere may have no other.
     found = engine.image(name) or engine.image(row.tag)
     if found is None:
-        return State(kind="absent", name=name)
+        return State(kind="absent", name=name, reason=_obstacle(row, table, engine))
     if reason := digests.why_stale(found.labels, identity):
         return State(kind="stale", name=name, reason=reason)
     return State(kind="current", name=name, found=found)
@@ -88,6 +88,14 @@ def is_other_build(reference: str, row: ImageRow, table: ImageTable) -> bool:
     """
     of_today = (row.id, row.tag, row.repository)
     return reference not in of_today and reference != name_of(row, table)
+
+
+def _obstacle(row: ImageRow, table: ImageTable, engine: ImageEngine) -> str:
+    """Say why this machine cannot make the base of an image; empty if it is here or can be made."""
+    base = table.bases[row.base]
+    if not base.parent or engine.image(base.name) or interpreters.find(base.python):
+        return ""
+    return f"its base {base.name} is not here, and {interpreters.lack(base.python)}"
 
 
 def _vendors_state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:

@@ -107,9 +107,10 @@ def check_image(request: Request, row: Framework, target: Target, engine: Engine
     """
     if request.image is not None or (engine is None and row.any_network):
         return
-    image = _image_row(row, target)
     if engine is None:
-        _check_host(image)
+        _check_host(_host_row(row, target))
+    else:
+        _image_row(row, target)
 
 
 def _check_host(image: ImageRow) -> None:
@@ -169,6 +170,10 @@ def _image_row(row: Framework, target: Target) -> ImageRow:
     return image_table.load().row(row.images[target.device])
 
 
+def _host_row(row: Framework, target: Target) -> ImageRow:
+    return image_table.load().for_host(_image_row(row, target))
+
+
 def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
     from orchestrator.images import environments
 
@@ -180,7 +185,7 @@ def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
 def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) -> Place:
     if row.any_network:
         return _bare_host(reason)
-    return _host(_image_row(row, target), reason, events)
+    return _host(_host_row(row, target), reason, events)
 
 
 def _bare_host(reason: str) -> Place:
@@ -242,7 +247,7 @@ def planned_place(
     if engine is None:
         if row.any_network:
             return _bare_host(reason)
-        return _planned_host(_image_row(row, target), reason)
+        return _planned_host(_host_row(row, target), reason)
     table = image_table.load()
     image, reference = _named_image(request, row, target)
     state = store.state(image, table, engine) if image else None
@@ -252,7 +257,9 @@ def planned_place(
         found = state.found if state else engine.image(reference)
     warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
     if state and state.reason:
-        warnings.append(f"only another build of it is here: {state.reason}")
+        stale = state.kind == "stale"
+        here = "only another build of it is here" if stale else f"{reference} cannot be built"
+        warnings.append(f"{here}: {state.reason}")
     if state and state.doubt:
         warnings.append(state.doubt)
     return replace(
@@ -297,7 +304,7 @@ def described_place(
     cpus = machine.cpu.usable
     if engine is None:
         host = _bare_host(reason) if row.any_network else None
-        return replace(host or _planned_host(_image_row(row, target), reason), cpus=cpus)
+        return replace(host or _planned_host(_host_row(row, target), reason), cpus=cpus)
     image, reference = _named_image(request, row, target)
     lacks = target.device == "gpu" and not engine.gpu_support
     warning = "the engine of that machine cannot hand GPUs to containers (`benchdock doctor` there)"

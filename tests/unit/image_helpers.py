@@ -157,13 +157,16 @@ def make_place(tmp_path: Path, monkeypatch) -> Place:
     return Place(image_table.read(TABLE, name="images.toml"), dockerfiles, backends, pip)
 
 
-def with_child(place: Place) -> tuple[ImageTable, ImageRow]:
-    """Return the table with a further image that stands on the layers of the first."""
+def with_child(place: Place, sources: str = "compiled") -> tuple[ImageTable, ImageRow]:
+    """Return the table with a further image that stands on the layers of the first.
+
+    `sources` is the key of its package that comes as source.
+    """
     folder = place.dockerfiles / "child-cpu"
     folder.mkdir()
     (folder / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\n")
     (folder / "requirements.lock").write_text("gamma==3.0\ndelta==4.0\n")
-    table = image_table.read(TABLE + CHILD, name="images.toml")
+    table = image_table.read(TABLE + CHILD.replace("compiled", sources), name="images.toml")
     return table, table.images["child-cpu"]
 
 

@@ -134,6 +134,17 @@ def test_absent_images_and_bases_say_how_to_get_them() -> None:
     assert not any(row.id in name for row in fitting("gpu") for name in found)
 
 
+def test_a_base_that_cannot_be_made_here_says_what_is_lacking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.images.interpreters.find", lambda _: None)
+    found = by_name(doctor.engine_findings(engine(), info(), NO_GPU))
+    assert "image tensorflow-cpu" in found
+    base = found["base python:3.7-slim"]
+    assert "this machine has no Python 3.7" in base.detail
+    assert base.remedy == "pyenv install 3.7, then benchdock images bootstrap"
+
+
 @pytest.mark.slow
 def test_current_and_stale_images() -> None:
     table = image_table.load()
