@@ -190,7 +190,7 @@ _REFUSALS: Final[tuple[_Row, ...]] = (
         r"no space left on device",
         MachineError,
         "the container engine's disk is full",
-        "`docker system df` shows what takes the space",
+        "`benchdock images prune` frees some of it, `docker system df` shows what takes the space",
     ),
     (
         r"(?P<cause>Minimum memory limit allowed is \w+)|container init was OOM-killed",

@@ -344,13 +344,14 @@ def test_what_the_engine_keeps_is_told_with_its_reason(stocked, capsys, monkeypa
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["build", "--keep", "2"], "--keep is only for `images prune`; remove it from"),
-        (["list", "--dry-run"], "--dry-run is only for `images prune`"),
-        (["pull", "x", "--ignore-results"], "--ignore-results is only for `images prune`"),
-        (["prune", "--keep", "-1"], "argument --keep: -1 is too small, the least is 0"),
+        (["build", "--keep", "2"], "--keep only works with `images prune`; remove --keep"),
+        (["list", "--dry-run"], "--dry-run only works with `images prune`"),
+        (["pull", "x", "--ignore-results"], "--ignore-results only works with `images prune`"),
+        (["prune", "--keep", "-1"], "argument --keep: -1 is too small, the minimum is 0"),
         (["prune", "--keep", "two"], "argument --keep: 'two' is not a whole number"),
-        (["prune", "--force"], "--force is only for `images build` and `images bootstrap`"),
+        (["prune", "--force"], "--force only works with `images build` and `images bootstrap`"),
         (["prune", "tiny-cpuu"], "did you mean 'tiny-cpu'"),
+        (["prune", "vendor-tiny"], "which `images prune` never removes; run `docker rmi registry."),
     ],
 )
 def test_a_wrong_argument_gives_one_line(stocked, capsys, words, told):
