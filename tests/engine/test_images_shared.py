@@ -143,7 +143,7 @@ def test_two_checkouts_run_alternately_and_prune(engine, checkouts, capsys, monk
 
     # A run of the other checkout is repeated in its own image, whatever the readable name is.
     out, _ = ours.benchdock("replay", result["run"], "--dry-run")
-    assert "in the very image it was measured in, which is here" in out
+    assert "would run in the same image, which is here" in out
 
     out, _ = ours.benchdock("images", "prune", ID, "--dry-run")
     assert f"{first['ours']['image']} " in out
