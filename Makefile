@@ -27,7 +27,7 @@ GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
 
-.PHONY: help setup bench test unit explore lint format type fuzz images horovod-ranks parity mutants releases releases-page base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit explore lint format type fuzz images prune-images horovod-ranks parity mutants releases releases-page base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ images: setup ## build every CPU image but horovod-cpu, which compiles for minut
 
 image-%: setup ## build one image: make image-pytorch-gpu
 	$(BENCHDOCK) images build $*
+
+prune-images: setup ## remove images of ours that nobody needs any more: make prune-images ARGS=--dry-run
+	$(BENCHDOCK) images prune $(ARGS)
 
 horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first
 	$(BENCHDOCK) images build horovod-cpu
