@@ -105,7 +105,7 @@ PYTORCH_IMAGENET = Framework(
         "seed": "a seed would turn on deterministic, slower kernels",
     },
     remark="pytorch_imagenet's mean holds the first steps, and a fast GPU waits for the processes "
-    "that make its images (--option workers); releases before August 2022 need --data",
+    "that make its images (--option workers)",
     flags=True,
 )
 

@@ -1,8 +1,9 @@
 """`make programs`: programs of others in the releases that they were written for.
 
-They are not part of this project: $BENCHDOCK_UPSTREAM is a folder with clones of their repositories,
-under their own names (programs.toml). Each is planned and started by the launcher as a user's run
-on the host is, with an interpreter of the release, and its log is read as `benchdock parse` reads it.
+They are not part of this project: $BENCHDOCK_UPSTREAM is a folder with clones of their
+repositories, under their own names (programs.toml). Each is planned and started by the launcher as
+a user's run on the host is, with an interpreter of the release, and its log is read as `benchdock
+parse` reads it.
 """
 
 from __future__ import annotations
