@@ -54,6 +54,7 @@ class Program:
     ref: str = ""
     before: str = ""
     own: str = ""
+    steps: int | None = 6
     gpu: bool = False
 
 
@@ -73,7 +74,8 @@ class Seen:
         figures = ["-" if one is None else f"{one:.6g}" for one in (self.own, self.figure)]
         of = self.program.ref or f"before {self.program.before}"
         cells = [line.framework, of, line.release, line.python, self.run, *figures]
-        return "| " + " | ".join([*cells, self.fault or "agrees"]) + " |"
+        verdict = "agrees" if self.own is not None else "read"
+        return "| " + " | ".join([*cells, self.fault or verdict]) + " |"
 
 
 def load(path: Path = HERE / "programs.toml") -> list[Program]:
@@ -100,6 +102,7 @@ def _program(name: str, program: dict[str, Any], fields: dict[str, Any]) -> Prog
         ref=fields.get("ref", ""),
         before=fields.get("before", ""),
         own=program.get("own", ""),
+        steps=program.get("steps", 6) or None,
         gpu=program.get("gpu", False),
     )
 
@@ -171,7 +174,6 @@ def planned(
 ) -> tuple[Plan, RunFolder]:
     """Plan a run as `benchdock run` does, for an interpreter in place of an image."""
     target = Target(device="gpu", gpus=("0",)) if program.gpu else Target(device="cpu")
-    row_steps = {"nvcnn": 5, "nvtfcnn": 30, "mxnet_score": None}
     request = Request.model_validate(
         {
             "model": model,
@@ -179,7 +181,7 @@ def planned(
             "phase": phase,
             "source": source,
             "batch": 2,
-            "steps": row_steps.get(program.line.framework, 6),
+            "steps": program.steps,
         }
     )
     row = planner.resolve(request, target)
