@@ -144,7 +144,7 @@ releases-page: $(VENV)/.setup-dev ## write docs/releases.md again from what `mak
 	$(VENV)/bin/python -m tests.releases --page
 
 programs: $(VENV)/.setup-dev ## programs of others in old releases: BENCHDOCK_UPSTREAM=CLONES PROGRAMS=nvcnn
-	$(VENV)/bin/python -m tests.releases.programs $(PROGRAMS)
+	BENCHDOCK_UPSTREAM=$(BENCHDOCK_UPSTREAM) $(VENV)/bin/python -m tests.releases.programs $(PROGRAMS)
 
 simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
 	$(VENV)/bin/python -m tests.simulations
