@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.request import Device, Dtype, Phase
 
 # `--option flag.NAME=VALUE` hands --NAME=VALUE to a program as it is.
@@ -60,6 +62,25 @@ class Unfit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaterSource:
+    """A state of a vendor's program that the row's images are too old for, and those it needs.
+
+    The folder that `--source` gives is in that state if its `file` holds `word`.
+    """
+
+    file: str
+    word: str
+    images: Mapping[Device, str]
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether a folder has it; one that cannot be read has not."""
+        try:
+            return self.word in (folder / self.file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Framework:
     """One row of the framework table: a framework with our own program, or a vendor's program.
 
@@ -74,6 +95,7 @@ class Framework:
     unfit: what it cannot do with some of these networks.
     differs: by our name of a network: how the program's is not the zoo's of that name, where that
         changes what is computed, or what it needs.
+    later_source: a state of that folder that needs other images.
     entry: what that folder must hold, relative to it.
     home: the folder in an image where the program lies without `--source`.
     holds: the devices whose image of this row has it there; other images must be named.
@@ -113,6 +135,7 @@ class Framework:
     differs: Mapping[str, str] = field(default_factory=dict)
     any_network: bool = False
     source: str = ""
+    later_source: LaterSource | None = None
     entry: str = ""
     home: str = ""
     holds: tuple[Device, ...] = ()

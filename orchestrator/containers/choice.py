@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.containers import listed, proven
-from orchestrator.containers.container_table import numbers
+from orchestrator.containers.container_table import numbers, shipped
 from orchestrator.images.image_table import ImageRow, ImageTable
 
 
@@ -44,17 +44,16 @@ class Choice:
             return ()
         newest, *others = self.passed_over
         also = [one.why for one in others if one.unproven]
-        word = "is proven" if newest.unproven else "works"
-        taken = f"the image is {self.image.id}, the newest that {word} here: {_first(newest.why)}"
+        works = "works here and is proven" if also or newest.unproven else "works here"
+        taken = f"the image is {self.image.id}, the newest that {works}: {_first(newest.why)}"
         return (taken, *map(_first, also), *self._proven())
 
     def _proven(self) -> tuple[str, ...]:
         """Name the release that the backend was proven with in place of the image's own."""
         if self.image is None or not self.proven_with:
             return ()
-        version = listed.facts_of(self.image).version
         return (
-            f"{self.image.id} holds {self.image.framework} {version}; our backend was proven with "
+            f"{self.image.id} holds {_release(self.image)}; our backend was proven with "
             f"{self.proven_with} on a CPU",
         )
 
@@ -100,12 +99,17 @@ def _proven(image: ImageRow, backend: str | None) -> str | None:
 
 
 def _unproven(image: ImageRow) -> str:
-    version = listed.facts_of(image).version
-    holds = f"holds {image.framework} {version}" if version else "does not say its release"
     return (
-        f"{image.tag} {holds}, and our backend was not run with that release. Add --image "
-        f"{image.id} to take it all the same"
+        f"{image.tag} holds {_release(image)}, and our backend was not run with that release. Add "
+        f"--image {image.id} to take it all the same"
     )
+
+
+def _release(image: ImageRow) -> str:
+    """Write which framework an image holds: "PyTorch 2.0.1"."""
+    family = shipped().families.get(image.framework)
+    version = listed.facts_of(image).version or "of an unknown release"
+    return f"{family.title if family else image.framework} {version}"
 
 
 def _decisive(passed: Sequence[PassedOver], gpus: Sequence[tuple[str, str]]) -> str:

@@ -22,6 +22,7 @@ class Record(StrictRecord):
     """What was seen of a release on an interpreter.
 
     `deviations` are those of parity by "LEVEL MODEL", `jobs` the phases that ran to their end.
+    `refused` is the sentence with which our backend refuses the release.
     """
 
     framework: str
@@ -30,6 +31,7 @@ class Record(StrictRecord):
     deviations: dict[str, float] = Field(default_factory=dict)
     jobs: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    refused: str = ""
 
 
 _RECORDS = TypeAdapter(tuple[Record, ...])
@@ -68,7 +70,7 @@ def proven_with(
         return None
     for record in shipped() if records is None else records:
         alike = record.framework == framework and numbers(record.release)[:2] == minor
-        if alike and not record.faults:
+        if alike and not record.faults and not record.refused:
             return record.release
     return None
 

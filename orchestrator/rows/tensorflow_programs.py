@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.framework import Framework, Option
+from orchestrator.framework import Framework, LaterSource, Option
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -30,8 +30,12 @@ TF_CNN_BENCHMARKS = Framework(
         ("gpu", "training"): _GPU,
         ("gpu", "inference"): _GPU,
     },
-    # TensorFlow 2 dropped parts that the program needs on some releases; 1.15 and 2.15 have them.
-    images={"cpu": "tensorflow-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
+    # Upstream's branches cnn_tf_v1.8_compatible to cnn_tf_v2.1_compatible run on 1.15.
+    images={"cpu": "tensorflow1-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
+    # Upstream's master imports a module that 1.15 does not have.
+    later_source=LaterSource(
+        file="models/model.py", word="import variable_v1", images={"cpu": "tensorflow-cpu"}
+    ),
     networks={
         name: name
         for name in (

@@ -29,7 +29,7 @@ def row(record: Record) -> str:
         pair = (record.deviations.get(f"{level} {model}") for level in ("P2", "P3"))
         cells += ["-" if found is None else f"{found:.1e}" for found in pair]
     cells.append(", ".join(record.jobs) or "-")
-    cells.append("; ".join(record.faults) or "holds")
+    cells.append(record.refused or "; ".join(record.faults) or "holds")
     return f"| {' | '.join(cells)} |"
 
 

@@ -193,7 +193,8 @@ def cases(
             target = Target(device=device, gpus=gpus)
             usual: dict[str, Any] = {"model": program.runs[0][0], "phase": phase}
             usual["dtype"] = dtypes[-1]
-            for options in ({}, _changed(program, source, usual, target)):
+            changed = _changed(program, source, usual, target)
+            for options in ({}, changed) if changed else ({},):
                 name = f"{count} x {device}, {phase}, {' '.join(options) or 'by default'}"
                 changes = {**usual, "options": options}
                 plan, files = planned(program, source, python, folder / name, target, changes)

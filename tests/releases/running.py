@@ -17,6 +17,7 @@ from tests.releases.matrix import Line
 
 TAG = "::benchdock "
 JOB = ["--dtype=float32", "--batch=4", "--device=cpu", "--steps=3", "--warmup=1"]
+_TOO_OLD = " is too old: use "  # backends.harness.release
 # Wheels of PyTorch and NVIDIA's packages are GBs per release.
 CACHE_LIMIT = 6_000_000_000
 
@@ -47,13 +48,15 @@ def run(line: Line, wheels: Path) -> Record:
 
 def tried(line: Line, python: Path) -> Record:
     """Compare the models of a line and run its jobs with an interpreter that has the framework."""
+    who = {"framework": line.framework, "release": line.release, "python": line.python}
     deviations, faults = _parity(python, line)
     failed = {phase: _job(python, line, phase) for phase in line.phases}
+    refusals = set(failed.values())
+    if not deviations and len(refusals) == 1 and _TOO_OLD in min(refusals):
+        return Record(**who, refused=min(refusals))
     faults += [f"{phase}: {why}" for phase, why in failed.items() if why]
     return Record(
-        framework=line.framework,
-        release=line.release,
-        python=line.python,
+        **who,
         deviations=deviations,
         jobs=tuple(phase for phase, why in failed.items() if not why),
         faults=tuple(faults),

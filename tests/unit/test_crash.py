@@ -363,6 +363,8 @@ RAISED = ["Traceback (most recent call last):", '  File "x.py", line 1', "Runtim
         "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient "
         "shared memory (shm).",
         "RuntimeError: unable to write to file </torch_31_77>: No space left on device (28)",
+        "RuntimeError: unable to allocate shared memory(shm) for file </torch_6_18_0>: No space "
+        "left on device (28)",
         "OSError: [Errno 28] No space left on device: '/dev/shm/psm_1234'",
         "It appears as if there is not enough space for /dev/shm/vader_segment.node1.1",
     ],

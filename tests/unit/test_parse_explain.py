@@ -27,7 +27,7 @@ def test_explain_shows_the_lines_that_gave_the_number(run):
     status, shown = run("horovod", HOROVOD, "--explain")
     assert status == 0
     assert "line 9: Total img/sec on 4 GPU(s): 800.0 +-4.9\n" in shown
-    assert "the program's figure is the mean of the windows' rates, of all devices\n" in shown
+    assert "the program's figure is the mean of the window rates, of all devices\n" in shown
     _, shown = run("nvtfcnn", NVTFCNN, "--explain")
     assert "windows: 4 of 6 are used, without the first 2 (warm-up)" in shown
     assert "line 14:     20  20.0   100.0  0.002  0.978 1.31220\n" in shown
@@ -94,7 +94,7 @@ def test_every_estimator_and_scope_has_words():
 
 @pytest.mark.parametrize("option", ["--pattern=(x)", "--unit=ms", "--estimator=last"])
 def test_what_reads_any_program_is_refused_where_one_is_known(run, option):
-    with pytest.raises(RequestError, match="is only for the program custom; remove it"):
+    with pytest.raises(RequestError, match="only works with the program custom; remove --"):
         run("horovod", HOROVOD, option)
 
 
@@ -128,7 +128,7 @@ def test_explain_shows_the_end_event_of_our_own_programs(run):
 def test_explain_says_what_was_removed(run):
     log = b"".join(b"node07: " + line + b"\n" for line in HOROVOD.splitlines())
     shown = run("horovod", log, "--explain")[1]
-    assert "removed before each line: the prefix of names of hosts\n" in shown
+    assert "removed from each line: the prefix of names of hosts\n" in shown
     assert "line 9: Total img/sec" in shown
 
 

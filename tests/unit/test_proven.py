@@ -82,13 +82,15 @@ def test_an_unproven_image_is_passed_over_with_a_sentence() -> None:
     assert (found.image.id, found.proven_with) == ("ngc-tensorflow-23-01", "2.11.1")
     assert [one.unproven for one in found.passed_over] == [False, True]
     newest, unproven, taken = found.notes()
-    assert newest.startswith("the image is ngc-tensorflow-23-01, the newest that works here: ")
+    assert newest.startswith(
+        "the image is ngc-tensorflow-23-01, the newest that works here and is proven: "
+    )
     assert unproven == (
-        "nvcr.io/nvidia/tensorflow:24.06-tf2-py3 holds tensorflow 2.16.1, and our backend was not "
+        "nvcr.io/nvidia/tensorflow:24.06-tf2-py3 holds TensorFlow 2.16.1, and our backend was not "
         "run with that release"
     )
     assert taken == (
-        "ngc-tensorflow-23-01 holds tensorflow 2.11.0; our backend was proven with 2.11.1 on a CPU"
+        "ngc-tensorflow-23-01 holds TensorFlow 2.11.0; our backend was proven with 2.11.1 on a CPU"
     )
 
 
@@ -114,7 +116,7 @@ def test_if_nothing_else_is_left_the_refusal_names_the_unproven_image() -> None:
         patch.setattr(proven, "shipped", lambda: mxnet)
         found = choose("ngc-mxnet-24-06", "450.80.02", "mxnet")
     assert found.image is None
-    assert "nvcr.io/nvidia/mxnet:22.11-py3 holds mxnet 1.9.1, and our backend was not run with" in (
+    assert "nvcr.io/nvidia/mxnet:22.11-py3 holds MXNet 1.9.1, and our backend was not run with" in (
         found.refusal
     )
     assert found.refusal.endswith("Add --image ngc-mxnet-22-11 to take it all the same")

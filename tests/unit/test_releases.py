@@ -36,7 +36,8 @@ def compared(level, model, holds=True):
 
 
 ALL = [compared(level, model) for model in matrix.MODELS for level in matrix.LEVELS]
-ERROR = {"event": "error", "kind": "unsupported", "message": "MXNet 0.12 is too old"}
+ERROR = {"event": "error", "kind": "out_of_memory", "message": "no memory"}
+TOO_OLD = ERROR | {"message": "MXNet 0.12 is too old: use MXNet 1.0 or newer"}
 
 
 @pytest.fixture
@@ -104,10 +105,18 @@ def test_a_program_that_dies_is_a_fault_with_its_last_line(interpreter):
     assert found.jobs == ()
 
 
-def test_a_refusal_is_a_fault_with_its_reason(interpreter):
+def test_an_error_is_a_fault_with_its_reason(interpreter):
     found = running.tried(LINE, interpreter([ERROR], 2, "noise"))
-    assert found.faults[0].endswith("(MXNet 0.12 is too old)")
-    assert found.faults[2] == "inference: MXNet 0.12 is too old"
+    assert found.faults[0].endswith("(no memory)")
+    assert found.faults[2] == "inference: no memory"
+
+
+def test_a_release_that_is_refused_has_no_fault(interpreter):
+    found = running.tried(LINE, interpreter([TOO_OLD], 2))
+    assert found.refused == TOO_OLD["message"]
+    assert found.faults == ()
+    assert page.row(found).endswith("| - | MXNet 0.12 is too old: use MXNet 1.0 or newer |")
+    assert proven.proven_with("mxnet", "1.2.1", records=[found]) is None
 
 
 def test_an_interpreter_of_pyenv_is_found(tmp_path, monkeypatch):
