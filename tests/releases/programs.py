@@ -191,8 +191,9 @@ def cases(
         for count in (1, 4) if device == "gpu" else (1,):
             gpus = tuple(map(str, range(count))) if device == "gpu" else ()
             target = Target(device=device, gpus=gpus)
-            usual: dict[str, Any] = {"model": program.runs[0][0], "phase": phase}
-            usual["dtype"] = dtypes[-1]
+            model = program.runs[0][0]
+            fit = [d for d in dtypes if not any(u.forbids(model, phase, d) for u in row.unfit)]
+            usual = {"model": model, "phase": phase, "dtype": fit[-1]}
             changed = _changed(program, source, usual, target)
             for options in ({}, changed) if changed else ({},):
                 name = f"{count} x {device}, {phase}, {' '.join(options) or 'by default'}"

@@ -94,3 +94,30 @@ def test_it_says_which_variable_is_missing(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["programs"])
     assert programs.main() == 2
     assert "BENCHDOCK_UPSTREAM does not say" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "fault"),
+    [
+        ("'--network', '--batch-size'", ""),
+        ("'--network', '--other'", "refused: --batch-size=2"),
+    ],
+)
+@pytest.mark.parametrize("read", ["parse_args", "parse_known_args"])
+def test_a_program_is_asked_for_every_flag_of_the_launcher(tmp_path, flags, fault, read):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "benchmark_score.py").write_text(
+        "import argparse\nparser = argparse.ArgumentParser()\n"
+        f"for flag in ({flags}):\n    parser.add_argument(flag)\n"
+        f"parser.{read}()\nraise SystemExit('it went on')\n"
+    )
+    mine = program(runs=(("alexnet", "inference"),))
+    (seen,) = programs.accepted(mine, source, sys.executable, tmp_path)
+    assert seen.run == "flags of 3 cases"
+    if not fault:
+        assert seen.fault == ""
+        assert seen.row().endswith("| - | - | accepted |")
+        return
+    unknown = "unrecognized arguments: --batch-size=2" if read == "parse_args" else fault
+    assert seen.fault.count(unknown) == 3
