@@ -29,14 +29,14 @@ SHORT_NAMES = {
 class Option:
     """An `--option` of a program: what it does, what it is unless given, its values.
 
-    Without `values` any text is taken. `flag` is the program's own flag that another value than the
-    default needs, if some releases of the program do not have it.
+    Without `values` any text is taken. `needs` are the program's own flags that some releases of it
+    do not have, by the value that needs one, or "" if all values but the default do.
     """
 
     meaning: str
     default: str = ""
     values: tuple[str, ...] = ()
-    flag: str = ""
+    needs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
