@@ -27,7 +27,7 @@ GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
 
-.PHONY: help setup bench test unit explore lint format type fuzz images prune-images horovod-ranks parity mutants releases releases-page base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -146,6 +146,9 @@ releases: $(VENV)/.setup-dev ## old releases of the frameworks, parity and jobs:
 
 releases-page: $(VENV)/.setup-dev ## write docs/releases.md again from what `make releases` saw
 	$(VENV)/bin/python -m tests.releases --page
+
+programs: $(VENV)/.setup-dev ## programs of others in old releases: BENCHDOCK_UPSTREAM=CLONES PROGRAMS=nvcnn
+	BENCHDOCK_UPSTREAM=$(BENCHDOCK_UPSTREAM) $(VENV)/bin/python -m tests.releases.programs $(PROGRAMS)
 
 simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
 	$(VENV)/bin/python -m tests.simulations
