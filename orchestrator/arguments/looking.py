@@ -58,6 +58,7 @@ def _add_images(commands: Any) -> None:
         "images build pytorch-cpu",
         "images pull ngc-pytorch-24-06",
         "images bootstrap",
+        "images bootstrap python:3.6-slim",
     )
     images.add_argument(
         "action",
@@ -67,14 +68,15 @@ def _add_images(commands: Any) -> None:
         metavar="ACTION",
         help="list (default); fetch: fill the wheelhouse; build; pull: get vendors' images, or any "
         "by its reference; pin: ask the registries for the digests of vendors' images and write "
-        "dockerfiles/digests.toml; bootstrap: make the base images from Debian's packages where "
-        "no registry answers",
+        "dockerfiles/digests.toml; bootstrap: make the base images from Debian's packages if no "
+        "registry answers (those of old Pythons also from an interpreter of this machine)",
     )
     images.add_argument(
         "names",
         nargs="*",
         metavar="IMAGE",
-        help="default: the CPU images to build or fetch, every vendor's image to pin",
+        help="default: the CPU images to build or fetch, every vendor's image to pin, the bases of "
+        "our images to bootstrap",
     )
     images.add_argument(
         "--from", dest="source", type=values.path, metavar="DIR", help="fetch: wheels from a folder"
