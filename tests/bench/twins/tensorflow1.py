@@ -26,10 +26,10 @@ def conv(x, filters, kernel, stride, training, activation=tf.nn.relu):
 
 
 def bottleneck(x, width, stride, project, training):
-    """The stride is in the first convolution."""
+    """v1.5: the stride is in the 3x3."""
     short = conv(x, 4 * width, 1, stride, training, None) if project else x
-    x = conv(x, width, 1, stride, training)
-    x = conv(x, width, 3, 1, training)
+    x = conv(x, width, 1, 1, training)
+    x = conv(x, width, 3, stride, training)
     return tf.nn.relu(conv(x, 4 * width, 1, 1, training, None) + short)
 
 
@@ -43,7 +43,7 @@ def resnet50(x, training):
     return v1.layers.dense(tf.reduce_mean(x, [1, 2]), 1000)
 
 
-TWINS = {"resnet50": resnet50}
+TWINS = {"resnet50_v1.5": resnet50}
 
 
 def outputs(model, phase, images, labels):
