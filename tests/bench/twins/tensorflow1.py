@@ -1,4 +1,4 @@
-"""ResNet-50 of tf.layers in a session, as programs for TensorFlow 1 are written. Python 3.7."""
+"""Networks of tf.layers in a session, as programs for TensorFlow 1 are written. Python 3.7."""
 
 import sys
 
@@ -43,7 +43,19 @@ def resnet50(x, training):
     return v1.layers.dense(tf.reduce_mean(x, [1, 2]), 1000)
 
 
-TWINS = {"resnet50_v1.5": resnet50}
+def vgg16(x, training):
+    for width, convs in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(convs):
+            x = v1.layers.conv2d(x, width, 3, padding="same", activation=tf.nn.relu)
+        x = v1.layers.max_pooling2d(x, 2, 2)
+    x = v1.layers.flatten(x)
+    for _ in range(2):
+        x = v1.layers.dense(x, 4096, activation=tf.nn.relu)
+        x = v1.layers.dropout(x, 0.5, training=training)
+    return v1.layers.dense(x, 1000)
+
+
+TWINS = {"resnet50_v1.5": resnet50, "vgg16": vgg16}
 
 
 def outputs(model, phase, images, labels):
