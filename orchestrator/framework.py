@@ -29,12 +29,14 @@ SHORT_NAMES = {
 class Option:
     """An `--option` of a program: what it does, what it is unless given, its values.
 
-    Without `values` any text is taken.
+    Without `values` any text is taken. `flag` is the program's own flag that another value than the
+    default needs, if some releases of the program do not have it.
     """
 
     meaning: str
     default: str = ""
     values: tuple[str, ...] = ()
+    flag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,7 @@ class Framework:
         None: it is told.
     windows: it prints rates of windows of steps, and the first window is the warm-up.
     least_steps: the fewest timed steps with which it prints a result.
+    least_steps_where: the same of some releases only, by a text in `entry` that tells them.
     block: how many steps it times at once; it can be told multiples of that.
     refuses, ignores: fields of a request that the program has no use for, with the reason; those
         that change what is measured are refused.
@@ -144,6 +147,7 @@ class Framework:
     steps: int | None = None
     windows: bool = False
     least_steps: int = 1
+    least_steps_where: Mapping[str, int] = field(default_factory=dict)
     block: int = 1
     refuses: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[str, str] = field(default_factory=dict)

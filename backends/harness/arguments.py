@@ -83,7 +83,9 @@ def parse(argv, program, declared):
 
 def one_step(model, phase, batch, options, **changed):
     """A single float32 step on the CPU but for what is changed: parity's and the self check's."""
-    usual = Settings(model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, None, 0, None, options)
+    usual = Settings(
+        model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, None, 0, None, options, None
+    )
     return usual._replace(**changed)
 
 

@@ -116,9 +116,17 @@ class ImageRow(StrictRecord):
         return self
 
     @property
+    def repository(self) -> str:
+        """Return the name of all builds of an image of ours, without a tag."""
+        return f"benchdock/{self.id}"
+
+    @property
     def tag(self) -> str:
-        """Return the name under which the engine knows the image."""
-        return self.reference or f"benchdock/{self.id}:{self.version}"
+        """Return the name that people read: a vendor's reference, or the alias of the newest build.
+
+        What a run takes of ours is `store.name_of`, whose tag holds a digest too.
+        """
+        return self.reference or f"{self.repository}:{self.version}"
 
     @property
     def fits_host(self) -> bool:
@@ -240,9 +248,12 @@ class ImageTable(StrictRecord):
         return (*parent, row.lock_file)
 
     def row_of_tag(self, reference: str) -> ImageRow | None:
-        """Return the row whose id, or whose name at the engine, `reference` is."""
+        """Return the row whose id `reference` is, or a name that a build of it has or had."""
+        repository, _, tag = reference.partition(":")
         for row in self.images.values():
             if reference in (row.id, row.tag):
+                return row
+            if row.source == "build" and repository == row.repository and "@" not in tag:
                 return row
         return None
 

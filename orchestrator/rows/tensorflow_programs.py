@@ -59,6 +59,8 @@ TF_CNN_BENCHMARKS = Framework(
     source="a folder with tf_cnn_benchmarks.py (scripts/tf_cnn_benchmarks of "
     "github.com/tensorflow/benchmarks)",
     entry="tf_cnn_benchmarks.py",
+    # The release of TensorFlow 1.5 starts its clock with the second step, and sees its end late.
+    least_steps_where={"\n  tf.app.run()": 3},
     options={
         "variable_update": Option(
             "how devices share variables; auto: replicated on several GPUs, else parameter_server",
@@ -75,7 +77,9 @@ TF_CNN_BENCHMARKS = Framework(
         "optimizer": Option("how weights are updated", "sgd",
                             ("momentum", "sgd", "rmsprop", "adam")),
         "xla": Option("XLA's automatic clustering", "off", _ON_OFF),
-        "xla_compile": Option("compile the whole graph with XLA", "off", _ON_OFF),
+        "xla_compile": Option(
+            "compile the whole graph with XLA", "off", _ON_OFF, flag="xla_compile"
+        ),
         "display_every": Option("steps between two printed lines", "10"),
     },
     flags=True,
@@ -116,7 +120,8 @@ NVCNN = Framework(
         "display_every": Option("steps between two printed lines", "10"),
         "loss_scale": Option(
             "factor of the loss, against underflow of float16; default: the program's, which early "
-            "releases cannot be told"
+            "releases cannot be told",
+            flag="loss_scale",
         ),
     },
     ignores=_ALWAYS_SEEDED,
@@ -167,6 +172,7 @@ NVTFCNN = Framework(
             "compile with XLA; on is the default of releases from 2020 on, off that of older ones",
             "off",
             _ON_OFF,
+            flag="use_xla",
         ),
     },
     ignores={

@@ -157,6 +157,7 @@ def _choice(
         suitability.chosen_gpus(target, report),
         report.driver,
         table=table,
+        backend=row.name if row.ours else None,
         on_host=on_host,
     )
 

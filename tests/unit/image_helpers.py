@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from orchestrator import paths
 from orchestrator.engine.client import ImageInfo
@@ -190,6 +191,10 @@ class FakeImages:
     removed: list[str] = field(default_factory=list)
     build_error: ImageError | None = None
     forgetful: bool = False
+    data_root: Path | None = None
+
+    def info(self):
+        return SimpleNamespace(data_root=self.data_root)
 
     def add(self, reference: str, **labels: str) -> ImageInfo:
         self.here[reference] = info(reference, {k.replace("_", "."): v for k, v in labels.items()})
@@ -203,6 +208,10 @@ class FakeImages:
             raise ImageError(f"image {reference} could not be pulled: no such host", hint="network")
         self.here[reference] = self.registry[reference]
         return self.here[reference]
+
+    def tag_image(self, image, name):
+        found = next(one for one in self.here.values() if one.id == image)
+        self.here[name] = replace(found, reference=name)
 
     def remove_image(self, reference):
         self.removed.append(reference)
