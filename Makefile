@@ -27,7 +27,7 @@ GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
 
-.PHONY: help setup bench test unit explore lint format type fuzz images horovod-ranks parity mutants releases base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit explore lint format type fuzz images horovod-ranks parity mutants releases releases-page base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -140,6 +140,9 @@ mutants: $(VENV)/.setup-dev ## deliberate errors in the backends, all of which p
 
 releases: $(VENV)/.setup-dev ## old releases of the frameworks, parity and jobs: RELEASES=pytorch-1.0.1
 	$(VENV)/bin/python -m tests.releases $(RELEASES)
+
+releases-page: $(VENV)/.setup-dev ## write docs/releases.md again from what `make releases` saw
+	$(VENV)/bin/python -m tests.releases --page
 
 simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
 	$(VENV)/bin/python -m tests.simulations

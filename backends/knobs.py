@@ -50,7 +50,9 @@ KNOBS = {
     ),
     "bvlc_caffe": (),
     "nvidia_caffe": (),
-    "intel_caffe": (),
+    "intel_caffe": (
+        Option("engine", ("MKLDNN", "CAFFE", "MKL2017"), "the library that computes the layers"),
+    ),
     "onnxruntime": (
         Option(
             "graph_optimization",

@@ -18,8 +18,8 @@ from orchestrator.engine import reaper
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
 from orchestrator.host import host_pip, processes, records
-from orchestrator.images import image_table, store
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images import digests, image_table, interpreters, room, store
+from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
 from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import EngineFacts, Machine, MachineFile
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, capabilities
@@ -121,17 +121,15 @@ def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iter
     detail = f"{info.name} {info.version} at {info.address}"
     yield Finding(name="engine", state="ok", detail=detail, role="place")
     yield from toolkit_findings(info, report)
-    root = Path(info.root_dir)
-    if info.root_dir and os.access(root.parent, os.X_OK) and root.is_dir():  # not a remote engine's
-        remedy = "docker system df, then docker image prune"
-        yield room_finding("engine's disk", root, remedy=remedy)
+    if info.data_root is not None:
+        yield room_finding("engine's disk", info.data_root, remedy=room.PRUNE)
     try:
         table = image_table.load()
     except BenchdockError as error:
         remedy = installation.repair([paths.DOCKERFILES / "images.toml"])
         yield Finding(name="images", state="missing", detail=error.what, remedy=remedy, role="need")
         return
-    yield from image_findings(engine, table, report)
+    yield from image_findings(engine, table, report, data_root=info.data_root)
     here = reaper.Owner.here()
     dead = [one.name for one in engine.our_containers() if reaper.is_orphan(one, here)]
     if dead:
@@ -158,13 +156,18 @@ def toolkit_findings(info: EngineInfo, report: GpuReport) -> Iterator[Finding]:
     )
 
 
-def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iterator[Finding]:
-    """Tell which of the images that fit this machine are ready."""
+def image_findings(
+    engine: Engine, table: ImageTable, report: GpuReport, *, data_root: Path | None = None
+) -> Iterator[Finding]:
+    """Tell which of the images that fit this machine are ready, and whether the others have room.
+
+    `data_root` is where the engine keeps images, None if it is on another machine.
+    """
     bases: set[str] = set()
     for named in table.images.values():
-        if named.source == "vendor" or named.instead_of or platform.machine() not in named.machines:
+        if named.source == "vendor" or platform.machine() not in named.machines:
             continue
-        if named.device == "gpu" and not report.gpus:
+        if named.device == "gpu" and (named.instead_of or not report.gpus):
             continue
         row: ImageRow | None = named
         if named.device == "gpu":
@@ -175,41 +178,69 @@ def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iter
             continue
         state = store.state(row, table, engine)
         yield _image_finding(row, state)
+        if state.kind != "current":
+            yield from _room_for(row, table, engine, data_root)
         if state.kind != "current" and row.base:
             bases.add(row.base)
     for base in sorted(bases):
         if engine.image(base) is None:
-            yield Finding(
-                name=f"base {base}",
-                state="missing",
-                detail="not here; a build pulls it where a registry answers",
-                remedy="benchdock images bootstrap",
-            )
+            yield _base_finding(table.bases[base])
+
+
+def _base_finding(base: BaseImage) -> Finding:
+    """Say how to get a base image that is not here."""
+    detail, remedy = (
+        "not here; a build pulls it if a registry answers",
+        "benchdock images bootstrap",
+    )
+    if base.parent and interpreters.find(base.python) is None:
+        detail += f", and {interpreters.lack(base.python)} to make it from"
+        remedy = f"{interpreters.remedy(base.python)}, then {remedy}"
+    return Finding(name=f"base {base.name}", state="missing", detail=detail, remedy=remedy)
+
+
+def _room_for(
+    row: ImageRow, table: ImageTable, engine: Engine, data_root: Path | None
+) -> Iterator[Finding]:
+    """Tell if there is too little room for an image that a run would get."""
+    if row.source == "vendor":
+        what, needs = "the pull", room.to_pull(row, data_root)
+    else:
+        framework = engine.image(digests.framework_tag(row, table)) is None
+        what, needs = "the build", room.to_build(row, data_root, framework=framework)
+    for shortage in room.shortages(needs, what):
+        name = f"room for {row.id}"
+        yield Finding(name=name, state="warning", detail=shortage, remedy=room.PRUNE)
 
 
 def _image_finding(row: ImageRow, state: store.State) -> Finding:
     """Tell how an image stands that a run here would take."""
     name = f"image {row.id}"
     if state.kind == "current":
-        return Finding(name=name, state="ok", detail=row.tag)
+        return Finding(name=name, state="ok", detail=state.name)
     how, does = f"benchdock images build {row.id}", "builds"
     if row.source == "vendor":
         how, does = f"docker pull {row.tag}", "pulls"
     if state.kind == "absent":
-        detail = f"{row.tag} is not here; a run {does} it"
+        detail = f"{state.name} is not here; a run {does} it"
         return Finding(name=name, state="missing", detail=detail, remedy=how)
-    detail = f"{row.tag} is stale ({state.reason}); a run rebuilds it"
+    detail = f"only another build of {state.name} is here ({state.reason}); a run builds it"
     return Finding(name=name, state="warning", detail=detail, remedy=how)
 
 
 def _choice(named: ImageRow, table: ImageTable, report: GpuReport) -> Choice:
-    return choose(named, capabilities(report.gpus), report.driver, table=table)
+    gpus = capabilities(report.gpus)
+    return choose(named, gpus, report.driver, table=table, backend=named.framework)
 
 
 def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
     """Tell which newer image a newer driver would allow, or why no image works here."""
     gpus = capabilities(report.gpus)
-    lacking = [one.image for one in choice.passed_over if not assess_row(one.image, gpus).refusal]
+    lacking = [
+        one.image
+        for one in choice.passed_over
+        if not one.unproven and not assess_row(one.image, gpus).refusal
+    ]
     remedy = (
         "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot" if lacking else ""
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.request import Device, Dtype, Phase
 
 # `--option flag.NAME=VALUE` hands --NAME=VALUE to a program as it is.
@@ -27,12 +29,14 @@ SHORT_NAMES = {
 class Option:
     """An `--option` of a program: what it does, what it is unless given, its values.
 
-    Without `values` any text is taken.
+    Without `values` any text is taken. `flag` is the program's own flag that another value than the
+    default needs, if some releases of the program do not have it.
     """
 
     meaning: str
     default: str = ""
     values: tuple[str, ...] = ()
+    flag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,25 @@ class Unfit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaterSource:
+    """A state of a vendor's program that the row's images are too old for, and those it needs.
+
+    The folder that `--source` gives is in that state if its `file` holds `word`.
+    """
+
+    file: str
+    word: str
+    images: Mapping[Device, str]
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether a folder has it; one that cannot be read has not."""
+        try:
+            return self.word in (folder / self.file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Framework:
     """One row of the framework table: a framework with our own program, or a vendor's program.
 
@@ -72,6 +95,7 @@ class Framework:
     unfit: what it cannot do with some of these networks.
     differs: by our name of a network: how the program's is not the zoo's of that name, where that
         changes what is computed, or what it needs.
+    later_source: a state of that folder that needs other images.
     entry: what that folder must hold, relative to it.
     home: the folder in an image where the program lies without `--source`.
     holds: the devices whose image of this row has it there; other images must be named.
@@ -84,6 +108,7 @@ class Framework:
         None: it is told.
     windows: it prints rates of windows of steps, and the first window is the warm-up.
     least_steps: the fewest timed steps with which it prints a result.
+    least_steps_where: the same of some releases only, by a text in `entry` that tells them.
     block: how many steps it times at once; it can be told multiples of that.
     refuses, ignores: fields of a request that the program has no use for, with the reason; those
         that change what is measured are refused.
@@ -110,6 +135,7 @@ class Framework:
     differs: Mapping[str, str] = field(default_factory=dict)
     any_network: bool = False
     source: str = ""
+    later_source: LaterSource | None = None
     entry: str = ""
     home: str = ""
     holds: tuple[Device, ...] = ()
@@ -121,6 +147,7 @@ class Framework:
     steps: int | None = None
     windows: bool = False
     least_steps: int = 1
+    least_steps_where: Mapping[str, int] = field(default_factory=dict)
     block: int = 1
     refuses: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[str, str] = field(default_factory=dict)

@@ -2,9 +2,12 @@
 
 from collections import OrderedDict, namedtuple
 
+from backends.harness.errors import Unsupported
+
 Dialect = namedtuple(
     "Dialect",
-    "name title fused_norm averages divides_data_batch network_fields solver_fields dtypes marks",
+    "name title fused_norm averages divides_data_batch network_fields solver_fields dtypes marks "
+    "engines rewrites plain_sums",
 )
 Dialect.__doc__ = """One fork.
 
@@ -14,6 +17,10 @@ Dialect.__doc__ = """One fork.
 others, and for Input and DummyData in all of them, it is each GPU's.
 `network_fields`, `solver_fields`: dtype -> fields that choose the precision or the engine.
 `marks`: fields (message, name) of the parser's schema that tell the fork from the others.
+`engines`: names of the libraries that a network can ask for; the first is taken by default.
+`rewrites`: layers are merged, folded or left out when a network is made.
+`plain_sums`: a sum cannot train with coefficients, ignores them if it is fused into a convolution,
+and hands its own gradient to its inputs in one shared buffer.
 """
 
 
@@ -45,6 +52,9 @@ BVLC = Dialect(
     solver_fields={"float32": []},
     dtypes={"cpu": ("float32",), "gpu": ("float32",)},
     marks=(),
+    engines=(),
+    rewrites=False,
+    plain_sums=False,
 )
 
 # With scale_bias NVIDIA's BatchNorm runs as one cuDNN call. It ignores use_global_stats in
@@ -70,19 +80,41 @@ NVIDIA = Dialect(
     },
     dtypes={"cpu": ("float32",), "gpu": ("float32", "float16")},
     marks=(("NetParameter", "default_forward_type"),),
+    engines=(),
+    rewrites=False,
+    plain_sums=False,
 )
 
-# MKL-DNN must be asked for; without it Intel's Caffe runs BVLC's loops.
+# A network that names no engine gets the one that this Caffe was built for, which is MKL-DNN by
+# default. `CAFFE` are BVLC's loops. An engine that it was built without ends the program.
 INTEL = Dialect(
     name="intel_caffe",
     title="Intel Caffe",
     fused_norm=False,
     averages=False,
     divides_data_batch=False,
-    network_fields={"float32": [("engine", "MKLDNN")]},
+    network_fields={"float32": []},
     solver_fields={"float32": []},
     dtypes={"cpu": ("float32",)},
     marks=(("NetParameter", "engine"), ("NetParameter", "compile_net_state")),
+    engines=("MKLDNN", "CAFFE", "MKL2017"),
+    rewrites=True,
+    plain_sums=True,
 )
 
 DIALECTS = OrderedDict((dialect.name, dialect) for dialect in (BVLC, NVIDIA, INTEL))
+
+
+def head(dialect, dtype="float32", engine="auto"):
+    """A network's fields that choose the precision and, where there is a choice, the engine.
+
+    `engine` "auto" is the dialect's first. Raises `Unsupported`.
+    """
+    if dtype not in dialect.network_fields:
+        raise Unsupported("%s has no %s" % (dialect.title, dtype))
+    chosen = dialect.network_fields[dtype]
+    if engine != "auto" and engine not in dialect.engines:
+        raise Unsupported("%s has no engine %s" % (dialect.title, engine))
+    if not dialect.engines:
+        return chosen
+    return chosen + [("engine", dialect.engines[0] if engine == "auto" else engine)]

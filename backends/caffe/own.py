@@ -8,8 +8,8 @@ import io
 
 import numpy as np
 
-from backends.caffe import prototxt
-from backends.caffe.step import Placed, load, parse, run, smallest
+from backends.caffe import dialects, prototxt
+from backends.caffe.step import Placed, chosen, load, parse, rewritten, run, smallest
 from backends.caffe.text import as_file, render
 from backends.harness.own import OwnNetwork, check_outputs
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
@@ -32,9 +32,17 @@ class CaffeNetwork(OwnNetwork):
         text = self._read()
         self.message = self._parsed(text)
         self._check_layers()
-        known = dialect.network_fields.get(settings.dtype, [])
+        self._check_engine(settings)
+        known = dialects.head(dialect, **chosen(settings))
         fields = [(key, value) for key, value in known if not self.message.HasField(key)]
         self.text = render(fields) + text
+
+    def _check_engine(self, settings):
+        asked, named = settings.options.get("engine", "auto"), getattr(self.message, "engine", "")
+        if asked != "auto" and named and asked != named:
+            raise self.unsupported(
+                "names the engine %s: remove --option engine=%s" % (named, asked)
+            )
 
     def _read(self):
         try:
@@ -111,6 +119,7 @@ class _Own(Placed):
         super(_Own, self).__init__(settings)
         self.backend = backend
         self.net = self.open(settings, network)
+        self.options.update(rewritten(backend.dialect, self.net, network.text, network.active()))
         self._input, self._label = self._inputs(network)
         self._set_batch(network, settings.batch)
         fill(self.net, settings.seed, backend.dialect)

@@ -3,12 +3,13 @@
 Caffe has no padding at the end alone and rounds pooling up, so a window's geometry is
 translated, and refused where Caffe cannot do just the same. As one writes networks by hand,
 what may overwrite its input does (BatchNorm, Scale, ReLU, Dropout), and a constant factor
-before a sum becomes the sum's coefficient; a `plain` network does neither, so every node has
-a blob of its own.
+before a sum becomes the sum's coefficient if the fork's sums have them; a `plain` network does
+neither, so every node has a blob of its own.
 """
 
 from collections import OrderedDict, namedtuple
 
+from backends.caffe import dialects
 from backends.caffe.dialects import Word
 from backends.caffe.text import render
 from backends.harness.errors import Unsupported
@@ -42,10 +43,11 @@ DUMMY = Source("dummy", None)
 CENTRE = 127.5
 SPREAD = 63.75
 
-Network = namedtuple("Network", "text blobs arrays output")
+Network = namedtuple("Network", "text blobs arrays output scales")
 Network.__doc__ = """A network as text, and where things are in it.
 
-`blobs` maps nodes to blobs' names, `arrays` parameters and statistics to (layer, index).
+`blobs` maps nodes to blobs' names, `arrays` parameters and statistics to (layer, index), `scales`
+Scale layers to the BatchNorm layers before them.
 """
 
 
@@ -55,7 +57,7 @@ def network(graph, dialect, batch, training, **choices):
     `choices`: `dtype` ("float32"), `source` (`INPUT`), `devices` (1), `plain` (False),
     `fillers` (False: only a program that brings no weights of its own needs Caffe to make some),
     `round_mode` (False: pooling's round_mode of August 2018), `tensorrt` (False; for TensorRT's
-    reader, a `plain` network without Flatten).
+    reader, a `plain` network without Flatten), `engine` ("auto"; see `dialects.head`).
     """
     writer = _Writer(graph, dialect, batch, training, _Choices(**choices))
     for node in graph.nodes:
@@ -65,11 +67,10 @@ def network(graph, dialect, batch, training, **choices):
         writer.settle(node)
     if training:
         writer.loss()
-    if writer.choices.dtype not in dialect.network_fields:
-        raise Unsupported("%s has no %s" % (dialect.title, writer.choices.dtype))
-    fields = [("name", graph.name)] + dialect.network_fields[writer.choices.dtype]
-    text = render(fields + writer.layers)
-    return Network(text, writer.blobs, writer.arrays, writer.blobs[graph.output.name])
+    head = dialects.head(dialect, writer.choices.dtype, writer.choices.engine)
+    text = render([("name", graph.name)] + head + writer.layers)
+    output = writer.blobs[graph.output.name]
+    return Network(text, writer.blobs, writer.arrays, output, writer.scales)
 
 
 def solver(dialect, net, device, **choices):
@@ -110,6 +111,7 @@ class _Choices(object):
         self.plain = given.pop("plain", False)
         self.fillers = given.pop("fillers", False)
         self.round_mode = given.pop("round_mode", False)
+        self.engine = given.pop("engine", "auto")
         # It ignores a sum's coefficients, and before release 5 it knew no Flatten.
         self.tensorrt = given.pop("tensorrt", False)
         self.plain = self.plain or self.tensorrt
@@ -129,6 +131,7 @@ class _Writer(object):
         self.layers = []
         self.blobs = OrderedDict()
         self.arrays = OrderedDict()
+        self.scales = {}
         self.factors = {}  # node -> its coefficient in the sum that reads it
         self._readers = graph.readers
         self._shared = set()  # blobs that more than one layer reads
@@ -161,12 +164,25 @@ class _Writer(object):
         source = node.inputs[0]
         if self.choices.plain or source.op not in OVERWRITES.get(node.op, ()):
             return False
+        if self._shares_gradient(node):
+            return False
         return self.blobs[source.name] not in self._shared
 
     def becomes_coefficient(self, node):
         """Whether the only reader of a `scale` node is a sum."""
-        readers = self._readers[node]
-        return not self.choices.plain and len(readers) == 1 and readers[0].op == "add"
+        if self.choices.plain or self.dialect.plain_sums:
+            return False
+        return self._only_summed(node)
+
+    def _shares_gradient(self, node):
+        """Whether a sum gives the node a gradient that its other input is given too.
+
+        A node that overwrites its input overwrites its gradient likewise.
+        """
+        return self.training and self.dialect.plain_sums and self._only_summed(node)
+
+    def _only_summed(self, node):
+        return [reader.op for reader in self._readers[node]] == ["add"]
 
     def holds(self, node, roles, layer=None):
         """Tell which blobs of a layer hold a node's arrays; None for one that is not ours."""
@@ -285,6 +301,7 @@ def _batch_norm(writer, node):
     )
     writer.layer("Scale", scaled, [middle], [top], ("scale_param", [("bias_term", True)]))
     writer.blobs[node.name] = top
+    writer.scales[scaled] = node.name
     writer.holds(node, ("mean", "variance"))
     writer.holds(node, ("gamma", "beta"), scaled)
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 import numpy as np
 
 from backends import knobs, zoo
-from backends.caffe import dialects, prototxt
+from backends.caffe import arrays, dialects, prototxt
 from backends.caffe.history import Snapshots
 from backends.caffe.text import as_file
 from backends.harness import blas, data, job, machine, trial
@@ -99,9 +99,8 @@ class Backend(object):
 
     def open_solver(self, settings, graph, snapshots):
         """Caffe's solver with its network, and our network."""
-        ours = prototxt.network(
-            graph, self.dialect, settings.batch, True, **self.choices(dtype=settings.dtype)
-        )
+        choices = self.choices(**chosen(settings))
+        ours = prototxt.network(graph, self.dialect, settings.batch, True, **choices)
         text = prototxt.solver(
             self.dialect,
             ours.text,
@@ -116,21 +115,35 @@ class Backend(object):
     # -- parity and the self check ---------------------------------------------------------
 
     def shapes(self, graph):
-        """Every node's shape in the network that a benchmark runs."""
+        """Every node's shape in the network that a benchmark runs.
+
+        A node that is computed as part of another for inference has its shape in training.
+        """
         load().set_mode_cpu()
-        net, ours = self.open_network(graph, 1)
+        networks = [self.open_network(graph, 1)]
+        if self.dialect.rewrites:
+            networks.append(self._open_training(graph))
         for node in graph.nodes:
-            yield node.name, tuple(net.blobs[ours.blobs[node.name]].data.shape[1:])
+            for net, ours in networks:
+                if ours.blobs[node.name] in net.blobs:
+                    yield node.name, tuple(net.blobs[ours.blobs[node.name]].data.shape[1:])
+                    break
+
+    def _open_training(self, graph):
+        ours = prototxt.network(graph, self.dialect, 1, True, **self.choices())
+        with as_file(ours.text) as path:
+            return load().Net(path, load().TRAIN), ours
 
     def activations(self, settings, graph, values, inputs):
-        """Every node's value, nothing overwritten."""
+        """Every node's value, nothing overwritten; none of a node that is part of another."""
         self._check(settings)
-        net, ours = self.open_network(graph, len(inputs), dtype=settings.dtype, plain=True)
+        net, ours = self.open_network(graph, len(inputs), plain=True, **chosen(settings))
         fill(net, ours, values, self.dialect, graph)
         net.blobs[prototxt.DATA].data[...] = inputs
-        run(net)
+        found = arrays.as_computed(net)
         for node in graph.nodes:
-            yield node.name, np.array(net.blobs[ours.blobs[node.name]].data)
+            if ours.blobs[node.name] in found:
+                yield node.name, found[ours.blobs[node.name]]
 
     def self_check(self):
         """Parse every model's network, and run the smallest through both phases."""
@@ -167,6 +180,18 @@ def parse(text):
     return text_format.Parse(text, load().proto.caffe_pb2.NetParameter())
 
 
+def rewritten(dialect, net, text, layers=None):
+    """Which engine computes, and how many layers it does as part of others; {} in most forks.
+
+    `layers` are those of the phase, by default all of the text's.
+    """
+    if not dialect.rewrites:
+        return {}
+    message = parse(text)
+    names = [layer.name for layer in (message.layer if layers is None else layers)]
+    return {"engine": message.engine, "folded_layers": arrays.left_out(net, names)}
+
+
 def run(net):
     """Forward through all layers, without pycaffe's copies of the outputs."""
     return net._forward(0, len(net.layers) - 1)
@@ -174,25 +199,15 @@ def run(net):
 
 def fill(net, ours, values, dialect, graph):
     """Put parameters and statistics in their places."""
-    decays = {node.name: node.attrs["decay"] for node in graph.nodes if node.op == "batch_norm"}
-    for name, (layer, index) in ours.arrays.items():
-        target = net.params[layer][index].data
-        value = values[name]
-        if index < 2 and layer in decays and not dialect.averages:
-            # A sum in which each step's weight decays tends to 1 / (1 - decay) times the
-            # average. Started there, one more step keeps `decay` of the old average.
-            value = value / (1 - decays[layer])
-            net.params[layer][2].data[...] = 1 / (1 - decays[layer])
-        target[...] = value.reshape(target.shape)
+    arrays.fill(net, ours, values, dialect, graph, parse)
 
 
-def read(net, ours, names):
-    """Name -> a copy of the array in its place."""
-    places = [(name,) + ours.arrays[name] for name in names]
-    return OrderedDict(
-        (name, np.array(net.params[layer][index].data, dtype=np.float32))
-        for name, layer, index in places
-    )
+def chosen(settings):
+    """What a benchmark's settings choose of a network's text."""
+    choices = {"dtype": settings.dtype}
+    if "engine" in settings.options:
+        choices["engine"] = settings.options["engine"]
+    return choices
 
 
 def _choose_device(device):
@@ -238,6 +253,7 @@ class _Step(Placed):
         self.options["pooling_round_mode"] = backend.choices()["round_mode"]
         self._source = data.source(settings, graph)
         self.net, self.ours = self.open(settings, graph)
+        self.options.update(rewritten(backend.dialect, self.net, self.ours.text))
         fill(self.net, self.ours, values, backend.dialect, graph)
         self.feed(*self._source.next())
 
@@ -272,7 +288,7 @@ class Inference(_Step):
 
     def open(self, settings, graph):
         """See `_Step`."""
-        net, ours = self.backend.open_network(graph, settings.batch, dtype=settings.dtype)
+        net, ours = self.backend.open_network(graph, settings.batch, **chosen(settings))
         self._last = len(net.layers) - 1
         self._logits = net.blobs[ours.output]
         return net, ours
@@ -316,21 +332,23 @@ class Training(_Step):
     def state(self):
         """Copies of the network's arrays and of the solver's history."""
         names = [parameter.name for parameter in self.graph.parameters]
-        return job.State(read(self.net, self.ours, names), self._velocities(), self._statistics())
+        kept = arrays.read(self.net, self.ours, names)
+        return job.State(kept, self._velocities(), self._statistics())
 
     def _velocities(self):
         """By name; the solver keeps them multiplied by the rate."""
         history = self._snapshots.history(self._solver, load().proto.caffe_pb2)
+        places = arrays.places(self.net, self.ours)
         velocities = OrderedDict()
         for parameter in self.graph.parameters:
-            kept = history[self.ours.arrays[parameter.name]].reshape(parameter.shape)
+            kept = history[places[parameter.name]].reshape(parameter.shape)
             velocities[parameter.name] = kept / np.float32(LEARNING_RATE)
         return velocities
 
     def _statistics(self):
         """By name: the averages, which most dialects keep as sums and their weight."""
         names = [statistic.name for statistic in self.graph.statistics]
-        found = read(self.net, self.ours, names)
+        found = arrays.read(self.net, self.ours, names)
         if not self.backend.dialect.averages:
             for name in names:
                 layer, _ = self.ours.arrays[name]

@@ -31,8 +31,9 @@ and for parity, which drives the very job that `prepare` returns (see `job.Job.f
 ``shapes(graph)``
     Yields (node name, shape without batch) of the built network, in drawing order.
 ``activations(settings, graph, values, inputs)``
-    Yields (node name, float32 array) in drawing order, nothing fused or overwritten. It only
-    names the first node that differs once the job's logits do.
+    Yields (node name, float32 array) in drawing order, nothing fused or overwritten; a node that
+    the framework computes only as part of another may be left out. It only names the first node
+    that differs once the job's logits do.
 ``BIASED_VARIANCE``
     Optional: the devices on which the framework feeds running variances the biased batch
     variance, which the zoo's definition does not. P3 then expects that.

@@ -8,27 +8,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.containers import listed
-from orchestrator.containers.container_table import numbers
+from orchestrator.containers import listed, proven
+from orchestrator.containers.container_table import numbers, shipped
 from orchestrator.images.image_table import ImageRow, ImageTable
 
 
 @dataclass(frozen=True, kw_only=True)
 class PassedOver:
-    """A newer image that cannot work, and the sentence that says why."""
+    """A newer image that is not taken, and the sentence that says why.
+
+    If it is only `unproven`, it may work: our backend was never run with its release.
+    """
 
     image: ImageRow
     why: str
+    unproven: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """The image for a machine, or None if no image works; `refusal` says why there is none.
 
-    `passed_over` are the images before it, the newest first.
+    `passed_over` are the images before it, the newest first. `proven_with` is the release that our
+    backend was run with on a CPU; empty if a program of others is to run.
     """
 
     image: ImageRow | None
+    proven_with: str = ""
     refusal: str = ""
     passed_over: tuple[PassedOver, ...] = ()
 
@@ -36,8 +42,20 @@ class Choice:
         """Say why the newest image was not taken; empty if it was."""
         if self.image is None or not self.passed_over:
             return ()
-        why = _first(self.passed_over[0].why)
-        return (f"the image is {self.image.id}, the newest that works here: {why}",)
+        newest, *others = self.passed_over
+        also = [one.why for one in others if one.unproven]
+        works = "works here and is proven" if also or newest.unproven else "works here"
+        taken = f"the image is {self.image.id}, the newest that {works}: {_first(newest.why)}"
+        return (taken, *map(_first, also), *self._proven())
+
+    def _proven(self) -> tuple[str, ...]:
+        """Name the release that the backend was proven with in place of the image's own."""
+        if self.image is None or not self.proven_with:
+            return ()
+        return (
+            f"{self.image.id} holds {_release(self.image)}; our backend was proven with "
+            f"{self.proven_with} on a CPU",
+        )
 
 
 def choose(
@@ -46,12 +64,14 @@ def choose(
     driver: str | None,
     *,
     table: ImageTable,
+    backend: str | None = None,
     on_host: bool = False,
 ) -> Choice:
     """Choose the newest image for the (name, compute capability) of each GPU and for the driver.
 
-    `named` is the image that a framework names. Without an engine (`on_host`) only what pip can
-    install is left; if nothing is, `named` is returned, whose refusal is the host runtime's.
+    `named` is the image that a framework names. `backend` is ours that will run in it: then only
+    images whose release it was proven with are taken. Without an engine (`on_host`) only what pip
+    can install is left; if nothing is, `named` is returned, whose refusal is the host runtime's.
     """
     candidates = table.candidates(named)
     if on_host:
@@ -61,18 +81,45 @@ def choose(
     passed: list[PassedOver] = []
     for image in candidates:
         why = listed.assess_row(image, gpus, driver).refusal
-        if why is None:
-            return Choice(image=image, passed_over=tuple(passed))
-        passed.append(PassedOver(image=image, why=why))
+        if why is not None:
+            passed.append(PassedOver(image=image, why=why))
+            continue
+        release = _proven(image, backend)
+        if release is not None:
+            return Choice(image=image, proven_with=release, passed_over=tuple(passed))
+        passed.append(PassedOver(image=image, why=_unproven(image), unproven=True))
     return Choice(image=None, refusal=_decisive(passed, gpus), passed_over=tuple(passed))
+
+
+def _proven(image: ImageRow, backend: str | None) -> str | None:
+    """Return the release that a backend was proven with; "" if nothing need be proven."""
+    if backend is None or not proven.covers(backend):
+        return ""
+    return proven.proven_with(backend, listed.facts_of(image).version)
+
+
+def _unproven(image: ImageRow) -> str:
+    return (
+        f"{image.tag} holds {_release(image)}, and our backend was not run with that release. Add "
+        f"--image {image.id} to take it all the same"
+    )
+
+
+def _release(image: ImageRow) -> str:
+    """Write which framework an image holds: "PyTorch 2.0.1"."""
+    family = shipped().families.get(image.framework)
+    version = listed.facts_of(image).version or "of an unknown release"
+    return f"{family.title if family else image.framework} {version}"
 
 
 def _decisive(passed: Sequence[PassedOver], gpus: Sequence[tuple[str, str]]) -> str:
     """Return the reason that decides: the image that lacks least, a driver if it is only that.
 
-    Of several drivers the lowest is the nearest. The newest image tells of GPUs that are too new,
-    the one that goes back farthest of those that are too old.
+    An image that is only unproven is the nearest. Of several drivers the lowest is. The newest
+    image tells of GPUs that are too new, the one that goes back farthest of those that are too old.
     """
+    if unproven := [one for one in passed if one.unproven]:
+        return unproven[0].why
     lacking_driver = [one for one in passed if not listed.assess_row(one.image, gpus).refusal]
     if lacking_driver:
         return min(lacking_driver, key=lambda one: numbers(listed.facts_of(one.image).driver)).why

@@ -94,10 +94,21 @@ class Era(Facts):
 
 
 class Release(Facts):
-    """The facts of one tag of a family, or of the range up to `last`."""
+    """The facts of one tag of a family, or of the range up to `last`.
+
+    `versions` are the framework's releases by the tag's suffix, if the images of a month differ.
+    """
 
     first: str = Field(alias="tag")
     last: str = Field(default="", alias="to")
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    def version_of(self, tag: str) -> str:
+        """Return the framework's release in an image; all of them for a tag without a suffix."""
+        if not self.versions:
+            return self.version
+        suffix = tag.partition("-")[2]
+        return self.versions.get(suffix, "") if suffix else " or ".join(self.versions.values())
 
 
 class Family(StrictRecord):
@@ -181,6 +192,8 @@ class ContainerTable(StrictRecord):
         if own is None and era is None:
             return None
         ours, theirs = _facts(own), _facts(era)
+        if own is not None:
+            ours = ours.model_copy(update={"version": own.version_of(tag)})
         return Row(
             family=family,
             tag=tag,

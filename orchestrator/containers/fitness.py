@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.containers import proven
 from orchestrator.containers.container_table import (
     ContainerTable,
     Facts,
@@ -277,8 +278,9 @@ def fitting_image(
 ) -> str:
     """Name the newest image for a GPU, of a month that a release note speaks of; or "".
 
-    Where they are given, only months before `before`, images that ask for no newer `driver`, and
-    with a tag that ends as `like` does.
+    If we have a backend of the family, only a release that it was proven with. Where they are
+    given, only months before `before`, images that ask for no newer `driver`, and with a tag that
+    ends as `like` does.
     """
     months = {
         month
@@ -288,13 +290,19 @@ def fitting_image(
         if not family.last or month <= family.last
     }
     for month in sorted(months, reverse=True):
-        row = table.row(family, month, month)
+        reference = family.image(month, like)
+        row = table.describe(parse_reference(reference))
         if row is None or not row.facts.architectures:
             continue
         enough = not driver or numbers(driver) >= numbers(row.facts.driver)
-        if enough and fit(row.facts, capability) in _GOOD:
-            return family.image(month, like)
+        if enough and fit(row.facts, capability) in _GOOD and _usable(row):
+            return reference
     return ""
+
+
+def _usable(row: Row) -> bool:
+    name = row.family.name
+    return not proven.covers(name) or bool(proven.proven_with(name, row.facts.version))
 
 
 def _or(words: Sequence[str]) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from orchestrator.containers.container_table import ContainerTable, Era, Facts, Family, Program, Row
+from orchestrator.containers import proven
+from orchestrator.containers.container_table import (
+    ContainerTable,
+    Era,
+    Facts,
+    Family,
+    Program,
+    Release,
+    Row,
+)
 from orchestrator.containers.fitness import judge
 from orchestrator.machine.gpu_facts import GpuReport, capabilities
 
@@ -21,20 +30,20 @@ def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[st
         "months": [_month(table, era, report) for era in table.eras],
         "families": [_family(family) for family in table.families.values()],
         "releases": [
-            _release(table, family, row, last, report)
+            _release(table, family, row, release, report)
             for family in table.families.values()
-            for row, last in _rows(table, family)
+            for row, release in _rows(table, family)
         ],
     }
 
 
-def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, str]]:
-    """Yield what is stated of a family's releases, each with the last tag that it holds for."""
+def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, Release]]:
+    """Yield what is known of the images that a family's releases are stated of."""
     for release in family.releases:
         tag = release.first
         row = table.row(family, tag, tag if tag[:1].isdigit() else "")
         if row is not None:
-            yield row, release.last
+            yield row, release
 
 
 def _month(table: ContainerTable, era: Era, report: GpuReport) -> dict[str, Any]:
@@ -71,13 +80,15 @@ def _program(program: Program) -> dict[str, str]:
 
 
 def _release(
-    table: ContainerTable, family: Family, row: Row, last: str, report: GpuReport
+    table: ContainerTable, family: Family, row: Row, release: Release, report: GpuReport
 ) -> dict[str, Any]:
+    last = release.last
     facts = row.facts if not last else _over_months(row)
     return {
         "family": family.name,
         "image": f"{family.repository}:{row.tag}" + (f" to {last}" if last else ""),
         "framework_version": facts.version,
+        "proven_with": _proven(family, release),
         **_facts(facts),
         "python": facts.python,
         "programs": [_program(program) for program in row.programs],
@@ -85,6 +96,15 @@ def _release(
         "stated": sorted(row.stated),
         **_here(table, row, report),
     }
+
+
+def _proven(family: Family, release: Release) -> list[str] | None:
+    """Name the releases that our backend was run with on a CPU; None without a backend of ours."""
+    if not proven.covers(family.name):
+        return None
+    versions = release.versions.values() or [release.version]
+    found = (proven.proven_with(family.name, version) for version in versions)
+    return [version for version in found if version]
 
 
 def _over_months(row: Row) -> Facts:

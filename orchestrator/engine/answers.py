@@ -71,6 +71,7 @@ def containers(answer: object) -> list[Json]:
     for one in found:
         member(one, "Id", str)
         member(one, "State", str)
+        optional(one, "ImageID", str)
         texts(one, "Labels")
         items(one.get("Names"), str, "Names")
     return found
@@ -87,6 +88,28 @@ def image(answer: object) -> Json:
     texts(config, "Labels")
     items(config.get("Env"), str, "Env")
     items(config.get("Entrypoint"), str, "Entrypoint")
+    items((optional(found, "RootFS", dict) or {}).get("Layers"), str, "Layers")
+    return found
+
+
+def images(answer: object) -> list[Json]:
+    """Return a list of images, what is read of each checked."""
+    found = items(answer, dict, "the answer")
+    for one in found:
+        member(one, "Id", str)
+        for name in ("Size", "Created"):
+            member(one, name, int)
+        optional(one, "ParentId", str)
+        items(one.get("RepoTags"), str, "RepoTags")
+        texts(one, "Labels")
+    return found
+
+
+def steps(answer: object) -> list[Json]:
+    """Return the steps of a build, what is read of each checked."""
+    found = items(answer, dict, "the answer")
+    for one in found:
+        optional(one, "CreatedBy", str)
     return found
 
 

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Final, Self
 
 from orchestrator.engine import images as engine_images
+from orchestrator.engine import stock
 from orchestrator.engine.errors import RefusedError
 from orchestrator.engine.execution import ContainerExecution, discard, launch
 from orchestrator.engine.images import BuildError, ImageInfo, PullProgress
 from orchestrator.engine.reaper import LABEL_KEEP, LABEL_RUN, LabelledContainer, Owner
 from orchestrator.engine.sdk import Sdk
+from orchestrator.engine.stock import StockedImage
 from orchestrator.errors import EngineError, ImageError
 from orchestrator.plan import Plan
 from orchestrator.signals import held
 
-__all__ = ["BuildError", "Engine", "EngineInfo", "ImageInfo", "PullProgress"]
+__all__ = ["BuildError", "Engine", "EngineInfo", "ImageInfo", "PullProgress", "StockedImage"]
 
 PATIENCE: Final = 60.0  # s; a restart of dockerd takes 0.3, after a crash 10
 
@@ -49,6 +51,13 @@ class EngineInfo:
     cpus: int
     memory: int
     warnings: tuple[str, ...]
+
+    @property
+    def data_root(self) -> Path | None:
+        """Return the folder where it keeps images; None if that is on another machine."""
+        root = Path(self.root_dir)
+        here = self.root_dir and self.address.startswith("unix:")
+        return root if here and os.access(root.parent, os.X_OK) and root.is_dir() else None
 
 
 class Engine:
@@ -220,6 +229,26 @@ class Engine:
         Raises ImageError or EngineError.
         """
         return engine_images.import_image(self._sdk, archive, tag, changes)
+
+    def images(self) -> tuple[StockedImage, ...]:
+        """Return every image the engine has. Raises EngineError."""
+        return stock.images(self._sdk)
+
+    def images_in_use(self) -> dict[str, str]:
+        """Return the ids of the images that containers use, each with the name of a container."""
+        return stock.images_in_use(self._sdk)
+
+    def last_step(self, image: str) -> str:
+        """Return the last step by which an image was built, "" if nothing tells."""
+        steps = self._sdk.steps_of(image)
+        return (steps[0].get("CreatedBy") or "") if steps else ""
+
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image a further name, which another one may lose by that. Raises ImageError."""
+        try:
+            self._sdk.tag_image(image, name)
+        except RefusedError as refused:
+            raise ImageError(f"image {image} cannot be named {name}: {refused.text}") from refused
 
     def remove_image(self, reference: str) -> None:
         """Remove an image's tag, and the image with its last one. Raises ImageError."""

@@ -211,11 +211,11 @@ class Sdk:
         with self._translated():
             yield from self._api.logs(container, stream=True, follow=False)
 
-    def containers(self, label: str) -> list[Json]:
-        """Return the containers, running or not, that bear a label."""
+    def containers(self, label: str | None = None) -> list[Json]:
+        """Return the containers, running or not, all or those that bear a label."""
         with self._translated():
-            found = self._api.containers(all=True, filters={"label": [label]})
-            return answers.containers(found)
+            chosen = {"label": [label]} if label else None
+            return answers.containers(self._api.containers(all=True, filters=chosen))
 
     # Images
 
@@ -223,6 +223,22 @@ class Sdk:
         """Return all the engine knows of an image."""
         with self._translated():
             return answers.image(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
+
+    def images(self) -> list[Json]:
+        """Return every image in short, also those that are steps of a build."""
+        with self._translated():
+            return answers.images(self._api.images(all=True))
+
+    def steps_of(self, image: str) -> list[Json]:
+        """Return the steps by which an image was built, the last first."""
+        with self._translated():
+            return answers.steps(self._api.history(image))  # type: ignore[no-untyped-call]
+
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image a further name."""
+        repository, tag = parse_repository_tag(name)
+        with self._translated():
+            self._api.tag(image, repository, tag)
 
     def remove_image(self, reference: str) -> None:
         """Remove a tag, and the image with its last tag."""

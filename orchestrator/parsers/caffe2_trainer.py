@@ -45,16 +45,10 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         doubts.end(run, f"the log ends at iteration {last} of {iterations} of an epoch")
     doubts.gaps(run)
     mean = run.recompute(first=_WARMUP, why=_WHY)
-    derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
-    recomputed = run.metrics.get("throughput_recomputed")
-    run.headline(
-        recomputed.value if recomputed else 0.0,
-        estimator="harmonic_mean",
-        missing="images/sec",
-        scope="all_devices" if "workers" in run.facts and not run.one_of_several else "rank",
-    )
+    whole = "workers" in run.facts and not run.one_of_several
+    run.windows_headline(mean, missing="images/sec", scope="all_devices" if whole else "rank")
     run.prove_by_windows()
-    if run.batch and run.devices and recomputed:
+    if run.batch and run.devices and (recomputed := run.metrics.get("throughput_recomputed")):
         step = run.batch * run.devices * derived.inverse(recomputed.value)
         derived.seconds(run, "step_time_mean", step)
 

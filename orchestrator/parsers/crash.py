@@ -52,6 +52,13 @@ _FATAL_KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
 )
 _PROTOBUF = re.compile(r"\[libprotobuf ERROR [^\]]*\] (?P<says>Error parsing text-format .*)")
 
+# Flags and arguments that a program refuses: absl's words, NVIDIA's examples', argparse's.
+_REFUSED_FLAG = re.compile(
+    r"(?:ERROR: )?Unknown command[ -]line (?:arg|flag)\b"
+    r"|[\w.-]+: error: (?:unrecognized arguments|ambiguous option|argument -\S*|the following arg)"
+)
+_FLAGS_ERROR = "Flags parsing error:"
+
 # Said by C++ and the C library right before they abort.
 _ABORT = re.compile(
     r"terminate called|libc\+\+abi: terminating|pure virtual method called"
@@ -70,8 +77,15 @@ _DEATH = re.compile(
 
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::.*)?$")
-# torchrun's own traceback comes last and only says that some worker failed.
-_UNTELLING = "ChildFailedError"
+# The last traceback may be of a parent, which only says that some child of it failed: torchrun,
+# torch.distributed.launch of PyTorch 1.8 and older, Python programs that start others, horovodrun.
+_UNTELLING = re.compile(
+    r"\S*ChildFailedError|(?:subprocess\.)?CalledProcessError: |\S*ProcessExitedException"
+    r"|RuntimeError: (?:Horovod detected that|horovodrun|mpirun)|\S*ProcessRaisedException"
+)
+# Said without the head of a traceback of a program's own file.
+_UNREADABLE = re.compile(r"(?:Syntax|Indentation|Tab)Error: ")
+_FILE = re.compile(r' +File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _MORE_LINES, _MORE_TEXT = 8, 300
 # TensorFlow counts the errors that came together, and tells each on a line of its own.
 _ROOT_ERRORS = re.compile(r"\d+ root error\(s\) found\.$")
@@ -91,10 +105,13 @@ def evidence(lines: Sequence[str], *, isolated: bool | None = None) -> Failure |
         or _out_of_memory(lines)
         or _fatal(lines)
         or _missing(lines)
+        or _refused_flag(lines)
         or environment.unreachable(lines, _last_exception(lines), isolated=isolated)
         or _exception(lines)
+        or _unreadable(lines)
         or _abort(lines)
         or _death(lines)
+        or _parents_word(lines)
     )
 
 
@@ -142,6 +159,20 @@ def _lacks(what: str, line: str) -> Failure:
     return Failure(kind="image", message=message, evidence=line)
 
 
+def _refused_flag(lines: Sequence[str]) -> Failure | None:
+    """Recognise a program that does not take the command line that it was given.
+
+    absl says `FATAL Flags parsing error:` and names the flag in the line after it.
+    """
+    for index, line in enumerate(lines):
+        after_heading = index and lines[index - 1].strip().endswith(_FLAGS_ERROR)
+        said = line.strip()
+        if after_heading or _REFUSED_FLAG.match(said):
+            message = f"the program refuses its command line: {said}"
+            return Failure(kind="unsupported", message=message, evidence=line)
+    return None
+
+
 def _exception(lines: Sequence[str]) -> Failure | None:
     line = _last_exception(lines)
     if not line:
@@ -155,6 +186,22 @@ def _exception(lines: Sequence[str]) -> Failure | None:
         # C++ behind Python tells the cause in further lines (OpenVINO, PyTorch's extensions).
         return _crashed(line, f" {' '.join(text.strip() for text in following)[:_MORE_TEXT]}")
     return _crashed(line)
+
+
+def _unreadable(lines: Sequence[str]) -> Failure | None:
+    """Recognise a program that this Python cannot read; the line above tells where."""
+    for index in range(len(lines) - 1, -1, -1):
+        if _UNREADABLE.match(lines[index]):
+            place = next((m for m in map(_FILE.match, reversed(lines[:index])) if m), None)
+            where = f" ({place['file']}, line {place['line']})" if place else ""
+            return _crashed(lines[index], where)
+    return None
+
+
+def _parents_word(lines: Sequence[str]) -> Failure | None:
+    """Take what a parent says of its child, if the child said nothing itself."""
+    line = _last_exception(lines, untelling=True)
+    return _crashed(line) if line else None
 
 
 def _abort(lines: Sequence[str]) -> Failure | None:
@@ -179,14 +226,14 @@ def _last(pattern: re.Pattern[str], lines: Iterable[str]) -> str:
     return next((line for line in reversed([*lines]) if pattern.search(line)), "")
 
 
-def _last_exception(lines: Sequence[str]) -> str:
-    """Return the last line of the last telling Python traceback, or ""."""
+def _last_exception(lines: Sequence[str], *, untelling: bool = False) -> str:
+    """Return the last line of the last telling Python traceback, or ""; or of any traceback."""
     for start in range(len(lines) - 1, -1, -1):
         if not lines[start].endswith(_TRACEBACK):
             continue
         for line in lines[start + 1 :]:
             if not line.startswith(" ") and _EXCEPTION.match(line):
-                if _UNTELLING in line:
+                if _UNTELLING.match(line) and not untelling:
                     break
                 return line
     return ""

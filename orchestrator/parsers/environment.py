@@ -34,7 +34,7 @@ _SHARED_MEMORY = _Fault(
         r"|[Uu]nexpected bus error encountered in worker"
         r"|insufficient shared memory"
         r"|unable to write to file </torch_"
-        r"|unable to (?:open|resize|allocate) shared memory .*No space left"
+        r"|unable to (?:open|resize|allocate) shared memory\b.*No space left"
         r"|No space left on device.*/dev/shm|/dev/shm.*No space left on device"
         # Open MPI's and UCX's.
         r"|not enough space for /dev/shm"

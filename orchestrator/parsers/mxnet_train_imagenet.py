@@ -2,11 +2,11 @@
 
 Per device or total: samples/s of all devices of a worker. The workers of a distributed job each
 print their own share, with a name (`Node[1]`) or without: they are added up, window by window.
-There is no summary; windows have the same number of batches each. The headline is the arithmetic
-mean of their rates, as it is commonly published of these logs, and the recomputed one their
-harmonic mean, total samples / total time. The first window is dropped if it begins at the run's
-first batch: cuDNN tunes itself in it. Release 0.x prints a window once per metric: the first
-metric's line counts.
+There is no summary; windows have the same number of batches each. The headline is total samples /
+total time, the harmonic mean of their rates; the arithmetic mean, as it is commonly published of
+these logs, is another metric. The first window is dropped if it begins at the run's first batch:
+cuDNN tunes itself in it. Release 0.x prints a window once per metric: the first metric's line
+counts.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         doubts.end(run, "the log has no `Time cost`, so the epoch did not come to its end")
     doubts.gaps(run)
     mean = run.recompute(first=int(fresh), why=_WHY if fresh else "")
-    run.headline(mean, estimator="mean_of_rates", missing="samples/sec", scope=_scope(run))
+    run.windows_headline(mean, missing="samples/sec", scope=_scope(run))
     run.prove_by_windows()
     if run.batch and run.devices and (recomputed := run.metrics.get("throughput_recomputed")):
         step = run.batch * run.devices * derived.inverse(recomputed.value)

@@ -13,7 +13,7 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 program = "nvtfcnn"
 
 _TABLE = "table"  # a note of a run whose table has its head
-# The rows that DLBS, whose published figures are made so, leaves out.
+# The first rows that DLBS, whose published figures are made so, leaves out.
 FEW_ROWS = 20
 WARM_UP_OF_FEW = 2
 WARM_UP_OF_MANY = 10
@@ -47,13 +47,25 @@ def _doubt_xla(run: Run, hints: ParseHints) -> None:
         run.warn(f"the log says --use_xla {xla}, but --option xla={asked} was asked for")
 
 
+def _ends_short(run: Run) -> bool:
+    """Tell whether the last row is of fewer steps than the others; most releases print none such.
+
+    They print step 1 and the multiples of display_every.
+    """
+    told = run.facts.get("display_every")
+    every = told if isinstance(told, int) else run.windows.usual_distance
+    return bool(run.windows.count and every and run.windows.last_key[0] % every)
+
+
 def _conclude(run: Run, hints: ParseHints) -> None:
     _doubt_xla(run, hints)
     rows = run.windows.count
     first = WARM_UP_OF_FEW if rows < FEW_ROWS else WARM_UP_OF_MANY
-    mean = run.recompute(first=first, last=1, why="warm-up, and a last window that may be short")
+    last = int(_ends_short(run))
+    why = "warm-up, and a last window that is short" if last else "warm-up"
+    mean = run.recompute(first=first, last=last, why=why)
     run.prove_by_windows()
-    run.headline(mean, estimator="mean_of_rates", missing="table of Img/sec", names=())
+    run.windows_headline(mean, missing="table of Img/sec")
     check_end(run)
     doubts.copies(run)
     doubts.gaps(run)

@@ -6,6 +6,9 @@ writes the definition after it divided the batch among the GPUs, the other forks
 
 When a network is built, Caffe says of each layer whether it needs backward computation: none does
 where there is no loss.
+
+Intel's says before that which layers it drops because others do their work, and the network names
+the engine that computes it.
 """
 
 from __future__ import annotations
@@ -73,6 +76,21 @@ def _number_type(log: Log, found: Found) -> None:
         log.run.fact("dtype", found.text())
 
 
+def _engine(log: Log, found: Found) -> None:
+    if log.state.get(_NETWORKS) == 1 and not found.cut():
+        log.run.fact("engine", found.text())
+
+
+def _dropped(log: Log, found: Found) -> None:
+    """Count a layer that is computed as part of another; later networks drop theirs again."""
+    del found
+    if log.run.started:
+        log.begin()
+    if _NETWORKS not in log.state:
+        facts = log.run.facts
+        facts["folded_layers"] = facts.get("folded_layers", 0) + 1
+
+
 def _backward(log: Log, found: Found) -> None:
     if log.state.get(_NETWORKS, 0) <= 1:
         log.run.notes[_BACKWARD if found.text("need") == "needs" else _NO_BACKWARD] = 1
@@ -123,6 +141,8 @@ RULES = (
         re.compile(r"default_forward_type: (\w{1,20})$"),
         _number_type,
     ),
+    Rule(b'engine: "', re.compile(r'engine: "([\w:,]{1,40})"$'), _engine),
+    Rule(b"Dropped ", re.compile(glog.PREFIX + r"Dropped [lL]ayer: \S"), _dropped),
     Rule(
         b" backward computation",
         re.compile(glog.PREFIX + r"\S+ (?P<need>needs|does not need) backward computation\."),

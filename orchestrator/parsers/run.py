@@ -250,6 +250,30 @@ class Run:
         self._doubt_windows(rates)
         return stats.mean(rates)
 
+    def windows_headline(
+        self,
+        mean: float | None,
+        *,
+        missing: str,
+        scope: Scope = "all_devices",
+        names: tuple[str, ...] = (),
+    ) -> None:
+        """Set `throughput` to samples / time of the windows; `mean` is what `recompute` returned.
+
+        The mean of their rates, which many publish, is the metric `throughput_mean_of_rates`: it
+        is higher where the rates vary.
+        """
+        recomputed = self.metrics.get("throughput_recomputed")
+        if mean is not None and is_plausible(mean):
+            self.rate("throughput_mean_of_rates", mean)
+        self.headline(
+            recomputed.value if recomputed else mean,
+            estimator="harmonic_mean",
+            missing=missing,
+            scope=scope,
+            names=names,
+        )
+
     def recompute_from_time(self, samples: float) -> None:
         """Set `throughput_recomputed` to samples / `step_time_mean`, where windows gave none."""
         time = self.metrics.get("step_time_mean")

@@ -16,6 +16,7 @@ program = "tf_cnn_benchmarks"
 
 _RANKS_AGREE = 0.01
 _WORKERS_AGREE = 0.1
+_NOT_COMPILED = "not_compiled"
 
 
 def _warm_up(log: Log, found: Found) -> None:
@@ -41,8 +42,33 @@ def _total(log: Log, found: Found) -> None:
     log.stage = "done"
 
 
+def _not_compiled(log: Log, found: Found) -> None:
+    """Note that XLA's clustering passed the CPU over; with a GPU it says so too, where it is well.
+
+    Without TF_XLA_FLAGS=--tf_xla_cpu_global_jit.
+    """
+    log.run.remember(_NOT_COMPILED, found.line)
+    log.run.notes[_NOT_COMPILED] = 1
+
+
+def _check_xla(run: Run, hints: ParseHints) -> None:
+    """Refuse a run on the CPU that was to be compiled and was not."""
+    device = hints.device or run.facts.get("device")
+    if not run.notes.get(_NOT_COMPILED) or device != "cpu":
+        return
+    said = "the log says that XLA compiled nothing on the CPU"
+    if not hints.xla:
+        run.warn(said)
+        return
+    run.prove(_NOT_COMPILED)
+    run.fail(
+        f"{said}, but --option xla=on was asked for: set TF_XLA_FLAGS=--tf_xla_cpu_global_jit",
+        kind="contradiction",
+    )
+
+
 def _conclude(run: Run, hints: ParseHints) -> None:
-    del hints
+    _check_xla(run, hints)
     total = run.printed.get("total")
     workers = 1
     scope: Scope = "all_devices"
@@ -88,6 +114,13 @@ FORMAT = Format(
             b"s/sec",
             re.compile(rf"(?P<step>{COUNT})\s+(?P<rate>{NUMBER}) examples/sec"),
             _examples,
+        ),
+        Rule(
+            b"Not using XLA:CPU",
+            re.compile(
+                r"\S+ \S+ [IW] \S+\] (?:\(One-time warning\): )?Not using XLA:CPU for cluster"
+            ),
+            _not_compiled,
         ),
         Rule(b"Running warm up", re.compile(r"Running warm up$"), _warm_up),
         *HEADERS,

@@ -25,7 +25,7 @@ from orchestrator.parsers import derived, doubts, glog, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
 from orchestrator.parsers.numbers import DECIMAL
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run, Scope
 
 program = "tf_official_models"
 
@@ -127,16 +127,9 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if left_out:
         run.fact("windows_with_an_epochs_end", left_out)
     mean = run.recompute(first=first, why=_WHY if first else "the program leaves warm-up out")
-    derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
-    recomputed = run.metrics.get("throughput_recomputed")
     several = run.ranks > 1 or run.windows.repeated > 0
-    run.headline(
-        recomputed.value if recomputed else mean,
-        estimator="harmonic_mean",
-        scope="rank" if several else "all_devices",
-        missing="rates of windows of steps",
-        names=(),
-    )
+    scope: Scope = "rank" if several else "all_devices"
+    run.windows_headline(mean, scope=scope, missing="rates of windows of steps")
     run.prove_by_windows()
     check_end(run)
     doubts.copies(run)
@@ -148,7 +141,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
             "windows are printed more than once: if by several processes, each one's rate may be "
             "of its own devices alone"
         )
-    if run.batch and run.devices and recomputed:
+    if run.batch and run.devices and (recomputed := run.metrics.get("throughput_recomputed")):
         step = run.batch * run.devices * derived.inverse(recomputed.value)
         derived.seconds(run, "step_time_mean", step)
 

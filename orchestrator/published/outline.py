@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator import catalogue
 from orchestrator.errors import RequestError
 from orchestrator.framework import Framework
-from orchestrator.images import image_table
+from orchestrator.images import image_table, store
 from orchestrator.paths import RunFolder
 from orchestrator.published.collection import Claim
 from orchestrator.published.setup import World
@@ -86,7 +86,8 @@ def _image(planned: Request, row: Framework, device: Device, world: World, *, on
         return f"{planned.image}{engine}"
     if device not in row.images:
         return "none known: give --image REF"
-    return f"{image_table.load().row(row.images[device]).tag}{engine}"
+    table = image_table.load()
+    return f"{store.name_of(table.row(row.images[device]), table)}{engine}"
 
 
 def _command(planned: Request, row: Framework, target: Target, *, on_host: bool) -> str:

@@ -134,6 +134,7 @@ def with_image(claim: Claim, world: World, row: Framework) -> tuple[Framework, s
         _gpus_here(claim, world),
         world.gpus.driver,
         table=table,
+        backend=row.name if row.ours else None,
         on_host=bool(world.no_engine),
     )
     if found.image is not None:

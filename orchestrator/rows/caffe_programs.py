@@ -23,6 +23,16 @@ _OPTIONS = {
     ),
     "prototxt": Option("a network of your own: a file in the folder that --source gives"),
 }
+# What only one fork's binary takes.
+_FORKS_OPTIONS = {
+    "intel": {
+        "engine": Option(
+            "the library that computes the layers; auto: the one that the network names, MKLDNN",
+            "auto",
+            ("auto", "MKLDNN", "CAFFE", "MKL2017"),
+        )
+    }
+}
 
 
 def _forks(base: Framework, skipped: Mapping[str, int | None]) -> Framework:
@@ -45,6 +55,7 @@ def _forks(base: Framework, skipped: Mapping[str, int | None]) -> Framework:
             images=images[fork],
             options={
                 **base.options,
+                **_FORKS_OPTIONS.get(fork, {}),
                 "fork": Option(base.options["fork"].meaning, fork, base.options["fork"].values),
             },
             warmup=skipped[fork],

@@ -103,6 +103,7 @@ INTEL_CAFFE = Framework(
     program="benchdock",
     launcher="intel_caffe",
     backend="backends.intel_caffe",
+    options=_options("intel_caffe"),
     dtypes={("cpu", p): f for p, f in _FLOAT32.items()},
     images={},
     files=(".prototxt",),

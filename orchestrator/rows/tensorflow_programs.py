@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.framework import Framework, Option
+from orchestrator.framework import Framework, LaterSource, Option
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -30,8 +30,12 @@ TF_CNN_BENCHMARKS = Framework(
         ("gpu", "training"): _GPU,
         ("gpu", "inference"): _GPU,
     },
-    # TensorFlow 2 dropped parts that the program needs on some releases; 1.15 and 2.15 have them.
-    images={"cpu": "tensorflow-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
+    # Upstream's branches cnn_tf_v1.8_compatible to cnn_tf_v2.1_compatible run on 1.15.
+    images={"cpu": "tensorflow1-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
+    # Upstream's master imports a module that 1.15 does not have.
+    later_source=LaterSource(
+        file="models/model.py", word="import variable_v1", images={"cpu": "tensorflow-cpu"}
+    ),
     networks={
         name: name
         for name in (
@@ -55,6 +59,8 @@ TF_CNN_BENCHMARKS = Framework(
     source="a folder with tf_cnn_benchmarks.py (scripts/tf_cnn_benchmarks of "
     "github.com/tensorflow/benchmarks)",
     entry="tf_cnn_benchmarks.py",
+    # The release of TensorFlow 1.5 starts its clock with the second step, and sees its end late.
+    least_steps_where={"\n  tf.app.run()": 3},
     options={
         "variable_update": Option(
             "how devices share variables; auto: replicated on several GPUs, else parameter_server",
@@ -71,7 +77,9 @@ TF_CNN_BENCHMARKS = Framework(
         "optimizer": Option("how weights are updated", "sgd",
                             ("momentum", "sgd", "rmsprop", "adam")),
         "xla": Option("XLA's automatic clustering", "off", _ON_OFF),
-        "xla_compile": Option("compile the whole graph with XLA", "off", _ON_OFF),
+        "xla_compile": Option(
+            "compile the whole graph with XLA", "off", _ON_OFF, flag="xla_compile"
+        ),
         "display_every": Option("steps between two printed lines", "10"),
     },
     flags=True,
@@ -112,7 +120,8 @@ NVCNN = Framework(
         "display_every": Option("steps between two printed lines", "10"),
         "loss_scale": Option(
             "factor of the loss, against underflow of float16; default: the program's, which early "
-            "releases cannot be told"
+            "releases cannot be told",
+            flag="loss_scale",
         ),
     },
     ignores=_ALWAYS_SEEDED,
@@ -163,6 +172,7 @@ NVTFCNN = Framework(
             "compile with XLA; on is the default of releases from 2020 on, off that of older ones",
             "off",
             _ON_OFF,
+            flag="use_xla",
         ),
     },
     ignores={

@@ -11,7 +11,7 @@ from orchestrator.framework import FLAG, Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request
-from orchestrator.run import command_line, written_flags
+from orchestrator.run import command_line, program_release, written_flags
 
 CUSTOM = "custom"
 
@@ -34,6 +34,7 @@ def check(row: Framework, request: Request, device: Device, *, elsewhere: bool =
     check_options(row, request.options)
     _check_image(row, request)
     _check_source(row, request, device, elsewhere=elsewhere)
+    program_release.check(row, request)
 
 
 def options_of(row: Framework, request: Request) -> dict[str, str]:

@@ -157,6 +157,7 @@ def _choice(
         suitability.chosen_gpus(target, report),
         report.driver,
         table=table,
+        backend=row.name if row.ours else None,
         on_host=on_host,
     )
 
@@ -213,7 +214,8 @@ def _runs_on_cpu(request: Request, *, on_host: bool) -> bool:
     row = catalogue.framework(request.framework)
     if "cpu" not in row.images or not planner.is_able(request, "cpu"):
         return False
-    return not on_host or image_table.load().row(row.images["cpu"]).fits_host
+    table = image_table.load()
+    return not on_host or table.for_host(table.row(row.images["cpu"])).fits_host
 
 
 def _runs_on_gpu(request: Request, report: GpuReport, *, on_host: bool) -> bool:

@@ -22,6 +22,7 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
+    from orchestrator.engine.images import ImageInfo
     from orchestrator.machine.description import EngineFacts, Machine
 
 
@@ -106,9 +107,10 @@ def check_image(request: Request, row: Framework, target: Target, engine: Engine
     """
     if request.image is not None or (engine is None and row.any_network):
         return
-    image = _image_row(row, target)
     if engine is None:
-        _check_host(image)
+        _check_host(_host_row(row, target))
+    else:
+        _image_row(row, target)
 
 
 def _check_host(image: ImageRow) -> None:
@@ -152,6 +154,8 @@ def _teller(view: View) -> OnEvent:
     def tell(event: Event) -> None:
         if event.kind == "stage":
             view.stage(event.text)
+        elif event.kind == "warning":
+            view.note(f"warning: {event.text}")
         else:
             view.output(event.text.encode() + b"\n")
 
@@ -166,6 +170,10 @@ def _image_row(row: Framework, target: Target) -> ImageRow:
     return image_table.load().row(row.images[target.device])
 
 
+def _host_row(row: Framework, target: Target) -> ImageRow:
+    return image_table.load().for_host(_image_row(row, target))
+
+
 def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
     from orchestrator.images import environments
 
@@ -177,7 +185,7 @@ def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
 def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) -> Place:
     if row.any_network:
         return _bare_host(reason)
-    return _host(_image_row(row, target), reason, events)
+    return _host(_host_row(row, target), reason, events)
 
 
 def _bare_host(reason: str) -> Place:
@@ -239,15 +247,19 @@ def planned_place(
     if engine is None:
         if row.any_network:
             return _bare_host(reason)
-        return _planned_host(_image_row(row, target), reason)
+        return _planned_host(_host_row(row, target), reason)
     table = image_table.load()
-    image = table.row_of_tag(request.image) if request.image else _image_row(row, target)
-    reference = image.tag if image else str(request.image)
+    image, reference = _named_image(request, row, target)
     state = store.state(image, table, engine) if image else None
-    found = state.found if state else engine.image(reference)
+    if image and state and state.name != reference:
+        found: ImageInfo | None = store.other_build(reference, image, engine)
+    else:
+        found = state.found if state else engine.image(reference)
     warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
     if state and state.reason:
-        warnings.append(f"{reference} would be rebuilt: {state.reason}")
+        stale = state.kind == "stale"
+        here = "only another build of it is here" if stale else f"{reference} cannot be built"
+        warnings.append(f"{here}: {state.reason}")
     if state and state.doubt:
         warnings.append(state.doubt)
     return replace(
@@ -256,6 +268,18 @@ def planned_place(
         image_digest=found.digest if found else None,
         warnings=tuple(warnings),
     )
+
+
+def _named_image(request: Request, row: Framework, target: Target) -> tuple[ImageRow | None, str]:
+    """Return the row of the image of a request, if it has one, and what the engine is asked for."""
+    table = image_table.load()
+    if request.image is None:
+        image = _image_row(row, target)
+        return image, store.name_of(image, table)
+    named = table.row_of_tag(request.image)
+    if named is None or store.is_other_build(request.image, named, table):
+        return named, request.image
+    return named, store.name_of(named, table)
 
 
 def connect_described(request: Request, machine: Machine) -> tuple[EngineFacts | None, str]:
@@ -280,10 +304,8 @@ def described_place(
     cpus = machine.cpu.usable
     if engine is None:
         host = _bare_host(reason) if row.any_network else None
-        return replace(host or _planned_host(_image_row(row, target), reason), cpus=cpus)
-    image = image_table.load().row_of_tag(request.image) if request.image else None
-    image = _image_row(row, target) if request.image is None else image
-    reference = image.tag if image else str(request.image)
+        return replace(host or _planned_host(_host_row(row, target), reason), cpus=cpus)
+    image, reference = _named_image(request, row, target)
     lacks = target.device == "gpu" and not engine.gpu_support
     warning = "the engine of that machine cannot hand GPUs to containers (`benchdock doctor` there)"
     return replace(

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator import catalogue
 from orchestrator.errors import RequestError, unknown
-from orchestrator.framework import Framework
+from orchestrator.framework import Framework, LaterSource
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.containers.container_table import ContainerTable
 
 # The option that names a network of the user's own.
@@ -28,10 +30,12 @@ _OUR_FORKS = {"bvlc_caffe": "bvlc", "nvidia_caffe": "nvidia", "intel_caffe": "in
 
 
 def settle(row: Framework, request: Request, device: Device) -> Framework:
-    """Return the row as the fork or release has it that the request, or its image, names.
+    """Return the row as the fork or release has it that the request, its image or source names.
 
-    Raises RequestError where neither tells.
+    Raises RequestError if none of them does.
     """
+    if row.later_source is not None and request.source is not None:
+        return _with_images_of_source(row, row.later_source, request.source)
     if not row.variants:
         return row
     return _with_own_network(_variant(row, request, device), request)
@@ -56,6 +60,10 @@ def _variant(row: Framework, request: Request, device: Device) -> Framework:
             f"{', '.join(row.variants)}",
         )
     return row.variants[found]
+
+
+def _with_images_of_source(row: Framework, later: LaterSource, source: Path) -> Framework:
+    return replace(row, images={**row.images, **later.images}) if later.is_in(source) else row
 
 
 def _with_own_network(row: Framework, request: Request) -> Framework:

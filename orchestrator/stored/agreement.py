@@ -177,7 +177,7 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
         "silence": (request.silence_timeout, plan.timeouts.silence),
         "shm size": (request.shm_size, plan.limits.shm_size),
         "runtime": (None if anywhere else str(request.runtime), plan.runtime),
-        "image": (_tag(request.image), plan.image),
+        "image": _images(request.image, plan.image),
     }
     row = catalogue.FRAMEWORKS.get(plan.framework)
     if row is not None and not row.windows:  # which rounds them
@@ -186,10 +186,16 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
     return {name: pair for name, pair in pairs.items() if pair[0] is not None}
 
 
-def _tag(reference: str | None) -> str | None:
-    """Return what an image is called at the engine: a row's id stands for its name."""
-    row = image_table.load().row_of_tag(reference) if reference else None
-    return row.tag if row else reference
+def _images(asked: str | None, planned: str | None) -> tuple[str | None, str | None]:
+    """Return the image that was asked for and the one that was planned, to be compared.
+
+    An id or a readable name is that of whatever build was current at that time.
+    """
+    table = image_table.load()
+    row = table.row_of_tag(asked) if asked else None
+    if row is None or asked not in (row.id, row.tag, row.repository):
+        return asked, planned
+    return row.tag, row.tag if planned and table.row_of_tag(planned) is row else planned
 
 
 def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:

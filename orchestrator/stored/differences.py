@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.images import digests
 from orchestrator.plan import Plan
 from orchestrator.result import Result
 from orchestrator.units import quantity
@@ -203,7 +204,7 @@ _FACTS: tuple[_Fact, ...] = (
     ),
     _Fact(group="image", name="runtime", read=_plan("runtime")),
     _Fact(
-        group="image", name="image", read=_plan("image"),
+        group="image", name="image", read=_plan("image"), key=digests.readable,
         follows=("runtime", "framework", "device"),
     ),
     _Fact(group="image", name="image id", read=_plan("image_id"), follows=_PLACE),

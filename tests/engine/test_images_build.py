@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import paths
 from orchestrator.errors import ImageError
-from orchestrator.images import builder, image_table, store
+from orchestrator.images import digests, image_table, store
 from orchestrator.images.store import Policy
 
 pytestmark = pytest.mark.engine
@@ -71,10 +71,7 @@ def place(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHDOCK_BUILD_NETWORK", "none")
     table = image_table.read(ROW.format(pip=pip.name.split("-")[1]), name="images.toml")
     yield table, backends.parent
-    framework = builder.framework_tag(table.row("test-tiny"), table)
-    remove(engine, table.row("test-tiny").tag)
-    remove(engine, framework)
-    remove_untagged(framework)
+    remove_all(table.row("test-tiny"))
 
 
 def bundled_pip() -> Path:
@@ -111,18 +108,17 @@ def digest(text: str) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def remove(engine, reference):
-    if engine.image(reference) is not None:
-        engine.remove_image(reference)
-
-
-def remove_untagged(framework):
-    """Remove what rebuilds and failed builds leave for the engine's cache."""
-    listed = ["docker", "images", "--quiet", f"--filter=label=benchdock.framework={framework}"]
-    left = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
-    if left:
-        # Some of them go with others of them; then the command complains.
-        subprocess.run(["docker", "rmi", "--force", *left], capture_output=True, check=False)
+def remove_all(row):
+    """Remove every build of an image that tests made, and what failed ones left."""
+    own = f"--filter=label={digests.IMAGE}={row.id}"
+    named = f"--filter=reference={row.repository}*"
+    for chosen in (named, own):
+        listed = ["docker", "images", "--format={{.Repository}}:{{.Tag}} {{.ID}}", chosen]
+        told = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+        names = [line.split()["<none>" in line] for line in told.splitlines()]
+        if names:
+            # Some of them go with others of them; then the command complains.
+            subprocess.run(["docker", "rmi", "--force", *names], capture_output=True, check=False)
 
 
 def run(image, *argv, user="12345:12345"):
@@ -142,24 +138,24 @@ def test_build_use_rebuild_and_refuse(place, engine):
 
     assert store.ensure(row, table, engine, Policy.AUTO, tell).did == "built"
     assert "checked tiny" in lines
-    found = engine.image(row.tag)
+    name = store.name_of(row, table)
+    found = engine.image(name)
+    assert found.id == engine.image(row.tag).id
     assert found.labels["benchdock.image"] == "test-tiny"
     assert store.ensure(row, table, engine, Policy.NEVER, tell).did == "found"
 
-    said = run(
-        row.tag, "python3", "-c", "import getpass, torch; print(torch.NAME, getpass.getuser())"
-    )
+    said = run(name, "python3", "-c", "import getpass, torch; print(torch.NAME, getpass.getuser())")
     assert said == "tiny benchdock"
-    assert run(row.tag, "ls", "-A", "/tmp") == ""
+    assert run(name, "ls", "-A", "/tmp") == ""
     assert run(
-        row.tag, "sh", "-c", "ls /opt/fw/torch /wheels 2>/dev/null; command -v pip; true"
+        name, "sh", "-c", "ls /opt/fw/torch /wheels 2>/dev/null; command -v pip; true"
     ).split() == ["/opt/fw/torch:", "__init__.py", "__pycache__"]
 
     lines.clear()
     (backends / "tiny" / "__main__.py").write_text("import torch\nprint('again', torch.NAME)\n")
-    with pytest.raises(ImageError, match="is stale: it holds other benchmark programs"):
+    with pytest.raises(ImageError, match="only another build of it: it holds other benchmark"):
         store.ensure(row, table, engine, Policy.NEVER, tell)
-    assert store.ensure(row, table, engine, Policy.AUTO, tell).did == "rebuilt"
+    assert store.ensure(row, table, engine, Policy.AUTO, tell).did == "built"
     assert "again tiny" in lines
     assert not any("pip install" in line for line in lines)
 
@@ -177,7 +173,8 @@ def test_a_self_check_that_fails_fails_the_build_with_its_last_lines(place, engi
 def test_the_real_cpu_image_imports_its_framework(engine):
     table = image_table.load()
     row = table.row("pytorch-cpu")
-    if engine.image(row.tag) is None:
-        pytest.skip(f"no {row.tag} here: `benchdock images build {row.id}` makes it")
-    said = run(row.tag, "python3", "-c", "import numpy, torch; print(torch.__version__)")
+    name = store.name_of(row, table)
+    if engine.image(name) is None:
+        pytest.skip(f"no {name} here: `benchdock images build {row.id}` makes it")
+    said = run(name, "python3", "-c", "import numpy, torch; print(torch.__version__)")
     assert said == f"{row.version}+cpu"

@@ -243,7 +243,7 @@ def test_a_run_whose_log_was_changed_is_not_bundled(measured, tmp_path, capsys):
     shutil.copytree(folder.root, copy)
     (copy / "log.txt").write_text("nothing\n")
     assert main(["bundle", str(copy), "-o", str(tmp_path / "x.zip")]) == ExitStatus.BAD_REQUEST
-    assert "could not be trusted" in capsys.readouterr().err
+    assert "would not verify" in capsys.readouterr().err
     assert {file.name for file in tmp_path.iterdir()} == {folder.run_id}
 
 
@@ -262,7 +262,7 @@ def test_a_link_that_the_program_left_is_not_followed(measured, tmp_path, capsys
     [
         (["bundle", "absent"], "there is no run or file 'absent'"),
         (["bundle", "x" * 5000], "there is no run or file"),
-        (["bundle", "2", "-o", "-"], "give -o a file"),
+        (["bundle", "2", "-o", "-"], "use -o FILE"),
         (["verify", "/absent"], "cannot read /absent"),
         (["compare", "2", "absent"], "absent"),
         (["replay", "/dev/null"], "/dev/null"),
@@ -279,7 +279,7 @@ def test_a_run_is_no_bundle_yet(measured, capsys):
     result, folder, _ = measured
     for word in (result.run, str(folder.root)):
         assert main(["verify", word]) == ExitStatus.BAD_REQUEST
-        told = f"benchdock: {word!r} is no bundle; `benchdock bundle RUN` makes one\n"
+        told = f"benchdock: {word!r} is not a bundle; run `benchdock bundle RUN` to make one\n"
         assert capsys.readouterr().err == told
 
 
@@ -287,7 +287,7 @@ def test_an_existing_file_is_not_overwritten(measured, capsys):
     result, _, path = measured
     before = path.read_bytes()
     assert main(["bundle", result.run, "-o", str(path)]) == ExitStatus.BAD_REQUEST
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert path.read_bytes() == before
 
 
@@ -296,7 +296,7 @@ def test_a_file_that_came_meanwhile_is_not_overwritten(measured, tmp_path, monke
     path = tmp_path / "run.zip"
     monkeypatch.setattr(bundle_command, "verify", lambda _: path.write_bytes(b"another's"))
     assert main(["bundle", result.run, "-o", str(path)]) == ExitStatus.BAD_REQUEST
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert path.read_bytes() == b"another's"
     assert [*tmp_path.iterdir()] == [path]
 

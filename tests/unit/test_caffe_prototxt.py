@@ -145,6 +145,50 @@ def test_precision_and_engine_are_written_in_each_forks_words():
         prototxt.network(graph, BVLC, 2, True, dtype="float16")
 
 
+def test_intels_engine_is_a_choice_and_nobody_elses():
+    graph = zoo.draw("deep_mnist")
+    for engine in INTEL.engines:
+        text = prototxt.network(graph, INTEL, 2, True, engine=engine).text
+        assert text.count(f'engine: "{engine}"\n') == 1
+    assert "engine" not in prototxt.network(graph, BVLC, 2, True).text
+    with pytest.raises(Unsupported, match="BVLC Caffe has no engine CAFFE"):
+        prototxt.network(graph, BVLC, 2, True, engine="CAFFE")
+    with pytest.raises(Unsupported, match="Intel Caffe has no engine CUDNN"):
+        prototxt.network(graph, INTEL, 2, True, engine="CUDNN")
+
+
+def block(g, x):
+    """Two branches that end in a normalisation, one of them scaled, and their sum."""
+    left = g.batch_norm(g.conv(x, 3, 1), 1e-3)
+    right = g.batch_norm(g.conv(g.relu(g.batch_norm(g.conv(x, 3, 1), 1e-3)), 3, 1), 1e-3)
+    return g.relu(g.add(left, right))
+
+
+def test_nothing_overwrites_a_gradient_that_intels_sums_share():
+    made = one(block, dialect=INTEL, training=True)
+    for number, overwrites in ((1, False), (2, True), (3, False)):
+        bottom, top = f'bottom: "conv{number}"', f'top: "conv{number}"'
+        assert bottom in made[f"batch_norm{number}"]
+        assert (top in made[f"batch_norm{number}"]) is overwrites
+    # In inference there are no gradients, and BVLC's sums copy them.
+    for choices in ({"dialect": INTEL}, {"dialect": BVLC, "training": True}):
+        made = one(block, **choices)
+        assert all(f'top: "conv{n}"' in made[f"batch_norm{n}"] for n in (1, 2, 3))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_intels_sums_have_no_coefficients(training):
+    """They refuse to train with them, and ignore them when fused into a convolution."""
+
+    def draw(g, x):
+        return g.add(x, g.scale(g.conv(x, 3, 1), 0.17))
+
+    made = one(draw, dialect=INTEL, training=training)
+    assert "coeff" not in made["add1"]
+    assert "scale: 0.17" in made["scale1"]
+    assert 'bottom: "scale1"' in made["add1"]
+
+
 def test_only_nvidia_divides_a_databases_batch_among_its_gpus():
     graph, source = zoo.draw("resnet18"), prototxt.Source("lmdb", "/data/train")
     for dialect, batch in ((BVLC, 16), (INTEL, 16), (NVIDIA, 64)):

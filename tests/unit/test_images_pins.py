@@ -111,12 +111,12 @@ def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monke
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["pin", "pytorch-cpu"], "pytorch-cpu is built here and is in no registry"),
+        (["pin", "pytorch-cpu"], "pytorch-cpu is built here and not in any registry"),
         (["pin", "ngc-caffe"], "did you mean 'ngc-caffe-20-03'"),
-        (["pull"], "`images pull` needs the images to pull"),
+        (["pull"], "`images pull` needs the name of an image"),
         (["pull", "pytorch-cpu"], "`benchdock images build pytorch-cpu`"),
         (["pull", "ngc-caffe"], "did you mean 'ngc-caffe-20-03'"),
-        (["pin", "--force"], "--force is for `images build`"),
+        (["pin", "--force"], "--force only works with `images build`"),
     ],
 )
 def test_what_cannot_be_pinned_or_pulled_is_refused(engine, file, capsys, words, told):

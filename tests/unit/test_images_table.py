@@ -48,7 +48,7 @@ def test_a_lock_pins_every_package_exactly(row):
     packages = [line for line in lines if re.match(r"[A-Za-z0-9]", line)]
     own = wheelhouse.pins("\n".join(lines))
     assert len(own) == len(packages)
-    assert set(row.compiled) <= own.keys()
+    assert {*row.compiled, *row.sources} <= own.keys()
     files = image_table.load().lock_files(row)
     pins = [wheelhouse.pins(file.read_text(encoding="utf-8")) for file in files]
     assert sum(map(len, pins)) == len({name for each in pins for name in each})
@@ -96,6 +96,13 @@ def test_what_compiles_for_minutes_is_built_only_when_it_is_named():
     assert "extras-cpu" in ids
     assert "horovod-cpu" not in ids
     assert [row.id for row in images._built_rows(table, ("horovod-cpu",))] == ["horovod-cpu"]
+
+
+def test_the_host_takes_packages_that_fit_it():
+    table = image_table.load()
+    assert table.for_host(table.row("tensorflow1-cpu")).id == "tensorflow-cpu"
+    assert table.for_host(table.row("pytorch-cpu")).id == "pytorch-cpu"
+    assert table.for_host(table.row("legacy-cpu")).id == "legacy-cpu"
 
 
 def test_lookups():

@@ -41,8 +41,9 @@ def test_a_fetch_makes_a_whole_wheelhouse_and_is_not_repeated(place):
     assert "up to date" in said[0]
 
 
-def test_what_is_compiled_comes_as_source_and_is_kept(place):
-    table, child = with_child(place)
+@pytest.mark.parametrize("key", ["compiled", "sources"])
+def test_what_has_no_wheel_comes_as_source_and_is_kept(place, key):
+    table, child = with_child(place, key)
 
     def fetch():
         return wheelhouse.fetch(child, table, print, pip=place.pip.command)

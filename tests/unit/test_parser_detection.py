@@ -56,7 +56,7 @@ def test_our_own_programs_are_found():
 def test_what_was_found_is_said(run):
     status, shown = run(HOROVOD, "LOG")
     assert status == 0
-    assert shown.startswith("a log of horovod, by its line 9: Total img/sec on 4 GPU(s): 800.0")
+    assert shown.startswith("detected a log of horovod by line 9: Total img/sec on 4 GPU(s): 800.0")
     status, shown = run(HOROVOD, "LOG", "--json")
     told = json.loads(shown)["program"]
     assert told["known_as"] == "horovod"
@@ -114,12 +114,16 @@ def test_a_long_log_is_found_by_its_end():
 def test_a_pattern_is_that_of_any_program(run):
     status, _ = run(b"fps=12.5\n", "LOG", "--pattern", "fps=(.+)")
     assert status == 0
-    with pytest.raises(RequestError, match="--unit is only for the program custom"):
+    with pytest.raises(RequestError, match="--unit only works with the program custom"):
         run(HOROVOD, "LOG", "--unit", "ms")
 
 
 def test_a_word_for_any_program_is_answered_with_the_command(run):
-    with pytest.raises(RequestError, match=r"no program 'auto'; type `benchdock parse \S+log.txt`"):
+    with pytest.raises(
+        RequestError, match=r"unknown program 'auto'; type `benchdock parse \S+log.txt`"
+    ):
         run(HOROVOD, "auto", "LOG")
-    with pytest.raises(RequestError, match="no log to read; type `benchdock parse horovod LOG`"):
+    with pytest.raises(
+        RequestError, match="the log file is missing; type `benchdock parse horovod LOG`"
+    ):
         run(HOROVOD, "horovod")

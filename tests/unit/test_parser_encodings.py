@@ -94,5 +94,5 @@ def test_a_compressed_log_is_read_from_standard_input(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", stdin)
     assert main_inner(["parse", "-", "--explain"]) == 0
     shown = capsys.readouterr().out
-    assert "a log of horovod, by its line 9: Total img/sec" in shown
+    assert "detected a log of horovod by line 9: Total img/sec" in shown
     assert "800.0 samples/s" in shown

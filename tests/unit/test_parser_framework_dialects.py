@@ -356,7 +356,7 @@ class TestMxnet:
             for line in MXNET_TRAIN_OLD.splitlines(keepends=True)
         )
         found = measure("mxnet_train_imagenet", both)
-        assert value(found) == pytest.approx((877 + 600) / 2)
+        assert value(found) == pytest.approx(2 / (1 / 877 + 1 / 600))
         assert found.begin["scope"] == "all_devices"
         assert "2 workers print their own rates: the throughput is their sum" in found.warnings
 
@@ -374,7 +374,13 @@ class TestMxnet:
         found = measure("mxnet_train_imagenet", MXNET_TRAIN[:start] + arguments + MXNET_TRAIN[end:])
         assert found.begin["devices"] == devices
         assert found.begin.get("batch") == batch
-        assert value(found) == 200
+        assert value(found) == 150
+
+    def test_the_figure_is_samples_over_time_and_the_mean_of_rates_stands_beside_it(self):
+        found = measure("mxnet_train_imagenet", MXNET_TRAIN)
+        assert value(found) == value(found, "throughput_recomputed") == 150
+        assert value(found, "throughput_mean_of_rates") == 200
+        assert found.begin["estimator"] == "harmonic_mean"
 
     def test_a_window_of_zero_is_no_result(self):
         found = measure("mxnet_train_imagenet", MXNET_TRAIN.replace(b"100.00", b"0.00"))
@@ -672,7 +678,7 @@ def test_mxnet_writes_time_level_and_node_in_many_orders(head):
         for i in (10, 20)
     )
     found = measure("mxnet_train_imagenet", b"".join(head + line for line in lines))
-    assert value(found) == 105
+    assert value(found) == pytest.approx(2 / (1 / 100 + 1 / 110))
 
 
 def test_mxnet_tells_its_devices_at_the_start_of_training():

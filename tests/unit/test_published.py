@@ -122,7 +122,7 @@ def test_a_mistyped_filter_is_answered_with_the_nearest(words: dict[str, str], h
 def test_an_empty_result_says_what_there_is(capsys) -> None:
     assert run(model="vgg16", framework="caffe2", gpu="h100") == ExitStatus.OK
     out = capsys.readouterr().out
-    assert "nothing is published with model vgg16, framework caffe2, gpu h100" in out
+    assert "no published result has model vgg16, framework caffe2, gpu h100" in out
     assert "without --gpu h100 there are 8, with gtx-1080-ti, titan-v" in out
 
 
@@ -132,7 +132,7 @@ def test_an_empty_result_says_what_there_is(capsys) -> None:
 )
 def test_what_exists_but_is_not_published_is_no_mistake(words: dict[str, str], capsys) -> None:
     assert run(**words) == ExitStatus.OK
-    assert "nothing is published" in capsys.readouterr().out
+    assert "no published result" in capsys.readouterr().out
 
 
 def test_json_is_one_document(capsys) -> None:

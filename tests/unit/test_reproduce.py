@@ -692,7 +692,7 @@ def test_what_cannot_be_met_is_said_before_anything_runs(own, capsys):
     assert main([*words, "--dry-run"]) == ExitStatus.OK
     out = capsys.readouterr().out
     assert "not met: system\n  claimed  a mainframe\n  here     this machine\n" in out
-    assert "within 10 % it counts as reproduced" in out
+    assert "within 10 % the result counts as reproduced" in out
 
 
 KNOWN = "nvidia-dle-tensorflow-20.03-resnet50_v1.5-v100-16gb-float16-training-b256x8-xla"

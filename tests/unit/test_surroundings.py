@@ -156,10 +156,10 @@ def test_a_dry_run_shows_them(capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--env", "A"], "'A' is not KEY=VALUE"),
+        (["--env", "A"], "'A' is not of the form KEY=VALUE"),
         (["--env", "A=1", "--env", "A=2"], "'A' is given twice"),
-        (["--env", "A=\x1b"], "has a control character"),
-        (["--prefix", "a\nb"], "has a control character"),
+        (["--env", "A=\x1b"], "contains a control character"),
+        (["--prefix", "a\nb"], "contains a control character"),
         (["--network", ""], "it is empty"),
     ],
 )

@@ -151,7 +151,7 @@ def test_plain_result() -> None:
     PlainView(out, io.StringIO()).result(OK)
     assert out.getvalue().splitlines()[:8] == [
         "measured",
-        "  what        resnet50, training, pytorch",
+        "  what        resnet50 training, pytorch",
         "  throughput  1,235 samples/s (95 % interval within this run: 1,200 to 1,250)",
         "  step time   median 12.30 ms, p90 14.50 ms, p99 19.90 ms",
         "  memory      3.000 GiB at most on the device",

@@ -40,6 +40,23 @@ def test_the_month_of_an_image_tells_tensorrts_release(image, release):
     assert of(settled("tensorrt", image=image)) == release
 
 
+@pytest.mark.parametrize(
+    ("code", "image"),
+    [
+        ("from tensorflow.python.ops import variable_v1\n", "tensorflow-cpu"),
+        ("import tensorflow as tf\n", "tensorflow1-cpu"),
+        (None, "tensorflow1-cpu"),
+    ],
+)
+def test_the_code_of_tf_cnn_benchmarks_tells_which_tensorflow_it_needs(tmp_path, code, image):
+    if code is not None:
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "model.py").write_text(code)
+    row = settled("tf_cnn_benchmarks", "cpu", source=tmp_path)
+    assert row.images == {"cpu": image, "gpu": "ngc-tensorflow-23-03-tf1"}
+    assert settled("tf_cnn_benchmarks", "cpu").images["cpu"] == "tensorflow1-cpu"
+
+
 @pytest.mark.parametrize("image", ["me/trt:8.6", "nvcr.io/nvidia/tensorrt:17.12", "nvidia/cuda:12"])
 def test_an_image_that_does_not_tell_its_release_is_asked_about(image):
     with pytest.raises(RequestError, match=r"which release of TensorRT .* is not known; say it"):
