@@ -1,4 +1,4 @@
-# benchdock: thin targets over the `benchdock` command. `make` alone lists them.
+# benchdock: thin targets over the `benchdock` command. `make` without a target lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -50,7 +50,7 @@ $(VENV)/.setup-dev: $(VENV)/.setup requirements-dev.lock
 	@touch $@
 
 # Values reach the command through the environment, so that no shell reads what a user typed;
-# ARGS alone is shell words.
+# only ARGS is split into shell words.
 bench: export BENCH_MODEL := $(MODEL)
 bench: export BENCH_FRAMEWORK := $(FRAMEWORK)
 bench: export BENCH_PHASE := $(PHASE)
@@ -90,12 +90,13 @@ explore: $(VENV)/.setup-dev ## property tests with new random examples: make exp
 		"above the test."
 	$(VENV)/bin/python -m pytest -n auto -m hypothesis --hypothesis-profile=explore tests/unit
 
-lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, shell scripts
+lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, shell scripts, English
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/vermin --target=3.5- --no-tips --violations backends
 	$(VENV)/bin/shellcheck .ci/run .ci/find-python
+	$(VENV)/bin/python .ci/check-english
 
 format: $(VENV)/.setup-dev ## reformat the code
 	$(VENV)/bin/ruff format .

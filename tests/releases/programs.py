@@ -1,9 +1,15 @@
 """`make programs`: programs of others in the releases that they were written for.
 
 They are not part of this project: $BENCHDOCK_UPSTREAM is a folder with clones of their
+<<<<<<< HEAD
+repositories, under their own names (programs.toml). Each is planned and started by the launcher
+like a run on the host, with an interpreter of the release, and its log is read as by
+`benchdock parse`.
+=======
 repositories, under their own names (programs.toml). Each is planned and started by the launcher as
 a user's run on the host is, with an interpreter of the release, and its log is read as
 `benchdock parse` reads it.
+>>>>>>> main
 """
 
 from __future__ import annotations

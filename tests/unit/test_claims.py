@@ -349,11 +349,11 @@ def refusal(path):
 def test_a_sound_bundle_holds_and_says_what_was_compared(bundled, tmp_path):
     _, checks = verify(bundled)
     details = {check.name: check.detail for check in checks}
-    assert details["plan"] == "request.json, plan.json and launcher.sh tell of one run"
+    assert details["plan"] == "request.json, plan.json and launcher.sh describe one run"
     older = rewritten(bundled, tmp_path / "older.zip", environment=OTHER)
     _, checks = verify(older)
     details = {check.name: check.detail for check in checks}
-    assert "only what they state outright was compared (result by benchdock" in details["plan"]
+    assert "only explicit statements were compared (result by benchdock" in details["plan"]
     assert "000000000000" in details["plan"]
 
 
@@ -394,13 +394,13 @@ FORGERIES = [
     ({"begin": {"phase": "inference"}}, "phase is 'inference' in log.txt"),
     ({"begin": {"framework": "mxnet"}}, "framework is 'mxnet' in log.txt"),
     ({"begin": {"steps": 1000}}, "steps is '1000' in log.txt and '4' in plan.json"),
-    ({"begin": {"data": "real"}}, "data is 'real' in log.txt and not there in request.json"),
+    ({"begin": {"data": "real"}}, "data is 'real' in log.txt and missing in request.json"),
     ({"begin": {"framework_version": "9"}}, "framework_version is '9' in log.txt"),
     ({"program": {"model": "vgg16"}}, "model is 'deep_mnist' in log.txt and 'vgg16' in result"),
     ({"program": {"batch": 256}}, "batch is '2' in log.txt and '256' in result.json"),
-    ({"program": {"framework_version": "9"}}, "framework_version is not there in log.txt"),
-    ({"fingerprint": "feed"}, "the log is of another network than the result"),
-    ({"status": "failed"}, "the end is 'failed' in its status and not there in its failure"),
+    ({"program": {"framework_version": "9"}}, "framework_version is missing in log.txt"),
+    ({"fingerprint": "feed"}, "the log is of a different network than the result"),
+    ({"status": "failed"}, "the end is 'failed' in its status and missing in its failure"),
     ({"run": "20260101T000000-x"}, "the run is"),
 ]
 SCRIPTS = {
@@ -434,7 +434,7 @@ def test_another_network_than_the_logs_is_noticed(bundled, tmp_path):
     path = rewritten(bundled, tmp_path / "x.zip", plan={"fingerprint": "feed"})
     assert "fingerprint is" in refusal(path)
     path = rewritten(path, tmp_path / "y.zip", environment=OTHER)
-    assert refusal(path) == "the log is of another network than the result"
+    assert refusal(path) == "the log is of a different network than the result"
 
 
 @pytest.mark.parametrize("environment", [THIS, OTHER], ids=["this version", "another"])

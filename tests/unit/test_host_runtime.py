@@ -279,7 +279,7 @@ def test_missing_dataset(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "file"))
-    with pytest.raises(MachineError, match="cannot be started on the host"):
+    with pytest.raises(MachineError, match="cannot start the program on the host"):
         execution("true").__enter__()
 
 
@@ -288,7 +288,7 @@ def test_limits_that_do_not_hold_are_noted() -> None:
     with execution("true", limits=limits) as running:
         notes = running.notes()
     assert len(notes) == 3
-    assert notes[0] == "no memory limit on the host runtime: the one asked for was not applied"
+    assert notes[0] == "the host runtime cannot limit memory: the requested limit was not applied"
 
 
 # What a killed benchdock leaves

@@ -204,12 +204,12 @@ def test_a_full_disk_is_told_in_one_line(place, monkeypatch):
         ),
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n    x",
-            "another digest than the lock file",
+            "does not have the digest in the lock file",
         ),
         ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
         ("ERROR: Something new\n[notice] a notice", "exit code 2: Something new"),
         ("Killed", "exit code 2: Killed"),
-        ("", "exit code 2: it said nothing"),
+        ("", "exit code 2: no message"),
     ],
 )
 def test_pip_failures_in_one_line(printed, told):

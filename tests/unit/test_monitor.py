@@ -186,7 +186,7 @@ def test_no_nvml(tmp_path: Path) -> None:
     watching = Monitor(path, gpus=("GPU-1",), interval=0.01, baseline=0.0, gpu_source=refuse)
     with watching:
         wait_for(lambda: path.read_text().count("\n") > 2)
-    assert "the GPUs were not watched: Driver Not Loaded" in watching.warnings()
+    assert "the GPUs were not monitored: Driver Not Loaded" in watching.warnings()
 
 
 def test_who_else_uses_the_gpu(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_host_that_can_no_longer_be_read(tmp_path: Path) -> None:
     gpus = FakeGpus(lambda uuid, count: GpuSample(temperature=50))
     with monitor(tmp_path / "m", host(), OSError("gone"), gpus=gpus) as watching:
         wait_for(lambda: gpus.counts.get("GPU-2", 0) >= 3)
-    assert watching.warnings() == ("the host was no longer watched: gone",)
+    assert watching.warnings() == ("the host was no longer monitored: gone",)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

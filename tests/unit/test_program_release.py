@@ -69,7 +69,7 @@ def test_what_it_would_ignore_or_refuse_is_refused_first(asked, release, options
 
 def test_a_release_that_cannot_time_few_steps_says_so(asked):
     for steps in (1, 2):
-        with pytest.raises(RequestError, match=rf"no rate of {steps} steps?; use --steps 3"):
+        with pytest.raises(RequestError, match=rf"no rate for {steps} steps?; use --steps 3"):
             asked(OLD, steps=steps)
         asked(NEW, steps=steps)
     asked(OLD, steps=3)

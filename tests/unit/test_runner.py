@@ -233,7 +233,7 @@ def test_an_engine_that_keeps_the_run_folder_from_the_program_is_to_blame(folder
     runtime = Mapped(folder, Exit(code=1))
     outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
     assert outcome.failure.kind == "engine"
-    assert "may not write its run folder" in outcome.failure.message
+    assert "cannot write to its run folder" in outcome.failure.message
     assert outcome.failure.evidence.endswith("Permission denied")
 
 
@@ -250,7 +250,7 @@ def test_output_that_cannot_be_kept_does_not_cost_the_measurement(folder):
     folder.engine_log.mkdir()
     outcome, _, _ = run(folder, BEGIN + STEPS + END, Exit(code=0))
     assert outcome.failure is None
-    assert any("could not be kept" in note for note in outcome.notes)
+    assert any("could not save the output" in note for note in outcome.notes)
     assert "a limit was dropped" in outcome.notes
 
 
@@ -386,7 +386,7 @@ def test_a_stopped_program_that_never_ceased_to_print_is_not_read_to_its_end(fol
     monkeypatch.setattr(runner, "LAST_WORDS_SECONDS", 0.0)
     outcome, _, _ = run(folder, b"x" * 30_000_000, timeouts=Timeouts(total=0.0001))
     assert outcome.failure.kind == "timeout"
-    assert any("was read to byte" in note for note in outcome.notes)
+    assert any("was read only up to byte" in note for note in outcome.notes)
     assert outcome.measurement.metrics == {}
 
 
