@@ -319,7 +319,7 @@ NONE = ParseHints()
 EIGHT = ParseHints(batch=8)
 
 # program, log, hints, headline, recomputed
-SAMPLES = {
+SAMPLES: dict[str, tuple[str, bytes, ParseHints, float, float | None]] = {
     "caffe_time": ("caffe_time", CAFFE_TIME, NONE, 1000.0, 128 / 0.125),
     "caffe_time_nvidia": ("caffe_time", CAFFE_TIME_NVIDIA, EIGHT, 8 / 2.48e-3, 3200.0),
     "caffe_train": ("caffe_train", CAFFE_TRAIN, NONE, 80 / 9 * 128, 80 / 9 * 128),

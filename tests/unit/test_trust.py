@@ -290,10 +290,12 @@ def test_a_claim_of_a_file_runs_nothing_of_its_own(home, monkeypatch, capsys, mo
     assert err.count("\n") == 1
     assert f"claim may come from a stranger, and it would {told}; run `benchdock reproduce" in err
     ran = []
-    monkeypatch.setattr(
-        "orchestrator.commands.reproduce._reproduce",
-        lambda *_: ran.append(1) or ExitStatus.OK,
-    )
+
+    def reproduce(*_):
+        ran.append(1)
+        return ExitStatus.OK
+
+    monkeypatch.setattr("orchestrator.commands.reproduce._reproduce", reproduce)
     assert main(["reproduce", str(path), "--trust"]) == ExitStatus.OK
     assert ran == [1]
 
