@@ -27,7 +27,7 @@ GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
 
-.PHONY: help setup bench test unit explore lint format type fuzz images horovod-ranks parity mutants releases releases-page base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,14 +102,18 @@ format: $(VENV)/.setup-dev ## reformat the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-type: $(VENV)/.setup-dev ## mypy --strict
+type: $(VENV)/.setup-dev ## mypy: strict for the host code, function bodies of backends and tests
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --config-file tests/mypy.ini
 
 images: setup ## build every CPU image but horovod-cpu, which compiles for minutes
 	$(BENCHDOCK) images build
 
 image-%: setup ## build one image: make image-pytorch-gpu
 	$(BENCHDOCK) images build $*
+
+prune-images: setup ## remove images in benchdock that nobody needs any more: make prune-images ARGS=--dry-run
+	$(BENCHDOCK) images prune $(ARGS)
 
 horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first
 	$(BENCHDOCK) images build horovod-cpu
@@ -143,6 +147,9 @@ releases: $(VENV)/.setup-dev ## old releases of the frameworks, parity and jobs:
 
 releases-page: $(VENV)/.setup-dev ## write docs/releases.md again from what `make releases` saw
 	$(VENV)/bin/python -m tests.releases --page
+
+programs: $(VENV)/.setup-dev ## programs of others in old releases: BENCHDOCK_UPSTREAM=CLONES PROGRAMS=nvcnn
+	BENCHDOCK_UPSTREAM=$(BENCHDOCK_UPSTREAM) $(VENV)/bin/python -m tests.releases.programs $(PROGRAMS)
 
 simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
 	$(VENV)/bin/python -m tests.simulations

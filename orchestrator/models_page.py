@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from backends import zoo
 from orchestrator.catalogue import OURS
+
+if TYPE_CHECKING:
+    from orchestrator.framework import Framework
+    from orchestrator.request import Device, Dtype
 
 HEAD = """\
 # Models
@@ -38,11 +44,42 @@ def page() -> str:
             phases = sorted({phase[0].upper() for _, phase in row.dtypes}, reverse=True)
             cells.append("-" if name in row.gaps else "".join(phases))
         lines.append(_line(cells))
+    lines += [SUPPORT.rstrip("\n"), "", support()]
     gaps = [_line([row.name, model, why]) for row in frameworks for model, why in row.gaps.items()]
     if gaps:
         lines += ["", "## Declared gaps", "", _line(["framework", "model", "why"])]
         lines += [_line(["---"] * 3), *gaps]
     return HEAD + "\n".join(lines) + "\n"
+
+
+SUPPORT = """
+## What each framework does
+
+Each on the CPU and on NVIDIA GPUs, with its number types. Releases: [old releases](releases.md).
+Vendors' own programs: [programs of others](vendor-programs.md).
+
+"""
+
+
+def support() -> str:
+    """Return a table: a row per framework that has a backend."""
+    lines = [_line(["framework", "`-f`", "networks", "CPU", "GPU"]), _line(["---"] * 5)]
+    count = len(zoo.names())
+    for row in OURS:
+        networks = f"all {count}" if not row.gaps else f"{count - len(row.gaps)} of {count}"
+        cells = [_support(row, "cpu"), _support(row, "gpu")]
+        lines.append(_line([row.title, f"`{row.name}`", networks, *cells]))
+    return "\n".join(lines)
+
+
+def _support(row: Framework, device: Device) -> str:
+    """Return the phases that a framework has on a device, each group with its number types."""
+    phases: dict[tuple[Dtype, ...], list[str]] = {}
+    for (where, phase), dtypes in row.dtypes.items():
+        if where == device:
+            phases.setdefault(dtypes, []).append(phase)
+    told = [f"{' and '.join(names)}: {', '.join(dtypes)}" for dtypes, names in phases.items()]
+    return "; ".join(told) or "-"
 
 
 def _line(cells: list[str]) -> str:

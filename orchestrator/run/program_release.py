@@ -71,8 +71,10 @@ def _wanted(row: Framework, options: Mapping[str, str]) -> Iterator[tuple[str, s
     for key, text in options.items():
         if key.startswith(FLAG):
             yield key.removeprefix(FLAG), key
-        elif key in row.options and row.options[key].flag and text != row.options[key].default:
-            yield row.options[key].flag, key
+        elif key in row.options and text != row.options[key].default:
+            needs = row.options[key].needs
+            if flag := needs.get(text) or needs.get(""):
+                yield flag, f"{key}={text}"
 
 
 def _flags(folder: Path) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_a_declared_gap_names_who_can():
 
 PHASES = ("training", "inference")
 DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
-CELLS = [
+CELLS: list[dict[str, Any]] = [
     {"phase": phase, "dtype": dtype, "device": device}
     for phase, dtype, device in itertools.product(PHASES, DTYPES, ("cpu", "gpu"))
 ]

@@ -4,7 +4,9 @@ import functools
 import json
 import re
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -141,7 +143,7 @@ def test_a_relative_folder_of_a_host_run_is_no_contradiction_elsewhere(tmp_path,
 
 
 # Other values of every field of a request.
-OTHERWISE = {
+OTHERWISE: dict[str, list] = {
     "model": ["lenet", "vgg16"],
     "framework": ["tensorflow", "custom", "pytorch", "timm", "no such"],
     "phase": ["training", "inference"],
@@ -212,7 +214,7 @@ def test_a_request_with_another_value_is_noticed(name, field):
 
 def changed(value):
     """Return other values like one."""
-    likes = {
+    likes: dict[type, Callable[[Any], list]] = {
         str: lambda text: [text + "x", ""],
         int: lambda number: [number + 1],
         tuple: lambda listed: [(*listed, "x"), listed[:-1]],
@@ -279,10 +281,10 @@ def test_other_limits_mounts_and_gpus_in_a_plan_are_noticed():
         one.model_copy(update={"source": Path("/theirs", *one.source.parts[-2:])})
         for one in plan.mounts
     ]
-    others = (*elsewhere[:3], *plan.mounts[3:-1], elsewhere[-1])
-    assert others[2].target == "/benchdock/run/out"
-    assert others[-1].target == "/opt/benchdock/backends"
-    assert disagreements(result, plan={"mounts": others}) == []
+    moved = (*elsewhere[:3], *plan.mounts[3:-1], elsewhere[-1])
+    assert moved[2].target == "/benchdock/run/out"
+    assert moved[-1].target == "/opt/benchdock/backends"
+    assert disagreements(result, plan={"mounts": moved}) == []
     more = plan.mounts[0].model_copy(update={"source": Path("/etc"), "target": "/x"})
     assert disagreements(result, plan={"mounts": (*plan.mounts, more)})
     assert disagreements(result, plan={"gpus": ("GPU-a",)})
@@ -521,7 +523,7 @@ JSON = st.recursive(
 
 def leaves(value, path=()):
     """Return the paths of everything in a document."""
-    inside = value.items() if isinstance(value, dict) else []
+    inside: Iterable = value.items() if isinstance(value, dict) else []
     inside = enumerate(value) if isinstance(value, list) else inside
     return [path, *(found for key, one in inside for found in leaves(one, (*path, key)))]
 

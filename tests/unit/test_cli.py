@@ -253,7 +253,7 @@ def test_a_ctrl_c_that_makes_something_stumble_is_no_bug(monkeypatch, capsys):
         try:
             raise KeyboardInterrupt
         finally:
-            object().nothing  # noqa: B018
+            raise AttributeError
 
     monkeypatch.setattr("orchestrator.commands.models.describe", stumble)
     assert main(["models"]) == ExitStatus.INTERRUPTED

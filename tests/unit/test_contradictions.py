@@ -1,6 +1,7 @@
 """A log that states something else than was asked for is a failed run; silence is none."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ BENCHDOCK = (
 )
 
 # Everything that the program's log states: program, log, and hints that agree with all of it.
-STATED = {
+STATED: dict[str, tuple[str, bytes, dict[str, Any]]] = {
     "tf_cnn_benchmarks": (
         *("tf_cnn_benchmarks", vendor_samples.TF_CNN),
         {"model": "resnet50", "phase": "training", "batch": 64, "devices": 2, "device": "gpu"},
@@ -160,7 +161,7 @@ STATED = {
         },
     ),
 }
-OTHER = {
+OTHER: dict[str, tuple[Any, str]] = {
     "model": ("overfeat", "model"),
     "network": ({"resnet.py --layers=50": "resnet.py --layers=18", "resnet 50": "resnet 18"}, "50"),
     "fingerprint": ("beef", "network 1234"),

@@ -140,14 +140,14 @@ def test_this_kernel_counts_kills_for_memory() -> None:
 
 def test_stop_asks_first() -> None:
     with execution("trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done") as running:
-        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)  # type: ignore[union-attr]
+        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)
         assert running.stop(10).code == 5
 
 
 def test_stop_kills_who_does_not_listen() -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
     with execution(script) as running:
-        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)  # type: ignore[union-attr]
+        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)
         begin = time.monotonic()
         ended = running.stop(0.3)
         assert (ended.code, ended.oom_killed) == (137, False)

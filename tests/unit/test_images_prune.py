@@ -351,6 +351,7 @@ def test_what_the_engine_keeps_is_told_with_its_reason(stocked, capsys, monkeypa
         (["prune", "--keep", "two"], "argument --keep: 'two' is not a whole number"),
         (["prune", "--force"], "--force only works with `images build` and `images bootstrap`"),
         (["prune", "tiny-cpuu"], "did you mean 'tiny-cpu'"),
+        (["prune", "vendor-tiny"], "which `images prune` never removes; run `docker rmi registry."),
     ],
 )
 def test_a_wrong_argument_gives_one_line(stocked, capsys, words, told):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import subprocess
 import time
 from types import SimpleNamespace
@@ -93,7 +94,7 @@ def test_a_program_that_fills_the_disk_with_its_log_is_told(small_disk):
 
 def test_a_disk_that_can_hold_no_more_files_is_told(small_disk):
     with LogGuard(small_disk / "log.txt") as guard:
-        made = []
+        made: list[pathlib.Path] = []
         with pytest.raises(OSError, match="No space left"):
             while True:
                 path = small_disk / str(len(made))

@@ -24,9 +24,15 @@ def cell(row, model, level, **changes):
 
 
 @pytest.fixture
-def proven(monkeypatch):
+def settings():
+    """Return the settings of the comparisons, as they are asked for."""
+    return []
+
+
+@pytest.fixture
+def proven(monkeypatch, settings):
     """Let every comparison hold at once, and the second framework be interrupted if wanted."""
-    asked, settings = [], []
+    asked = []
 
     def install(interrupted=()):
         def prove(work, setting, view):
@@ -40,7 +46,6 @@ def proven(monkeypatch):
         monkeypatch.setattr(parity, "prove", prove)
         return asked
 
-    install.settings = settings
     return install
 
 
@@ -113,19 +118,19 @@ def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, dev
     assert ("deviations in float32 on the cpu; allowed: " in out) == (levels != ("P1",))
 
 
-def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, capsys):
+def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, settings, capsys):
     asked = proven()
     assert main(["parity", "deep_mnist", "--dtype", "bfloat16"]) == 0
     assert asked == ["pytorch", "tensorflow", "openvino"]
-    assert {one.dtype for one in proven.settings} == {"bfloat16"}
+    assert {one.dtype for one in settings} == {"bfloat16"}
     assert "deviations in bfloat16 on the cpu; allowed: " in capsys.readouterr().out
 
 
-def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven):
+def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven, settings):
     asked = proven()
     assert main(["parity", "deep_mnist", "--dtype", "float16", "--gpus", "0"]) == 0
     assert asked == ["pytorch", "tensorflow", "mxnet", "nvidia_caffe"]
-    assert {one.gpus for one in proven.settings} == {(0,)}
+    assert {one.gpus for one in settings} == {(0,)}
 
 
 @pytest.mark.parametrize(
@@ -157,12 +162,12 @@ def test_what_cannot_be_compared_is_refused_before_anything_starts(proven, capsy
         assert part in err
 
 
-def test_an_image_of_ones_own_is_compared_where_there_is_none_of_ours(proven):
+def test_an_image_of_ones_own_is_compared_where_there_is_none_of_ours(proven, settings):
     asked = proven()
     words = ["parity", "deep_mnist", "-f", "intel_caffe", "--image", "me/caffe:1"]
     assert main([*words, "--level", "P2"]) == 0
     assert asked == ["intel_caffe"]
-    assert proven.settings[0].image == "me/caffe:1"
+    assert settings[0].image == "me/caffe:1"
 
 
 @pytest.mark.parametrize(

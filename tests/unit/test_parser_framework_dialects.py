@@ -7,6 +7,7 @@ from framework_samples import (
     CAFFE2_NET,
     CAFFE2_TRAINER,
     CAFFE_TIME,
+    CAFFE_TIME_INTEL,
     CAFFE_TIME_NVIDIA,
     CAFFE_TRAIN,
     CAFFE_TRAIN_OLD,
@@ -45,6 +46,21 @@ def without(log, text):
 
 
 class TestCaffeTime:
+    def test_intels_tells_its_engine_and_how_many_layers_others_do(self):
+        found = measure("caffe_time", CAFFE_TIME_INTEL)
+        assert value(found) == pytest.approx(100)
+        assert found.begin["engine"] == "MKLDNN"
+        assert found.begin["folded_layers"] == 3
+        assert "engine" not in measure("caffe_time", CAFFE_TIME).begin
+        assert "folded_layers" not in measure("caffe_time", CAFFE_TIME).begin
+
+    def test_each_of_two_runs_drops_layers_of_its_own(self):
+        less = CAFFE_TIME_INTEL.replace(b"MKLDNN", b"CAFFE")
+        less = without(without(less, b"Dropped layer: relu1"), b"norm1_scale")
+        one, other = measure("caffe_time", CAFFE_TIME_INTEL + less).begin["blocks"]
+        assert (one["engine"], one["folded_layers"]) == ("MKLDNN", 3)
+        assert (other["engine"], other["folded_layers"]) == ("CAFFE", 1)
+
     def test_a_hint_that_the_definition_contradicts_is_a_failure(self):
         found = measure("caffe_time", CAFFE_TIME, batch=128)
         assert "batch 64 per device, not batch 128 as requested" in refused(found)

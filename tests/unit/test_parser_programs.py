@@ -549,7 +549,12 @@ def test_custom_numbers_that_differ_or_are_none():
 
 def test_lines_that_match_are_not_all_made_fit_for_a_terminal(monkeypatch):
     made = []
-    monkeypatch.setattr(vendor, "shown", lambda text: made.append(text) or str(text))
+
+    def shown(text):
+        made.append(text)
+        return str(text)
+
+    monkeypatch.setattr(vendor, "shown", shown)
     assert value(measure("custom", b"fps=3\n" * 1000, pattern="fps=(.+)")) == 3
     assert len(made) < 10
 

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -267,7 +268,7 @@ def test_ranks_that_differ_are_a_doubt_and_the_lowest_counts():
 def test_too_many_ranks_are_not_kept(monkeypatch):
     monkeypatch.setattr("orchestrator.parsers.vendor._MOST_RANKS", 2)
     data = b"".join(b"%d: Iter #0: 1.0 img/sec per GPU\n" % rank for rank in range(10))
-    parser = parser_for("horovod")
+    parser: Any = parser_for("horovod")
     parser.feed(data)
     assert len(parser._logs) == 2
 

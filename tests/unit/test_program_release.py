@@ -38,6 +38,7 @@ def asked(tmp_path):
     [
         (OLD, {"xla": "on"}),
         (OLD, {"xla_compile": "off"}),
+        (OLD, {"variable_update": "independent"}),
         (NEW, {"xla_compile": "on"}),
         (NEW, {"flag.nosync_on_finish": ""}),
         (NEW, {"flag.sync_on_finish": "true"}),
@@ -52,8 +53,9 @@ def test_what_the_release_has_is_passed(asked, release, options):
 @pytest.mark.parametrize(
     ("release", "options", "told"),
     [
-        (OLD, {"xla_compile": "on"}, "has no flag --xla_compile, so --option xla_compile would do"),
-        (OLD, {"xla_compile": "on"}, "; remove --option xla_compile"),
+        (OLD, {"xla_compile": "on"}, "has no flag --xla_compile, so --option xla_compile=on would"),
+        (OLD, {"xla_compile": "on"}, "; remove --option xla_compile=on"),
+        (OLD, {"variable_update": "horovod"}, "has no flag --horovod_device"),
         (OLD, {"flag.nosuchflag": "3"}, "no flag --nosuchflag, so --option flag.nosuchflag would"),
         (OLD, {"flag.verbosity": "1"}, "has no flag --verbosity"),
         (NEW, {"flag.sync_on_finsh": "true"}, "; did you mean flag.sync_on_finish?"),

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -36,11 +37,12 @@ def world(*gpus, capability="7.0", driver="570.1", **changes):
         for i, name in enumerate(gpus)
     )
     report = GpuReport(state="ok", reason="", gpus=found, driver=driver)
-    return World(**{"gpus": report, "cpu": CPU, "no_engine": ""} | changes)
+    usual: dict[str, Any] = {"gpus": report, "cpu": CPU, "no_engine": ""}
+    return World(**usual | changes)
 
 
 def claim(**changes):
-    usual = {
+    usual: dict[str, Any] = {
         "id": "x",
         "source": Source(url="", title="", date=None, publisher="me"),
         "model": "resnet50_v1.5",
@@ -290,7 +292,7 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
 
 def one_of_each_kind():
     """Return claims of the catalogue that differ in more than a number."""
-    kinds = {}
+    kinds: dict[tuple, Claim] = {}
     for asked in collection.load():
         number = ("value", "id", "source", "batch", "gpu", "gpus", "suspect")
         rest = {name: getattr(asked, name) for name in Claim.__slots__ if name not in number}

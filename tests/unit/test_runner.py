@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from orchestrator.errors import BenchdockError, EngineError, Interrupted
+from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Limits, Timeouts
 from orchestrator.run import runner
@@ -26,7 +27,10 @@ class View:
     """Remembers what it was told."""
 
     def __init__(self):
-        self.stages, self.notes, self.blocks, self.seen = [], [], [], []
+        self.stages: list[str] = []
+        self.notes: list[str] = []
+        self.blocks: list[bytes] = []
+        self.seen: list[Progress] = []
 
     def stage(self, text):
         self.stages.append(text)
@@ -39,6 +43,12 @@ class View:
 
     def progress(self, progress):
         self.seen.append(progress)
+
+    def result(self, result):
+        raise AssertionError("the runner shows no result")
+
+    def close(self):
+        raise AssertionError("the runner does not close the view")
 
 
 class Script:
@@ -107,7 +117,7 @@ def run(folder, *items, timeouts=None, stages=None, **script):
 
 
 def test_a_log_that_grows_is_measured(folder):
-    stages = []
+    stages: list[str] = []
     outcome, view, _ = run(folder, BEGIN, STEPS[:20], STEPS[20:] + END, Exit(code=0), stages=stages)
     assert outcome.failure is None
     assert outcome.measurement.metrics["throughput"].value == 1.0
