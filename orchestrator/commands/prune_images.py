@@ -1,4 +1,4 @@
-"""`benchdock images prune`: removes the images of ours that nobody needs any more."""
+"""`benchdock images prune`: remove images of benchdock that nothing needs any more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def execute(arguments: argparse.Namespace, table: ImageTable, tell: OnEvent) -> ExitStatus:
-    """Remove what nobody needs of the images that are named, by default of all, and show it.
+    """Remove unneeded images of benchdock, by default of the whole table, and show them.
 
     Raises RequestError, EngineError, and MachineError for results that cannot be read.
     """
@@ -90,7 +90,7 @@ def _show(done: Sequence[Row], *, as_json: bool, dry_run: bool) -> None:
         print(json.dumps({"schema": 1, **totals, "prune": list(done)}, indent=2))
         return
     print_table(
-        ("image", "created", "size", "unshared", "what becomes of it"),
+        ("image", "created", "size", "unshared", "result"),
         [
             (
                 row["image"],

@@ -1,4 +1,4 @@
-"""Where the image of a stored result is to be had."""
+"""Finds the image of a stored result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ How = Literal["exact", "pull", "ours", "host"]
 class Source:
     """Where the program comes from: the `exact` image is here, it can be pulled, or neither.
 
-    `registry` is the reference by which it is pulled, `why` says what became of it.
+    `registry` is the reference for pulling it, `why` says what became of it.
     """
 
     how: How
@@ -32,7 +32,7 @@ class Source:
 def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
     """Look for the image of a plan: by its id, then by its registry digest.
 
-    If the result is not of an own run, the id must be that of an image which bears the plan's name.
+    If the result is not of an own run, the id must be of an image that has the plan's name.
     """
     name = plan.image or "no name"
     found = engine.image(plan.image_id) if plan.image_id else None
@@ -47,7 +47,7 @@ def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
 
 
 def _bears_name(found: ImageInfo, plan: Plan, engine: ImageEngine) -> bool:
-    """Whether an image is of the row, the registry or the name that a plan says."""
+    """Whether an image has the table id, the registry or the name in a plan."""
     row = image_table.load().row_of_tag(plan.image or "")
     if row is not None and found.labels.get(digests.IMAGE) == row.id:
         return True

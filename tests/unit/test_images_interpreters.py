@@ -131,7 +131,7 @@ def test_a_base_is_another_one_with_the_interpreter(table, machine, tmp_path):
     (tmp_path / "bin" / "ldd").symlink_to("/usr/bin/ldd")
     engine = FakeImages()
     engine.add("debian:bookworm-slim")
-    said = []
+    said: list[str] = []
     base = table.bases["python:9.7-slim"]
     assert base_images.bootstrap(base, table, engine, said.append) == "made"
     (made,) = engine.builds

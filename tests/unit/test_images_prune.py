@@ -291,7 +291,7 @@ def test_a_result_that_cannot_be_read_may_need_anything(place):
     file = file_result("1-x", "{}")
     file.unlink()
     file.mkdir()
-    with pytest.raises(MachineError, match=r"cannot be read.*--ignore-results does without"):
+    with pytest.raises(MachineError, match=r"cannot read a result.*add --ignore-results"):
         needs.images_of_runs()
 
 

@@ -52,7 +52,7 @@ def test_a_run_is_replayed_from_a_bundle(home, tmp_path, capsys):
     main(["bundle", first.run, "-o", str(tmp_path / "x.zip")])
     shutil.rmtree(folder.root)
     assert main(["replay", str(tmp_path / "x.zip"), "--quiet", "--trust"]) == ExitStatus.OK
-    assert "single runs cannot tell" in capsys.readouterr().out
+    assert "single runs cannot show" in capsys.readouterr().out
 
 
 def test_a_failure_is_replayed_too_with_its_status(home):
@@ -162,7 +162,7 @@ def test_a_pull_that_fails_is_refused_until_changes_are_allowed(stored):
         replay.fetch(prepared, stand_in.View(), allow_changed=False)
     fetched = replay.fetch(prepared, stand_in.View(), allow_changed=True)
     assert fetched.source.how == "ours"
-    assert "not to be had" in fetched.changed[-1]
+    assert "not available" in fetched.changed[-1]
 
 
 def test_a_pulled_image_is_the_one_that_runs(stored, monkeypatch):
@@ -213,7 +213,7 @@ def table():
 
 def test_a_result_of_a_log_alone_cannot_be_run(tmp_path):
     bare = Result(benchdock="0.1.0", status="ok")
-    with pytest.raises(RequestError, match="only results of `benchdock run`"):
+    with pytest.raises(RequestError, match="use a result of `benchdock run`"):
         replay.prepare(Stored(name="x", path=tmp_path, kind="file", result=bare))
 
 
