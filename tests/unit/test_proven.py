@@ -91,7 +91,8 @@ def test_an_unproven_image_is_passed_over_with_a_sentence() -> None:
         "not run with that release"
     )
     assert taken == (
-        "ngc-tensorflow-23-01 contains TensorFlow 2.11.0; our backend was proven with 2.11.1 on a CPU"
+        "ngc-tensorflow-23-01 contains TensorFlow 2.11.0; our backend was proven with 2.11.1 on a "
+        "CPU"
     )
 
 
