@@ -154,7 +154,13 @@ def test_without_the_interpreter_nothing_is_made_and_one_sentence_says_so(table,
     assert engine.here == {}
 
 
-def test_the_state_of_an_image_says_that_its_base_cannot_be_made(table, machine):
+def test_the_state_of_an_image_says_that_its_base_cannot_be_made(
+    table, machine, tmp_path, monkeypatch
+):
+    (tmp_path / "old-cpu").mkdir()
+    for name in ("old-cpu/Dockerfile", "old-cpu/requirements.lock", "backends.Dockerfile"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(paths, "DOCKERFILES", tmp_path)
     engine = FakeImages()
     row = table.row("old-cpu")
     state = store.state(row, table, engine)
