@@ -35,6 +35,18 @@ def read(net, ours, names):
     return OrderedDict((name, _copy(net, *found[name])) for name in names)
 
 
+def updates(net, ours):
+    """Name -> what the last step subtracted from the array, which the solver keeps.
+
+    Intel's solver keeps it in the order of the engine's memory, and writes it so into a snapshot.
+    The gradient's blob, where Caffe leaves it too, is put in order when it is read.
+    """
+    return {
+        name: np.array(net.params[layer][index].diff, dtype=np.float32)
+        for name, (layer, index) in places(net, ours).items()
+    }
+
+
 def places(net, ours):
     """Name -> (layer, index) of the blob that holds the array in a training network."""
     return OrderedDict((name, _place(net, ours, *place)) for name, place in ours.arrays.items())

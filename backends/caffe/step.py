@@ -337,13 +337,19 @@ class Training(_Step):
 
     def _velocities(self):
         """By name; the solver keeps them multiplied by the rate."""
-        history = self._snapshots.history(self._solver, load().proto.caffe_pb2)
-        places = arrays.places(self.net, self.ours)
+        kept = self._history()
         velocities = OrderedDict()
         for parameter in self.graph.parameters:
-            kept = history[places[parameter.name]].reshape(parameter.shape)
-            velocities[parameter.name] = kept / np.float32(LEARNING_RATE)
+            scaled = kept[parameter.name].reshape(parameter.shape)
+            velocities[parameter.name] = scaled / np.float32(LEARNING_RATE)
         return velocities
+
+    def _history(self):
+        """What the solver keeps, by name."""
+        if self.backend.dialect.rewrites:
+            return arrays.updates(self.net, self.ours)
+        history = self._snapshots.history(self._solver, load().proto.caffe_pb2)
+        return {name: history[place] for name, place in self.ours.arrays.items()}
 
     def _statistics(self):
         """By name: the averages, which most dialects keep as sums and their weight."""

@@ -16,7 +16,6 @@ Settings = namedtuple(
     "model phase dtype batch device devices steps warmup warmup_seconds threads seed data options"
     " model_file",
 )
-Settings.__new__.__defaults__ = (None,)
 Settings.__doc__ = """One benchmark as asked for.
 
 `batch` is per device; `threads` and `data` may be None; `options` maps every declared

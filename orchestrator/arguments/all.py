@@ -13,8 +13,7 @@ def build_parser() -> Parser:
     """Return the parser of all commands. Handlers are named, not imported."""
     parser = Parser(
         prog="benchdock",
-        description="Benchmark deep-learning frameworks in containers: the same networks in every "
-        "framework, with figures you can check.",
+        description="Benchmark deep-learning frameworks in containers, all with the same networks.",
         epilog="examples:\n  benchdock run resnet50 -f pytorch\n  benchdock run vgg16 -f pytorch "
         "--phase inference --batch 16 --gpus none\n  benchdock doctor\nexit status: 0 success, 1 "
         "the benchmark failed, 2 wrong request, 3 not possible on\nthis machine, 4 measured but "

@@ -1,4 +1,4 @@
-"""The whole catalogue of vendors' images as rows of plain values, for tables and JSON."""
+"""Lists all vendors' images as rows of plain values, for tables and JSON."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Here = Literal["yes", "perhaps", "no"]
 
 
 def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[str, Any]]]:
-    """Return what is known of months, of families and of single releases.
+    """Return what is known about months, families and single releases.
 
-    `here` says whether the GPUs of the report can run it; None where there is no GPU.
+    `here` says whether the GPUs of the report can run it; None without a GPU.
     """
     return {
         "months": [_month(table, era, report) for era in table.eras],
@@ -38,7 +38,7 @@ def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[st
 
 
 def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, Release]]:
-    """Yield what is known of the images that a family's releases are stated of."""
+    """Yield what is known about the images that a family's releases describe."""
     for release in family.releases:
         tag = release.first
         row = table.row(family, tag, tag if tag[:1].isdigit() else "")
@@ -48,7 +48,7 @@ def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, Release]
 
 def _month(table: ContainerTable, era: Era, report: GpuReport) -> dict[str, Any]:
     facts = Facts(**{name: getattr(era, name) for name in Facts.model_fields})
-    # The family is for the sentences of a refusal, which nobody reads here.
+    # The family is only used in refusals, which are not shown here.
     family = next(iter(table.families.values()))
     row = Row(
         family=family,
@@ -99,7 +99,7 @@ def _release(
 
 
 def _proven(family: Family, release: Release) -> list[str] | None:
-    """Name the releases that our backend was run with on a CPU; None without a backend of ours."""
+    """Name the releases that our backend was run with on a CPU; None if we have no backend."""
     if not proven.covers(family.name):
         return None
     versions = release.versions.values() or [release.version]
@@ -108,7 +108,7 @@ def _proven(family: Family, release: Release) -> list[str] | None:
 
 
 def _over_months(row: Row) -> Facts:
-    """Return the facts that hold for a whole range of months: those that were stated of it."""
+    """Return the facts that were stated for a whole range of months."""
     return Facts(**{name: value for name, value in row.facts if name in row.stated})
 
 
@@ -133,7 +133,7 @@ def _here(table: ContainerTable, row: Row, report: GpuReport) -> dict[str, Any]:
 
 
 def span(capabilities: Sequence[str]) -> str:
-    """Write a list of compute capabilities in short: "6.0 to 7.5"."""
+    """Write a list of compute capabilities in short form: "6.0 to 7.5"."""
     if len(capabilities) < 2:
         return "".join(capabilities)
     return f"{capabilities[0]} to {capabilities[-1]}"

@@ -1,6 +1,6 @@
-"""The releases of frameworks that our backends were run with on a CPU, and what was seen.
+"""The releases of frameworks that our backends were run with on a CPU, and the outcome.
 
-`proven.json` is written by `make releases` from what it ran; nobody types into it.
+`proven.json` is written by `make releases` from what it ran; do not edit it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ FILE = Path(__file__).with_name("proven.json")
 
 
 class Record(StrictRecord):
-    """What was seen of a release on an interpreter.
+    """The outcome of a release on an interpreter.
 
-    `deviations` are those of parity by "LEVEL MODEL", `jobs` the phases that ran to their end.
-    `refused` is the sentence with which our backend refuses the release.
+    `deviations` are those of parity by "LEVEL MODEL", `jobs` the phases that finished. `refused` is
+    the sentence with which our backend refuses the release.
     """
 
     framework: str
@@ -43,11 +43,11 @@ def read(path: Path | None = None) -> tuple[Record, ...]:
     try:
         return _RECORDS.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise CatalogueError(f"{path.name} cannot be read: {error}") from None
+        raise CatalogueError(f"cannot read {path.name}: {error}") from None
 
 
 def text(records: Sequence[Record]) -> str:
-    """Return the content of the file, one record per line."""
+    """Return the contents of the file, one record per line."""
     lines = ",\n".join(json.dumps(record.model_dump(mode="json")) for record in records)
     return f"[\n{lines}\n]\n"
 
@@ -76,6 +76,6 @@ def proven_with(
 
 
 def covers(framework: str, *, records: Sequence[Record] | None = None) -> bool:
-    """Tell whether any release of a framework was run at all."""
+    """Whether any release of a framework was run at all."""
     found = shipped() if records is None else records
     return any(record.framework == framework for record in found)

@@ -1,4 +1,4 @@
-"""The container engine: Docker, or whatever speaks its API, as benchdock uses it."""
+"""The container engine as benchdock uses it: Docker, or anything with its API."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ PATIENCE: Final = 60.0  # s; a restart of dockerd takes 0.3, after a crash 10
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """What an engine says of itself; sizes in bytes.
+    """What an engine says about itself; sizes in bytes.
 
-    `gpu_support` tells that a GPU runtime or device driver is registered: a hint, not a proof.
-    A `rootless` engine cannot raise ulimits.
+    `gpu_support` says that a GPU runtime or device driver is registered: a hint, not a proof. A
+    `rootless` engine cannot raise ulimits.
     """
 
     name: str
@@ -54,7 +54,7 @@ class EngineInfo:
 
     @property
     def data_root(self) -> Path | None:
-        """Return the folder where it keeps images; None if that is on another machine."""
+        """Return the folder with the engine's images; None if it is on another machine."""
         root = Path(self.root_dir)
         here = self.root_dir and self.address.startswith("unix:")
         return root if here and os.access(root.parent, os.X_OK) and root.is_dir() else None
@@ -63,7 +63,7 @@ class EngineInfo:
 class Engine:
     """A connection to a container engine (orchestrator.runtime.Runtime).
 
-    `patience` is for how many seconds it may be away during a run before the run is given up.
+    If the engine is away for more than `patience` seconds during a run, the run is given up.
     """
 
     def __init__(self, sdk: Sdk, *, patience: float = PATIENCE) -> None:
@@ -72,9 +72,9 @@ class Engine:
 
     @classmethod
     def connect(cls, *, patience: float = PATIENCE) -> Self:
-        """Connect as Docker's own command line does: DOCKER_HOST, else the current context.
+        """Connect as Docker's command line does: to DOCKER_HOST, else to the current context.
 
-        Raises EngineError: nobody answers, forbidden, or too old.
+        Raises EngineError if no engine answers, access is denied, or it is too old.
         """
         return cls(Sdk.connect(), patience=patience)
 
@@ -95,12 +95,12 @@ class Engine:
 
     @property
     def version(self) -> str:
-        """Return the engine's own version."""
+        """Return the engine's version."""
         return self._sdk.version
 
     @property
     def address(self) -> str:
-        """Return where it answers."""
+        """Return the engine's address."""
         return self._sdk.address
 
     # Containers
@@ -109,7 +109,7 @@ class Engine:
     def start(self, plan: Plan, *, run_id: str) -> Iterator[ContainerExecution]:
         """Run a plan in a container that is removed at the end, whatever happened.
 
-        With BENCHDOCK_KEEP_CONTAINER=1 it is kept, killed if it still runs, for a look inside.
+        With BENCHDOCK_KEEP_CONTAINER=1 it is kept for inspection, but killed if it still runs.
         Raises EngineError, ImageError or MachineError.
         """
         keep = os.environ.get("BENCHDOCK_KEEP_CONTAINER") == "1"
@@ -121,9 +121,9 @@ class Engine:
         try:
             container, notes = launch(self._sdk, plan, name=name, labels=labels)
             if self.name == "podman":
-                notes.append("the engine is podman, which does not tell when memory ran out")
+                notes.append("the engine is podman, which does not report when memory ran out")
             if keep:
-                notes.append(f"container {name} is kept; `docker rm -f {name}` removes it")
+                notes.append(f"container {name} is kept; run `docker rm -f {name}` to remove it")
             execution = ContainerExecution(
                 self._sdk, container, name, notes=tuple(notes), patience=self._patience
             )
@@ -142,7 +142,7 @@ class Engine:
         keep: bool,
         failure: BaseException | None,
     ) -> None:
-        """Remove a container; its own trouble must not hide the `failure` that led here."""
+        """Remove a container; errors doing so must not hide the `failure` that led here."""
         with held():
             self._leave_now(execution, name, keep=keep, failure=failure)
 
@@ -168,7 +168,7 @@ class Engine:
                 execution.close()
 
     def our_containers(self) -> tuple[LabelledContainer, ...]:
-        """Return the containers that benchdock started, of any process on any host."""
+        """Return the containers that benchdock started, from any process on any host."""
         return tuple(
             LabelledContainer(
                 id=found["Id"],
@@ -186,15 +186,15 @@ class Engine:
     # Images
 
     def image(self, reference: str) -> ImageInfo | None:
-        """Return an image the engine has, None where it has none of that name."""
+        """Return an image of the engine, None if it has none with that name."""
         return engine_images.find(self._sdk, reference)
 
     def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
-        """Get an image from its registry. Raises ImageError or EngineError."""
+        """Pull an image from its registry. Raises ImageError or EngineError."""
         return engine_images.pull(self._sdk, reference, on_progress)
 
     def registry_digest(self, reference: str) -> str:
-        """Return the digest that a registry has for a reference now. Raises ImageError."""
+        """Return the current digest of a reference in its registry. Raises ImageError."""
         return engine_images.registry_digest(self._sdk, reference)
 
     def build(
@@ -224,7 +224,7 @@ class Engine:
         )
 
     def import_image(self, archive: Path, tag: str, *, changes: tuple[str, ...] = ()) -> ImageInfo:
-        """Make an image from a tar of a root file system; `changes` are Dockerfile lines.
+        """Make an image from a tar file of a root file system; `changes` are Dockerfile lines.
 
         Raises ImageError or EngineError.
         """
@@ -239,12 +239,12 @@ class Engine:
         return stock.images_in_use(self._sdk)
 
     def last_step(self, image: str) -> str:
-        """Return the last step by which an image was built, "" if nothing tells."""
+        """Return the last step that built an image, "" if unknown."""
         steps = self._sdk.steps_of(image)
         return (steps[0].get("CreatedBy") or "") if steps else ""
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image a further name, which another one may lose by that. Raises ImageError."""
+        """Give an image another name, which takes it from any other image. Raises ImageError."""
         try:
             self._sdk.tag_image(image, name)
         except RefusedError as refused:
@@ -260,7 +260,7 @@ class Engine:
     # The engine itself
 
     def info(self) -> EngineInfo:
-        """Return what the engine says of itself. Raises EngineError."""
+        """Return what the engine says about itself. Raises EngineError."""
         info = self._sdk.info()
         components = {part.get("Name", "") for part in self._sdk.components()}
         runtimes = tuple(sorted(info.get("Runtimes") or {}))
@@ -286,5 +286,5 @@ class Engine:
 
 
 def _container_name(run_id: str) -> str:
-    """Return a name no other container has: one engine may serve many homes and hosts."""
+    """Return a name that no other container has: one engine may serve many homes and hosts."""
     return f"benchdock-{re.sub(r'[^a-zA-Z0-9_.-]', '-', run_id)}-{secrets.token_hex(3)}"

@@ -1,4 +1,4 @@
-"""All that an engine has: its images with their layers, and which of them containers use."""
+"""Everything that an engine has: its images with their layers, and the ones that containers use."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from orchestrator.engine.errors import RefusedError
 from orchestrator.engine.sdk import Sdk
 
-# What engines write in place of a tag.
+# What engines write instead of a tag.
 _NO_TAG = "<none>:<none>"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StockedImage:
-    """An image the engine has; `size` in bytes, with all `layers`, the lowest first.
+    """An image of the engine; `size` in bytes, with all `layers`, the lowest first.
 
-    `created` is in seconds since 1970. `is_step` tells that it has no name and another image was
-    built upon it: engines keep such steps of a build as their cache, and remove them with the last
-    image upon them.
+    `created` is in seconds since 1970. `is_step` says that it has no name and another image was
+    built on it: engines keep such steps of a build as their cache, and remove them with the last
+    image that needs them.
     """
 
     id: str

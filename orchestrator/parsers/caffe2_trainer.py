@@ -1,9 +1,9 @@
-"""Caffe2's resnet50_trainer.py and imagenet_trainer.py: one rate per iteration.
+"""Reads logs of Caffe2's resnet50_trainer.py and imagenet_trainer.py: one rate per iteration.
 
-Per device or total: batch of all local GPUs / the iteration's time. Several shards each print their
-own: they are added up, iteration by iteration. There is no summary. The first iterations choose
-cuDNN's algorithms and allocate (34 images/s, then 477, then 550), so the first two are dropped; the
-headline is total / total of the others, the harmonic mean as their batches are alike.
+Per device or total: batch of all local GPUs / the iteration's time. Each of several shards prints
+its rate: they are added up, iteration by iteration. There is no summary. The first iterations
+choose cuDNN's algorithms and allocate (34 images/s, then 477, then 550), so the first two are
+dropped; the headline is total / total of the others, the harmonic mean as their batches are alike.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _iteration(log: Log, found: Found) -> None:
 
 
 def _gpus(log: Log, found: Found) -> None:
-    # The trainer prints these words with --use_cpu too, so they only tell how many devices it has.
+    # The trainer prints these words with --use_cpu too, so they only give the number of devices.
     workers.starts(log)
     if not log.run.windows.count:
         log.run.fact("devices", found.text().count(",") + 1)

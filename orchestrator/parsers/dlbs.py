@@ -1,9 +1,9 @@
 """DLBS (Deep Learning Benchmarking Suite, dlcookbook): `__key__=JSON` lines.
 
-Two of its figures are put right, with a warning. Its programs of Caffe2, MXNet and PyTorch print
+Two of its figures are corrected, with a warning. Its programs of Caffe2, MXNet and PyTorch print
 `int(throughput)`: the throughput is computed from the time, which has all digits. Its MXNet program
-starts its clock without waiting for the warm-up batches, so the first time of an inference holds
-them too: it is left out.
+starts its clock without waiting for the warm-up batches, so the first time of an inference includes
+them: it is left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ESTIMATORS: dict[str, Estimator] = {
 _TRUNCATED = ("caffe2", "mxnet", "pytorch")
 _SUCCESS = "success"
 _FAILURES = ("failure", "error")
-# What its launchers print when the program has ended; `exp.status` they set to "ok" before.
+# What its launchers print when the program has ended; they set `exp.status` to "ok" before that.
 _ENDS = ("results.end_time", "results.proc_pid")
 _ROUNDING = 1e-6  # relative, of a time in ms
 
@@ -79,7 +79,7 @@ def _key(log: Log, found: Found) -> None:
 
 
 def _value(text: str) -> Any:
-    """Read JSON; None where it is none."""
+    """Read JSON; None if it is invalid."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -87,7 +87,7 @@ def _value(text: str) -> Any:
 
 
 def _figure(found: Found) -> float | None:
-    """Read a number; nan, which is not plausible, where the value is another thing."""
+    """Read a number; if the value is something else, nan, which is not plausible."""
     if found.cut("value"):
         return None
     text = found.text("value").strip('"')
@@ -95,7 +95,7 @@ def _figure(found: Found) -> float | None:
 
 
 def _fact(log: Log, name: str, value: Any) -> None:
-    """Keep a fact; the last of several counts, and an empty one is none."""
+    """Store a fact; the last of several counts, and an empty one does not."""
     counts = name in _COUNTS
     if counts and type(value) is int and 0 < value < 10**9:
         log.run.facts[name] = value
@@ -104,7 +104,7 @@ def _fact(log: Log, name: str, value: Any) -> None:
 
 
 def _status(log: Log, found: Found, value: Any) -> None:
-    """Take what the suite says of the experiment, or its programs in Python of themselves."""
+    """Take what the suite, or one of its Python programs, says about the experiment."""
     log.run.notes["failed"] = int(value in _FAILURES)
     log.run.notes["succeeded"] = int(value == _SUCCESS)
     if value == _SUCCESS or value in _FAILURES:
@@ -150,18 +150,18 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if figure is None and framework in _TRUNCATED:
         run.warn(f"DLBS cuts the throughput of {framework} to a whole number")
     if not (run.notes.get("succeeded") or run.notes.get("ended")):
-        run.warn("the log does not show that the experiment came to its end")
+        run.warn("the log does not show the end of the experiment")
 
 
 def _family(run: Run) -> str:
-    """Return what DLBS calls a framework's family: the forks of Caffe are one."""
+    """Return DLBS's name for a framework's family: all forks of Caffe are one."""
     framework = str(run.facts.get("framework", ""))
     fork = "caffe" if framework.endswith("_caffe") else framework
     return str(run.facts.get("framework_family", fork))
 
 
 def _without_warm_up(run: Run) -> float | None:
-    """Recompute from the times; return the figure if the first of them holds the warm-up."""
+    """Recompute from the times; return the figure if the first time includes the warm-up."""
     batch, warmup = run.facts.get("global_batch"), run.facts.get("warmup_batches", 0)
     if not batch:
         return None
@@ -176,8 +176,8 @@ def _without_warm_up(run: Run) -> float | None:
         run.recompute_from_time(batch)
         return None
     held = "the warm-up batch" if warmup == 1 else f"the {warmup} warm-up batches"
-    run.recompute(first=1, why=f"it holds {held} too", factor=batch)
-    run.warn(f"the first of {run.windows.count} times holds {held} too: it is left out")
+    run.recompute(first=1, why=f"it includes {held} too", factor=batch)
+    run.warn(f"the first of {run.windows.count} times includes {held} too: it is left out")
     found = run.metrics.get("throughput_recomputed")
     if found is None:
         return None
@@ -188,7 +188,7 @@ def _without_warm_up(run: Run) -> float | None:
 
 
 def _uncut(run: Run, key: str) -> float | None:
-    """Return the batch over the mean time, if that is the printed figure with all its digits."""
+    """Return the batch over the mean time, if it is the printed figure with all its digits."""
     printed, time = run.printed.get(key), run.metrics.get("step_time_mean")
     batch = run.facts.get("global_batch")
     if run.facts.get("framework") not in _TRUNCATED or not batch or printed is None or not time:

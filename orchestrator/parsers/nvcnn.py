@@ -1,4 +1,4 @@
-"""nvcnn.py and nvcnn_hvd.py of NVIDIA's TensorFlow containers up to about 18.05."""
+"""Reads logs of nvcnn.py and nvcnn_hvd.py in NVIDIA's TensorFlow containers up to about 18.05."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ program = "nvcnn"
 BURN_IN = 20  # steps, the program's default
 # Notes of a run: steps that are left out, and rows of the table that are of them.
 _STEPS, _ROWS_OF_THEM = "burn_in_steps", "burn_in"
-# HPE's copy prints the network's title, so that its alexnet is not taken for NVIDIA's.
+# HPE's copy prints the network's title, so that its alexnet is not mistaken for NVIDIA's.
 _TITLE = "model_title"
 _WITH_LRN = "AlexNet"
 
@@ -57,11 +57,11 @@ def _out_of_memory(log: Log, found: Found) -> None:
 
 
 def _check_title(run: Run, hints: ParseHints) -> None:
-    """Refuse HPE's alexnet, which has LRN, in place of the one without that was asked for."""
+    """Refuse HPE's alexnet, which has LRN, if the one without was requested."""
     if run.facts.get(_TITLE) == _WITH_LRN and hints.model == "alexnet_owt":
         run.fail(
             f"the log says {_TITLE} {_WITH_LRN}, which is AlexNet with LRN, not alexnet_owt as "
-            "asked for: use alexnet as MODEL",
+            "requested: use alexnet as MODEL",
             kind="contradiction",
         )
 

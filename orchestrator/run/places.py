@@ -30,7 +30,7 @@ _ASKED = "asked for"
 
 
 class FindPlace(Protocol):
-    """Chooses where a request runs and makes that place ready; `ready_place` is one."""
+    """Chooses where a request runs and prepares that place; `ready_place` is one."""
 
     def __call__(
         self,
@@ -45,10 +45,10 @@ class FindPlace(Protocol):
 
 
 def connect(request: Request) -> tuple[Engine | None, str]:
-    """Return the engine, or None for the host, and why.
+    """Return the engine, or None for the host, and the reason.
 
-    Raises EngineError if a container was asked for by name and no engine answers, and
-    RequestError for an image, or a limit, if there is no engine.
+    Raises EngineError if the user asked for a container and no engine answers, and RequestError if
+    there is no engine for an image or a limit.
     """
     engine, reason = _choose(request.runtime)
     _check_host_can(request, reason, in_container=engine is not None)
@@ -56,14 +56,14 @@ def connect(request: Request) -> tuple[Engine | None, str]:
 
 
 def _check_host_can(request: Request, reason: str, *, in_container: bool) -> None:
-    """Refuse an image, and what only an engine can do, for a run on the host."""
+    """Refuse an image, and everything else that needs an engine, for a run on the host."""
     if in_container:
         return
     if request.image is not None:
         raise RequestError(
-            f"--image {request.image} needs a container engine, and this run is on the host "
+            f"--image {request.image} needs a container engine, but this run is on the host "
             f"({reason})",
-            hint="remove --image, or start an engine (`benchdock doctor` says how)",
+            hint="remove --image, or start an engine (see `benchdock doctor`)",
         )
     asked = {
         "--memory": request.memory is not None,
@@ -74,8 +74,8 @@ def _check_host_can(request: Request, reason: str, *, in_container: bool) -> Non
     for option, given in asked.items():
         if given:
             raise RequestError(
-                f"{option} needs a container engine, and this run is on the host ({reason})",
-                hint=f"remove {option}, or start an engine (`benchdock doctor` says how)",
+                f"{option} needs a container engine, but this run is on the host ({reason})",
+                hint=f"remove {option}, or start an engine (see `benchdock doctor`)",
             )
 
 
@@ -100,10 +100,10 @@ def _why(choice: RuntimeChoice, engine: Engine | EngineFacts) -> str:
 
 
 def check_image(request: Request, row: Framework, target: Target, engine: Engine | None) -> None:
-    """Check that there is something to run in; `engine` is what `connect` chose.
+    """Check that there is something to run in; `engine` comes from `connect`.
 
-    Raises RequestError if nothing tells what that is, and ImageError for an image that this host
-    cannot do without an engine.
+    Raises RequestError if nothing says what that is, and ImageError for an image that this host
+    cannot replace without an engine.
     """
     if request.image is not None or (engine is None and row.any_network):
         return
@@ -129,14 +129,14 @@ def ready_place(
 ) -> tuple[Place, Runtime]:
     """Return a place that is ready to run in, and its runtime.
 
-    `engine` and `reason` are what `connect` chose. Builds, pulls or installs what is missing.
-    Raises EngineError, ImageError or MachineError.
+    `engine` and `reason` come from `connect`. Builds, pulls or installs what is missing. Raises
+    EngineError, ImageError or MachineError.
     """
     events = _teller(view)
     if engine is not None:
         _tell_reaped(reap(engine), view)
         return _container(request, row, target, engine, reason, events), engine
-    # Loaded for a host alone: each run of a container would wait for it in vain.
+    # Imported only for the host: a run in a container would wait for it in vain.
     from orchestrator.host.records import reap_host
     from orchestrator.host.runtime import HostRuntime
 
@@ -147,7 +147,7 @@ def ready_place(
 
 def _tell_reaped(names: Iterable[str], view: View) -> None:
     for name in names:
-        view.note(f"removed what a killed benchdock left behind: {name}")
+        view.note(f"removed leftovers of a killed benchdock: {name}")
 
 
 def _teller(view: View) -> OnEvent:
@@ -164,9 +164,7 @@ def _teller(view: View) -> OnEvent:
 
 def _image_row(row: Framework, target: Target) -> ImageRow:
     if target.device not in row.images:
-        raise RequestError(
-            f"{row.name} has no image for the {target.device}", hint="give one with --image"
-        )
+        raise RequestError(f"{row.name} has no image for the {target.device}", hint="use --image")
     return image_table.load().row(row.images[target.device])
 
 
@@ -189,7 +187,7 @@ def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) ->
 
 
 def _bare_host(reason: str) -> Place:
-    """Return this host as it is: a user's own command brings its own environment."""
+    """Return this host as it is: the user's command brings its environment."""
     return Place(runtime="host", reason=reason, python="python3", code=PROJECT)
 
 
@@ -211,7 +209,7 @@ def _container(
 
 
 def place_in(ready: ReadyImage, reason: str) -> Place:
-    """Return a container of an image as the place to run in, with what the image's row needs."""
+    """Return a container of an image as the place to run in, with what the image needs."""
     return Place(
         runtime="docker",
         reason=reason,
@@ -240,9 +238,9 @@ def _needs(image: ImageRow | None) -> Needs:
 def planned_place(
     request: Request, row: Framework, target: Target, engine: Engine | None, reason: str
 ) -> Place:
-    """Return the place a run would have, changing nothing; nothing is built, pulled or started.
+    """Return the place that a run would have, without building, pulling or starting anything.
 
-    `engine` and `reason` are what `connect` chose.
+    `engine` and `reason` come from `connect`.
     """
     if engine is None:
         if row.any_network:
@@ -271,7 +269,9 @@ def planned_place(
 
 
 def _named_image(request: Request, row: Framework, target: Target) -> tuple[ImageRow | None, str]:
-    """Return the row of the image of a request, if it has one, and what the engine is asked for."""
+    """Return the table row of the request's image, if it has one, and the engine's name of the
+    image.
+    """
     table = image_table.load()
     if request.image is None:
         image = _image_row(row, target)
@@ -283,7 +283,7 @@ def _named_image(request: Request, row: Framework, target: Target) -> tuple[Imag
 
 
 def connect_described(request: Request, machine: Machine) -> tuple[EngineFacts | None, str]:
-    """Return what `connect` would on a machine of which only a description is here."""
+    """Return what `connect` would return on a described machine."""
     engine, reason = _described_engine(request.runtime, machine)
     _check_host_can(request, reason, in_container=engine is not None)
     return engine, reason
@@ -297,9 +297,9 @@ def described_place(
     engine: EngineFacts | None,
     reason: str,
 ) -> Place:
-    """Return the place a run would have on a machine of which only a description is here.
+    """Return the place that a run would have on a described machine.
 
-    `engine` and `reason` are what `connect_described` chose. Which images are there is not known.
+    `engine` and `reason` come from `connect_described`. Which images that machine has is unknown.
     """
     cpus = machine.cpu.usable
     if engine is None:
@@ -307,7 +307,10 @@ def described_place(
         return replace(host or _planned_host(_host_row(row, target), reason), cpus=cpus)
     image, reference = _named_image(request, row, target)
     lacks = target.device == "gpu" and not engine.gpu_support
-    warning = "the engine of that machine cannot hand GPUs to containers (`benchdock doctor` there)"
+    warning = (
+        "the engine of that machine cannot give containers access to GPUs (run `benchdock "
+        "doctor` there)"
+    )
     return replace(
         _planned_container(image, reference, reason),
         cpus=cpus,
@@ -345,5 +348,5 @@ def _planned_host(image: ImageRow, reason: str) -> Place:
     ready = environments.existing(image, table)
     folder = environments.folder(image, table)
     python = ready.python if ready else folder / "bin" / "python"
-    warnings = () if ready else (f"{folder} would be made first",)
+    warnings = () if ready else (f"{folder} would be created first",)
     return Place(runtime="host", reason=reason, python=str(python), code=PROJECT, warnings=warnings)

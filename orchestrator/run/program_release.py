@@ -1,8 +1,8 @@
-"""What the release of a program in --source can do, asked of its Python files before it starts.
+"""Checks what the release of a program in --source supports, by reading its Python files.
 
-Releases know different flags. Most refuse a flag that they do not know; some, such as
-tf_cnn_benchmarks of TensorFlow 1.5 (`tf.app.run`), take every flag and ignore it, so that a result
-would say what was not done.
+Releases have different flags. Most refuse an unknown flag; some, such as tf_cnn_benchmarks of
+TensorFlow 1.5 (`tf.app.run`), accept and ignore it, so the result would state something that was
+not done.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from orchestrator.framework import FLAG, Framework
 from orchestrator.request import Request
 from orchestrator.units import counted
 
-# Names in quotes, as `add_argument`, TensorFlow's and absl's `DEFINE_...` and tables of flags have.
+# Quoted names, as in `add_argument`, in `DEFINE_...` of TensorFlow and absl, and in tables of
+# flags.
 _NAME = re.compile(r"[\"']-{0,2}([A-Za-z][\w-]*)[\"']")
 _DEFINES = re.compile(r"\badd_argument\(|\bDEFINE_\w+\(|\bParamSpec\(")
 _ABSL = re.compile(r"^\s*(?:from absl\b|import absl\b)", re.MULTILINE)
-# absl's own flags, which programs take that start with its `app.run`.
+# absl's flags, which programs have that start with its `app.run`.
 _ABSLS_OWN = frozenset(
     (
         *("alsologtostderr", "flagfile", "log_dir", "logger_levels", "logtostderr", "pdb"),
@@ -30,7 +31,7 @@ _ABSLS_OWN = frozenset(
         "use_cprofile_for_profiling",
     )
 )
-# What is larger is not asked: no release of these programs is.
+# Larger ones are skipped: no release of these programs has any.
 _MOST_FILES = 2000
 _LARGEST = 4 * 2**20  # bytes of one file
 
@@ -38,8 +39,8 @@ _LARGEST = 4 * 2**20  # bytes of one file
 def check(row: Framework, request: Request) -> None:
     """Refuse options, flags and numbers of steps that the release in --source does not have.
 
-    Without --source, or if its files cannot be read, the program is left to refuse them itself.
-    Raises RequestError.
+    Without --source, or if its files cannot be read, the program must refuse them itself. Raises
+    RequestError.
     """
     if request.source is None or not row.entry:
         return
@@ -60,7 +61,7 @@ def _check_steps(row: Framework, request: Request, entry: Path) -> None:
     for mark, least in row.least_steps_where.items():
         if mark in text and request.steps < least:
             raise RequestError(
-                f"this release of {row.name} prints no rate of {counted(request.steps, 'step')}",
+                f"this release of {row.name} prints no rate for {counted(request.steps, 'step')}",
                 hint=f"use --steps {least} or more",
             )
 
@@ -70,8 +71,10 @@ def _wanted(row: Framework, options: Mapping[str, str]) -> Iterator[tuple[str, s
     for key, text in options.items():
         if key.startswith(FLAG):
             yield key.removeprefix(FLAG), key
-        elif key in row.options and row.options[key].flag and text != row.options[key].default:
-            yield row.options[key].flag, key
+        elif key in row.options and text != row.options[key].default:
+            needs = row.options[key].needs
+            if flag := needs.get(text) or needs.get(""):
+                yield flag, f"{key}={text}"
 
 
 def _flags(folder: Path) -> frozenset[str]:
@@ -104,7 +107,7 @@ def _text(path: Path) -> str:
 
 
 def _is_known(flag: str, known: frozenset[str]) -> bool:
-    """Whether it is a flag's name, or the negation of one, such as `noxla` or `no-xla`."""
+    """Whether it is a flag's name, or its negation, such as `noxla` or `no-xla`."""
     negated = (flag.removeprefix(prefix) for prefix in ("no", "no_", "no-"))
     return flag in known or not known.isdisjoint(negated)
 

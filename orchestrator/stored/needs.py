@@ -1,4 +1,4 @@
-"""Which images the stored runs were measured in: `benchdock replay` runs them there again."""
+"""Finds the images that stored runs were measured in, because `benchdock replay` needs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Plan(LenientRecord):
 
 
 class _Result(LenientRecord):
-    """The little of a result that is read here: there may be thousands."""
+    """The small part of a result that is read here, because there may be thousands."""
 
     plan: _Plan | None = None
 
@@ -23,8 +23,8 @@ class _Result(LenientRecord):
 def images_of_runs() -> dict[str, str]:
     """Return the id of each image that a stored result names, with the newest such run.
 
-    A result that cannot be understood cannot be replayed and needs nothing. Raises MachineError for
-    what cannot be read: nobody knows what that needs.
+    An invalid result cannot be replayed and needs nothing. Raises MachineError for an unreadable
+    one, because nothing says what it needs.
     """
     found = {}
     try:
@@ -33,8 +33,8 @@ def images_of_runs() -> dict[str, str]:
                 found[image] = folder.run_id
     except OSError as error:
         raise MachineError(
-            f"a result in {runs()} cannot be read: {error.strerror or error}",
-            hint="--ignore-results does without it",
+            f"cannot read a result in {runs()}: {error.strerror or error}",
+            hint="add --ignore-results to continue without it",
         ) from None
     return found
 

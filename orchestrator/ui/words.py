@@ -61,7 +61,7 @@ def subject(result: Result) -> str:
 
 
 def _told_by_log(begin: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a log tells of its run, "" for what it does not."""
+    """Yield what a log says about its run, "" for what is missing."""
     words = (begin.get("model"), begin.get("phase") or begin.get("mode"))
     yield " ".join(str(word) for word in words if word)
     yield str(begin.get("framework") or "")

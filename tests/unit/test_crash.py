@@ -415,7 +415,7 @@ def test_a_program_that_wants_the_network_is_told_if_there_is_none(line):
         found = judged(*lines)
         assert found.evidence == line
         assert found.message.startswith("the program cannot reach the network: ")
-        assert "have none unless they run with --network bridge" in found.message
+        assert "have no network unless they run with --network bridge" in found.message
         for isolated, fix in ((True, "with --network bridge, or"), (False, "name servers")):
             told = crash.evidence(lines, isolated=isolated)
             assert fix in told.message

@@ -171,7 +171,7 @@ def test_a_driver_that_is_too_old_for_the_newest_image() -> None:
     (found,) = doctor.driver_findings(chosen(old), old)
     assert found.state == "warning"
     assert "driver 570.86.15 is older than 580" in found.detail
-    assert "a run takes pytorch-gpu-cuda12" in found.detail
+    assert "a run uses pytorch-gpu-cuda12" in found.detail
     assert list(doctor.driver_findings(chosen(WITH_GPU), WITH_GPU)) == []
 
 

@@ -161,7 +161,9 @@ def test_a_program_of_one_gpu_names_the_one_to_ask_for(
 ) -> None:
     done = benchdock(machines.V100, "run", "vgg19", "-f", "caffe2", "--gpus", "all", *more)
     assert done.returncode == ExitStatus.BAD_REQUEST
-    assert done.stderr == ("benchdock: caffe2 uses one GPU here, 8 were asked for; use --gpus 0\n")
+    assert done.stderr == (
+        "benchdock: caffe2 uses only one GPU in benchdock, 8 were requested; use --gpus 0\n"
+    )
 
 
 def test_what_only_a_gpu_can_do_is_refused_without_a_detour(benchdock: Benchdock) -> None:
@@ -179,7 +181,7 @@ def test_a_framework_without_gpu_runs_on_the_cpu_of_a_gpu_server(
     words = ("run", "resnet18", "-f", framework, "--phase", "inference", "--dry-run", "--json")
     told = planned(benchdock(machines.H200, *words))
     assert told["plan"]["device"] == "cpu"
-    assert told["warnings"][0] == f"on the CPU: {framework} does no inference on a GPU"
+    assert told["warnings"][0] == f"on the CPU: {framework} does not support inference on a GPU"
     asked = benchdock(machines.H200, *words, "--gpus", "0")
     assert asked.returncode == ExitStatus.BAD_REQUEST
 
@@ -202,6 +204,6 @@ def test_an_image_that_is_named_is_not_replaced(benchdock: Benchdock) -> None:
     assert done.returncode == ExitStatus.MACHINE_CANNOT
     assert done.stderr.startswith("benchdock: pytorch:25.02-py3 was built with CUDA 12.8 (2025)")
     assert done.stderr.endswith(
-        "`benchdock run resnet50 -f pytorch --gpus 0` takes an image that works, "
+        "`benchdock run resnet50 -f pytorch --gpus 0` uses an image that works, "
         "`benchdock run resnet50 -f pytorch --gpus none` runs on the CPU\n"
     )

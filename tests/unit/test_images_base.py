@@ -30,7 +30,8 @@ WELL = 'for last; do case "$last" in *.tar) echo root > "$last";; esac; done; ec
 
 def test_a_base_is_made_under_its_public_name(mmdebstrap, tmp_path):
     mmdebstrap(WELL)
-    engine, said = FakeImages(), []
+    engine = FakeImages()
+    said: list[str] = []
     assert base_images.bootstrap(BASE, REAL, engine, said.append) == "made"
     labels = engine.here["debian:bookworm-slim"].labels
     assert labels["tar"] == "root\n"
@@ -43,8 +44,8 @@ def test_a_base_that_is_here_is_left_alone_unless_forced(mmdebstrap):
     mmdebstrap(WELL)
     engine = FakeImages()
     engine.add(BASE.name)
-    assert base_images.bootstrap(BASE, REAL, engine, [].append) == "found"
-    assert base_images.bootstrap(BASE, REAL, engine, [].append, force=True) == "made"
+    assert base_images.bootstrap(BASE, REAL, engine, print) == "found"
+    assert base_images.bootstrap(BASE, REAL, engine, print, force=True) == "made"
 
 
 def test_without_mmdebstrap_the_error_says_what_to_type(monkeypatch, tmp_path):
@@ -57,7 +58,7 @@ def test_a_failure_is_told_by_its_cause(mmdebstrap):
     mmdebstrap("echo 'E: apt-get update failed' >&2; echo 'I: removing tempdir'; exit 25")
     engine = FakeImages()
     with pytest.raises(ImageError, match="could not make debian:bookworm-slim: E: apt") as caught:
-        base_images.bootstrap(BASE, REAL, engine, [].append)
+        base_images.bootstrap(BASE, REAL, engine, print)
     assert caught.value.details[-1] == "I: removing tempdir"
     assert engine.here == {}
 

@@ -131,7 +131,7 @@ def test_a_base_is_another_one_with_the_interpreter(table, machine, tmp_path):
     (tmp_path / "bin" / "ldd").symlink_to("/usr/bin/ldd")
     engine = FakeImages()
     engine.add("debian:bookworm-slim")
-    said = []
+    said: list[str] = []
     base = table.bases["python:9.7-slim"]
     assert base_images.bootstrap(base, table, engine, said.append) == "made"
     (made,) = engine.builds
@@ -157,10 +157,10 @@ def test_without_the_interpreter_nothing_is_made_and_one_sentence_says_so(table,
 def test_the_state_of_an_image_says_that_its_base_cannot_be_made(
     table, machine, tmp_path, monkeypatch
 ):
-    (tmp_path / "old-cpu").mkdir()
-    for name in ("old-cpu/Dockerfile", "old-cpu/requirements.lock", "backends.Dockerfile"):
-        (tmp_path / name).write_text("")
     monkeypatch.setattr(paths, "DOCKERFILES", tmp_path)
+    (tmp_path / "old-cpu").mkdir()
+    for name in ("backends.Dockerfile", "old-cpu/Dockerfile", "old-cpu/requirements.lock"):
+        (tmp_path / name).write_text("")
     engine = FakeImages()
     row = table.row("old-cpu")
     state = store.state(row, table, engine)

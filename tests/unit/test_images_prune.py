@@ -291,7 +291,7 @@ def test_a_result_that_cannot_be_read_may_need_anything(place):
     file = file_result("1-x", "{}")
     file.unlink()
     file.mkdir()
-    with pytest.raises(MachineError, match=r"cannot be read.*--ignore-results does without"):
+    with pytest.raises(MachineError, match=r"cannot read a result.*add --ignore-results"):
         needs.images_of_runs()
 
 
@@ -344,13 +344,14 @@ def test_what_the_engine_keeps_is_told_with_its_reason(stocked, capsys, monkeypa
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["build", "--keep", "2"], "--keep only works with `images prune`; remove"),
+        (["build", "--keep", "2"], "--keep only works with `images prune`; remove --keep"),
         (["list", "--dry-run"], "--dry-run only works with `images prune`"),
         (["pull", "x", "--ignore-results"], "--ignore-results only works with `images prune`"),
         (["prune", "--keep", "-1"], "argument --keep: -1 is too small, the minimum is 0"),
         (["prune", "--keep", "two"], "argument --keep: 'two' is not a whole number"),
         (["prune", "--force"], "--force only works with `images build` and `images bootstrap`"),
         (["prune", "tiny-cpuu"], "did you mean 'tiny-cpu'"),
+        (["prune", "vendor-tiny"], "which `images prune` never removes; run `docker rmi registry."),
     ],
 )
 def test_a_wrong_argument_gives_one_line(stocked, capsys, words, told):

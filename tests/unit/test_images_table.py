@@ -110,6 +110,12 @@ def test_lookups():
     assert table.row_of_tag("pytorch-cpu") is table.row_of_tag("benchdock/pytorch-cpu:2.13.0")
     assert table.row_of_tag("nvcr.io/nvidia/pytorch:24.06-py3") is table.row("ngc-pytorch-24-06")
     assert table.row_of_tag("something/else") is None
+    # Names of other builds, older and newer.
+    for name in ("pytorch-cpu:2.12.0", "pytorch-cpu:2.13.0-0123456789ab", "pytorch-cpu"):
+        assert table.row_of_tag(f"benchdock/{name}") is table.row("pytorch-cpu")
+    for name in ("pytorch-cpu-framework:0123456789ab", "pytorch-cpu:2.13.0@sha256:0", "no-such:1"):
+        assert table.row_of_tag(f"benchdock/{name}") is None
+    assert table.row_of_tag("mine/pytorch-cpu:2.13.0") is None
     with pytest.raises(RequestError, match="did you mean 'pytorch-gpu'"):
         table.row("pytorch-gpus")
 

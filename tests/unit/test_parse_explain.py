@@ -70,13 +70,17 @@ def test_hints_reach_the_parser(run):
 
 
 def test_a_block_that_is_not_there_is_a_wrong_request(run):
-    with pytest.raises(RequestError, match="no block 3: the log holds 2 runs; give --block 1 to"):
+    with pytest.raises(
+        RequestError, match="block 3 does not exist: the log contains 2 runs; use --block 1 to"
+    ):
         run("horovod", HOROVOD * 2, "--block", "3")
-    with pytest.raises(RequestError, match="no block 2: the log holds 1 run; remove --block"):
+    with pytest.raises(
+        RequestError, match="block 2 does not exist: the log contains 1 run; remove --block"
+    ):
         run("horovod", HOROVOD, "--block", "2")
     # One of several runs has a result: the log is good for something.
     broken = HOROVOD.replace(b"Total", b"Todal")
-    with pytest.raises(RequestError, match="no block 3"):
+    with pytest.raises(RequestError, match="block 3 does not exist"):
         run("horovod", broken + HOROVOD, "--block", "3")
 
 

@@ -55,7 +55,7 @@ def test_a_gzip_file_that_is_cut_short_or_damaged_is_refused_in_one_line(tmp_pat
     whole = gzip.compress(TF_CNN * 50)
     for cut in (20, len(whole) // 2, len(whole) - 4):
         log.write_bytes(whole[:cut])
-        with pytest.raises(RequestError, match=r"cut short after [\d,]+ bytes of text; copy it"):
+        with pytest.raises(RequestError, match=r"cut off after [\d,]+ bytes of text; copy it"):
             parse("tf_cnn_benchmarks", log)
     log.write_bytes(whole[:-8] + bytes(8))
     with pytest.raises(RequestError, match="is damaged after"):

@@ -69,7 +69,7 @@ def test_a_log_that_does_not_tell_its_batch_needs_the_option_and_keeps_its_times
 
 def test_without_a_batch_nothing_is_left_of_rates_that_leave_out_the_wait_for_data():
     mute = measured("torchvision-quote", batch=None)
-    assert "img/s leaves out the wait for data: give --batch" in mute.failure.message
+    assert "img/s leaves out the wait for data: use --batch" in mute.failure.message
     assert mute.metrics == {}
 
 

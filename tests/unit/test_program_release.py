@@ -38,6 +38,7 @@ def asked(tmp_path):
     [
         (OLD, {"xla": "on"}),
         (OLD, {"xla_compile": "off"}),
+        (OLD, {"variable_update": "independent"}),
         (NEW, {"xla_compile": "on"}),
         (NEW, {"flag.nosync_on_finish": ""}),
         (NEW, {"flag.sync_on_finish": "true"}),
@@ -52,8 +53,9 @@ def test_what_the_release_has_is_passed(asked, release, options):
 @pytest.mark.parametrize(
     ("release", "options", "told"),
     [
-        (OLD, {"xla_compile": "on"}, "has no flag --xla_compile, so --option xla_compile would do"),
-        (OLD, {"xla_compile": "on"}, "; remove --option xla_compile"),
+        (OLD, {"xla_compile": "on"}, "has no flag --xla_compile, so --option xla_compile=on would"),
+        (OLD, {"xla_compile": "on"}, "; remove --option xla_compile=on"),
+        (OLD, {"variable_update": "horovod"}, "has no flag --horovod_device"),
         (OLD, {"flag.nosuchflag": "3"}, "no flag --nosuchflag, so --option flag.nosuchflag would"),
         (OLD, {"flag.verbosity": "1"}, "has no flag --verbosity"),
         (NEW, {"flag.sync_on_finsh": "true"}, "; did you mean flag.sync_on_finish?"),
@@ -69,7 +71,7 @@ def test_what_it_would_ignore_or_refuse_is_refused_first(asked, release, options
 
 def test_a_release_that_cannot_time_few_steps_says_so(asked):
     for steps in (1, 2):
-        with pytest.raises(RequestError, match=rf"no rate of {steps} steps?; use --steps 3"):
+        with pytest.raises(RequestError, match=rf"no rate for {steps} steps?; use --steps 3"):
             asked(OLD, steps=steps)
         asked(NEW, steps=steps)
     asked(OLD, steps=3)

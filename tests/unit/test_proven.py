@@ -67,7 +67,7 @@ def test_records_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert proven.read(path) == RECORDS
     assert path.read_text().count("\n") == len(RECORDS) + 2
     path.write_text("[{}]")
-    with pytest.raises(CatalogueError, match=r"proven\.json cannot be read"):
+    with pytest.raises(CatalogueError, match=r"cannot read proven\.json"):
         proven.read(path)
 
 
@@ -86,8 +86,8 @@ def test_an_unproven_image_is_passed_over_with_a_sentence() -> None:
         "the image is ngc-tensorflow-23-01, the newest that works here and is proven: "
     )
     assert unproven == (
-        "nvcr.io/nvidia/tensorflow:24.06-tf2-py3 holds TensorFlow 2.16.1, and our backend was not "
-        "run with that release"
+        "nvcr.io/nvidia/tensorflow:24.06-tf2-py3 contains TensorFlow 2.16.1, and our backend was "
+        "not run with that release"
     )
     assert taken == (
         "ngc-tensorflow-23-01 holds TensorFlow 2.11.0; our backend was proven with 2.11.1 on a CPU"
@@ -116,10 +116,11 @@ def test_if_nothing_else_is_left_the_refusal_names_the_unproven_image() -> None:
         patch.setattr(proven, "shipped", lambda: mxnet)
         found = choose("ngc-mxnet-24-06", "450.80.02", "mxnet")
     assert found.image is None
-    assert "nvcr.io/nvidia/mxnet:22.11-py3 holds MXNet 1.9.1, and our backend was not run with" in (
-        found.refusal
+    assert (
+        "nvcr.io/nvidia/mxnet:22.11-py3 contains MXNet 1.9.1, and our backend was not run with"
+        in (found.refusal)
     )
-    assert found.refusal.endswith("Add --image ngc-mxnet-22-11 to take it all the same")
+    assert found.refusal.endswith("Add --image ngc-mxnet-22-11 to use it anyway")
 
 
 def test_the_release_in_an_image_depends_on_its_suffix() -> None:

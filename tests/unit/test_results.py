@@ -121,8 +121,8 @@ def test_the_table(home, capsys):
     assert capsys.readouterr().out.splitlines() == [
         heading,
         *rows,
-        f"note: {path} cannot be understood: schema: it should be 1: another version of benchdock "
-        "wrote it",
+        f"note: cannot read {path}: schema: it should be 1; it was written by another version of "
+        "benchdock",
         "1 older run was not shown; use --last N or --all to list more",
     ]
 
@@ -292,7 +292,7 @@ def test_what_cannot_be_read_hides_nothing(capsys, make):
 def test_a_folder_of_runs_that_cannot_be_listed_is_told(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / ("x" * 300)))
     assert main(["results"]) == ExitStatus.MACHINE_CANNOT
-    assert "cannot be listed: File name too long; set BENCHDOCK_HOME" in capsys.readouterr().err
+    assert "File name too long; set BENCHDOCK_HOME" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def test_a_machine_that_gives_up_later_leaves_the_runs_before(home, monkeypatch)
 
 
 def test_ctrl_c_stops_the_series_and_not_only_its_run(home, monkeypatch):
-    started = []
+    started: list[stand_in.View] = []
 
     class View(stand_in.View):
         def stage(self, text):

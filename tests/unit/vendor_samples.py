@@ -321,8 +321,10 @@ HINTS = ParseHints(batch=32, devices=2)
 NONE = ParseHints()
 PATTERN = ParseHints(pattern=r"^speed=(\S+)")
 
+TIMM_RATE = 100 / (101 / 150 - 1 / 51.2)
+
 # program, log, hints, headline, recomputed
-SAMPLES = {
+SAMPLES: dict[str, tuple[str, bytes, ParseHints, float, float | None]] = {
     "tf_cnn_benchmarks": ("tf_cnn_benchmarks", TF_CNN, NONE, 398.5, 400.0),
     "nvcnn": ("nvcnn", NVCNN, NONE, 99.5, 100.0),
     "nvtfcnn": ("nvtfcnn", NVTFCNN, NONE, 800 / 7, 800 / 7),
@@ -344,6 +346,6 @@ SAMPLES = {
     "torchvision_test": ("torchvision_references", TORCHVISION_TEST, NONE, 16.0, None),
     "torchbench": ("torchbench", TORCHBENCH, NONE, 2560.0, None),
     "timm": ("timm", TIMM, NONE, 2350.5, None),
-    "timm_train": ("timm", TIMM_TRAIN, NONE, *2 * [100 / (101 / 150 - 1 / 51.2)]),
+    "timm_train": ("timm", TIMM_TRAIN, NONE, TIMM_RATE, TIMM_RATE),
     "custom": ("custom", CUSTOM, PATTERN, 64.5, 64.5),
 }

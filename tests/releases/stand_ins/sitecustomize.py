@@ -43,7 +43,7 @@ def in_nhwc(operation):
         found = operation(tf.transpose(value, TO_NHWC), *map(moved, others), **options)
         if isinstance(found, tuple):
             image = tf.transpose(found[0], TO_NCHW)
-            if hasattr(found, "_replace"):
+            if hasattr(found, "_fields") and hasattr(found, "_replace"):
                 return found._replace(**{found._fields[0]: image})
             return (image, *found[1:])
         return tf.transpose(found, TO_NCHW)
