@@ -1,4 +1,4 @@
-# benchdock: thin targets over the `benchdock` command. `make` alone lists them.
+# benchdock: thin targets over the `benchdock` command. `make` without a target lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -27,7 +27,7 @@ GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
 
-.PHONY: help setup bench test unit explore lint format type fuzz images horovod-ranks parity mutants releases base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ $(VENV)/.setup-dev: $(VENV)/.setup requirements-dev.lock
 	@touch $@
 
 # Values reach the command through the environment, so that no shell reads what a user typed;
-# ARGS alone is shell words.
+# only ARGS is split into shell words.
 bench: export BENCH_MODEL := $(MODEL)
 bench: export BENCH_FRAMEWORK := $(FRAMEWORK)
 bench: export BENCH_PHASE := $(PHASE)
@@ -90,25 +90,30 @@ explore: $(VENV)/.setup-dev ## property tests with new random examples: make exp
 		"above the test."
 	$(VENV)/bin/python -m pytest -n auto -m hypothesis --hypothesis-profile=explore tests/unit
 
-lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, shell scripts
+lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, shell scripts, English
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/vermin --target=3.5- --no-tips --violations backends
 	$(VENV)/bin/shellcheck .ci/run .ci/find-python
+	$(VENV)/bin/python .ci/check-english
 
 format: $(VENV)/.setup-dev ## reformat the code
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-type: $(VENV)/.setup-dev ## mypy --strict
+type: $(VENV)/.setup-dev ## mypy: strict for the host code, function bodies of backends and tests
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --config-file tests/mypy.ini
 
 images: setup ## build every CPU image but horovod-cpu, which compiles for minutes
 	$(BENCHDOCK) images build
 
 image-%: setup ## build one image: make image-pytorch-gpu
 	$(BENCHDOCK) images build $*
+
+prune-images: setup ## remove images of ours that nobody needs any more: make prune-images ARGS=--dry-run
+	$(BENCHDOCK) images prune $(ARGS)
 
 horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first
 	$(BENCHDOCK) images build horovod-cpu
@@ -139,6 +144,12 @@ mutants: $(VENV)/.setup-dev ## deliberate errors in the backends, all of which p
 
 releases: $(VENV)/.setup-dev ## old releases of the frameworks, parity and jobs: RELEASES=pytorch-1.0.1
 	$(VENV)/bin/python -m tests.releases $(RELEASES)
+
+releases-page: $(VENV)/.setup-dev ## write docs/releases.md again from what `make releases` saw
+	$(VENV)/bin/python -m tests.releases --page
+
+programs: $(VENV)/.setup-dev ## programs of others in old releases: BENCHDOCK_UPSTREAM=CLONES PROGRAMS=nvcnn
+	BENCHDOCK_UPSTREAM=$(BENCHDOCK_UPSTREAM) $(VENV)/bin/python -m tests.releases.programs $(PROGRAMS)
 
 simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
 	$(VENV)/bin/python -m tests.simulations

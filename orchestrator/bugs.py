@@ -1,4 +1,4 @@
-"""Keeps the traceback of a bug of ours in a file that can be pasted into an issue."""
+"""Saves the traceback of a bug in benchdock to a file that can be pasted into an issue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.version import VERSION
 
 
 def report_bug() -> str:
-    """Write the exception being handled to a file and return the one line for the user."""
+    """Write the current exception to a file and return one line for the user."""
     error = sys.exc_info()[1]
     text = (
         f"benchdock {VERSION}, Python {platform.python_version()}, {platform.platform()}\n"
@@ -23,7 +23,7 @@ def report_bug() -> str:
             "w", prefix="benchdock-bug-", suffix=".txt", delete=False, encoding="utf-8"
         ) as stream:
             stream.write(text)
-        where = f"; details are in {Path(stream.name)}, please report them"
+        where = f"; please report it with the details in {Path(stream.name)}"
     except OSError:
-        where = f"; details could not be written\n{text}"
-    return f"this is a bug of benchdock: {type(error).__name__}: {error}{where}"
+        where = f"; the details could not be written\n{text}"
+    return f"this is a bug in benchdock: {type(error).__name__}: {error}{where}"

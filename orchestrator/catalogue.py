@@ -1,4 +1,4 @@
-"""What can run where, and why not: frameworks, their phases, number types, images and gaps.
+"""What can run where: frameworks, phases, number types, images and gaps.
 
 Pure data and pure functions; nothing here looks at the machine.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
-    """What benchdock chooses where the request is silent. Warm-up ends by steps and by seconds."""
+    """What benchdock chooses if the request does not say. Warm-up ends by steps and by seconds."""
 
     batch: int
     steps: int
@@ -57,12 +57,12 @@ FRAMEWORKS: Mapping[str, Framework] = {
     for row in rows
 }
 OURS = tuple(row for row in FRAMEWORKS.values() if row.ours)
-# A model's name becomes part of a folder's.
+# A model's name becomes part of a folder name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,80}", re.ASCII)
 
 
 def framework(name: str) -> Framework:
-    """Look a framework up by its id or an alias. Raises RequestError with the nearest name."""
+    """Look up a framework by id or alias. Raises RequestError with the nearest name."""
     for row in FRAMEWORKS.values():
         if name == row.name or name in row.aliases:
             return row
@@ -72,12 +72,12 @@ def framework(name: str) -> Framework:
 
 
 def without_alias(name: str) -> str:
-    """Return the id behind an alias; any other name, also one that nobody knows, as it is."""
+    """Return the id for an alias; return any other name unchanged, even an unknown one."""
     return next((row.name for row in FRAMEWORKS.values() if name in row.aliases), name)
 
 
 def all_networks() -> tuple[str, ...]:
-    """Name the networks of the zoo, then those that vendors' programs have besides."""
+    """Return the names of the zoo's networks, then those that only vendors' programs have."""
     from backends import zoo
 
     named = (name for row in FRAMEWORKS.values() for name in row.networks or ())
@@ -85,7 +85,7 @@ def all_networks() -> tuple[str, ...]:
 
 
 def draw(name: str) -> Graph:
-    """Draw a model of the zoo. Raises RequestError with the nearest name."""
+    """Build a model of the zoo. Raises RequestError with the nearest name."""
     from backends import zoo
 
     _check_drawn(name)
@@ -93,7 +93,7 @@ def draw(name: str) -> Graph:
 
 
 def default_phase(name: str) -> Phase:
-    """Return what a framework does where nobody says: it trains, if it can."""
+    """Return the default phase of a framework: training if it can train."""
     trains = any(phase == "training" for _, phase in framework(name).dtypes)
     return "training" if trains else "inference"
 
@@ -106,7 +106,7 @@ def _check_drawn(name: str) -> None:
 
 
 def network(row: Framework, model: str) -> str:
-    """Return a program's own name of a model. Raises RequestError with the nearest name."""
+    """Return the program's name for a model. Raises RequestError with the nearest name."""
     if row.any_network:
         return checked_name(model)
     if row.networks is None:
@@ -119,14 +119,16 @@ def network(row: Framework, model: str) -> str:
 
 
 def checked_name(model: str) -> str:
-    """Return what is just a name. Raises RequestError for what cannot be one."""
+    """Return the name if it is valid. Raises RequestError otherwise."""
     if not _NAME.fullmatch(model):
-        raise RequestError(f"{model!r} is no name of a model", hint="use letters, digits and _.+-")
+        raise RequestError(
+            f"{model!r} is not a valid model name", hint="use letters, digits and _.+-"
+        )
     return model
 
 
 def has(row: Framework, model: str) -> bool:
-    """Whether a row can run a model of that name."""
+    """Whether a framework can run a model of that name."""
     try:
         network(row, model)
     except RequestError:
@@ -135,31 +137,32 @@ def has(row: Framework, model: str) -> bool:
 
 
 def fingerprint(row: Framework, model: str) -> str | None:
-    """Return the fingerprint of a network of the zoo; None for a program's own network."""
+    """Return the fingerprint of a network of the zoo; None for a network of a vendor's program."""
     of_zoo = row.networks is None and not row.any_network
     return draw(model).fingerprint if of_zoo else None
 
 
 def frameworks_for(model: str) -> list[str]:
-    """Name the frameworks of ours that can draw a model."""
+    """Return the names of our frameworks that support a model."""
     return [row.name for row in OURS if model not in row.gaps]
 
 
 def check_devices(row: Framework, count: int) -> None:
-    """Refuse more than one GPU where a backend uses one."""
+    """Refuse several GPUs if the backend uses only one."""
     if count > 1 and not row.multi_gpu:
         raise RequestError(
-            f"{row.name} uses one GPU here, {count} were asked for", hint="use --gpus 0"
+            f"{row.name} uses only one GPU in benchdock, {count} were requested",
+            hint="use --gpus 0",
         )
 
 
 def check(row: Framework, request: Request, device: Device) -> None:
-    """Refuse a pair of model and framework, phase or dtype that cannot be, saying what can."""
+    """Refuse an unsupported model, phase or dtype, and say what is supported."""
     if request.model_file is None:
         network(row, request.model)
     if request.model_file is None and request.model in row.gaps:
         raise RequestError(
-            f"{row.name} cannot draw {request.model}: {row.gaps[request.model]}",
+            f"{row.name} does not support {request.model}: {row.gaps[request.model]}",
             hint=_who_can(request, device),
         )
     phases = [phase for (where, phase) in row.dtypes if where == device]
@@ -167,13 +170,14 @@ def check(row: Framework, request: Request, device: Device) -> None:
         elsewhere = sorted({f"{phase} on the {where}" for where, phase in row.dtypes})
         can = f"{' and '.join(phases)} there" if phases else " and ".join(elsewhere)
         raise RequestError(
-            f"{row.name} does no {request.phase} on the {device}", hint=f"it does {can}"
+            f"{row.name} does not support {request.phase} on the {device}",
+            hint=f"it supports {can}",
         )
     _check_dtype(row, request, device)
 
 
 def _check_dtype(row: Framework, request: Request, device: Device) -> None:
-    """Refuse a number type that the row, or this network of it, does not have."""
+    """Refuse a number type that the framework, or this network of it, does not support."""
     known = row.dtypes[device, request.phase]
     dtypes = [
         dtype
@@ -184,16 +188,17 @@ def _check_dtype(row: Framework, request: Request, device: Device) -> None:
         return
     why = [u.why for u in row.unfit if u.forbids(request.model, request.phase, request.dtype)]
     what = (
-        f"{row.name} does no {request.phase} of {request.model} in {request.dtype}: {why[0]}"
+        f"{row.name} does not support {request.phase} of {request.model} in {request.dtype}: "
+        f"{why[0]}"
         if why
-        else f"{row.name} {request.phase} on the {device} has no dtype {request.dtype!r}"
+        else f"{row.name} does not support {request.phase} in {request.dtype} on the {device}"
     )
-    other = f"`benchdock frameworks {row.name}` tells what can be"
+    other = f"`benchdock frameworks {row.name}` lists what it supports"
     raise RequestError(what, hint=f"use one of {', '.join(dtypes)}" if dtypes else other)
 
 
 def _who_can(request: Request, device: Device) -> str:
-    """Name the frameworks that can do just what is asked, else those that have the network."""
+    """Name the frameworks that support exactly this request, else those that have the network."""
     drawn = frameworks_for(request.model)
     just = [
         name
@@ -201,48 +206,50 @@ def _who_can(request: Request, device: Device) -> str:
         if request.dtype in FRAMEWORKS[name].dtypes.get((device, request.phase), ())
     ]
     if just:
-        return f"{', '.join(just)} can"
-    return f"{', '.join(drawn) or 'no framework'} can, with another phase, dtype or device"
+        return f"{', '.join(just)} can run it"
+    return f"{', '.join(drawn) or 'no framework'} can run it with another phase, dtype or device"
 
 
 def check_counts(row: Framework, request: Request, device: Device) -> tuple[int, int, int]:
-    """Return (batch, steps, warm-up steps), chosen where the request is silent.
+    """Return (batch, steps, warm-up steps), with defaults for what the request leaves open.
 
-    Raises RequestError where the warm-up would take every step that is asked for, and for counts
-    that a program cannot do.
+    Raises RequestError if the warm-up would use up all steps, and for counts that a program does
+    not support.
     """
     chosen = DEFAULTS[device]
     steps = request.steps if request.steps is not None else max(chosen.steps, row.least_steps)
     batch = request.batch or chosen.batch
     if steps < row.least_steps:
         raise RequestError(
-            f"{row.name} prints no result for {counted(steps, 'step')}",
+            f"{row.name} prints no result for fewer than {counted(row.least_steps, 'step')}, got "
+            f"{steps}",
             hint=f"use --steps {row.least_steps}",
         )
     if row.steps is not None:
         if request.steps not in (None, row.steps):
             raise RequestError(
-                f"{row.name} times {counted(row.steps, 'step')}, whatever it is told",
+                f"{row.name} always times {counted(row.steps, 'step')}",
                 hint="remove --steps",
             )
         steps = row.steps
     if steps % row.block:
         raise RequestError(
-            f"{row.name} times {row.block} steps at once, {steps} are no multiple",
+            f"{row.name} times {row.block} steps at a time, and {steps} is not a multiple of "
+            f"{row.block}",
             hint=f"use --steps {(steps // row.block + 1) * row.block}",
         )
     if row.warmup is not None:
         if request.warmup not in (None, row.warmup):
             raise RequestError(
-                f"{row.name} leaves out {counted(row.warmup, 'step')}, whatever it is told",
+                f"{row.name} always leaves out {counted(row.warmup, 'step')}",
                 hint="remove --warmup",
             )
         return batch, steps, row.warmup
     warmup = request.warmup if request.warmup is not None else min(chosen.warmup, steps - 1)
     if warmup >= steps:
         raise RequestError(
-            f"a warm-up of {counted(warmup, 'step')} leaves nothing of "
-            f"{counted(steps, 'timed step')} to be trusted",
+            f"the warm-up ({counted(warmup, 'step')}) must be shorter than the timed part "
+            f"({counted(steps, 'step')})",
             hint=f"use --warmup {max(0, min(chosen.warmup, steps - 1))} or more --steps",
         )
     if row.windows:

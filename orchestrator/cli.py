@@ -1,4 +1,4 @@
-"""The command line: arguments in, an exit status out. Imports nothing heavy."""
+"""The command line: arguments in, exit status out. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from orchestrator.errors import (
     machine_fault,
 )
 
-# What a run opens at once, with room for the program's libraries.
+# A run opens about this many files at once, with room for the program's libraries.
 FEWEST_OPEN_FILES = 64
 
 
 def _hurry() -> None:
-    """Save a third of the time that imports take; who runs for long turns collection on again.
+    """Save a third of the import time; code that runs for long turns garbage collection on again.
 
-    Imports allocate much and leave no garbage to look for, and pydantic would read the metadata
-    of every installed package in search of plug-ins.
+    Imports allocate a lot and leave no garbage, and pydantic would read the metadata of every
+    installed package to find plug-ins.
     """
     gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 
 def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
-    """Carry out one command. Raises BenchdockError."""
+    """Run one command. Raises BenchdockError."""
     words = sys.argv[1:] if argv is None else argv
-    if any("\0" in word for word in words):  # only a caller in this process can give one
-        raise RequestError("an argument has a NUL character", hint="remove it")
+    if any("\0" in word for word in words):  # only a caller in this process can pass one
+        raise RequestError("an argument contains a NUL character", hint="remove it")
     parser = build_parser()
     parser.refuse_unknown_options(itertools.takewhile(lambda word: word.startswith("-"), words))
     arguments = parser.parse_args(words)
@@ -51,7 +51,7 @@ def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and turn whatever comes of it into one line and an exit status."""
+    """Run a command; turn any outcome into one line and an exit status."""
     words = sys.argv[1:] if argv is None else argv
     try:
         status = _status(words)
@@ -60,21 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = ExitStatus.INTERRUPTED
     why = output.lost()
     if why is not None:
-        _say(f"benchdock: the output cannot be written: {why}")
-        # What a run came to is filed; of other commands the output is all there is.
+        _say(f"benchdock: cannot write the output: {why}")
+        # A run's result is filed; for other commands the output is all there is.
         if not _files_results(words):
             status = ExitStatus.MACHINE_CANNOT
     return int(status)
 
 
 def _status(words: Sequence[str]) -> ExitStatus:
-    """Run a command; tell what went wrong."""
+    """Run a command and print what went wrong."""
     try:
         return main_inner(words)
     except BenchdockError as error:
         _tell(error, as_json="--json" in words)
         return error.exit_status
-    except Exception as error:  # anything else is a bug of ours and is kept for a report
+    except Exception as error:  # anything else is a bug in benchdock and is saved for a report
         if isinstance(error.__context__, KeyboardInterrupt):  # argparse stumbles over one
             raise KeyboardInterrupt from None
         if isinstance(error, OSError) and (fault := machine_fault(error)) is not None:
@@ -97,13 +97,13 @@ def _files_results(words: Sequence[str]) -> bool:
 
 
 def _say(line: str) -> None:
-    """Write to standard error; where that takes nothing, the exit status still tells."""
+    """Write to standard error; if that fails, the exit status still says it."""
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
 
 def _tell(error: BenchdockError, *, as_json: bool) -> None:
-    """Say in one line what is wrong; whoever wants a document has one with that line too."""
+    """Print one line that says what is wrong; with --json also a document with that line."""
     for line in error.details:
         _say(f"  | {line}")
     _say(f"benchdock: {error}")
@@ -115,30 +115,31 @@ def _tell(error: BenchdockError, *, as_json: bool) -> None:
 
 
 def _check_process() -> None:
-    """Raise MachineError for what no command can work with: few open files, a clock gone mad."""
+    """Raise MachineError if no command can work: too few open files, or a wrong clock."""
     import resource
     import time
 
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if 0 <= allowed < FEWEST_OPEN_FILES:
         raise MachineError(
-            f"only {allowed} files may be open at once, and benchdock needs {FEWEST_OPEN_FILES}",
-            hint="allow more: `ulimit -n 1024`",
+            f"only {allowed} files may be open at once; benchdock needs {FEWEST_OPEN_FILES}",
+            hint="run `ulimit -n 1024` to allow more",
         )
     try:
         time.time()
     except OverflowError:
         raise MachineError(
-            "this machine's clock is centuries ahead", hint="set it: `timedatectl set-ntp true`"
+            "this machine's clock is centuries ahead",
+            hint="run `timedatectl set-ntp true` to set it",
         ) from None
 
 
 def entry() -> NoReturn:
-    """Run as a program: leave without tearing down modules that the system frees anyway."""
+    """Run as a program. Exit without tearing down modules: the system frees them anyway."""
     _hurry()
     output.open_streams()
     status = int(ExitStatus.INTERRUPTED)
-    with suppress(KeyboardInterrupt):  # one more Ctrl-C, while the first is being told
+    with suppress(KeyboardInterrupt):  # a second Ctrl-C while the first one is being reported
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         status = main()

@@ -1,4 +1,4 @@
-"""What this machine can do, and for each thing missing the command that fixes it."""
+"""Checks this machine, and gives the command that fixes each problem."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from orchestrator.engine import reaper
 from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
 from orchestrator.host import host_pip, processes, records
-from orchestrator.images import image_table, store
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images import digests, image_table, interpreters, room, store
+from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
 from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import EngineFacts, Machine, MachineFile
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, capabilities
@@ -31,7 +31,7 @@ FindingState = Literal["ok", "warning", "missing"]
 Role = Literal["place", "need", ""]
 
 GIB = 2**30
-ROOM_WANTED = 10 * GIB  # a GPU image with its build's leftovers
+ROOM_WANTED = 10 * GIB  # a GPU image and the leftovers of its build
 ROOM_NEEDED = 1 * GIB
 MEMORY_WANTED = 4 * GIB
 _TOOLKIT = (
@@ -42,7 +42,7 @@ _TOOLKIT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing looked at; `remedy` is a command to type."""
+    """One thing that was checked; `remedy` is a command to type."""
 
     name: str
     state: FindingState
@@ -60,7 +60,7 @@ class Examination:
 
 
 def examine() -> Examination:
-    """Look at everything. Changes nothing; what cannot be looked at is a finding, no error."""
+    """Check everything and change nothing. What cannot be checked is a finding, not an error."""
     report = gpu.report()
     if not report.gpus:
         report = replace(report, on_bus=inventory.has_nvidia_device())
@@ -75,13 +75,13 @@ def examine() -> Examination:
 
 
 def can_run(findings: Sequence[Finding]) -> bool:
-    """Tell whether anything can run: there is a place, and nothing that every run needs lacks."""
+    """Whether benchmarks can run: there is a place to run, and everything that every run needs."""
     place = any(one.role == "place" and one.state != "missing" for one in findings)
     return place and not any(one.role == "need" and one.state == "missing" for one in findings)
 
 
 def exit_status(findings: Sequence[Finding]) -> ExitStatus:
-    """Return 0 where something can run, 3 where nothing can."""
+    """Return 0 if benchmarks can run, else 3."""
     return ExitStatus.OK if can_run(findings) else ExitStatus.MACHINE_CANNOT
 
 
@@ -99,7 +99,7 @@ def machine_file(found: Examination) -> MachineFile:
 
 
 def _examine_engine(report: GpuReport) -> tuple[EngineFacts | None, str, list[Finding]]:
-    """Look at the engine: what it is, else why there is none, and what was found."""
+    """Check the engine: its version, or why there is none, and its findings."""
     found: list[Finding] = []
     try:
         with Engine.connect() as engine:
@@ -117,21 +117,19 @@ def _examine_engine(report: GpuReport) -> tuple[EngineFacts | None, str, list[Fi
 
 
 def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iterator[Finding]:
-    """Look at an engine that answers. Raises EngineError if it stops doing so."""
+    """Check an engine that answers. Raises EngineError if it stops answering."""
     detail = f"{info.name} {info.version} at {info.address}"
     yield Finding(name="engine", state="ok", detail=detail, role="place")
     yield from toolkit_findings(info, report)
-    root = Path(info.root_dir)
-    if info.root_dir and os.access(root.parent, os.X_OK) and root.is_dir():  # not a remote engine's
-        remedy = "docker system df, then docker image prune"
-        yield room_finding("engine's disk", root, remedy=remedy)
+    if info.data_root is not None:
+        yield room_finding("engine's disk", info.data_root, remedy=room.PRUNE)
     try:
         table = image_table.load()
     except BenchdockError as error:
         remedy = installation.repair([paths.DOCKERFILES / "images.toml"])
         yield Finding(name="images", state="missing", detail=error.what, remedy=remedy, role="need")
         return
-    yield from image_findings(engine, table, report)
+    yield from image_findings(engine, table, report, data_root=info.data_root)
     here = reaper.Owner.here()
     dead = [one.name for one in engine.our_containers() if reaper.is_orphan(one, here)]
     if dead:
@@ -144,27 +142,37 @@ def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iter
 
 
 def toolkit_findings(info: EngineInfo, report: GpuReport) -> Iterator[Finding]:
-    """Tell whether the engine can hand GPUs to containers, where there are any."""
+    """Check whether the engine can give containers access to GPUs, if there are any."""
     if not report.gpus:
         return
     if info.gpu_support:
-        yield Finding(name="container toolkit", state="ok", detail="the engine hands out GPUs")
+        yield Finding(
+            name="container toolkit",
+            state="ok",
+            detail="the engine gives containers access to GPUs",
+        )
         return
     yield Finding(
         name="container toolkit",
         state="missing",
-        detail="the engine cannot hand GPUs to containers",
+        detail="the engine cannot give containers access to GPUs",
         remedy=_TOOLKIT,
     )
 
 
-def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iterator[Finding]:
-    """Tell which of the images that fit this machine are ready."""
+def image_findings(
+    engine: Engine, table: ImageTable, report: GpuReport, *, data_root: Path | None = None
+) -> Iterator[Finding]:
+    """Check which images that fit this machine are ready, and whether there is space for the
+    others.
+
+    `data_root` is where the engine keeps images, None if it is on another machine.
+    """
     bases: set[str] = set()
     for named in table.images.values():
-        if named.source == "vendor" or named.instead_of or platform.machine() not in named.machines:
+        if named.source == "vendor" or platform.machine() not in named.machines:
             continue
-        if named.device == "gpu" and not report.gpus:
+        if named.device == "gpu" and (named.instead_of or not report.gpus):
             continue
         row: ImageRow | None = named
         if named.device == "gpu":
@@ -175,41 +183,69 @@ def image_findings(engine: Engine, table: ImageTable, report: GpuReport) -> Iter
             continue
         state = store.state(row, table, engine)
         yield _image_finding(row, state)
+        if state.kind != "current":
+            yield from _room_for(row, table, engine, data_root)
         if state.kind != "current" and row.base:
             bases.add(row.base)
     for base in sorted(bases):
         if engine.image(base) is None:
-            yield Finding(
-                name=f"base {base}",
-                state="missing",
-                detail="not here; a build pulls it where a registry answers",
-                remedy="benchdock images bootstrap",
-            )
+            yield _base_finding(table.bases[base])
+
+
+def _base_finding(base: BaseImage) -> Finding:
+    """Say how to get a base image that is not here."""
+    detail, remedy = (
+        "not here; a build pulls it if a registry answers",
+        "benchdock images bootstrap",
+    )
+    if base.parent and interpreters.find(base.python) is None:
+        detail += f", and {interpreters.lack(base.python)} to make it from"
+        remedy = f"{interpreters.remedy(base.python)}, then {remedy}"
+    return Finding(name=f"base {base.name}", state="missing", detail=detail, remedy=remedy)
+
+
+def _room_for(
+    row: ImageRow, table: ImageTable, engine: Engine, data_root: Path | None
+) -> Iterator[Finding]:
+    """Warn if there is too little space for an image that a run would get."""
+    if row.source == "vendor":
+        what, needs = "the pull", room.to_pull(row, data_root)
+    else:
+        framework = engine.image(digests.framework_tag(row, table)) is None
+        what, needs = "the build", room.to_build(row, data_root, framework=framework)
+    for shortage in room.shortages(needs, what):
+        name = f"room for {row.id}"
+        yield Finding(name=name, state="warning", detail=shortage, remedy=room.PRUNE)
 
 
 def _image_finding(row: ImageRow, state: store.State) -> Finding:
-    """Tell how an image stands that a run here would take."""
+    """Describe the state of an image that a run here would use."""
     name = f"image {row.id}"
     if state.kind == "current":
-        return Finding(name=name, state="ok", detail=row.tag)
+        return Finding(name=name, state="ok", detail=state.name)
     how, does = f"benchdock images build {row.id}", "builds"
     if row.source == "vendor":
         how, does = f"docker pull {row.tag}", "pulls"
     if state.kind == "absent":
-        detail = f"{row.tag} is not here; a run {does} it"
+        detail = f"{state.name} is not here; a run {does} it"
         return Finding(name=name, state="missing", detail=detail, remedy=how)
-    detail = f"{row.tag} is stale ({state.reason}); a run rebuilds it"
+    detail = f"only another build of {state.name} is here ({state.reason}); a run builds it"
     return Finding(name=name, state="warning", detail=detail, remedy=how)
 
 
 def _choice(named: ImageRow, table: ImageTable, report: GpuReport) -> Choice:
-    return choose(named, capabilities(report.gpus), report.driver, table=table)
+    gpus = capabilities(report.gpus)
+    return choose(named, gpus, report.driver, table=table, backend=named.framework)
 
 
 def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
-    """Tell which newer image a newer driver would allow, or why no image works here."""
+    """Say which newer image a newer driver would allow, or why no image works here."""
     gpus = capabilities(report.gpus)
-    lacking = [one.image for one in choice.passed_over if not assess_row(one.image, gpus).refusal]
+    lacking = [
+        one.image
+        for one in choice.passed_over
+        if not one.unproven and not assess_row(one.image, gpus).refusal
+    ]
     remedy = (
         "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot" if lacking else ""
     )
@@ -222,7 +258,7 @@ def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
             name=f"driver for {lacking[0].id}",
             state="warning",
             detail=f"driver {report.driver} is older than {needed.driver}, which CUDA "
-            f"{needed.cuda} needs: a run takes {choice.image.id}",
+            f"{needed.cuda} needs, so a run uses {choice.image.id}",
             remedy=remedy,
         )
 
@@ -235,7 +271,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def installation_finding() -> Finding:
-    """Look for files of benchdock itself that are missing."""
+    """Check for missing files of benchdock itself."""
     lost = installation.missing()
     if not lost:
         detail = f"benchdock {VERSION} in {installation.PACKAGE}"
@@ -243,7 +279,7 @@ def installation_finding() -> Finding:
     return Finding(
         name="installation",
         state="missing",
-        detail=f"benchdock is installed without {lost[0]}" + _and_others(len(lost) - 1),
+        detail=f"the benchdock installation has no {lost[0]}" + _and_others(len(lost) - 1),
         remedy=installation.repair(lost),
         role="need",
     )
@@ -254,7 +290,7 @@ def _and_others(count: int) -> str:
 
 
 def host_findings() -> Iterator[Finding]:
-    """Tell whether the host runtime can run: bash, and a Python that makes environments."""
+    """Check whether the host runtime works: bash, and a Python that can make environments."""
     lacking = []
     if shutil.which("bash") is None:
         lacking.append(("bash is not on PATH", "sudo apt-get install bash"))
@@ -274,13 +310,13 @@ def host_findings() -> Iterator[Finding]:
 
 
 def gpu_findings(report: GpuReport) -> Iterator[Finding]:
-    """Tell of the driver and of each GPU."""
+    """Report the driver and each GPU."""
     if report.state == "no_library":
         if not report.on_bus:
-            detail = "this machine has no NVIDIA GPU: runs use the CPU"
+            detail = "no NVIDIA GPU on this machine: runs use the CPU"
             yield Finding(name="GPU", state="warning", detail=detail)
             return
-        detail = "there is an NVIDIA GPU, but no driver is installed"
+        detail = "this machine has an NVIDIA GPU but no driver"
         remedy = "sudo apt-get install nvidia-driver, then sudo reboot"
         yield Finding(name="NVIDIA driver", state="missing", detail=detail, remedy=remedy)
         return
@@ -305,16 +341,18 @@ def _gpu_finding(one: Gpu) -> Finding:
         parts.append(f"compute capability {one.compute_capability}")
     detail, name = ", ".join(parts), f"GPU {one.index}"
     if one.mig:
-        detail += "; MIG is on: a run sees only a slice of it, and its load cannot be watched"
+        detail += (
+            "; MIG is on: a run sees only a slice of this GPU, and its load cannot be monitored"
+        )
         remedy = f"sudo nvidia-smi -i {one.index} -mig 0"
         return Finding(name=name, state="warning", detail=detail, remedy=remedy)
     return Finding(name=name, state="ok", detail=detail)
 
 
 def home_finding(home: Path) -> Finding:
-    """Tell whether there is a writable home with room for results and environments."""
+    """Check for a writable home with room for results and environments."""
     existing = home
-    # os.path: a folder that may not be searched is no error of its own.
+    # os.path: a folder that may not be searched is not a separate error.
     while not os.path.exists(existing):
         existing = existing.parent
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
@@ -331,18 +369,18 @@ def home_finding(home: Path) -> Finding:
 
 
 def room_finding(name: str, folder: Path, *, remedy: str) -> Finding:
-    """Tell how much room is left where a folder is."""
+    """Report the free space on the disk of a folder."""
     free = shutil.disk_usage(folder).free
     detail = f"{quantity(free, 'bytes')} free"
     if free >= ROOM_WANTED:
         return Finding(name=name, state="ok", detail=detail)
     state: FindingState = "warning" if free >= ROOM_NEEDED else "missing"
-    detail += f", {quantity(ROOM_WANTED, 'bytes')} are wanted for images and results"
+    detail += f"; {quantity(ROOM_WANTED, 'bytes')} recommended for images and results"
     return Finding(name=name, state=state, detail=detail, remedy=remedy)
 
 
 def memory_finding(meminfo: dict[str, int]) -> Finding:
-    """Tell whether there is memory for the larger networks."""
+    """Check whether there is enough memory for the larger networks."""
     available, total = meminfo.get("MemAvailable", 0), meminfo.get("MemTotal", 0)
     detail = f"{quantity(available, 'bytes')} of {quantity(total, 'bytes')} available"
     if available >= MEMORY_WANTED:
@@ -354,7 +392,7 @@ def memory_finding(meminfo: dict[str, int]) -> Finding:
 
 
 def governor_findings(governors: Sequence[str]) -> Iterator[Finding]:
-    """Tell of CPU frequency governors that keep the clock down."""
+    """Report CPU frequency governors that keep the clock low."""
     slow = [name for name in governors if name in inventory.SLOW_GOVERNORS]
     if slow:
         yield Finding(

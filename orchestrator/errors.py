@@ -1,4 +1,4 @@
-"""What a user is told when something is wrong, and the exit status that goes with it."""
+"""Errors for the user, and the exit status of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterable
 from enum import IntEnum
 
-# Two words that have less in common are not taken for each other's misspelling.
+# Words with less in common than this are not considered a misspelling of each other.
 _LEAST_LIKENESS = 0.5
 _LONGEST_WORD = 80
 
@@ -30,10 +30,10 @@ class ExitStatus(IntEnum):
 
 
 class BenchdockError(Exception):
-    """An error the user can do something about: one line of text and an exit status.
+    """An error that the user can fix: one line of text and an exit status.
 
-    `hint` is what to type or do instead; it is part of the one line. `details` are the last lines
-    of the program that failed (pip, a build), to be shown below it.
+    `hint` is what to type or do instead; it is part of that line. `details` are the last lines of
+    the program that failed (pip, a build), printed below it.
     """
 
     exit_status: ExitStatus = ExitStatus.BENCHMARK_FAILED
@@ -46,31 +46,31 @@ class BenchdockError(Exception):
 
 
 class RequestError(BenchdockError):
-    """The request itself is wrong: no machine could carry it out."""
+    """The request is wrong: no machine could run it."""
 
     exit_status = ExitStatus.BAD_REQUEST
 
 
 class MachineError(BenchdockError):
-    """This machine cannot do it: no engine, no GPU, no image, no disk."""
+    """This machine cannot run it: no engine, no GPU, no image, no disk space."""
 
     exit_status = ExitStatus.MACHINE_CANNOT
 
 
 class EngineError(MachineError):
-    """The container engine is not there, refuses us, or failed at its own work."""
+    """The container engine is missing, refuses the request, or failed."""
 
 
 class ImageError(MachineError):
-    """An image is not to be had: unknown, unreachable, unbuildable or stale."""
+    """An image is not available: unknown, unreachable, unbuildable or out of date."""
 
 
 class DataError(RequestError):
-    """The dataset that was asked for cannot be read."""
+    """The requested dataset cannot be read."""
 
 
 class Interrupted(BenchdockError):  # noqa: N818 - it says what happened, as KeyboardInterrupt does
-    """A signal ended the command: the user's, a closed terminal's or a batch system's."""
+    """A signal ended the command: from the user, a closed terminal or a batch system."""
 
     def __init__(self, signal_number: int) -> None:
         self.signal_number = signal_number
@@ -78,22 +78,22 @@ class Interrupted(BenchdockError):  # noqa: N818 - it says what happened, as Key
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
 
 
-# What the machine lacks, whatever was asked of it.
+# Faults of the machine, whatever the request.
 _FAULTS = {
     errno.ENOSPC: "free some space or set BENCHDOCK_HOME",
     errno.EDQUOT: "free some of your quota or set BENCHDOCK_HOME",
     errno.EROFS: "set BENCHDOCK_HOME to a writable folder",
-    errno.EIO: "`dmesg` tells what is wrong with the disk",
-    errno.ESTALE: "the file server lost the folder; try again",
-    errno.EMFILE: "allow more open files: `ulimit -n 1024`",
-    errno.ENFILE: "the machine has too many open files; end some programs",
+    errno.EIO: "run `dmesg` to see what is wrong with the disk",
+    errno.ESTALE: "try again: the file server lost the folder",
+    errno.EMFILE: "run `ulimit -n 1024` to allow more open files",
+    errno.ENFILE: "end some programs: the machine has too many open files",
     errno.ENOMEM: "free some memory",
-    errno.EAGAIN: "the limit of processes is met (`ulimit -u`); end some programs",
+    errno.EAGAIN: "end some programs: the limit of processes is reached (`ulimit -u`)",
 }
 
 
 def machine_fault(error: OSError) -> MachineError | None:
-    """Return the error for a fault of the machine's, None for anything else."""
+    """Return the error for a fault of the machine, None for anything else."""
     hint = _FAULTS.get(error.errno or 0)
     if hint is None:
         return None
@@ -102,12 +102,12 @@ def machine_fault(error: OSError) -> MachineError | None:
 
 
 def quoted(word: str) -> str:
-    """Quote a word of the user's for a message that stays one line, however long the word is."""
+    """Quote a user's word for a message of one line, however long the word is."""
     return repr(word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}...")
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that a word is most likely a misspelling of, the first of equally near."""
+    """Return the choice that a word most likely misspells, the first of equally near ones."""
     matcher = difflib.SequenceMatcher(b=word[: 4 * _LONGEST_WORD].lower())
     best, likeness = None, 0.0
     for choice in choices:
@@ -123,10 +123,10 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 def unknown(
     kind: str, word: str, choices: Iterable[str], *, listing: str = "", meant: str | None = None
 ) -> RequestError:
-    """Build the error for a name that is not in a closed set, suggesting the nearest one.
+    """Build the error for an unknown name and suggest the nearest known one.
 
-    `listing` is the command that prints the whole set; without it the set is told itself.
-    `meant` is the choice that the word is known to stand for.
+    `listing` is the command that prints all names; without it the error lists them. `meant` is the
+    choice that the word is known to mean.
     """
     known = list(choices)
     near = meant or nearest(word, known)

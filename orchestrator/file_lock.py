@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the kernel drops when its holder dies."""
+"""Lets one process in at a time, with a lock that the kernel drops when its holder dies."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from orchestrator.errors import MachineError
 
 @contextmanager
 def held(path: Path, *, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock file `path`; `on_wait` is called once where another process has it.
+    """Hold the lock file `path`; `on_wait` is called once if another process has it.
 
-    Raises MachineError where the file cannot be written.
+    Raises MachineError if the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a")
     except OSError as error:
         raise MachineError(
-            f"cannot write {path}: {error.strerror}", hint="BENCHDOCK_HOME names another folder"
+            f"cannot write {path}: {error.strerror}", hint="set BENCHDOCK_HOME to a writable folder"
         ) from None
     with stream:
         try:

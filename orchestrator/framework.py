@@ -1,4 +1,4 @@
-"""What a row of the framework table says: how something is benchmarked, and where."""
+"""An entry of the framework table: how to run a framework's benchmark, and where."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.request import Device, Dtype, Phase
 
-# `--option flag.NAME=VALUE` hands --NAME=VALUE to a program as it is.
+# `--option flag.NAME=VALUE` passes --NAME=VALUE to the program.
 FLAG = "flag."
-# What people call frameworks in short, or by their programs: too little in common with the name to
-# be its misspelling.
+# Short names of frameworks, or names of their programs: too different from the name to be found as
+# its misspelling.
 SHORT_NAMES = {
     "giexec": "tensorrt",
     "ort": "onnxruntime",
@@ -25,22 +27,24 @@ SHORT_NAMES = {
 
 @dataclass(frozen=True)
 class Option:
-    """An `--option` of a program: what it does, what it is unless given, its values.
+    """An `--option` of a program: what it does, its default and its values.
 
-    Without `values` any text is taken.
+    Any text is valid if `values` is empty. `needs` are the program's own flags that some releases
+    of it do not have, by the value that needs one, or "" if all values but the default do.
     """
 
     meaning: str
     default: str = ""
     values: tuple[str, ...] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unfit:
     """What a program cannot do with some of its networks, and why.
 
-    Without `networks` with none of them, without `phases` in every phase, without `dtypes` in every
-    number type.
+    Empty `networks` means all of them, empty `phases` every phase, empty `dtypes` every number
+    type.
     """
 
     why: str
@@ -49,7 +53,7 @@ class Unfit:
     dtypes: tuple[Dtype, ...] = ()
 
     def forbids(self, model: str, phase: Phase, dtype: Dtype) -> bool:
-        """Whether it is about a network in a phase and a number type."""
+        """Whether this applies to a network in a phase and a number type."""
         return (
             model in (self.networks or (model,))
             and phase in (self.phases or (phase,))
@@ -58,38 +62,59 @@ class Unfit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LaterSource:
+    """A state of a vendor's program that is too new for the row's images, and the images it needs.
+
+    The folder of `--source` is in that state if its `file` contains `word`.
+    """
+
+    file: str
+    word: str
+    images: Mapping[Device, str]
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether a folder is in that state; False if it cannot be read."""
+        try:
+            return self.word in (folder / self.file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Framework:
-    """One row of the framework table: a framework with our own program, or a vendor's program.
+    """One entry of the framework table: a framework with our own program, or a vendor's program.
 
-    `dtypes` tells per device and phase what can run; `gaps` names the models that a backend of
-    ours cannot draw, with the reason; `images` are per device; `options` are by name; `files` are
-    the ends of names of the users' own networks that it takes.
+    `dtypes` lists what can run per device and phase; `gaps` names the models that our backend does
+    not support, with the reason; `images` are per device; `options` are by name; `files` are the
+    file name endings of the users' networks that it accepts.
 
-    The rest is about vendors' programs, for which `ours` is false:
-    networks: our name of each network -> the program's own; None: the zoo's, which `backend`
-        writes for the program. With `any_network` the model is just a name.
-    source: what the folder must be that `--source` gives; "" where the program takes none.
-    unfit: what it cannot do with some of these networks.
-    differs: by our name of a network: how the program's is not the zoo's of that name, where that
-        changes what is computed, or what it needs.
-    entry: what that folder must hold, relative to it.
-    home: the folder in an image where the program lies without `--source`.
-    holds: the devices whose image of this row has it there; other images must be named.
-    unfit_tags: parts of an image's tag that tell that it has another program there -> the reason
-        and what to do.
-    flags: whether flag.NAME=VALUE is handed on too.
-    variants: the row as each fork or release has it, by the value of the option `variant_option`;
-        where that is not given the image tells (`variants.settle`).
-    warmup, steps: the number of steps that the program leaves out, and times, whatever it is told;
-        None: it is told.
+    The rest is only for vendors' programs (`ours` is false):
+    networks: our name of each network -> the program's; None: the zoo's, which `backend` writes for
+        the program. With `any_network` the model is just a name.
+    source: what the folder of `--source` must be; "" if the program needs none.
+    unfit: what it does not support with some of these networks.
+    differs: our name of a network -> how the program's version differs from the zoo's, if that
+        changes the computation, or what it needs.
+    later_source: a state of that folder that needs other images.
+    entry: a path that this folder must contain, relative to it.
+    home: the program's folder in an image, used without `--source`.
+    holds: the devices whose default image contains the program; others need `--image`.
+    unfit_tags: parts of an image's tag that show that it has a different program -> the reason and
+        what to do.
+    flags: whether flag.NAME=VALUE is passed on too.
+    variants: the entry of each fork or release, by the value of the option `variant_option`; if
+        that is not given the image decides (`variants.settle`).
+    warmup, steps: the number of steps that the program always leaves out, and times; None if they
+        can be chosen.
     windows: it prints rates of windows of steps, and the first window is the warm-up.
-    least_steps: the fewest timed steps with which it prints a result.
-    block: how many steps it times at once; it can be told multiples of that.
-    refuses, ignores: fields of a request that the program has no use for, with the reason; those
-        that change what is measured are refused.
-    remark: what one has to know of every result of it.
+    least_steps: the fewest timed steps for which it prints a result.
+    least_steps_where: the same for some releases, by a text in `entry` that only they have.
+    block: how many steps it times at once; the number of steps must be a multiple.
+    refuses, ignores: fields of a request that do not apply to the program, with the reason; those
+        that would change the measurement are refused.
+    remark: a note for each of its results.
     processes: whether its launcher starts one process per device: "always", "never", or the option
-        `NAME=VALUE` with which it does.
+        `NAME=VALUE` that makes it do so.
     """
 
     name: str
@@ -110,6 +135,7 @@ class Framework:
     differs: Mapping[str, str] = field(default_factory=dict)
     any_network: bool = False
     source: str = ""
+    later_source: LaterSource | None = None
     entry: str = ""
     home: str = ""
     holds: tuple[Device, ...] = ()
@@ -121,6 +147,7 @@ class Framework:
     steps: int | None = None
     windows: bool = False
     least_steps: int = 1
+    least_steps_where: Mapping[str, int] = field(default_factory=dict)
     block: int = 1
     refuses: Mapping[str, str] = field(default_factory=dict)
     ignores: Mapping[str, str] = field(default_factory=dict)
@@ -128,11 +155,11 @@ class Framework:
     processes: str = "never"
 
     def starts_processes(self, options: Mapping[str, str]) -> bool:
-        """Whether there is one process per device with these options."""
+        """Whether one process per device is started with these options."""
         name, _, value = self.processes.partition("=")
         return self.processes == "always" or bool(value and options.get(name) == value)
 
     @property
     def is_our_program(self) -> bool:
-        """Whether it runs our own program, which chooses the options that are not given."""
+        """Whether it runs our own program, which chooses the defaults of its options."""
         return self.program == "benchdock"

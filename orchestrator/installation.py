@@ -1,4 +1,4 @@
-"""The files of this installation: which are missing, and the command that brings them back."""
+"""The files of this installation: which are missing, and the command that restores them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PACKAGE = Path(SHIPPED).parent
 
 
 def from_wheel() -> bool:
-    """Return whether this is an installed wheel and not a checkout."""
+    """Return whether this is an installed wheel rather than a checkout."""
     return Path(SHIPPED).is_dir() or not (PACKAGE.parent / "pyproject.toml").is_file()
 
 
 def missing() -> list[Path]:
-    """Return the files that are missing.
+    """Return the missing files.
 
     An installer records every file of a wheel (RECORD in the packaging specifications). In a
-    checkout only one file of each folder is looked at: git knows the rest.
+    checkout only one file per folder is checked, since git knows the rest.
     """
     needed = [
         paths.BACKENDS / "__init__.py",
@@ -45,13 +45,13 @@ def _recorded() -> list[Path]:
         files = metadata.files(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return []
-    # Bytecode is Python's own, and caches may be cleared.
+    # Python makes the bytecode, and caches may be cleared.
     found = [Path(str(one.locate())) for one in files if one.suffix != ".pyc"]
     return [path for path in found if path.is_relative_to(PACKAGE)]
 
 
 def source() -> dict[str, Any]:
-    """Return what this was installed from (direct_url.json of PEP 610); empty for an index."""
+    """Return where this was installed from (direct_url.json of PEP 610); empty for an index."""
     from importlib import metadata
 
     try:
@@ -63,13 +63,13 @@ def source() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """Return the commit that was installed from a repository; None for anything else."""
+    """Return the commit of an installation from a repository; None for anything else."""
     found = source().get("vcs_info", {}).get("commit_id")
     return found if isinstance(found, str) else None
 
 
 def repair(lost: Sequence[Path] = ()) -> str:
-    """Return the command that makes the installation whole."""
+    """Return the command that repairs the installation."""
     if not from_wheel():
         if lost:
             return shlex.join(["git", "-C", str(paths.PROJECT), "restore", "--", *map(str, lost)])
@@ -83,7 +83,7 @@ def repair(lost: Sequence[Path] = ()) -> str:
 
 
 def _requirement() -> str:
-    """Return what pip installs this from."""
+    """Return the requirement that pip would install this from."""
     told = source()
     if "url" not in told:
         return DISTRIBUTION
@@ -93,7 +93,7 @@ def _requirement() -> str:
 
 
 def fault(error: Exception) -> MachineError | None:
-    """Return the error for a module or file that is missing here, None for anything else."""
+    """Return the error for a missing module or file of the installation, None for anything else."""
     if isinstance(error, ModuleNotFoundError):
         return _incomplete(f"Python module {error.name}", repair())
     if isinstance(error, FileNotFoundError) and isinstance(error.filename, str | Path):
@@ -105,9 +105,11 @@ def fault(error: Exception) -> MachineError | None:
 
 
 def without(path: Path) -> MachineError:
-    """Return the error for a file of the installation that is missing."""
+    """Return the error for a missing file of the installation."""
     return _incomplete(str(path), repair([path]))
 
 
 def _incomplete(what: str, command: str) -> MachineError:
-    return MachineError(f"benchdock is installed without {what}", hint=f"`{command}` fixes it")
+    return MachineError(
+        f"the benchdock installation has no {what}", hint=f"run `{command}` to fix it"
+    )

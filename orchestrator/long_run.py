@@ -1,12 +1,12 @@
-"""How far the mean of a series may be off when its neighbours are alike.
+"""How accurate the mean of a series is if neighbouring values are correlated.
 
-Step times are not independent: a slow phase makes many slow steps in a row, so that 100 of them
-may say no more than ten independent ones would. The variance of their mean is the height of the
-series' spectrum at frequency zero, divided by their number. It is estimated here by the mean of
-the periodogram at a few of the lowest frequencies, which has a known, small number of degrees of
-freedom, so that Student's t fits (Lazarus, Lewis, Stock, Watson, "HAR Inference", 2018). What the
-spectrum falls by between zero and those frequencies is corrected by that of a first-order
-autoregression (Andrews, Monahan, "An Improved HAC Covariance Matrix Estimator", 1992).
+Step times are not independent: a slow phase makes many slow steps in a row, so 100 of them may say
+no more than ten independent ones. The variance of their mean is the height of the series' spectrum
+at frequency zero, divided by their number. It is estimated here by the mean of the periodogram at a
+few of the lowest frequencies, which has a known, small number of degrees of freedom, so that
+Student's t fits (Lazarus, Lewis, Stock, Watson, "HAR Inference", 2018). The fall of the spectrum
+between zero and those frequencies is corrected with a first-order autoregression (Andrews, Monahan,
+"An Improved HAC Covariance Matrix Estimator", 1992).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from orchestrator.student import quantile_95
 _MOST_GROUPS = 2000
 _FEWEST_FREQUENCIES, _MOST_FREQUENCIES = 3, 24
 _FREQUENCIES_PER_ROOT = 0.6  # times the cube root of the number of values
-# Half a standard error is added to the autocorrelation: taking steps for independent that are not
+# Half a standard error is added to the autocorrelation: treating dependent steps as independent
 # makes an interval too narrow, and the opposite only a little too wide.
 _CAUTION = 0.5
-# The skewness of a mean is told by that of the means of so many parts, if the series is long.
+# The skewness of a mean is estimated from the means of this many parts, if the series is long.
 _PARTS = 14
 _FEWEST_SKEWED = 100
-# What so few parts tell of it is too much for phases of equal length, and too little for others:
-# the share that serves both, by simulation.
+# The estimate from these few parts is too large for phases of equal length and too small for
+# others. This share serves both, by simulation.
 _TRUSTED_SKEWNESS = 0.8
 _NO_SKEWNESS = 1e-6
 
 
 @dataclass(frozen=True)
 class LongRun:
-    """What a series of at least ten values tells of the mean of the process behind it."""
+    """A series of at least ten values, and what it says about the mean of the process behind it."""
 
     values: Sequence[float]
 
@@ -50,7 +50,7 @@ class LongRun:
     def _deviations(self) -> list[float]:
         """Return the values' deviations from their mean, of groups of neighbours if there are many.
 
-        A rest of less than a group at the end is left out: below 0.1 % of the values.
+        An incomplete last group is left out: below 0.1 % of the values.
         """
         size = -(-len(self.values) // _MOST_GROUPS)
         if size == 1:
@@ -62,10 +62,10 @@ class LongRun:
 
     @cached_property
     def autocorrelation(self) -> float:
-        """Return the correlation of neighbours, 0 to below 1, rather too high than too low.
+        """Return the correlation of neighbours, 0 to below 1; rather too high than too low.
 
-        The estimate is freed of its bias (Kendall, 1954), and such that the series is never worth
-        less than one independent value.
+        The bias is removed (Kendall, 1954), and the result is limited so that the series is never
+        worth less than one independent value.
         """
         steps, count = self._deviations, len(self._deviations)
         total = math.fsum(map(mul, steps, steps))
@@ -77,12 +77,12 @@ class LongRun:
 
     @property
     def independent(self) -> float:
-        """Return how many independent values would tell as much of the mean."""
+        """Return how many independent values would say as much about the mean."""
         return len(self._deviations) * (1 - self.autocorrelation) / (1 + self.autocorrelation)
 
     @cached_property
     def frequencies(self) -> int:
-        """Return how many of the lowest frequencies are looked at; each has a sine and a cosine."""
+        """Return how many of the lowest frequencies are used; each has a sine and a cosine."""
         told = round(_FREQUENCIES_PER_ROOT * math.cbrt(len(self.values)))
         return min(max(_FEWEST_FREQUENCIES, told), _MOST_FREQUENCIES)
 
@@ -102,7 +102,7 @@ class LongRun:
 
     @cached_property
     def skewness(self) -> float:
-        """Return the skewness of the mean; 0 for a series too short to tell it."""
+        """Return the skewness of the mean; 0 if the series is too short to estimate it."""
         steps = self._deviations
         if len(steps) < _FEWEST_SKEWED:
             return 0.0
@@ -127,7 +127,7 @@ class LongRun:
     def _bent(self, t: float) -> float:
         """Return the quantile of a skewed mean for that of a symmetric one.
 
-        The inverse of the cubic transformation of Hall, "On the Removal of Skewness by
+        This is the inverse of the cubic transformation of Hall, "On the Removal of Skewness by
         Transformation", 1992.
         """
         skewness = self.skewness

@@ -1,7 +1,7 @@
-"""Standard output that never fails in the middle of a command, but remembers what was lost.
+"""Keeps standard output from failing in the middle of a command, and remembers what was lost.
 
-A reader that leaves (head, less), a full disk or a terminal that went away must not decide what a
-command comes to.
+A reader that leaves (head, less), a full disk or a closed terminal must not change a command's
+outcome.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import select
 import sys
 from typing import IO, Any
 
-# The reader has what it wanted.
+# The reader has seen enough.
 _LEFT = (errno.EPIPE, errno.ECONNRESET)
 
 
 class _Faithful(io.RawIOBase):
-    """Takes everything for a stream; `lost` is the error since which it passes nothing on."""
+    """Accepts everything for a stream; `lost` is the error after which it passes nothing on."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream  # which would close its descriptor if nobody held it
+        self._stream = stream  # which would close its descriptor if nothing kept a reference
         self._descriptor = stream.fileno()
         self.lost: OSError | None = None
 
@@ -46,7 +46,7 @@ class _Faithful(io.RawIOBase):
 
 
 def open_streams() -> None:
-    """Replace standard streams that the caller closed; let none fail on a letter."""
+    """Replace standard streams that the caller closed; let none fail on a character."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
@@ -63,7 +63,9 @@ def open_streams() -> None:
 
 
 def lost() -> str | None:
-    """Flush standard output; return why something was lost, None if it arrived or nobody reads."""
+    """Flush standard output; return why something was lost, None if all was written or nobody
+    reads.
+    """
     try:
         sys.stdout.flush()
         raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)

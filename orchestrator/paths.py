@@ -1,4 +1,4 @@
-"""Where benchdock keeps things on this machine, and the one place that knows their names."""
+"""Where benchdock keeps its files on this machine. Only this module knows their names."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _STAMP = re.compile(r"\d{8}T\d{6}(?=-)", re.ASCII)
 def home() -> Path:
     """Return the folder of all our files: $BENCHDOCK_HOME, else the user's data folder.
 
-    Raises MachineError if no variable and no password entry names a folder that can be used.
+    Raises MachineError if neither a variable nor a password entry names a usable folder.
     """
     if chosen := os.environ.get("BENCHDOCK_HOME"):
         return _checked(_expanded(chosen).absolute())
-    # The XDG specification wants relative paths ignored.
+    # The XDG specification says to ignore relative paths.
     data = Path(os.environ.get("XDG_DATA_HOME") or "")
     if not data.is_absolute():
         data = _own_home() / ".local" / "share"
@@ -40,7 +40,7 @@ def _expanded(chosen: str) -> Path:
     try:
         return Path(chosen).expanduser()
     except RuntimeError:  # ~somebody who has no home here
-        raise _no_home(f"BENCHDOCK_HOME is {quoted(chosen)}, and nobody has that home") from None
+        raise _no_home(f"BENCHDOCK_HOME is {quoted(chosen)}, but no user has that home") from None
 
 
 def _own_home() -> Path:
@@ -54,19 +54,19 @@ def _own_home() -> Path:
             ) from None
     # "/" is what containers and services give to a user without a home.
     if not told.startswith("/") or not told.strip("/"):
-        raise _no_home(f"your home folder is {quoted(told)}, which cannot keep results")
+        raise _no_home(f"your home folder is {quoted(told)}, where no results can be kept")
     return Path(told)
 
 
 def _checked(folder: Path) -> Path:
-    """Refuse a name that no script and no record can hold."""
+    """Refuse a name that cannot be written to a script or a record."""
     text = str(folder)
     if not text.isprintable() and any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text):
-        raise _no_home(f"the folder of results, {quoted(text)}, has a control character")
+        raise _no_home(f"the results folder {quoted(text)} contains a control character")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _no_home(f"the folder of results, {quoted(text)}, is not valid UTF-8") from None
+        raise _no_home(f"the results folder {quoted(text)} is not valid UTF-8") from None
     return folder
 
 
@@ -80,17 +80,17 @@ def runs() -> Path:
 
 
 def wheelhouse(image_id: str) -> Path:
-    """Return the folder of the wheels that are baked into an image."""
+    """Return the folder of the wheels that are installed in an image."""
     return home() / "wheels" / image_id
 
 
 def debs(image_id: str) -> Path:
-    """Return the folder of the .deb files that an image is built from, where somebody kept them."""
+    """Return the folder of .deb files that an image is built from, if somebody put them there."""
     return home() / "debs" / image_id
 
 
 def unfinished() -> Path:
-    """Return the folder that holds one note for each run that goes on."""
+    """Return the folder with one note for each running run."""
     return home() / "unfinished"
 
 
@@ -102,7 +102,7 @@ def virtual_environments() -> Path:
 def write_aside(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old content or the new, never half of it.
 
-    What a program may have put in the way is neither followed nor reused. Raises OSError.
+    A link or file that a program may have put there is neither followed nor reused. Raises OSError.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -118,30 +118,30 @@ def write_aside(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's folder and the names of the files in it."""
+    """A run's folder and the names of the files in it."""
 
     root: Path
 
     @classmethod
     def create(cls, model: str, framework: str) -> RunFolder:
-        """Make a new, empty run folder. Raises OSError."""
+        """Create a new, empty run folder. Raises OSError."""
         folder = cls.named(model, framework)
         folder.make()
         return folder
 
     @classmethod
     def named(cls, model: str, framework: str) -> RunFolder:
-        """Name a run folder that is not made yet; names sort by time."""
+        """Name a run folder that does not exist yet; names sort by time."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         return cls(runs() / f"{stamp}-{framework}-{model}-{secrets.token_hex(3)}")
 
     @classmethod
     def planned(cls, model: str, framework: str) -> RunFolder:
-        """Name a run folder that is not made: for a dry run."""
+        """Name a run folder for a dry run, without creating it."""
         return cls(runs() / f"dry-run-{framework}-{model}")
 
     def make(self) -> None:
-        """Make the folder, for its owner alone, and in it the one for outputs. Raises OSError."""
+        """Create the folder, only for its owner, and in it that for outputs. Raises OSError."""
         self.root.parent.mkdir(parents=True, exist_ok=True)
         self.root.mkdir(mode=0o700)
         self.outputs.mkdir()
@@ -153,7 +153,7 @@ class RunFolder:
 
     @property
     def made(self) -> datetime | None:
-        """Return when the folder was made, by its name; None for a name that is not ours."""
+        """Return when the folder was made, according to its name; None for any other name."""
         stamp = _STAMP.match(self.run_id)
         try:
             return datetime.fromisoformat(stamp[0]).replace(tzinfo=UTC) if stamp else None
@@ -162,7 +162,7 @@ class RunFolder:
 
     @property
     def request(self) -> Path:
-        """Return the path of the request as it was asked."""
+        """Return the path of the request."""
         return self.root / "request.json"
 
     @property
@@ -172,12 +172,12 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """Return the path of the program's own output, stdout and stderr."""
+        """Return the path of the program's output, stdout and stderr."""
         return self.root / "log.txt"
 
     @property
     def outputs(self) -> Path:
-        """Return the folder in which the program works: what it leaves is there."""
+        """Return the program's working folder, where its outputs stay."""
         return self.root / "out"
 
     @property

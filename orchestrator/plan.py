@@ -1,4 +1,4 @@
-"""What will run: everything an execution needs, decided beforehand, as plain data."""
+"""What will run: everything an execution needs, decided in advance, as plain data."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,12 +8,12 @@ from pydantic import ConfigDict, Field
 from orchestrator.request import Device, Dtype, LenientRecord, Phase
 
 NO_NETWORK = "none"
-# No float holds every integer beyond it, and nothing that is counted here comes near.
+# A float cannot hold every integer above this, and nothing counted here comes near it.
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Mount(LenientRecord):
-    """A host path that the program sees. A missing source is an error, never created."""
+    """A host path that the program sees. A missing source is an error; it is never created."""
 
     source: Path
     target: str
@@ -46,10 +46,10 @@ class Timeouts(LenientRecord):
 
 
 class ProgramFolder(LenientRecord):
-    """What the folder of a vendor's program held when the run was planned.
+    """The contents of a vendor program's folder when the run was planned.
 
-    `digest` is over all its files, None where there were too many; `commit` is that of the clone
-    which it is part of, `dirty` whether it differed from that.
+    `digest` is over all its files, None if there were too many; `commit` is that of the git clone
+    that contains it, `dirty` whether there were changes to it.
     """
 
     digest: str | None = None
@@ -58,13 +58,13 @@ class ProgramFolder(LenientRecord):
 
     @property
     def identity(self) -> str | None:
-        """Return what is equal for the same program alone, None where nothing tells."""
+        """Return a value that only the same program has, None if nothing identifies it."""
         if self.digest is not None:
             return f"sha256:{self.digest[:16]}"
         return f"commit {self.commit}" if self.commit and self.dirty is False else None
 
     def __str__(self) -> str:
-        """Write it for a person."""
+        """Return it as text for the user."""
         commit = f"commit {self.commit[:12]}" if self.commit else ""
         changes = " with changes" if self.dirty else ""
         digest = f"sha256:{self.digest[:16]}" if self.digest else ""
@@ -74,11 +74,11 @@ class ProgramFolder(LenientRecord):
 class Plan(LenientRecord):
     """One execution, decided.
 
-    `gpus` are the device ids given to the engine (UUIDs where NVML told them, else indices);
-    empty means CPU. `image` is what the engine is asked for, `image_id` what it resolved to;
-    both are None on the host runtime. `script` is the rendered launcher; `argv` starts it.
-    `pattern`, `unit` and `estimator` say how the program `custom` is read. `source` is what
-    `--source` held. `prefix` are the words before the program's command in the script.
+    `gpus` are the device ids given to the engine (UUIDs if NVML has them, else indices); empty
+    means CPU. `image` is the reference given to the engine, `image_id` what it resolved to; both
+    are None on the host runtime. `script` is the rendered launcher; `argv` starts it. `pattern`,
+    `unit` and `estimator` say how to read the program `custom`. `source` describes the contents of
+    `--source`. `prefix` are the words before the program's command in the script.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")

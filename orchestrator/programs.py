@@ -1,7 +1,7 @@
-"""The programs whose logs can be read; light, because `--help` names them."""
+"""The programs whose logs can be read. Imports nothing, because `--help` lists them."""
 
-# A program's id is the name of its module in `orchestrator.parsers`, which is imported when it is
-# asked for: a run needs one of them, and none before its container has started.
+# A program's id is the name of its module in `orchestrator.parsers`, which is imported on demand: a
+# run needs only one, and not before its container has started.
 PROGRAMS = (
     "benchdock",
     "parity",

@@ -1,4 +1,4 @@
-"""Reads records that lie in files, whoever wrote them: what is wrong becomes one line."""
+"""Reads records from files, even foreign ones; an error becomes one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def may_exist(path: Path) -> bool:
-    """Whether a file is there, or nobody may look; whoever opens it learns which."""
+    """Whether a file exists or access is denied; opening it shows which."""
     try:
         return path.exists()
     except OSError:
@@ -27,21 +27,22 @@ def may_exist(path: Path) -> bool:
 
 
 def refuse_stream(path: Path) -> None:
-    """Raise RequestError for what cannot be read twice, or never ends."""
+    """Raise RequestError for a file that cannot be read twice or never ends."""
     try:
         stream = path.exists() and not path.is_file() and not path.is_dir()
-    except OSError:  # nobody can tell, and whoever opens it will say why
+    except OSError:  # no permission to look; opening it will say why
         return
     if stream:
         raise RequestError(f"{path} is a pipe or a device", hint="save it to a file first")
 
 
 def first_mistake(error: ValidationError, keys: Collection[str] = ()) -> str:
-    """Put the first mistake in words that are safe to print: names in a file are not trusted.
+    """Describe the first mistake in words that are safe to print, since names in a file are not
+    trusted.
 
     One of `keys` is suggested for a key that the record does not have.
     """
-    # A mistyped key is also a missing one; the typing mistake is what to tell.
+    # A mistyped key is also a missing one; the typing mistake is more useful.
     mistakes = error.errors(include_input=False, include_url=False)
     mistake = min(mistakes, key=lambda one: one["type"] not in _UNKNOWN_KEY)
     where = ".".join(map(str, mistake["loc"]))[:100]
@@ -52,7 +53,7 @@ def first_mistake(error: ValidationError, keys: Collection[str] = ()) -> str:
         near = nearest(str(mistake["loc"][-1]), keys)
         what = "unknown key" + (f", did you mean {near!r}?" if near else "")
     elif where == "schema":
-        what += ": another version of benchdock wrote it"
+        what += "; it was written by another version of benchdock"
     text = " ".join(f"{where}: {what}".split()) if where else what
     return text if text.isprintable() else ascii(text)
 
@@ -62,12 +63,12 @@ def read_record(
 ) -> Record:
     """Read a record from JSON; `keys` are those that may be suggested.
 
-    Raises RequestError that says where it is wrong.
+    Raises RequestError that says where the mistake is.
     """
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        raise RequestError(f"{name} cannot be understood: {first_mistake(error, keys)}") from None
+        raise RequestError(f"cannot read {name}: {first_mistake(error, keys)}") from None
 
 
 def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> Record:
@@ -79,5 +80,7 @@ def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> 
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
     if len(data) > LARGEST:
-        raise RequestError(f"{path} is larger than {LARGEST // 2**20} MiB and no record of ours")
+        raise RequestError(
+            f"{path} is larger than {LARGEST // 2**20} MiB, so it is not a file of benchdock"
+        )
     return read_record(kind, data, str(path), keys=keys)

@@ -1,7 +1,7 @@
-"""What a person asked for.
+"""What the user requests.
 
 Modules of records have no `from __future__ import annotations`: pydantic would have to compile
-every annotation again, a third of the time these imports take.
+every annotation again, which takes a third of the import time.
 """
 
 from enum import StrEnum
@@ -15,8 +15,8 @@ Dtype = Literal["float32", "tf32", "float16", "bfloat16", "int8"]
 Device = Literal["cpu", "gpu"]
 
 LARGEST_BATCH = 1_000_000
-# More than any machine has CPUs, far below Linux's usual 32768 process ids: a container without
-# a limit of its own would take them from everybody.
+# More than any machine has CPUs, far below Linux's usual 32768 process ids: a container without a
+# limit could use up all of them.
 MOST_THREADS = 4096
 
 
@@ -35,21 +35,21 @@ class StrictRecord(BaseModel):
 
 
 class LenientRecord(BaseModel):
-    """A frozen record that some version of benchdock wrote: unknown keys are passed over."""
+    """A frozen record that any version of benchdock may have written: unknown keys are ignored."""
 
     # Built at first use: a result's schema is not needed before its run has started.
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Request(StrictRecord):
-    """One benchmark as it was asked for; None means "benchdock chooses".
+    """One requested benchmark; None means "benchdock chooses".
 
-    Times are in seconds, memory in bytes. `gpus` is "all", "none", a tuple of GPU indices, or
-    None: the first GPU where there is one, else the CPU. `source` is the folder of a vendor's
-    program; the four after it are for the program `custom`: what to run, how to read its figure.
-    `model_file` is a network of the user's own, `model` then only its name. `as_root` lets the
-    container run as root. `env` are variables of the program's environment, `prefix` is a command
-    put before the program's, `network` a network of the container engine.
+    Times are in seconds, memory in bytes. `gpus` is "all", "none", a tuple of GPU indices, or None:
+    the first GPU if there is one, else the CPU. `source` is the folder of a vendor's program; the
+    next four are for the program `custom`: what to run, how to read its figure. `model_file` is the
+    user's network, and `model` is then only its name. `as_root` runs the container as root. `env`
+    are variables of the program's environment, `prefix` is a command put before the program's,
+    `network` a network of the container engine.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")

@@ -1,4 +1,4 @@
-"""What came of a run."""
+"""The result of a run."""
 
 import math
 from datetime import datetime
@@ -24,7 +24,7 @@ FailureKind = Literal[
     "interrupted",
 ]
 
-# The ends of the throughput's 95 % interval, of this one run.
+# The ends of the throughput's 95 % interval, within this run.
 INTERVAL = ("throughput_ci95_low", "throughput_ci95_high")
 
 
@@ -35,12 +35,12 @@ class Metric(LenientRecord):
     unit: str
 
     def plain(self) -> dict[str, Any]:
-        """Return it for JSON, which has no NaN and no infinity; a file of somebody's may."""
+        """Return it for JSON, which has no NaN and no infinity, but somebody's file may."""
         return {"value": self.value if math.isfinite(self.value) else None, "unit": self.unit}
 
 
 class Failure(LenientRecord):
-    """Why there is no result: the kind, one line for a person, and the log line that proves it."""
+    """Why there is no result: the kind, one line for the user, and the log line that shows it."""
 
     kind: FailureKind
     message: str
@@ -56,7 +56,7 @@ class StepSamples(LenientRecord):
 
 
 class Measurement(LenientRecord):
-    """All that a program's log tells. Derived from the log alone by `orchestrator.parsers`.
+    """What a program's log says, derived only from the log by `orchestrator.parsers`.
 
     `failure` is set if the log itself shows that the run did not succeed. `warnings` are reasons to
     doubt the numbers, `notes` say what sound numbers do not cover.
@@ -100,7 +100,7 @@ class Result(LenientRecord):
 
     @property
     def framework_version(self) -> str | None:
-        """Return what the program says of itself, else what its image's banner says."""
+        """Return the version that the program reports, else that of its image's banner."""
         container = self.environment.get("container")
         banner = container if isinstance(container, dict) else {}
         told = self.program.get("framework_version") or banner.get("framework_version")

@@ -1,4 +1,6 @@
-"""The contract of a runtime: starts a plan, waits for it, ends it. `engine` and `host` keep it."""
+"""The interface of a runtime, which starts a plan, waits for it and ends it. `engine` and `host`
+implement it.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from orchestrator.plan import Plan
 class Exit:
     """How an execution ended.
 
-    `code` is the exit code, 128 + signal where a signal ended it, None where nobody knows (the
-    container is gone). `oom_killed` tells that the kernel killed a process of it for memory,
-    also where `code` is 0 (a child died). `detail` is the engine's own text, if it had one.
+    `code` is the exit code, 128 + signal if a signal ended it, None if unknown (the container is
+    gone). `oom_killed` says that the kernel killed one of its processes for memory; `code` may
+    still be 0 (a child died). `detail` is the engine's text, if it had one.
     """
 
     code: int | None
@@ -25,7 +27,7 @@ class Exit:
 
 
 class Execution(Protocol):
-    """A started plan; as a context manager it is gone at the end, whatever happened."""
+    """A started plan. As a context manager it removes everything at the end, whatever happened."""
 
     @property
     def name(self) -> str:
@@ -35,20 +37,20 @@ class Execution(Protocol):
         """Wait up to `timeout` seconds; None while it runs. Survives a restart of the engine."""
 
     def stop(self, grace: float) -> Exit:
-        """Ask it to end (SIGTERM), kill it after `grace` seconds, and tell how it ended."""
+        """Ask it to end (SIGTERM), kill it after `grace` seconds, and return how it ended."""
 
     def collect_output(self, destination: Path, limit: int) -> None:
-        """Write what the engine itself kept of stdout and stderr, at most `limit` bytes."""
+        """Write the stdout and stderr that the engine itself kept, at most `limit` bytes."""
 
     def notes(self) -> tuple[str, ...]:
-        """Return warnings for the result: a limit that was dropped, a label that was refused."""
+        """Return warnings for the result: a dropped limit, a refused label."""
 
 
 class Runtime(Protocol):
-    """Something that can start plans."""
+    """Starts plans."""
 
     def start(self, plan: Plan, *, run_id: str) -> AbstractContextManager[Execution]:
         """Start a plan.
 
-        Raises EngineError, ImageError or MachineError where it cannot be started.
+        Raises EngineError, ImageError or MachineError if it cannot be started.
         """

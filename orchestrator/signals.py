@@ -9,13 +9,13 @@ from types import FrameType
 
 from orchestrator.errors import Interrupted
 
-# Ctrl-C, Ctrl-\, the system; a terminal or an ssh connection that went away; a batch system
-# whose CPU time is up.
+# Ctrl-C, Ctrl-\, the system, a closed terminal or ssh connection, a batch system whose CPU time is
+# used up.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU)
 
 
 class _Watch:
-    """The signals of one `interruptible` block; `holds` counts the blocks that hold them back."""
+    """The signals of one `interruptible` block; `holds` counts the blocks that delay them."""
 
     def __init__(self) -> None:
         self.caught: int | None = None
@@ -28,23 +28,22 @@ class _Watch:
             self.tell()
 
     def tell(self) -> None:
-        """Raise what was caught, once, unless it is held back."""
+        """Raise for the caught signal, once, unless signals are delayed."""
         if self.caught is not None and not self.raised and not self.holds:
             self.raised = True
             raise Interrupted(self.caught)
 
 
-# The innermost block's is last; the first is of what is not interruptible.
+# The innermost block is last. The first one belongs to code that cannot be interrupted.
 _watches = [_Watch()]
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted once, on the first signal that ends a command; later ones are dropped.
+    """Raise Interrupted once, on the first signal that ends a command; ignore later ones.
 
     A second Ctrl-C while the container is being stopped must not leave it behind. A SIGHUP that is
-    ignored stays so: that is what nohup does. The handlers that were there before come back at the
-    end.
+    ignored stays ignored, as nohup requires. The previous handlers are restored at the end.
     """
     watch = _Watch()
     _watches.append(watch)
@@ -63,7 +62,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Hold signals back until the end, so that what is begun here is finished first.
+    """Delay signals until the end of the block, so that it is completed first.
 
     Raises Interrupted at the end if a signal came meanwhile.
     """
@@ -78,7 +77,7 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def released() -> Iterator[None]:
-    """Let signals interrupt within `held`. Raises Interrupted, also for one that was held back."""
+    """Let signals interrupt inside `held`. Raises Interrupted, also for one that was delayed."""
     watch = _watches[-1]
     holds, watch.holds = watch.holds, 0
     try:

@@ -1,4 +1,4 @@
-"""The program's first lines, before anything is imported that takes time."""
+"""The program's first lines, before any slow import."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NoReturn
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End on a Ctrl-C: nothing has begun that would have to be cleaned up."""
+    """Exit on Ctrl-C: nothing has started that needs cleaning up."""
     with suppress(OSError):
         os.write(2, b"benchdock: interrupted\n")
     os._exit(130)
 
 
 def entry() -> NoReturn:
-    """Run as a program. A Ctrl-C while modules are loaded must not show their innards."""
-    # Ignored in a script's background job: then it stays so.
+    """Run as a program. A Ctrl-C during imports must not print a traceback."""
+    # A script's background job ignores it; then it stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
     try:
@@ -29,7 +29,7 @@ def entry() -> NoReturn:
 
 
 def _refuse(error: ModuleNotFoundError) -> NoReturn:
-    """End for want of a module of benchdock's or of a package that it needs."""
+    """Exit because a module of benchdock or a package it needs is missing."""
     from orchestrator import installation
 
     fault = installation.fault(error)

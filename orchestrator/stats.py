@@ -1,6 +1,6 @@
-"""Statistics of step times, and what they make one doubt. Pure functions, standard library only.
+"""Statistics of step times, and warnings derived from them. Pure functions, standard library only.
 
-Sequences may be lists, tuples or `array('d')` of up to some 10^7 values; times are in seconds.
+Sequences may be lists, tuples or `array('d')` of up to about 10^7 values; times are in seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from orchestrator.student import quantile_95
 from orchestrator.units import SECONDS, counted, quantity, share
 
 FEWEST_STEPS = 10
-# From so many steps on the interval covers rare slow steps and slow phases too: docs/measuring.md.
+# From this many steps on the interval also covers rare slow steps and slow phases:
+# docs/measuring.md.
 LONG_RUN = 1000
 SHORTEST_WINDOW = 1.0  # seconds
 LARGEST_SPREAD = 0.10
@@ -31,8 +32,8 @@ _MEDIAN_ERROR = 1.2533  # standard error of a median, in standard errors of the 
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """Return a percentile of values that are already sorted.
 
-    Linear interpolation between the two nearest ranks, rank = percent/100 * (n - 1): the same
-    as NumPy's default. Raises ValueError on no values.
+    Linear interpolation between the two nearest ranks, rank = percent/100 * (n - 1), which is
+    NumPy's default. Raises ValueError on no values.
     """
     if not ordered:
         raise ValueError("percentile of no values")
@@ -61,13 +62,13 @@ def standard_deviation(values: Sequence[float]) -> float:
 
 
 def relative_spread(values: Sequence[float]) -> float:
-    """Return standard deviation / mean; 0 where the mean is 0."""
+    """Return standard deviation / mean; 0 if the mean is 0."""
     center = mean(values)
     return standard_deviation(values) / center if center else 0.0
 
 
 def _sigma(values: Sequence[float], center: float) -> float:
-    """Estimate the standard deviation from the median absolute deviation: outliers don't count."""
+    """Estimate the standard deviation from the median absolute deviation: outliers do not count."""
     return _MAD_TO_SIGMA * median([abs(v - center) for v in values])
 
 
@@ -110,28 +111,28 @@ def summarize(values: Sequence[float]) -> Summary:
     )
 
 
-class NoInterval(ValueError):  # noqa: N818 - it says what there is not
+class NoInterval(ValueError):  # noqa: N818 - it says what is missing
     """These step times have no interval; the message says why."""
 
 
 def throughput_interval(seconds: Sequence[float], samples: float) -> tuple[float, float]:
     """Return the 95 % interval of `samples` / the sum of `seconds`, in samples/s, of this one run.
 
-    Steps in a row that are alike, rare slow steps and skewed times are allowed for, so far as the
-    run showed them: see `long_run`. Raises NoInterval, which is a ValueError.
+    It allows for correlated steps, rare slow steps and skewed times, as far as the run showed them:
+    see `long_run`. Raises NoInterval, which is a ValueError.
     """
     if math.fsum(seconds) <= 0:
         raise NoInterval("no time passed")
     if len(seconds) < FEWEST_STEPS:
         raise NoInterval(
-            f"{len(seconds)} steps are too few for an interval: "
-            f"raise --steps to {FEWEST_STEPS} or more"
+            f"{len(seconds)} steps are too few for an interval: raise --steps to {FEWEST_STEPS} or "
+            "more"
         )
     fast, slow = LongRun(seconds).interval()
     if fast <= 0:
         raise NoInterval(
-            "the step times vary so much, or follow each other so closely, that the mean of "
-            f"{len(seconds)} could be anything: raise --steps"
+            "the step times vary so much, or depend on each other so much, that the mean of "
+            f"{len(seconds)} steps says nothing: raise --steps"
         )
     per_step = samples / len(seconds)
     return per_step / slow, per_step / fast
@@ -140,7 +141,7 @@ def throughput_interval(seconds: Sequence[float], samples: float) -> tuple[float
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval of the mean of independent values, by Student's t.
 
-    Meant for whole runs. Raises ValueError on fewer than two values.
+    For whole runs. Raises ValueError on fewer than two values.
     """
     reach = quantile_95(len(values) - 1) * standard_deviation(values) / math.sqrt(len(values))
     return mean(values) - reach, mean(values) + reach
@@ -166,8 +167,8 @@ def _doubt_length(seconds: Sequence[float], window: float) -> list[str]:
     doubts = []
     if len(seconds) < FEWEST_STEPS:
         doubts.append(
-            f"too few timed steps ({len(seconds)}) to tell how steady they are: "
-            f"raise --steps to {FEWEST_STEPS} or more"
+            f"too few timed steps ({len(seconds)}) to see how steady they are: raise --steps to "
+            f"{FEWEST_STEPS} or more"
         )
     if window < SHORTEST_WINDOW:
         doubts.append(f"timed for only {quantity(window, SECONDS)}: raise --steps")
@@ -225,33 +226,33 @@ def _doubt_drift(seconds: Sequence[float]) -> list[str]:
 
 
 def _doubt_independence(seconds: Sequence[float]) -> list[str]:
-    """Doubt a run whose steps are so alike in a row that it shows next to nothing."""
-    if len(seconds) < 2 * FEWEST_STEPS:  # too few to tell by
+    """Warn if successive steps are so alike that the run shows almost nothing."""
+    if len(seconds) < 2 * FEWEST_STEPS:  # too few to judge
         return []
     told = LongRun(seconds).independent
     if told >= FEWEST_INDEPENDENT:
         return []
     return [
-        f"step times follow each other so closely that {len(seconds)} steps tell no more than "
+        f"step times depend on each other so much that {len(seconds)} steps say no more than "
         f"{counted(math.ceil(told), 'independent step')}: raise --steps"
     ]
 
 
 def within_run(seconds: Sequence[float]) -> list[str]:
-    """Say that an interval of a short run covers only what the run showed."""
+    """Note that the interval of a short run covers only what the run showed."""
     if not FEWEST_STEPS <= len(seconds) < LONG_RUN:
         return []
     return [
         f"the interval covers only what the {len(seconds)} steps of this run showed: use --steps "
-        f"{LONG_RUN} or more for rare slow steps and slow phases, --runs for what differs from run "
-        "to run"
+        f"{LONG_RUN} or more to cover rare slow steps and slow phases, and --runs to cover "
+        "differences between runs"
     ]
 
 
 def doubts(seconds: Sequence[float], *, window: float | None = None) -> list[str]:
-    """Say in words why a throughput from these step times may not be trusted.
+    """Return reasons to doubt a throughput from these step times.
 
-    `window` is the whole timed window in seconds if it is known, else the sum of the steps.
+    `window` is the whole timed window in seconds if known, else the sum of the steps.
     """
     if not seconds:
         return []

@@ -1,4 +1,4 @@
-"""Aligned plain tables. Fast to import: `benchdock models` must feel instant."""
+"""Aligned plain tables. Fast to import, so `benchdock models` feels instant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How quantities are written for people, and read from people.
+"""Formats quantities for people, and parses them.
 
 Records keep SI base units (seconds, bytes, samples/s); only what is shown is scaled.
 """
@@ -20,7 +20,7 @@ DIMENSIONLESS = ""
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
-# As Docker reads them: powers of 1024 however the unit is spelled.
+# As Docker reads them: powers of 1024, in any spelling of the unit.
 _SIZE_POWERS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
 _DURATION_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
@@ -34,12 +34,12 @@ LONGEST_DURATION = 365 * 86400.0
 
 
 def counted(count: int, noun: str) -> str:
-    """Write a number of things: "1 step", "2 steps"."""
+    """Format a number of things: "1 step", "2 steps"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _significant(value: float, digits: int = 4) -> str:
-    """Write a number with so many significant digits and never in exponent notation."""
+    """Format a number with the given number of significant digits, never in exponent notation."""
     if not math.isfinite(value):
         return str(value)
     if value == 0:
@@ -85,13 +85,13 @@ _FORMATS: dict[str, Callable[[float], str]] = {
 
 
 def quantity(value: float, unit: str) -> str:
-    """Write a value for a person; a unit that is not in the table follows the number as it is."""
+    """Format a value for people; a unit that is not in the table follows the number unchanged."""
     scaled = _FORMATS.get(unit)
     return scaled(value) if scaled else f"{_significant(value)} {unit}".rstrip()
 
 
 def share(fraction: float) -> str:
-    """Write a fraction as a percentage without decimals, spaced as all quantities are."""
+    """Format a fraction as a percentage without decimals, spaced like all quantities."""
     return f"{fraction * 100:.0f} %"
 
 
@@ -121,5 +121,5 @@ def parse_duration(text: str) -> float:
     parts = match.groupdict(default="0")
     seconds = math.fsum(float(parts[unit]) * size for unit, size in _DURATION_SECONDS.items())
     if not 0 < seconds <= LONGEST_DURATION:
-        raise RequestError(f"duration {text!r} is out of range", hint="from 1ms to 365d")
+        raise RequestError(f"duration {text!r} is out of range", hint="use 1ms to 365d")
     return seconds

@@ -1,4 +1,4 @@
-"""What a run tells a person while it goes on. The implementations are in `orchestrator.ui`."""
+"""What a run shows while it goes on. The implementations are in `orchestrator.ui`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ class View(Protocol):
     """Shows a run. No method raises because of the terminal, and none waits for it."""
 
     def stage(self, text: str) -> None:
-        """Say what begins now, such as "starting the container"."""
+        """Show what begins now, such as "starting the container"."""
 
     def progress(self, progress: Progress) -> None:
-        """Take the newest progress; cheap enough to be called at every look at the log."""
+        """Show the newest progress; cheap enough to be called whenever the log is read."""
 
     def output(self, block: bytes) -> None:
-        """Take a piece of the program's own output, verbatim."""
+        """Show a piece of the program's output, unchanged."""
 
     def note(self, text: str) -> None:
-        """Say something that must stay to be read."""
+        """Show a note that stays visible."""
 
     def result(self, result: Result) -> None:
-        """Show what came of the run."""
+        """Show the result."""
 
     def close(self) -> None:
-        """Give the terminal back as it was; may be called twice."""
+        """Restore the terminal; may be called twice."""

@@ -151,16 +151,6 @@ class FakeEngine:
                 return answer
         return next((a for p, a in self.always.items() if re.search(p, request)), None)
 
-    @property
-    def log(self) -> Path:
-        """Return the file on the host that takes what the program prints."""
-        (source,) = (
-            mount["Source"]
-            for mount in self.config["HostConfig"]["Mounts"]
-            if mount["Target"].endswith("/log.txt")
-        )
-        return Path(source)
-
     def end(self, code: int = 0, *, oom_killed: bool = False) -> None:
         """End the only container."""
         (container,) = self.containers.values()

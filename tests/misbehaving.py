@@ -79,5 +79,6 @@ def image(engine: Engine, *, python: bool = True) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    assert isinstance(OPTIONS, dict)  # rows show it to the rest of the code as a Mapping
     OPTIONS["behaviour"] = BEHAVIOUR
     entry()

@@ -53,6 +53,7 @@ PROGRAMS = {
     ),
     "horovod_tensorflow": HOROVOD,
     "horovod_pytorch": {**HOROVOD, "use-adasum": SWITCH},
+    # Its launcher looks for the flag --dummy and the words "using CPU".
     "pytorch_imagenet": flags(
         "arch workers epochs start-epoch batch-size lr momentum weight-decay print-freq resume "
         "world-size rank dist-url dist-backend seed gpu",
@@ -67,13 +68,11 @@ PROGRAMS = {
 # Those that take a folder of data as a word of its own, or one more script to start.
 WORDS = {"deeplearningexamples_pytorch": 2, "pytorch_imagenet": 1}
 CHOICES = {
-    "precision": {"nvtfcnn": ("fp32", "fp16")},
-    "iter_unit": {"nvtfcnn": ("epoch", "batch")},
-    "mode": {
-        "deeplearningexamples_tensorflow": ("training_benchmark", "inference_benchmark"),
-        "deeplearningexamples_mxnet": ("train_val", "train", "val", "pred"),
-    },
-    "dtype": {"deeplearningexamples_mxnet": ("float32", "float16")},
+    ("nvtfcnn", "precision"): ("fp32", "fp16"),
+    ("nvtfcnn", "iter_unit"): ("epoch", "batch"),
+    ("deeplearningexamples_tensorflow", "mode"): ("training_benchmark", "inference_benchmark"),
+    ("deeplearningexamples_mxnet", "mode"): ("train_val", "train", "val", "pred"),
+    ("deeplearningexamples_mxnet", "dtype"): ("float32", "float16"),
 }
 
 
@@ -92,7 +91,7 @@ def main():
         if kind is SWITCH:
             parser.add_argument("--" + flag, action="store_true")
         else:
-            parser.add_argument("--" + flag, choices=CHOICES.get(flag, {}).get(name))
+            parser.add_argument("--" + flag, choices=CHOICES.get((name, flag)))
     if name == "deeplearningexamples_pytorch":
         action = next(one for one in parser._actions if one.dest == "data_backend")
         action.choices = made_data()

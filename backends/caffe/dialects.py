@@ -22,8 +22,6 @@ others, and for Input and DummyData in all of them, it is each GPU's.
 `plain_sums`: a sum cannot train with coefficients, ignores them if it is fused into a convolution,
 and hands its own gradient to its inputs in one shared buffer.
 """
-# What the dialects without a choice of engine have in common.
-Dialect.__new__.__defaults__ = ((), False, False)
 
 
 class Word(str):
@@ -54,6 +52,9 @@ BVLC = Dialect(
     solver_fields={"float32": []},
     dtypes={"cpu": ("float32",), "gpu": ("float32",)},
     marks=(),
+    engines=(),
+    rewrites=False,
+    plain_sums=False,
 )
 
 # With scale_bias NVIDIA's BatchNorm runs as one cuDNN call. It ignores use_global_stats in
@@ -79,6 +80,9 @@ NVIDIA = Dialect(
     },
     dtypes={"cpu": ("float32",), "gpu": ("float32", "float16")},
     marks=(("NetParameter", "default_forward_type"),),
+    engines=(),
+    rewrites=False,
+    plain_sums=False,
 )
 
 # A network that names no engine gets the one that this Caffe was built for, which is MKL-DNN by

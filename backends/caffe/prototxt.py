@@ -133,11 +133,8 @@ class _Writer(object):
         self.arrays = OrderedDict()
         self.scales = {}
         self.factors = {}  # node -> its coefficient in the sum that reads it
-        self._readers = {}
+        self._readers = graph.readers
         self._shared = set()  # blobs that more than one layer reads
-        for node in graph.nodes:
-            for source in node.inputs:
-                self._readers.setdefault(source, []).append(node)
 
     def layer(self, kind, name, bottoms, tops, *fields):
         """Append a layer."""
@@ -159,7 +156,7 @@ class _Writer(object):
 
     def settle(self, node):
         """Call once a node's blob is known."""
-        if len(self._readers.get(node, ())) > 1:
+        if len(self._readers[node]) > 1:
             self._shared.add(self.blobs[node.name])
 
     def may_overwrite(self, node):
@@ -185,7 +182,7 @@ class _Writer(object):
         return self.training and self.dialect.plain_sums and self._only_summed(node)
 
     def _only_summed(self, node):
-        return [reader.op for reader in self._readers.get(node, ())] == ["add"]
+        return [reader.op for reader in self._readers[node]] == ["add"]
 
     def holds(self, node, roles, layer=None):
         """Tell which blobs of a layer hold a node's arrays; None for one that is not ours."""

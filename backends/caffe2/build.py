@@ -61,10 +61,7 @@ class _Writer(object):
         self.exhaustive = choices.get("exhaustive", False)
         self.blobs = OrderedDict()
         self._shared = set()
-        self._readers = {}
-        for node in graph.nodes:
-            for source in node.inputs:
-                self._readers[source] = self._readers.get(source, 0) + 1
+        self._readers = graph.readers
 
     def add(self, kind, node, roles=(), more=(), **arguments):
         """Add an operator that reads the node's inputs and its arrays of these roles."""
@@ -82,7 +79,7 @@ class _Writer(object):
 
     def settle(self, node):
         """Call once a node's blob is known."""
-        if self._readers.get(node, 0) > 1:
+        if len(self._readers[node]) > 1:
             self._shared.add(self.blobs[node.name])
 
     def _overwrites(self, node):

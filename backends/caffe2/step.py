@@ -95,6 +95,7 @@ class Step(job.Job):
         self._where, self._graph = where, graph
         self._training = settings.phase == "training"
         self._source = data.source(settings, graph)
+        self._net = None  # the net that a step runs
         self._built = built_for(settings, graph, where, exhaustive=True)
         self.options["net_type"] = self._built.net.Proto().type
         if where:

@@ -16,7 +16,6 @@ Settings = namedtuple(
     "model phase dtype batch device devices steps warmup warmup_seconds threads seed data options"
     " model_file",
 )
-Settings.__new__.__defaults__ = (None,)
 Settings.__doc__ = """One benchmark as asked for.
 
 `batch` is per device; `threads` and `data` may be None; `options` maps every declared
@@ -83,7 +82,9 @@ def parse(argv, program, declared):
 
 def one_step(model, phase, batch, options, **changed):
     """A single float32 step on the CPU but for what is changed: parity's and the self check's."""
-    usual = Settings(model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, None, 0, None, options)
+    usual = Settings(
+        model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, None, 0, None, options, None
+    )
     return usual._replace(**changed)
 
 

@@ -63,7 +63,7 @@ class Folder(object):
         if len({y.shape[1:] for _, y in self._shards}) > 1:
             raise DataProblem("%s: labels differ in length" % folder)
         self._batches = _batches(self._shards, graph, batch, rank, world)
-        self._queue = queue.Queue(AHEAD)
+        self._queue = queue.Queue(AHEAD)  # type: queue.Queue
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read_ahead)
         self._thread.daemon = True

@@ -5,6 +5,18 @@ from collections import OrderedDict
 import numpy as np
 
 
+def foldable(graph):
+    """Convolution -> the normalisation that can be folded into it: nothing else reads its value."""
+    readers = graph.readers
+    return OrderedDict(
+        (node.inputs[0], node)
+        for node in graph.nodes
+        if node.op == "batch_norm"
+        and node.inputs[0].op == "conv"
+        and readers[node.inputs[0]] == [node]
+    )
+
+
 def folded(values, absorbs):
     """Values in which some convolutions also do the normalisation after them.
 

@@ -10,8 +10,8 @@ from collections import OrderedDict
 import mxnet as mx
 import numpy as np
 
-from backends.harness.errors import Unsupported
-from backends.harness.folding import folded
+from backends.harness.folding import foldable, folded
+from backends.harness.operators import check_operators
 
 INPUT = "input"
 
@@ -30,15 +30,7 @@ class Plan(object):
         self.dtype = dtype
         self.plain_lrn = plain_lrn
         self.cudnn_tune = cudnn_tune
-        uses = {}
-        for node in graph.nodes:
-            for source in node.inputs:
-                uses[source] = uses.get(source, 0) + 1
-        self.absorbs = OrderedDict()
-        for node in graph.nodes:
-            source = node.inputs[0] if node.inputs else None
-            if fold and node.op == "batch_norm" and source.op == "conv" and uses[source] == 1:
-                self.absorbs[source] = node
+        self.absorbs = foldable(graph) if fold else OrderedDict()
 
 
 # -- operators: node, plan, input symbols -> symbol ----------------------------------------
@@ -196,7 +188,7 @@ def _rnn(node, _plan, x):
     return x
 
 
-OPERATORS = {
+OPERATORS = {  # type: dict
     "conv": _conv,
     "batch_norm": _batch_norm,
     "dense": _dense,
@@ -269,9 +261,7 @@ def packing(node, layer):
 
 def build(graph, **choices):
     """A `Network`; `choices` are `Plan`'s. Raises `Unsupported` for an operator we lack."""
-    gaps = sorted({node.op for node in graph.nodes} - set(OPERATORS) - {"input"})
-    if gaps:
-        raise Unsupported("%s needs %s, which this backend lacks" % (graph.name, ", ".join(gaps)))
+    check_operators(graph, OPERATORS)
     plan = Plan(graph, **choices)
     symbols = OrderedDict([(graph.input, mx.sym.Variable(INPUT))])
     for node in graph.nodes:

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 
 from backends.harness import VERSION
 from backends.harness.errors import Unsupported
+from backends.harness.operators import check_operators
 from backends.zoo import weights
 
 OPSET = 13
@@ -150,7 +151,7 @@ def _rnn_weights(model, node, layer, features):
     ]
 
 
-OPERATORS = {
+OPERATORS = {  # type: dict
     "conv": _conv,
     "batch_norm": _batch_norm,
     "dense": _dense,
@@ -250,9 +251,7 @@ def build(graph, values, batch=None):
     `batch` is the size that every run will have; None leaves it open. `values` maps names to
     arrays; where it is None the weights are inputs of the model, enough to infer shapes.
     """
-    gaps = sorted({node.op for node in graph.nodes} - set(OPERATORS) - {"input"})
-    if gaps:
-        raise Unsupported("%s needs %s, which this backend lacks" % (graph.name, ", ".join(gaps)))
+    check_operators(graph, OPERATORS)
     if graph.published * 4 > LARGEST:
         raise Unsupported("%s has more weights than one ONNX file can hold" % graph.name)
     return Model(graph, values, batch)

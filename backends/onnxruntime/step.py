@@ -10,12 +10,14 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from backends import knobs
+from backends.harness import release
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
 
 FRAMEWORK = "onnxruntime"
 TITLE = "ONNX Runtime"
+LEAST = (1, 6)  # the first that knows opset 13 (its docs/Versioning.md)
 # Its CPU kernels for float16 and bfloat16 are few: such a graph is mostly conversions.
 DTYPES = ("float32",)
 
@@ -54,8 +56,10 @@ DEFAULTS = (
 
 
 def version():
-    """As ONNX Runtime tells it."""
-    return str(ort.__version__)
+    """As ONNX Runtime tells it. Raises `Unsupported` if it is too old."""
+    found = str(ort.__version__)
+    release.check(TITLE, found, LEAST)
+    return found
 
 
 def classify(error):

@@ -11,6 +11,8 @@ from collections import OrderedDict
 import openvino
 
 from backends import knobs
+from backends.harness import release
+from backends.harness.errors import Unsupported
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES  # noqa: F401 - part of the contract
@@ -25,6 +27,8 @@ PRECISIONS = OrderedDict(
     [("float32", ("f32", "FP32")), ("bfloat16", ("bf16", "BF16")), ("float16", ("f16", "FP16"))]
 )
 
+LEAST = (2023, 1)
+
 LACKING = ("not supported", "unsupported", "does not support")
 
 OPTIONS = knobs.KNOBS["openvino"]
@@ -34,8 +38,15 @@ DEFAULTS = (("hint", "latency"),)
 
 
 def version():
-    """As OpenVINO tells it, without its build's number."""
-    return str(openvino.__version__).split("-")[0]
+    """As OpenVINO tells it, without its build's number. Raises `Unsupported` if it is too old.
+
+    Until 2022.3 the package is only a name for others and has no version.
+    """
+    if not hasattr(openvino, "__version__"):
+        raise Unsupported("this OpenVINO is too old: use OpenVINO %d.%d or newer" % LEAST)
+    found = str(openvino.__version__).split("-")[0]
+    release.check(TITLE, found, LEAST)
+    return found
 
 
 def classify(error):

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backends.harness.errors import Unsupported
-from backends.harness.folding import folded
+from backends.harness.folding import foldable, folded
+from backends.harness.operators import check_operators
 
 # What autograd lets an operation overwrite: these keep their inputs, not their output.
 OVERWRITABLE = ("conv", "batch_norm", "dense", "per_step", "add", "scale")
@@ -226,31 +226,17 @@ class Plan(object):
     def __init__(self, graph, fold, overwrite):
         """Count uses, and find the convolutions whose normalisation can be folded in."""
         self.overwrite = overwrite
-        self.last_use = {}
-        self._uses = {}
-        for node in graph.nodes:
-            for source in node.inputs:
-                self._uses[source] = self._uses.get(source, 0) + 1
-                self.last_use[source] = node
-        self.absorbs = OrderedDict()
-        for node in graph.nodes:
-            if fold and node.op == "batch_norm" and self._is_foldable(node.inputs[0]):
-                self.absorbs[node.inputs[0]] = node
-
-    def _is_foldable(self, source):
-        return source.op == "conv" and self._uses[source] == 1
+        self._readers = graph.readers
+        self.last_use = {node: read[-1] for node, read in self._readers.items() if read}
+        self.absorbs = foldable(graph) if fold else OrderedDict()
 
     def may_overwrite(self, source):
         """Is this node's value used once, by an operation that may work in place?"""
-        return self.overwrite and source.op in OVERWRITABLE and self._uses[source] == 1
+        return self.overwrite and source.op in OVERWRITABLE and len(self._readers[source]) == 1
 
 
 class Network(nn.Module):
-    """A built graph; `source` is its generated code."""
-
-    source = ""
-    plan = None
-    graph = None
+    """A built graph; `build` sets `graph`, `plan` and `source`, the generated code."""
 
     def tensors(self):
         """Canonical name -> parameter or buffer, for those the network has."""
@@ -278,9 +264,7 @@ def build(graph, fold=False, overwrite=True):
     `fold` folds batch normalisation into convolutions (inference only); `overwrite` lets
     cheap operations work in place, as hand-written networks do.
     """
-    gaps = sorted({node.op for node in graph.nodes} - set(OPERATORS) - {"input"})
-    if gaps:
-        raise Unsupported("%s needs %s, which this backend lacks" % (graph.name, ", ".join(gaps)))
+    check_operators(graph, OPERATORS)
     plan = Plan(graph, fold, overwrite)
     layers, lines, walk = _translate(graph, plan)
     source = "def forward(self, %s):\n    %s\n" % (_variable(graph.input), "\n    ".join(lines))

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from backends.harness import release
 from backends.harness.errors import Unsupported
-from backends.harness.folding import folded
+from backends.harness.folding import foldable, folded
+from backends.harness.operators import check_operators
 from backends.tensorflow.native import Arrays, native_padding
 
 v1 = getattr(getattr(tf, "compat", tf), "v1", tf)
@@ -207,7 +208,7 @@ def _recurrence(steps, backward):
     return run
 
 
-OPERATORS = {
+OPERATORS = {  # type: dict
     "conv": _conv,
     "batch_norm": _batch_norm,
     "dense": _dense,
@@ -229,29 +230,12 @@ OPERATORS = {
 # -- the network ---------------------------------------------------------------------------
 
 
-def foldable(graph):
-    """Convolution -> the normalisation that alone uses its value."""
-    uses = {}
-    for node in graph.nodes:
-        for source in node.inputs:
-            uses[source] = uses.get(source, 0) + 1
-    return {
-        node.inputs[0]: node
-        for node in graph.nodes
-        if node.op == "batch_norm" and node.inputs[0].op == "conv" and uses[node.inputs[0]] == 1
-    }
-
-
 class Network(object):
     """A graph with the choices that decide which operations are drawn and on what arrays."""
 
     def __init__(self, graph, channels_last=True, fold=False):
         """`fold` puts normalisation into convolutions; for inference only."""
-        gaps = sorted({node.op for node in graph.nodes} - set(OPERATORS) - {"input"})
-        if gaps:
-            raise Unsupported(
-                "%s needs %s, which this backend lacks" % (graph.name, ", ".join(gaps))
-            )
+        check_operators(graph, OPERATORS)
         self.graph = graph
         self.channels_last = channels_last
         self.arrays = Arrays(graph, channels_last)
@@ -311,7 +295,8 @@ class Drawing(object):
 
     def walk(self, x):
         """Yield (node, its value) in drawing order."""
-        graph, alive = self.network.graph, {}
+        graph = self.network.graph
+        alive = {}  # type: dict
         for node in graph.nodes:
             inputs = [alive[source] for source in node.inputs]
             alive[node] = OPERATORS[node.op](node, self, *inputs) if inputs else x

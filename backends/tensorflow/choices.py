@@ -51,7 +51,7 @@ def resolve(settings, kind, facts):
 
 def _refusals(settings, kind, facts):
     """Options, or values of options, that cannot work here, with the reason."""
-    refused = {}
+    refused = {}  # type: dict
     if facts.version < (2, 0):
         refused["execution", "function"] = "TensorFlow %d.%d has sessions only" % facts.version
     if kind != "image":

@@ -4,9 +4,10 @@ import inspect
 import os
 from collections import namedtuple
 
-# Read by TensorFlow when it is loaded. oneDNN became the default with 2.9; before 2.5 the
-# variable is not known.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from backends.tensorflow import environment
+
+# Read by TensorFlow when it is loaded.
+os.environ.setdefault(environment.ONEDNN, environment.onednn())
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 import numpy as np
@@ -36,7 +37,7 @@ def onednn():
     """Were oneDNN's kernels asked for? Not every build and processor has them."""
     if version() < (2, 5):
         return "as built"
-    return "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] in ("0", "false") else "on"
+    return "off" if os.environ[environment.ONEDNN] in ("0", "false") else "on"
 
 
 def has_bfloat16(path="/proc/cpuinfo"):

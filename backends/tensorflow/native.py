@@ -22,10 +22,7 @@ AXES = {
 
 def orders(graph):
     """Node -> for each native feature the canonical one, of values in channels-last order."""
-    users = {}
-    for node in graph.nodes:
-        for source in node.inputs:
-            users.setdefault(source, []).append(node)
+    users = graph.readers
     found = {}
     for node in graph.nodes:
         if node.op in ("flatten", "sequence"):

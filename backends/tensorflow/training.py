@@ -12,9 +12,9 @@ from backends.tensorflow.build import Drawing, v1
 if hasattr(tf, "raw_ops"):  # 1.14
     apply_momentum = tf.raw_ops.ResourceApplyMomentum
 else:
-    from tensorflow.python.training.gen_training_ops import (
-        resource_apply_momentum as apply_momentum,
-    )
+    from tensorflow.python.training import gen_training_ops
+
+    apply_momentum = gen_training_ops.resource_apply_momentum
 
 # Dynamic loss scaling: halved at an overflow, doubled after so many steps without one.
 FIRST_SCALE = 2.0**15

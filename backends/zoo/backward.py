@@ -273,7 +273,7 @@ def _rnn(context, towards):
     layers = [context.sources[0]]
     for layer in range(node.attrs["layers"]):
         layers.append(referee.rnn_layer(node, context.value, layer, layers[-1]))
-    own = {}
+    own = {}  # type: dict
     for layer in reversed(range(node.attrs["layers"])):
         x, y = layers[layer], layers[layer + 1]
         pushed = 0.0

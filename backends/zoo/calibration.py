@@ -77,13 +77,10 @@ class _Uses(object):
     """Who uses a node's value, and when nobody does any longer."""
 
     def __init__(self, graph):
-        self._users = {}
-        for node in graph.nodes:
-            for source in node.inputs:
-                self._users.setdefault(source, []).append(node)
+        self._users = graph.readers
 
     def users(self, node):
-        return self._users.get(node, [])
+        return self._users[node]
 
     def finished(self, node):
         return [source for source in set(node.inputs) if self._users[source][-1] is node]

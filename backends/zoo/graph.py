@@ -392,6 +392,15 @@ class Graph(object):
         return sum(node.op == "batch_norm" for node in self.nodes)
 
     @property
+    def readers(self):
+        """Node -> the nodes that read its value, in drawing order, once for each input."""
+        found = OrderedDict((node, []) for node in self.nodes)  # type: dict
+        for node in self.nodes:
+            for source in node.inputs:
+                found[source].append(node)
+        return found
+
+    @property
     def published(self):
         """The published table's count: Caffe also stores one factor per batch normalisation."""
         return self.learnable + self.bn_statistics + self.bn_layers

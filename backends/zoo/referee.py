@@ -24,11 +24,8 @@ def forward(graph, values, x, each=None):
 
 def walk(graph, values, x):
     """Yield (node, float64 array) in drawing order, which ends with the logits."""
-    uses = {}
-    for node in graph.nodes:
-        for source in node.inputs:
-            uses[source] = uses.get(source, 0) + 1
-    alive = {}
+    uses = {node: len(readers) for node, readers in graph.readers.items()}
+    alive = {}  # type: dict
     for node in graph.nodes:
         if node is graph.input:
             array = np.asarray(x, dtype=np.float64)
@@ -229,7 +226,7 @@ def _direction(node, value, prefix, x):
     return result
 
 
-_OPERATORS = {
+_OPERATORS = {  # type: dict
     "conv": _conv,
     "batch_norm": _batch_norm,
     "dense": _dense,

@@ -1,1 +1,1 @@
-"""What may be typed: the parsers of all commands. Imports nothing heavy."""
+"""Argument parsers of all commands. Imports nothing heavy."""

@@ -10,17 +10,14 @@ from orchestrator.version import VERSION
 
 
 def build_parser() -> Parser:
-    """Return the parser of all commands; each command's handler is named, not imported."""
+    """Return the parser of all commands. Handlers are named, not imported."""
     parser = Parser(
         prog="benchdock",
-        description="Containerized deep-learning benchmarks: the same networks in every "
-        "framework, numbers one can trust.",
-        epilog="examples:\n"
-        "  benchdock run resnet50 -f pytorch\n"
-        "  benchdock run vgg16 -f pytorch --phase inference --batch 16 --gpus none\n"
-        "  benchdock doctor\n"
-        "exit status: 0 measured, 1 the benchmark failed, 2 the request is wrong, 3 this machine\n"
-        "cannot do it, 4 measured and a gate was missed, 70 a bug of ours, 130 interrupted",
+        description="Benchmark deep-learning frameworks in containers, all with the same networks.",
+        epilog="examples:\n  benchdock run resnet50 -f pytorch\n  benchdock run vgg16 -f pytorch "
+        "--phase inference --batch 16 --gpus none\n  benchdock doctor\nexit status: 0 success, 1 "
+        "the benchmark failed, 2 wrong request, 3 not possible on\nthis machine, 4 measured but "
+        "not reproduced, 70 a bug in benchdock, 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"benchdock {VERSION}")

@@ -1,4 +1,4 @@
-"""What the commands that show what there is take."""
+"""Arguments of the commands that only show something, and of `images`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _add_models(commands: Any) -> None:
     models = command(commands, "models", "list the networks", "models", "models --json")
     how = models.add_mutually_exclusive_group()
     shared.json(how)
-    how.add_argument("--markdown", action="store_true", help="the page docs/models.md")
+    how.add_argument("--markdown", action="store_true", help="print the page docs/models.md")
     models.set_defaults(handler="models")
 
 
@@ -30,7 +30,7 @@ def _add_frameworks(commands: Any) -> None:
     parser = command(
         commands,
         "frameworks",
-        "list the frameworks and what each can do",
+        "list the frameworks and what each one supports",
         "frameworks",
         "frameworks tf_cnn_benchmarks",
         "frameworks --json",
@@ -40,7 +40,7 @@ def _add_frameworks(commands: Any) -> None:
         nargs="?",
         type=values.given,
         metavar="NAME",
-        help="show one: networks, options, what it needs",
+        help="show one framework: networks, options, requirements",
     )
     shared.json(parser)
     parser.set_defaults(handler="frameworks")
@@ -50,7 +50,7 @@ def _add_images(commands: Any) -> None:
     images = command(
         commands,
         "images",
-        "list, fetch, build and pull the images",
+        "list, fetch, build, pull and prune the images",
         "images",
         "images --all",
         "images fetch pytorch-cpu",
@@ -58,30 +58,57 @@ def _add_images(commands: Any) -> None:
         "images build pytorch-cpu",
         "images pull ngc-pytorch-24-06",
         "images bootstrap",
+        "images bootstrap python:3.6-slim",
+        "images prune --dry-run",
     )
     images.add_argument(
         "action",
         nargs="?",
-        choices=("list", "fetch", "build", "pull", "pin", "bootstrap"),
+        choices=("list", "fetch", "build", "pull", "pin", "bootstrap", "prune"),
         default="list",
         metavar="ACTION",
-        help="list (default); fetch: fill the wheelhouse; build; pull: get vendors' images, or any "
-        "by its reference; pin: ask the registries for the digests of vendors' images and write "
-        "dockerfiles/digests.toml; bootstrap: make the base images from Debian's packages where "
-        "no registry answers",
+        help="list (default): show the images; fetch: download wheels into the wheelhouse; build: "
+        "build images; pull: pull vendors' images, or any image by reference; pin: look up the "
+        "digests of vendors' images and write dockerfiles/digests.toml; bootstrap: build the base "
+        "images from Debian packages, without a registry (those of old Pythons also from an "
+        "interpreter of this machine); prune: remove images of benchdock that "
+        "nothing needs any more",
     )
     images.add_argument(
         "names",
         nargs="*",
         metavar="IMAGE",
-        help="default: the CPU images to build or fetch, every vendor's image to pin",
+        help="default: all CPU images for fetch and build, all vendors' images for pin, the bases "
+        "of our images for bootstrap, all images of benchdock for prune",
     )
     images.add_argument(
-        "--from", dest="source", type=values.path, metavar="DIR", help="fetch: wheels from a folder"
+        "--from",
+        dest="source",
+        type=values.path,
+        metavar="DIR",
+        help="with fetch: take the wheels from this folder",
     )
-    images.add_argument("--force", action="store_true", help="build or bootstrap again")
     images.add_argument(
-        "--all", action="store_true", help="list: what is known of every vendor's images instead"
+        "--force", action="store_true", help="build or bootstrap even if the image is up to date"
+    )
+    images.add_argument(
+        "--all",
+        action="store_true",
+        help="with list: show everything known about every vendor's images",
+    )
+    images.add_argument(
+        "--keep",
+        type=values.not_negative,
+        metavar="N",
+        help="with prune: keep the newest N builds of each image (default: 2)",
+    )
+    images.add_argument(
+        "--ignore-results",
+        action="store_true",
+        help="with prune: also remove images that stored results need for a replay",
+    )
+    images.add_argument(
+        "--dry-run", action="store_true", help="with prune: only show what would be removed"
     )
     shared.json(images)
     images.set_defaults(handler="images")
@@ -91,16 +118,15 @@ def _add_doctor(commands: Any) -> None:
     doctor = command(
         commands,
         "doctor",
-        "say what this machine can do and how to fix what is missing",
+        "check this machine and show how to fix problems",
         "doctor",
         "doctor --json > server.json",
-        status="0 something can be run here, 3 nothing can",
+        status="0 benchmarks can run here, 3 they cannot",
     )
     doctor.add_argument(
         "--json",
         action="store_true",
-        help="one JSON document on standard output: a machine file for `benchdock run --dry-run "
-        "--machine FILE`",
+        help="print one JSON document, which `benchdock run --dry-run --machine FILE` reads",
     )
     doctor.set_defaults(handler="doctor")
 
@@ -109,19 +135,19 @@ def _add_published(commands: Any) -> None:
     published = command(
         commands,
         "published",
-        "list what vendors and others have published",
+        "list published benchmark results",
         "published",
         "published --model resnet50 --gpu v100 --phase training",
         "published --container pytorch:20.06 --json",
         "published --check",
     )
     for name, what in (
-        ("model", "a network; its variants (v1.5, v2) are listed with it"),
-        ("framework", "by name"),
+        ("model", "a network; includes its variants (v1.5, v2)"),
+        ("framework", "who published it"),
         ("gpu", "such as v100 or a100-40gb"),
         ("precision", "float32, tf32, float16 or int8"),
         ("phase", "training or inference"),
-        ("container", "reference, name:tag or month"),
+        ("container", "an image: reference, name:tag or month"),
     ):
         published.add_argument(f"--{name}", metavar=name.upper(), help=what)
     published.add_argument(
@@ -130,7 +156,8 @@ def _add_published(commands: Any) -> None:
         const=True,
         type=values.path,
         metavar="FILE",
-        help="name every mistake in a catalogue (default: the one that comes with benchdock)",
+        help="check a catalogue and report every mistake (default: the one that comes with "
+        "benchdock)",
     )
     shared.json(published)
     published.set_defaults(handler="published")
@@ -140,7 +167,7 @@ def _add_completion(commands: Any) -> None:
     completion = command(
         commands,
         "completion",
-        "print the completion script of a shell",
+        "print a shell completion script",
         "completion bash > ~/.local/share/bash-completion/completions/benchdock",
     )
     completion.add_argument(

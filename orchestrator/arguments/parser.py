@@ -1,4 +1,4 @@
-"""argparse as benchdock speaks it: one line for a mistake, suggestions, words in any order."""
+"""benchdock's argparse: one-line errors, suggestions, and names and options in any order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from orchestrator.errors import RequestError, quoted, unknown
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with our errors: one line of text, and a suggestion for a mistyped word."""
+    """An argparse parser that reports a mistake in one line and suggests a correction."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise what is wrong as a RequestError."""
+        """Raise the mistake as a RequestError."""
         raise RequestError(message, hint=f"see `{self.prog} --help`")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -23,13 +23,13 @@ class Parser(argparse.ArgumentParser):
             )
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        # argparse would drop the word and hand on a list without it.
+        # argparse would drop the word and return a list without it.
         if action.option_strings and arg_strings == ["--"] and action.nargs is None:
             self.error(f"{action.option_strings[-1]}: '--' is not a value")
         return super()._get_values(action, arg_strings)
 
     def refuse_unknown_options(self, words: Iterable[str]) -> None:
-        """Raise RequestError for an option that is mistyped, before anything is found missing."""
+        """Raise RequestError for a mistyped option before reporting missing arguments."""
         known = self._option_string_actions
         for word in words:
             name = word.partition("=")[0]
@@ -46,11 +46,11 @@ class Command(Parser):
     _mixing = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse a command's words. Raises RequestError for one too many."""
+        """Parse a command's words. Raises RequestError for unexpected ones."""
         if self._mixing:
             return super().parse_known_args(args, namespace)
         self.refuse_unknown_options(args)
-        # Behind a "--" there are names alone, which argparse forgets where it mixes.
+        # After "--" there are only names; argparse forgets this when it mixes names and options.
         self._mixing = "--" not in args
         try:
             parse = self.parse_known_intermixed_args if self._mixing else super().parse_known_args
@@ -58,12 +58,12 @@ class Command(Parser):
         finally:
             self._mixing = False
         if left:
-            self.error(f"{quoted(left[0])} is one word too many")
+            self.error(f"unexpected argument {quoted(left[0])}")
         return found, left
 
 
 class Collect(argparse.Action):
-    """Collects KEY=VALUE in a dictionary; a key that is given twice is a mistake."""
+    """Collect KEY=VALUE in a dictionary; a repeated key is an error."""
 
     def __call__(
         self,
@@ -72,7 +72,7 @@ class Collect(argparse.Action):
         values: Any,
         _word: str | None = None,
     ) -> None:
-        """Add one."""
+        """Add one pair."""
         key, text = values
         given = getattr(namespace, self.dest)
         if key in given:
@@ -81,7 +81,7 @@ class Collect(argparse.Action):
 
 
 class Once(argparse.Action):
-    """Stores a value where a second one, which other commands take, would replace it unseen."""
+    """Store one value; refuse a second one instead of silently replacing the first."""
 
     def __call__(
         self,
@@ -90,19 +90,21 @@ class Once(argparse.Action):
         values: Any,
         _word: str | None = None,
     ) -> None:
-        """Store it."""
+        """Store the value."""
         before = getattr(namespace, self.dest)
         if before is not None:
-            raise argparse.ArgumentError(self, f"{quoted(before)} is given already; one at a time")
+            raise argparse.ArgumentError(
+                self, f"{quoted(before)} was given already; only one is allowed"
+            )
         setattr(namespace, self.dest, values)
 
 
 def command(
-    commands: Any, name: str, summary: str, *examples: str, status: str = "0 done"
+    commands: Any, name: str, summary: str, *examples: str, status: str = "0 success"
 ) -> Command:
-    """Add a command's parser: what it does, examples, and what its exit status says."""
+    """Add a command's parser with its summary, examples and exit statuses."""
     epilog = "\n".join(("examples:", *(f"  benchdock {line}" for line in examples)))
-    epilog += f"\nexit status: {status}; all of them: benchdock --help"
+    epilog += f"\nexit status: {status}; `benchdock --help` lists all of them"
     parser: Command = commands.add_parser(
         name,
         help=summary,

@@ -1,4 +1,4 @@
-"""What the commands about logs and results take."""
+"""Arguments of the commands that read logs and results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _add_results(commands: Any) -> None:
     results = command(
         commands,
         "results",
-        "list the runs that are stored here, the newest first",
+        "list stored runs, newest first",
         "results",
         "results --last 5 --model resnet50 -f pytorch",
         "results --failed --all",
@@ -30,27 +30,27 @@ def _add_results(commands: Any) -> None:
     )
     how_many = results.add_mutually_exclusive_group()
     how_many.add_argument(
-        "--last", type=values.positive, metavar="N", help="at most so many (default: 20)"
+        "--last", type=values.positive, metavar="N", help="show at most N runs (default: 20)"
     )
-    how_many.add_argument("--all", action="store_true", help="however many there are")
-    results.add_argument("--model", type=values.given, metavar="MODEL", help="of this network")
+    how_many.add_argument("--all", action="store_true", help="show all runs")
+    results.add_argument("--model", type=values.given, metavar="MODEL", help="only this network")
     results.add_argument(
         "-f",
         "--framework",
         action=Once,
         type=values.given,
-        help="with this one of `benchdock frameworks`",
+        help="only this framework",
     )
     results.add_argument(
-        "--phase", choices=shared.PHASES, metavar="PHASE", help="training or inference"
+        "--phase", choices=shared.PHASES, metavar="PHASE", help="only training or only inference"
     )
     results.add_argument(
         "--dtype",
         choices=shared.DTYPES,
         metavar="DTYPE",
-        help=f"one of {', '.join(shared.DTYPES)}",
+        help=f"only this number type: {', '.join(shared.DTYPES)}",
     )
-    results.add_argument("--failed", action="store_true", help="runs that failed alone")
+    results.add_argument("--failed", action="store_true", help="only failed runs")
     shared.json(results)
     results.set_defaults(handler="results")
 
@@ -59,7 +59,7 @@ def _add_parse(commands: Any) -> None:
     parse = command(
         commands,
         "parse",
-        "derive a result from the log of a benchmark program",
+        "read the result from a benchmark program's log",
         "parse log.txt",
         "parse log.txt.gz --explain",
         "kubectl logs trainer-0 | benchdock parse -",
@@ -67,45 +67,48 @@ def _add_parse(commands: Any) -> None:
         "parse tf_cnn_benchmarks log.txt --explain",
         "parse torchbench log.txt --batch 32",
         "parse custom log.txt --pattern 'speed=([0-9.]+)' --unit images/s --estimator harmonic",
-        status="0 a figure was found, 1 there is none, 2 refused, or the program is not found",
+        status="0 a figure was found, 1 there is none, 2 wrong request or unknown log format",
     )
     parse.add_argument(
         "program",
         nargs="?",
         metavar="PROGRAM",
-        help=f"one of {', '.join(PROGRAMS)}; without it, the program is found by the log's lines",
+        help=f"one of {', '.join(PROGRAMS)} (default: detected from the log)",
     )
     parse.add_argument(
         "log",
         type=values.path,
         metavar="LOG",
-        help="a file, also gzip or UTF-16; - for standard input",
+        help="log file, also gzip or UTF-16; - for standard input",
     )
     parse.add_argument(
         "--batch",
         type=values.positive,
         metavar="N",
-        help="samples per device, if the log does not tell (it must not say otherwise)",
+        help="samples per device, if the log does not contain it (must agree if it does)",
     )
     parse.add_argument(
         "--devices",
         type=values.positive,
         metavar="N",
-        help="how many, if the log does not tell (it must not say otherwise)",
+        help="number of devices, if the log does not contain it (must agree if it does)",
     )
     parse.add_argument(
-        "--block", type=values.positive, metavar="N", help="which of several runs in a log"
+        "--block",
+        type=values.positive,
+        metavar="N",
+        help="which run to read, if the log holds several",
     )
     parse.add_argument(
-        "--explain", action="store_true", help="show the very lines that gave the number"
+        "--explain", action="store_true", help="show the log lines that the figure comes from"
     )
     parse.add_argument(
         "--phase",
         choices=shared.PHASES,
         metavar="PHASE",
-        help="training or inference, for a log that holds figures of both",
+        help="training or inference, if the log holds figures of both",
     )
-    shared.reading(parse.add_argument_group("the program `custom`"))
+    shared.reading(parse.add_argument_group("options of the program `custom`"))
     shared.json(parse)
     parse.set_defaults(handler="parse")
 
@@ -114,19 +117,19 @@ def _add_compare(commands: Any) -> None:
     compare = command(
         commands,
         "compare",
-        "tell how two results or two groups of runs differ, and what could be why",
+        "compare two results or two groups of runs and explain the difference",
         "compare 20260101T1200 20260102T1200",
         "compare run.zip ./result.json --json",
         "compare 20260101T1200 20260101T1210 20260101T1220 --against 20260102T12 20260102T13 "
         "20260102T14",
     )
-    what = "a run id or its begin, a folder, file or bundle"
+    what = "a run id or a prefix of one, a folder, a file or a bundle"
     compare.add_argument(
         "runs",
         nargs="+",
         type=values.path,
         metavar="RUN",
-        help=f"two runs, or with --against the runs of one side: each {what}",
+        help=f"two runs; with --against, the runs of one side. Each is {what}",
     )
     compare.add_argument(
         "--against",
@@ -134,8 +137,8 @@ def _add_compare(commands: Any) -> None:
         action="extend",
         type=values.path,
         metavar="RUN",
-        help="the runs of the other side (single runs cannot tell a difference: `run --runs 5` "
-        "makes several)",
+        help="the runs of the other side (a difference needs several runs per side: `run --runs "
+        "5`)",
     )
     shared.json(compare)
     compare.set_defaults(handler="compare")
@@ -145,14 +148,18 @@ def _add_bundle(commands: Any) -> None:
     bundle = command(
         commands,
         "bundle",
-        "put everything of a run into one file",
+        "pack everything about a run into one file",
         "bundle 20260101T120000-pytorch-resnet50-0a1b2c -o run.zip",
     )
     bundle.add_argument(
-        "run", type=values.path, metavar="RUN", help="a run id or its begin, or a run folder"
+        "run", type=values.path, metavar="RUN", help="a run id or a prefix of one, or a run folder"
     )
     bundle.add_argument(
-        "-o", "--output", type=values.path, metavar="FILE", help="default: RUN.zip, here"
+        "-o",
+        "--output",
+        type=values.path,
+        metavar="FILE",
+        help="output file (default: RUN.zip in this folder)",
     )
     shared.json(bundle)
     bundle.set_defaults(handler="bundle")
@@ -162,12 +169,12 @@ def _add_verify(commands: Any) -> None:
     verify = command(
         commands,
         "verify",
-        "check that a bundle is whole, and that its log gives its result",
+        "check that a bundle is complete and that its log gives its result",
         "verify run.zip",
-        status="0 it holds, 2 it does not",
+        status="0 the bundle is good, 2 it is not",
     )
     verify.add_argument(
-        "bundle", type=values.path, metavar="BUNDLE", help="a file that `benchdock bundle` wrote"
+        "bundle", type=values.path, metavar="BUNDLE", help="a file written by `benchdock bundle`"
     )
     shared.json(verify)
     verify.set_defaults(handler="verify")

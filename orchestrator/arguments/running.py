@@ -1,4 +1,4 @@
-"""What the commands that run benchmarks take."""
+"""Arguments of the commands that run benchmarks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 from orchestrator.arguments import shared, values
 from orchestrator.arguments.parser import Collect, Once, command
 
-# What Linux lets a control group have.
+# The range that Linux accepts for a control group.
 MOST_PROCESSES = 4_194_304
 LARGEST_SEED = 2**63 - 1
-# int8 is not the same computation rounded: it has scales of its own.
+# int8 is left out: it has scales, so it is not the same computation with other rounding.
 PARITY_DTYPES = shared.DTYPES[:-1]
 
 
@@ -38,14 +38,14 @@ def _add_run(commands: Any) -> None:
         "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
         "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
         "--pattern 'fps=(.+)'",
-        status="0 measured, 1 the benchmark failed, 2 or 3 refused, 130 interrupted",
+        status="0 measured, 1 the benchmark failed, 2 or 3 could not start, 130 interrupted",
     )
     run.add_argument(
         "model",
         type=values.recorded_path,
         metavar="MODEL",
-        help="a network of `benchdock models`, or of a vendor's program, or a file of your own: "
-        ".onnx or .prototxt",
+        help="a network of `benchdock models`, a network of a vendor's program, or your own .onnx "
+        "or .prototxt file",
     )
     run.add_argument(
         "-f",
@@ -58,8 +58,8 @@ def _add_run(commands: Any) -> None:
         "--phase",
         choices=shared.PHASES,
         metavar="PHASE",
-        help="training: forward, loss, backward, update; or inference "
-        "(default: training if the framework trains and the network has a loss)",
+        help="training (forward, loss, backward, update) or inference (default: training if "
+        "framework and network support it)",
     )
     run.add_argument(
         "--dtype",
@@ -68,58 +68,71 @@ def _add_run(commands: Any) -> None:
         metavar="DTYPE",
         help=f"one of {', '.join(shared.DTYPES)} (default: float32)",
     )
-    run.add_argument("--batch", type=values.positive, metavar="N", help="samples per device")
+    run.add_argument("--batch", type=values.positive, metavar="N", help="batch size per device")
     run.add_argument(
         "--gpus",
         type=values.gpu_choice,
         metavar="all|none|0,1",
-        help="default: the first GPU if the framework can use it, else the CPU",
+        help="all, none, or indices such as 0,1 (default: the first GPU if the framework supports "
+        "it, else the CPU)",
     )
-    run.add_argument("--steps", type=values.positive, metavar="N", help="timed steps")
-    run.add_argument("--warmup", type=values.not_negative, metavar="N", help="untimed steps before")
+    run.add_argument("--steps", type=values.positive, metavar="N", help="number of timed steps")
     run.add_argument(
-        "--data", type=values.recorded_path, metavar="DIR", help="dataset (default: synthetic data)"
+        "--warmup",
+        type=values.not_negative,
+        metavar="N",
+        help="number of untimed steps before them",
     )
-    run.add_argument("--image", type=values.given, metavar="REF", help="another image than ours")
     run.add_argument(
-        "--source", type=values.recorded_path, metavar="DIR", help="folder of a vendor's program"
+        "--data",
+        type=values.recorded_path,
+        metavar="DIR",
+        help="dataset folder (default: synthetic data)",
+    )
+    run.add_argument(
+        "--image", type=values.given, metavar="REF", help="use this image instead of the default"
+    )
+    run.add_argument(
+        "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"
     )
     shared.runtime(run)
     run.add_argument(
         "--timeout",
         type=values.duration,
         metavar="S",
-        help="longest time for the program, from its start to its end; what comes before (getting "
-        "the image, starting the container) is not counted",
+        help="stop the program after this long (not counting image pulls and container start)",
     )
     run.add_argument(
         "--first-output",
         type=values.duration,
         metavar="S",
-        help="longest wait for the first line (default: 10m)",
+        help="stop if the program prints nothing this long after the start (default: 10m)",
     )
     run.add_argument(
         "--silence",
         type=values.duration,
         metavar="S",
-        help="longest silence afterwards (default: 10m)",
+        help="stop if the program prints nothing for this long later on (default: 10m)",
     )
     run.add_argument("--memory", type=values.size, metavar="SIZE", help="memory limit, such as 8g")
     run.add_argument(
-        "--pids", type=values.whole(1, MOST_PROCESSES), metavar="N", help="limit of processes"
+        "--pids",
+        type=values.whole(1, MOST_PROCESSES),
+        metavar="N",
+        help="maximum number of processes",
     )
     run.add_argument(
         "--as-root",
         action="store_true",
-        help="let the container run as root (default: as the caller; for root as the user who "
-        "called sudo, else nobody)",
+        help="run as root in the container (default: as you; under sudo as the user who called "
+        "it; as nobody if you are root)",
     )
     run.add_argument("--shm-size", type=values.size, metavar="SIZE", help="size of /dev/shm")
     run.add_argument(
         "--threads",
         type=values.positive,
         metavar="N",
-        help="CPU threads (default: as many as this process may use)",
+        help="number of CPU threads (default: all CPUs of this process)",
     )
     run.add_argument(
         "--env",
@@ -127,27 +140,27 @@ def _add_run(commands: Any) -> None:
         action=Collect,
         default={},
         metavar="K=V",
-        help="a variable of the program's environment, recorded in the result; may be given again",
+        help="set an environment variable of the program, recorded in the result; repeatable",
     )
     run.add_argument(
         "--prefix",
         type=values.scripted,
         metavar="WORDS",
-        help="a command put before the program's, quoted as for a shell (none is started): "
+        help="run the program under this command, quoted as for a shell (but no shell runs): "
         "'numactl --cpunodebind=0', 'taskset -c 0-7', 'nsys profile'",
     )
     run.add_argument(
         "--network",
         type=values.given,
         metavar="NAME",
-        help="the container's network: none (default), bridge, or another of `docker network ls`",
+        help="container network: none (default), bridge, or any of `docker network ls`",
     )
     run.add_argument(
         "--seed",
         type=values.whole(0, LARGEST_SEED),
         default=0,
         metavar="N",
-        help="of weights and data (default: 0)",
+        help="random seed for weights and data (default: 0)",
     )
     shared.options(run)
     custom = run.add_argument_group("-f custom: any program")
@@ -156,28 +169,28 @@ def _add_run(commands: Any) -> None:
         dest="own_command",
         type=values.scripted,
         metavar="WORDS",
-        help="what to run, quoted as for a shell (none is started); {batch} {model} {devices} "
-        "{steps} {warmup} {dtype} {phase} {data} {source} stand for what is asked",
+        help="the command to run, quoted as for a shell (but no shell runs); {batch} {model} "
+        "{devices} {steps} {warmup} {dtype} {phase} {data} {source} are replaced by their values",
     )
     shared.reading(custom)
     run.add_argument(
         "--runs",
         type=values.positive,
         metavar="N",
-        help="make N separate runs, each in its own container and folder, and sum them up: "
-        "`compare` needs several to tell a difference (stops at the first that fails)",
+        help="repeat the run N times, each in a new container and folder, and summarize; "
+        "`compare` needs several runs per side (stops at the first failure)",
     )
     run.add_argument(
         "--dry-run",
         action="store_true",
-        help="print image, launcher script and container settings; start nothing",
+        help="show image, launcher script and container settings without starting anything",
     )
     run.add_argument(
         "--machine",
         type=values.path,
         metavar="FILE",
-        help="with --dry-run: plan for another machine, which wrote FILE by "
-        "`benchdock doctor --json`",
+        help="with --dry-run: plan for the machine described in FILE (from `benchdock doctor "
+        "--json`)",
     )
     shared.loudness(run)
     shared.json(run)
@@ -196,7 +209,7 @@ def _add_parity(commands: Any) -> None:
         status="0 every comparison holds, 1 one does not or could not be made",
     )
     parity.add_argument(
-        "models", nargs="*", metavar="MODEL", help="of `benchdock models` (default: all)"
+        "models", nargs="*", metavar="MODEL", help="networks of `benchdock models` (default: all)"
     )
     parity.add_argument(
         "-f",
@@ -204,7 +217,7 @@ def _add_parity(commands: Any) -> None:
         type=values.given,
         action="append",
         default=[],
-        help="one of ours in `benchdock frameworks`; may be given again (default: all)",
+        help="a framework of `benchdock frameworks` that parity covers; repeatable (default: all)",
     )
     parity.add_argument(
         "--level",
@@ -212,24 +225,27 @@ def _add_parity(commands: Any) -> None:
         choices=("P1", "P2", "P3"),
         default=[],
         metavar="LEVEL",
-        help="P1 build, P2 forward, P3 step (default: all that a framework has)",
+        help="P1 build, P2 forward, P3 step (default: all that the framework supports)",
     )
     parity.add_argument(
         "--dtype",
         choices=PARITY_DTYPES,
         default="float32",
         metavar="DTYPE",
-        help=f"one of {', '.join(PARITY_DTYPES)}, each with its own tolerance (default: float32)",
+        help=f"one of {', '.join(PARITY_DTYPES)}; each has its tolerance (default: float32)",
     )
     parity.add_argument(
         "--gpus",
         type=values.gpu_choice,
         default="none",
         metavar="none|0",
-        help="the GPU to compare on (default: none, the CPU)",
+        help="index of the GPU to compare on (default: none, the CPU)",
     )
     parity.add_argument(
-        "--image", type=values.given, metavar="REF", help="another image than ours, with one -f"
+        "--image",
+        type=values.given,
+        metavar="REF",
+        help="use this image instead of the default, with exactly one -f",
     )
     shared.options(parity)
     shared.runtime(parity)
@@ -241,26 +257,29 @@ def _add_reproduce(commands: Any) -> None:
     reproduce = command(
         commands,
         "reproduce",
-        "run what somebody published and tell whether it gives the same throughput here",
+        "reproduce a published result",
         "reproduce nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1 --dry-run",
         "reproduce claim.yaml --runs 5",
-        status="0 reproduced, 4 not reproduced or not comparable, else that of the run",
+        status="0 reproduced, 4 not reproduced or not comparable, else the run's exit status",
     )
     reproduce.add_argument(
         "claim",
         type=values.path,
         metavar="CLAIM",
-        help="an id that `benchdock published --model NAME` prints, or a YAML file",
+        help="an id from `benchdock published --model NAME`, or a YAML file",
     )
     reproduce.add_argument(
         "--runs",
         type=values.not_negative,
         default=3,
         metavar="N",
-        help="how often (default and least: 3)",
+        help="number of runs (default and minimum: 3)",
     )
     reproduce.add_argument(
-        "--data", type=values.recorded_path, metavar="DIR", help="dataset (default: synthetic data)"
+        "--data",
+        type=values.recorded_path,
+        metavar="DIR",
+        help="dataset folder (default: synthetic data)",
     )
     reproduce.add_argument(
         "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"
@@ -269,25 +288,30 @@ def _add_reproduce(commands: Any) -> None:
         "--batch",
         type=values.positive,
         metavar="N",
-        help="samples per device, if the claim does not state them",
+        help="samples per device, if the claim does not give them",
     )
     reproduce.add_argument(
-        "--image", type=values.given, metavar="REF", help="another image than the claim's"
+        "--image", type=values.given, metavar="REF", help="use this image instead of the claim's"
     )
     shared.options(reproduce)
     reproduce.add_argument(
-        "--steps", type=values.positive, metavar="N", help="timed steps of each run"
+        "--steps", type=values.positive, metavar="N", help="number of timed steps per run"
     )
     reproduce.add_argument(
-        "--warmup", type=values.not_negative, metavar="N", help="untimed steps before"
+        "--warmup",
+        type=values.not_negative,
+        metavar="N",
+        help="number of untimed steps before them",
     )
     shared.runtime(reproduce)
-    reproduce.add_argument("--timeout", type=values.duration, metavar="S", help="end of each run")
+    reproduce.add_argument(
+        "--timeout", type=values.duration, metavar="S", help="stop each run after this long"
+    )
     shared.trust(reproduce, "a YAML file")
     reproduce.add_argument(
         "--dry-run",
         action="store_true",
-        help="show image, flags and the conditions that cannot be met here; start nothing",
+        help="show image, flags and unmet conditions without starting anything",
     )
     shared.loudness(reproduce)
     shared.json(reproduce)
@@ -298,24 +322,27 @@ def _add_replay(commands: Any) -> None:
     replay = command(
         commands,
         "replay",
-        "run a stored result again, in the very image it was measured in",
+        "run a stored result again in the same image",
         "replay 20260101T120000-pytorch-resnet50-0a1b2c",
         "replay run.zip --dry-run",
-        status="that of the run; 2 if --trust is needed, 3 if it would be another benchmark",
+        status="as for `run`; 2 if --trust is needed, 3 if it would be a different benchmark",
     )
     replay.add_argument(
-        "run", type=values.path, metavar="RUN", help="a run id or its begin, a folder, or a bundle"
+        "run",
+        type=values.path,
+        metavar="RUN",
+        help="a run id or a prefix of one, a folder, or a bundle",
     )
     replay.add_argument(
         "--allow-changed",
         action="store_true",
-        help="run even if image, network, program or script are no longer the same",
+        help="run even if image, network, program or script have changed",
     )
     shared.trust(replay, "a bundle, or a result from elsewhere,")
     replay.add_argument(
         "--dry-run",
         action="store_true",
-        help="show image, folders, command and what must be trusted; start nothing",
+        help="show image, folders, command and what needs trust without starting anything",
     )
     shared.loudness(replay)
     shared.json(replay)

@@ -14,7 +14,9 @@ RUNTIMES = ("auto", "docker", "host")
 
 def json(parser: argparse._ActionsContainer) -> None:
     """Add --json."""
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document on standard output"
+    )
 
 
 def runtime(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +26,17 @@ def runtime(parser: argparse.ArgumentParser) -> None:
         choices=RUNTIMES,
         default="auto",
         metavar="RUNTIME",
-        help="docker, host, or auto (default): docker where an engine answers, else host",
+        help="docker, host, or auto (default): docker if it answers, else host",
     )
 
 
 def reading(group: argparse._ArgumentGroup) -> None:
-    """Add how the figure of a program that nobody knows is read."""
+    """Add the options that say how to read the figure of an unknown program."""
     group.add_argument(
-        "--pattern", type=values.recorded, metavar="REGEX", help="its group holds the number"
+        "--pattern",
+        type=values.recorded,
+        metavar="REGEX",
+        help="regular expression; its group holds the number",
     )
     group.add_argument(
         "--unit", metavar="UNIT", help="samples/s (default), images/s, or s, ms, us per batch"
@@ -39,35 +44,35 @@ def reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--estimator",
         metavar="HOW",
-        help="which of several numbers counts: only (default), last, mean or harmonic",
+        help="which match counts if there are several: only (default; an error), last, mean or "
+        "harmonic",
     )
 
 
 def trust(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add --trust; `what` is the file that somebody else may have written."""
+    """Add --trust. `what` names the file, which somebody else may have written."""
     parser.add_argument(
         "--trust",
         action="store_true",
-        help=f"also use the command, folders, images and options that {what} names "
-        "(--dry-run shows them)",
+        help=f"allow the command, folders, images and options that {what} names (see --dry-run)",
     )
 
 
 def loudness(parser: argparse.ArgumentParser) -> None:
-    """Add --quiet and --verbose, of which one may be given."""
+    """Add --quiet and --verbose, which exclude each other."""
     loud = parser.add_mutually_exclusive_group()
-    loud.add_argument("--quiet", action="store_true", help="print the result alone")
-    loud.add_argument("--verbose", action="store_true", help="print the program's own output too")
+    loud.add_argument("--quiet", action="store_true", help="print only the result")
+    loud.add_argument("--verbose", action="store_true", help="also print the program's output")
 
 
 def options(command: argparse.ArgumentParser) -> None:
-    """Add --option, which may be given several times."""
+    """Add --option, which can be repeated."""
     command.add_argument(
         "--option",
         type=values.option,
         action=Collect,
         default={},
         metavar="KEY=VALUE",
-        help="an option of the program, recorded in the result "
-        "(`benchdock frameworks NAME` lists them)",
+        help="set an option of the program, recorded in the result; repeatable (`benchdock "
+        "frameworks NAME` lists them)",
     )

@@ -1,4 +1,4 @@
-"""Readers of single values; each raises argparse's error for what it refuses."""
+"""Converters of option values; each raises argparse's error for a bad value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from orchestrator.errors import BenchdockError, quoted
 
 T = TypeVar("T")
 
-# Nobody limits a program to less; who leaves the unit away means another one.
+# Nobody limits a program to less than this, so a number without a unit is a mistake.
 _LEAST_WITHOUT_UNIT = 2**20
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """Return what reads a whole number within bounds."""
+    """Return a converter for whole numbers within bounds."""
 
     def read(text: str) -> int:
         try:
@@ -24,9 +24,9 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
         except ValueError:
             raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number") from None
         if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is too small, the least is {least}")
+            raise argparse.ArgumentTypeError(f"{value} is too small, the minimum is {least}")
         if most is not None and value > most:
-            raise argparse.ArgumentTypeError(f"{value} is too large, the most is {most:,}")
+            raise argparse.ArgumentTypeError(f"{value} is too large, the maximum is {most:,}")
         return value
 
     return read
@@ -37,14 +37,14 @@ not_negative = whole(least=0)
 
 
 def given(text: str) -> str:
-    """Read a name, which is more than nothing."""
+    """Read a name, which must not be empty."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty")
     return text
 
 
 def recorded(text: str) -> str:
-    """Read what goes into a result, which is UTF-8 as every record of ours."""
+    """Read text that is recorded in a result, so it must be valid UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -53,19 +53,19 @@ def recorded(text: str) -> str:
 
 
 def scripted(text: str) -> str:
-    """Read what goes into a launcher script, which holds no control characters."""
+    """Read text for a launcher script, which must not contain control characters."""
     if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in recorded(text)):
-        raise argparse.ArgumentTypeError(f"{quoted(text)} has a control character")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} contains a control character")
     return text
 
 
 def path(text: str) -> str:
-    """Read a path; `~` stands for a home also where no shell replaced it."""
+    """Read a path and expand `~`, which the shell does not do in every position."""
     return os.path.expanduser(given(text))
 
 
 def recorded_path(text: str) -> str:
-    """Read a path that goes into a result, and into a script."""
+    """Read a path that is recorded in a result and written to a script."""
     return scripted(path(text))
 
 
@@ -75,7 +75,7 @@ def size(text: str) -> int:
 
     count = _converted(parse_size, text)
     if count < _LEAST_WITHOUT_UNIT and text.rstrip()[-1].isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is in bytes; write it with a unit, like 4g")
+        raise argparse.ArgumentTypeError(f"{text!r} would be bytes; add a unit, such as 4g")
     return count
 
 
@@ -100,7 +100,7 @@ def gpu_choice(text: str) -> str | tuple[int, ...]:
     words = text.split(",")
     if not all(word.isascii() and word.isdigit() for word in words):
         raise argparse.ArgumentTypeError(
-            f"{quoted(text)} is neither all, none nor indices such as 0,1"
+            f"{quoted(text)} is not all, none, or GPU indices such as 0,1"
         )
     indices = tuple(map(int, words))
     if len(set(indices)) < len(indices):
@@ -112,5 +112,5 @@ def option(text: str) -> tuple[str, str]:
     """Read KEY=VALUE."""
     key, equals, value = scripted(text).partition("=")
     if not equals or not key:
-        raise argparse.ArgumentTypeError(f"{quoted(text)} is not KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not of the form KEY=VALUE")
     return key, value

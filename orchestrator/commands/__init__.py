@@ -1,1 +1,1 @@
-"""One module per command: `execute(arguments)` carries it out and returns the exit status."""
+"""One module per command. `execute(arguments)` runs it and returns the exit status."""

@@ -1,4 +1,4 @@
-"""`benchdock bundle RUN`: one file with everything of a run."""
+"""`benchdock bundle RUN`: pack everything about a run into one file."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ SUFFIX = ".zip"
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Write a bundle and check it before it gets its name. Raises RequestError, MachineError."""
+    """Write a bundle and check it before giving it its name. Raises RequestError, MachineError."""
     stored = load(arguments.run)
     if stored.kind != "folder":
         raise RequestError(
-            f"{arguments.run} is no run folder", hint="give a run id or the path of a run folder"
+            f"{arguments.run} is not a run folder", hint="use a run id or the path of a run folder"
         )
     destination = Path(arguments.output or f"{stored.name}{SUFFIX}")
     if arguments.output == "-":
-        raise RequestError("a bundle is not written to standard output", hint="give -o a file")
+        raise RequestError("a bundle cannot be written to standard output", hint="use -o FILE")
     if not destination.parent.is_dir():
-        raise RequestError(f"there is no folder {destination.parent}", hint="make it, or use -o")
+        raise RequestError(
+            f"the folder {destination.parent} does not exist", hint="create it, or use -o FILE"
+        )
     if destination.exists():
         raise _taken(destination)
     files = _write(stored, destination)
@@ -36,17 +38,17 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         document = {"schema": 1, "bundle": str(destination), "bytes": size, "files": files}
         print(json.dumps(document, indent=2))
     else:
-        print(f"{destination} holds {len(files)} files of {stored.name}, {size:,} bytes")
-        print(f"`benchdock verify {destination}` checks it anywhere")
+        print(f"wrote {len(files)} files of {stored.name} to {destination}, {size:,} bytes")
+        print(f"run `benchdock verify {destination}` on any machine to check it")
     return ExitStatus.OK
 
 
 def _taken(destination: Path) -> RequestError:
-    return RequestError(f"{destination} exists already", hint="choose another with -o")
+    return RequestError(f"{destination} already exists", hint="use -o to choose another name")
 
 
 def _write(stored: Stored, destination: Path) -> dict[str, str]:
-    """Write aside, verify, rename; return each file's SHA-256."""
+    """Write to a temporary file, verify, rename; return each file's SHA-256."""
     aside = destination.with_name(f".{destination.name}.{os.getpid()}")
     try:
         manifest = write(RunFolder(stored.path), stored.result, aside)
@@ -54,8 +56,10 @@ def _write(stored: Stored, destination: Path) -> dict[str, str]:
             verify(aside)
         except RequestError as error:
             what = error.what.replace(str(aside), stored.name)
-            raise RequestError(f"not bundled, since it could not be trusted: {what}") from None
-        # Whoever makes the name first has it: another process may be about to bundle under it too.
+            raise RequestError(
+                f"no bundle was written, because it would not verify: {what}"
+            ) from None
+        # The first process to create the name wins: another one may be writing the same bundle.
         destination.touch(exist_ok=False)
         aside.replace(destination)
     except FileExistsError:

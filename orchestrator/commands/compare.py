@@ -1,4 +1,4 @@
-"""`benchdock compare A B`: how two results or two groups of runs differ, and what could be why."""
+"""`benchdock compare A B`: how two results or two groups of runs differ, and possible reasons."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _sides(runs: list[str], against: list[str] | None) -> tuple[list[str], list[str]]:
-    """Return the words of both sides. Raises RequestError if there are not two sides."""
+    """Return the runs of both sides. Raises RequestError unless there are two sides."""
     if against:
         return runs, against
     if len(runs) != 2:
@@ -49,7 +49,7 @@ def _sides(runs: list[str], against: list[str] | None) -> tuple[list[str], list[
 
 
 def _refuse_repeats(a: Sequence[Stored], b: Sequence[Stored]) -> None:
-    """Refuse a run that is given twice: it would count as two. Raises RequestError."""
+    """Refuse a run that is given twice, because it would count twice. Raises RequestError."""
     seen: set[str] = set()
     for one in (*a, *b):
         identity = one.result.run or str(one.path.resolve())
@@ -70,7 +70,7 @@ def _show_side(name: str, side: Sequence[Stored]) -> None:
 
 
 def show(found: Comparison, a: Side, b: Side) -> None:
-    """Print a comparison for a person."""
+    """Print a comparison as text."""
     titles = found.names
     for sentence in telling.sentences(found):
         print(clean(sentence))
@@ -79,9 +79,9 @@ def show(found: Comparison, a: Side, b: Side) -> None:
         title = "metric" if found.counts == (1, 1) else "metric (median of the runs)"
         print_table((title, *titles, f"{titles[1]} / {titles[0]}"), rows, right=(1, 2, 3))
     if found.changes:
-        print("\nwhat differs, by importance:")
+        print("\ndifferences, most important first:")
         print_table(
-            ("group", "what", *titles, "follows from"),
+            ("group", "what", *titles, "caused by"),
             [(c.group, c.name, c.before, c.after, c.follows or "-") for c in found.changes],
         )
     if found.unrecorded:

@@ -1,4 +1,4 @@
-"""`benchdock completion SHELL`: prints a script that completes words without starting us."""
+"""`benchdock completion SHELL`: print a script that completes words without starting benchdock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.errors import ExitStatus
 from orchestrator.images import image_table
 from orchestrator.programs import PROGRAMS
 
-# The first word of `benchdock parse` is a program or, when the program is to be found, the log.
+# The first argument of `benchdock parse` is a program, or the log if the program is to be detected.
 _FUNCTION = "_benchdock_program_or_log"
 _NAMES = " ".join(PROGRAMS)
 _PROGRAM_OR_LOG = {
@@ -30,7 +30,7 @@ _PROGRAM_OR_LOG = {
 
 
 def _with_names(parser: argparse.ArgumentParser) -> None:
-    """Give the completion the names that the parser itself leaves to the catalogue."""
+    """Add the names to complete that the parser itself does not check."""
     names = {
         "model": zoo.names(),
         "models": zoo.names(),

@@ -1,4 +1,4 @@
-"""`benchdock doctor`: what this machine can do, and the command that fixes each thing missing."""
+"""`benchdock doctor`: check this machine and print a command to fix each problem."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.ui.tables import print_findings
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Examine the machine; the status tells whether anything can run."""
+    """Check the machine and return whether benchmarks can run."""
     found = doctor.examine()
     if arguments.json:
         document = doctor.machine_file(found).model_dump(mode="json", by_alias=True)

@@ -1,4 +1,4 @@
-"""`benchdock frameworks`: what can be benchmarked with what."""
+"""`benchdock frameworks`: which frameworks there are and what they support."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.ui.tables import print_table
 
 
 def describe(row: Framework) -> dict[str, Any]:
-    """Return one framework's row, number types keyed "device phase"."""
+    """Return one framework as plain values; number types are keyed "device phase"."""
     return {
         "name": row.name,
         "title": row.title,
@@ -64,7 +64,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     )
     gaps = [(row.name, model, why) for row in chosen for model, why in row.gaps.items()]
     if gaps:
-        print("\nmodels that a framework cannot draw:")
+        print("\nmodels that a framework does not support:")
         print_table(("framework", "model", "why"), gaps)
     if arguments.name:
         _show_more(next(iter(chosen)))
@@ -72,7 +72,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _variants(row: Framework) -> Iterator[tuple[str, Framework]]:
-    """Yield the row as each fork or release has it, and what names it."""
+    """Yield the framework as each fork or release has it, and a label."""
     for value, variant in row.variants.items():
         yield f"{row.variant_option}={value}: ", variant
 
@@ -90,16 +90,18 @@ def _show_options(title: str, options: Mapping[str, Option]) -> None:
 
 
 def _show_more(row: Framework) -> None:
-    """Print what only one row has room for: its networks, folder and options."""
+    """Print the details of one framework: its networks, folder and options."""
     if row.networks is not None:
-        print(f"\nnetworks, as it builds them: {' '.join(row.networks)}")
+        print(f"\nnetworks with their own definition in the program: {' '.join(row.networks)}")
     for which, one in (("", row), *_variants(row)):
         for unfit in one.unfit:
             limits = " ".join((*unfit.phases, *unfit.dtypes)) or "all"
             networks = " ".join(unfit.networks) or "any network"
-            print(f"\n{which}not in {limits}: {networks}: {unfit.why}")
+            print(f"\n{which}not supported in {limits}: {networks}: {unfit.why}")
     if row.differs:
-        print("\nits own networks under names of the zoo, and what they need:")
+        print(
+            "\nnetworks that differ from benchdock's network of the same name, or need something:"
+        )
         print_table(("network", "it"), list(row.differs.items()))
     if row.source:
         print(f"\n--source: {row.source}")
@@ -113,4 +115,4 @@ def _show_more(row: Framework) -> None:
         own = {name: o for name, o in one.options.items() if name not in row.options}
         _show_options(f"{which}more options", own)
     if row.flags:
-        print(f"\n--option {FLAG}NAME=VALUE hands on --NAME=VALUE as it is")
+        print(f"\n--option {FLAG}NAME=VALUE passes --NAME=VALUE to the program")

@@ -1,4 +1,4 @@
-"""`benchdock images`: what images there are, and how they come to be here."""
+"""`benchdock images`: list, fetch, build, pull and pin images."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestErro
 from orchestrator.images import base_images, image_table, pins, store, wheelhouse
 from orchestrator.images.builder import Event
 from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.interpreters import NoInterpreterError
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet
 
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
 
 _FACTS = ("python", "CUDA", "driver from", "GPUs")
-# What was done with an image, as a document's row and as a line.
+# What happened to an image: the key in a document and the word in a line.
 Done = tuple[dict[str, Any], str]
 _FAILED = "failed"
+# Not asked for by name, and not possible on this machine.
+_LEFT_OUT = "left out"
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Do as the action says. Raises RequestError, ImageError, EngineError, MachineError."""
+    """Run the chosen action. Raises RequestError, ImageError, EngineError, MachineError."""
     _check_options(arguments)
     if arguments.all:
         from orchestrator.commands import vendor_images
@@ -39,43 +42,53 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.action == "list":
         _list(table, _rows(table, arguments.names, default=table.images.values()), arguments)
         return ExitStatus.OK
+    if arguments.action == "prune":
+        from orchestrator.commands import prune_images
+
+        return prune_images.execute(arguments, table, _tell)
     match arguments.action:
         case "fetch":
             done = _fetch(table, arguments.names, arguments.source)
         case "build":
-            done = _build(table, _built_rows(table, arguments.names), force=arguments.force)
+            rows = _built_rows(table, arguments.names)
+            done = _build(table, rows, force=arguments.force, named=bool(arguments.names))
         case "pull":
             done = _pull(table, arguments.names)
         case "pin":
             done = _pin(table, _vendors_rows(table, arguments.names))
         case _:
             done = _bootstrap(table, arguments.names, force=arguments.force)
-    rows = []
-    for row, text in done:
-        rows.append(row)
+    told = []
+    for one, text in done:
+        told.append(one)
         if not arguments.json:
             print(text, flush=True)
     if arguments.json:
-        print(json.dumps({"schema": 1, arguments.action: rows}, indent=2))
-    failed = any(row.get("did") == _FAILED for row in rows)
+        print(json.dumps({"schema": 1, arguments.action: told}, indent=2))
+    failed = any(one.get("did") == _FAILED for one in told)
     return ExitStatus.MACHINE_CANNOT if failed else ExitStatus.OK
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    """Refuse an option that the action has no use for. Raises RequestError."""
+    """Refuse an option that does not apply to the action. Raises RequestError."""
     action = arguments.action
     for option, given, actions in (
         ("--from", arguments.source is not None, ("fetch",)),
         ("--force", arguments.force, ("build", "bootstrap")),
         ("--all", arguments.all, ("list",)),
+        ("--keep", arguments.keep is not None, ("prune",)),
+        ("--ignore-results", arguments.ignore_results, ("prune",)),
+        ("--dry-run", arguments.dry_run, ("prune",)),
     ):
         if given and action not in actions:
             raise RequestError(
-                f"{option} is for `images {'` and `images '.join(actions)}` alone",
-                hint=f"remove it from `images {action}`",
+                f"{option} only works with `images {'` and `images '.join(actions)}`",
+                hint=f"remove {option}",
             )
     if arguments.all and arguments.names:
-        raise RequestError("--all lists the whole catalogue", hint="use `benchdock images --all`")
+        raise RequestError(
+            "--all lists all images and takes no names", hint="use `benchdock images --all`"
+        )
 
 
 def _rows(
@@ -85,7 +98,7 @@ def _rows(
 
 
 def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
-    """Return the rows that are built here: those named, else the CPU's that compile nothing."""
+    """Return the named images that are built here, by default all CPU images that build quickly."""
     ours = [
         row
         for row in table.images.values()
@@ -95,8 +108,8 @@ def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
     for row in chosen:
         if row.source != "build":
             raise RequestError(
-                f"{row.id} is a vendor's image and is not built here",
-                hint=f"`benchdock images pull {row.id}` gets it",
+                f"{row.id} is a vendor's image and cannot be built",
+                hint=f"run `benchdock images pull {row.id}` to get it",
             )
     return chosen
 
@@ -106,25 +119,38 @@ def _say(text: str) -> None:
 
 
 def _tell(event: Event) -> None:
-    _say(event.text if event.kind == "line" else f"== {event.text}")
+    before = {"line": "", "stage": "== ", "warning": "warning: "}
+    _say(before[event.kind] + event.text)
 
 
 def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Iterator[Done]:
     if source is not None and not Path(source).is_dir():
-        raise RequestError(f"there is no folder {source}", hint="give --from a folder with wheels")
+        raise RequestError(
+            f"the folder {source} does not exist", hint="use --from with a folder of wheels"
+        )
     rows = _built_rows(table, names)
     for row in rows if names else [row for row in rows if row.lock]:
         folder = wheelhouse.fetch(row, table, _say, source=Path(source) if source else None)
-        yield {"image": row.id, "wheels": str(folder)}, f"{row.id}: wheels are in {folder}"
+        yield {"image": row.id, "wheels": str(folder)}, f"{row.id}: the wheels are in {folder}"
 
 
-def _build(table: ImageTable, rows: Sequence[ImageRow], *, force: bool) -> Iterator[Done]:
+def _build(
+    table: ImageTable, rows: Sequence[ImageRow], *, force: bool, named: bool
+) -> Iterator[Done]:
+    """Build images; one that was not named is left out if its base needs a Python not here."""
     from orchestrator.engine.client import Engine
 
     policy = store.Policy.FORCE if force else store.Policy.AUTO
     with Engine.connect() as engine:
         for row in rows:
-            ready = store.ensure(row, table, engine, policy, _tell)
+            try:
+                ready = store.ensure(row, table, engine, policy, _tell)
+            except NoInterpreterError as error:
+                if named:
+                    raise
+                told = {"image": row.id, "did": _LEFT_OUT, "why": str(error)}
+                yield told, f"{row.id}: {_LEFT_OUT}: {error}"
+                continue
             told = {"image": row.id, "did": ready.did, "reference": ready.reference, "id": ready.id}
             yield told, f"{row.id}: {ready.did} {ready.reference} {ready.id}"
 
@@ -134,8 +160,8 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
 
     if not names:
         raise RequestError(
-            "`images pull` needs the images to pull",
-            hint="name some of `benchdock images`, or references such as "
+            "`images pull` needs the name of an image",
+            hint="use a name from `benchdock images`, or a reference such as "
             "nvcr.io/nvidia/pytorch:24.06-py3",
         )
     with Engine.connect() as engine:
@@ -152,21 +178,22 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
 
 
 def _vendors_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
-    """Return the rows of vendors' images: those named, else all."""
+    """Return the named vendors' images, by default all of them."""
     every = [row for row in table.images.values() if row.source == "vendor"]
     chosen = _rows(table, names, default=every)
     for row in chosen:
         if row.source != "vendor":
             raise RequestError(
-                f"{row.id} is built here and is in no registry", hint="name images of vendors"
+                f"{row.id} is built here and not in any registry", hint="name vendors' images only"
             )
     return chosen
 
 
 def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
-    """Ask the registries for the digests of tags; a pin stays if its registry tells none."""
+    """Ask the registries for the digests of tags; keep a pin if its registry does not answer."""
     from orchestrator.engine.client import Engine
 
+    pins.refuse_in_wheel()
     kept = {
         row.reference: table.digests[row.reference]
         for row in table.images.values()
@@ -189,6 +216,7 @@ def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
 
 
 def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Iterator[Done]:
+    """Make base images; without names those of our images that this machine can make."""
     from orchestrator.engine.client import Engine
 
     for name in names:
@@ -197,7 +225,14 @@ def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Itera
     wanted = names or sorted({row.base for row in table.images.values() if row.base})
     with Engine.connect() as engine:
         for name in wanted:
-            did = base_images.bootstrap(table.bases[name], engine, _say, force=force)
+            try:
+                did = base_images.bootstrap(table.bases[name], table, engine, _say, force=force)
+            except NoInterpreterError as error:
+                if names:
+                    raise
+                told = {"image": name, "did": _LEFT_OUT, "why": str(error)}
+                yield told, f"{name}: {_LEFT_OUT}: {error}"
+                continue
             yield {"image": name, "did": did}, f"{name}: {did}"
 
 
@@ -208,7 +243,7 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
         print(json.dumps({"schema": 1, "engine": why, "images": described}, indent=2))
         return
     print_table(
-        ("image", "framework", "version", "device", *_FACTS, "source", "size", "run yet", "here"),
+        ("image", "framework", "version", "device", *_FACTS, "source", "size", "tested", "here"),
         [
             (
                 row["id"],
@@ -229,11 +264,11 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
     )
     if any(row["never_run"] for row in described):
         print(
-            "\nrun yet: never = nobody has run it with benchdock on a GPU; what it supports is "
-            "read from its vendor's notes or its packages"
+            "\ntested: never = nobody has run this image with benchdock on a GPU yet; the GPU "
+            "requirements come from the vendor's notes or its packages"
         )
     if engine is None:
-        print(f"\nwhat is here is unknown: {why}")
+        print(f"\ncannot check which images are here: {why}")
 
 
 def _engine() -> tuple[Engine | None, str]:
@@ -256,6 +291,7 @@ def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[s
         "driver_branches": list(facts.driver_branches),
         "compute_capabilities": list(facts.architectures),
         "tag": row.tag,
+        "name": state.name if state else store.name_of(row, table),
         "pinned": table.digests.get(row.reference),
         "state": state.kind if state else "unknown",
         "reason": state.reason if state else "",

@@ -1,4 +1,4 @@
-"""`benchdock models`: the networks, by the numbers that their definitions give."""
+"""`benchdock models`: the networks and their sizes, computed from their definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from orchestrator.ui.tables import print_table
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return one model's row. `size_mib` is of 4-byte parameters, `macs` per sample forward."""
+    """Return one model as plain values. `size_mib` assumes 4-byte parameters; `macs` is per sample,
+    forward.
+    """
     graph = zoo.draw(name)
     return {
         "name": name,

@@ -1,4 +1,4 @@
-"""`benchdock parity`: the proof that every framework computes the same networks."""
+"""`benchdock parity`: prove that every framework computes the same networks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet
 
-# Comparisons that a line names before it counts the rest.
+# Number of comparisons that a line names before it counts the rest.
 NAMED = 3
 
-# What a level compares, for the heading of its figures; shapes are equal or not.
+# What each level compares, for the heading of the figures. Shapes are only equal or not.
 FIGURES = {"P2": "logits", "P3": "a training step"}
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Compare what was asked for; 0 only where every comparison holds. Raises RequestError."""
+    """Run the comparisons; return 0 only if every one holds. Raises RequestError."""
     setting = Setting(
         dtype=arguments.dtype,
         gpus=arguments.gpus,
@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _prove(work: Sequence[Work], setting: Setting) -> tuple[list[Cell], Interrupted | None]:
-    """Compare one framework after the other, until the user ends it."""
+    """Compare one framework after the other until the user interrupts."""
     view = ui.choose(result_on_stdout=False)
     cells: list[Cell] = []
     try:
@@ -71,7 +71,7 @@ def _prove(work: Sequence[Work], setting: Setting) -> tuple[list[Cell], Interrup
 
 
 def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None:
-    """Print the deviations of each model and framework, then what does not hold."""
+    """Print the deviations of each model and framework, then the failed comparisons."""
     frameworks = [one.row.name for one in work]
     table = []
     for model in dict.fromkeys(model for one in work for model in one.models):
@@ -95,12 +95,12 @@ def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None
 
 
 def _fails(cell: Cell) -> bool:
-    """Tell a comparison that does not hold from one that was not made."""
+    """Whether a comparison was made and does not hold."""
     return not cell.holds and cell.deviation is not None
 
 
 def _not_made(cells: Sequence[Cell]) -> Iterator[str]:
-    """Yield a line for each reason why comparisons were not made: often it is the same for all."""
+    """Yield one line per reason why comparisons were not made; many share a reason."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         if cell.deviation is None:

@@ -1,4 +1,4 @@
-"""`benchdock parse [PROGRAM] LOG`: a result from a log alone."""
+"""`benchdock parse [PROGRAM] LOG`: read a result from a log, without a request, plan or machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from orchestrator.version import VERSION
 
 
 def as_result(measurement: Measurement) -> Result:
-    """Return what a log tells as a result: no request, no plan, no machine."""
+    """Return the result that a log contains, without request, plan or machine."""
     return Result(
         benchdock=VERSION,
         status="failed" if measurement.failure else "ok",
@@ -35,30 +35,30 @@ def as_result(measurement: Measurement) -> Result:
     )
 
 
-# What people type in the hope that the program is found.
+# Words that people type for "detect the program".
 _ANY_PROGRAM = ("auto", "any", "detect", "guess")
 
 _END_EVENT = '::benchdock {"event": "end"'
 
-# How a program comes to its figure, and of what it is: `estimator` and `scope` in words.
+# How the program computes its figure and what the figure covers: `estimator` and `scope` in words.
 _ESTIMATORS = {
     "total": "all samples over the time of all timed steps",
-    "mean_of_rates": "the mean of the windows' rates",
-    "harmonic_mean": "the harmonic mean of the windows' rates, which is samples over time",
-    "running_mean": "the mean since its start",
-    "single_steps": "the harmonic mean of the rates of the steps that it printed",
-    "window": "the last window alone",
+    "mean_of_rates": "the mean of the window rates",
+    "harmonic_mean": "the harmonic mean of the window rates, which is samples over time",
+    "running_mean": "the mean since the start",
+    "single_steps": "the harmonic mean of the rates of the printed steps",
+    "window": "the last window only",
     "median": "a batch over the median step time",
     "mean_time": "a batch over the mean step time",
-    "unknown": "computed in a way that is not known",
+    "unknown": "computed in an unknown way",
 }
 _SCOPES = {"all_devices": "all devices", "device": "one device", "rank": "one process of several"}
 
 
 def explanation(program: dict[str, Any], *, failed: bool = False) -> Iterator[str]:
-    """Yield what tells how the number came about: estimator, windows and lines of the log.
+    """Yield how the figure was obtained: estimator, windows and log lines.
 
-    Of a log without a number these are the lines that tell why.
+    If the log has no figure, yield the lines that explain why.
     """
     chosen = bool(program.get("evidence")) or "blocks" not in program
     for index, block in enumerate([program] if chosen else program["blocks"], start=1):
@@ -77,10 +77,10 @@ def explanation(program: dict[str, Any], *, failed: bool = False) -> Iterator[st
 
 
 def _deciding_line(log: str, result: Result) -> Iterator[str]:
-    """Yield the line that decided when the parser keeps no numbers of lines.
+    """Yield the deciding line if the parser keeps no line numbers.
 
-    That is the last one that says why a program died, or the end event of our own programs. It is
-    looked for in the log, which standard input no longer holds.
+    It is the last line that says why a program died, or the end event of our own programs. It is
+    searched in the lines already read, because standard input cannot be read again.
     """
     shown = {str(text) for _, text in result.program.get("evidence", [])}
     text = result.failure.evidence if result.failure else _END_EVENT
@@ -91,13 +91,13 @@ def _deciding_line(log: str, result: Result) -> Iterator[str]:
 
 
 def _removed(program: dict[str, Any]) -> Iterator[str]:
-    """Say what was removed before the lines that are shown, in all of them."""
+    """Say which prefixes were removed from the lines that are shown."""
     if names := program.get("prefixes"):
-        yield f"removed before each line: the prefix of {', then of '.join(names)}\n"
+        yield f"removed from each line: the prefix of {', then of '.join(names)}\n"
 
 
 def _windows(windows: dict[str, Any]) -> str:
-    """Say how many windows were used, and which not and why."""
+    """Say how many windows were used, and why others were not."""
     dropped = [
         f"the {place} {count}"
         for place, count in (
@@ -113,16 +113,16 @@ def _windows(windows: dict[str, Any]) -> str:
 
 
 def _measured(arguments: argparse.Namespace, hints: ParseHints) -> Measurement:
-    """Read the log, as that of the program named if one is. Raises RequestError."""
+    """Parse the log, as that of the named program if there is one. Raises RequestError."""
     source = sys.stdin.buffer if arguments.log == "-" else Path(arguments.log)
     program = arguments.program
     if program is None and arguments.pattern is not None:
-        program = CUSTOM  # only that takes a pattern
+        program = CUSTOM  # only this parser takes a pattern
     if program is not None:
         return parse(program, source, hints=hints)
     if arguments.log in PROGRAMS and not os.path.exists(arguments.log):
         raise RequestError(
-            f"{arguments.log} is a program, and there is no log to read",
+            f"{arguments.log} is a program; the log file is missing",
             hint=f"type `benchdock parse {arguments.log} LOG`",
         )
     found = parse_any(source, hints=hints)
@@ -130,30 +130,31 @@ def _measured(arguments: argparse.Namespace, hints: ParseHints) -> Measurement:
 
 
 def _found(program: dict[str, Any]) -> Iterator[str]:
-    """Yield which program wrote the log, if that was to be found."""
+    """Yield which program wrote the log, if it was detected."""
     if "known_as" in program:
         number, text = program["known_by"]
-        yield f"a log of {program['known_as']}, by its line {number}: {clean(str(text))}\n"
+        yield f"detected a log of {program['known_as']} by line {number}: {clean(str(text))}\n"
 
 
 def _check_program(arguments: argparse.Namespace) -> None:
-    """Refuse a word for "any program": that is said by none. Raises RequestError."""
+    """Refuse words for "any program", because that is the default. Raises RequestError."""
     if arguments.program in _ANY_PROGRAM:
         raise RequestError(
-            f"there is no program {arguments.program!r}",
-            hint=f"type `benchdock parse {arguments.log}`: the program is found by itself",
+            f"unknown program {arguments.program!r}",
+            hint=f"type `benchdock parse {arguments.log}` to detect the program",
         )
 
 
 def _check_reading(arguments: argparse.Namespace) -> None:
-    """Refuse what tells how any program is read when a program is known. Raises RequestError."""
+    """Refuse the options of the program `custom` for any other. Raises RequestError."""
     if arguments.program == CUSTOM or (arguments.program is None and arguments.pattern is not None):
         return
     for option in ("pattern", "unit", "estimator"):
         if getattr(arguments, option) is not None:
             raise RequestError(
-                f"--{option} is only for the program {CUSTOM}",
-                hint=f"remove it, or use `benchdock parse {CUSTOM} {arguments.log} --pattern ...`",
+                f"--{option} only works with the program {CUSTOM}",
+                hint=f"remove --{option}, or use `benchdock parse {CUSTOM} {arguments.log} "
+                "--pattern ...`",
             )
 
 

@@ -1,4 +1,4 @@
-"""`benchdock published`: what vendors and others have published, to compare with."""
+"""`benchdock published`: list published benchmark results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.units import counted
 
-# GPUs that exist though nobody in the catalogue measured them: asking for one is no mistake.
+# GPUs that exist although the catalogue has no result for them, so asking for one is not a mistake.
 _OTHER_GPUS = frozenset(
     {"l4", "l40", "l40s", "a2", "a16", "a40", "h100-nvl", "h200-nvl", "gh200", "b100", "b200"}
     | {"b300", "gb200", "gb300", "rtx-3060", "rtx-3080", "rtx-4070", "rtx-4080", "rtx-5080"}
@@ -60,7 +60,9 @@ def describe(claim: Claim) -> dict[str, Any]:
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Print the claims that pass the filters, an overview without a filter, or all mistakes."""
+    """Print the claims that match the filters; without a filter an overview; with --check all
+    mistakes.
+    """
     if arguments.check is not None:
         return _check(collection.DATA if arguments.check is True else Path(arguments.check))
     claims = collection.load()
@@ -92,7 +94,9 @@ def _check(path: Path) -> ExitStatus:
 
 
 def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:
-    """Return the names of our own that nothing need be published of; the zoo only when needed."""
+    """Return benchdock's names, which are valid even without published results; the zoo only when
+    needed.
+    """
     known: dict[str, Iterable[str]] = {
         "gpu": _OTHER_GPUS,
         "precision": ("float32", "tf32", "float16", "bfloat16", "int8"),
@@ -112,11 +116,11 @@ def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:
 
 def _print_nothing(filters: Filters, near: Sequence[str]) -> None:
     what = ", ".join(f"{name} {word}" for name, word in filters.given().items())
-    print(f"nothing is published with {what}")
+    print(f"no published result has {what}")
     for sentence in near:
         print(f"  {sentence}")
     if not near:
-        print("  `benchdock published` lists what is")
+        print("  `benchdock published` lists all")
 
 
 def _print_claims(found: Sequence[Claim]) -> None:
@@ -147,7 +151,7 @@ def _print_claims(found: Sequence[Claim]) -> None:
 
 
 def _repository(claim: Claim) -> str:
-    """Return the address without the path of one file of many."""
+    """Return the repository's address without the path of the file."""
     return "/".join(claim.source.url.split("/")[:5])
 
 
@@ -170,12 +174,12 @@ def _print_overview(claims: Sequence[Claim]) -> None:
         ],
         right=(2,),
     )
-    print("\nwhat can be asked for:")
+    print("\nfilters:")
     print_table(
         ("option", "values"),
         [(f"--{name}", " ".join(collection.choices(name, claims))) for name in _FILTERS],
     )
-    print(f"\n{len(claims):,} claims; `benchdock published --model resnet50 --gpu v100` lists some")
+    print(f"\n{len(claims):,} claims; try `benchdock published --model resnet50 --gpu v100`")
 
 
 def _some(words: Iterable[str]) -> str:

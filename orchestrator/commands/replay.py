@@ -1,4 +1,4 @@
-"""`benchdock replay RUN`: a stored result, run again."""
+"""`benchdock replay RUN`: run a stored result again."""
 
 from __future__ import annotations
 
@@ -75,17 +75,17 @@ def _show_plan(prepared: Replay, *, as_json: bool) -> None:
         print(json.dumps(document, indent=2))
         return
     place = {
-        "exact": "in the very image it was measured in, which is here",
-        "pull": f"in the very image it was measured in, pulled as {source.registry}",
-        "ours": "in the image of today",
+        "exact": "in the same image, which is here",
+        "pull": f"in the same image, pulled as {source.registry}",
+        "ours": "in today's image",
         "host": "on this host",
     }[source.how]
     print(clean(f"{prepared.stored.name}: {subject(prepared.stored.result)}"))
     print(f"would run {place}")
     for text in prepared.asks:
-        print(clean(f"it would {text} ({trust.OPTION} is needed)"))
+        print(clean(f"it would {text} (needs {trust.OPTION})"))
     for text in prepared.changed:
-        print(clean(f"changed: {text} ({replay.ALLOW} is needed)"))
+        print(clean(f"changed: {text} (needs {replay.ALLOW})"))
     for text in prepared.notes:
         print(clean(f"note: {text}"))
     print()

@@ -1,4 +1,4 @@
-"""`benchdock reproduce CLAIM`: run what somebody published, and judge it."""
+"""`benchdock reproduce CLAIM`: run a published benchmark and judge the result."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from orchestrator.view import View
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Say what differs, run, judge. Raises RequestError, MachineError."""
+    """Print the differences, run, judge. Raises RequestError, MachineError."""
     if arguments.runs < FEWEST_RUNS:
         raise RequestError(
-            f"{arguments.runs} runs tell too little of how much runs differ",
+            f"{arguments.runs} runs are too few to see how much runs vary",
             hint=f"use --runs {FEWEST_RUNS} or more",
         )
     claim, wishes = _read(arguments)
@@ -52,14 +52,14 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             _show_claim(claim, _print)
             _show_outline(drawn, _print)
             for text in asks:
-                _print(f"it would {text} ({trust.OPTION} is needed)")
+                _print(f"it would {text} (needs {trust.OPTION})")
             _show_conditions(setup, _print)
         return ExitStatus.OK
     if setup.request is None:
         kind = RequestError if setup.lacks_option else MachineError
         raise kind(
             f"{claim.id} cannot be reproduced here: {setup.why_not}",
-            hint="--dry-run shows what would run and every condition that is not met",
+            hint="--dry-run shows the run and all unmet conditions",
         )
     if asks and not arguments.trust:
         see = f"benchdock reproduce {shlex.quote(arguments.claim)} --dry-run"
@@ -88,10 +88,11 @@ def _read(arguments: argparse.Namespace) -> tuple[Claim, Wishes]:
 
 
 def _check_folders(wishes: Wishes) -> None:
-    """Refuse folders that are not there. Raises RequestError, DataError."""
+    """Refuse folders that do not exist. Raises RequestError, DataError."""
     if wishes.source is not None and not wishes.source.is_dir():
         raise RequestError(
-            f"--source {wishes.source} is not a folder", hint="give the folder of the program"
+            f"--source {wishes.source} is not a folder",
+            hint="use --source with the program's folder",
         )
     if wishes.data is not None:
         planner.check_dataset(wishes.data)
@@ -170,12 +171,12 @@ def _show_conditions(setup: Setup, say: Callable[[str], None]) -> None:
         say(f"  here     {condition.here}")
         say(f"  so       {condition.consequence}: {condition.why}")
     if setup.why_not:
-        say(f"nothing can be run here: {setup.why_not}")
+        say(f"cannot run here: {setup.why_not}")
     elif not setup.comparable:
-        say("whatever is measured, the verdict will be: not comparable")
+        say("the verdict will be: not comparable, whatever the measurement")
     else:
-        unmet = "every condition is met" if not setup.unmet else "with these conditions unmet"
-        say(f"{unmet}: within {share(setup.tolerance)} it counts as reproduced")
+        unmet = "all conditions are met" if not setup.unmet else "with these unmet conditions"
+        say(f"{unmet}: within {share(setup.tolerance)} the result counts as reproduced")
 
 
 def _subject(claim: Claim) -> str:
@@ -198,7 +199,7 @@ def _show(claim: Claim, outcome: Outcome) -> None:
     print(f"published  {quantity(claim.throughput, SAMPLES_PER_SECOND)}")
     print(f"ratio      {outcome.ratio:.3f}")
     if outcome.unmet:
-        print("\nconditions that differ, by how much they usually matter:")
+        print("\nunmet conditions, most important first:")
         print_table(
             ("condition", "there", "here", "consequence"),
             [(c.name, c.claimed, c.here, c.consequence) for c in outcome.unmet],

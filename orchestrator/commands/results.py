@@ -1,4 +1,4 @@
-"""`benchdock results`: what was measured here, the newest first."""
+"""`benchdock results`: list stored runs, newest first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNKNOWN = "-"
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """List the runs that pass the filters. Raises RequestError, MachineError."""
+    """List the runs that match the filters. Raises RequestError, MachineError."""
     wanted = Wanted(
         model=arguments.model,
         framework=catalogue.framework(arguments.framework).name if arguments.framework else None,
@@ -30,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         dtype=arguments.dtype,
         failed=arguments.failed,
     )
-    file_killed()  # so that no run is listed without what became of it
+    file_killed()  # so that every listed run has its outcome
     found = find(wanted, None if arguments.all else arguments.last or USUAL)
     if not found.rows and wanted.model is not None:
         _check_model(wanted.model, found)
@@ -45,7 +45,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _check_model(model: str, found: Listing) -> None:
-    """Refuse a name that is neither a network's nor that of any run. Raises RequestError."""
+    """Refuse a model name that neither the zoo nor any stored run has. Raises RequestError."""
     known = dict.fromkeys((*catalogue.all_networks(), *sorted(found.models)))
     if model not in known:
         raise unknown("model", model, known, listing="benchdock models")
@@ -53,8 +53,8 @@ def _check_model(model: str, found: Listing) -> None:
 
 def _nothing(found: Listing, wanted: Wanted) -> str:
     if found.empty:
-        return f"no run is stored in {runs()}; `benchdock run resnet50 -f pytorch` makes one"
-    return f"no stored run fits {wanted.words()}; `benchdock results` lists what there is"
+        return f"no runs in {runs()}; run `benchdock run resnet50 -f pytorch` to make one"
+    return f"no stored run matches {wanted.words()}; `benchdock results` lists all"
 
 
 def _show(found: Listing, wanted: Wanted) -> None:
@@ -74,8 +74,8 @@ def _show(found: Listing, wanted: Wanted) -> None:
 
 
 def _more(older: int, what: str) -> str:
-    which = "1 older run is" if older == 1 else f"{older:,} older runs are"
-    return f"{which} {what}; --last N or --all lists more"
+    which = "1 older run was" if older == 1 else f"{older:,} older runs were"
+    return f"{which} {what}; use --last N or --all to list more"
 
 
 def _cells(row: Summary) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def _local(moment: datetime | None) -> str:
         return _UNKNOWN
     try:
         return f"{moment.astimezone():%Y-%m-%d %H:%M}"
-    except (OverflowError, ValueError, OSError):  # somebody's first or last year
+    except (OverflowError, ValueError, OSError):  # year 1 or 9999
         return _UNKNOWN
 
 

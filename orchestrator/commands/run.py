@@ -1,4 +1,4 @@
-"""`benchdock run`: one benchmark."""
+"""`benchdock run`: run one benchmark, or several runs of it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
 
 
 def _default_phase(arguments: argparse.Namespace, model_file: Path | None) -> Phase:
-    """Return what is run if the user names no phase: a network without loss is not trained."""
+    """Return the default phase: training, or inference for a network without a loss."""
     usual = catalogue.default_phase(arguments.framework)
     inside = dict(arguments.option).get("prototxt")
     if model_file is None and inside and arguments.source is not None:
@@ -78,14 +78,14 @@ def _default_phase(arguments: argparse.Namespace, model_file: Path | None) -> Ph
 
 
 def _mistake(error: ValidationError) -> RequestError:
-    """Say which option is wrong and what it may be."""
+    """Name the wrong option and the values it accepts."""
     mistake = error.errors(include_url=False)[0]
     field = str(mistake["loc"][0])
     option = field.removesuffix("_timeout").replace("_", "-")
     most = mistake.get("ctx", {}).get("le")
     if most is not None:
         return RequestError(
-            f"--{option} {mistake['input']} is too large", hint=f"the most is {most}"
+            f"--{option} {mistake['input']} is too large", hint=f"the maximum is {most}"
         )
     return RequestError(
         f"--{option} cannot be {quoted(str(mistake['input']))}", hint=first_mistake(error)
@@ -125,12 +125,13 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _described(arguments: argparse.Namespace) -> Machine | None:
-    """Read the machine that --machine names. Raises RequestError unless nothing is started."""
+    """Read the machine file of --machine. Raises RequestError without --dry-run."""
     if arguments.machine is None:
         return None
     if not arguments.dry_run:
         raise RequestError(
-            "--machine only plans: nothing can be started on another machine", hint="add --dry-run"
+            "--machine only works with --dry-run: nothing can be started on another machine",
+            hint="add --dry-run",
         )
     from orchestrator.machine import description
 
@@ -138,7 +139,7 @@ def _described(arguments: argparse.Namespace) -> Machine | None:
 
 
 def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
-    """Make several runs, each shown as it ends, and then what they tell together."""
+    """Run several times, show each result, then their summary."""
     from orchestrator import ui
     from orchestrator.run import series
     from orchestrator.signals import interruptible
@@ -162,7 +163,7 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> None:
-    """Print the settings of a plan, followed by the script."""
+    """Print the settings of a plan, then the script."""
     assert result.plan is not None
     if machine is not None:
         print(clean(f"{'machine':15} {machine}"))
@@ -170,7 +171,7 @@ def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> 
         for text in texts:
             print(clean(f"{name:15} {text}"))
     if runs is not None:
-        print(f"{'runs':15} {runs}, one after the other, each as follows")
+        print(f"{'runs':15} {runs}, one after the other")
     show_plan(result.plan)
 
 
@@ -186,13 +187,13 @@ def show_plan(plan: Plan) -> None:
 
 
 def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield name and value of what a plan decides; a name of several values comes again."""
+    """Yield name and value of each setting; a name with several values is repeated."""
     shown_apart = {"script", "schema_version", "warnings", "mounts", "limits", "timeouts", "source"}
     for name, value in plan.model_dump(mode="json", exclude=shown_apart).items():
         if value not in (None, {}, []):
             yield name.replace("argv", "command").replace("_", " "), _shown(value)
     if plan.source is not None and str(plan.source):
-        yield "program's folder", str(plan.source)
+        yield "program folder", str(plan.source)
     for mount in plan.mounts:
         how = "read-only" if mount.read_only else "writable"
         yield "mount", f"{mount.source} as {mount.target}, {how}"

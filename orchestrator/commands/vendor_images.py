@@ -1,4 +1,4 @@
-"""`benchdock images --all`: what is known of vendors' images, and which can run here."""
+"""`benchdock images --all`: what is known about vendors' images, and which can run here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FACTS = ("CUDA", "driver from", "GPUs")
 
 
 def show(*, as_json: bool) -> None:
-    """Print the whole catalogue."""
+    """Print all vendors' images."""
     report = gpu.report()
     found = overview(container_table.shipped(), report)
     if as_json:
@@ -25,18 +25,19 @@ def show(*, as_json: bool) -> None:
         print(json.dumps({"schema": 1, "machine": machine, **found}, indent=2))
         return
     here = ("here",) if report.gpus else ()
-    print("vendors' images by month: what holds where no release note says otherwise")
+    print("vendors' images by month (used if no release note is known)")
     print_table(
         ("month", *_FACTS, *here),
         [(_range(row), *_facts(row), *_here(row, here)) for row in found["months"]],
     )
-    print("\nimages with a release note or a log that says more")
+    print("\nimages with a release note or a log")
     print_table(
-        ("image", "version", *_FACTS, "Python", *here),
+        ("image", "version", "proven with", *_FACTS, "Python", *here),
         [
             (
                 row["image"].removeprefix("nvcr.io/nvidia/"),
                 row["framework_version"] or "-",
+                _proven(row),
                 *_facts(row),
                 row["python"] or "-",
                 *_here(row, here),
@@ -49,7 +50,7 @@ def show(*, as_json: bool) -> None:
         ("repository", "tags", "ended"),
         [(row["repository"], _tags(row), row["end_of_life"] or "-") for row in found["families"]],
     )
-    print("\nbenchmark programs inside")
+    print("\nbenchmark programs in the images")
     print_table(
         ("repository", "months", "path", "what"),
         [
@@ -65,6 +66,12 @@ def _facts(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["cuda"] or "-", row["driver"] or "-", span(row["compute_capabilities"]) or "-"
 
 
+def _proven(row: Mapping[str, Any]) -> str:
+    if row["proven_with"] is None:
+        return "-"
+    return ", ".join(row["proven_with"]) or ("no" if row["framework_version"] else "unknown")
+
+
 def _here(row: Mapping[str, Any], titles: tuple[str, ...]) -> tuple[str, ...]:
     return (row["here"] or "-",) if titles else ()
 
@@ -77,7 +84,7 @@ def _months(program: Mapping[str, str]) -> str:
     first, last = program["from"], program["to"]
     if first == last:
         return first or "all"
-    return " ".join(word for word in (first and f"from {first}", last and f"to {last}") if word)
+    return " ".join(word for word in (first and f"from {first}", last and f"up to {last}") if word)
 
 
 def _tags(row: Mapping[str, Any]) -> str:
@@ -87,8 +94,12 @@ def _tags(row: Mapping[str, Any]) -> str:
 
 
 def _legend(report: GpuReport) -> str:
-    text = "GPUs: the compute capabilities that the image has binaries for"
+    text = (
+        "proven with: the release of the same minor number that our backend was run with on a CPU "
+        "(docs/releases.md); a run takes no image by itself if it says no\n"
+        "GPUs: the compute capabilities that the image has binaries for"
+    )
     if not report.gpus:
-        return f"{text}. What can run here is not said: {report.reason}"
+        return f"{text}. Whether it runs here is unknown: {report.reason}"
     names = ", ".join(dict.fromkeys(one.name for one in report.gpus))
-    return f"{text}; here: on {names}, driver {report.driver or 'unknown'}; --json says why"
+    return f"{text}; here: on {names}, driver {report.driver or 'unknown'}; --json has the reasons"

@@ -1,4 +1,4 @@
-"""`benchdock verify BUNDLE`: whether a bundle is what it says, on any machine."""
+"""`benchdock verify BUNDLE`: check a bundle, on any machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestrator.ui.words import subject, title
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
-    """Check a bundle and say what was checked. Raises RequestError where something is wrong."""
+    """Check a bundle and say what was checked. Raises RequestError if something is wrong."""
     _refuse_run(arguments.bundle)
     result, checks = verify(Path(arguments.bundle))
     if arguments.json:
@@ -34,11 +34,13 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         print(json.dumps(document, indent=2))
         return ExitStatus.OK
     print(clean(f"{result.run}: {title(result)}, {subject(result)}"))
-    print_table(("holds", "what was checked"), [(check.name, check.detail) for check in checks])
+    print_table(("holds", "checked"), [(check.name, check.detail) for check in checks])
     return ExitStatus.OK
 
 
 def _refuse_run(word: str) -> None:
-    """Raise RequestError for a run id or a folder, which every other command takes."""
+    """Raise RequestError for a run id or a folder, which other commands accept."""
     if os.path.isdir(word) or (not os.path.exists(word) and os.path.isdir(paths.runs() / word)):
-        raise RequestError(f"{word!r} is no bundle", hint="`benchdock bundle RUN` makes one")
+        raise RequestError(
+            f"{word!r} is not a bundle", hint="run `benchdock bundle RUN` to make one"
+        )

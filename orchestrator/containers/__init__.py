@@ -1,1 +1,1 @@
-"""Vendors' images: which exist, what they need, what their entrypoints say."""
+"""Vendors' images: which exist, what they need, what their entrypoints print."""

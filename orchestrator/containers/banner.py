@@ -1,8 +1,8 @@
-"""What an NGC image's entrypoint prints before the program starts.
+"""Reads what an NGC image's entrypoint prints before the program starts.
 
-The banner is a table lookup of the image's, no test: tensorflow:18.07 complained of an RTX 2080
-SUPER and ran at full speed, pytorch:21.07 of an A100 that it supports but could not see. So its
-complaints are warnings of a result, never its failure.
+The banner comes from a table in the image, not from a test: tensorflow:18.07 complained about an
+RTX 2080 SUPER and ran at full speed, pytorch:21.07 about an A100 that it supports but could not
+see. So its complaints are warnings of a result, never a failure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator.paths import RunFolder
 
-# A banner has some 2 KiB. In the log it is only where an entrypoint ran after the launcher.
+# A banner has about 2 KiB. It is in the log only if an entrypoint ran after the launcher.
 _ENGINE_LOG_HEAD = 64 * 1024
 _LOG_HEAD = 16 * 1024
 _LONGEST = 300
@@ -38,10 +38,10 @@ _DRIVER = re.compile(r"(?:ERROR|WARNING|NOTE): .*\bNVIDIA Driver\b.*", re.IGNORE
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
-    """What a banner says; an empty field where it is silent.
+    """What a banner says; a field is empty if it says nothing.
 
-    `too_new` and `too_old` are GPUs by name; `supported` is False where the image found no GPU it
-    knows, None where it does not say. `driver` are complaints about the driver, one line each.
+    `too_new` and `too_old` are GPUs by name; `supported` is False if the image found no GPU it
+    knows, None if it does not say. `driver` are complaints about the driver, one line each.
     """
 
     product: str = ""
@@ -55,7 +55,7 @@ class Banner:
     driver: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
-        """Return what is kept in a result's environment: nothing where there was no banner."""
+        """Return the facts for a result's environment: nothing if there was no banner."""
         said = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
@@ -64,25 +64,25 @@ class Banner:
         return {"container": said} if said else {}
 
     def warnings(self) -> tuple[str, ...]:
-        """Say in one sentence each what the image doubts."""
+        """Return one sentence per complaint of the image."""
         said = [f"the image's banner does not know the {name} yet" for name in self.too_new]
         said += [
             f"the image's banner says that it no longer supports {name}" for name in self.too_old
         ]
         if self.supported is False and not said:
             said.append("the image's banner found no GPU that it supports")
-        said += [f"the image says of the driver: {line}" for line in self.driver]
+        said += [f"the image says about the driver: {line}" for line in self.driver]
         return tuple(said)
 
 
 def of_run(folder: RunFolder) -> Banner:
-    """Read the banner of a finished run. Never raises: a banner is no reason to lose a result."""
+    """Read the banner of a finished run. Never raises, because a banner must not cost a result."""
     logs = ((folder.engine_log, _ENGINE_LOG_HEAD), (folder.log, _LOG_HEAD))
     return read_banner(line for path, size in logs for line in head(path, size))
 
 
 def head(path: Path, size: int) -> list[str]:
-    """Return the lines of a file's first bytes, none where it cannot be read.
+    """Return the lines of a file's first bytes, none if it cannot be read.
 
     The program could write to the run folder: a link or a pipe that it left there is not followed.
     """
@@ -98,7 +98,7 @@ def head(path: Path, size: int) -> list[str]:
 def last_words(lines: Iterable[str]) -> str:
     """Return the last line that may say why a program did not start.
 
-    An image's banner ends in notes and licences, which explain nothing.
+    The notes and licences at the end of an image's banner explain nothing and are skipped.
     """
     said = [line.strip() for line in _sentences(lines) if line.strip()]
     if any(_RELEASE.fullmatch(line) for line in said):
@@ -107,10 +107,10 @@ def last_words(lines: Iterable[str]) -> str:
 
 
 def read_banner(lines: Iterable[str]) -> Banner:
-    """Read the banner out of a log, or out of what was printed before the launcher started.
+    """Read the banner from a log, or from what was printed before the launcher started.
 
-    The first of several banners counts (a multi-node run prints one per node); GPUs and complaints
-    are listed once each.
+    If there are several banners the first counts (a multi-node run prints one per node); GPUs and
+    complaints are listed once each.
     """
     found: dict[str, str] = {}
     too_new: dict[str, None] = {}
@@ -141,7 +141,7 @@ def read_banner(lines: Iterable[str]) -> Banner:
 
 
 def _add(found: dict[str, None], text: str) -> None:
-    """Keep a text once, within bounds: a log may hold anything."""
+    """Store a text once, up to a limit: a log may contain anything."""
     if len(found) < _MOST:
         found[text[:_LONGEST]] = None
 
@@ -178,5 +178,5 @@ def _sentences(lines: Iterable[str]) -> Iterable[str]:
 
 
 def _once(name: str) -> str:
-    """Drop the doubled maker's name that newer drivers cause: "NVIDIA NVIDIA GeForce"."""
+    """Remove the doubled vendor name that newer drivers cause: "NVIDIA NVIDIA GeForce"."""
     return name.removeprefix("NVIDIA ") if name.startswith("NVIDIA NVIDIA ") else name

@@ -28,7 +28,7 @@ class CatalogueError(BenchdockError):
 
 
 class Suffix(StrictRecord):
-    """What follows the month in a tag ("py3"), in the releases `first` to `last`."""
+    """A tag's suffix after the month ("py3"), in the releases `first` to `last`."""
 
     name: str
     first: str = Field(default="", alias="from")
@@ -36,7 +36,7 @@ class Suffix(StrictRecord):
 
 
 class Program(StrictRecord):
-    """A benchmark program baked into the images of the releases `first` to `last`."""
+    """A benchmark program in the images of the releases `first` to `last`."""
 
     path: str
     what: str
@@ -45,19 +45,19 @@ class Program(StrictRecord):
 
 
 class RunSettings(StrictRecord):
-    """What the vendor recommends for `docker run`; -1 is no limit."""
+    """What the vendor recommends for `docker run`; -1 is unlimited."""
 
     shm_size: str = ""
     ulimits: dict[str, int] = Field(default_factory=dict)
 
 
 class Facts(StrictRecord):
-    """What is said of a range of tags; an empty field where nothing is said.
+    """Facts about a range of tags; a field is empty if the vendor says nothing.
 
-    `architectures` and `jit` are compute capabilities: those with binaries, and those at best
-    compiled from PTX at the start. Below `lowest` the vendor refuses, below `doubtful_below`
-    nothing is promised. `driver_branches` are older branches that do on data-centre GPUs ("450+"
-    is every branch from that one on).
+    `architectures` and `jit` are compute capabilities: those with binaries, and those that are at
+    best compiled from PTX at the start. Below `lowest` the vendor refuses, below `doubtful_below`
+    nothing is promised. `driver_branches` are older branches that are enough on data-centre GPUs
+    ("450+" is every branch from that one on).
     """
 
     version: str = ""
@@ -74,10 +74,11 @@ class Facts(StrictRecord):
     year: int | None = None
 
     def over(self, era: Facts) -> Facts:
-        """Return these facts, filled up with the era's."""
+        """Return these facts, completed with the era's."""
         own = {name: value for name, value in self if value not in ("", (), None)}
         filled = {name: value for name, value in era if value not in ("", (), None)}
-        # Limits belong to the list of architectures they were stated with, branches to the driver.
+        # Limits belong to the list of architectures that they were stated with, branches to the
+        # driver.
         if "architectures" in own:
             for name in ("jit", "lowest", "doubtful_below"):
                 filled.pop(name, None)
@@ -87,17 +88,28 @@ class Facts(StrictRecord):
 
 
 class Era(Facts):
-    """The facts of all images of a range of months; `last` is empty while it goes on."""
+    """The facts of all images of a range of months; `last` is empty while it continues."""
 
     first: str = Field(alias="from")
     last: str = Field(default="", alias="to")
 
 
 class Release(Facts):
-    """The facts of one tag of a family, or of the range up to `last`."""
+    """The facts of one tag of a family, or of the range up to `last`.
+
+    `versions` are the framework's releases by the tag's suffix, if the images of a month differ.
+    """
 
     first: str = Field(alias="tag")
     last: str = Field(default="", alias="to")
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    def version_of(self, tag: str) -> str:
+        """Return the framework's release in an image; all of them for a tag without a suffix."""
+        if not self.versions:
+            return self.version
+        suffix = tag.partition("-")[2]
+        return self.versions.get(suffix, "") if suffix else " or ".join(self.versions.values())
 
 
 class Family(StrictRecord):
@@ -117,16 +129,16 @@ class Family(StrictRecord):
     releases: tuple[Release, ...] = Field(default=(), alias="release")
 
     def image(self, release: str, like: str = "") -> str:
-        """Return the reference of a month's image, with the suffix `like` where it had that one."""
+        """Return the reference of a month's image, with the suffix `like` if it had that one."""
         known = [suffix.name for suffix in self.suffixes if _within(suffix, release)]
         ending = like if like in known else (known or [""])[0]
         return f"{self.repository}:{release}" + (f"-{ending}" if ending else "")
 
 
 class Row(StrictRecord):
-    """What is known of one image: its release's facts, filled up with those of its era.
+    """What is known about one image: its release's facts, completed with those of its era.
 
-    `stated` names the facts that were stated of this very tag.
+    `stated` names the facts that were stated for exactly this tag.
     """
 
     family: Family
@@ -152,17 +164,17 @@ class ContainerTable(StrictRecord):
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Name each family and give it the settings that it points to."""
+        """Name each family and add the settings that it points to."""
         known = data.get("settings", {})
         families = {}
         for name, table in data.get("family", {}).items():
             if table.get("settings") not in known:
-                raise ValueError(f"family.{name}: settings {table.get('settings')!r} are not there")
+                raise ValueError(f"family.{name}: unknown settings {table.get('settings')!r}")
             families[name] = {**table, "name": name, "settings": known[table["settings"]]}
         return {key: data[key] for key in data if key != "settings"} | {"family": families}
 
     def family_of(self, reference: Reference) -> Family | None:
-        """Find the family by repository; a mirror keeps the vendor's path and so is known too."""
+        """Return the family of a repository; a mirror keeps the vendor's path and is found too."""
         for family in self.families.values():
             path = family.repository.removeprefix("nvcr.io/")
             if f"/{reference.repository}".endswith(f"/{path}"):
@@ -170,17 +182,19 @@ class ContainerTable(StrictRecord):
         return None
 
     def describe(self, reference: Reference) -> Row | None:
-        """Return what is known of an image, None for another vendor's or an unknown kind of tag."""
+        """Return what is known about an image, None for another vendor's or an odd tag."""
         family = self.family_of(reference)
         return self.row(family, reference.tag, reference.release) if family else None
 
     def row(self, family: Family, tag: str, release: str) -> Row | None:
-        """Return what is known of a tag; `release` is its month, empty where it has none."""
+        """Return what is known about a tag; `release` is its month, empty if it has none."""
         own = next((facts for facts in family.releases if _holds(facts, release or tag)), None)
         era = next((facts for facts in self.eras if release and _holds(facts, release)), None)
         if own is None and era is None:
             return None
         ours, theirs = _facts(own), _facts(era)
+        if own is not None:
+            ours = ours.model_copy(update={"version": own.version_of(tag)})
         return Row(
             family=family,
             tag=tag,
@@ -202,23 +216,23 @@ def _within(span: Era | Release | Program | Suffix, key: str) -> bool:
 
 
 def _facts(source: Facts | None) -> Facts:
-    """Return the facts alone, without the range they hold for."""
+    """Return only the facts, without the range that they apply to."""
     return Facts(**{name: getattr(source, name) for name in Facts.model_fields if source})
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """Read the numbers of a version: 440.33.01 is (440, 33, 1)."""
+    """Return the numbers of a version: 440.33.01 is (440, 33, 1)."""
     match = _NUMBERS.match(version)
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def load(path: Path = CATALOGUE) -> ContainerTable:
-    """Read the catalogue. Raises CatalogueError that names the entry and the key at fault."""
+    """Read the catalogue. Raises CatalogueError that names the wrong entry and key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         return ContainerTable.model_validate(data)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CatalogueError(f"{path.name} cannot be read: {error}") from None
+        raise CatalogueError(f"cannot read {path.name}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the table"

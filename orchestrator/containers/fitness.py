@@ -1,8 +1,8 @@
-"""Whether a vendor's image can work on a GPU, said before it is started.
+"""Checks whether a vendor's image works on a GPU, before it is started.
 
-The rule is CUDA's: binaries run on GPUs of the same major compute capability and a minor one no
-lower than theirs. The images' own banners only look names up in a table (see `banner`), so what
-they alone would doubt is a warning here.
+The rule is CUDA's: binaries run on GPUs with the same major compute capability and a minor one that
+is not lower. The images' banners only look up names in a table (see `banner`), so what only they
+would doubt is a warning here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.containers import proven
 from orchestrator.containers.container_table import (
     ContainerTable,
     Facts,
@@ -39,9 +40,9 @@ _EXAMPLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """Why an image cannot work, in a sentence, or None; and what to doubt where it can.
+    """Why an image cannot work, in a sentence, or None; and warnings if it can.
 
-    `row` is None where the catalogue does not know the image.
+    `row` is None if the catalogue does not have the image.
     """
 
     refusal: str | None
@@ -51,14 +52,14 @@ class Assessment:
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """A GPU as the rules see it; `capability` is its compute capability, such as "9.0"."""
+    """A GPU for the rules; `capability` is its compute capability, such as "9.0"."""
 
     name: str
     capability: str
 
 
 def generation(capability: str) -> str:
-    """Name the generation of a compute capability: "9.0" is Hopper; empty where unknown."""
+    """Return the generation of a compute capability: "9.0" is Hopper; empty if unknown."""
     major, minor = _pair(capability)
     if major == 7:
         return "Turing" if minor >= 5 else "Volta"
@@ -69,7 +70,7 @@ def generation(capability: str) -> str:
 
 
 def _pair(capability: str) -> tuple[int, int]:
-    """Return major and minor number; (0, 0) for what is no number."""
+    """Return major and minor number; (0, 0) if it is not a number."""
     major, minor = (*numbers(capability), 0, 0)[:2]
     return major, minor
 
@@ -83,8 +84,8 @@ def assess(
 ) -> Assessment:
     """Compare an image with the (name, compute capability) of each GPU and with the driver.
 
-    An image that the catalogue does not know is allowed, with a note. Raises RequestError for what
-    is no image reference.
+    An image that is not in the catalogue is allowed, with a note. Raises RequestError for an
+    invalid image reference.
     """
     table = table or shipped()
     image = parse_reference(reference)
@@ -98,7 +99,7 @@ def assess(
 def judge(
     table: ContainerTable, row: Row, gpus: Sequence[tuple[str, str]], driver: str | None
 ) -> Assessment:
-    """Compare a row of the catalogue with GPUs and driver; its tag itself is not doubted."""
+    """Compare a row of the catalogue with GPUs and driver, without doubting the tag itself."""
     refusals: list[str] = []
     warnings: list[str] = []
     for gpu in dict.fromkeys(Gpu(name=name, capability=cc) for name, cc in gpus):
@@ -113,27 +114,27 @@ def judge(
 
 
 def short(row: Row) -> str:
-    """Return what a person calls the image: "caffe2:18.08-py3"."""
+    """Return the short name of the image: "caffe2:18.08-py3"."""
     return f"{row.family.repository.removeprefix('nvcr.io/nvidia/')}:{row.tag}"
 
 
 def _unknown(table: ContainerTable, image: Reference) -> tuple[str, ...]:
     family = table.family_of(image)
     if family is None:
-        return (f"{image} is not in the catalogue: nothing is known of the GPUs it supports",)
+        return (f"{image} is not in the catalogue: it is unknown which GPUs it supports",)
     if not image.tag:
-        return (f"{image} names no tag: nothing is known of the GPUs it supports",)
+        return (f"{image} has no tag: it is unknown which GPUs it supports",)
     tags = f"{family.first} to {family.last or 'now'}"
     if family.first == family.last_tag:
         tags = ", ".join(row.first for row in family.releases)
     return (
-        f"{image.short} is not in the catalogue, which knows {family.title} images of {tags}: "
-        "nothing is known of the GPUs it supports",
+        f"{image.short} is not in the catalogue, which has {family.title} images of {tags}: it is "
+        "unknown which GPUs it supports",
     )
 
 
 def _about_tag(row: Row) -> list[str]:
-    """Say what makes the tag itself doubtful: never seen, or ended."""
+    """Say what makes the tag itself doubtful: it is unknown, or after the last one."""
     family = row.family
     notes = []
     if row.release and family.last and row.release > family.last:
@@ -158,8 +159,8 @@ def _check_gpu(
             refusals.append(_too_old(table, row, gpu))
         case "too new" if row.release >= table.eras[-1].first:
             warnings.append(
-                f"the {gpu.name} (compute capability {gpu.capability}) is newer than anything the "
-                f"catalogue knows of {short(row)}: it may work or not"
+                f"the {gpu.name} (compute capability {gpu.capability}) is newer than all GPUs that "
+                f"the catalogue lists for {short(row)}: it may or may not work"
             )
         case "too new":
             refusals.append(_too_new(table, row, gpu))
@@ -185,7 +186,7 @@ def _check_gpu(
 
 
 def fit(facts: Facts, capability: str) -> str:
-    """Say how a GPU fits: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
+    """Classify a GPU: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
     gpu = _pair(capability)
     built = [_pair(architecture) for architecture in facts.architectures]
     if facts.lowest and gpu < numbers(facts.lowest):
@@ -233,13 +234,13 @@ def _too_old(table: ContainerTable, row: Row, gpu: Gpu) -> str:
 
 
 def with_generation(capability: str) -> str:
-    """Write a compute capability with its generation: "9.0 (Hopper)"."""
+    """Return a compute capability with its generation: "9.0 (Hopper)"."""
     name = generation(capability)
     return f"{capability} ({name})" if name else capability
 
 
 def _cuda_for(table: ContainerTable, capability: str) -> str:
-    """Return the oldest CUDA with binaries for a capability, empty where nobody knows yet."""
+    """Return the oldest CUDA with binaries for a capability, empty if unknown yet."""
     known = [
         cc
         for cc in table.cuda_for
@@ -249,7 +250,7 @@ def _cuda_for(table: ContainerTable, capability: str) -> str:
 
 
 def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
-    """Say what to use where the image is too old for the GPU."""
+    """Say what to use if the image is too old for the GPU."""
     family = row.family
     for era in table.eras if row.release else ():
         ended = bool(family.last) and era.first > family.last
@@ -261,7 +262,7 @@ def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
     elif row.tag == family.last_tag:
         newest = f"{family.title} has no newer NGC image"
     else:
-        newest = f"No NGC image of {family.title} can, the last is {family.last_tag}"
+        newest = f"No NGC image of {family.title} supports it, the last one is {family.last_tag}"
     able = [name for name, cc in _EXAMPLES.items() if fit(row.facts, cc) in _GOOD]
     return f"{newest}: use a {_or(able)} GPU, or benchmark the model with {family.alternative}."
 
@@ -275,10 +276,10 @@ def fitting_image(
     driver: str = "",
     like: str = "",
 ) -> str:
-    """Name the newest image for a GPU, of a month that a release note speaks of; or "".
+    """Name the newest image with a release note that works on a GPU, or "".
 
-    Where they are given, only months before `before`, images that ask for no newer `driver`, and
-    with a tag that ends as `like` does.
+    If we have a backend for the family, only a release that it was proven with. If given, only
+    months before `before`, images that need no newer `driver`, and tags that end like `like`.
     """
     months = {
         month
@@ -288,13 +289,19 @@ def fitting_image(
         if not family.last or month <= family.last
     }
     for month in sorted(months, reverse=True):
-        row = table.row(family, month, month)
+        reference = family.image(month, like)
+        row = table.describe(parse_reference(reference))
         if row is None or not row.facts.architectures:
             continue
         enough = not driver or numbers(driver) >= numbers(row.facts.driver)
-        if enough and fit(row.facts, capability) in _GOOD:
-            return family.image(month, like)
+        if enough and fit(row.facts, capability) in _GOOD and _usable(row):
+            return reference
     return ""
+
+
+def _usable(row: Row) -> bool:
+    name = row.family.name
+    return not proven.covers(name) or bool(proven.proven_with(name, row.facts.version))
 
 
 def _or(words: Sequence[str]) -> str:
@@ -311,12 +318,13 @@ def _check_driver(
     workstation = [name for name in names if _WORKSTATION.search(name)]
     if "driver" not in row.stated:
         warnings.append(
-            f"{needs} by the images of its time, and this machine has {driver}; no release note "
-            "of this very tag is known"
+            f"{needs} according to the images of its time, and this machine has {driver} (no "
+            "release note found for this tag)"
         )
     elif not workstation and any(_in_branch(driver, branch) for branch in facts.driver_branches):
         warnings.append(
-            f"{needs}; {driver} does on data-centre GPUs, by the vendor's forward compatibility"
+            f"{needs}; {driver} is enough on data-centre GPUs, through the vendor's forward "
+            "compatibility"
         )
     elif not workstation and not facts.driver_branches:
         warnings.append(

@@ -1,4 +1,4 @@
-"""Whether an image of our table, `dockerfiles/images.toml`, can work on a GPU, whoever made it."""
+"""Checks whether an image of our table, `dockerfiles/images.toml`, works on a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.images.reference import parse_reference
 
 
 def facts_of(image: ImageRow, *, table: ContainerTable | None = None) -> Facts:
-    """Return CUDA, driver and kernels of an image of our table: its own, or its vendor's."""
+    """Return CUDA, driver and kernels of an image of our table, or of its vendor."""
     if image.source == "build":
         return Facts(
             version=image.version,
@@ -27,7 +27,7 @@ def facts_of(image: ImageRow, *, table: ContainerTable | None = None) -> Facts:
 def assess_row(
     image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
 ) -> Assessment:
-    """Compare an image of our table with GPUs and driver, whoever made it."""
+    """Compare any image of our table with GPUs and driver."""
     if image.source == "build":
         return assess_built(image, gpus, driver)
     return fitness.assess(image.tag, gpus, driver)
@@ -40,11 +40,11 @@ def assess_built(
     *,
     table: ContainerTable | None = None,
 ) -> Assessment:
-    """Compare an image that is built here, as `fitness.assess` does a vendor's.
+    """Compare an image that is built here, as `fitness.assess` does for a vendor's.
 
-    It brings no compatibility package of the vendor's, so the driver must do on every GPU. No
-    driver can compile its kernels for a newer GPU: PyTorch's packages hold no PTX, as the list in
-    their libtorch_python.so says.
+    It has no compatibility package of the vendor, so every GPU needs the driver. No driver can
+    compile its kernels for a newer GPU: PyTorch's packages contain no PTX, as the list in their
+    libtorch_python.so shows.
     """
     table = table or shipped()
     refusals = [
@@ -83,9 +83,9 @@ def _why_not(image: ImageRow, capability: str, driver: str | None) -> str:
 def substitute(
     image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
 ) -> str | None:
-    """Return another month's image of the vendor's for GPUs that an image of ours cannot use.
+    """Return another month's vendor image for GPUs that our image does not support.
 
-    None where it can use them, or where no image is known that can.
+    None if our image supports them, or if no such image is known.
     """
     table = shipped()
     found = assess_row(image, gpus, driver)
@@ -98,7 +98,7 @@ def substitute(
 
 
 def _instead(table: ContainerTable, image: ImageRow, capability: str, driver: str | None) -> str:
-    """Say which image of the vendor's does in place of one that is built here."""
+    """Say which vendor's image to use instead of one that is built here."""
     family = table.families.get(image.framework)
     other = fitness.fitting_image(table, family, capability, driver=driver or "") if family else ""
     return f"use another image, such as --image {other}" if other else "use --gpus none"

@@ -1,11 +1,20 @@
-"""The whole catalogue of vendors' images as rows of plain values, for tables and JSON."""
+"""Lists all vendors' images as rows of plain values, for tables and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from orchestrator.containers.container_table import ContainerTable, Era, Facts, Family, Program, Row
+from orchestrator.containers import proven
+from orchestrator.containers.container_table import (
+    ContainerTable,
+    Era,
+    Facts,
+    Family,
+    Program,
+    Release,
+    Row,
+)
 from orchestrator.containers.fitness import judge
 from orchestrator.machine.gpu_facts import GpuReport, capabilities
 
@@ -13,33 +22,33 @@ Here = Literal["yes", "perhaps", "no"]
 
 
 def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[str, Any]]]:
-    """Return what is known of months, of families and of single releases.
+    """Return what is known about months, families and single releases.
 
-    `here` says whether the GPUs of the report can run it; None where there is no GPU.
+    `here` says whether the GPUs of the report can run it; None without a GPU.
     """
     return {
         "months": [_month(table, era, report) for era in table.eras],
         "families": [_family(family) for family in table.families.values()],
         "releases": [
-            _release(table, family, row, last, report)
+            _release(table, family, row, release, report)
             for family in table.families.values()
-            for row, last in _rows(table, family)
+            for row, release in _rows(table, family)
         ],
     }
 
 
-def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, str]]:
-    """Yield what is stated of a family's releases, each with the last tag that it holds for."""
+def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, Release]]:
+    """Yield what is known about the images that a family's releases describe."""
     for release in family.releases:
         tag = release.first
         row = table.row(family, tag, tag if tag[:1].isdigit() else "")
         if row is not None:
-            yield row, release.last
+            yield row, release
 
 
 def _month(table: ContainerTable, era: Era, report: GpuReport) -> dict[str, Any]:
     facts = Facts(**{name: getattr(era, name) for name in Facts.model_fields})
-    # The family is for the sentences of a refusal, which nobody reads here.
+    # The family is only used in refusals, which are not shown here.
     family = next(iter(table.families.values()))
     row = Row(
         family=family,
@@ -71,13 +80,15 @@ def _program(program: Program) -> dict[str, str]:
 
 
 def _release(
-    table: ContainerTable, family: Family, row: Row, last: str, report: GpuReport
+    table: ContainerTable, family: Family, row: Row, release: Release, report: GpuReport
 ) -> dict[str, Any]:
+    last = release.last
     facts = row.facts if not last else _over_months(row)
     return {
         "family": family.name,
         "image": f"{family.repository}:{row.tag}" + (f" to {last}" if last else ""),
         "framework_version": facts.version,
+        "proven_with": _proven(family, release),
         **_facts(facts),
         "python": facts.python,
         "programs": [_program(program) for program in row.programs],
@@ -87,8 +98,17 @@ def _release(
     }
 
 
+def _proven(family: Family, release: Release) -> list[str] | None:
+    """Name the releases that our backend was run with on a CPU; None if we have no backend."""
+    if not proven.covers(family.name):
+        return None
+    versions = release.versions.values() or [release.version]
+    found = (proven.proven_with(family.name, version) for version in versions)
+    return [version for version in found if version]
+
+
 def _over_months(row: Row) -> Facts:
-    """Return the facts that hold for a whole range of months: those that were stated of it."""
+    """Return the facts that were stated for a whole range of months."""
     return Facts(**{name: value for name, value in row.facts if name in row.stated})
 
 
@@ -113,7 +133,7 @@ def _here(table: ContainerTable, row: Row, report: GpuReport) -> dict[str, Any]:
 
 
 def span(capabilities: Sequence[str]) -> str:
-    """Write a list of compute capabilities in short: "6.0 to 7.5"."""
+    """Write a list of compute capabilities in short form: "6.0 to 7.5"."""
     if len(capabilities) < 2:
         return "".join(capabilities)
     return f"{capabilities[0]} to {capabilities[-1]}"

@@ -1,1 +1,1 @@
-"""The container engine: Docker, or whatever speaks its API. `sdk` alone imports `docker`."""
+"""The container engine: Docker, or anything with its API. Only `sdk` imports `docker`."""

@@ -1,7 +1,7 @@
 """Checks that an engine's answers have the form that benchdock reads.
 
-What they raise (KeyError, TypeError, ValueError) `sdk` turns into a refusal: an engine, or what
-stands between, may answer anything.
+`sdk` turns the errors raised here (KeyError, TypeError, ValueError) into a refusal: an engine, or a
+proxy in front of it, may answer anything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Kind = TypeVar("Kind")
 
 
 def of_kind(value: object, kind: type[Kind], name: str) -> Kind:
-    """Return a value of a kind. Raises TypeError; a bool is not a number."""
+    """Return a value of the given kind. Raises TypeError; a bool is not a number."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TypeError(f"{name} is {type(value).__name__}, not {kind.__name__}")
     return value
@@ -33,13 +33,13 @@ def optional(parent: Json, name: str, kind: type[Kind]) -> Kind | None:
 
 
 def items(values: object, kind: type[Kind], name: str) -> list[Kind]:
-    """Return a list whose items are all of a kind; null is empty. Raises TypeError."""
+    """Return a list whose items are all of one kind; null is empty. Raises TypeError."""
     found = [] if values is None else of_kind(values, list, name)
     return [of_kind(value, kind, f"an item of {name}") for value in found]
 
 
 def texts(parent: Json, name: str) -> dict[str, str]:
-    """Return a member that maps texts to texts; null is empty. Raises TypeError."""
+    """Return a member that maps strings to strings; null is empty. Raises TypeError."""
     found = optional(parent, name, dict) or {}
     for value in found.values():
         of_kind(value, str, f"an item of {name}")
@@ -53,7 +53,7 @@ def created(answer: object) -> tuple[str, tuple[str, ...]]:
 
 
 def container(answer: object) -> Json:
-    """Return what an engine knows of a container, its state and requests checked."""
+    """Return what an engine knows about a container, with state and requests checked."""
     found = of_kind(answer, dict, "the answer")
     state = member(found, "State", dict)
     member(state, "Running", bool)
@@ -66,18 +66,19 @@ def container(answer: object) -> Json:
 
 
 def containers(answer: object) -> list[Json]:
-    """Return a list of containers, what is read of each checked."""
+    """Return a list of containers, with everything that benchdock reads checked."""
     found = items(answer, dict, "the answer")
     for one in found:
         member(one, "Id", str)
         member(one, "State", str)
+        optional(one, "ImageID", str)
         texts(one, "Labels")
         items(one.get("Names"), str, "Names")
     return found
 
 
 def image(answer: object) -> Json:
-    """Return what an engine knows of an image, what is read of it checked."""
+    """Return what an engine knows about an image, with everything that benchdock reads checked."""
     found = of_kind(answer, dict, "the answer")
     member(found, "Id", str)
     member(found, "Size", int)
@@ -87,6 +88,28 @@ def image(answer: object) -> Json:
     texts(config, "Labels")
     items(config.get("Env"), str, "Env")
     items(config.get("Entrypoint"), str, "Entrypoint")
+    items((optional(found, "RootFS", dict) or {}).get("Layers"), str, "Layers")
+    return found
+
+
+def images(answer: object) -> list[Json]:
+    """Return a list of images, with everything that benchdock reads checked."""
+    found = items(answer, dict, "the answer")
+    for one in found:
+        member(one, "Id", str)
+        for name in ("Size", "Created"):
+            member(one, name, int)
+        optional(one, "ParentId", str)
+        items(one.get("RepoTags"), str, "RepoTags")
+        texts(one, "Labels")
+    return found
+
+
+def steps(answer: object) -> list[Json]:
+    """Return the steps of a build, with everything that benchdock reads checked."""
+    found = items(answer, dict, "the answer")
+    for one in found:
+        optional(one, "CreatedBy", str)
     return found
 
 
@@ -100,7 +123,7 @@ def digest(answer: object) -> str:
 
 
 def event(answer: object) -> Json:
-    """Return an event of a pull or a build, what is read of it checked."""
+    """Return an event of a pull or a build, with everything that benchdock reads checked."""
     found = of_kind(answer, dict, "an event")
     for name in ("error", "status", "id", "stream"):
         optional(found, name, str)
@@ -111,7 +134,7 @@ def event(answer: object) -> Json:
 
 
 def engine(answer: object) -> Json:
-    """Return an engine's description of itself, what is read of it checked."""
+    """Return an engine's description of itself, with everything that benchdock reads checked."""
     found = of_kind(answer, dict, "the answer")
     texts_of = ("ServerVersion", "Driver", "DockerRootDir", "OperatingSystem")
     for name in texts_of:
@@ -125,7 +148,7 @@ def engine(answer: object) -> Json:
 
 
 def components(answer: object) -> list[Json]:
-    """Return an engine's parts."""
+    """Return the components of an engine."""
     found = items(of_kind(answer, dict, "the answer").get("Components"), dict, "Components")
     for part in found:
         optional(part, "Name", str)

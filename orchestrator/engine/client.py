@@ -1,4 +1,4 @@
-"""The container engine: Docker, or whatever speaks its API, as benchdock uses it."""
+"""The container engine as benchdock uses it: Docker, or anything with its API."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from pathlib import Path
 from typing import Final, Self
 
 from orchestrator.engine import images as engine_images
+from orchestrator.engine import stock
 from orchestrator.engine.errors import RefusedError
 from orchestrator.engine.execution import ContainerExecution, discard, launch
 from orchestrator.engine.images import BuildError, ImageInfo, PullProgress
 from orchestrator.engine.reaper import LABEL_KEEP, LABEL_RUN, LabelledContainer, Owner
 from orchestrator.engine.sdk import Sdk
+from orchestrator.engine.stock import StockedImage
 from orchestrator.errors import EngineError, ImageError
 from orchestrator.plan import Plan
 from orchestrator.signals import held
 
-__all__ = ["BuildError", "Engine", "EngineInfo", "ImageInfo", "PullProgress"]
+__all__ = ["BuildError", "Engine", "EngineInfo", "ImageInfo", "PullProgress", "StockedImage"]
 
 PATIENCE: Final = 60.0  # s; a restart of dockerd takes 0.3, after a crash 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """What an engine says of itself; sizes in bytes.
+    """What an engine says about itself; sizes in bytes.
 
-    `gpu_support` tells that a GPU runtime or device driver is registered: a hint, not a proof.
-    A `rootless` engine cannot raise ulimits.
+    `gpu_support` says that a GPU runtime or device driver is registered: a hint, not a proof. A
+    `rootless` engine cannot raise ulimits.
     """
 
     name: str
@@ -50,11 +52,18 @@ class EngineInfo:
     memory: int
     warnings: tuple[str, ...]
 
+    @property
+    def data_root(self) -> Path | None:
+        """Return the folder with the engine's images; None if it is on another machine."""
+        root = Path(self.root_dir)
+        here = self.root_dir and self.address.startswith("unix:")
+        return root if here and os.access(root.parent, os.X_OK) and root.is_dir() else None
+
 
 class Engine:
     """A connection to a container engine (orchestrator.runtime.Runtime).
 
-    `patience` is for how many seconds it may be away during a run before the run is given up.
+    If the engine is away for more than `patience` seconds during a run, the run is given up.
     """
 
     def __init__(self, sdk: Sdk, *, patience: float = PATIENCE) -> None:
@@ -63,9 +72,9 @@ class Engine:
 
     @classmethod
     def connect(cls, *, patience: float = PATIENCE) -> Self:
-        """Connect as Docker's own command line does: DOCKER_HOST, else the current context.
+        """Connect as Docker's command line does: to DOCKER_HOST, else to the current context.
 
-        Raises EngineError: nobody answers, forbidden, or too old.
+        Raises EngineError if no engine answers, access is denied, or it is too old.
         """
         return cls(Sdk.connect(), patience=patience)
 
@@ -86,12 +95,12 @@ class Engine:
 
     @property
     def version(self) -> str:
-        """Return the engine's own version."""
+        """Return the engine's version."""
         return self._sdk.version
 
     @property
     def address(self) -> str:
-        """Return where it answers."""
+        """Return the engine's address."""
         return self._sdk.address
 
     # Containers
@@ -100,7 +109,7 @@ class Engine:
     def start(self, plan: Plan, *, run_id: str) -> Iterator[ContainerExecution]:
         """Run a plan in a container that is removed at the end, whatever happened.
 
-        With BENCHDOCK_KEEP_CONTAINER=1 it is kept, killed if it still runs, for a look inside.
+        With BENCHDOCK_KEEP_CONTAINER=1 it is kept for inspection, but killed if it still runs.
         Raises EngineError, ImageError or MachineError.
         """
         keep = os.environ.get("BENCHDOCK_KEEP_CONTAINER") == "1"
@@ -112,9 +121,9 @@ class Engine:
         try:
             container, notes = launch(self._sdk, plan, name=name, labels=labels)
             if self.name == "podman":
-                notes.append("the engine is podman, which does not tell when memory ran out")
+                notes.append("the engine is podman, which does not report when memory ran out")
             if keep:
-                notes.append(f"container {name} is kept; `docker rm -f {name}` removes it")
+                notes.append(f"container {name} is kept; run `docker rm -f {name}` to remove it")
             execution = ContainerExecution(
                 self._sdk, container, name, notes=tuple(notes), patience=self._patience
             )
@@ -133,7 +142,7 @@ class Engine:
         keep: bool,
         failure: BaseException | None,
     ) -> None:
-        """Remove a container; its own trouble must not hide the `failure` that led here."""
+        """Remove a container; errors doing so must not hide the `failure` that led here."""
         with held():
             self._leave_now(execution, name, keep=keep, failure=failure)
 
@@ -159,7 +168,7 @@ class Engine:
                 execution.close()
 
     def our_containers(self) -> tuple[LabelledContainer, ...]:
-        """Return the containers that benchdock started, of any process on any host."""
+        """Return the containers that benchdock started, from any process on any host."""
         return tuple(
             LabelledContainer(
                 id=found["Id"],
@@ -177,15 +186,15 @@ class Engine:
     # Images
 
     def image(self, reference: str) -> ImageInfo | None:
-        """Return an image the engine has, None where it has none of that name."""
+        """Return an image of the engine, None if it has none with that name."""
         return engine_images.find(self._sdk, reference)
 
     def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
-        """Get an image from its registry. Raises ImageError or EngineError."""
+        """Pull an image from its registry. Raises ImageError or EngineError."""
         return engine_images.pull(self._sdk, reference, on_progress)
 
     def registry_digest(self, reference: str) -> str:
-        """Return the digest that a registry has for a reference now. Raises ImageError."""
+        """Return the current digest of a reference in its registry. Raises ImageError."""
         return engine_images.registry_digest(self._sdk, reference)
 
     def build(
@@ -215,11 +224,31 @@ class Engine:
         )
 
     def import_image(self, archive: Path, tag: str, *, changes: tuple[str, ...] = ()) -> ImageInfo:
-        """Make an image from a tar of a root file system; `changes` are Dockerfile lines.
+        """Make an image from a tar file of a root file system; `changes` are Dockerfile lines.
 
         Raises ImageError or EngineError.
         """
         return engine_images.import_image(self._sdk, archive, tag, changes)
+
+    def images(self) -> tuple[StockedImage, ...]:
+        """Return every image the engine has. Raises EngineError."""
+        return stock.images(self._sdk)
+
+    def images_in_use(self) -> dict[str, str]:
+        """Return the ids of the images that containers use, each with the name of a container."""
+        return stock.images_in_use(self._sdk)
+
+    def last_step(self, image: str) -> str:
+        """Return the last step that built an image, "" if unknown."""
+        steps = self._sdk.steps_of(image)
+        return (steps[0].get("CreatedBy") or "") if steps else ""
+
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image another name, which takes it from any other image. Raises ImageError."""
+        try:
+            self._sdk.tag_image(image, name)
+        except RefusedError as refused:
+            raise ImageError(f"image {image} cannot be named {name}: {refused.text}") from refused
 
     def remove_image(self, reference: str) -> None:
         """Remove an image's tag, and the image with its last one. Raises ImageError."""
@@ -231,7 +260,7 @@ class Engine:
     # The engine itself
 
     def info(self) -> EngineInfo:
-        """Return what the engine says of itself. Raises EngineError."""
+        """Return what the engine says about itself. Raises EngineError."""
         info = self._sdk.info()
         components = {part.get("Name", "") for part in self._sdk.components()}
         runtimes = tuple(sorted(info.get("Runtimes") or {}))
@@ -257,5 +286,5 @@ class Engine:
 
 
 def _container_name(run_id: str) -> str:
-    """Return a name no other container has: one engine may serve many homes and hosts."""
+    """Return a name that no other container has: one engine may serve many homes and hosts."""
     return f"benchdock-{re.sub(r'[^a-zA-Z0-9_.-]', '-', run_id)}-{secrets.token_hex(3)}"

@@ -1,4 +1,4 @@
-"""From a plan to the engine's own JSON, purely."""
+"""Turns a plan into the engine's JSON, as a pure function."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any, Final
 
 from orchestrator.plan import Mount, Plan, Ulimit
 
-# The launcher sends its output to the run folder; the engine's log holds banners alone.
+# The launcher sends its output to the run folder; the engine's log only holds banners.
 LOG: Final = {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Isolation:
-    """How an engine keeps containers from the host's files, beyond what every engine does.
+    """How an engine restricts containers' access to the host's files, beyond what every engine
+    does.
 
-    `rootless`: root in a container is the engine's own user on the host, who is the caller.
-    `user_namespaces`: each id in a container is another one on the host.
-    `selinux`: a container reads no file of the host that does not bear its label.
+    `rootless`: root in a container is the engine's user on the host, who is the caller.
+    `user_namespaces`: each id in a container is another one on the host. `selinux`: a container
+    reads only files of the host that have its label.
     """
 
     rootless: bool = False
@@ -28,7 +29,7 @@ class Isolation:
 
     @classmethod
     def told_by(cls, info: Mapping[str, Any]) -> Isolation:
-        """Read an engine's description of itself."""
+        """Read it from an engine's description of itself."""
         options = info.get("SecurityOptions") or ()
         names = {option.partition(",")[0].removeprefix("name=") for option in options}
         rootless = "rootless" in names
@@ -39,7 +40,7 @@ class Isolation:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a reader of the result must know of it."""
+        """Return notes for the reader of the result."""
         if not self.user_namespaces:
             return ()
         return ("the engine maps user ids; this container ran with those of the host",)
@@ -52,13 +53,14 @@ def container_config(
     ulimits: tuple[Ulimit, ...],
     isolation: Isolation = Isolation(),
 ) -> dict[str, Any]:
-    """Return the body of the API's `POST /containers/create`, safety defaults included.
+    """Return the body of the API's `POST /containers/create`, including the safe defaults.
 
-    The image's entrypoint stays: a vendor's one prepares the environment and then executes argv.
+    The image's entrypoint stays: a vendor's entrypoint prepares the environment and then executes
+    argv.
     """
     image = plan.image_id or plan.image
     if image is None:
-        raise ValueError("a plan for the docker runtime names an image")
+        raise ValueError("a plan for the docker runtime needs an image")
     config: dict[str, Any] = {
         "Image": image,
         "Cmd": list(plan.argv),
@@ -67,8 +69,8 @@ def container_config(
         "HostConfig": _host_config(plan, ulimits, isolation),
     }
     if plan.network == "none":
-        # Without a network the engine tells nobody the address of the container's own name, which
-        # Gloo looks up: Horovod dies of it.
+        # Without a network the engine does not resolve the container's own name, which Gloo looks
+        # up: Horovod dies of it.
         config["Hostname"] = "localhost"
     if plan.user is not None:
         config["User"] = _user(plan.user, isolation)
@@ -76,7 +78,7 @@ def container_config(
 
 
 def _user(user: str, isolation: Isolation) -> str:
-    """Return the ids in the container that are the caller's on the host."""
+    """Return the ids in the container that correspond to the caller's on the host."""
     mine = f"{os.getuid()}:{os.getgid()}"
     return "0:0" if isolation.rootless and user == mine else user
 
@@ -92,8 +94,8 @@ def _host_config(plan: Plan, ulimits: tuple[Ulimit, ...], isolation: Isolation) 
         "Mounts": [_bind(mount) for mount in plan.mounts],
         "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in ulimits],
     }
-    # The run folder is the caller's, and so is what the user gave: the container must see it as it
-    # is. Files are not relabelled: a data set belongs to its owner.
+    # The run folder belongs to the caller, and so does what the user mounts: the container must see
+    # it unchanged. Files are not relabelled: a dataset belongs to its owner.
     if isolation.user_namespaces:
         host["UsernsMode"] = "host"
     if isolation.selinux:
@@ -112,7 +114,7 @@ def _host_config(plan: Plan, ulimits: tuple[Ulimit, ...], isolation: Isolation) 
 
 
 def _bind(mount: Mount) -> dict[str, Any]:
-    """Return a mount; unlike the older `Binds`, it refuses a source that is missing."""
+    """Return a mount; unlike the older `Binds`, it refuses a missing source."""
     return {
         "Type": "bind",
         "Source": str(mount.source),
@@ -122,6 +124,6 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 
 def granted_gpus(inspected: Mapping[str, Any]) -> frozenset[str]:
-    """Return the device ids that a created container asks for, as the engine kept them."""
+    """Return the device ids that a created container requests, as the engine stored them."""
     requests = inspected["HostConfig"].get("DeviceRequests") or ()
     return frozenset(device for request in requests for device in request["DeviceIDs"] or ())

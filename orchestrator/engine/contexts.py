@@ -1,8 +1,8 @@
-"""Which engine Docker's own command would talk to: its settings and contexts, read as it does.
+"""Finds the engine that Docker's command line would use, by reading its settings and contexts.
 
-The SDK takes broken settings for none, a context that is not there for the default one, and looks
-for contexts elsewhere if there is no settings file: another engine than the one that was asked for
-would be measured.
+The SDK ignores broken settings, takes the default context if the chosen one does not exist, and
+looks for contexts elsewhere if there is no settings file. It would measure a different engine than
+the chosen one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Endpoint:
 def chosen() -> Endpoint | None:
     """Return the endpoint of DOCKER_CONTEXT, else of the current context, None for the default.
 
-    Raises MachineError for a context that is not there and for settings that cannot be read.
+    Raises MachineError for a context that does not exist and for unreadable settings.
     """
     current = _current()
     name = os.environ.get("DOCKER_CONTEXT") or current
@@ -41,7 +41,7 @@ def chosen() -> Endpoint | None:
 
 
 def check_settings() -> None:
-    """Raise MachineError for settings that cannot be read, though the address is known."""
+    """Raise MachineError for unreadable settings, even if the address is known."""
     _current()
 
 
@@ -58,12 +58,12 @@ def _current() -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except _WRONG as error:
-        # HOME may be somebody else's (sudo keeps it): Docker's command goes on as well.
+        # HOME may be somebody else's (sudo keeps it): Docker's command continues as well.
         if isinstance(error, PermissionError) and not os.environ.get("DOCKER_CONFIG"):
             return ""
         raise MachineError(
-            f"Docker's settings in {path} cannot be read: {one_line(str(error))}",
-            hint="correct the file, or remove it",
+            f"cannot read Docker's settings in {path}: {one_line(str(error))}",
+            hint="correct or remove the file",
         ) from None
 
 
@@ -80,8 +80,8 @@ def _read(name: str) -> Endpoint:
         raise _absent(name) from None
     except _WRONG as error:
         raise MachineError(
-            f"the Docker context {quoted(name)} cannot be read: {one_line(str(error))}",
-            hint=f"remove it: `docker context rm {name}`",
+            f"cannot read the Docker context {quoted(name)}: {one_line(str(error))}",
+            hint=f"remove it with `docker context rm {name}`",
         ) from None
     certificates = folder / "tls" / identity / "docker"
     return Endpoint(
@@ -92,8 +92,8 @@ def _read(name: str) -> Endpoint:
 def _absent(name: str) -> MachineError:
     asked = bool(os.environ.get("DOCKER_CONTEXT"))
     return MachineError(
-        f"there is no Docker context {quoted(name)}",
-        hint="`docker context ls` lists them; "
+        f"the Docker context {quoted(name)} does not exist",
+        hint="run `docker context ls` to list contexts, or "
         + ("unset DOCKER_CONTEXT" if asked else "`docker context use default`")
         + " to use the default one",
     )

@@ -1,4 +1,4 @@
-"""What a container engine's refusals mean, told in one line with what to do about them."""
+"""Explains a container engine's refusals in one line each, with a fix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orchestrator.errors import BenchdockError, EngineError, ImageError, Machine
 
 LONGEST_TEXT: Final = 300
 
-# What runc and containerd put before the cause, outermost first.
+# What runc and containerd print before the cause, outermost first.
 _WRAPPING: Final = re.compile(
     r"(?<![\w/])(failed to create (shim task|task for container)"
     r"|OCI runtime create failed|runc create failed|crun"
@@ -18,7 +18,7 @@ _WRAPPING: Final = re.compile(
     r"|Error response from daemon): "
 )
 
-# setrlimit(2) on Linux; runc names a limit by its number, crun by its constant.
+# setrlimit(2) on Linux; runc gives a limit's number, crun its constant.
 _RLIMITS: Final = {
     0: "cpu",
     1: "fsize",
@@ -43,7 +43,7 @@ _REFUSED_RLIMIT: Final = re.compile(
 
 
 class RefusedError(EngineError):
-    """The engine answered, and said no. `status` is HTTP's, `text` the engine's own words."""
+    """The engine refused. `status` is the HTTP status, `text` is the engine's message."""
 
     def __init__(self, status: int, text: str) -> None:
         self.status = status
@@ -52,28 +52,28 @@ class RefusedError(EngineError):
 
 
 class LostError(EngineError):
-    """The engine did not answer, or its answer broke off."""
+    """The engine did not answer, or its answer was cut off."""
 
     def __init__(self, address: str, text: str) -> None:
         super().__init__(
             f"the container engine at {address} does not answer: {one_line(text)}",
-            hint="is it running? `benchdock doctor` looks",
+            hint="is it running? see `benchdock doctor`",
         )
 
 
 class SenselessError(RefusedError):
-    """The engine, or what stands before it, answered something that no engine answers."""
+    """The engine, or a proxy in front of it, gave an answer that no engine gives."""
 
     def __init__(self, address: str, error: BaseException) -> None:
         told = one_line(str(error))
-        super().__init__(0, f"it gave an answer without sense ({type(error).__name__}: {told})")
-        self.what = f"the container engine at {address} answers without sense: {told}"
-        self.hint = "is it Docker? `benchdock doctor` looks"
+        super().__init__(0, f"the answer makes no sense ({type(error).__name__}: {told})")
+        self.what = f"the answer of the container engine at {address} makes no sense: {told}"
+        self.hint = "is it Docker? see `benchdock doctor`"
         self.args = (f"{self.what}; {self.hint}",)
 
 
 def one_line(text: str) -> str:
-    """Return the cause without runc's wrapping, on one line of bounded length."""
+    """Return the cause without runc's wrapping, as one line of limited length."""
     cause = _WRAPPING.sub("", " ".join(text.split())).removesuffix(": unknown")
     return cause if len(cause) <= LONGEST_TEXT else cause[: LONGEST_TEXT - 1] + "…"
 
@@ -81,7 +81,7 @@ def one_line(text: str) -> str:
 def refused_ulimit(text: str) -> str | None:
     """Return the name of the ulimit that the host refused to set, if that is what happened.
 
-    A daemon without CAP_SYS_RESOURCE cannot raise a hard limit above its own.
+    A daemon without CAP_SYS_RESOURCE cannot raise a hard limit.
     """
     found = _REFUSED_RLIMIT.search(text)
     if found is None:
@@ -93,29 +93,30 @@ def refused_ulimit(text: str) -> str | None:
 
 _Row = tuple[str, type[MachineError], str, str]
 
-# Pattern in the engine's text, class, what to say (groups and {image} filled in), hint.
-# The first match counts. A missing program is one of them only where the engine starts it itself;
-# its init program starts all the same, says `exec nosuch failed` and ends with 127.
+# Pattern in the engine's text, class, message (with groups and {image} filled in), hint. The first
+# match counts. A missing program is among them only if the engine starts it itself; its init
+# program starts anyway, prints `exec nosuch failed` and exits with 127.
 _REFUSALS: Final[tuple[_Row, ...]] = (
     (
         r"unresolvable CDI devices? (?P<name>[^\s:,\"]+)",
         MachineError,
-        "the container engine knows no device {name}: the NVIDIA container toolkit has written no "
-        "CDI specification of it",
+        "the container engine does not know the device {name}: the NVIDIA container toolkit has "
+        "not written its CDI specification",
         "run `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, and `nvidia-ctk cdi "
         "list` to see the names; or run on the CPU with --gpus none",
     ),
     (
         r"could not select device driver \"?cdi|CDI (?:support )?(?:is )?(?:disabled|not enabled)",
         MachineError,
-        "the container engine gives no devices by CDI: the feature is off",
+        "the container engine cannot provide devices through CDI: the feature is off",
         'add {"features": {"cdi": true}} to the engine\'s daemon.json and restart the engine; '
         "or run on the CPU with --gpus none",
     ),
     (
         r"could not select device driver|failed to discover GPU vendor from CDI",
         MachineError,
-        "the container engine cannot give GPUs to containers: it has no NVIDIA container toolkit",
+        "the container engine cannot give containers access to GPUs: the NVIDIA container toolkit "
+        "is missing",
         "install nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, "
         "restart the engine; or run on the CPU with --gpus none",
     ),
@@ -123,8 +124,8 @@ _REFUSALS: Final[tuple[_Row, ...]] = (
         r"[Uu]nknown (?:or invalid )?runtime (?:specified|name:?) (?P<name>[^\s:,]+)",
         MachineError,
         "the container engine has no runtime {name}",
-        "`docker info` lists its runtimes; for nvidia install nvidia-container-toolkit, run "
-        "`sudo nvidia-ctk runtime configure --runtime=docker` and restart the engine",
+        "run `docker info` to list its runtimes; for nvidia, install nvidia-container-toolkit, "
+        "run `sudo nvidia-ctk runtime configure --runtime=docker` and restart the engine",
     ),
     (
         r"unable to retrieve OCI runtime error.*?(?:exec: \"|fork/exec )(?P<program>[^\":]+)"
@@ -132,7 +133,7 @@ _REFUSALS: Final[tuple[_Row, ...]] = (
         r"[^\":]*)[\"]?: (?:executable file not found|no such file)",
         MachineError,
         "the container engine's runtime {program}{tool} is missing on this machine",
-        "install it (nvidia-container-toolkit has those of NVIDIA), or remove the runtime from the "
+        "install it (NVIDIA's are in nvidia-container-toolkit), or remove the runtime from the "
         "engine's daemon.json and restart the engine",
     ),
     (
@@ -140,75 +141,77 @@ _REFUSALS: Final[tuple[_Row, ...]] = (
         r"cgroup subsystem devices not found|container cgroup path not found|"
         r"failed to add device rules)",
         MachineError,
-        "the NVIDIA container toolkit may not set device rules in a cgroup, as in rootless engines",
+        "the NVIDIA container toolkit cannot set device rules in a cgroup, which is normal for "
+        "rootless engines",
         "run `sudo nvidia-ctk config --set nvidia-container-cli.no-cgroups --in-place` and try "
         "again",
     ),
     (
         r"rootless needs no limits|cgroup is not mounted|no permission is granted for cgroups",
         MachineError,
-        "the container engine may not set limits of memory or processes, as rootless engines",
+        "the container engine cannot set memory or process limits, which is normal for rootless "
+        "engines",
         "remove --memory and --pids, or delegate the cgroup controllers to the engine's user",
     ),
     (
         r"nvidia-container-cli: (?P<cause>.+?)(: unknown)?$",
         MachineError,
         "the NVIDIA container toolkit refuses: {cause}",
-        "`nvidia-smi` on the host shows whether driver and GPUs are well",
+        "run `nvidia-smi` on the host to check driver and GPUs",
     ),
     (
         r"No such image: (?P<name>\S+)",
         ImageError,
         "the container engine has no image {name}",
-        "`benchdock images` lists the images and how to get them",
+        "run `benchdock images` to list the images and how to get them",
     ),
     (
         r"bind source path does not exist: (?P<path>.+)",
         MachineError,
         "the container engine does not see {path}",
-        "with a remote engine or one in a virtual machine, share that folder with it",
+        "share that folder with the engine if it is remote or in a virtual machine",
     ),
     (
         r"container-init binary not found|\"docker-init\": executable file not found",
         MachineError,
-        "the container engine lacks its init program (docker-init or catatonit)",
+        "the container engine has no init program (docker-init or catatonit)",
         "install docker-init (part of Docker's packages), or catatonit for podman",
     ),
     (
         r"(?:exec: \"|executable file `)(?P<program>[^\"`]+)[\"`]:? (?:executable file )?not found",
         ImageError,
         "image {image} has no {program}",
-        "our launchers are bash scripts: give an image with bash",
+        "use an image with bash: benchdock's launchers are bash scripts",
     ),
     (
         r"unable to find (user|group) (?P<who>[^:]+): no matching entries",
         ImageError,
-        "image {image} knows no user {who}",
-        "numeric ids need no entry in the image",
+        "image {image} has no user {who}",
+        "use a numeric user id",
     ),
     (
         r"no space left on device",
         MachineError,
         "the container engine's disk is full",
-        "`docker system df` shows what takes the space",
+        "run `benchdock images prune` to free space, or `docker system df` to see what uses it",
     ),
     (
         r"(?P<cause>Minimum memory limit allowed is \w+)|container init was OOM-killed",
         MachineError,
         "the memory limit is too small for a container to start",
-        "ask for more with --memory",
+        "raise --memory",
     ),
     (
         r"network (?P<name>\S+) not found",
         MachineError,
         "the container engine has no network {name}",
-        "`docker network ls` lists them",
+        "run `docker network ls` to list networks",
     ),
     (
         r"(?i)(unknown|invalid) capability[^\"]*\"?(?P<name>\w*)",
         MachineError,
-        "the container engine knows no capability {name}",
-        "capabilities are declared in dockerfiles/images.toml",
+        "the container engine does not know the capability {name}",
+        "correct the capabilities in dockerfiles/images.toml",
     ),
     (
         r"error setting rlimit|setrlimit",
@@ -220,7 +223,7 @@ _REFUSALS: Final[tuple[_Row, ...]] = (
 
 
 def explain(refused: RefusedError, *, image: str) -> BenchdockError:
-    """Return the error that tells a person why a container of `image` cannot be had."""
+    """Return the error that explains why a container of `image` cannot be started."""
     for pattern, kind, what, hint in _REFUSALS:
         found = re.search(pattern, refused.text)
         if found is not None:

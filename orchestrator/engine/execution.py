@@ -1,4 +1,4 @@
-"""One container: started, awaited, stopped, and gone at the end."""
+"""One container: start it, wait for it, stop it, remove it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from orchestrator.plan import Plan
 from orchestrator.runtime import Exit
 
 # Seconds.
-WAIT_SLICE: Final = 60.0  # then inspect: a broken connection to a remote engine may never say so
-PAUSE: Final = 0.2  # before waiting again, where the engine broke off a wait
+WAIT_SLICE: Final = 60.0  # then inspect: a broken connection to a remote engine may never report it
+PAUSE: Final = 0.2  # before waiting again, if the engine cut off a wait
 KILL_PATIENCE: Final = 30.0  # a process in a driver call dies when the call returns
-LEAVING_PATIENCE: Final = 10.0  # for an engine that is away when we stop or remove
+LEAVING_PATIENCE: Final = (
+    10.0  # for an engine that is away when benchdock stops or removes the container
+)
 JOIN_PATIENCE: Final = 5.0
 
 NOT_FOUND: Final = 404
-CONFLICT: Final = 409  # already ended, or its removal is under way
+CONFLICT: Final = 409  # already ended, or its removal has begun
 
 
 class ContainerExecution:
     """A started container (orchestrator.runtime.Execution).
 
-    A thread blocks in the engine's wait; callers wait for that thread, so nothing polls while a
-    benchmark runs.
+    A thread blocks in the engine's wait call, and callers wait for that thread, so nothing polls
+    during a benchmark.
     """
 
     def __init__(
@@ -54,13 +56,13 @@ class ContainerExecution:
         return self._name
 
     def notes(self) -> tuple[str, ...]:
-        """Return what the engine warned of, and which limits were dropped."""
+        """Return the engine's warnings and the dropped limits."""
         return self._notes
 
     def wait(self, timeout: float) -> Exit | None:
         """Wait up to `timeout` seconds; None while it runs.
 
-        Raises EngineError where the engine is away for longer than its patience.
+        Raises EngineError if the engine is away for longer than its patience.
         """
         try:
             return self._end.result(timeout)
@@ -68,7 +70,7 @@ class ContainerExecution:
             return None
 
     def stop(self, grace: float) -> Exit:
-        """Send SIGTERM, after `grace` seconds SIGKILL. Raises EngineError if neither helps."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds. Raises EngineError if neither helps."""
         self._signal("SIGTERM")
         end = self.wait(grace)
         if end is None:
@@ -76,22 +78,23 @@ class ContainerExecution:
             end = self.wait(KILL_PATIENCE)
         if end is None:
             raise EngineError(
-                f"container {self._name} does not end even when killed",
-                hint="a hung driver or file system; see `dmesg`",
+                f"container {self._name} does not end even after SIGKILL",
+                hint="check `dmesg` for a hung driver or file system",
             )
         return end
 
     def collect_output(self, destination: Path, limit: int) -> None:
-        """Write at most `limit` bytes of the engine's log; an empty file if nothing was kept."""
+        """Write at most `limit` bytes of the engine's log; an empty file if there is none."""
         room = limit
         with destination.open("wb") as stream, suppress_status(NOT_FOUND):
-            # Read to its end, past the limit too: the log is bounded, a half-read connection leaks.
+            # Read to the end even past the limit: the log is bounded, and a half-read connection
+            # leaks.
             for chunk in self._sdk.logs(self._container):
                 stream.write(chunk[:room])
                 room -= min(room, len(chunk))
 
     def close(self) -> None:
-        """End the waiting thread; the container is gone by now."""
+        """Stop the waiting thread; the container is already gone."""
         self._closing.set()
         self._thread.join(JOIN_PATIENCE)
 
@@ -105,12 +108,12 @@ class ContainerExecution:
     def _watch(self) -> None:
         try:
             self._end.set_result(self._await_end())
-        except BaseException as error:  # whoever waits must learn of it, a bug included
+        except BaseException as error:  # the waiting thread must see it, even a bug
             self._end.set_exception(error)
 
     def _await_end(self) -> Exit:
         while True:
-            # However a wait ends, by an answer or by a broken connection, inspect decides.
+            # However a wait ends, with an answer or a broken connection, inspect decides.
             with suppress(LostError, RefusedError):
                 self._sdk.wait(self._container, timeout=WAIT_SLICE)
             end = self._look()
@@ -131,9 +134,9 @@ class ContainerExecution:
             return Exit(code=None, detail=f"container {self._name} is gone")
         except LostError as lost:
             raise EngineError(
-                f"{lost.what}; that for {self._patience:.0f} s, so the end of container "
+                f"{lost.what}; after {self._patience:.0f} s of that, the end of container "
                 f"{self._name} is unknown",
-                hint="`docker ps` shows whether it still runs",
+                hint="run `docker ps` to see whether it still runs",
             ) from lost
         return None if state["Running"] else as_exit(state)
 
@@ -142,7 +145,7 @@ def as_exit(state: dict[str, Any]) -> Exit:
     """Return how a container ended, from the engine's description of its state."""
     return Exit(
         code=state["ExitCode"],
-        # Also true where only a child was killed, with exit code 0. podman may not tell.
+        # Also true if only a child was killed, with exit code 0. podman may not report it.
         oom_killed=bool(state.get("OOMKilled")),
         detail=one_line(state.get("Error") or ""),
     )
@@ -164,8 +167,8 @@ class suppress_status:  # noqa: N801  # reads as contextlib.suppress does
 def launch(sdk: Sdk, plan: Plan, *, name: str, labels: dict[str, str]) -> tuple[str, list[str]]:
     """Create and start a container; return its id and notes for the result.
 
-    A ulimit that the host refuses is dropped, and said so. Raises EngineError, ImageError or
-    MachineError; the container may exist then.
+    A ulimit that the host refuses is dropped, with a note. Raises EngineError, ImageError or
+    MachineError; the container may exist by then.
     """
     image = plan.image or plan.image_id or ""
     ulimits = plan.limits.ulimits
@@ -190,7 +193,7 @@ def launch(sdk: Sdk, plan: Plan, *, name: str, labels: dict[str, str]) -> tuple[
 
 
 def _check_gpus(sdk: Sdk, container: str, plan: Plan) -> None:
-    """Refuse to start where the engine dropped the request for GPUs, as podman 4 silently does."""
+    """Refuse to start if the engine dropped the request for GPUs, as podman 4 silently does."""
     if not plan.gpus:
         return
     missing = set(plan.gpus) - granted_gpus(sdk.inspect(container))
@@ -203,12 +206,12 @@ def _check_gpus(sdk: Sdk, container: str, plan: Plan) -> None:
 
 
 def discard(sdk: Sdk, name: str) -> None:
-    """Remove a container, running or not. Raises EngineError naming what is left behind."""
+    """Remove a container, running or not. Raises EngineError that names what is left behind."""
     try:
         with suppress_status(NOT_FOUND, CONFLICT):
             patiently(lambda: sdk.remove(name), patience=LEAVING_PATIENCE)
     except (LostError, RefusedError) as error:
         raise EngineError(
             f"container {name} could not be removed: {error.what}",
-            hint=f"`docker rm -f {name}` does so, or the next run of benchdock",
+            hint=f"run `docker rm -f {name}`, or leave it to the next run of benchdock",
         ) from error

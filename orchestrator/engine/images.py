@@ -1,4 +1,4 @@
-"""Images: what is there, and how more get there."""
+"""Images: which ones there are, and how to get more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.errors import EngineError, ImageError
 
 ATTEMPTS: Final = 3
 FIRST_PAUSE = 1.0  # s between attempts, doubled each time
-TAIL: Final = 15  # lines shown of a build that failed
+TAIL: Final = 15  # lines shown of a failed build
 LONGEST_STEP: Final = 100
 
 # Refusals of a registry that a second attempt cannot change. Engines send most of them as 500.
@@ -31,7 +31,7 @@ _LAYER: Final = re.compile(r" ---> (?P<id>[0-9a-f]{12})$")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInfo:
-    """An image the engine has. `size` in bytes; `digest` is None for an image built here."""
+    """An image of the engine. `size` in bytes; `digest` is None for an image built here."""
 
     reference: str
     id: str
@@ -44,7 +44,7 @@ class ImageInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class PullProgress:
-    """One event of a pull; `done` and `total` in bytes, where a layer is being moved."""
+    """One event of a pull; `done` and `total` in bytes, if a layer is being transferred."""
 
     status: str
     layer: str | None = None
@@ -63,14 +63,16 @@ class BuildError(ImageError):
 
 
 def find(sdk: Sdk, reference: str) -> ImageInfo | None:
-    """Return an image, None where the engine has none of that name."""
+    """Return an image, None if the engine has none of that name."""
     try:
         found = sdk.inspect_image(reference)
     except RefusedError as refused:
         if refused.status == 404:
             return None
         if refused.status == 400:
-            raise ImageError(f"{reference!r} is no image reference ({refused.text})") from refused
+            raise ImageError(
+                f"{reference!r} is not an image reference ({refused.text})"
+            ) from refused
         raise
     return _as_info(reference, found)
 
@@ -78,7 +80,7 @@ def find(sdk: Sdk, reference: str) -> ImageInfo | None:
 def _as_info(reference: str, found: dict[str, Any]) -> ImageInfo:
     config = found.get("Config") or {}
     digests: list[str] = found.get("RepoDigests") or []
-    # One image may have been pulled from several registries: the one that was asked for counts.
+    # One image may have been pulled from several registries: the requested one counts.
     repository = re.sub(r"(@sha256:.*|:[^/:]*)$", "", reference)
     digests = sorted(digests, key=lambda d: d.partition("@")[0] != repository)
     return ImageInfo(
@@ -93,7 +95,7 @@ def _as_info(reference: str, found: dict[str, Any]) -> ImageInfo:
 
 
 def pull(sdk: Sdk, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
-    """Pull an image, trying again where that may help. Raises ImageError."""
+    """Pull an image, trying again if that may help. Raises ImageError."""
     import tenacity  # 25 ms, and most runs pull nothing
 
     def say(state: tenacity.RetryCallState) -> None:
@@ -143,11 +145,11 @@ def _worth_retrying(error: BaseException) -> bool:
 def _pull_failed(reference: str, refused: RefusedError) -> ImageError:
     if "denied" in refused.text or "unauthorized" in refused.text:
         return ImageError(
-            f"no such image {reference}, or it may not be had without a login",
+            f"no such image {reference}, or it needs a login",
             hint="check its name, or `docker login` to its registry",
         )
     if refused.status == 400:
-        return ImageError(f"{reference!r} is no image reference ({refused.text})")
+        return ImageError(f"{reference!r} is not an image reference ({refused.text})")
     if refused.status == 404 or _HOPELESS.search(refused.text):
         return ImageError(f"no such image {reference} ({refused.text})", hint="check its name")
     return ImageError(

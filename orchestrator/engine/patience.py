@@ -1,4 +1,4 @@
-"""Patience with an engine that is away for a while: an upgrade, a restart, a crash."""
+"""Waits for an engine that is away for a while: an upgrade, a restart, a crash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Answer = TypeVar("Answer")
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Tell whether asking again can help: no answer, or an engine that is starting or stopping."""
+    """Whether asking again can help: no answer, or an engine that is starting or stopping."""
     return isinstance(error, LostError) or (isinstance(error, RefusedError) and error.status >= 500)
 
 
@@ -28,7 +28,7 @@ def patiently(
     except (LostError, RefusedError) as error:
         if not _may_pass(error):
             raise
-    # tenacity takes 25 ms to import: only where there is something to retry.
+    # tenacity takes 25 ms to import, so only if there is something to retry.
     import tenacity
 
     give_up = closing or threading.Event()

@@ -1,7 +1,7 @@
-"""Removes what a benchdock that was killed left behind, and nothing else.
+"""Removes what a killed benchdock left behind, and nothing else.
 
-A container bears who started it: host, boot, process namespace, process and that process's start.
-Only a container of ours whose process is certainly gone is removed.
+A container's labels say who started it: host, boot, process namespace, process and that process's
+start time. A container is removed only if it is ours and its process is certainly gone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LABEL_KEEP = "benchdock.keep"
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledContainer:
-    """A container that bears our label."""
+    """A container that has our label."""
 
     id: str
     name: str
@@ -31,10 +31,10 @@ class LabelledContainer:
 
 
 class Containers(Protocol):
-    """What the reaper needs of an engine."""
+    """The part of an engine that the reaper needs."""
 
     def our_containers(self) -> tuple[LabelledContainer, ...]:
-        """Return the containers that bear our label."""
+        """Return the containers that have our label."""
 
     def remove_container(self, container: str) -> None:
         """Remove one, running or not; no error if it is gone."""
@@ -42,10 +42,10 @@ class Containers(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """A process, told apart from all others: of other hosts, other boots, other namespaces.
+    """Identifies a process among all hosts, boots and namespaces.
 
-    `start` is in clock ticks since boot, from /proc/<pid>/stat. Fields are empty where there is
-    no /proc; such an owner is never taken to be gone.
+    `start` is in clock ticks since boot, from /proc/<pid>/stat. Fields are empty if there is no
+    /proc; such an owner is never considered gone.
     """
 
     host: str
@@ -68,7 +68,7 @@ class Owner:
         )
 
     def labels(self) -> dict[str, str]:
-        """Return what a container bears."""
+        """Return the labels for a container."""
         return {
             "benchdock.host": self.host,
             "benchdock.boot": self.boot,
@@ -79,7 +79,7 @@ class Owner:
 
     @classmethod
     def of(cls, labels: Mapping[str, str]) -> Owner | None:
-        """Return who started a container, None where its labels do not tell."""
+        """Return who started a container, None if its labels do not say."""
         pid = labels.get("benchdock.pid", "")
         if not pid.isdecimal():
             return None
@@ -92,7 +92,7 @@ class Owner:
         )
 
     def is_gone(self, here: Owner) -> bool:
-        """Tell whether this process is certainly gone, as seen from the process `here`."""
+        """Whether this process is certainly gone, as seen from the process `here`."""
         if not self.start or not here.start or self.host != here.host:
             return False
         if self.boot != here.boot:
@@ -100,15 +100,15 @@ class Owner:
         return self.namespace == here.namespace and not _lives(self)
 
     def is_seen(self, here: Owner) -> bool:
-        """Tell whether this process, where it lives, can be seen from the process `here`."""
+        """Whether the process `here` could see this process if it is alive."""
         return bool(self.start) and (self.host, self.namespace) == (here.host, here.namespace)
 
 
 def reap(engine: Containers) -> tuple[str, ...]:
-    """Remove the containers of processes that are gone; return the names of those removed.
+    """Remove the containers of processes that are gone; return their names.
 
-    One that cannot be removed stays for the next time: that is no reason not to run.
-    Raises EngineError where the engine does not answer.
+    One that cannot be removed is left for the next time; it must not prevent a run. Raises
+    EngineError if the engine does not answer.
     """
     here = Owner.here()
     removed = []
@@ -121,11 +121,11 @@ def reap(engine: Containers) -> tuple[str, ...]:
 
 
 def is_orphan(container: LabelledContainer, here: Owner) -> bool:
-    """Tell whether the process that started a container is certainly gone."""
+    """Whether the process that started a container is certainly gone."""
     owner = Owner.of(container.labels)
     if owner is None or LABEL_KEEP in container.labels:
         return False
-    # Nothing outlives a reboot. What runs belongs to a clone of this machine.
+    # Nothing outlives a reboot. A running container belongs to a clone of this machine.
     of_a_clone = owner.boot != here.boot and container.running
     return not of_a_clone and owner.is_gone(here)
 
@@ -143,8 +143,8 @@ def _lives(owner: Owner) -> bool:
 
 
 def _process(pid: int) -> tuple[str, str]:
-    """Return a process's state and start, empty where they cannot be read."""
-    # The second field, the program's name, may hold blanks and brackets.
+    """Return a process's state and start, empty if they cannot be read."""
+    # The second field, the program's name, may contain blanks and parentheses.
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return (fields[0], fields[19]) if len(fields) > 19 else ("", "")
 

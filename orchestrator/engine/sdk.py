@@ -1,7 +1,7 @@
-"""The Docker SDK, wrapped once: plain data out, two kinds of error.
+"""Wraps the Docker SDK once: plain data out, two kinds of error.
 
-The only importer of `docker`. Its low-level client is used: the high-level one adds an inspect to
-nearly every call.
+Only this module imports `docker`. It uses the low-level client: the high-level one adds an inspect
+to nearly every call.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ LOWEST_NAMES: Final = "Docker 19.03 (API 1.40)"
 
 PING_TIMEOUT: Final = 15  # s
 CALL_TIMEOUT: Final = 60  # s; also for a start on a busy GPU host
+REMOVAL_TIMEOUT: Final = 600  # s; an image of gigabytes on a busy disk takes more than a minute
 
 Json = dict[str, Any]
 
-# What the SDK lets through where a stream breaks off: requests wraps only what it reads itself.
+# What the SDK lets through if a stream is cut off: requests wraps only what it reads itself.
 _BROKEN_STREAM: Final = (HTTPError, HTTPException, OSError, StreamParseError, struct.error)
-# What the SDK and our own checks raise on an answer, or a settings file, of another form.
+# What the SDK and our checks raise for an answer, or a settings file, of another form.
 _SENSELESS: Final = (
     KeyError,
     TypeError,
@@ -50,7 +51,7 @@ _SENSELESS: Final = (
 
 
 def _links(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk an exception's causes; urllib3 and requests also hide them among the arguments."""
+    """Yield an exception's causes; urllib3 and requests also hide them among the arguments."""
     while error is not None:
         yield error
         inner = next((a for a in error.args if isinstance(a, BaseException)), None)
@@ -60,27 +61,27 @@ def _links(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def unreachable(address: str, error: BaseException) -> EngineError:
-    """Return the error for an engine that cannot be talked to, by the system's reason."""
+    """Return the error for an engine that cannot be reached, with the system's reason."""
     numbers = {link.errno for link in _links(error) if isinstance(link, OSError)}
     if numbers & {errno.EACCES, errno.EPERM}:
         return EngineError(
             f"permission denied on the container engine at {address}",
-            hint="add yourself to its group (`sudo usermod -aG docker $USER`, then log in again)",
+            hint="run `sudo usermod -aG docker $USER` and log in again to join its group",
         )
     if errno.ENOENT in numbers:
         why, hint = "no such socket", "install Docker or set DOCKER_HOST"
     elif errno.ECONNREFUSED in numbers:
-        why, hint = "connection refused", "start it with `sudo systemctl start docker`"
+        why, hint = "connection refused", "run `sudo systemctl start docker` to start it"
     else:
         why, hint = one_line(str(error)), "check DOCKER_HOST"
     return EngineError(f"no container engine answers at {address} ({why})", hint=hint)
 
 
 def _arguments() -> tuple[str, dict[str, Any]]:
-    """Return the engine's address and the client's arguments, as Docker's own CLI chooses them.
+    """Return the engine's address and the client's arguments, as Docker's CLI chooses them.
 
-    DOCKER_HOST, else DOCKER_CONTEXT, else the current context (rootless Docker sets one).
-    Raises MachineError for a context that is not there: another engine is not what was asked for.
+    DOCKER_HOST, else DOCKER_CONTEXT, else the current context (rootless Docker sets one). Raises
+    MachineError for a context that does not exist, because any other engine would be the wrong one.
     """
     arguments: dict[str, Any] = {"base_url": "unix:///var/run/docker.sock"}
     chosen = kwargs_from_env()
@@ -105,7 +106,7 @@ def _as_version(text: str) -> tuple[int, ...]:
 
 
 class Sdk:
-    """One engine's API. Every method raises RefusedError or LostError, nothing of the SDK's own."""
+    """One engine's API. Every method raises only RefusedError or LostError, no error of the SDK."""
 
     def __init__(self, api: APIClient, address: str, name: str, version: str) -> None:
         self._api = api
@@ -115,16 +116,17 @@ class Sdk:
 
     @classmethod
     def connect(cls) -> Sdk:
-        """Find the engine; one `/_ping`, whose headers name it (`/version` costs six times more).
+        """Find the engine with one `/_ping`, whose headers name it (`/version` takes six times
+        longer).
 
-        Raises EngineError: unreachable, forbidden, or too old.
+        Raises EngineError if it is unreachable, denies access, or is too old.
         """
         address = os.environ.get("DOCKER_HOST", "the current Docker context")
         lowest = ".".join(map(str, LOWEST_API))
         try:
             address, arguments = _arguments()
             if address.startswith("npipe:"):
-                raise ValueError("named pipes are Windows' own")
+                raise ValueError("named pipes only work on Windows")
             with APIClient(
                 version=lowest, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments
             ) as probe:
@@ -132,12 +134,12 @@ class Sdk:
             found = headers.get("Api-Version", "")
             if _as_version(found) < LOWEST_API:
                 raise EngineError(
-                    f"the container engine at {address} speaks API {found or 'unknown'}, "
-                    f"needed is {LOWEST_NAMES} or newer",
+                    f"the container engine at {address} has API {found or 'unknown'}, but "
+                    f"benchdock needs {LOWEST_NAMES} or newer",
                     hint="update it",
                 )
             api = APIClient(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
-        # The SDK takes addresses and settings apart without checking them.
+        # The SDK parses addresses and settings without checking them.
         except (DockerException, RequestException, *_BROKEN_STREAM, *_SENSELESS) as error:
             raise unreachable(address, error) from error
         podman = headers.get("Libpod-Api-Version")
@@ -147,7 +149,7 @@ class Sdk:
 
     @property
     def api_version(self) -> str:
-        """Return the API version that is spoken."""
+        """Return the API version in use."""
         return self._api.api_version
 
     def close(self) -> None:
@@ -170,10 +172,20 @@ class Sdk:
         except (DockerException, RequestException, *_BROKEN_STREAM, *_SENSELESS) as error:
             self._raise(error)
 
+    @contextmanager
+    def _patience(self, seconds: int) -> Iterator[None]:
+        """Wait so long for the answers to calls that take no timeout of their own."""
+        usual = self._api.timeout
+        self._api.timeout = seconds
+        try:
+            yield
+        finally:
+            self._api.timeout = usual
+
     # Containers
 
     def create(self, config: Json, name: str) -> tuple[str, tuple[str, ...]]:
-        """Create a container from the API's own JSON; return its id and the engine's warnings."""
+        """Create a container from the API's JSON; return its id and the engine's warnings."""
         with self._translated():
             answer = self._api.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
             return answers.created(answer)
@@ -192,7 +204,7 @@ class Sdk:
             self._api.wait(container, timeout=timeout)  # type: ignore[arg-type]  # stub says int
 
     def inspect(self, container: str) -> Json:
-        """Return all the engine knows of a container."""
+        """Return everything the engine knows about a container."""
         with self._translated():
             return answers.container(self._api.inspect_container(container))
 
@@ -207,26 +219,42 @@ class Sdk:
             self._api.remove_container(container, v=True, force=True)
 
     def logs(self, container: str) -> Iterator[bytes]:
-        """Yield what the engine kept of stdout and stderr, without following."""
+        """Yield the stdout and stderr that the engine kept, without following."""
         with self._translated():
             yield from self._api.logs(container, stream=True, follow=False)
 
-    def containers(self, label: str) -> list[Json]:
-        """Return the containers, running or not, that bear a label."""
+    def containers(self, label: str | None = None) -> list[Json]:
+        """Return the containers, running or not: all, or those that have a label."""
         with self._translated():
-            found = self._api.containers(all=True, filters={"label": [label]})
-            return answers.containers(found)
+            chosen = {"label": [label]} if label else None
+            return answers.containers(self._api.containers(all=True, filters=chosen))
 
     # Images
 
     def inspect_image(self, reference: str) -> Json:
-        """Return all the engine knows of an image."""
+        """Return everything the engine knows about an image."""
         with self._translated():
             return answers.image(self._api.inspect_image(reference))  # type: ignore[no-untyped-call]
 
-    def remove_image(self, reference: str) -> None:
-        """Remove a tag, and the image with its last tag."""
+    def images(self) -> list[Json]:
+        """Return every image briefly, including intermediate steps of builds."""
         with self._translated():
+            return answers.images(self._api.images(all=True))
+
+    def steps_of(self, image: str) -> list[Json]:
+        """Return the steps by which an image was built, the last first."""
+        with self._translated():
+            return answers.steps(self._api.history(image))  # type: ignore[no-untyped-call]
+
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image another name."""
+        repository, tag = parse_repository_tag(name)
+        with self._translated():
+            self._api.tag(image, repository, tag)
+
+    def remove_image(self, reference: str) -> None:
+        """Remove a tag, and the image with its last tag, which takes long for a large one."""
+        with self._translated(), self._patience(REMOVAL_TIMEOUT):
             self._api.remove_image(reference)
 
     def pull(self, reference: str) -> Iterator[Json]:
@@ -235,7 +263,7 @@ class Sdk:
             yield from answers.all_events(self._api.pull(reference, stream=True, decode=True))
 
     def registry_digest(self, reference: str) -> str:
-        """Ask a reference's registry for its digest; nothing is pulled."""
+        """Ask a reference's registry for its digest, without pulling."""
         with self._translated():
             return answers.digest(self._api.inspect_distribution(reference))  # type: ignore[no-untyped-call]
 
@@ -249,7 +277,7 @@ class Sdk:
         arguments: Mapping[str, str],
         network: str | None,
     ) -> Iterator[Json]:
-        """Yield the events of a build by the classic builder, the only one the SDK speaks."""
+        """Yield the events of a build by the classic builder, the only one in the SDK."""
         with self._translated():
             try:
                 events = self._api.build(
@@ -270,7 +298,7 @@ class Sdk:
             yield from answers.all_events(events)
 
     def import_image(self, archive: Path, reference: str, changes: tuple[str, ...]) -> None:
-        """Make an image of one layer from a tar of a root file system."""
+        """Make an image of one layer from a tar file of a root file system."""
         repository, tag = parse_repository_tag(reference)
         with self._translated():
             self._api.import_image(str(archive), repository, tag, changes=list(changes))
@@ -278,11 +306,11 @@ class Sdk:
     # The engine itself
 
     def info(self) -> Json:
-        """Return the engine's own description."""
+        """Return the engine's description of itself."""
         with self._translated():
             return answers.engine(self._api.info())
 
     def components(self) -> list[Json]:
-        """Return the engine's parts with their versions."""
+        """Return the engine's components with their versions."""
         with self._translated():
             return answers.components(self._api.version())

@@ -1,1 +1,1 @@
-"""The host runtime: launcher scripts as processes, where no engine answers."""
+"""The host runtime: runs launcher scripts as processes if no engine answers."""

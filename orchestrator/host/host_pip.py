@@ -1,4 +1,4 @@
-"""The host's own pip, so that its indexes, mirrors, proxies and certificates apply."""
+"""Runs the host's pip, so that its indexes, mirrors, proxies and certificates apply."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ class PipError(ImageError):
 
 
 class NoMatchError(PipError):
-    """The indexes that pip asked do not have a package."""
+    """None of pip's indexes has a package."""
 
 
 def command() -> tuple[str, ...]:
-    """Return how pip is started: this Python's own, else the one on PATH. Raises MachineError."""
+    """Return the command for pip: this Python's, else the one on PATH. Raises MachineError."""
     if importlib.util.find_spec("pip") is not None:
         return (sys.executable, "-m", "pip")
     for name in ("pip3", "pip"):
         if found := shutil.which(name):
             return (found,)
     raise MachineError(
-        "there is no pip to fetch Python packages with",
-        hint=f"`{sys.executable} -m ensurepip` installs it",
+        "pip is missing, which is needed to fetch Python packages",
+        hint=f"run `{sys.executable} -m ensurepip` to install it",
     )
 
 
 def run(arguments: Sequence[str], on_line: OnLine, *, pip: Sequence[str] | None = None) -> None:
-    """Run pip and pass its lines on. Raises PipError in one line, pip's last lines attached."""
+    """Run pip and pass its output on. Raises PipError in one line, with pip's last lines."""
     argv = [*(pip or command()), *arguments]
-    # Progress bars are for terminals; a question would wait for ever. Settings that change where
-    # pip installs belong to the user's own packages, not to ours.
+    # Progress bars are for terminals, and a question would wait forever. Settings that change where
+    # pip installs are meant for the user's packages, not for ours.
     environment = {**os.environ, "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "PYTHONUTF8": "1"}
     for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
         environment.pop(name, None)
@@ -83,22 +83,22 @@ def run(arguments: Sequence[str], on_line: OnLine, *, pip: Sequence[str] | None 
 
 
 def explain(lines: Sequence[str], code: int) -> PipError:
-    """Put pip's failure into one line: which package, which cause."""
+    """Explain pip's failure in one line: which package and why."""
     text = "\n".join(lines)
     details = tuple(line for line in lines if line.strip())
     package = _NO_MATCH.search(text)
     if _CERTIFICATE.search(text):
         return PipError(
             "pip does not trust the certificate of a package index",
-            hint="name your CA bundle: `pip config set global.cert FILE`",
+            hint="run `pip config set global.cert FILE` with your CA bundle",
             details=details,
         )
-    # An unreachable index also ends in "no matching distribution", so it is looked for first.
+    # An unreachable index also ends in "no matching distribution", so check for it first.
     if _NO_INDEX.search(text):
         what = f"that answers has {package[1]}" if package else "answers"
         return PipError(f"no package index {what}", hint=_UNREACHABLE_HINT, details=details)
     if package:
-        # With its retries turned off, pip passes over an unreachable index without a word.
+        # With retries turned off, pip silently skips an unreachable index.
         none_at_all = "(from versions: none)" in text
         return NoMatchError(
             f"no package index has {package[1]} for this Python and machine",
@@ -107,8 +107,9 @@ def explain(lines: Sequence[str], code: int) -> PipError:
         )
     if _BAD_HASH.search(text):
         return PipError(
-            "a downloaded package has another digest than the lock file says",
-            hint="an index or a cache between serves a changed file; `pip cache purge`, try again",
+            "a downloaded package does not have the digest in the lock file",
+            hint="run `pip cache purge` and try again: an index or a cache may serve a changed "
+            "file",
             details=details,
         )
     if _FULL_DISK.search(text):
@@ -120,4 +121,4 @@ def _cause(lines: Sequence[str]) -> str:
     errors = [line for line in lines if line.startswith("ERROR:")]
     if errors or lines:
         return (errors or list(lines))[-1].removeprefix("ERROR:").strip()
-    return "it said nothing"
+    return "no message"

@@ -1,10 +1,10 @@
-"""Runs a program on the host and stays until nothing of it is left.
+"""Runs a program on the host and stays until all its processes are gone.
 
-It is started as a process of its own, with `python -I -S keeper.py LIFELINE PROGRAM...`, and
-imports nothing but the standard library. Being a sub-reaper, it becomes the parent of every process
-whose own parent has ended, in whatever session or group that is and whatever it made of its
-environment. LIFELINE is the descriptor of a pipe that its benchdock holds open: at its end all is
-killed, so nothing outlives a benchdock that was killed either.
+It is started as a separate process, with `python -I -S keeper.py LIFELINE PROGRAM...`, and imports
+only the standard library. As a sub-reaper, it becomes the parent of every process whose own parent
+has ended, whatever its session, group or environment. LIFELINE is the descriptor of a pipe that its
+benchdock holds open: when the pipe closes everything is killed, so nothing outlives a killed
+benchdock either.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import NoReturn
 PR_SET_CHILD_SUBREAPER = 36
 KILL_PATIENCE = 5.0  # seconds; a process in an uninterruptible driver call outlives it
 PAUSE = 0.005
-# Meant for the program, and delivered to it: the keeper must not die of them.
+# These signals are meant for the program, and delivered to it: the keeper must not die of them.
 _DEAF_TO = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-# What Python itself ignores, and a program expects to die of.
+# Python ignores these, but a program expects to die of them.
 _USUAL = (*_DEAF_TO[:2], signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def start(argv: list[str], hung_up: Callable[[], None]) -> int:
-    """Start the program in a session of its own; return its process number."""
+    """Start the program in a new session; return its process number."""
     pid = os.fork()
     if pid:
         return pid
@@ -47,7 +47,7 @@ def start(argv: list[str], hung_up: Callable[[], None]) -> int:
 
 
 class Family:
-    """The program and all that it started; `code` is the program's exit code once it has one."""
+    """The program and all processes it started; `code` is the program's exit code once known."""
 
     def __init__(self, leader: int) -> None:
         self._leader = leader
@@ -55,7 +55,7 @@ class Family:
         self.is_empty = False
 
     def bury(self) -> None:
-        """Take note of all who have died."""
+        """Collect all processes that have died."""
         try:
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 if found[0] == self._leader:
@@ -65,7 +65,7 @@ class Family:
             self.is_empty = True
 
     def end(self) -> None:
-        """Kill until none is left: some fork between the look and the blow."""
+        """Kill until none is left: some may fork between the look and the kill."""
         deadline = time.monotonic() + KILL_PATIENCE
         self.bury()
         while not self.is_empty and time.monotonic() < deadline:
@@ -77,11 +77,12 @@ class Family:
 
 
 def descendants(root: int) -> list[int]:
-    """Return the processes that stem from one, the dead that wait for burial included."""
+    """Return the descendants of a process, including zombies."""
     children: dict[int, list[int]] = {}
     for name in filter(str.isdecimal, os.listdir("/proc")):
         with suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as f:
-            # The name, in parentheses, may hold anything; what follows the last one is numbers.
+            # The name, in parentheses, may contain anything; after the last parenthesis come
+            # numbers.
             parent = int(f.read().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(name))
     found, left = [], [root]
@@ -93,7 +94,7 @@ def descendants(root: int) -> list[int]:
 
 
 def main(words: list[str]) -> NoReturn:
-    """Keep the program of `words` behind the lifeline's descriptor; exit as it does."""
+    """Run the program of `words` under the lifeline's descriptor; exit with its status."""
     lifeline, argv = int(words[0]), words[1:]
     os.set_inheritable(lifeline, False)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

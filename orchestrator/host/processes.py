@@ -1,7 +1,7 @@
 """Finds and ends the processes of an execution on the host.
 
-The keeper's descendants are what the program started, in whatever session (see `keeper`). If the
-keeper itself was killed, a random token is left to know them by, which each inherits in its
+All descendants of the keeper belong to the program, in whatever session (see `keeper`). If the
+keeper itself was killed, they can still be recognized by a random token that each inherits in its
 environment.
 """
 
@@ -24,7 +24,7 @@ _KILL_PAUSE = 0.01
 
 @dataclass(frozen=True)
 class Status:
-    """What /proc tells of a living process; `start` is in clock ticks since boot."""
+    """What /proc says about a living process; `start` is in clock ticks since boot."""
 
     state: str
     group: int
@@ -32,12 +32,12 @@ class Status:
 
 
 def status(pid: int) -> Status | None:
-    """Read /proc/PID/stat; None where there is no such process or it is dead."""
+    """Read /proc/PID/stat; None if the process does not exist or is dead."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return None
-    # The name, in parentheses, may hold anything; what follows the last one is numbers.
+    # The name, in parentheses, may contain anything; after the last parenthesis come numbers.
     words = text.rpartition(")")[2].split()
     found = Status(state=words[0], group=int(words[2]), start=int(words[19]))
     return None if found.state in "ZX" else found
@@ -69,12 +69,12 @@ def _carries(pid: int, mark: bytes) -> bool:
 
 
 def end(token: str, root: int | None) -> list[int]:
-    """Kill all that belongs to an execution, the `root` last; return what would not die.
+    """Kill everything that belongs to an execution, the `root` last; return what would not die.
 
-    While the root lives, who loses his parent stays its descendant.
+    While the root lives, orphans stay its descendants.
     """
     deadline = time.monotonic() + _KILL_PATIENCE
-    # Again until none is left: a process may have forked between the look and the blow.
+    # Again until none is left: a process may have forked between the look and the kill.
     while left := members(token, root):
         if time.monotonic() > deadline:
             return left

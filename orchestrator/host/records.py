@@ -1,4 +1,4 @@
-"""Notes of what runs on the host, by which a later benchdock ends what a killed one left."""
+"""Notes of what runs on the host; they let a later benchdock end what a killed one left running."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.paths import home, write_aside
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What a later benchdock must know to clear up after this one.
+    """What a later benchdock must know to clean up after this one.
 
     `leader` is the keeper once it is started, `leader_start` in clock ticks since boot.
     """
@@ -27,16 +27,16 @@ class Record:
 
     @property
     def path(self) -> Path:
-        """Return the file of this record."""
+        """Return the path of this record."""
         return _records() / f"{self.run_id}.{self.token[:8]}.json"
 
     def write(self) -> None:
-        """File it. Raises OSError."""
+        """Write it. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(self.path, json.dumps(asdict(self)) + "\n")
 
     def group(self) -> int | None:
-        """Return the process group, None where its leader is not the process that was started."""
+        """Return the process group, None if its leader is not the process that was started."""
         if self.leader is None:
             return None
         seen = status(self.leader)
@@ -44,7 +44,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> Record | None:
-        """Read a record; None where the file is gone or is none."""
+        """Read a record; None if the file is gone or invalid."""
         try:
             told = json.loads(path.read_text("utf-8"))
             return cls(**told | {"owner": Owner(**told["owner"])})
@@ -65,7 +65,7 @@ def leftovers() -> tuple[Record, ...]:
 def _all() -> Iterator[Record]:
     try:
         paths = sorted(_records().glob("*.json"))
-    except OSError:  # a home that may not be searched holds none of ours
+    except OSError:  # a home that may not be searched has no notes
         return
     for path in paths:
         record = Record.read(path)
@@ -74,14 +74,14 @@ def _all() -> Iterator[Record]:
 
 
 def reap_host() -> tuple[str, ...]:
-    """End what killed benchdocks left running; return the names of runs that had something left.
+    """End what killed benchdocks left running; return the names of those runs.
 
-    A process is ended only if it carries the execution's random token, or belongs to a group
-    whose leader is the very process that was started.
+    A process is ended only if it carries the execution's random token, or belongs to a group whose
+    leader is the very process that was started.
     """
     reaped, boot = [], Owner.here().boot
     for record in leftovers():
-        # Process numbers of before a reboot mean nothing now.
+        # Process numbers from before a reboot mean nothing now.
         if record.owner.boot == boot and members(record.token, record.group()):
             end(record.token, record.group())
             reaped.append(record.run_id)

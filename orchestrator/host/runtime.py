@@ -1,7 +1,7 @@
-"""The host runtime: the launcher script as a tree of processes, where no engine answers.
+"""The host runtime: the launcher script as a tree of processes, if no engine answers.
 
-Nothing that it started outlives it, nor benchdock if that is killed: see `keeper`, and `records`
-for what is left if the keeper is killed too.
+Nothing that it starts outlives it, or benchdock if that is killed: see `keeper`, and `records` for
+what is left if the keeper is killed too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from orchestrator.plan import Plan
 from orchestrator.runtime import Execution, Exit
 from orchestrator.signals import held
 
-# Of the caller's environment only this is handed on: no tokens, no proxies with passwords.
+# Only this part of the caller's environment is passed on: no tokens, no proxies with passwords.
 # LD_LIBRARY_PATH finds the GPU driver on systems that keep it in unusual places.
 HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH")
 _FALLBACK_PAUSE = 0.05
@@ -54,11 +54,11 @@ def _oom_kills() -> int | None:
 
 
 def environment(plan: Plan, token: str) -> dict[str, str]:
-    """Return the whole environment of the program: a clean one, and what the plan says."""
+    """Return the program's whole environment: a clean one, and the plan's variables."""
     clean = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
     clean.setdefault("PATH", os.defpath)
     clean |= {"LANG": "C.UTF-8", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    # Without an engine, this is what hands out GPUs; empty hides them all from a CPU run.
+    # Without an engine, this selects the GPUs; empty hides all of them from a CPU run.
     clean["CUDA_VISIBLE_DEVICES"] = ",".join(plan.gpus)
     return clean | plan.environment | {TOKEN: token}
 
@@ -72,10 +72,10 @@ class HostRuntime:
 
 
 class HostExecution:
-    """A program under a keeper, stdin empty, both outputs in an unnamed file.
+    """A program under a keeper, with empty stdin and both outputs in an unnamed file.
 
-    The keeper ends when nothing of the program is left. It stays a zombie until the end of the
-    context, so that its number cannot pass to somebody else's process meanwhile.
+    The keeper ends when none of the program's processes is left. It stays a zombie until the end of
+    the context, so that no other process can get its number meanwhile.
     """
 
     def __init__(self, plan: Plan, run_id: str) -> None:
@@ -115,7 +115,7 @@ class HostExecution:
         return self._exit
 
     def stop(self, grace: float) -> Exit:
-        """Send SIGTERM to every process, SIGKILL after `grace` seconds to what is left."""
+        """Send SIGTERM to every process, and SIGKILL to the rest after `grace` seconds."""
         ended = self.wait(0)
         if ended is None:
             self._signal_all(signal.SIGTERM)
@@ -132,7 +132,7 @@ class HostExecution:
     def collect_output(self, destination: Path, limit: int) -> None:
         """Write what was printed before the script took over: first and last half of `limit`.
 
-        Raises OSError where the destination cannot be written.
+        Raises OSError if the destination cannot be written.
         """
         if self._output is None:
             return
@@ -142,7 +142,7 @@ class HostExecution:
             if size <= limit:
                 _copy(source, stream, 0, size)
                 return
-            mark = f"\n[more than {size - limit} bytes left out here]\n".encode()[:limit]
+            mark = f"\n[{size - limit} more bytes left out here]\n".encode()[:limit]
             head = (limit - len(mark)) // 2
             tail = limit - len(mark) - head
             _copy(source, stream, 0, head)
@@ -150,7 +150,7 @@ class HostExecution:
             _copy(source, stream, size - tail, tail)
 
     def notes(self) -> tuple[str, ...]:
-        """Return which limits this runtime could not apply, and what else a reader must know."""
+        """Return the limits that this runtime could not apply, and other notes."""
         return tuple(self._notes)
 
     @property
@@ -171,7 +171,7 @@ class HostExecution:
             self._process = self._start_keeper([program, *plan.argv[1:]], given, where)
             self._note_leader(self._process.pid)
         except OSError as error:
-            raise MachineError(f"the program cannot be started on the host: {error}") from error
+            raise MachineError(f"cannot start the program on the host: {error}") from error
         with contextlib.suppress(OSError):  # before Linux 5.3, or forbidden in a sandbox
             self._pidfd = os.pidfd_open(self._process.pid)
 
@@ -194,7 +194,7 @@ class HostExecution:
             os.close(lifeline)
 
     def _let_go(self) -> None:
-        """Tell the keeper to kill what is left and to end."""
+        """Make the keeper kill what is left and exit."""
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
@@ -225,14 +225,16 @@ class HostExecution:
     def _how_it_ended(self) -> Exit:
         result = self._peek()
         if result is None:
-            raise RuntimeError("the keeper's end was announced but cannot be read")
+            raise RuntimeError("the keeper has ended, but its status cannot be read")
         exited = result.si_code == os.CLD_EXITED
         code = result.si_status if exited else 128 + result.si_status
         before, now = self._oom_kills, _oom_kills()
         memory_kill = before is not None and now is not None and now > before
         by_memory = memory_kill and code == 128 + signal.SIGKILL and not self._killed
         if memory_kill and not by_memory:
-            self._notes.append("the kernel killed a process for memory on this machine meanwhile")
+            self._notes.append(
+                "the kernel killed a process for memory on this machine during the run"
+            )
         return Exit(code=code, oom_killed=by_memory)
 
     def _signal_all(self, number: signal.Signals) -> None:
@@ -267,22 +269,24 @@ class HostExecution:
 
 
 def _find(plan: Plan, path: str) -> str:
-    """Return the path of the plan's program. Raises MachineError where something is missing."""
+    """Return the path of the plan's program. Raises MachineError if something is missing."""
     for mount in plan.mounts:
         if not mount.source.exists():
             raise MachineError(f"{mount.source} does not exist")
     program = shutil.which(plan.argv[0], path=path)
     if program is None:
         name = plan.argv[0]
-        raise MachineError(f"{name} is not on PATH", hint=f"install it: apt-get install {name}")
+        raise MachineError(
+            f"{name} is not on PATH", hint=f"install it, e.g. with apt-get install {name}"
+        )
     return program
 
 
 def _limit_notes(plan: Plan) -> Iterator[str]:
-    """Say which limits do not hold here.
+    """List the limits that do not apply here.
 
     RLIMIT_AS counts address space, of which frameworks reserve far more than they use, and
-    RLIMIT_NPROC counts all processes of the user: neither is the limit that was asked for.
+    RLIMIT_NPROC counts all processes of the user: neither is the requested limit.
     """
     asked = {
         "memory": plan.limits.memory,
@@ -292,13 +296,13 @@ def _limit_notes(plan: Plan) -> Iterator[str]:
     }
     for name, value in asked.items():
         if value is not None:
-            yield f"no {name} limit on the host runtime: the one asked for was not applied"
+            yield f"the host runtime cannot limit {name}: the requested limit was not applied"
 
 
 def _copy(source: int, destination: IO[bytes], offset: int, count: int) -> None:
     end = offset + count
     while offset < end:
-        # pread: the program's own position in the file is left alone.
+        # pread leaves the program's position in the file unchanged.
         block = os.pread(source, min(_COPY, end - offset), offset)
         if not block:
             return

@@ -1,4 +1,7 @@
-"""Base images made from Debian's packages, for places where no registry answers."""
+"""Base images made from Debian's packages, for places where no registry answers.
+
+One with a Python that Debian does not package is another base image with this machine's Python.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,22 @@ import shutil
 import subprocess
 import tempfile
 from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator import paths
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.host.host_pip import KEPT_LINES, OnLine
-from orchestrator.images.image_table import BaseImage
+from orchestrator.images import interpreters
+from orchestrator.images.image_table import BaseImage, ImageTable
+from orchestrator.images.interpreters import Interpreter, NoInterpreterError
 
 if TYPE_CHECKING:
     from orchestrator.engine.images import ImageInfo
 
 BOOTSTRAPPED = "benchdock.bootstrapped"
+_DOCKERFILE = "interpreter.Dockerfile"
 
 # Python and the CA certificates come along, so that a build upon this base needs no network.
 _PACKAGES = "ca-certificates,python3"
@@ -40,9 +47,22 @@ class ImportingEngine(Protocol):
     def import_image(self, archive: Path, tag: str, *, changes: tuple[str, ...] = ()) -> ImageInfo:
         """Make an image from a tar of a root file system; `changes` are Dockerfile lines."""
 
+    def build(
+        self,
+        context: Path,
+        *,
+        tag: str,
+        on_line: Callable[[str], None],
+        labels: Mapping[str, str] | None = None,
+        buildargs: Mapping[str, str] | None = None,
+        network_mode: str | None = None,
+    ) -> ImageInfo:
+        """Build an image; an ImageError's details are the build's last lines."""
+
 
 def bootstrap(
     base: BaseImage,
+    table: ImageTable,
     engine: ImportingEngine,
     on_line: OnLine,
     *,
@@ -52,25 +72,67 @@ def bootstrap(
     """Make a base image under its public name, unless the engine has that name already.
 
     `mirror` is the URL of a Debian mirror of one's own. Takes about half a minute and a network.
-    Raises MachineError where mmdebstrap is missing, ImageError where it fails.
+    Raises NoInterpreterError if the base needs a Python that this machine lacks, MachineError if
+    mmdebstrap is missing, ImageError if it or a build fails.
     """
     if engine.image(base.name) is not None and not force:
         on_line(f"{base.name} is here already")
         return "found"
+    paths.home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".base-", dir=paths.home()) as folder:
+        if base.parent:
+            interpreter = _interpreter(base)
+            bootstrap(table.bases[base.parent], table, engine, on_line, mirror=mirror)
+            _add_interpreter(base, interpreter, engine, on_line, Path(folder))
+        else:
+            _import_debian(base, engine, on_line, Path(folder), mirror=mirror)
+    return "made"
+
+
+def _interpreter(base: BaseImage) -> Interpreter:
+    found = interpreters.find(base.python)
+    if found is None:
+        raise NoInterpreterError(
+            f"{base.name} cannot be made: {interpreters.lack(base.python)}",
+            hint=f"`{interpreters.remedy(base.python)}`",
+        )
+    return found
+
+
+def _import_debian(
+    base: BaseImage, engine: ImportingEngine, on_line: OnLine, folder: Path, *, mirror: str
+) -> None:
     if shutil.which("mmdebstrap") is None:
         raise MachineError(
             "mmdebstrap, which makes base images, is not installed",
             hint="`sudo apt-get install mmdebstrap`",
         )
-    paths.home().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".base-", dir=paths.home()) as folder:
-        archive = Path(folder) / "base.tar"
-        on_line(f"making {base.name} from Debian's packages ({base.suite})")
-        _run(mmdebstrap(base.suite, archive, mirror=mirror), base.name, on_line)
-        on_line(f"importing {base.name}")
-        changes = (f"LABEL {BOOTSTRAPPED}=true", 'CMD ["bash"]')
-        engine.import_image(archive, base.name, changes=changes)
-    return "made"
+    archive = folder / "base.tar"
+    on_line(f"making {base.name} from Debian's packages ({base.suite})")
+    _run(mmdebstrap(base.suite, archive, mirror=mirror), base.name, on_line)
+    on_line(f"importing {base.name}")
+    changes = (f"LABEL {BOOTSTRAPPED}=true", 'CMD ["bash"]')
+    engine.import_image(archive, base.name, changes=changes)
+
+
+def _add_interpreter(
+    base: BaseImage,
+    interpreter: Interpreter,
+    engine: ImportingEngine,
+    on_line: OnLine,
+    folder: Path,
+) -> None:
+    on_line(f"making {base.name} from {base.parent} and {interpreter.executable}")
+    shutil.copy(paths.DOCKERFILES / _DOCKERFILE, folder / "Dockerfile")
+    interpreters.pack(interpreter, folder / "interpreter.tar")
+    engine.build(
+        folder,
+        tag=base.name,
+        labels={BOOTSTRAPPED: "true"},
+        buildargs={"BASE": base.parent, "PYTHON": base.python},
+        network_mode="none",
+        on_line=on_line,
+    )
 
 
 def mmdebstrap(suite: str, archive: Path, *, mirror: str = "") -> list[str]:

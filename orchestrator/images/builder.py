@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator import file_lock, paths
 from orchestrator.errors import EngineError, ImageError
-from orchestrator.images import digests
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images import digests, interpreters, room
+from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
 
 if TYPE_CHECKING:
+    from orchestrator.engine.client import EngineInfo
     from orchestrator.engine.images import ImageInfo, PullProgress
 
 # Name of the variable that chooses the network of builds: "host" where containers behind the
@@ -33,15 +34,17 @@ _NO_NETWORK = re.compile(
     r"Temporary failure resolving|Could not resolve|Could not connect to|Unable to connect to"
     r"|Network is unreachable|Failed to fetch"
 )
+_FROM = re.compile(r"^FROM .*$", re.MULTILINE)
+_FULL_DISK = re.compile(r"no space left on device|\[Errno 28\]", re.IGNORECASE)
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 _PULL_STRIDE = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: a `stage` of our own work in words, or a `line` of a program's output."""
+    """Progress: a `stage` of our own work in words, a `line` of a program's output, a `warning`."""
 
-    kind: Literal["stage", "line"]
+    kind: Literal["stage", "line", "warning"]
     text: str
 
 
@@ -51,14 +54,17 @@ OnEvent = Callable[[Event], None]
 class ImageEngine(Protocol):
     """What images need of a container engine; `orchestrator.engine.client.Engine` has it."""
 
+    def info(self) -> EngineInfo:
+        """Return what the engine says of itself."""
+
     def image(self, reference: str) -> ImageInfo | None:
         """Look an image up."""
 
     def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         """Fetch an image from its registry."""
 
-    def remove_image(self, reference: str) -> None:
-        """Remove a tag, and the image with its last tag."""
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image a further name, which another one may lose by that."""
 
     def build(
         self,
@@ -79,23 +85,27 @@ def build(
     engine: ImageEngine,
     on_event: OnEvent,
     *,
+    tag: str,
     again: bool = False,
 ) -> None:
     """Build an image of ours from what is here now; `again` also makes the framework's layers.
 
+    The engine gives the `tag` to an image that is complete, so a build that is killed leaves none.
     Raises ImageError, with the build's last lines as details, or EngineError.
     """
-    framework = framework_tag(row, table)
-    if again or engine.image(framework) is None:
+    framework = digests.framework_tag(row, table)
+    whole = again or engine.image(framework) is None
+    _warn_of_room(room.to_build(row, engine.info().data_root, framework=whole), row, on_event)
+    if whole:
         base = _parent(row, table, engine, on_event) if row.parent else row.base
         _build_framework(row, table, engine, on_event, base=base)
-    on_event(Event("stage", f"building {row.tag}: backends/ and their self check"))
+    on_event(Event("stage", f"building {tag}: backends/ and their self check"))
     with _context(row) as context:
         _copy_backends(context / "backends")
         shutil.copy(paths.DOCKERFILES / digests.BACKENDS_DOCKERFILE, context / "Dockerfile")
         engine.build(
             context,
-            tag=row.tag,
+            tag=tag,
             labels=digests.labels(row, table),
             buildargs={"FRAMEWORK_IMAGE": framework, "BACKENDS": " ".join(row.frameworks)},
             # The self check needs no network, and shows thereby that no benchmark does.
@@ -109,9 +119,16 @@ def lock_of(row: ImageRow) -> Path:
     return paths.home() / "locks" / f"{row.id}.lock"
 
 
-def framework_tag(row: ImageRow, table: ImageTable) -> str:
-    """Return the name of the framework's layers; another recipe has another name."""
-    return f"benchdock/{row.id}-framework:{digests.framework_digest(row, table)[:12]}"
+def pull_row(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
+    """Pull a vendor's image, by its digest if it is pinned. Raises ImageError or EngineError."""
+    _warn_of_room(room.to_pull(row, engine.info().data_root), row, on_event)
+    return pull(table.pinned(row), engine, on_event)
+
+
+def _warn_of_room(needs: list[room.Need], row: ImageRow, on_event: OnEvent) -> None:
+    doing = "a build of" if row.source == "build" else "a pull of"
+    for shortage in room.shortages(needs, f"{doing} {row.id}"):
+        on_event(Event("warning", f"{shortage}; `{room.PRUNE}` frees what nobody needs"))
 
 
 def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
@@ -137,7 +154,7 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
 def _parent(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> str:
     """Return the name of the framework's layers of the parent, made now if they are missing."""
     parent = table.images[row.parent]
-    tag = framework_tag(parent, table)
+    tag = digests.framework_tag(parent, table)
 
     def say_waiting() -> None:
         on_event(Event("stage", f"waiting for another process that builds {parent.tag}"))
@@ -158,11 +175,12 @@ def _build_framework(
         paths.debs(row.id) if row.packages else wheelhouse.fetch(row, table, _as_lines(on_event))
     )
     if not row.parent:
-        _need_base(row, engine, on_event)
-    tag = framework_tag(row, table)
+        _need_base(table.bases[row.base], engine, on_event)
+    tag = digests.framework_tag(row, table)
     on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
     with _context(row) as context:
-        shutil.copy(row.folder / "Dockerfile", context / "Dockerfile")
+        recipe = (row.folder / "Dockerfile").read_text(encoding="utf-8")
+        (context / "Dockerfile").write_text(labelled(recipe, row), encoding="utf-8")
         pins = "packages.txt" if row.packages else "requirements.lock"
         shutil.copy(row.lock_file, context / pins)  # the name that every Dockerfile copies
         _put_packages(house, context / ("debs" if row.packages else "wheels"))
@@ -176,14 +194,28 @@ def _build_framework(
                 on_line=_as_lines(on_event),
             )
         except ImageError as error:
-            if not _NO_NETWORK.search("\n".join(error.details)):
-                raise
-            raise ImageError(
-                error.what,
-                hint=f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use "
-                "the host's network, and upon a base of `benchdock images bootstrap` it needs none",
-                details=error.details,
-            ) from error
+            hint = _hint("\n".join((error.what, *error.details)))
+            raise ImageError(error.what, hint=hint or error.hint, details=error.details) from error
+
+
+def _hint(text: str) -> str:
+    """Return what helps a build that failed, by its last lines; "" if nothing is known."""
+    if _FULL_DISK.search(text):
+        return f"the container engine's disk is full: `{room.PRUNE}` frees some of it"
+    if _NO_NETWORK.search(text):
+        return (
+            f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use the host's "
+            "network, and upon a base of `benchdock images bootstrap` it needs none"
+        )
+    return ""
+
+
+def labelled(recipe: str, row: ImageRow) -> str:
+    """Return a Dockerfile in which each stage begins with the label of the image.
+
+    What a build leaves that fails or is killed is ours by that label, and can be removed as such.
+    """
+    return _FROM.sub(rf"\g<0>\nLABEL {digests.IMAGE}={row.id}", recipe)
 
 
 def _put_packages(house: Path, target: Path) -> None:
@@ -194,16 +226,28 @@ def _put_packages(house: Path, target: Path) -> None:
             _link_or_copy(package, target / package.name)
 
 
-def _need_base(row: ImageRow, engine: ImageEngine, on_event: OnEvent) -> None:
-    if engine.image(row.base) is not None:
+def _need_base(base: BaseImage, engine: ImageEngine, on_event: OnEvent) -> None:
+    if engine.image(base.name) is not None:
         return
     try:
-        pull(row.base, engine, on_event)
+        pull(base.name, engine, on_event)
     except (EngineError, ImageError) as error:
+        what = f"the base image {base.name} is not here and cannot be pulled ({error.what})"
+        if base.parent and interpreters.find(base.python) is None:
+            raise interpreters.NoInterpreterError(
+                f"{what}, and {interpreters.lack(base.python)} to make it from",
+                hint=f"`{interpreters.remedy(base.python)}`, then `{_bootstrap_command(base)}`",
+            ) from error
+        with_ours = f" and this machine's Python {base.python}" if base.parent else ""
         raise ImageError(
-            f"the base image {row.base} is not here and cannot be pulled ({error.what})",
-            hint="`benchdock images bootstrap` makes it from Debian's packages",
+            what, hint=f"`{_bootstrap_command(base)}` makes it from Debian's packages{with_ours}"
         ) from error
+
+
+def _bootstrap_command(base: BaseImage) -> str:
+    return (
+        f"benchdock images bootstrap {base.name}" if base.parent else "benchdock images bootstrap"
+    )
 
 
 @contextmanager

@@ -1,8 +1,13 @@
-"""What an image of ours was made from, as digests; they are its labels."""
+"""What an image of ours is made from, as digests: they are its labels, and name it.
+
+An image's tag holds the digest of what is in it, so that the images of two checkouts, or of two
+versions of benchdock, lie on one engine side by side.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +21,13 @@ ZOO = "benchdock.zoo"
 BACKENDS = "benchdock.backends"
 # Names the framework's layers that an image stands on.
 FRAMEWORK = "benchdock.framework"
+
+# How many hexadecimal digits of a digest are in a tag.
+DIGITS = 12
+# What follows an image's id in the name of its framework's layers.
+FRAMEWORK_SUFFIX = "-framework"
+# A name that `tag` gave.
+_BUILD = re.compile(rf"^(benchdock/[a-z0-9-]+:[^@]+)-[0-9a-f]{{{DIGITS}}}$")
 
 # The last layers of every image that is built here.
 BACKENDS_DOCKERFILE = "backends.Dockerfile"
@@ -57,7 +69,7 @@ def framework_digest(row: ImageRow, table: ImageTable) -> str:
         row.id,
         row.base,
         *parent,
-        table.pip,
+        table.pip_of(row),
         (row.folder / "Dockerfile").read_text(encoding="utf-8"),
         row.lock_file.read_text(encoding="utf-8"),
     )
@@ -74,26 +86,55 @@ def code_labels() -> dict[str, str]:
     return {ZOO: zoo_digest(fingerprints()), BACKENDS: backends_digest(paths.BACKENDS)}
 
 
+def identity(row: ImageRow, table: ImageTable) -> dict[str, str]:
+    """Return the labels that tell an image from every other one of ours, as it is built now.
+
+    That of the networks is not among them: files of backends/ draw them.
+    """
+    return {
+        IMAGE: row.id,
+        RECIPE: recipe_digest(row, table),
+        BACKENDS: backends_digest(paths.BACKENDS),
+    }
+
+
+def identity_of(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return those of an image's labels that `identity` has."""
+    return {name: labels.get(name, "") for name in (IMAGE, RECIPE, BACKENDS)}
+
+
+def tag(row: ImageRow, identity: Mapping[str, str]) -> str:
+    """Return the name of the image with these labels: its version and the digest of them."""
+    digest = _of_texts(*identity_of(identity).values())
+    return f"{row.tag}-{digest[:DIGITS]}"
+
+
+def readable(name: str) -> str:
+    """Return an image's name as people read it: of one of ours without the digest in its tag."""
+    return _BUILD.sub(r"\1", name)
+
+
+def framework_tag(row: ImageRow, table: ImageTable) -> str:
+    """Return the name of the framework's layers; another recipe has another name."""
+    return f"{row.repository}{FRAMEWORK_SUFFIX}:{framework_digest(row, table)[:DIGITS]}"
+
+
 def labels(row: ImageRow, table: ImageTable) -> dict[str, str]:
     """Return the labels of an image that is made from what is here now."""
-    return {IMAGE: row.id, RECIPE: recipe_digest(row, table), **code_labels()}
+    return {**identity(row, table), **code_labels()}
 
 
-def why_stale(found: Mapping[str, str], row: ImageRow, table: ImageTable) -> str | None:
-    """Say why an image with the labels `found` is not what its row would be built to now."""
-    return _why(found, {IMAGE: row.id, RECIPE: recipe_digest(row, table)})
+def why_stale(found: Mapping[str, str], identity: Mapping[str, str]) -> str | None:
+    """Say why an image with the labels `found` is not the one with the labels `identity`."""
+    # To draw the networks takes longer than to compare files, so it is left for those that differ.
+    if staleness(found, identity) is None:
+        return None
+    return staleness(found, {**identity, **code_labels()})
 
 
 def why_code_stale(found: Mapping[str, str]) -> str | None:
     """Say why the in-image code of an image is not what is here now."""
-    return _why(found, {})
-
-
-def _why(found: Mapping[str, str], recipe: Mapping[str, str]) -> str | None:
-    # The networks are drawn by files of backends/: they need drawing only where those differ.
-    if staleness(found, {**recipe, BACKENDS: backends_digest(paths.BACKENDS)}) is None:
-        return None
-    return staleness(found, {**recipe, **code_labels()})
+    return why_stale(found, {BACKENDS: backends_digest(paths.BACKENDS)})
 
 
 def staleness(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:

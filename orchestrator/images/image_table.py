@@ -22,13 +22,25 @@ _SCALE = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
 class BaseImage(StrictRecord):
-    """A public base image: the Debian suite it is made of, its Python and its C library."""
+    """A public base image: its Python and its C library, and what it is made of without a registry.
+
+    That is a Debian `suite`; or `parent`, another base, and this machine's interpreter. `pip` is
+    what installs the wheels in builds upon it if the table's does not run on its Python.
+    """
 
     name: str
-    suite: str
+    suite: str = ""
+    parent: str = ""
     python: Version
     glibc: Version
+    pip: Version | None = None
     end_of_life: str = ""
+
+    @model_validator(mode="after")
+    def _made_of_one_thing(self) -> Self:
+        if bool(self.suite) is bool(self.parent):
+            raise ValueError(f"base.{self.name} needs either 'suite' or 'parent'")
+        return self
 
 
 class ImageRow(StrictRecord):
@@ -63,6 +75,7 @@ class ImageRow(StrictRecord):
     packages: str = ""
     parent: str = ""
     compiled: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     container_only: str = ""
     extra_index: str = ""
     recipe: str = ""
@@ -89,7 +102,7 @@ class ImageRow(StrictRecord):
     def _complete(self) -> Self:
         pins = "packages" if self.packages else "lock"
         needed = ("base", pins) if self.source == "build" else ("reference",)
-        of_wheels = ("lock", "parent", "compiled", "extra_index", "recipe")
+        of_wheels = ("lock", "parent", "compiled", "sources", "extra_index", "recipe")
         useless: tuple[str, ...] = ("base", "packages", *of_wheels)
         useless += ("cuda", "driver", "compute_capabilities")  # containers.toml states them
         if self.source == "build":
@@ -103,9 +116,17 @@ class ImageRow(StrictRecord):
         return self
 
     @property
+    def repository(self) -> str:
+        """Return the name of all builds of an image of ours, without a tag."""
+        return f"benchdock/{self.id}"
+
+    @property
     def tag(self) -> str:
-        """Return the name under which the engine knows the image."""
-        return self.reference or f"benchdock/{self.id}:{self.version}"
+        """Return the name that people read: a vendor's reference, or the alias of the newest build.
+
+        What a run takes of ours is `store.name_of`, whose tag holds a digest too.
+        """
+        return self.reference or f"{self.repository}:{self.version}"
 
     @property
     def fits_host(self) -> bool:
@@ -153,6 +174,12 @@ class ImageTable(StrictRecord):
 
     @model_validator(mode="after")
     def _bases_exist(self) -> Self:
+        for base in self.bases.values():
+            if base.parent and not (base.parent in self.bases and self.bases[base.parent].suite):
+                raise ValueError(
+                    f"base.{base.name} names the parent {base.parent!r}, which is not a base made "
+                    "of a suite"
+                )
         for row in self.images.values():
             if row.source == "vendor":
                 continue
@@ -196,6 +223,10 @@ class ImageTable(StrictRecord):
         """Return an image and, the newest first, those that stand in for it on other machines."""
         return (row, *(one for one in self.images.values() if row.id in one.instead_of))
 
+    def for_host(self, row: ImageRow) -> ImageRow:
+        """Return an image, or the first that stands in for it and whose packages fit the host."""
+        return next((one for one in self.candidates(row) if one.fits_host), row)
+
     def row(self, image_id: str) -> ImageRow:
         """Look an image up by its id. Raises RequestError with the nearest id."""
         if image_id not in self.images:
@@ -207,15 +238,22 @@ class ImageTable(StrictRecord):
         digest = self.digests.get(row.reference)
         return f"{parse_reference(row.reference).name}@{digest}" if digest else row.tag
 
+    def pip_of(self, row: ImageRow) -> str:
+        """Return the version of the pip that installs the wheels of an image in its build."""
+        return self.bases[row.base].pip or self.pip
+
     def lock_files(self, row: ImageRow) -> tuple[Path, ...]:
         """Return the files that pin all packages of an image, its parent's first."""
         parent = (self.images[row.parent].lock_file,) if row.parent else ()
         return (*parent, row.lock_file)
 
     def row_of_tag(self, reference: str) -> ImageRow | None:
-        """Return the row whose id, or whose name at the engine, `reference` is."""
+        """Return the row whose id `reference` is, or a name that a build of it has or had."""
+        repository, _, tag = reference.partition(":")
         for row in self.images.values():
             if reference in (row.id, row.tag):
+                return row
+            if row.source == "build" and repository == row.repository and "@" not in tag:
                 return row
         return None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from orchestrator import paths
+from orchestrator import installation, paths
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.records import first_mistake
 from orchestrator.request import StrictRecord
@@ -58,6 +58,16 @@ def read(text: str) -> dict[str, str]:
 def written(pins: Mapping[str, str]) -> str:
     """Return the file's text, sorted, so that a renewal shows only what changed."""
     return _HEAD + "".join(f'"{name}" = "{digest}"\n' for name, digest in sorted(pins.items()))
+
+
+def refuse_in_wheel() -> None:
+    """Raise MachineError in an installed benchdock, whose files are the installer's."""
+    if installation.from_wheel():
+        raise MachineError(
+            f"`images pin` writes {file().name} of a checkout, and this benchdock is installed in "
+            f"{installation.PACKAGE}",
+            hint="run `make setup` in a clone, then `.venv/bin/benchdock images pin` there",
+        )
 
 
 def save(pins: Mapping[str, str]) -> None:

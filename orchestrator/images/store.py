@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator import file_lock
 from orchestrator.errors import ImageError, RequestError
-from orchestrator.images import builder, digests
+from orchestrator.images import builder, digests, interpreters
 from orchestrator.images.builder import Event, ImageEngine, OnEvent
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.images.reference import parse_reference
@@ -31,9 +30,14 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """How an image stands: `reason` says why it is stale, `doubt` that it is not what is pinned."""
+    """How an image stands: `name` is what a run takes.
+
+    It is stale if there is only another build of it: `reason` says what differs, or why this
+    machine cannot build an absent one. `doubt` says that a vendor's image is not what is pinned.
+    """
 
     kind: Literal["absent", "current", "stale"]
+    name: str
     reason: str = ""
     doubt: str = ""
     found: ImageInfo | None = None
@@ -61,26 +65,52 @@ def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
     """Tell how an image of the table stands at the engine."""
     if row.source == "vendor":
         return _vendors_state(row, table, engine)
-    found = engine.image(row.tag)
+    identity = digests.identity(row, table)
+    name = digests.tag(row, identity)
+    # The readable name too: an image that is carried over from elsewhere may have no other.
+    found = engine.image(name) or engine.image(row.tag)
     if found is None:
-        return State(kind="absent")
-    reason = digests.why_stale(found.labels, row, table)
-    return State(kind="stale" if reason else "current", reason=reason or "", found=found)
+        return State(kind="absent", name=name, reason=_obstacle(row, table, engine))
+    if reason := digests.why_stale(found.labels, identity):
+        return State(kind="stale", name=name, reason=reason)
+    return State(kind="current", name=name, found=found)
+
+
+def name_of(row: ImageRow, table: ImageTable) -> str:
+    """Return the name of what a run takes: a vendor's reference, or the build of what is here."""
+    return row.reference or digests.tag(row, digests.identity(row, table))
+
+
+def is_other_build(reference: str, row: ImageRow, table: ImageTable) -> bool:
+    """Whether a name is that of a build of an image of ours which is not the one of today.
+
+    The image's id and its readable name stand for the one of today.
+    """
+    of_today = (row.id, row.tag, row.repository)
+    return reference not in of_today and reference != name_of(row, table)
+
+
+def _obstacle(row: ImageRow, table: ImageTable, engine: ImageEngine) -> str:
+    """Say why this machine cannot make the base of an image; empty if it is here or can be made."""
+    base = table.bases[row.base]
+    if not base.parent or engine.image(base.name) or interpreters.find(base.python):
+        return ""
+    return f"its base {base.name} is not here, and {interpreters.lack(base.python)}"
 
 
 def _vendors_state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
     pinned = table.pinned(row)
     found = engine.image(pinned)
     if found is not None or pinned == row.tag:
-        return State(kind="current" if found else "absent", found=found)
+        return State(kind="current" if found else "absent", name=row.tag, found=found)
     # One that was loaded from a file, as on a server without network, has only its tag.
     found = engine.image(row.tag)
     if found is None:
-        return State(kind="absent")
+        return State(kind="absent", name=row.tag)
     digest = table.digests[row.reference]
     here = f"{row.tag} is {found.digest} here" if found.digest else f"{row.tag} has no digest here"
     doubt = f"{here}, and {digest} is pinned: `{_pull_command(row.id)}` gets that"
-    return State(kind="current", doubt=doubt, found=found)
+    return State(kind="current", name=row.tag, doubt=doubt, found=found)
 
 
 def ensure(
@@ -92,19 +122,21 @@ def ensure(
 ) -> ReadyImage:
     """Return an image of the table, ready to run; build or pull it as `policy` allows.
 
-    Raises ImageError, also for a stale image that may not be rebuilt, and EngineError.
+    Another build of the image stays as it is, for whoever needs it. Raises ImageError, also for an
+    image that may not be built, and EngineError.
     """
     now = state(row, table, engine)
-    if now.found is not None and now.kind == "current" and policy is not Policy.FORCE:
-        return _ready(row, now.found, "found", doubt=now.doubt)
+    if now.found is not None and policy is not Policy.FORCE:
+        return _found(row, now, now.found, engine)
     if policy is Policy.NEVER:
-        what = "is not here" if now.kind == "absent" else f"is stale: {now.reason}"
+        other = f", only another build of it: {now.reason}" if now.kind == "stale" else ""
         how = _pull_command(row.id) if row.source == "vendor" else _build_command(row)
-        raise ImageError(f"the image {row.tag} {what}", hint=f"`{how}`")
+        raise ImageError(f"the image {now.name} is not here{other}", hint=f"`{how}`")
     if row.source == "vendor":
-        return _ready(row, builder.pull(table.pinned(row), engine, on_event), "pulled")
+        found = builder.pull_row(row, table, engine, on_event)
+        return _ready(row, found, "pulled", reference=row.tag)
     if now.kind == "stale":
-        on_event(Event("stage", f"rebuilding {row.tag}: {now.reason}"))
+        on_event(Event("stage", f"{row.tag} is another build: {now.reason}"))
     return _build(row, table, engine, policy, on_event)
 
 
@@ -123,7 +155,9 @@ def resolve(
     """
     row = table.row_of_tag(reference)
     if row is not None:
-        return ensure(row, table, engine, policy, on_event)
+        if not is_other_build(reference, row, table):
+            return ensure(row, table, engine, policy, on_event)
+        return _ready(row, other_build(reference, row, engine), "found", reference=reference)
     did: Action = "found"
     found = engine.image(reference)
     if found is None and policy is Policy.NEVER:
@@ -134,6 +168,21 @@ def resolve(
         _refuse_stale(reference, found)
     row = table.images.get(found.labels.get(digests.IMAGE, ""))
     return _ready(row, found, did, reference=reference)
+
+
+def other_build(reference: str, row: ImageRow, engine: ImageEngine) -> ImageInfo:
+    """Return a build of an image of ours that is not the one of today, if it can be run.
+
+    No registry has it: somebody else's image of that name is not it. Raises ImageError.
+    """
+    found = engine.image(reference)
+    if found is None:
+        raise ImageError(
+            f"{reference} is another build of {row.id}, and is not here",
+            hint=f"`--image {row.id}` takes the one of this benchdock",
+        )
+    _refuse_stale(reference, found)
+    return found
 
 
 def pull(name: str, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> ReadyImage:
@@ -152,8 +201,9 @@ def pull(name: str, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -
     pinned = table.pinned(row)
     here = engine.image(pinned) if pinned != row.tag else None
     if here is not None:
-        return _ready(row, here, "found")
-    return _ready(row, builder.pull(pinned, engine, on_event), "pulled")
+        return _ready(row, here, "found", reference=row.tag)
+    found = builder.pull_row(row, table, engine, on_event)
+    return _ready(row, found, "pulled", reference=row.tag)
 
 
 def as_it_is(found: ImageInfo, reference: str, table: ImageTable) -> ReadyImage:
@@ -168,8 +218,15 @@ def _refuse_stale(reference: str, found: ImageInfo) -> None:
     if reason:
         raise ImageError(
             f"the image {reference} is stale: {reason}",
-            hint="remove --image: the images of `benchdock images` are rebuilt as needed",
+            hint="remove --image: the images of `benchdock images` are built as needed",
         )
+
+
+def _found(row: ImageRow, now: State, found: ImageInfo, engine: ImageEngine) -> ReadyImage:
+    """Return an image that is here, under the name that holds its digest."""
+    if row.source == "build" and found.reference != now.name:
+        engine.tag_image(found.id, now.name)
+    return _ready(row, found, "found", reference=now.name, doubt=now.doubt)
 
 
 def _build(
@@ -180,38 +237,27 @@ def _build(
     on_event: OnEvent,
 ) -> ReadyImage:
     def say_waiting() -> None:
-        on_event(Event("stage", f"waiting for another process that builds {row.tag}"))
+        on_event(Event("stage", f"waiting for another process that builds {row.id}"))
 
     with file_lock.held(builder.lock_of(row), on_wait=say_waiting):
         before = state(row, table, engine)
-        if before.found is not None and before.kind == "current" and policy is not Policy.FORCE:
-            return _ready(row, before.found, "found")
+        if before.found is not None and policy is not Policy.FORCE:
+            return _found(row, before, before.found, engine)
         try:
-            builder.build(row, table, engine, on_event, again=policy is Policy.FORCE)
+            again = policy is Policy.FORCE
+            builder.build(row, table, engine, on_event, tag=before.name, again=again)
         except OSError as error:
-            raise ImageError(f"cannot prepare the build of {row.tag}: {error}") from None
-        if before.found is not None:
-            _untag_old_framework(before.found, row, table, engine)
+            raise ImageError(f"cannot prepare the build of {before.name}: {error}") from None
     after = state(row, table, engine)
-    if after.found is None or after.kind != "current":
+    if after.found is None:
         raise ImageError(
-            f"{row.tag} was built, but is not what it should be: {after.reason or 'it is gone'}",
+            f"{before.name} was built, but is not what it should be: "
+            f"{after.reason or 'it is gone'}",
             hint=f"something else changes it meanwhile; `{_build_command(row)}` again",
         )
-    return _ready(row, after.found, "built" if before.kind == "absent" else "rebuilt")
-
-
-def _untag_old_framework(
-    old: ImageInfo, row: ImageRow, table: ImageTable, engine: ImageEngine
-) -> None:
-    """Drop the name of the old recipe's layers, so that `docker image prune` can free them.
-
-    The old image itself stays, untagged: a result may be repeated with it.
-    """
-    tag = old.labels.get(digests.FRAMEWORK, "")
-    if tag and tag != builder.framework_tag(row, table):
-        with suppress(ImageError):
-            engine.remove_image(tag)
+    engine.tag_image(after.found.id, row.tag)
+    did: Action = "rebuilt" if before.kind == "current" else "built"
+    return _ready(row, after.found, did, reference=after.name)
 
 
 def _pull_command(name: str) -> str:
@@ -227,16 +273,15 @@ def _ready(
     found: ImageInfo,
     did: Action,
     *,
-    reference: str | None = None,
+    reference: str,
     doubt: str = "",
 ) -> ReadyImage:
     ours = digests.BACKENDS in found.labels
     warnings = [doubt] if doubt else []
     if row is not None and row.end_of_life:
-        warnings.append(f"{reference or row.tag}: {row.end_of_life}")
-    name = reference or (row.tag if row else found.id)
+        warnings.append(f"{reference}: {row.end_of_life}")
     return ReadyImage(
-        reference=name,
+        reference=reference,
         id=found.id,
         digest=found.digest,
         row=row,

@@ -145,13 +145,13 @@ def _fill(
     folder.mkdir(parents=True)
     _keep_intact(row, table, folder)
     common = ["download", "--dest", str(folder), "--no-deps", "--only-binary=:all:"]
-    common += [f"--no-binary={name}" for name in row.compiled]
+    common += [f"--no-binary={name}" for name in (*row.compiled, *row.sources)]
     common += ["--implementation", "cp", "--python-version", row.python]
     for tag in platform_tags(machine(), table.bases[row.base].glibc):
         common += ["--platform", tag]
     if source is not None:
         common += ["--no-index", "--find-links", str(source.absolute())]
-    wanted = (["--requirement", str(row.lock_file)], [f"pip=={table.pip}"])
+    wanted = (["--requirement", str(row.lock_file)], [f"pip=={table.pip_of(row)}"])
     for packages in wanted:
         with_fallback([*common, *packages], row, on_line, offline=source is not None, pip=pip)
     _write_manifest(folder, row, table)
@@ -184,7 +184,7 @@ def _keep_intact(row: ImageRow, table: ImageTable, folder: Path) -> None:
         return
     if (manifest.python, manifest.machine) != (row.python, machine()):
         return
-    wanted = {**pins(row.lock_file.read_text(encoding="utf-8")), "pip": table.pip}
+    wanted = {**pins(row.lock_file.read_text(encoding="utf-8")), "pip": table.pip_of(row)}
     for wheel in manifest.files:
         name, version = wheel.name.removesuffix(_SOURCE).split("-")[:2]
         if wanted.get(_normalised(name)) == version and _intact(house / wheel.name, wheel):
@@ -215,7 +215,7 @@ def _wanted(row: ImageRow, table: ImageTable) -> dict[str, str]:
     return {
         "image": row.id,
         "lock_sha256": sha256(row.lock_file),
-        "pip": table.pip,
+        "pip": table.pip_of(row),
         "python": row.python,
         "machine": machine(),
     }

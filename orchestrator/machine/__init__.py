@@ -1,1 +1,1 @@
-"""This machine: what it is, its GPUs, what else it does. `gpu` alone imports `pynvml`."""
+"""This machine: its hardware, its GPUs, what else runs on it. Only `gpu` imports `pynvml`."""

@@ -1,4 +1,4 @@
-"""A machine as a record: what planning asks of it, of this machine or read from a file.
+"""A machine as planning needs it: a record of this machine, or one read from a file.
 
 Modules of records have no `from __future__ import annotations`: pydantic would have to compile
 every annotation again.
@@ -23,7 +23,7 @@ _CAPABILITY = re.compile(r"\d+\.\d+", re.ASCII)
 
 
 class Cpu(StrictRecord):
-    """The CPUs: `logical` are all that there are, `usable` those that a program may use."""
+    """The CPUs: `logical` counts all of them, `usable` those that a program may use."""
 
     model: str = ""
     logical: Annotated[int, Field(ge=1)] | None = None
@@ -32,7 +32,7 @@ class Cpu(StrictRecord):
 
 
 class EngineFacts(StrictRecord):
-    """The container engine; `gpu_support` is a hint of the engine's, no proof."""
+    """The container engine; `gpu_support` is only a hint from the engine."""
 
     name: str = "docker"
     version: str = ""
@@ -57,7 +57,7 @@ class Machine(StrictRecord):
     @field_validator("gpu", mode="before")
     @classmethod
     def _complete(cls, found: Any) -> Any:
-        """Number the GPUs, and say what follows from them: a person need not write either."""
+        """Number the GPUs and fill in what follows from them, which a person need not write."""
         if not isinstance(found, dict):
             return found
         gpus = found.get("gpus", [])
@@ -77,19 +77,21 @@ class Machine(StrictRecord):
     def _check(self) -> Self:
         for name, text in (("driver", self.gpu.driver), ("cuda", self.gpu.cuda)):
             if text is not None and not _VERSION.fullmatch(text):
-                raise ValueError(f"gpu.{name} is not a version such as 570.86.15")
+                raise ValueError(f"gpu.{name} is not a version; write one such as 570.86.15")
         known: set[int | str] = set()
         for place, one in enumerate(self.gpu.gpus):
             told = one.compute_capability
             if told is not None and not _CAPABILITY.fullmatch(told):
-                raise ValueError(f"gpu.gpus.{place}.compute_capability is not one such as 7.0")
+                raise ValueError(
+                    f"gpu.gpus.{place}.compute_capability is not valid; write one such as 7.0"
+                )
             if known & {one.index, one.uuid or one.index}:
-                raise ValueError(f"gpu.gpus.{place} has the index or uuid of another GPU")
+                raise ValueError(f"gpu.gpus.{place} has the same index or uuid as another GPU")
             known |= {one.index, one.uuid or one.index}
         return self
 
     def __str__(self) -> str:
-        """Write it for a person, in a line."""
+        """Return it as one line for the user."""
         engine = f"{self.engine.name} {self.engine.version}".strip() if self.engine else "no engine"
         driver = f"driver {self.gpu.driver}" if self.gpu.driver else ""
         parts = (gpus_in_words(self.gpu.gpus), driver, f"{self.cpu.usable} CPUs", engine)
@@ -107,7 +109,7 @@ class MachineFile(StrictRecord):
 
 
 def of_this_machine(report: GpuReport, engine: EngineFacts | None, no_engine: str = "") -> Machine:
-    """Describe the machine that this is; GPUs and engine have been looked at already."""
+    """Describe this machine; its GPUs and engine have been looked at already."""
     cpu = inventory.cpu()
     return Machine(
         hostname=platform.node(),
@@ -122,12 +124,13 @@ def of_this_machine(report: GpuReport, engine: EngineFacts | None, no_engine: st
 
 
 def read(path: Path) -> Machine:
-    """Read a machine file. Raises RequestError that says in one line what is wrong where."""
+    """Read a machine file. Raises RequestError that says in one line where the mistake is."""
     keys = {name for kind in (MachineFile, Machine, Cpu, EngineFacts) for name in kind.model_fields}
     keys |= {field.name for kind in (GpuReport, Gpu) for field in fields(kind)}
     try:
         return read_file(MachineFile, path, keys=keys).machine
     except RequestError as error:
         raise RequestError(
-            error.what, hint=error.hint or "write one on that machine: benchdock doctor --json"
+            error.what,
+            hint=error.hint or "run `benchdock doctor --json` on that machine to write one",
         ) from None

@@ -1,10 +1,10 @@
-"""What NVIDIA's management library (NVML) tells of the GPUs. The only importer of `pynvml`.
+"""Reads the GPUs through NVIDIA's management library (NVML). Only this module imports `pynvml`.
 
 Import this module late: `pynvml` takes 50 ms to load.
 
-Indices are NVML's: PCI bus order, as `nvidia-smi` counts. NVML ignores CUDA_VISIBLE_DEVICES
-and NVIDIA_VISIBLE_DEVICES, and CUDA itself counts the fastest GPU first unless
-CUDA_DEVICE_ORDER=PCI_BUS_ID; hence a GPU is handed on by its UUID, never by its index.
+Indices are NVML's, in PCI bus order, as in `nvidia-smi`. NVML ignores CUDA_VISIBLE_DEVICES and
+NVIDIA_VISIBLE_DEVICES, and CUDA itself counts the fastest GPU first unless
+CUDA_DEVICE_ORDER=PCI_BUS_ID; so a GPU is always passed on by its UUID, never by its index.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from orchestrator.machine.gpu_facts import Gpu, GpuGoneError, GpuProcess, GpuRep
 
 T = TypeVar("T")
 
-# Bits of nvmlDeviceGetCurrentClocksEventReasons that hold the clock below what the chip could do.
-# "Idle" (0x1), "application clocks" (0x2) and "display clocks" (0x100) are no throttling.
+# Bits of nvmlDeviceGetCurrentClocksEventReasons that keep the clock below what the chip can do.
+# "Idle" (0x1), "application clocks" (0x2) and "display clocks" (0x100) are not throttling.
 _THROTTLE_BITS = {
     0x4: "power cap",
     0x10: "sync boost",
@@ -28,12 +28,12 @@ _THROTTLE_BITS = {
     0x40: "hardware thermal slowdown",
     0x80: "hardware power brake",
 }
-_HARDWARE_SLOWDOWN = 0x8  # set together with the more telling 0x40 or 0x80, seldom alone
+_HARDWARE_SLOWDOWN = 0x8  # set together with the more specific 0x40 or 0x80, rarely by itself
 _MEMORY_V2 = 0x02000028  # v1 counts the driver's reserve as used
 
 
 def report() -> GpuReport:
-    """Look at the driver and at each GPU. Never raises: what is wrong is told as a state."""
+    """Look at the driver and at each GPU. Never raises: problems become a state."""
     try:
         with _session() as nvml:
             return _look(nvml)
@@ -42,7 +42,7 @@ def report() -> GpuReport:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """Return the GPUs of this machine, empty where there are none or no driver answers."""
+    """Return the GPUs of this machine, empty if there are none or the driver does not answer."""
     return report().gpus
 
 
@@ -68,7 +68,7 @@ def _refusal(error: Exception) -> GpuReport:
     if code == pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
         return GpuReport(
             state="mismatch",
-            reason="the NVIDIA driver's library and kernel module are of different versions "
+            reason="the NVIDIA driver's library and kernel module have different versions "
             "(updated without a restart)",
             hint="sudo reboot",
         )
@@ -83,7 +83,7 @@ def _look(nvml: Any) -> GpuReport:
     found, silent = _each(nvml)
     words = f"{len(found)} GPU{'s' if len(found) > 1 else ''}, driver {driver or 'unknown'}"
     if not found:
-        words = "the NVIDIA driver answers but there is no GPU that can be used"
+        words = "the NVIDIA driver answers but there is no usable GPU"
     return GpuReport(
         state="ok" if found else "no_gpu",
         reason="; ".join((words, *silent)),
@@ -128,9 +128,9 @@ def _describe(nvml: Any, index: int) -> Gpu:
 
 
 def _maybe(call: Callable[..., T], *arguments: Any) -> T | None:
-    """Ask one thing; None where this board or driver cannot tell it.
+    """Ask for one value; None if this board or driver does not have it.
 
-    Each metric is asked on its own because boards differ in what they support.
+    Each metric is asked for separately because boards differ in what they support.
     """
     cannot_tell = (
         pynvml.NVML_ERROR_NOT_SUPPORTED,
@@ -144,7 +144,7 @@ def _maybe(call: Callable[..., T], *arguments: Any) -> T | None:
     try:
         return call(*arguments)
     except pynvml.NVMLLibraryMismatchError:
-        return None  # what pynvml makes of "function not found" for some calls
+        return None  # how pynvml reports "function not found" for some calls
     except pynvml.NVMLError as error:
         if error.value in cannot_tell:
             return None
@@ -165,7 +165,7 @@ def throttle_words(reasons: int) -> tuple[str, ...]:
 
 
 class GpuSampler:
-    """Keeps NVML open for the monitor; GPUs are named by UUID. Raises GpuGoneError."""
+    """Keeps NVML open for the monitor; GPUs are identified by UUID. Raises GpuGoneError."""
 
     def __init__(self) -> None:
         self._session = _session()
@@ -174,7 +174,7 @@ class GpuSampler:
         self._handles: dict[str, Any] = {}
 
     def close(self) -> None:
-        """Let go of NVML."""
+        """Close NVML."""
         with _gone_if_refused():
             self._session.__exit__(None, None, None)
 
@@ -184,12 +184,12 @@ class GpuSampler:
             return int(self._nvml.nvmlDeviceGetIndex(self._handle(uuid)))
 
     def sample(self, uuid: str) -> GpuSample:
-        """Look at one GPU once."""
+        """Take one sample of a GPU."""
         with _gone_if_refused():
             return _sample(self._nvml, self._handle(uuid))
 
     def processes(self, uuid: str) -> tuple[GpuProcess, ...]:
-        """Return the processes that compute on a GPU now."""
+        """Return the processes that currently compute on a GPU."""
         with _gone_if_refused():
             call = self._nvml.nvmlDeviceGetComputeRunningProcesses
             found = _maybe(call, self._handle(uuid)) or ()

@@ -1,4 +1,4 @@
-"""What is known of GPUs, as plain records: nothing here needs NVIDIA's library.
+"""Records of GPUs; nothing here needs NVIDIA's library.
 
 pydantic reads some of them from machine files, and refuses unknown keys as in any record that a
 person may write.
@@ -17,7 +17,7 @@ GpuState = Literal["ok", "no_gpu", "no_library", "not_loaded", "mismatch", "fail
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """One GPU; None where the board does not tell. Bytes, watts, MHz."""
+    """One GPU; None if the board does not report a value. Bytes, watts, MHz."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
 
@@ -35,9 +35,9 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuReport:
-    """What there is, or in words why there is nothing and what fixes it.
+    """The GPUs, or why there are none and what fixes it.
 
-    `on_bus` tells that the PCI bus has an NVIDIA GPU although no driver answers.
+    `on_bus` says that the PCI bus has an NVIDIA GPU although no driver answers.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
@@ -52,7 +52,7 @@ class GpuReport:
 
 
 def capabilities(gpus: Iterable[Gpu]) -> list[tuple[str, str]]:
-    """Return name and compute capability of each GPU, "" if it does not tell the latter."""
+    """Return name and compute capability of each GPU, "" if unknown."""
     return [(one.name, one.compute_capability or "") for one in gpus]
 
 
@@ -64,7 +64,7 @@ def gpus_in_words(gpus: Sequence[Gpu]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuProcess:
-    """A process that computes on a GPU; `memory` in bytes, None where the driver hides it."""
+    """A process that computes on a GPU; `memory` in bytes, None if the driver hides it."""
 
     pid: int
     memory: int | None
@@ -72,7 +72,7 @@ class GpuProcess:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuSample:
-    """One look at one GPU: shares of 1, bytes, watts, degrees Celsius, MHz, joules since boot."""
+    """One sample of one GPU: shares of 1, bytes, watts, degrees Celsius, MHz, joules since boot."""
 
     utilisation: float | None = None
     memory_used: int | None = None

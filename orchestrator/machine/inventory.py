@@ -1,4 +1,4 @@
-"""Facts about this machine that belong to a result: what measured, on what, in what state."""
+"""Facts about this machine that belong in a result: hardware, software and state."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from orchestrator.machine.gpu_facts import GpuReport
 
 ROOT = Path("/")
-# Instruction sets that decide how fast a CPU computes networks, of the flags it reports.
+# Those of the CPU's flags for instruction sets that decide how fast networks are computed.
 _INSTRUCTION_SETS = (
     "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni",
     "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "sve2", "bf16",
 )  # fmt: skip
 _NVIDIA_VENDOR = "0x10de"
 SLOW_GOVERNORS = ("powersave", "conservative")
-_GIT_PATIENCE = 1.0  # seconds; a slow disk leaves "dirty" unknown rather than delay the run
+_GIT_PATIENCE = 1.0  # seconds; on a slow disk "dirty" stays unknown rather than delay the run
 
 
 def has_nvidia_device(root: Path = ROOT) -> bool:
-    """Look for a display device of NVIDIA's on the PCI bus; no driver is needed for that."""
+    """Look for an NVIDIA display device on the PCI bus, which needs no driver."""
     for device in (root / "sys/bus/pci/devices").glob("*"):
         try:
             vendor = (device / "vendor").read_text("ascii").strip()
@@ -42,10 +42,10 @@ def has_nvidia_device(root: Path = ROOT) -> bool:
 
 
 def facts(gpus: GpuReport | None = None, *, root: Path = ROOT) -> dict[str, Any]:
-    """Return the facts for `Result.environment`; None where the system does not tell.
+    """Return the facts for `Result.environment`; None if the system does not report a value.
 
-    Sizes in bytes, clocks in MHz, power in watts. `gpus` is `gpu.report()`, taken by the caller
-    because it may cost seconds on a sleeping driver. `root` is another file system in tests.
+    Sizes in bytes, clocks in MHz, power in watts. `gpus` is `gpu.report()`, called by the caller
+    because it may take seconds on a sleeping driver. `root` is another file system in tests.
     """
     return {
         "benchdock": VERSION,
@@ -99,7 +99,7 @@ def usable_cpus() -> int:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Write a set of numbers as the kernel does: 0-3,8."""
+    """Write a set of numbers like the kernel: 0-3,8."""
     parts: list[list[int]] = []
     for number in sorted(numbers):
         if parts and number == parts[-1][-1] + 1:
@@ -110,7 +110,7 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 def _first_cpu(root: Path) -> dict[str, str]:
-    # The first entry only: the kernel makes up the rest as it is read, milliseconds per 100 CPUs.
+    # Only the first entry: the kernel computes the rest on reading, milliseconds per 100 CPUs.
     found: dict[str, str] = {}
     for line in _head(root / "proc/cpuinfo", 8192).split("\n"):
         if not line.strip() and found:
@@ -121,14 +121,14 @@ def _first_cpu(root: Path) -> dict[str, str]:
 
 
 def _arm_model(described: dict[str, str]) -> str:
-    """ARM's cpuinfo has numbers in place of a name."""
+    """ARM's cpuinfo has numbers instead of a name."""
     if "CPU implementer" not in described:
         return ""
     return f"ARM implementer {described['CPU implementer']} part {described.get('CPU part', '?')}"
 
 
 def governors(root: Path = ROOT) -> list[str]:
-    """Return the frequency governors in use, empty where the system shows none (most VMs)."""
+    """Return the frequency governors in use, empty if the system has none (most VMs)."""
     policies = (root / "sys/devices/system/cpu/cpufreq").glob("policy*/scaling_governor")
     return sorted({text for policy in policies if (text := _text(policy))})
 
@@ -146,7 +146,7 @@ def memory(root: Path = ROOT) -> dict[str, int]:
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
-    """Read the text of /proc/meminfo; sizes come out in bytes, counts as they are."""
+    """Parse the text of /proc/meminfo; sizes are returned in bytes, counts unchanged."""
     found = {}
     for line in text.split("\n"):
         key, _, value = line.partition(":")
@@ -163,7 +163,7 @@ def load(root: Path = ROOT) -> list[float] | None:
 
 
 def os_name(root: Path = ROOT) -> str | None:
-    """Return the distribution's name for itself."""
+    """Return the distribution's name."""
     for name in ("etc/os-release", "usr/lib/os-release"):
         for line in _text(root / name).split("\n"):
             key, _, value = line.partition("=")
@@ -173,7 +173,7 @@ def os_name(root: Path = ROOT) -> str | None:
 
 
 def virtualised(root: Path = ROOT) -> str | None:
-    """Say what this machine runs inside, None where it looks like bare metal. A hint, no proof."""
+    """Say what this machine runs inside, None if it looks like bare metal. A hint, not a proof."""
     if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
         return "container"
     if "microsoft" in _text(root / "proc/sys/kernel/osrelease").lower():
@@ -186,12 +186,12 @@ def virtualised(root: Path = ROOT) -> str | None:
 
 
 def own_commit() -> str | None:
-    """Return the commit of benchdock itself: of its clone, or that it was installed from."""
+    """Return the commit of benchdock itself: of its clone, or of its installation."""
     return commit(PROJECT) or installation.commit()
 
 
 def commit(project: Path) -> str | None:
-    """Return the commit that is checked out, read from the files of git; None outside a clone."""
+    """Return the checked-out commit, read from git's files; None outside a clone."""
     folder = project / ".git"
     pointer = _text(folder) if folder.is_file() else ""
     if pointer.startswith("gitdir: "):  # a linked work tree
@@ -214,10 +214,10 @@ def _packed(folder: Path, reference: str) -> str | None:
 
 
 def dirty(project: Path, folder: Path | None = None) -> bool | None:
-    """Tell whether the checked-out files differ from the commit; None if git cannot tell.
+    """Whether the checked-out files differ from the commit; None if git does not know.
 
-    With `folder` only what lies in it counts. None too if the clone names a program that git would
-    have to start for it.
+    With `folder`, only its contents count. Also None if the clone names a program that git would
+    have to start.
     """
     if not (project / ".git").exists() or git.has_filters(project, patience=_GIT_PATIENCE):
         return None
@@ -228,7 +228,7 @@ def dirty(project: Path, folder: Path | None = None) -> bool | None:
 
 
 def doubts(environment: dict[str, Any]) -> tuple[str, ...]:
-    """Return what in the facts makes a CPU measurement doubtful, in words."""
+    """Return sentences about facts that make a CPU measurement doubtful."""
     found = []
     described = environment["cpu"]
     slow = [name for name in described["governors"] if name in SLOW_GOVERNORS]
@@ -241,7 +241,7 @@ def doubts(environment: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _text(path: Path) -> str:
-    """Read a small file; what cannot be read is as good as empty."""
+    """Read a small file; an unreadable file counts as empty."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

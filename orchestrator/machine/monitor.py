@@ -1,7 +1,7 @@
-"""Watches the machine while a benchmark runs: load, memory, CPU, and the GPUs, once a second.
+"""Watches the machine during a benchmark: load, memory, CPU and GPUs, once a second.
 
-Samples go to `monitor.jsonl`; what matters of them is kept as running minima, means and maxima, so
-that a run of days costs no memory. Nothing that goes wrong here ends a run.
+Samples go to `monitor.jsonl`; the summary is kept as running minima, means and maxima, so that a
+run of days needs no memory. No error here ends a run.
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ UNITS = {
     "sm_clock": "MHz",
     "energy": "J",
 }
-# Below these shares of the time a disturbance is not worth a sentence.
+# Disturbances shorter than this share of the run are not reported.
 THROTTLED_ENOUGH = 0.02
 STEAL_ENOUGH = 0.02
 BUSY_BEFORE = 0.10
 STALE_SECONDS = 3.0
-# A GPU driver in trouble may never answer; the run does not wait for it.
+# A broken GPU driver may never answer; the run does not wait for it.
 JOIN_SECONDS = 3.0
 
 
 class GpuSource(Protocol):
-    """What the monitor needs of `gpu.GpuSampler`, so that tests can misbehave."""
+    """The part of `gpu.GpuSampler` that the monitor needs, so that tests can simulate faults."""
 
     def index(self, uuid: str) -> int:
         """Return NVML's index."""
 
     def sample(self, uuid: str) -> GpuSample:
-        """Look once. Raises GpuGoneError."""
+        """Take one sample. Raises GpuGoneError."""
 
     def processes(self, uuid: str) -> tuple[GpuProcess, ...]:
-        """Return who computes on it. Raises GpuGoneError."""
+        """Return the processes that compute on it. Raises GpuGoneError."""
 
     def close(self) -> None:
-        """Let go."""
+        """Close it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostSample:
-    """One look at the host; shares of all CPUs since the look before."""
+    """One sample of the host; shares of all CPUs since the last sample."""
 
     load: float
     cpu: float
@@ -72,7 +72,7 @@ class HostSample:
 
 @dataclass
 class Spread:
-    """Minimum, mean and maximum of what went by."""
+    """Minimum, mean and maximum of a series."""
 
     count: int = 0
     total: float = 0.0
@@ -80,7 +80,7 @@ class Spread:
     most: float = float("-inf")
 
     def add(self, value: float) -> None:
-        """Take one value."""
+        """Add one value."""
         self.count += 1
         self.total += value
         self.least = min(self.least, value)
@@ -89,7 +89,7 @@ class Spread:
 
 @dataclass
 class Tally:
-    """What was seen so far."""
+    """Running totals of the samples."""
 
     spreads: dict[str, Spread] = field(default_factory=dict)
     throttled: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -151,10 +151,10 @@ class HostSource:
         self._own = _own_cpu()
 
     def before(self, window: float) -> HostSample:
-        """Look at what others do, since this was made; wait until that is `window` seconds.
+        """Sample what other processes do, since this was made; wait until that is `window` seconds.
 
-        Our own CPU time is left out. What is too long ago (an image was built meanwhile) says
-        nothing of now: then the window begins here.
+        Our own CPU time is subtracted. If too much time has passed (an image was built meanwhile),
+        that says nothing about now: then the window begins here.
         """
         if time.monotonic() - self._since > STALE_SECONDS:
             self.sample()
@@ -172,7 +172,7 @@ class HostSource:
         self._files = {}
 
     def sample(self) -> HostSample:
-        """Look once; shares are since the look before."""
+        """Take one sample; shares are since the last one."""
         before, self._ticks = self._ticks, self._read_ticks()
         # max: the kernel's iowait may run backwards.
         passed = [max(0, now - then) for now, then in zip(self._ticks, before, strict=True)]
@@ -196,14 +196,14 @@ class HostSource:
 
 @contextmanager
 def watched_host() -> Iterator[Callable[[], HostSource]]:
-    """Begin to watch the host now, for the `host_source` of a Monitor that starts later.
+    """Start watching the host now, for the `host_source` of a Monitor that starts later.
 
-    So the time until then, which passes anyway, is the look at what others do before the run.
+    So the time until then, which passes anyway, shows what others do before the run.
     """
     try:
         source = HostSource()
     except OSError:
-        yield HostSource  # which raises again in the monitor, and that tells it
+        yield HostSource  # which raises again in the monitor, which reports it
         return
     try:
         yield lambda: source
@@ -223,9 +223,9 @@ def _nvml() -> GpuSource:
 
 
 class Monitor:
-    """A thread that samples until the `with` block ends.
+    """Takes samples in a thread until the `with` block ends.
 
-    `gpus` are UUIDs; `gpu_source` and `host_source` are replaced by tests.
+    `gpus` are UUIDs; tests replace `gpu_source` and `host_source`.
     """
 
     def __init__(
@@ -265,7 +265,7 @@ class Monitor:
         self.stop()
 
     def stop(self) -> None:
-        """End sampling; may be called twice."""
+        """Stop sampling; may be called twice."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
@@ -273,15 +273,15 @@ class Monitor:
             self._warn("the GPU driver did not answer the monitor at the end of the run")
 
     def stage(self, name: str) -> None:
-        """Tell what the run does now; the summary is of the stage "timing" where there was one."""
+        """Note the new stage of the run; the summary covers the stage "timing" if there was one."""
         self._stage = name
 
     def summary(self) -> dict[str, Metric]:
-        """Return minima, means and maxima with units: of the timed stage, else of everything."""
+        """Return minima, means and maxima with units: of the timed stage, else of the whole run."""
         return self._decisive().metrics()
 
     def warnings(self) -> tuple[str, ...]:
-        """Return in words what makes the measurement doubtful, or the monitor itself."""
+        """Return sentences about what makes the measurement, or the monitor itself, doubtful."""
         tally = self._decisive()
         found = list(self._warnings)
         for name, reasons in sorted(tally.throttled.items()):
@@ -299,7 +299,7 @@ class Monitor:
         try:
             self._host = self._make_host_source()
         except OSError as error:
-            self._warn(f"the host was not watched: {error}")
+            self._warn(f"the host was not monitored: {error}")
         try:
             self._file = self._path.open("a", encoding="ascii", buffering=1)
         except OSError as error:
@@ -312,13 +312,13 @@ class Monitor:
         try:
             self._nvml = self._make_gpu_source()
         except GpuGoneError as error:
-            self._warn(f"the GPUs were not watched: {error}")
+            self._warn(f"the GPUs were not monitored: {error}")
             self._gpus.clear()
         for uuid in list(self._gpus):
             self._try_gpu(uuid, self._meet)
 
     def _meet(self, nvml: GpuSource, uuid: str) -> None:
-        """Learn a GPU's index, and who was there before us."""
+        """Find a GPU's index, and the processes that used it before the run."""
         self._gpus[uuid] = name = f"gpu{nvml.index(uuid)}"
         others = nvml.processes(uuid)
         if others:
@@ -326,7 +326,7 @@ class Monitor:
             self._warn(f"{_title(name)} was in use before the run (process {pids})")
 
     def _try_gpu(self, uuid: str, action: Callable[[GpuSource, str], None]) -> None:
-        """Ask a GPU; one that no longer answers is not asked again."""
+        """Sample a GPU; one that no longer answers is not asked again."""
         if self._nvml is None:
             return
         try:
@@ -336,7 +336,7 @@ class Monitor:
             self._warn(f"{_title(name)} stopped answering the monitor: {error}")
 
     def _before(self) -> None:
-        """Look at the host as it was just before the run."""
+        """Record the host's state just before the run."""
         if self._host is None:
             return
         sample = self._look_at_host(lambda host: host.before(self._baseline))
@@ -355,7 +355,7 @@ class Monitor:
         try:
             return look(self._host)
         except (OSError, ValueError, IndexError) as error:
-            self._warn(f"the host was no longer watched: {error}")
+            self._warn(f"the host was no longer monitored: {error}")
             self._host.close()
             self._host = None
             return None
@@ -364,7 +364,7 @@ class Monitor:
         due = time.monotonic() + self._interval
         while not self._ended.wait(max(0.0, due - time.monotonic())):
             self._look()
-            # From now on where a slow driver made us late: no burst to catch up.
+            # Continue from now if a slow driver delayed us, without a burst to catch up.
             due = max(due + self._interval, time.monotonic())
         self._look()
         self._close()
@@ -422,7 +422,7 @@ class Monitor:
 
 
 def _close_quietly(file: TextIOBase | None) -> None:
-    """Close a file whose loss has been told already: closing flushes, and fails once more."""
+    """Close a file whose loss has been reported already: closing flushes, and fails once more."""
     if file is None:
         return
     try:
@@ -432,7 +432,7 @@ def _close_quietly(file: TextIOBase | None) -> None:
 
 
 def _rounded(values: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what is unknown; four digits are enough for a share."""
+    """Leave out unknown values; four digits are enough for a share."""
     return {
         key: round(value, 4) if isinstance(value, float) else value
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""One module per benchmark program, which turns the program's log into a measurement."""
+"""One module per benchmark program; each turns the program's log into a measurement."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ __all__ = [
 
 
 def module(program: str) -> ParserModule:
-    """Import a program's module. Raises RequestError where there is none."""
+    """Import a program's module. Raises RequestError if there is none."""
     if program not in PROGRAMS:
         raise unknown("program", program, PROGRAMS, listing="benchdock parse --help")
     return cast(ParserModule, import_module(f"orchestrator.parsers.{program}"))
 
 
 def parser_for(program: str, hints: ParseHints | None = None) -> LogParser:
-    """Return a new parser of a program's log. Raises RequestError where there is none."""
+    """Return a new parser of a program's log. Raises RequestError if there is none."""
     return module(program).Parser(hints or ParseHints())
 
 
@@ -53,9 +53,9 @@ def parse(
 ) -> Measurement:
     """Read a whole log, from a file or an open binary stream.
 
-    Raises RequestError for an unknown program, a file that cannot be read, or a block that a log
-    with a result does not have; whatever the log holds is no exception but a failure or a warning
-    in the measurement.
+    Raises RequestError for an unknown program, an unreadable file, or a block that a log with a
+    result does not have. Nothing in a log raises: it becomes a failure or a warning of the
+    measurement.
     """
     log = CollectedLog(lambda: parser_for(program, hints))
     for block in blocks(source):
@@ -64,10 +64,10 @@ def parse(
 
 
 def parse_any(source: Path | BinaryIO, hints: ParseHints | None = None) -> Measurement:
-    """Read a whole log of a program that is not named, and find which one wrote it.
+    """Read a whole log of an unknown program, and find which one wrote it.
 
     The measurement's `program` names it, `begin["known_by"]` is the number and text of the line
-    that gives it away. Raises RequestError as `parse` does, and for a log that no program or that
+    that identifies it. Raises RequestError as `parse` does, and for a log that no program or that
     several could have written.
     """
     return _checked(find(blocks(source), lambda name: parser_for(name, hints)), hints)
@@ -90,11 +90,11 @@ def blocks(source: Path | BinaryIO) -> Iterator[bytes]:
 
 
 def _refuse_device(stream: BinaryIO, path: Path) -> None:
-    """Refuse a device, such as /dev/zero, but for a terminal and /dev/null, which have an end."""
+    """Refuse a device, such as /dev/zero, except a terminal and /dev/null, which end."""
     seen = os.fstat(stream.fileno())
     ends = stream.isatty() or seen.st_rdev == os.stat(os.devnull).st_rdev
     if stat.S_ISBLK(seen.st_mode) or (stat.S_ISCHR(seen.st_mode) and not ends):
-        raise RequestError(f"{path} is a device", hint="give a file, or - to read a pipe")
+        raise RequestError(f"{path} is a device", hint="use a file, or - to read a pipe")
 
 
 def _checked(found: Measurement, hints: ParseHints | None) -> Measurement:
@@ -104,15 +104,17 @@ def _checked(found: Measurement, hints: ParseHints | None) -> Measurement:
 
 
 def _check_block(found: Measurement, asked: int) -> None:
-    """Refuse a block that is not there. A log without any result is a failure whatever is asked."""
+    """Refuse a missing block. A log without any result is a failure, whichever block is wanted."""
     blocks = found.begin.get("blocks", [])
     held = len(blocks) or 1
     has_result = found.failure is None or any(not block["problem"] for block in blocks)
     if asked <= held or not has_result:
         return
     if held == 1:
-        raise RequestError(f"there is no block {asked}: the log holds 1 run", hint="remove --block")
+        raise RequestError(
+            f"block {asked} does not exist: the log contains 1 run", hint="remove --block"
+        )
     raise RequestError(
-        f"there is no block {asked}: the log holds {held} runs",
-        hint=f"give --block 1 to --block {held}",
+        f"block {asked} does not exist: the log contains {held} runs",
+        hint=f"use --block 1 to --block {held}",
     )

@@ -1,6 +1,6 @@
-"""What a log states about its run, compared with what was asked for.
+"""Compares what a log states about its run with what was requested.
 
-Silence is not a contradiction, and neither is a word that no program here is known to print.
+A missing statement is not a contradiction, nor is a word that no known program prints.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from orchestrator.units import counted
 
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 _LAYERS = re.compile(r"(?:--layers=| )(\d+)$")
-# Evaluation computes no gradients: here it is inference.
+# Evaluation computes no gradients, so it counts as inference.
 _INFERENCE = re.compile(r"forward|eval|infer|val$|pred|test", re.IGNORECASE)
 _TRAINING = re.compile(r"train", re.IGNORECASE)
 _DTYPES: Mapping[str, Dtype] = {
@@ -30,7 +30,7 @@ _DEVICES: Mapping[str, Device] = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu"}
 
 
 class _Difference(NamedTuple):
-    """A fact of the log, what the log says, what was asked for, and how to ask for the former."""
+    """A fact of the log, what the log says, what was requested, and how to request the former."""
 
     fact: str
     said: str
@@ -39,7 +39,7 @@ class _Difference(NamedTuple):
 
 
 def phase_of(word: str) -> Phase | None:
-    """Return the phase that a program's word for its mode means, None for an unknown word.
+    """Return the phase for a program's word for its mode, None for an unknown word.
 
     `training + evaluation` trains.
     """
@@ -49,12 +49,12 @@ def phase_of(word: str) -> Phase | None:
 
 
 def dtype_of(word: str) -> Dtype | None:
-    """Return the number type that a program's word means, None for an unknown word."""
+    """Return the number type for a program's word, None for an unknown word."""
     return _DTYPES.get(_folded(word))
 
 
 def device_of(word: str) -> Device | None:
-    """Return the kind of device that a word such as `gpu(0)` or `cuda` means."""
+    """Return the kind of device for a word such as `gpu(0)` or `cuda`."""
     found = re.match(r"cpu|gpu|cuda", word.lower())
     return _DEVICES[found[0]] if found else None
 
@@ -62,17 +62,17 @@ def device_of(word: str) -> Device | None:
 def contradiction(
     stated: Mapping[str, Any], hints: ParseHints, synonyms: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
-    """Return the fact of a log that contradicts what was asked for, and a sentence that says so.
+    """Return the fact of a log that contradicts the request, and a sentence that says so.
 
     Both are "" if none does. `stated` are facts by name: model, layers, mode, phase, dtype, batch
-    (per device), global_batch, devices, device. `synonyms` maps names of models as a program
-    prints them to the names by which it takes them.
+    (per device), global_batch, devices, device. `synonyms` maps names of models as a program prints
+    them to the names that it accepts.
     """
     for found in _differences(stated, hints, synonyms or {}):
         remedy = f"use {found.instead}"
         if hints.planned:
             remedy += ", or remove what changes it"
-        said = f"the log says {found.said}, not {found.asked} as asked for: {remedy}"
+        said = f"the log says {found.said}, not {found.asked} as requested: {remedy}"
         return found.fact, said
     return "", ""
 
@@ -117,7 +117,7 @@ def _dtypes(stated: Mapping[str, Any], hints: ParseHints) -> Iterator[_Differenc
     dtype = dtype_of(word)
     if None in (dtype, hints.dtype):
         return
-    # Few programs have a word for TF32: to the others it is float32.
+    # Few programs have a word for TF32: for the others it is float32.
     alike = {"float32", "tf32"}
     if dtype != hints.dtype and not {dtype, hints.dtype} <= alike:
         yield _Difference("dtype", _meaning(word, dtype), str(hints.dtype), f"--dtype {dtype}")

@@ -1,4 +1,4 @@
-"""Our own programs: `::benchdock {json}` lines with raw samples."""
+"""Reads logs of our programs: `::benchdock {json}` lines with raw samples."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from orchestrator.units import BYTES, DIMENSIONLESS, SAMPLES_PER_SECOND, counted
 program = "benchdock"
 
 _LAST_LINES = 10
-# What a begin line states that must be as it was asked for.
+# Statements of a begin line that must agree with the request.
 _STATED = {"model", "phase", "dtype", "batch", "devices", "device"}
 _MOST_WARNINGS = 20
 
 
 class Parser:
-    """Reads the log of one of our programs; only step times (8 bytes each) are kept of it.
+    """Reads the log of one of our programs; keeps only the step times (8 bytes each).
 
-    A tagged line that cannot be read is a warning; the result is refused where it is missed.
+    A tagged line that cannot be read is a warning; the result is refused if the line is needed.
     """
 
     def __init__(self, hints: ParseHints) -> None:
@@ -54,7 +54,7 @@ class Parser:
 
     @property
     def progress(self) -> Progress:
-        """Return how far the program is, from what was fed so far."""
+        """Return the program's progress from the text so far."""
         done, total = self._samples.count, self._begin.steps if self._begin else None
         if self._stage == "warmup":
             done = self._warmup.steps if self._warmup else 0
@@ -100,9 +100,11 @@ class Parser:
         start = line.find(events.TAG)
         before, line = line[: max(start, 0)], line[max(start, 0) :]
         whole = events.is_whole(line)
-        # Behind text without a line end, only a checksum tells our line from a quoted one.
+        # After text without a line end, only a checksum distinguishes our line from a quoted one.
         if start < 0 or (before and not whole):
-            self._refuse(raw, "a tagged line does not begin its line", before + line)
+            self._refuse(
+                raw, "a tagged line does not start at the beginning of its line", before + line
+            )
             return
         if whole is False:
             self._refuse(raw, "a tagged line was damaged by other output", line)
@@ -121,7 +123,7 @@ class Parser:
         self._event(event, line)
 
     def _refuse(self, raw: bytes, why: str, line: bytes) -> None:
-        """Take a tagged line as text of the log; the result is refused where it is missed."""
+        """Treat a tagged line as text of the log; the result is refused if it is needed."""
         self._lines.recent.add(raw + b"\n")
         self._unreadable += 1
         self._warn(f"{why}: {shown(line)}")
@@ -148,7 +150,7 @@ class Parser:
 
     def _on_begin(self, event: events.Begin, line: bytes) -> None:
         if self._begin is not None and self._begin != event:
-            self._inconsistent("the log holds more than one run", line)
+            self._inconsistent("the log contains more than one run", line)
         if self._begin is None:
             self._begin, self._begin_line = event, shown(line)
         self._stage = "warmup" if self._stage == "starting" else self._stage
@@ -163,7 +165,7 @@ class Parser:
 
     def _on_end(self, event: events.End, line: bytes) -> None:
         if self._end is not None and self._end.model_dump_json() != event.model_dump_json():
-            self._inconsistent("the log holds two different ends", line)
+            self._inconsistent("the log contains two different ends", line)
         self._end = self._end or event
         self._stage = "done"
 
@@ -187,27 +189,29 @@ class Parser:
         return self._other_run()
 
     def _other_run(self) -> Failure | None:
-        """Return why the begin line is of another run than was asked for, None if it is not."""
+        """Return why the begin line is of a different run than the requested one, None if it is
+        not.
+        """
         begin, hints = self._begin, self._hints
         assert begin is not None  # `_contradiction` refuses a log without one
         stated = begin.model_dump(include=_STATED)
         asked, ran = hints.fingerprint, begin.fingerprint
         if ran is not None and ran == asked:
-            del stated["model"]  # the same network, under whatever name
+            del stated["model"]  # the same network, whatever its name
         _, said = agreement.contradiction(stated, hints)
         if not said and hints.dtype not in (None, begin.dtype):
-            said = f"the log says {begin.dtype}, not {hints.dtype} as asked for"
+            said = f"the log says {begin.dtype}, not {hints.dtype} as requested"
         if not said and None not in (asked, ran) and asked != ran:
             said = (
-                f"the log says network {ran}, not {asked} as planned: the file was changed after "
-                "the start, or the image holds another release of benchdock; run it again"
+                f"the log says network {ran}, not {asked} as planned: the file changed after "
+                "the start, or the image contains another release of benchdock; run it again"
             )
         if not said:
             return None
         return Failure(kind="contradiction", message=said, evidence=self._begin_line)
 
     def _stopped(self, died_of: int | None) -> Failure:
-        """Build the failure of a log that neither has an end nor tells why."""
+        """Build the failure of a log that has no end and does not say why."""
         if not self._fed and not died_of:
             return Failure(kind="no_output", message="the program printed nothing")
         at = self.progress
@@ -228,13 +232,13 @@ class Parser:
         return self._lines.recent.lines(count, unfinished=self._lines.unfinished)
 
     def _contradiction(self, end: events.End) -> str:
-        """Return why the end line is not to be believed, or ""."""
+        """Return why the end line cannot be right, or ""."""
         if not 0 < end.seconds < math.inf or end.samples <= 0:
             return f"{end.samples} samples in {end.seconds} seconds is not a throughput"
         if not math.isfinite(end.samples / end.seconds):
             return f"{end.samples} samples in {end.seconds} seconds is not a plausible throughput"
         if self._begin is None:
-            return "the begin line is missing: nobody knows what was measured"
+            return "the begin line is missing: it is unknown what was measured"
         problem = self._samples.contradiction(
             samples=end.samples,
             seconds=end.seconds,
@@ -265,13 +269,13 @@ class Parser:
         found = stats.doubts(self._samples.seconds, window=end.seconds)
         found += self._samples.doubts()
         if begin.steps is not None and begin.steps != self._samples.count:
-            found.append(f"{begin.steps} steps were asked for, {self._samples.count} were timed")
+            found.append(f"{begin.steps} steps were requested, {self._samples.count} were timed")
         if end.loss is not None and not math.isfinite(end.loss):
             found.append(f"the loss is {end.loss}: training diverged (the throughput stands)")
         return found
 
     def _fail(self, kind: FailureKind, message: str, line: bytes) -> None:
-        """Keep the first failure: what follows is its consequence."""
+        """Keep the first failure: the others follow from it."""
         self._failure = self._failure or Failure(kind=kind, message=message, evidence=shown(line))
 
     def _inconsistent(self, problem: str, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Finds numbers that stand at the end of a line and go on in the next one."""
+"""Finds numbers at the end of a line that continue in the next one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from orchestrator.parsers.lines import clean
 from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.run import Run
 
-_LONGEST = 120  # bytes that are looked at after a line
+_LONGEST = 120  # bytes to check after a line
 _ENDS = re.compile(rb"\r\n|\r|\n")
 _FRAGMENT = re.compile(rb"(?=[^.\d]*[.\d])[-+.\deE]{1,40}[,;]?")
 _NUMBER_AT_END = re.compile(r"[\d.],?$")
 
 
 class BrokenNumbers:
-    """Looks at the line after one that ends in a number; a run whose number goes on is refused."""
+    """Checks the line after one that ends in a number; a run whose number continues is refused."""
 
     def __init__(self) -> None:
         self._block = b""
@@ -24,18 +24,18 @@ class BrokenNumbers:
         self._text = b""
 
     def feed(self, block: bytes) -> None:
-        """Take the next block of the log, before the lines in it are read."""
+        """Add the next block of the log, before its lines are read."""
         self._block, self._place = block, 0
         if self._pending is not None:
             self._take(block)
 
     def watch(self, raw: bytes, run: Run, line: Line) -> None:
-        """Look at what follows a line of the present block, if it ends in a number."""
+        """Check what follows a line of the current block, if it ends in a number."""
         if not line.ended or _NUMBER_AT_END.search(line.text) is None:
             return
         at = self._block.find(raw, self._place)
         first_end = _ENDS.search(self._block)
-        # A line that began in an earlier block goes on to the first line end.
+        # A line that began in an earlier block extends to the first line end.
         end = at + len(raw) if at >= 0 else first_end.start() if first_end else 0
         self._place = end
         self._pending, self._text = (run, line), b""
@@ -54,4 +54,4 @@ class BrokenNumbers:
         run, line = self._pending
         self._pending = None
         if len(lines) > 1 and _FRAGMENT.fullmatch(clean(lines[1])):
-            run.fail("the number at the end of a line seems to go on in the next line", line)
+            run.fail("the number at the end of a line seems to continue in the next line", line)

@@ -1,7 +1,8 @@
-"""Caffe2's own net benchmark (`BenchmarkNet`, convnet_benchmarks.py): iterations per second.
+"""Reads logs of Caffe2's net benchmark (`BenchmarkNet`, convnet_benchmarks.py): iterations per
+second.
 
-Printed by C++ once per call, by stdout or glog and with or without their prefixes, in wordings
-that differ by one letter. Iterations / total time after untimed warm-up runs, on one device.
+C++ prints it once per call, through stdout or glog and with or without their prefixes, in wordings
+that differ by one letter. It is iterations / total time after untimed warm-up runs, on one device.
 images/s = iterations/s x batch, and the batch is never printed.
 """
 
@@ -24,7 +25,7 @@ def _network(log: Log, found: Found) -> None:
     if log.run.started and "model" in log.run.facts:
         log.begin()
     elif log.run.started and len(log.runs) > 1:
-        return  # Python's lines came after C++'s: whose name it is, nobody knows
+        return  # Python's lines came after C++'s, so it is unknown which network they name
     log.run.fact("model", found.text("model"))
     log.run.fact("phase", "training" if found.text("phase") == "-backward" else "inference")
 
@@ -63,7 +64,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 
 
 # Caffe2 without glog writes `[I net.cc:217] `.
-# NUMBER refuses a dot behind it, and this number ends a sentence.
+# NUMBER refuses a dot after it, and this number ends a sentence.
 _BEFORE_DOT = r"-?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?|nan|inf)"
 _PREFIX = glog.PREFIX + r"(?:\[[^\]]{1,60}\] *)?"
 

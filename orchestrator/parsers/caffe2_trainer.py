@@ -1,9 +1,9 @@
-"""Caffe2's resnet50_trainer.py and imagenet_trainer.py: one rate per iteration.
+"""Reads logs of Caffe2's resnet50_trainer.py and imagenet_trainer.py: one rate per iteration.
 
-Per device or total: batch of all local GPUs / the iteration's time. Several shards each print their
-own: they are added up, iteration by iteration. There is no summary. The first iterations choose
-cuDNN's algorithms and allocate (34 images/s, then 477, then 550), so the first two are dropped; the
-headline is total / total of the others, the harmonic mean as their batches are alike.
+Per device or total: batch of all local GPUs / the iteration's time. Each of several shards prints
+its rate: they are added up, iteration by iteration. There is no summary. The first iterations
+choose cuDNN's algorithms and allocate (34 images/s, then 477, then 550), so the first two are
+dropped; the headline is total / total of the others, the harmonic mean as their batches are alike.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _iteration(log: Log, found: Found) -> None:
 
 
 def _gpus(log: Log, found: Found) -> None:
-    # The trainer prints these words with --use_cpu too, so they only tell how many devices it has.
+    # The trainer prints these words with --use_cpu too, so they only give the number of devices.
     workers.starts(log)
     if not log.run.windows.count:
         log.run.fact("devices", found.text().count(",") + 1)
@@ -45,16 +45,10 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         doubts.end(run, f"the log ends at iteration {last} of {iterations} of an epoch")
     doubts.gaps(run)
     mean = run.recompute(first=_WARMUP, why=_WHY)
-    derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
-    recomputed = run.metrics.get("throughput_recomputed")
-    run.headline(
-        recomputed.value if recomputed else 0.0,
-        estimator="harmonic_mean",
-        missing="images/sec",
-        scope="all_devices" if "workers" in run.facts and not run.one_of_several else "rank",
-    )
+    whole = "workers" in run.facts and not run.one_of_several
+    run.windows_headline(mean, missing="images/sec", scope="all_devices" if whole else "rank")
     run.prove_by_windows()
-    if run.batch and run.devices and recomputed:
+    if run.batch and run.devices and (recomputed := run.metrics.get("throughput_recomputed")):
         step = run.batch * run.devices * derived.inverse(recomputed.value)
         derived.seconds(run, "step_time_mean", step)
 

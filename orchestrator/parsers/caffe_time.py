@@ -1,11 +1,12 @@
-"""`caffe time` of BVLC, NVIDIA and Intel: milliseconds per iteration, always on one device.
+"""Reads logs of `caffe time` of BVLC, NVIDIA and Intel: milliseconds per iteration, on one device.
 
-Figures: `Average Forward-Backward` is the total time / iterations, and so holds the loop's own
-time; `Average Forward pass` the mean of a clock around the forward pass. There is no weight
-update, and no input pipeline unless the network has a data layer. Warm-up passes are not timed,
-so no window is dropped. The batch is in the network's definition at the log's head, or a hint.
+Figures: `Average Forward-Backward` is the total time / iterations, so it includes the time of the
+loop; `Average Forward pass` the mean of a clock around the forward pass. There is no weight update,
+and no input pipeline unless the network has a data layer. Warm-up passes are not timed, so no
+window is dropped. The batch comes from the network's definition at the start of the log, or from a
+hint.
 
-Most forks time both passes whatever is wanted: a hint of the phase chooses, else the log does.
+Most forks always time both passes: a hint of the phase chooses, else the log does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from orchestrator.units import SAMPLES_PER_SECOND, share
 
 program = "caffe_time"
 
-# A network without backward pass still "takes" some hundred nanoseconds for it.
+# A network without a backward pass still "takes" some hundred nanoseconds for it.
 _NO_BACKWARD = 0.01
 _DATA_SHARE = 0.10
 _TOTAL_AGREES = 0.02
@@ -43,7 +44,7 @@ def _marker(log: Log, found: Found) -> None:
 
 
 def _begin_after_end(log: Log) -> None:
-    """Begin another run at a figure after a run's end: people quote the ends of several."""
+    """Begin another run at a figure after a run's end: people quote the ends of several runs."""
     if log.state.get("ended"):
         log.begin()
 
@@ -83,8 +84,8 @@ def _layer(log: Log, found: Found) -> None:
     milliseconds = found.number("ms")
     if milliseconds is not None and not milliseconds < _LONGEST_LAYER:
         log.run.warn(
-            f"layer {found.text('layer')[:40]} took {milliseconds:.6g} ms: the clock is broken, "
-            "trust no time per layer"
+            f"layer {found.text('layer')[:40]} took {milliseconds:.6g} ms: the clock is broken, so "
+            "no time per layer can be trusted"
         )
         log.run.fact("clock", "broken")
     elif milliseconds is not None and found.text("layer").startswith("data"):
@@ -100,7 +101,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     ended = "benchmark_ends" in run.facts or not (
         "benchmark_begins" in run.facts or run.facts.get("timed") == "forward-backward"
     )
-    # What prints a backward pass prints both together too: that line is lost.
+    # A program that prints a backward pass also prints both together: that line is lost.
     lost = backward is not None and hints.phase != "inference"
     if both is None and (forward is None or lost or not ended):
         _refuse_without_average(run)
@@ -108,7 +109,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     trains = both is not None and (
         forward is None
         or (backward is not None and backward > _NO_BACKWARD * forward)
-        # The lines of a forward-only run never speak of a backward pass.
+        # The lines of a forward-only run never mention a backward pass.
         or (backward is None and run.facts.get("timed") == "forward-backward")
     )
     both_timed, lossless = trains, prototxt.lacks_loss(run)
@@ -129,7 +130,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         run.prove("Average Forward pass", "Average Forward-Backward")
         run.needs("--batch", "the batch")
         return
-    # The windows are of both passes, where there are two.
+    # The windows are of both passes, if there are two.
     if trains or not both_timed:
         run.recompute(first=0, why="warm-up is not timed", factor=run.batch)
     _throughputs(run, forward=forward, both=both if trains else None)
@@ -139,7 +140,7 @@ def _refuse_training(run: Run, *, lossless: bool) -> None:
     if lossless:
         run.fail(prototxt.NO_LOSS, kind="unsupported")
     else:
-        run.fail("the log has no backward pass: it is of inference; use --phase inference")
+        run.fail("the log has no backward pass, so it is inference; use --phase inference")
 
 
 def _refuse_without_average(run: Run) -> None:
@@ -190,7 +191,7 @@ def _forward_backward(run: Run) -> float | None:
 
 
 def _throughputs(run: Run, *, forward: float | None, both: float | None) -> None:
-    """Set the headline, and the rates of both phases where both were timed."""
+    """Set the headline, and the rates of both phases if both were timed."""
     batch = run.batch or 0
     if both is not None:
         name = "Average Forward-Backward"
@@ -220,7 +221,7 @@ def _doubt(run: Run, forward: float | None, backward: float | None, both: float 
                 run.warn(f"the log has no Average {word} pass: its line is broken or lost")
     total, iterations = run.printed.get("Total Time"), run.facts.get("iterations")
     if iterations == 0:
-        run.fail("the log says 0 iterations, and tells their time: it contradicts itself")
+        run.fail("the log says 0 iterations, but has their time: it contradicts itself")
     if both and total and iterations and abs(total / iterations / both - 1) > _TOTAL_AGREES:
         run.warn("the Total Time is not the iterations times Average Forward-Backward")
     if both and forward and backward and both < forward + backward - _TOTAL_AGREES * both:

@@ -1,17 +1,17 @@
-"""`caffe train` of BVLC, NVIDIA and Intel: iterations per second.
+"""Reads logs of `caffe train` of BVLC, NVIDIA and Intel: iterations per second.
 
 Per device or total: an iteration is one step of all GPUs together. BVLC's and Intel's batch is per
 GPU; NVCaffe divides that of data layers among the GPUs (and not that of Input layers), but what it
 prints, in `Solver performance` and in the network's definition, is already the batch of one GPU.
 So throughput = iterations/s x batch x iter_size x GPUs in every fork.
 
-Figures: NVCaffe prints a total of its own without its first two iterations, tests not counted:
-`Overall multi-GPU performance` is the headline where it is. Without a data layer it does not know
-its batch and prints `16.47 * 0 = 0 img/sec`: then the GPUs' rates x batch are the headline. The
-others print windows alone: iterations / seconds over all of them (`harmonic_mean`), without the
-first window of a run that the log shows from its start: cuDNN chooses its algorithms in it
-(NVCaffe: 3.2 iter/s, then 16.6). Releases before 1.0, and Intel's, print no rate: the stamps of the
-lines give it, and windows with a test in them are left out.
+Figures: NVCaffe prints a total without its first two iterations and without tests: `Overall
+multi-GPU performance` is the headline if it is printed. Without a data layer it does not know its
+batch and prints `16.47 * 0 = 0 img/sec`: then the headline is the GPUs' rates x batch. The others
+print only windows: iterations / seconds over all of them (`harmonic_mean`), without the first
+window of a run that the log shows from its start, because cuDNN chooses its algorithms in it
+(NVCaffe: 3.2 iter/s, then 16.6). Releases before 1.0, and Intel's, print no rate: it comes from the
+time stamps of the lines, and windows with a test in them are left out.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def _version(log: Log, found: Found) -> None:
 
 def _gpus(log: Log, found: Found) -> None:
     log.begin()
-    # A list that the log's end cuts is none.
+    # A list that is cut by the log's end does not count.
     if not found.cut("gpus"):
         prototxt.used_device(log, found)
         log.run.fact("devices", found.text("gpus").count(",") + 1)
 
 
 def _broken(log: Log, found: Found) -> None:
-    """Doubt the rest of `iter_size`, `batch_size` or a list of GPUs, whose line was broken."""
+    """Warn about the rest of `iter_size`, `batch_size` or a list of GPUs, whose line was broken."""
     del found
     log.run.warn("a line is broken: a size or a number of GPUs may be lost")
 
@@ -80,7 +80,7 @@ def _iter_size(log: Log, found: Found) -> None:
 
 
 def _rated(log: Log, found: Found) -> None:
-    # Text follows both, so neither is cut.
+    # Text follows both, so neither is cut off.
     rate, lapse = found.number("rate") or 0.0, found.number("lapse") or 0.0
     iteration = found.count("iteration")
     windows = log.run.windows
@@ -90,21 +90,21 @@ def _rated(log: Log, found: Found) -> None:
         return
     log.run.same("rates", "printed", found.line)
     if lapse == 0:
-        # Caffe divides by one second where its clock saw none go by.
-        log.run.fail("Caffe's clock saw no time go by: train more iterations", found.line)
-    # The count of iterations after the slash is wrong in old NVCaffe: `0.3s/100 iter` for one.
+        # Caffe divides by one second if its clock saw no time pass.
+        log.run.fail("Caffe's clock saw no time pass: train more iterations", found.line)
+    # The count of iterations after the slash is wrong in old NVCaffe, for example `0.3s/100 iter`.
     steps = rate * lapse
     log.window((iteration,), rate, found.line, samples=steps if 0 < steps < 1e15 else 1.0)
 
 
 def _first(log: Log, found: Found) -> None:
-    """Take NVCaffe's first iterations, `Iteration 0 (7.62135 s)`: each its own, all warm-up."""
+    """Take NVCaffe's first iterations, `Iteration 0 (7.62135 s)`: one window each, all warm-up."""
     if not log.run.windows.count or (found.count("iteration"),) <= log.run.windows.last_key:
         _start(log, found)
 
 
 def _nothing(log: Log, found: Found) -> None:
-    """Leave a line that tells no rate, and is no broken one either."""
+    """Ignore a line that has no rate and is not a broken one either."""
 
 
 def _tested(log: Log, found: Found) -> None:
@@ -114,7 +114,7 @@ def _tested(log: Log, found: Found) -> None:
 
 def _unrated(log: Log, found: Found) -> None:
     if log.run.facts.get("rates") == "printed":
-        # A release that prints rates prints the loss without one at its end only.
+        # A release that prints rates prints the loss without one only at its end.
         log.run.facts[_UNRATED] = log.run.facts.get(_UNRATED, 0) + 1
         return
     iteration, now = found.count("iteration"), glog.seconds(found)
@@ -184,14 +184,14 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 
 
 def _windows(run: Run, solvers: list[str]) -> None:
-    """Set step times, and what can be recomputed."""
+    """Set step times and other metrics that can be recomputed."""
     fresh = "started" in run.facts
     why = "cuDNN chooses its algorithms in the first window" if fresh else ""
     first = int(fresh and run.windows.count > 1)
     if run.windows.count:
         derived.seconds(run, "step_time_mean", derived.inverse(run.windows.harmonic(first, 0)))
     if run.batch is not None and not solvers and run.devices is None:
-        run.warn("the log does not tell the number of devices: one is assumed (--devices)")
+        run.warn("the log does not give the number of devices: one is assumed (--devices)")
         run.fact("devices", 1)
     if run.batch is None:
         run.recompute(first=first, why=why)
@@ -204,7 +204,7 @@ def _windows(run: Run, solvers: list[str]) -> None:
 
 
 def _headline_of_iterations(run: Run, solvers: list[str]) -> None:
-    """Set the headline where each GPU's line tells iterations per second alone."""
+    """Set the headline if each GPU's line only gives iterations per second."""
     if _OVERALL not in run.printed and (run.devices or 1) > 1:
         run.fail("the log has no Overall multi-GPU performance: the training broke off")
     elif run.batch is None:
@@ -222,14 +222,12 @@ def _headline_of_iterations(run: Run, solvers: list[str]) -> None:
 
 def _headline_of_windows(run: Run) -> None:
     if not run.windows.count:
-        run.fail("the log has no `Iteration ... loss` lines that tell a rate")
+        run.fail("the log has no `Iteration ... loss` lines with a rate")
         return
     doubts.gaps(run, from_start="started" in run.facts)
     doubts.copies(run)
     if run.hints.devices is None and run.ranks > 1:
-        run.warn(
-            f"{run.ranks} processes print: the figure is of the devices of one, give --devices"
-        )
+        run.warn(f"{run.ranks} processes print: the figure is of the devices of one, use --devices")
     if run.batch is None:
         run.prove_by_windows()
         run.needs("--batch", "the batch per device")

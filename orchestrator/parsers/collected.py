@@ -1,4 +1,4 @@
-"""Reads a log that a collector may have put prefixes before: with and without them."""
+"""Reads a log with and without the prefixes that a log collector may have added."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from orchestrator.parsers.contract import LogParser
 from orchestrator.parsers.prefixes import Prefix, Remover, learn, may_bear
 from orchestrator.result import Failure, Measurement
 
-CHUNK = 1 << 20  # of text, in which prefixes are looked for
+CHUNK = 1 << 20  # bytes of text in which prefixes are looked for
 _SAMPLE = 1 << 13  # bytes at the start, in the middle and at the end of a chunk
 _FIRST_LINES, _LATER_LINES = 40, 4  # of each sample
-# Chunks after which only the best reading goes on, and most chunks in which none takes a line.
+# Chunks after which only the best reading continues, and most chunks in which none takes a line.
 _TRIAL, _LONGEST_TRIAL = 2, 64
 
 
@@ -25,11 +25,11 @@ class _Reading:
         self._remove = Remover(prefixes)
 
     def feed(self, text: bytes, *, at_line: bool) -> None:
-        """Take text; one that goes on within a line bears no prefix there."""
+        """Add text; text that continues a line has no prefix there."""
         self.parser.feed(self._remove(text) if at_line and self.prefixes else text)
 
     def finish(self, exit_code: int | None) -> Measurement:
-        """Judge the whole log; tell which prefixes were removed."""
+        """Judge the whole log, and report which prefixes were removed."""
         found = self.parser.finish(exit_code)
         if not self.prefixes:
             return found
@@ -38,19 +38,19 @@ class _Reading:
 
 
 class CollectedLog:
-    """Feeds a program's parser, and further ones without prefixes from where a log bears them on.
+    """Feeds a program's parser, and other ones without prefixes from where the log has them.
 
-    A program's own lines may begin like a collector's, so each number of prefixes is tried, and one
-    more is removed only if more lines are the program's then. A log without any is read as if this
-    class were not there.
+    A program's lines may start like a collector's, so each number of prefixes is tried, and one
+    more is removed only if more lines then belong to the program. A log without prefixes is read as
+    if this class did not exist.
     """
 
     def __init__(self, new_parser: Callable[[], LogParser]) -> None:
         self._readings = [_Reading(new_parser(), ())]
         self._known: set[tuple[Prefix, ...]] = set()
         self._chunks = 0
-        self._since = 0  # the chunk with which a trial began
-        self._again = 0  # the chunk from which prefixes that were of no use are tried again
+        self._since = 0  # the chunk that started a trial
+        self._again = 0  # the chunk from which prefixes that were not useful are tried again
         self._pending: list[bytes] = []
         self._size = 0
         self._at_line = True
@@ -58,7 +58,7 @@ class CollectedLog:
 
     @property
     def taken(self) -> int:
-        """Return how many lines so far are the program's."""
+        """Return how many lines so far belong to the program."""
         return self._fullest.parser.taken
 
     @property
@@ -68,7 +68,7 @@ class CollectedLog:
 
     @property
     def _fullest(self) -> _Reading:
-        """Return the reading with the most lines of the program's, the plainest of equals."""
+        """Return the reading with the most lines of the program, the plainest of equals."""
         return max(self._readings, key=lambda reading: reading.parser.taken)
 
     def feed(self, block: bytes) -> None:
@@ -87,7 +87,7 @@ class CollectedLog:
         self._size = len(text) - start
 
     def finish(self, exit_code: int | None = None) -> Measurement:
-        """Judge the whole log, in the light of the program's exit code if known. Call it once."""
+        """Judge the whole log, using the program's exit code if known. Call it once."""
         if self._size:
             self._chunk(b"".join(self._pending))
         best, *others = self._readings
@@ -99,7 +99,7 @@ class CollectedLog:
         return found
 
     def _chunk(self, text: bytes) -> None:
-        """Take text that begins and ends with a line unless a line is longer than a chunk."""
+        """Take text that starts and ends with a line unless a line is longer than a chunk."""
         if len(self._readings) == 1 and not self._readings[0].prefixes and self._at_line:
             self._learn(text)
         for reading in self._readings:
@@ -113,7 +113,7 @@ class CollectedLog:
         best, age = self._fullest, self._chunks - self._since
         if age < _TRIAL or (age < _LONGEST_TRIAL and not best.parser.taken):
             return
-        # The log as it is stays, to be held against the other.
+        # The unchanged log stays, for comparison with the other readings.
         self._readings = [*dict.fromkeys((self._readings[0], best))]
         self._again = 4 * self._chunks
 
@@ -131,27 +131,27 @@ class CollectedLog:
             parser = deepcopy(self._readings[0].parser)
             self._readings.append(_Reading(parser, prefixes[:depth]))
         if prefixes[0].is_json:
-            # A program's own JSON has other keys, and its parser may take any.
+            # A program's JSON has other keys, and its parser may accept any.
             del self._readings[0]
 
 
 def _is_better(bare: Failure | None, found: Failure | None, more: int) -> bool:
-    """Tell whether the log without prefixes tells more, with `more` lines of the program's."""
+    """Whether the log without prefixes says more, with `more` lines of the program."""
     if more < 0 or found is None:
         return more > 0 and bare is None
     if more > 0:
         return True
-    # Of the same lines, only a death may be seen better: a contradiction stays one.
+    # For the same lines, only a crash may be seen better: a contradiction stays one.
     return bare is not None and found.kind == "no_result" != bare.kind
 
 
 def _sample(text: bytes, count: int) -> Iterator[bytes]:
-    """Yield lines of the start, the middle and the end of a text."""
+    """Yield lines from the start, the middle and the end of a text."""
     size = len(text)
     if size <= 3 * _SAMPLE:
         yield from text.split(b"\n")
         return
     for place in (0, size // 2, size - _SAMPLE):
-        # The first and the last line of a piece may be cut.
+        # The first and the last line of a piece may be incomplete.
         lines = text[place : place + _SAMPLE].split(b"\n")
         yield from lines[bool(place) : count + 1][: max(1, len(lines) - 2)]

@@ -1,4 +1,4 @@
-"""What every parser module offers, and what it may ask for."""
+"""The interface of a parser module, and the hints it may need."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Stage = Literal["starting", "warmup", "timing", "comparing", "done"]
 class ParseHints:
     """What some programs do not print: batch per device, number of devices, and the phase.
 
-    A program that times both phases at once is read for `phase`, one that tries several number
-    types and devices for `dtype` and `device`. `block` chooses one of several runs in a log,
-    counted from 1. `pattern`, `unit` and `estimator` are for the program `custom` only.
+    If a program times both phases at once, `phase` chooses one; if it tries several number types
+    and devices, `dtype` and `device` do. `block` chooses one of several runs in a log, counted from
+    1. `pattern`, `unit` and `estimator` are for the program `custom` only.
 
-    A log that states another batch, number of devices, phase, `dtype`, `device` or `model` than
-    its hint is a failed run; another `xla` is a warning. `network` is the program's own name of
-    the model, `fingerprint` that of a network of the zoo or of the user's file. `planned` is set
-    if the hints are those of a plan and not what a user said about a log. `isolated` tells if the
-    program had no network, None if nobody knows.
+    A log that states another batch, number of devices, phase, `dtype`, `device` or `model` than its
+    hint is a failed run; another `xla` is a warning. `network` is the program's name for the model,
+    `fingerprint` that of a network of the zoo or of the user's file. `planned` is set if the hints
+    come from a plan and not from a user who parses a log. `isolated` says whether the program had
+    no network, None if unknown.
     """
 
     batch: int | None = None
@@ -46,13 +46,12 @@ class ParseHints:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a program is.
+    """The progress of a program.
 
     Steps are those of the stage: warm-up steps in `warmup`, timed ones after it, networks and
-    levels in `comparing`. `throughput` is of the latest block, over all devices, in `unit`: it is
-    another one than samples/s if the batch or the number of devices is not known.
-    `last_lines` are at most ten lines of the log, of at most 300 characters each, safe to show on
-    a terminal.
+    levels in `comparing`. `throughput` is of the latest block, over all devices, in `unit`, which
+    is not samples/s if the batch or the number of devices is unknown. `last_lines` are at most ten
+    lines of the log, of at most 300 characters each, safe to show on a terminal.
     """
 
     stage: Stage = "starting"
@@ -64,7 +63,7 @@ class Progress:
 
 
 class LogParser(Protocol):
-    """Reads one program's log block by block, in memory that does not grow with the log's text.
+    """Reads one program's log block by block, in memory that does not grow with the log.
 
     `taken` counts the lines so far that only this program prints in this form, and `first_taken` is
     the first of them, with its number.
@@ -77,11 +76,11 @@ class LogParser(Protocol):
         """Take the next bytes of the log, cut anywhere."""
 
     def finish(self, exit_code: int | None = None) -> Measurement:
-        """Judge the whole log, in the light of the program's exit code if known. Call it once."""
+        """Judge the whole log, using the program's exit code if known. Call it once."""
 
     @property
     def progress(self) -> Progress:
-        """Return how far the program is, from what was fed so far."""
+        """Return the program's progress from the text so far."""
 
 
 class ParserModule(Protocol):

@@ -1,4 +1,4 @@
-"""Recognises in a log's last lines why a program died without saying so."""
+"""Finds in a log's last lines why a program died without saying so."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from orchestrator.result import Failure, FailureKind
 
 EVIDENCE_LINES = 400
 
-# PyTorch, CUDA, TensorFlow, oneDNN, MXNet, Caffe, Python and C++, each in its own words. CUDA's
-# error 2 is cudaErrorMemoryAllocation.
+# Messages of PyTorch, CUDA, TensorFlow, oneDNN, MXNet, Caffe, Python and C++. CUDA's error 2 is
+# cudaErrorMemoryAllocation.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemoryError|OUT_OF_MEMORY|RESOURCE_EXHAUSTED|ResourceExhaustedError"
     r"|OOM when allocating|\bMemoryError\b|std::bad_alloc|annot allocate memory"
     r"|can't allocate memory|cudaErrorMemoryAllocation|cudaMalloc failed"
     r"|== cudaSuccess \(2 vs\. 0\)"
 )
-# TensorFlow's allocator warns so of good runs too, whenever it takes a slower algorithm instead.
+# TensorFlow's allocator warns like this in good runs too, whenever it uses a slower algorithm
+# instead.
 _NOT_A_FAILURE = "The caller indicates that this is not a failure"
 
-# What the image lacks, as Python, bash and the containers' init programs say it.
+# What the image lacks, in the words of Python, bash and the containers' init programs.
 _NO_MODULE = r"No module named '?(?P<module>[\w.]+)'?"
 _MISSING_MODULE = re.compile(rf"(?:ModuleNotFoundError|ImportError): {_NO_MODULE}")
 _MISSING = re.compile(
@@ -38,7 +39,7 @@ _MISSING = re.compile(
 
 # glog's prefix (month and day, with a year in later releases), TensorFlow's and abseil's.
 _FATAL = re.compile(r"F(?:\d{4})?\d{4} \d\d:\d\d:\d+\.\d+ |\S+ \S+ F \S+:\d+\] ")
-# What glog's last words mean, where they mean more than a crash. The first match counts.
+# The meaning of glog's last words, if they mean more than a crash. The first match counts.
 _FATAL_KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
     (
         "data",
@@ -52,7 +53,14 @@ _FATAL_KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
 )
 _PROTOBUF = re.compile(r"\[libprotobuf ERROR [^\]]*\] (?P<says>Error parsing text-format .*)")
 
-# Said by C++ and the C library right before they abort.
+# Flags and arguments that a program refuses: messages of absl, NVIDIA's examples, and argparse.
+_REFUSED_FLAG = re.compile(
+    r"(?:ERROR: )?Unknown command[ -]line (?:arg|flag)\b"
+    r"|[\w.-]+: error: (?:unrecognized arguments|ambiguous option|argument -\S*|the following arg)"
+)
+_FLAGS_ERROR = "Flags parsing error:"
+
+# Printed by C++ and the C library just before they abort.
 _ABORT = re.compile(
     r"terminate called|libc\+\+abi: terminating|pure virtual method called"
     r"|(?:double free or corruption|free\(\): |malloc\(\): |malloc_consolidate\(\): |realloc\(\): "
@@ -60,7 +68,7 @@ _ABORT = re.compile(
     r"|(?:MKL|Intel MKL) FATAL ERROR|.*: Assertion `.*' failed"
 )
 _WHAT = re.compile(r" +what\(\): +(?P<what>.+)")
-# Said of a death by somebody else: Python's fault handler, the shell, the kernel.
+# Printed about the death of another process: by Python's fault handler, the shell, the kernel.
 _DEATH = re.compile(
     r"Segmentation fault|\bAborted\b|^Killed$|\bKilled +\S|Bus error|Illegal instruction"
     r"|core dumped|Fatal Python error|floating point exception"
@@ -70,10 +78,17 @@ _DEATH = re.compile(
 
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::.*)?$")
-# torchrun's own traceback comes last and only says that some worker failed.
-_UNTELLING = "ChildFailedError"
+# The last traceback may be of a parent, which only says that a child failed: torchrun,
+# torch.distributed.launch of PyTorch 1.8 and older, Python programs that start others, horovodrun.
+_UNTELLING = re.compile(
+    r"\S*ChildFailedError|(?:subprocess\.)?CalledProcessError: |\S*ProcessExitedException"
+    r"|RuntimeError: (?:Horovod detected that|horovodrun|mpirun)|\S*ProcessRaisedException"
+)
+# Printed without the first lines of a traceback of a program's own file.
+_UNREADABLE = re.compile(r"(?:Syntax|Indentation|Tab)Error: ")
+_FILE = re.compile(r' +File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _MORE_LINES, _MORE_TEXT = 8, 300
-# TensorFlow counts the errors that came together, and tells each on a line of its own.
+# TensorFlow counts the errors that came together, and prints each on a separate line.
 _ROOT_ERRORS = re.compile(r"\d+ root error\(s\) found\.$")
 _ROOT_ERROR = re.compile(r"\s*\(0\) (?P<says>\S.*)")
 
@@ -81,9 +96,9 @@ _ROOT_ERROR = re.compile(r"\s*\(0\) (?P<says>\S.*)")
 def evidence(lines: Sequence[str], *, isolated: bool | None = None) -> Failure | None:
     """Return the failure that the last lines of an unfinished log show, if they show one.
 
-    `isolated` tells if the program had no network, None if nobody knows.
-    Asked in the order in which causes explain each other: a fatal line of glog aborts the program,
-    and an abort makes Python's fault handler and the shell speak too.
+    `isolated` says whether the program had no network, None if unknown. The causes are checked in
+    the order in which they explain each other: a fatal line of glog aborts the program, and an
+    abort makes Python's fault handler and the shell print something too.
     """
     lines = [*map(without_rank, lines)]
     return (
@@ -91,10 +106,13 @@ def evidence(lines: Sequence[str], *, isolated: bool | None = None) -> Failure |
         or _out_of_memory(lines)
         or _fatal(lines)
         or _missing(lines)
+        or _refused_flag(lines)
         or environment.unreachable(lines, _last_exception(lines), isolated=isolated)
         or _exception(lines)
+        or _unreadable(lines)
         or _abort(lines)
         or _death(lines)
+        or _parents_word(lines)
     )
 
 
@@ -107,7 +125,7 @@ def _out_of_memory(lines: Sequence[str]) -> Failure | None:
 
 
 def _fatal(lines: Sequence[str]) -> Failure | None:
-    """Judge the first fatal line: those of other threads are its consequences."""
+    """Judge the first fatal line: those of other threads follow from it."""
     line = next((line for line in lines if _FATAL.match(line)), "")
     if not line:
         return None
@@ -120,7 +138,9 @@ def _fatal(lines: Sequence[str]) -> Failure | None:
 
 
 def _missing(lines: Sequence[str]) -> Failure | None:
-    """Recognise a death for want of a module or a program; one that was caught does not count."""
+    """Recognize a crash because a module or a program is missing; one that was caught does not
+    count.
+    """
     raised = _last_exception(lines)
     module = _MISSING_MODULE.match(raised)
     if module:
@@ -137,9 +157,23 @@ def _missing(lines: Sequence[str]) -> Failure | None:
 
 
 def _lacks(what: str, line: str) -> Failure:
-    """Blame the image; on the host runtime that is the environment made in its place."""
+    """Blame the image, or on the host runtime the environment that replaces it."""
     message = f"{what} is missing where the program ran: {line}"
     return Failure(kind="image", message=message, evidence=line)
+
+
+def _refused_flag(lines: Sequence[str]) -> Failure | None:
+    """Recognize a program that refuses its command line.
+
+    absl prints `FATAL Flags parsing error:` and names the flag in the next line.
+    """
+    for index, line in enumerate(lines):
+        after_heading = index and lines[index - 1].strip().endswith(_FLAGS_ERROR)
+        said = line.strip()
+        if after_heading or _REFUSED_FLAG.match(said):
+            message = f"the program refuses its command line: {said}"
+            return Failure(kind="unsupported", message=message, evidence=line)
+    return None
 
 
 def _exception(lines: Sequence[str]) -> Failure | None:
@@ -152,13 +186,29 @@ def _exception(lines: Sequence[str]) -> Failure | None:
         cause = next((m["says"] for m in map(_ROOT_ERROR.match, following) if m), "")
         return _crashed(line, f" {cause[:_MORE_TEXT]}" if cause else "")
     if line.endswith(":"):
-        # C++ behind Python tells the cause in further lines (OpenVINO, PyTorch's extensions).
+        # C++ behind Python explains the cause in more lines (OpenVINO, PyTorch's extensions).
         return _crashed(line, f" {' '.join(text.strip() for text in following)[:_MORE_TEXT]}")
     return _crashed(line)
 
 
+def _unreadable(lines: Sequence[str]) -> Failure | None:
+    """Recognize a program that this Python cannot parse; the line above says where."""
+    for index in range(len(lines) - 1, -1, -1):
+        if _UNREADABLE.match(lines[index]):
+            place = next((m for m in map(_FILE.match, reversed(lines[:index])) if m), None)
+            where = f" ({place['file']}, line {place['line']})" if place else ""
+            return _crashed(lines[index], where)
+    return None
+
+
+def _parents_word(lines: Sequence[str]) -> Failure | None:
+    """Use what a parent says about its child, if the child said nothing itself."""
+    line = _last_exception(lines, untelling=True)
+    return _crashed(line) if line else None
+
+
 def _abort(lines: Sequence[str]) -> Failure | None:
-    """Take the last line of its sort; C++ tells what was thrown in the line after it."""
+    """Use the last line of its kind; C++ names what was thrown in the next line."""
     for index in range(len(lines) - 1, -1, -1):
         if _ABORT.match(lines[index]):
             what = next((m for m in map(_WHAT.match, lines[index + 1 : index + 3]) if m), None)
@@ -179,14 +229,14 @@ def _last(pattern: re.Pattern[str], lines: Iterable[str]) -> str:
     return next((line for line in reversed([*lines]) if pattern.search(line)), "")
 
 
-def _last_exception(lines: Sequence[str]) -> str:
-    """Return the last line of the last telling Python traceback, or ""."""
+def _last_exception(lines: Sequence[str], *, untelling: bool = False) -> str:
+    """Return the last line of the last specific Python traceback, else of any traceback, or ""."""
     for start in range(len(lines) - 1, -1, -1):
         if not lines[start].endswith(_TRACEBACK):
             continue
         for line in lines[start + 1 :]:
             if not line.startswith(" ") and _EXCEPTION.match(line):
-                if _UNTELLING in line:
+                if _UNTELLING.match(line) and not untelling:
                     break
                 return line
     return ""

@@ -1,4 +1,4 @@
-"""Any other program: a regular expression of the user's finds the figure."""
+"""Reads the log of any other program with the user's regular expression."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestrator.result import Failure, Measurement
 
 program = "custom"
 
-# Seconds in a unit of time per step; None is a rate.
+# Seconds per time unit of a step; None is a rate.
 UNITS: dict[str, float | None] = {
     "samples/s": None,
     "images/s": None,
@@ -39,10 +39,10 @@ def _take(log: Log, found: Found) -> None:
     value, scale = found.number(group), UNITS[log.hints.unit or "samples/s"]
     if value is None:
         text = repr(shown(found.text(group)))
-        log.run.warn(f"the pattern matches what is no number, or not a whole one: {text}")
+        log.run.warn(f"the pattern matches text that is not a number, or not a whole one: {text}")
         return
     if not 0 < value < math.inf:
-        log.run.fail(f"the pattern finds {value:.10g}: that is no plausible figure", found.line)
+        log.run.fail(f"the pattern finds {value:.10g}, which is not a plausible figure", found.line)
     if scale is not None:
         value = 1 / (value * scale) if value * scale else 0.0
     log.window((log.run.windows.count,), value, found.line)
@@ -77,8 +77,8 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 def _refuse_different(run: Run) -> None:
     if run.metrics["throughput_min"] != run.metrics["throughput_max"]:
         run.fail(
-            f"the pattern finds {run.windows.count} numbers that differ: choose with "
-            "--estimator last, mean or harmonic"
+            f"the pattern finds {run.windows.count} different numbers: choose with --estimator "
+            "last, mean or harmonic"
         )
 
 
@@ -89,18 +89,18 @@ def _compiled(hints: ParseHints) -> re.Pattern[str]:
         pattern = re.compile(hints.pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise RequestError(
-            f"{hints.pattern!r} is no regular expression: {error}", hint="see Python's re module"
+            f"{hints.pattern!r} is not a regular expression: {error}", hint="see Python's re module"
         ) from None
     if not pattern.groups:
         raise RequestError(
-            f"{hints.pattern!r} has no group", hint="put the number in brackets: 'fps=([0-9.]+)'"
+            f"{hints.pattern!r} has no group", hint="put the number in parentheses: 'fps=([0-9.]+)'"
         )
     return pattern
 
 
 @dataclass(frozen=True)
 class _Anywhere(Rule):
-    """Lines in which a user's pattern is found, wherever."""
+    """Lines in which a user's pattern matches, at any position."""
 
     watch: SearchWatch
 
@@ -110,7 +110,7 @@ class _Anywhere(Rule):
 
 
 class _Parser(vendor.Parser):
-    """Reads a log with a pattern that may be slow; without a result where it is too slow."""
+    """Reads a log with a pattern that may be slow; gives no result if it is too slow."""
 
     def __init__(self, pattern: re.Pattern[str], hints: ParseHints) -> None:
         self._watch = SearchWatch()
@@ -124,22 +124,22 @@ class _Parser(vendor.Parser):
             super().feed(block)
 
     def finish(self, exit_code: int | None = None) -> Measurement:
-        """Judge the whole log, of which a pattern that is too slow has not read all."""
+        """Judge the whole log; a pattern that is too slow has not read all of it."""
         with self._watch:
             found = super().finish(exit_code)
         slow = self._watch.given_up
         if slow is None:
             return found
         message = (
-            "the pattern is too slow for this log: write it without a repeat within a repeat, "
-            "such as (a+)+, and read the log again with `benchdock parse custom`"
+            "the pattern is too slow for this log: avoid a repeat within a repeat, such as "
+            "(a+)+, and read the log again with `benchdock parse custom`"
         )
         failure = Failure(kind="no_result", message=message, evidence=shown(slow))
         return found.model_copy(update={"failure": failure, "metrics": {}})
 
 
 def Parser(hints: ParseHints) -> LogParser:  # noqa: N802 (a factory in place of a class)
-    """Start on a new log. Raises RequestError where pattern, unit or estimator is wrong."""
+    """Start on a new log. Raises RequestError if pattern, unit or estimator is wrong."""
     pattern = _compiled(hints)
     for kind, word, choices in (
         ("unit", hints.unit, UNITS),

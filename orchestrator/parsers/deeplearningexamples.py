@@ -1,4 +1,6 @@
-"""NVIDIA DeepLearningExamples (PyTorch, TensorFlow, MXNet): DLLogger's text and JSON lines."""
+"""Reads logs of NVIDIA DeepLearningExamples (PyTorch, TensorFlow, MXNet): DLLogger's text and JSON
+lines.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 
 program = "deeplearningexamples"
 
-# Text and JSON of one run differ in rounding; the JSON file is the better one.
+# Text and JSON of one run are rounded differently; the JSON file is more exact.
 _TEXT, _JSON = "", "json:"
-_WARM_UP = 2  # iterations, where the program does not leave them out itself
+_WARM_UP = 2  # iterations, if the program does not leave them out itself
 
-# Training first, then inference; JSON and text name them alike.
+# Training first, then inference; JSON and text use the same names.
 _TRAINING = ("train.total_ips", "train_throughput", "train.ips", "train.throughput")
 _INFERENCE = ("val.total_ips", "eval_throughput", "val.ips", "val.throughput")
 _WINDOWS = ("train.total_ips", "train.ips", "total_ips", "imgs_per_sec", "val.total_ips", "val.ips")
@@ -38,11 +40,11 @@ _TIMES = {
     "eval_latency_p95": ("latency_p95", 1e-3),
     "eval_latency_p99": ("latency_p99", 1e-3),
 }
-# A fact that is only kept until the run's end: what the summary of another network holds.
+# A fact that is only kept until the run's end: what the summary of another network contains.
 _OTHERS, _MOST_OTHERS = "others", 8
 _KEPT = frozenset((*_TRAINING, *_INFERENCE, *_TIMES, "train.compute_ips", "val.compute_ips"))
 
-# Switches of 16-bit computation, under the names of their releases.
+# Options for 16-bit computation, by the names of their releases.
 _MIXED = ("amp", "use_tf_amp", "fp16")
 
 _PAIR = re.compile(rf"(?<!\S)([\w./]+) : ({NUMBER}|\S+)(?= |$)")
@@ -108,7 +110,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _parameters(log: Log, pairs: Mapping[str, str]) -> None:
-    """Keep what the parameters say; batch_size is per GPU, but of all GPUs in MXNet's program."""
+    """Store the parameters; batch_size is per GPU, but over all GPUs in MXNet's program."""
     for name, fact in (("arch", "model"), ("mode", "mode")):
         if name in pairs:
             log.run.fact(fact, pairs[name][:80])
@@ -125,7 +127,7 @@ def _parameters(log: Log, pairs: Mapping[str, str]) -> None:
 
 
 def _number_type(log: Log, pairs: Mapping[str, str]) -> None:
-    """Keep the number type: automatic mixed precision goes before the type that is named."""
+    """Store the number type: automatic mixed precision overrides the type that is named."""
     if "True" in (pairs.get(switch) for switch in _MIXED):
         log.run.fact("dtype", "float16")
         return
@@ -139,13 +141,13 @@ def _number_type(log: Log, pairs: Mapping[str, str]) -> None:
 def _iteration(
     log: Log, found: Found, key: tuple[int, int], pairs: Mapping[str, float], *, validation: bool
 ) -> None:
-    """Take a rate of one iteration; those of validation count where there is no training."""
+    """Take a rate of one iteration; those of validation count if there is no training."""
     name = next((known for known in _WINDOWS if known in pairs), None)
     if name is None or ((validation or name.startswith("val.")) and not _inference_only(log.run)):
         return
     log.window(key, pairs[name], found.line)
     log.run.notes["validation"] = int(name.startswith("val."))
-    # The TensorFlow program has left its own warm-up out of what it prints.
+    # The TensorFlow program has already left its warm-up out of what it prints.
     log.run.notes["warm_up"] = 0 if name in ("total_ips", "imgs_per_sec") else _WARM_UP
 
 
@@ -164,7 +166,7 @@ def _summary(log: Log, found: Found, pairs: Mapping[str, float], source: str) ->
 
 
 def _speed(log: Log, found: Found) -> None:
-    """Take a line of the MXNet program: all ranks print the same rate of all of them."""
+    """Take a line of the MXNet program: all ranks print the same total rate."""
     batch = found.count("batch")
     last = log.run.windows.last_key
     epoch = log.state.get("epoch", 0)
@@ -196,7 +198,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if name:
         run.fact("phase", "training" if name in _TRAINING else "inference")
     elif others:
-        run.fail(f"the summary has no rate of images, but {', '.join(others)}")
+        run.fail(f"the summary has no rate of images, only {', '.join(others)}")
     run.headline(
         run.printed.get(name),
         estimator="mean_of_rates",
@@ -217,7 +219,7 @@ FORMAT = Format(
     program=program,
     rules=(
         Rule(b"DLL", re.compile(r"DLLL (?P<rest>\{.*\})$"), _json),
-        # What follows a parameter may be a number of another program's.
+        # A number after a parameter may belong to another program.
         Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>PARAMETER .*)$"), _text),
         Rule(b"DLL", re.compile(rf"{_DLLOGGER}(?P<rest>.*)$"), _text, open_end=True),
         Rule(

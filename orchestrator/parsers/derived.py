@@ -1,4 +1,4 @@
-"""Metrics that a parser computes from what was printed, where they come out plausible."""
+"""Sets metrics that a parser computes from printed numbers, if they are plausible."""
 
 from __future__ import annotations
 

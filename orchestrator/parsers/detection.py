@@ -1,4 +1,4 @@
-"""Finds the program that wrote a log by the lines that its parser knows."""
+"""Detects the program that wrote a log by the lines that its parser knows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from orchestrator.parsers.contract import LogParser
 from orchestrator.programs import PROGRAMS
 from orchestrator.result import Measurement
 
-# Any log is one of `custom` with the right pattern.
+# With the right pattern, `custom` can read any log.
 _CANDIDATES = tuple(program for program in PROGRAMS if program != "custom")
-# A program whose parser reads the lines of another one too, which has a parser of its own.
+# A program whose parser also reads the lines of another one, which has a parser too.
 _READS_TOO = {"pytorch_imagenet": "torchvision_references"}
-# Blocks (about 1 MiB each) that all candidates read; after them, only those whose lines came up.
+# Blocks (about 1 MiB each) that all candidates read; after them, only those with matching lines.
 _BLOCKS_FOR_ALL = 4
 
 
@@ -29,12 +29,12 @@ class _Candidate:
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether its parser found a result."""
+        """Whether its parser found a result."""
         return self.found is not None and self.found.failure is None
 
     def known_by(self) -> tuple[int, str]:
-        """Return the line that gives it away: the one of the result if there is one."""
-        assert self.found is not None  # asked only of those whose lines came up
+        """Return the line that identifies it: the one of the result if there is one."""
+        assert self.found is not None  # called only for those with matching lines
         evidence = self.found.begin.get("evidence") or []
         if self.succeeded and evidence:
             number, text = evidence[-1]
@@ -44,9 +44,9 @@ class _Candidate:
 
 
 def find(blocks: Iterator[bytes], new_parser: Callable[[str], LogParser]) -> Measurement:
-    """Read a log with every program's parser; return what the one that wrote it found.
+    """Read a log with every program's parser; return the measurement of the right one.
 
-    Raises RequestError when no program or more than one fits.
+    Raises RequestError if no program or more than one fits.
     """
     candidates = [_Candidate(program, new_parser) for program in _CANDIDATES]
     _feed(candidates, islice(blocks, _BLOCKS_FOR_ALL))
@@ -57,9 +57,9 @@ def find(blocks: Iterator[bytes], new_parser: Callable[[str], LogParser]) -> Mea
     fitting = _fitting([one for one in candidates if one.log.taken])
     if not fitting:
         raise RequestError(
-            "no line of the log is one that a known program prints",
-            hint="name the program: `benchdock parse PROGRAM LOG` with one of "
-            f"{', '.join(_CANDIDATES)}; any other: `benchdock parse custom LOG --pattern ...`",
+            "no known program prints any line of the log",
+            hint=f"type `benchdock parse PROGRAM LOG` with one of {', '.join(_CANDIDATES)}; for "
+            "any other program, `benchdock parse custom LOG --pattern ...`",
         )
     if len(fitting) > 1:
         raise _several(fitting)
@@ -76,7 +76,7 @@ def _feed(candidates: Sequence[_Candidate], blocks: Iterable[bytes]) -> None:
 
 
 def _fitting(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """Return those with a result; of none with one, those that know the most lines."""
+    """Return those with a result; if none has one, those that know the most lines."""
     taken = {one.program: one.log.taken for one in candidates}
     candidates = [
         one for one in candidates if one.log.taken > taken.get(_READS_TOO.get(one.program, ""), 0)

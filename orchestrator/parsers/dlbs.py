@@ -1,4 +1,10 @@
-"""DLBS (Deep Learning Benchmarking Suite, dlcookbook): `__key__=JSON` lines."""
+"""DLBS (Deep Learning Benchmarking Suite, dlcookbook): `__key__=JSON` lines.
+
+Two of its figures are corrected, with a warning. Its programs of Caffe2, MXNet and PyTorch print
+`int(throughput)`: the throughput is computed from the time, which has all digits. Its MXNet program
+starts its clock without waiting for the warm-up batches, so the first time of an inference includes
+them: it is left out.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +26,34 @@ _NUMBER = re.compile(NUMBER)
 
 _FACTS = {
     "exp.framework": "framework",
+    "exp.framework_family": "framework_family",
     "exp.framework_ver": "framework_version",
     "exp.model": "model",
-    "exp.phase": "mode",
+    "exp.phase": "phase",
     "exp.dtype": "dtype",
     "exp.replica_batch": "batch",
     "exp.num_gpus": "devices",
     "exp.effective_batch": "global_batch",
+    "exp.num_warmup_batches": "warmup_batches",
 }
+_COUNTS = ("batch", "devices", "global_batch", "warmup_batches")
+# By `exp.framework_family`, which is `exp.framework` but for the forks of Caffe.
 _ESTIMATORS: dict[str, Estimator] = {
     "nvtfcnn": "mean_of_rates",
     "nvcnn": "mean_of_rates",
     "tensorflow": "total",
     "caffe": "mean_time",
     "tensorrt": "mean_time",
+    "mxnet": "mean_time",
+    "pytorch": "mean_time",
+    "caffe2": "mean_time",
 }
 _TRUNCATED = ("caffe2", "mxnet", "pytorch")
 _SUCCESS = "success"
 _FAILURES = ("failure", "error")
+# What its launchers print when the program has ended; they set `exp.status` to "ok" before that.
+_ENDS = ("results.end_time", "results.proc_pid")
+_ROUNDING = 1e-6  # relative, of a time in ms
 
 
 def _start(log: Log, found: Found) -> None:
@@ -49,6 +65,8 @@ def _key(log: Log, found: Found) -> None:
     key, text = found.text("key"), found.text("value")
     if key in _FACTS:
         _fact(log, _FACTS[key], _value(text))
+    elif key in _ENDS:
+        log.run.notes["ended"] = 1
     elif key in ("exp.status", "results.status"):
         _status(log, found, _value(text))
     elif re.fullmatch(r"results\.\w*throughput", key):
@@ -61,7 +79,7 @@ def _key(log: Log, found: Found) -> None:
 
 
 def _value(text: str) -> Any:
-    """Read JSON; None where it is none."""
+    """Read JSON; None if it is invalid."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -69,7 +87,7 @@ def _value(text: str) -> Any:
 
 
 def _figure(found: Found) -> float | None:
-    """Read a number; nan, which is not plausible, where the value is another thing."""
+    """Read a number; if the value is something else, nan, which is not plausible."""
     if found.cut("value"):
         return None
     text = found.text("value").strip('"')
@@ -77,8 +95,8 @@ def _figure(found: Found) -> float | None:
 
 
 def _fact(log: Log, name: str, value: Any) -> None:
-    """Keep a fact; the last of several counts, and an empty one is none."""
-    counts = name in ("batch", "devices", "global_batch")
+    """Store a fact; the last of several counts, and an empty one does not."""
+    counts = name in _COUNTS
     if counts and type(value) is int and 0 < value < 10**9:
         log.run.facts[name] = value
     elif not counts and isinstance(value, str) and value:
@@ -86,7 +104,7 @@ def _fact(log: Log, name: str, value: Any) -> None:
 
 
 def _status(log: Log, found: Found, value: Any) -> None:
-    """Take what the suite says of the experiment, or its programs in Python of themselves."""
+    """Take what the suite, or one of its Python programs, says about the experiment."""
     log.run.notes["failed"] = int(value in _FAILURES)
     log.run.notes["succeeded"] = int(value == _SUCCESS)
     if value == _SUCCESS or value in _FAILURES:
@@ -116,26 +134,71 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     key = _throughput(run)
     prefix = key.removesuffix("throughput")
-    batch = run.facts.get("global_batch")
-    run.seconds("step_time_mean", f"{prefix}time", scale=1e-3)
-    run.seconds("step_time_min", f"{prefix}time_min", scale=1e-3)
-    run.seconds("step_time_max", f"{prefix}time_max", scale=1e-3)
-    if batch:
-        run.recompute(first=0, why="warm-up is not recorded", factor=batch)
-        run.recompute_from_time(batch)
+    for metric in ("mean", "min", "max"):
+        name = f"{prefix}time" if metric == "mean" else f"{prefix}time_{metric}"
+        run.seconds(f"step_time_{metric}", name, scale=1e-3)
     if run.notes.get("failed"):
         run.fail("the log says that the experiment failed")
+    figure = _without_warm_up(run) or _uncut(run, key)
     framework = run.facts.get("framework", "")
-    if framework in _TRUNCATED:
-        run.warn(f"DLBS cuts the throughput of {framework} to a whole number")
     run.headline(
-        run.printed.get(key),
-        estimator=_ESTIMATORS.get(framework, "unknown"),
+        run.printed.get(key) if figure is None else figure,
+        estimator=_ESTIMATORS.get(_family(run), "unknown") if figure is None else "mean_time",
         missing="__results.throughput__",
         names=(key, f"{prefix}time"),
     )
-    if not run.notes.get("succeeded"):
-        run.warn("the log does not say that the experiment succeeded")
+    if figure is None and framework in _TRUNCATED:
+        run.warn(f"DLBS cuts the throughput of {framework} to a whole number")
+    if not (run.notes.get("succeeded") or run.notes.get("ended")):
+        run.warn("the log does not show the end of the experiment")
+
+
+def _family(run: Run) -> str:
+    """Return DLBS's name for a framework's family: all forks of Caffe are one."""
+    framework = str(run.facts.get("framework", ""))
+    fork = "caffe" if framework.endswith("_caffe") else framework
+    return str(run.facts.get("framework_family", fork))
+
+
+def _without_warm_up(run: Run) -> float | None:
+    """Recompute from the times; return the figure if the first time includes the warm-up."""
+    batch, warmup = run.facts.get("global_batch"), run.facts.get("warmup_batches", 0)
+    if not batch:
+        return None
+    mixed = (
+        run.facts.get("framework") == "mxnet"
+        and run.facts.get("phase") == "inference"
+        and warmup > 0
+        and run.windows.count > 1
+    )
+    if not mixed:
+        run.recompute(first=0, why="warm-up is not recorded", factor=batch)
+        run.recompute_from_time(batch)
+        return None
+    held = "the warm-up batch" if warmup == 1 else f"the {warmup} warm-up batches"
+    run.recompute(first=1, why=f"it includes {held} too", factor=batch)
+    run.warn(f"the first of {run.windows.count} times includes {held} too: it is left out")
+    found = run.metrics.get("throughput_recomputed")
+    if found is None:
+        return None
+    if time := run.metrics.get("step_time_mean"):
+        run.rate("throughput_with_warmup", batch / time.value)
+    run.step_time(batch / found.value)
+    return found.value
+
+
+def _uncut(run: Run, key: str) -> float | None:
+    """Return the batch over the mean time, if it is the printed figure with all its digits."""
+    printed, time = run.printed.get(key), run.metrics.get("step_time_mean")
+    batch = run.facts.get("global_batch")
+    if run.facts.get("framework") not in _TRUNCATED or not batch or printed is None or not time:
+        return None
+    exact = float(batch / time.value)
+    if not printed * (1 - _ROUNDING) <= exact <= (printed + 1) * (1 + _ROUNDING):
+        return None
+    if printed != exact:
+        run.warn(f"DLBS prints {printed:.10g}, cut to a whole number: it is computed from the time")
+    return exact
 
 
 def _live(run: Run) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""Doubts about a figure that several programs' logs can raise."""
+"""Warnings about a figure that several programs' logs can cause."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ LARGEST_DIFFERENCE = 0.10
 
 
 def end(run: Run, reason: str) -> None:
-    """Say that the windows may not be all there are: the log does not show the run's end."""
+    """Warn that the windows may not be complete: the log does not show the run's end."""
     if run.windows.count:
         count = counted(run.windows.count, "window")
         run.warn(f"{reason}: the throughput is of the {count} printed so far")
 
 
 def gaps(run: Run, *, from_start: bool = False) -> None:
-    """Say where windows are missing between others: their lines are broken or lost.
+    """Warn about missing windows between others: their lines are broken or lost.
 
-    `from_start` tells that the log shows the start of the run, so the first one is known too.
+    `from_start` says that the log shows the start of the run, so the first window is known too.
     """
     found = run.windows.gaps + int(from_start and run.windows.starts_late)
     if found:
@@ -29,9 +29,9 @@ def gaps(run: Run, *, from_start: bool = False) -> None:
 
 
 def copies(run: Run) -> None:
-    """Refuse windows that are printed again and differ much: the processes are not of one run.
+    """Refuse windows that are printed again and differ a lot: the processes are not of one run.
 
-    For programs whose processes all print the rate of all of them.
+    For programs whose processes all print the total rate.
     """
     if run.windows.largest_difference > LARGEST_DIFFERENCE:
         part = share(run.windows.largest_difference)
@@ -39,11 +39,11 @@ def copies(run: Run) -> None:
 
 
 def data(run: Run, waited: float, step: float) -> None:
-    """Say that reading data took much of a step; both times are in the same unit."""
+    """Warn that reading data took a large part of a step; both times have the same unit."""
     if is_data_bound(waited, step):
         run.warn(f"reading data took {share(waited / step)} of a step")
 
 
 def is_data_bound(waited: float, step: float) -> bool:
-    """Tell whether so much of a step went by reading data that the program measures the input."""
+    """Whether reading data took so much of a step that the program measures the input."""
     return 0 < step < math.inf and LARGEST_DATA_SHARE * step < waited <= step

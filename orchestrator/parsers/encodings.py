@@ -1,4 +1,4 @@
-"""Reads a log as UTF-8 text, whatever wrote it: gzip and UTF-16 are decoded on the way."""
+"""Reads a log as UTF-8 text, whatever its encoding: gzip and UTF-16 are decoded on the way."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import BinaryIO, cast
 from orchestrator.errors import RequestError
 
 BLOCK = 1 << 20
-_HEAD = 1 << 12  # bytes that tell how a log without byte order mark is encoded
+_HEAD = 1 << 12  # bytes that show how a log without a byte order mark is encoded
 
 _GZIP = b"\x1f\x8b"
-# How other compressed files begin, and the command that prints what is in them.
+# How other compressed files start, and the command that prints their contents.
 _COMPRESSED = (
     (b"\x28\xb5\x2f\xfd", "with zstd", "zstd -dc"),
     (b"\xfd7zXZ\x00", "with xz", "xz -dc"),
@@ -26,7 +26,7 @@ _COMPRESSED = (
 )
 _TAR = b"ustar"  # at byte 257 of an archive
 _TAR_PLACE = 257
-# The longer marks first: that of UTF-32 begins like that of UTF-16.
+# Longer marks first: that of UTF-32 starts like that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -37,10 +37,10 @@ _MARKS = (
 
 
 def text_blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield a log's text in UTF-8, in blocks of about 1 MiB; plain text is yielded as it is.
+    """Yield a log's text in UTF-8, in blocks of about 1 MiB; plain text is unchanged.
 
-    `name` is what the user typed for the log, `-` for standard input. Raises RequestError for a
-    file compressed in another way than gzip, an archive, or a gzip file that is damaged or cut.
+    `name` is what the user typed for the log, `-` for standard input. Raises RequestError for an
+    archive, a file with a compression other than gzip, or a gzip file that is damaged or cut off.
     """
     blocks = _read(stream)
     first = next(blocks, b"")
@@ -57,7 +57,7 @@ def _read(stream: BinaryIO) -> Iterator[bytes]:
 
 
 class _Joined:
-    """A file to read from: blocks, one after the other."""
+    """A readable file made of blocks, one after the other."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -71,9 +71,9 @@ class _Joined:
 
 
 def _unzipped(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Yield what a gzip file holds, all its members."""
+    """Yield the contents of a gzip file, with all its members."""
     done = 0
-    command = f"`zcat {name} | benchdock parse PROGRAM -` reads what is there"
+    command = f"run `zcat {name} | benchdock parse PROGRAM -` to read what is there"
     hint = f"copy it again; {command}" if name != "-" else "send it again"
     try:
         with gzip.GzipFile(fileobj=cast("BinaryIO", _Joined(blocks))) as file:
@@ -82,7 +82,7 @@ def _unzipped(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
                 done += len(block)
     except EOFError:
         raise RequestError(
-            f"the gzip file {name!r} is cut short after {done:,} bytes of text", hint=hint
+            f"the gzip file {name!r} is cut off after {done:,} bytes of text", hint=hint
         ) from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise RequestError(
@@ -101,7 +101,8 @@ def _refuse(first: bytes, name: str) -> None:
 def _packed(name: str, what: str, command: str) -> RequestError:
     shown = "FILE" if name == "-" else name
     return RequestError(
-        f"the log {name!r} {what}", hint=f"`{command} {shown} | benchdock parse PROGRAM -` reads it"
+        f"the log {name!r} {what}",
+        hint=f"run `{command} {shown} | benchdock parse PROGRAM -` to read it",
     )
 
 
@@ -124,7 +125,7 @@ def _encoding(first: bytes) -> tuple[bytes, str]:
     for mark, encoding in _MARKS:
         if first.startswith(mark):
             return mark, encoding
-    # Without a mark UTF-16 is known by its zeros: English text has one in every character.
+    # Without a mark UTF-16 is recognized by its zeros: English text has one in every character.
     head = first[:_HEAD]
     even, odd = head[::2], head[1::2]
     if len(odd) >= 8:

@@ -1,4 +1,4 @@
-"""Recognises faults of the environment that programs meet, and names the fix."""
+"""Recognizes faults of the environment that programs run into, and names the fix."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 from orchestrator.result import Failure
 
-# A network that cannot be reached counts near the end: programs also get over it.
+# An unreachable network counts only near the end, because programs can recover from it.
 _LAST_LINES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Fault:
-    """What a line says, what it means, and what to type."""
+    """What a line looks like, what it means, and what to type."""
 
     line: re.Pattern[str]
     what: str
     fix: str
 
     def failure(self, line: str) -> Failure:
-        """Return the failure that a line proves."""
+        """Return the failure that a line shows."""
         said = line.strip().rstrip(".")
         return Failure(kind="crashed", message=f"{self.what}: {said}; {self.fix}", evidence=line)
 
@@ -34,7 +34,7 @@ _SHARED_MEMORY = _Fault(
         r"|[Uu]nexpected bus error encountered in worker"
         r"|insufficient shared memory"
         r"|unable to write to file </torch_"
-        r"|unable to (?:open|resize|allocate) shared memory .*No space left"
+        r"|unable to (?:open|resize|allocate) shared memory\b.*No space left"
         r"|No space left on device.*/dev/shm|/dev/shm.*No space left on device"
         # Open MPI's and UCX's.
         r"|not enough space for /dev/shm"
@@ -50,12 +50,12 @@ _MPI = (
     ),
     _Fault(
         line=re.compile(r"There are not enough slots available in the system"),
-        what="mpirun is asked for more processes than it has slots",
-        fix="ask it for fewer with -np, or add --oversubscribe to mpirun",
+        what="mpirun should start more processes than it has slots",
+        fix="start fewer with -np, or add --oversubscribe to mpirun",
     ),
     _Fault(
         line=re.compile(r".*result in binding more processes than cpus"),
-        what="mpirun cannot bind each process to a core of its own",
+        what="mpirun cannot bind each process to a separate core",
         fix="add --bind-to none to mpirun",
     ),
     _Fault(
@@ -75,13 +75,13 @@ _UNREACHABLE = re.compile(
     r"|failed to resolve '|getaddrinfo failed|no address associated with hostname"
     r"|nodename nor servname|network is unreachable)"
 )
-# Whether the program had no network, None if nobody knows -> what it means then.
+# Whether the program had no network, None if unknown -> what it means then.
 _NETWORK = {
     True: _Fault(
         line=_UNREACHABLE,
-        what="the program wants the network, and its container has none",
-        fix="run it again with --network bridge, or fetch what it needs beforehand and give the "
-        "folder with --data or --source",
+        what="the program needs the network, but its container has none",
+        fix="run it again with --network bridge, or download what it needs in advance and use "
+        "--data or --source",
     ),
     False: _Fault(
         line=_UNREACHABLE,
@@ -91,26 +91,26 @@ _NETWORK = {
     None: _Fault(
         line=_UNREACHABLE,
         what="the program cannot reach the network",
-        fix="benchdock's containers have none unless they run with --network bridge",
+        fix="benchdock's containers have no network unless they run with --network bridge",
     ),
 }
 _NCCL = _Fault(
     line=re.compile(r"(?i:nccl.*unhandled system error)|ncclSystemError"),
-    what="NCCL met an error of the system",
-    fix="the usual one is a small /dev/shm: run it again with --shm-size 8g; with "
-    "--env NCCL_DEBUG=WARN NCCL says which",
+    what="NCCL got a system error",
+    fix="a common cause is a small /dev/shm: run it again with --shm-size 8g; with --env "
+    "NCCL_DEBUG=WARN NCCL gives the cause",
 )
 
 
 def refused(lines: Sequence[str]) -> Failure | None:
-    """Return the fault that stopped a program and that other last words only follow from."""
+    """Return the fault that stopped a program and explains its other last words."""
     return next(filter(None, (_first(fault, lines) for fault in (_SHARED_MEMORY, *_MPI))), None)
 
 
 def unreachable(lines: Sequence[str], raised: str, *, isolated: bool | None) -> Failure | None:
     """Return the fault of a program without network, or of NCCL, near the end of its log.
 
-    `raised` is the last exception, "" if there is none; `isolated` as `crash.evidence` takes it.
+    `raised` is the last exception, "" if there is none; `isolated` is as in `crash.evidence`.
     """
     for fault, near in ((_NETWORK[isolated], lines[-_LAST_LINES:]), (_NCCL, lines)):
         found = _first(fault, [raised]) or _first(fault, near)

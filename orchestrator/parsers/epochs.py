@@ -1,4 +1,4 @@
-"""What the training programs of PyTorch and torchvision have in common: epochs that are counted."""
+"""Common parts of PyTorch's and torchvision's training programs, which count epochs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def note_step(log: Log, found: Found, added: Added) -> None:
 
 
 def end(log: Log, found: Found) -> None:
-    """Take a line that comes after an epoch's last step."""
+    """Take a line after an epoch's last step."""
     del found
     log.run.notes["tested"] = 1
 
 
 def doubt_end(run: Run) -> None:
-    """Say that the log ends within an epoch."""
+    """Warn that the log ends within an epoch."""
     steps, last = run.facts.pop(_STEPS, 0), run.facts.pop(_LAST, 0)
     rest = steps - last - max(1, run.windows.usual_distance)
     if rest > 0 and not run.notes.get("tested"):
@@ -35,11 +35,11 @@ def doubt_end(run: Run) -> None:
 
 
 def count_devices(run: Run) -> None:
-    """Count a device for each rank that prints, unless the number is known."""
+    """Count one device per printing rank, unless the number is known."""
     if run.devices is not None or run.ranks == 1:
         return
     if run.ranks_differ:
         run.fact("devices", run.ranks)
-        run.warn(f"{run.ranks} ranks print, one device each: give --devices if there were more")
+        run.warn(f"{run.ranks} ranks print, one device each: use --devices if there were more")
     else:
-        run.warn(f"{run.ranks} ranks print the same, the figure is of one: give --devices")
+        run.warn(f"{run.ranks} ranks print the same, the figure is of one: use --devices")

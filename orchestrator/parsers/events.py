@@ -1,4 +1,4 @@
-"""The tagged lines that our own programs print, one strictly checked record per event."""
+"""The tagged lines that our programs print, one strictly checked record per event."""
 
 import re
 import zlib
@@ -18,7 +18,7 @@ TAG = b"::benchdock "
 # About 200 000 step times; a program prints a block of steps about every second.
 LONGEST_EVENT = 4 << 20
 
-_EXACT = 2**53  # beyond it a float cannot hold every integer
+_EXACT = 2**53  # a float cannot hold every integer above this
 _AGES = 1e9  # seconds; sums of such times cannot overflow
 Count = Annotated[int, Field(ge=0, le=_EXACT)]
 Positive = Annotated[int, Field(ge=1, le=_EXACT)]
@@ -37,13 +37,13 @@ Number = Annotated[float, BeforeValidator(_named_number)]
 
 
 class Event(BaseModel):
-    """What all events share: exact types, and keys of newer programs are passed over."""
+    """Common fields of all events: exact types, and keys of newer programs are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
 class Begin(Event):
-    """What is measured. All keys are kept, also those unknown here."""
+    """What is measured. All keys are kept, even unknown ones."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
@@ -78,7 +78,9 @@ class Steps(Event):
 
 
 class End(Event):
-    """The result. Numbers that are no throughput are let in here, to be refused in words."""
+    """The result. Numbers that cannot be a throughput are accepted here, and refused with a message
+    later.
+    """
 
     event: Literal["end"]
     samples: Annotated[int, Field(ge=-_EXACT, le=_EXACT)]
@@ -104,10 +106,10 @@ _CHECKSUM_SIZE = len(b', "crc": "01234567"}')
 
 
 def is_whole(line: bytes) -> bool | None:
-    """Tell whether a line is as it was written; None where it bears no checksum to tell by.
+    """Whether a line is as it was written; None if it has no checksum.
 
-    A library that writes past our program may leave its text in the middle of a line, and a digit
-    among digits makes another number.
+    A library that writes in between may leave its text in the middle of a line, and a digit among
+    digits makes a different number.
     """
     found = _CHECKSUM.search(line[-_CHECKSUM_SIZE:])
     if found is None:

@@ -1,4 +1,4 @@
-"""What an `error` event of our own programs means as a failure."""
+"""Turns `error` events of our programs into failures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _KINDS: dict[str, FailureKind] = {
 
 
 def failure_of(event: events.Error, line: bytes) -> Failure:
-    """Return the failure that an event tells, with its line as the proof."""
+    """Return the failure of an event, with its line as evidence."""
     message = printable(event.message.encode("utf-8", "replace"))[:_LONGEST_MESSAGE]
     return Failure(kind=_KINDS[event.kind], message=message, evidence=shown(line))
 
 
 def told(line: bytes) -> Failure | None:
-    """Return the failure in a line with our tag, None where it is no error that can be read."""
+    """Return the failure in a line with our tag, None if it is not a readable error."""
     line = line[line.find(events.TAG) :]
     if events.is_whole(line) is False:
         return None
@@ -35,5 +35,5 @@ def told(line: bytes) -> Failure | None:
 
 
 def shown(line: bytes) -> str:
-    """Return the start of a line for a message."""
+    """Return the start of a line, for a message."""
     return printable(line[: 4 * _LONGEST_EVIDENCE])[:_LONGEST_EVIDENCE]

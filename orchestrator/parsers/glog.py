@@ -1,4 +1,4 @@
-"""The prefix of lines written by glog, the logging library of Caffe and Caffe2.
+"""The line prefix of glog, the logging library of Caffe and Caffe2.
 
 `I0413 11:48:34.255635 22206 solver.cpp:242] `: no year, the thread padded by any number of spaces.
 Quotes often lack it, so it is optional.
@@ -33,7 +33,7 @@ def seconds(found: Found) -> float | None:
 def between(earlier: float, later: float) -> float:
     """Return the seconds from one stamp to another; a year may end in between."""
     passed = later - earlier
-    # A clock set back by less than a day is no year's end.
+    # A clock that was set back by less than a day does not mean that a year ended.
     return passed + _YEAR if passed < -_DAY else passed
 
 

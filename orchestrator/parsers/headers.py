@@ -74,7 +74,7 @@ def _devices(log: Log, found: Found) -> None:
 
 
 def _horovod(log: Log, found: Found) -> None:
-    """Forget the devices that an old release prints, which are those of one of its processes."""
+    """Forget the devices that an old release prints, which belong to only one of its processes."""
     del found
     facts, notes = log.run.facts, log.run.notes
     if notes.get("own_devices"):
@@ -91,7 +91,7 @@ def _argument(log: Log, found: Found) -> None:
 
 
 def check_end(run: Run) -> None:
-    """Refuse a run of NVIDIA's runner whose last window is not the last that was asked for."""
+    """Refuse a run of NVIDIA's runner whose last window is not the last requested one."""
     wanted, every = run.facts.get("num_iter"), run.facts.get("display_every")
     if not (isinstance(wanted, int) and isinstance(every, int)) or not run.windows.count:
         return
@@ -100,9 +100,9 @@ def check_end(run: Run) -> None:
         run.fail(f"the run stopped after step {last} of {wanted}")
 
 
-# Python 3 divides the batch into a fraction that is none.
+# Python 3 divides the batch, which may give a fraction.
 _WHOLE = rf"{COUNT}|\d{{1,15}}\.0(?!\d)"
-_ALIGNED = b":  "  # values stand in a column of their own
+_ALIGNED = b":  "  # values are in a separate column
 MODEL_NAME = re.compile(r"Model: +([\w.+-]{1,80})$")
 HEADERS = (
     Rule(_ALIGNED, re.compile(r"TensorFlow: +(\d[\w.+-]{0,40})$"), start),

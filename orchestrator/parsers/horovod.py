@@ -1,4 +1,4 @@
-"""Horovod's synthetic benchmarks (PyTorch, TensorFlow 1 and 2, MXNet)."""
+"""Reads logs of Horovod's synthetic benchmarks (PyTorch, TensorFlow 1 and 2, MXNet)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.units import SAMPLES_PER_SECOND
 program = "horovod"
 
 _AGREE = 0.02
-_RANKS_AGREE = 0.01  # each has a clock of its own
+_RANKS_AGREE = 0.01  # each has a separate clock
 
 
 def _start(log: Log, found: Found) -> None:
@@ -74,7 +74,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 
 
 def _warm_up_windows(run: Run) -> int:
-    """Return how many windows are not in the printed mean: the Keras program leaves out one."""
+    """Return how many windows the printed mean leaves out: the Keras program leaves out one."""
     mean, windows = run.printed.get("per_device", math.nan), run.windows
     if windows.count < 2:
         return 0
@@ -83,7 +83,7 @@ def _warm_up_windows(run: Run) -> int:
 
 
 def _live(run: Run) -> tuple[float, str]:
-    """Windows are of one device, whose number is printed at the start."""
+    """Windows are of one device; the number of devices is printed at the start."""
     return (run.devices, SAMPLES_PER_SECOND) if run.devices else (1.0, "samples/s per device")
 
 

@@ -23,12 +23,12 @@ _RANK = re.compile(RANK)
 
 
 def clean(line: bytes) -> bytes:
-    """Return a line without colours, a rank's prefix and space at its end."""
+    """Return a line without colours, a rank's prefix and trailing space."""
     return clean_with_rank(line)[0]
 
 
 def clean_with_rank(line: bytes) -> tuple[bytes, tuple[int, int] | None]:
-    """Return a cleaned line, and job and rank where a prefix tells which process printed it."""
+    """Return a cleaned line, and job and rank if a prefix says which process printed it."""
     line = without_colours(line)
     prefix = _RANK.match(line)
     if prefix is None:
@@ -50,19 +50,19 @@ def without_colours(text: bytes) -> bytes:
 
 
 class RecentText:
-    """The last 64 KiB of a log, for showing its last lines."""
+    """The last 64 KiB of a log, to show its last lines."""
 
     def __init__(self) -> None:
         self._text = bytearray()
 
     def add(self, text: bytes) -> None:
-        """Append text; it holds its own line ends."""
+        """Append text, including its line ends."""
         self._text += text[-WINDOW:]
         if len(self._text) > 2 * WINDOW:
             del self._text[:-WINDOW]
 
     def lines(self, count: int, *, width: int = 300, unfinished: bytes = b"") -> tuple[str, ...]:
-        """Return the last lines that are not blank, without control characters, cut at `width`.
+        """Return the last lines that are not blank, without control characters, cut off at `width`.
 
         `unfinished` is the start of a line that is still being written.
         """
@@ -85,12 +85,12 @@ def printable(text: bytes) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in decoded)
 
 
-# More than so many bytes in a row are not all blank: looking would cost time.
+# More bytes than this in a row are not all blank; checking would cost time.
 _BLANKS = 64
 
 
 class _LineEnds:
-    """Counts the line ends in a block before places that only grow."""
+    """Counts the line ends in a block before increasing positions."""
 
     def __init__(self, block: bytes, before: int) -> None:
         self._block = block
@@ -98,21 +98,21 @@ class _LineEnds:
         self._place = 0
 
     def before(self, place: int) -> int:
-        """Return how many line ends the log has before a place in the block."""
+        """Return how many line ends the log has before a position in the block."""
         self._count += self._block.count(b"\n", self._place, place)
         self._place = place
         return self._count
 
 
 class SelectedLines:
-    r"""Yields the lines that hold one of some byte strings; the rest goes to `recent`.
+    r"""Yields the lines that contain one of some byte strings; the rest goes to `recent`.
 
-    Lines end at \n, \r or \r\n, and blank ones are never yielded. A line longer than `limit` is
-    not yielded; `cut` counts such lines that held one of the strings within the limit.
-    Nothing is done per line where no string occurs: `bytes.find` runs over whole blocks.
-    `number` is that of the line yielded last, as `sed -n` counts: by \n alone.
-    `passed` tells whether text that is not blank was left out since it was last set to False.
-    With a translation `table` the strings are looked for in the text that `bytes.translate` makes.
+    Lines end at \n, \r or \r\n, and blank ones are never yielded. A line longer than `limit` is not
+    yielded; `cut` counts such lines that contained one of the strings within the limit. Nothing is
+    done per line where no string occurs: `bytes.find` runs over whole blocks. `number` is that of
+    the last line yielded, counted like `sed -n`: only by \n. `passed` says whether non-blank text
+    was left out since it was last set to False. With a translation `table` the strings are looked
+    for in the text that `bytes.translate` makes.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class SelectedLines:
         self._skipping = False
 
     def feed(self, block: bytes) -> Iterator[bytes]:
-        """Take the next block and yield the selected lines in it, without their ends.
+        """Add the next block and yield the selected lines in it, without their ends.
 
         The iterator must be exhausted before the next call.
         """
@@ -205,7 +205,7 @@ class SelectedLines:
     ) -> Iterator[bytes]:
         """Yield the selected lines of block[start:stop], which ends at a line's end."""
         searched = block if self._table is None else block.translate(self._table)
-        # Where each needle comes next; what comes no more is not looked for again.
+        # Where each needle comes next; a needle that does not come again is not searched again.
         hits = {needle: searched.find(needle, start, stop) for needle in self._needles}
         while start < stop:
             hits = {needle: hit for needle, hit in hits.items() if hit >= 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# One item of a pattern and what repeats it; groups are looked for by their brackets.
+# One item of a pattern and its repetition; groups are found by their parentheses.
 _ITEM = re.compile(
     r"(?P<plain>[^\\\[\](){}.^$*+?|])|(?P<escaped>\\[^\w\s])|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[.^$]",
     re.DOTALL,
@@ -13,7 +13,7 @@ _REPEAT = re.compile(r"[*?+]|\{\d*(?:,\d*)?\}")
 
 
 def longest_literal(pattern: str) -> str:
-    """Return the longest plain text at the start of a pattern's parts, "" where none is certain.
+    """Return the longest plain text at the start of a pattern's parts, "" if none is certain.
 
     Only text before the first group counts: what follows may be optional in many ways.
     """

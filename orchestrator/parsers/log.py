@@ -20,7 +20,7 @@ class Log:
         self.hints = hints
         self.runs: list[Run] = [Run(hints)]
         self._shares = shares
-        self.has_rank = has_rank  # other ranks' lines may be between its own
+        self.has_rank = has_rank  # lines of other ranks may be in between
         self.stage: Stage = "starting"
         self.state: dict[str, Any] = {}
 
@@ -30,16 +30,16 @@ class Log:
         return self.runs[-1]
 
     def shown_runs(self) -> list[Run]:
-        """Return the runs that printed something: a last one may have died after its header."""
+        """Return the runs that printed something: the last one may have died after its header."""
         return [run for run in self.runs if run.started or run.facts]
 
     def begin(self) -> None:
-        """Start another run, unless the present one has printed no figure yet."""
+        """Begin another run, unless the current one has printed no figure yet."""
         if self.run.started:
             if len(self.runs) < MOST_RUNS:
                 self.runs.append(Run(self.hints))
             else:
-                self.run.fail(f"the log holds more than {MOST_RUNS} runs")
+                self.run.fail(f"the log contains more than {MOST_RUNS} runs")
         self.state.clear()
 
     def window(
@@ -51,7 +51,7 @@ class Log:
         samples: float = 1.0,
         worker: str = "",
     ) -> Added:
-        """Take a window's rate in the program's own unit; None is one the log's end cuts short.
+        """Take a window's rate in the program's unit; None is one that the log's end cuts off.
 
         `worker` is the name of the worker that prints it, if lines have one. Returns whether the
         window is new, known from another rank, or the first of another run.
@@ -70,7 +70,9 @@ class Log:
         return added
 
     def last_of(self, name: str, value: int, added: Added, line: Line) -> None:
-        """Keep how many steps an epoch has, which all lines of a run but not of two agree on."""
+        """Store how many steps an epoch has; all lines of one run agree on it, lines of two runs do
+        not.
+        """
         if added == "restart":
             self.run.facts[name] = value
         else:
@@ -90,7 +92,7 @@ class Log:
         return run.windows
 
     def running(self, key: tuple[int, ...], steps: int, mean: float, line: Line) -> None:
-        """Take a mean rate of all steps so far as that of the steps since the one before."""
+        """Take a mean rate of all steps so far, and derive that of the latest steps."""
         kind = self.run.windows.classify(key)
         if kind == "again" or not 0 < mean < math.inf:
             return

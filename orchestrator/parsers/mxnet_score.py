@@ -1,12 +1,13 @@
-"""MXNet's benchmark_score.py: one rate per network, device and batch size; inference.
+"""Reads logs of MXNet's benchmark_score.py: one rate per network, device and batch size; inference.
 
 A rate belongs to the network and device named above it, and is of that one device: batches x batch
-size / total time, after untimed warm-up batches. A log usually holds many, each a run of its own;
-with --batch only those of that batch size are read. Where there is a GPU it times the CPU too, and
-each number type: hints of the device and of the type leave one.
+size / total time, after untimed warm-up batches. A log usually contains many, each a separate run;
+with --batch only those of that batch size are read. With a GPU it times the CPU too, and each
+number type: hints of the device and of the type select one.
 
-The type that it prints is the one that it asked a network for. In MXNet 1.3 to 1.9, all that have
-the script and print a type, some networks' definitions have no such argument and stay in float32.
+The type that it prints is the one that it requested from the network. In MXNet 1.3 to 1.9, all that
+have the script and print a type, some networks' definitions have no such argument and stay in
+float32.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from orchestrator.parsers.vendor import COUNT, Format, Found, Log, Rule, Run
 
 program = "mxnet_score"
 
-# A fact that is only kept until the run's end: what a rate is of that was not asked for.
+# A fact that is only kept until the run's end: what an unwanted rate is of.
 _OTHER = "other"
 _HEADERS = ("network", "device")
-# alexnet and inception-bn it leaves out of float16, and says so.
+# It leaves alexnet and inception-bn out of float16, and says so.
 ALWAYS_FLOAT32 = ("inception-resnet-v2", "mobilenet", "densenet121", "squeezenet1.1")
 
 
@@ -45,7 +46,7 @@ def _score(log: Log, found: Found) -> None:
         "dtype": found.text("dtype") or None,
     }
     facts = {key: value for key, value in named.items() if value is not None}
-    # The same again is another rank's line, or a contradiction: `take` knows.
+    # The same again is another rank's line, or a contradiction: `take` finds out.
     if log.run.started and facts != {key: log.run.facts.get(key) for key in facts}:
         log.begin()
         log.state.update(above)
@@ -55,9 +56,9 @@ def _score(log: Log, found: Found) -> None:
 
 
 def _wanted(log: Log, found: Found, batch: int, device: str) -> bool:
-    """Whether a line is of the batch, device and number type that are asked for."""
+    """Whether a line is of the wanted batch, device and number type."""
     hints, dtype = log.hints, found.text("dtype")
-    # TF32 is float32 to MXNet.
+    # For MXNet TF32 is float32.
     asked = "float32" if hints.dtype == "tf32" else hints.dtype
     return (
         hints.batch in (None, batch)
@@ -70,7 +71,9 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     del hints
     other = run.facts.pop(_OTHER, None)
     if other and "rate" not in run.printed:
-        run.fail(f"the log has no rate of what was asked for, but of {other}", kind="contradiction")
+        run.fail(
+            f"the log has no rate of what was requested, only of {other}", kind="contradiction"
+        )
     run.fact("phase", "inference")
     run.fact("devices", 1)
     _correct_dtype(run)
@@ -85,7 +88,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 
 
 def _correct_dtype(run: Run) -> None:
-    """Say what was computed, where the program prints what it was told."""
+    """Report what was computed, if the program prints what it was told."""
     model, printed = run.facts.get("model"), run.facts.get("dtype")
     if model in ALWAYS_FLOAT32 and printed not in (None, "float32"):
         run.facts["dtype"] = "float32"

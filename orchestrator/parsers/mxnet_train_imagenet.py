@@ -1,12 +1,11 @@
-"""MXNet's train_imagenet.py and relatives (Speedometer): one rate per window of batches.
+"""Reads logs of MXNet's train_imagenet.py and relatives (Speedometer): one rate per window.
 
-Per device or total: samples/s of all devices of a worker. The workers of a distributed job each
-print their own share, with a name (`Node[1]`) or without: they are added up, window by window.
-There is no summary; windows have the same number of batches each. The headline is the arithmetic
-mean of their rates, as it is commonly published of these logs, and the recomputed one their
-harmonic mean, total samples / total time. The first window is dropped if it begins at the run's
-first batch: cuDNN tunes itself in it. Release 0.x prints a window once per metric: the first
-metric's line counts.
+Per device or total: samples/s of all devices of a worker. Each worker of a distributed job prints
+its share, with a name (`Node[1]`) or without: they are added up, window by window. There is no
+summary; windows have the same number of batches each. The headline is total samples / total time,
+the harmonic mean of their rates; the arithmetic mean, which is commonly published for these logs,
+is another metric. The first window is dropped if it starts at the run's first batch, because cuDNN
+tunes itself in it. Release 0.x prints a window once per metric: the first metric's line counts.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def _arguments(log: Log, found: Found) -> None:
     facts[_DISTRIBUTED] = "'dist" in given.get("kv_store", "")
     gpus = [gpu for gpu in given.get("gpus", "").strip("'").split(",") if gpu]
     devices = 1 if gpus in ([], ["None"]) else len(gpus)
-    # With Horovod these are one worker's, and the speed is that of all.
+    # With Horovod these are one worker's, but the speed is the total.
     if given.get("kv_store") == "'horovod'":
         log.run.notes[workers.WHOLE] = 1
     else:
@@ -89,10 +88,10 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     for name in ("asked_batch_size", "asked_network", _METRIC):
         run.facts.pop(name, None)
     if "epoch_seconds" not in run.facts:
-        doubts.end(run, "the log has no `Time cost`, so the epoch did not come to its end")
+        doubts.end(run, "the log has no `Time cost`, so the epoch did not finish")
     doubts.gaps(run)
     mean = run.recompute(first=int(fresh), why=_WHY if fresh else "")
-    run.headline(mean, estimator="mean_of_rates", missing="samples/sec", scope=_scope(run))
+    run.windows_headline(mean, missing="samples/sec", scope=_scope(run))
     run.prove_by_windows()
     if run.batch and run.devices and (recomputed := run.metrics.get("throughput_recomputed")):
         step = run.batch * run.devices * derived.inverse(recomputed.value)
@@ -102,7 +101,9 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 def _scope(run: Run) -> Scope:
     """Say whose rate it is; with a distributed key-value store, one worker is not the job."""
     if run.facts.pop(_DISTRIBUTED, False) and "workers" not in run.facts:
-        run.warn("the log says kv_store dist, and one worker prints: the figure is of that worker")
+        run.warn(
+            "the log says kv_store dist, but only one worker prints: the figure is of that worker"
+        )
         return "rank"
     return "rank" if run.one_of_several else "all_devices"
 
@@ -110,7 +111,7 @@ def _scope(run: Run) -> Scope:
 _ARGUMENT = re.compile(
     r"\b(batch_size|gpus|network|num_layers|dtype|benchmark|kv_store)=('[^']{0,200}'|\w{1,9})"
 )
-# A logger's name, the date, the time and the level, in any order, the node before or behind.
+# A logger's name, the date, the time and the level, in any order, the node before or after them.
 _HEAD = r"(?:INFO:\w+:|INFO +|(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(?:,\d{3})? ){0,4}"
 _LOGGER = rf"\s*{_HEAD}(?:Node\[(?P<node>\d+)\] *)?{_HEAD}"
 

@@ -1,4 +1,4 @@
-"""Lines of a log, and the numbers that match in them."""
+"""Lines of a log, and the numbers matched in them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from orchestrator.parsers.lines import printable
 
-# C++ switches to scientific notation by itself; three-digit exponents are Windows', and so is
-# "1.#INF". What looks like a decimal comma or a version is no number: better none than a guess.
+# C++ switches to scientific notation by itself; three-digit exponents and "1.#INF" come from
+# Windows. What looks like a decimal comma or a version is not a number: better none than a guess.
 NUMBER = (
     r"(?:[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?|nan|inf)"
     r"(?![\d.eEx_#]|,\d))"
 )
-# A number as printf writes it with so many decimals: fewer of them are a number that is cut.
+# A number as printf writes it with a fixed number of decimals: with fewer it was cut off.
 ONE_DECIMAL, TWO_DECIMALS, SIX_DECIMALS = (
     rf"(?:-?\d+\.\d{{{places}}}(?!\d)|-?nan|-?inf)" for places in (1, 2, 6)
 )
@@ -25,10 +25,10 @@ SHOWN = 300
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line without colours, rank prefix and space at its end; `number` counts from 1.
+    """A line without colours, rank prefix and trailing space; `number` counts from 1.
 
-    `ended` is False for a last line without line end: a number at its end may be cut short.
-    `follows` is True if nothing but blank lines is between it and the line that was taken before.
+    `ended` is False for a last line without line end: a number at its end may be cut off. `follows`
+    is True if there are only blank lines between it and the line that was taken before.
     """
 
     number: int
@@ -37,7 +37,7 @@ class Line:
     follows: bool = False
 
     def evidence(self) -> list[int | str]:
-        """Return line number and text, to be shown on a terminal."""
+        """Return line number and text, safe to show on a terminal."""
         return [self.number, printable(self.text[:SHOWN].encode("utf-8", "replace"))]
 
 
@@ -49,25 +49,25 @@ class Found:
         self._match = match
 
     def has(self, group: str | int) -> bool:
-        """Tell whether an optional group took part in the match."""
+        """Whether an optional group took part in the match."""
         return self._match[group] is not None
 
     def named(self, group: str) -> bool:
-        """Tell whether the pattern has a group of that name."""
+        """Whether the pattern has a group of that name."""
         return group in self._match.re.groupindex
 
     def text(self, group: str | int = 1) -> str:
-        """Return a group's text, "" where it took no part."""
+        """Return a group's text, "" if it took no part."""
         return self._match[group] or ""
 
     def number(self, group: str | int = 1) -> float | None:
-        """Return a group as a number (maybe nan or inf); None where absent, cut or not one."""
+        """Return a group as a number (maybe nan or inf); None if absent, cut off or not one."""
         if self.cut(group):
             return None
         return as_number(self.text(group))
 
     def value(self, group: str | int = 1) -> float:
-        """Return a group matched by NUMBER after which the pattern goes on: it cannot be cut."""
+        """Return a group matched by NUMBER inside a pattern: it cannot be cut off."""
         return float(self.text(group))
 
     def count(self, group: str | int = 1) -> int:
@@ -75,7 +75,7 @@ class Found:
         return int(self.text(group))
 
     def cut(self, group: str | int = 1) -> bool:
-        """Tell whether the log ends within or right after a group, so that it may go on."""
+        """Whether the log ends within or right after a group, so that it may continue."""
         return not self.line.ended and self._match.end(group) == len(self.line.text)
 
 
@@ -83,5 +83,5 @@ _NUMBER = re.compile(NUMBER)
 
 
 def as_number(text: str) -> float | None:
-    """Return a whole text as a number; None where it is none."""
+    """Return a whole text as a number; None if it is not one."""
     return float(text) if _NUMBER.fullmatch(text) else None

@@ -1,4 +1,7 @@
-"""resnet.py and its likes (nvutils runner) of NVIDIA's TensorFlow containers since 18.06."""
+"""Reads logs of resnet.py and similar scripts (nvutils runner) in NVIDIA's TensorFlow containers
+since
+18.06.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 program = "nvtfcnn"
 
 _TABLE = "table"  # a note of a run whose table has its head
-# The rows that DLBS, whose published figures are made so, leaves out.
+# The first rows, which DLBS leaves out of its published figures.
 FEW_ROWS = 20
 WARM_UP_OF_FEW = 2
 WARM_UP_OF_MANY = 10
@@ -40,27 +43,39 @@ def _tensorflow_2(log: Log, found: Found) -> None:
 
 
 def _doubt_xla(run: Run, hints: ParseHints) -> None:
-    """Say if the program was told something else about XLA than was asked for."""
+    """Warn if the program used XLA differently than requested."""
     xla = run.facts.get("xla")
     if hints.xla is not None and isinstance(xla, bool) and xla != hints.xla:
         asked = "on" if hints.xla else "off"
-        run.warn(f"the log says --use_xla {xla}, but --option xla={asked} was asked for")
+        run.warn(f"the log says --use_xla {xla}, but --option xla={asked} was requested")
+
+
+def _ends_short(run: Run) -> bool:
+    """Whether the last row is of fewer steps than the others; most releases never print such a row.
+
+    They print step 1 and the multiples of display_every.
+    """
+    told = run.facts.get("display_every")
+    every = told if isinstance(told, int) else run.windows.usual_distance
+    return bool(run.windows.count and every and run.windows.last_key[0] % every)
 
 
 def _conclude(run: Run, hints: ParseHints) -> None:
     _doubt_xla(run, hints)
     rows = run.windows.count
     first = WARM_UP_OF_FEW if rows < FEW_ROWS else WARM_UP_OF_MANY
-    mean = run.recompute(first=first, last=1, why="warm-up, and a last window that may be short")
+    last = int(_ends_short(run))
+    why = "warm-up, and a last window that is short" if last else "warm-up"
+    mean = run.recompute(first=first, last=last, why=why)
     run.prove_by_windows()
-    run.headline(mean, estimator="mean_of_rates", missing="table of Img/sec", names=())
+    run.windows_headline(mean, missing="table of Img/sec")
     check_end(run)
     doubts.copies(run)
     doubts.gaps(run)
     if run.notes.get(_TABLE) and run.windows.count and run.windows.first_step > 1:
         run.warn("the table does not begin with step 1: lines are broken or lost")
     if run.facts.get("num_iter") is None:
-        doubts.end(run, "the log does not tell how many steps were asked for")
+        doubts.end(run, "the log does not give the number of requested steps")
 
 
 _ROWS = re.compile(

@@ -1,14 +1,15 @@
-"""onnxruntime_perf_test of ONNX Runtime: inferences over the time of the run; inference.
+"""Reads logs of ONNX Runtime's onnxruntime_perf_test: inferences over the time of the run;
+inference.
 
 | release | lines |
 |---|---|
 | 2019 | `Total time cost:2.4`, `Total iterations:200`, `Average time cost:12 ms` |
 | later | `Total inference run time: 2.4 s`, `Number of inferences per second: 83.3`, latencies |
 
-An inference is one run of the network on a whole batch, which is not printed: it is asked for, and
-the rate is multiplied by it. The sum of the inferences' times (`Total inference time cost`) counts
-each of those that overlap (`-c`), the run time does not. One inference before the clock starts is
-the warm-up.
+An inference is one run of the network on a whole batch, which is not printed: --batch is needed,
+and the rate is multiplied by it. The sum of the inferences' times (`Total inference time cost`)
+counts each of those that overlap (`-c`), the run time does not. One inference before the clock
+starts is the warm-up.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _figure(log: Log, found: Found) -> None:
     """Take a total, a count or a rate by its name, in seconds if it is a time."""
     name = found.text("name").lower()
     if name in log.run.printed and name in ("total time cost", "total inference time cost"):
-        log.begin()  # of a quote without the line of the session
+        log.begin()  # in a quote without the line of the session
     value = found.number("value")
     if value is not None and found.text("unit") == "ms":
         value *= MS
@@ -81,7 +82,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     elif "number of inferences per second" in printed:
         rate, names = printed["number of inferences per second"], _RATE
     else:
-        run.fail("the log has no number of inferences per second: the run did not come to its end")
+        run.fail("the log has no number of inferences per second: the run did not finish")
         return
     _headline(run, rate, names)
     _check(run, rate, count)
@@ -103,7 +104,7 @@ def _headline(run: Run, rate: float, names: tuple[str, ...]) -> None:
 
 
 def _check(run: Run, rate: float, count: float) -> None:
-    """Compute the rate again from the count and the time, where both are printed."""
+    """Compute the rate again from the count and the time, if both are printed."""
     whole = run.printed.get("total inference run time", run.printed.get("total time cost", 0.0))
     again = count * derived.inverse(whole)
     if not again or run.throughput is None:

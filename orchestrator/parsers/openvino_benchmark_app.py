@@ -1,4 +1,5 @@
-"""OpenVINO's benchmark_app: total samples / total time, latencies per request; inference.
+"""Reads logs of OpenVINO's benchmark_app: total samples / total time, latencies per request;
+inference.
 
 FPS counts samples: iterations x batch / duration (`total`), but of old releases run synchronously
 batch / median latency (`median`). Requests overlap, so FPS is not 1 / latency. Up to 2021 one
@@ -59,7 +60,7 @@ def _groups(log: Log, found: Found) -> None:
 def _latency(log: Log, found: Found) -> None:
     if "groups" in log.state:
         return
-    name, percent = found.text("name").lower(), found.text("percent") or found.text("alone")
+    name, percent = found.text("name").lower(), found.text("percent") or found.text("plain")
     name = f"p{percent}" if percent else _NAMES.get(name, name)
     log.run.take(f"latency_{name}", found.number("ms"), found.line)
 
@@ -85,7 +86,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if "Throughput" in run.printed:
         _printed(run, iterations)
     elif step is not None:
-        run.fail("the log has no Throughput: benchmark_app did not come to its end")
+        run.fail("the log has no Throughput: benchmark_app did not finish")
     else:
         _quoted(run, iterations)
 
@@ -93,7 +94,7 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 def _printed(run: Run, iterations: float) -> None:
     printed = run.printed["Throughput"]
     median = run.printed.get("latency_median", 0.0) * MS
-    # The program's own batch: a hint cannot change what FPS counts.
+    # The program's batch: a hint cannot change what FPS counts.
     implied = printed * derived.inverse(iterations)
     batch = run.facts.get("batch") or (round(implied) if 1 <= implied < 1e6 else 1)
     by_median = batch * derived.inverse(median)
@@ -165,7 +166,7 @@ FORMAT = Format(
         _rule(
             b" ms",
             r"(?:(?P<name>Latency|Median|AVG|Average|MIN|Min|MAX|Max)"
-            r"(?: \((?P<percent>\d{1,2}) percentile\))?|(?P<alone>\d{1,2}) percentile):"
+            r"(?: \((?P<percent>\d{1,2}) percentile\))?|(?P<plain>\d{1,2}) percentile):"
             rf"\s+(?P<ms>{NUMBER}) ms",
             _latency,
         ),

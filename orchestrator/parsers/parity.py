@@ -1,4 +1,4 @@
-"""The parity program of our images: one `parity` event per model and level."""
+"""Reads logs of our parity program: one `parity` event per model and level."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LONGEST_EVENT = 1 << 16
 class Cell(LenientRecord):
     """One comparison of a framework with the referee.
 
-    `deviation` is the largest difference relative to the largest magnitude, None where the
-    comparison was not made; `detail` names the first differing node of one that fails.
+    `deviation` is the largest difference relative to the largest magnitude, None if the comparison
+    was not made; `detail` names the first differing node if it fails.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=True)
@@ -41,7 +41,7 @@ class Cell(LenientRecord):
 
     @field_serializer("deviation", when_used="json")
     def _as_json(self, deviation: float | None) -> float | str | None:
-        """Return what JSON can hold: it has no nan and no infinity, which become words."""
+        """Return a value that JSON can hold: nan and infinity become words."""
         if deviation is None or math.isfinite(deviation):
             return deviation
         return str(deviation)
@@ -65,7 +65,7 @@ class Parser:
 
     @property
     def progress(self) -> Progress:
-        """Return how many comparisons are behind."""
+        """Return how many comparisons are done."""
         return Progress(
             stage="comparing" if self._cells else "starting",
             steps_done=len(self._cells),
@@ -73,7 +73,7 @@ class Parser:
         )
 
     def finish(self, exit_code: int | None = None) -> Measurement:
-        """Return the cells; a failure where the program broke off."""
+        """Return the cells; a failure if the program stopped early."""
         for line in self._lines.finish():
             self._line(clean(line))
         cells = [cell.model_dump(mode="json") for cell in self._cells]
@@ -92,13 +92,13 @@ class Parser:
             self.taken += 1
             self.first_taken = self.first_taken or (self._lines.number, printable(line)[:300])
         except ValueError:  # pydantic's are such, too
-            # Of the other events only an error matters.
+            # Of the other events only errors matter.
             self._error = told(line) or _unread(text)
 
     def _failure(self, exit_code: int | None) -> Failure | None:
         if self._error is not None:
             return self._error
-        # It leaves with 1 where a comparison does not hold; that is an answer.
+        # It exits with 1 if a comparison does not hold; that is a valid answer.
         if self._cells and exit_code in (None, 0, 1):
             return None
         found = crash.evidence(self._lines.recent.lines(crash.EVIDENCE_LINES))

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from orchestrator.parsers.lines import printable, without_colours
 
 _LONGEST = 300
-# What a line may have held in another form: tabs, control characters and what is not UTF-8.
+# Characters of a line that may have had another form: tabs, control characters and invalid UTF-8.
 _CHANGED = re.compile("  +|\N{REPLACEMENT CHARACTER}+")
 
 
 def last_line_with(text: str, blocks: Iterable[bytes]) -> tuple[int, str] | None:
-    """Return number and text of the last line that holds a text as `printable` shows it."""
+    """Return number and text of the last line that contains a text as `printable` shows it."""
     needle = max(_CHANGED.split(text), key=len).encode()
     if not needle:
         return None

@@ -1,8 +1,8 @@
-r"""What log collectors put before each line, and how it is taken off again.
+"""Finds and removes the prefixes that log collectors put before each line.
 
-`learn` finds the prefixes by their form in a sample of lines; a `Remover` takes them off. What a
-prefix tells of the process that printed the line is kept: it becomes the prefix that `mpirun` puts
-there, `[job,process]<stdout>:`, which every parser knows (see `lines.clean_with_rank`).
+`learn` finds the prefixes by their form in a sample of lines; a `Remover` removes them. If a prefix
+identifies the process that printed the line, it becomes the prefix that `mpirun` uses,
+`[job,process]<stdout>:`, which every parser knows (see `lines.clean_with_rank`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.parsers.lines import RANK, clean, clean_with_rank, without_colours
 
-_MOST_PREFIXES = 4  # one behind the other
+_MOST_PREFIXES = 4  # one after the other
 _MOST_SOURCES = 4096
 _JOBS = 1000  # more than one source has
 _DATE_TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
@@ -23,13 +23,13 @@ _MONTH_TIME = rb"\w{3} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})
 _LEVEL = rb"(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)"
 _TAG = rb"[A-Za-z_][\w./@-]{0,80}"
 _WORD = rb"(?P<source>[\w.@-]{1,80})"
-_END = rb"(?: |(?=\r?$))"  # editors remove the space when nothing follows
-# Keys of a record, of which the first holds the line.
+_END = rb"(?: |(?=\r?$))"  # editors remove the space if nothing follows
+# Keys of a record; the first one holds the line.
 _RECORDS = (("log", "stream"), ("MESSAGE",), ("textPayload",))
 
 
 def _anonymous(pattern: bytes) -> bytes:
-    """Return a pattern without names, so that it may stand beside another of the same names."""
+    """Return a pattern without names, so that it can be combined with another of the same names."""
     return re.sub(rb"\(\?P<\w+>", rb"(?:", pattern)
 
 
@@ -41,8 +41,8 @@ class Prefix:
     """One form of prefix.
 
     The pattern's group `source` names what printed the line, `process` numbers it, `part` marks a
-    piece of a line that goes on. An `unmistakable` form counts when a good part of the lines bear
-    it, any other when most of them do.
+    piece of a line that continues. An `unmistakable` form counts if a good part of the lines have
+    it, any other if most lines do.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Prefix:
 
     @property
     def is_word(self) -> bool:
-        """Tell whether any word may stand there, so that only the usual ones do."""
+        """Whether any word may be there, so that only the common ones count."""
         return _WORD in self.pattern.pattern
 
     def bare(self, line: bytes) -> bytes | None:
-        """Return a line without this prefix, None if it does not bear it."""
+        """Return a line without this prefix, None if it does not have it."""
         if self.is_json:
             return _text_of(line)
         found = self.pattern.match(line)
@@ -67,7 +67,7 @@ def _prefix(name: str, pattern: bytes, *, unmistakable: bool = True) -> Prefix:
     return Prefix(name=name, pattern=re.compile(pattern, re.M), unmistakable=unmistakable)
 
 
-# Particular forms before the general ones that match them too.
+# Specific forms before general ones that match the same lines.
 PREFIXES = (
     Prefix(
         name="JSON objects, as Docker's json-file and `journalctl -o json` write them",
@@ -134,20 +134,20 @@ _ANY = re.compile(b"|".join(_anonymous(prefix.pattern.pattern) for prefix in PRE
 
 
 def may_bear(lines: Sequence[bytes]) -> bool:
-    """Tell quickly whether any of some lines could bear a prefix."""
+    """Check quickly whether any of some lines could have a prefix."""
     return any(_ANY.match(without_colours(line)) for line in lines)
 
 
 def learn(lines: Sequence[bytes]) -> tuple[Prefix, ...]:
-    """Return the prefixes that lines of a log bear, the outermost first.
+    """Return the prefixes of a log's lines, the outermost first.
 
-    A rank's prefix is not one of them unless it stands there twice: parsers know it by themselves.
+    A rank's prefix is not one of them unless it is there twice: parsers know it themselves.
     """
     left = [bare for bare in map(clean, lines) if bare]
     found: list[Prefix] = []
     while left and len(found) < _MOST_PREFIXES:
         borne = [(prefix, _bearing(prefix, left)) for prefix in PREFIXES]
-        # The first of those that most lines bear.
+        # The first of those that most lines have.
         prefix, bearing = max(borne, key=lambda each: len(each[1]))
         if not bearing:
             break
@@ -160,7 +160,7 @@ def learn(lines: Sequence[bytes]) -> tuple[Prefix, ...]:
 
 
 def _bearing(prefix: Prefix, lines: Sequence[bytes]) -> list[bytes]:
-    """Return the lines that bear a prefix, none for too few to be a collector's."""
+    """Return the lines that have a prefix, none if too few for a collector."""
     bearing = [line for line in lines if prefix.bare(line) is not None]
     if prefix.is_word:
         names = _names(prefix, bearing)
@@ -175,14 +175,14 @@ def _names(prefix: Prefix, lines: Sequence[bytes]) -> list[bytes]:
 
 
 def _usual(names: Sequence[bytes]) -> set[bytes]:
-    """Return the names that come again: a program's lines begin with ever other words."""
+    """Return the names that are repeated: a program's lines start with ever new words."""
     if len(set(names)) == 1:
         return set(names)
     return {name for name, count in Counter(names).items() if count >= max(2, 0.03 * len(names))}
 
 
 def _of_these(prefix: Prefix, lines: Sequence[bytes]) -> Prefix:
-    """Narrow a prefix that is any word to those of some lines, whatever the numbers in them."""
+    """Restrict a prefix that can be any word to those of some lines, ignoring numbers in them."""
     if not prefix.is_word:
         return prefix
     shapes = {re.sub(rb"\d+", rb"\\d+", re.escape(name)) for name in _names(prefix, lines)}
@@ -191,10 +191,10 @@ def _of_these(prefix: Prefix, lines: Sequence[bytes]) -> Prefix:
 
 
 class Remover:
-    """Takes learnt prefixes off a log that comes in pieces; counts of lines stay the same.
+    """Removes learnt prefixes from a log that comes in pieces; the number of lines stays the same.
 
-    Lines of the first source that is named become lines without prefix: what some process printed
-    without one is most likely its own, and a log of one source is that of one process.
+    Lines of the first source that is named become lines without prefix: text that a process printed
+    without one most likely belongs to it, and a log of one source is that of one process.
     """
 
     def __init__(self, prefixes: Sequence[Prefix]) -> None:
@@ -209,7 +209,7 @@ class Remover:
 
 
 class _Stage:
-    """Takes off one prefix."""
+    """Removes one prefix."""
 
     def __init__(self, prefix: Prefix) -> None:
         pattern, groups = prefix.pattern.pattern, prefix.pattern.groupindex
@@ -254,7 +254,7 @@ class _Stage:
         if text is None:
             return found[0]
         ended = text.endswith(b"\n")
-        # Only the end of a record is a line's end that counts.
+        # Only the end of a record counts as a line's end.
         text = text.rstrip(b"\r\n").replace(b"\n", b"\r")
         return self._joined(found["kept"] or b"", text + b"\n", whole=ended)
 
@@ -262,7 +262,7 @@ class _Stage:
         return self._joined(found["kept"] or b"", found["rest"], whole=not found["part"])
 
     def _joined(self, kept: bytes, text: bytes, *, whole: bool) -> bytes:
-        """Join the parts of a line; the line ends saved so come before the next one."""
+        """Join the parts of a line; the saved line ends come before the next one."""
         before = b"" if self._within else b"\n" * self._owed + kept
         if not self._within:
             self._owed = 0
@@ -278,7 +278,7 @@ def _canonical(job: int, process: int) -> bytes:
 
 
 def _text_of(line: bytes) -> bytes | None:
-    """Return what a line of JSON holds of a log, None if it is something else."""
+    """Return the log text in a line of JSON, None if it is something else."""
     if not line.startswith(b"{"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What Caffe's log tells of a network: its name, batch and number type, and whether it has a loss.
+"""Reads what Caffe's log says about a network: its name, batch and number type, and its loss.
 
 `Initializing net from parameters:` is followed by the network as it is built. The data layer comes
 first, so the first batch size, or first dimension of an input, is the batch of one device: NVCaffe
@@ -34,9 +34,9 @@ NO_LOSS = (
 
 
 def definition(log: Log, found: Found) -> None:
-    """Expect the batch of the network whose definition begins here, if it is the first."""
+    """Expect the batch of the network whose definition starts here, if it is the first."""
     del found
-    # The networks after the first are those of the test phase.
+    # The networks after the first belong to the test phase.
     log.state[_STATE] = _STATE not in log.state
     log.state[_NETWORKS] = log.state.get(_NETWORKS, 0) + 1
     log.state[_HEAD] = log.state[_NETWORKS] == 1
@@ -55,7 +55,7 @@ def _batch(log: Log, found: Found) -> None:
         log.state[_STATE] = False
         log.run.fact("batch", found.count("size"))
     elif not of_layer:
-        # The dimensions after one that is no batch are none either.
+        # Dimensions that follow one that is not a batch are not a batch either.
         log.state[_STATE] = _LAYERS
 
 
@@ -66,7 +66,7 @@ def _shape(log: Log, found: Found) -> None:
 
 
 def _name(log: Log, found: Found) -> None:
-    """Take the network's own name, which is the first line of its definition."""
+    """Take the network's name, which is the first line of its definition."""
     if log.state.pop(_HEAD, False) and found.line.follows and not found.cut():
         log.run.fact("model", found.text())
 
@@ -102,7 +102,7 @@ def lacks_loss(run: Run) -> bool:
 
 
 def used_device(log: Log, found: Found) -> None:
-    """Keep whether it runs on the CPU or on GPUs, by the group `gpus`."""
+    """Store whether it runs on the CPU or on GPUs, from the group `gpus`."""
     log.run.fact("device", "cpu" if found.text("gpus") == "CPU" else "gpu")
 
 
@@ -121,7 +121,7 @@ def start_rule(take: Callable[[Log, Found], None]) -> Rule:
     return Rule(needle, re.compile(glog.PREFIX + needle.decode()), take)
 
 
-# Parts of lines that tell the batch, or whose it is.
+# Parts of lines that give the batch, or whose it is.
 MARKS = (
     b"Initializing net",
     b"from parameters:",

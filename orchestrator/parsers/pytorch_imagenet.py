@@ -1,14 +1,13 @@
-"""PyTorch's examples/imagenet with the copies of Apex and DALI.
+"""Reads logs of PyTorch's examples/imagenet and its copies in Apex and DALI.
 
-| line | what it tells |
-|---|---|
-| `Epoch: [0][10/196] Time 0.3 (0.35) Data 0.0 (0.1)` | a step, and the epoch's mean so far |
-| the same with `Speed 850 (730)` | samples/s of all ranks: Apex' and DALI's copies |
+| line | contents | |---|---| | `Epoch: [0][10/196] Time 0.3 (0.35) Data 0.0 (0.1)` | a step, and
+the epoch's mean so far | | the same with `Speed 850 (730)` | samples/s of all ranks: Apex' and
+DALI's copies |
 | `Epoch: [0]  [10/196] .. img/s: 900 .. time: 0.3 data: 0.1` | torchvision's references |
 
-The mean since the epoch's start has the warm-up in it. If the log shows when a later half of the
-steps began, the headline is of these steps. Each rank prints its own times: one device each.
-Lines of torchvision's references are read as `torchvision_references` does.
+The mean since the epoch's start includes the warm-up. If the log shows the start of a later half of
+the steps, the headline is of these steps. Each rank prints its times, for one device. Lines of
+torchvision's references are read as `torchvision_references` does.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def _mean(log: Log, found: Found, key: tuple[int, int]) -> None:
         return
     epoch, step = key
     if log.state.get("epoch") != epoch:
-        # Steps were counted from 0 until 2022, then from 1: print_freq is 10, mostly.
+        # Steps were counted from 0 until 2022, then from 1: print_freq is usually 10.
         log.state.update(epoch=epoch, lines=0, done=0 if step % 10 == 1 else 1)
     log.state["lines"] += 1
     mean = found.value("mean_speed" if speed else "mean")
@@ -64,7 +63,7 @@ def _mean(log: Log, found: Found, key: tuple[int, int]) -> None:
     error = _ROUNDING * (time * time if speed else 1.0)
     waited = found.value("mean_data") if found.has("mean_data") else 0.0
     run.means.add(epoch, Mean(step + log.state["done"], time, error, found.line, data=waited))
-    # The mean of an epoch's first line is of its slow start only.
+    # The mean in an epoch's first line is only of its slow start.
     if "time" not in run.printed or log.state["lines"] > 1:
         run.replace("time", found.value("mean"), found.line)
         run.replace("data", waited, found.line)
@@ -116,7 +115,8 @@ def _headline_of_means(run: Run, mean: float, factor: float, steady: Steady | No
     if rate and steady is not None and steady.covers:
         derived.rate(run, "throughput_running_mean", mean)
         run.warn(
-            f"the program's own mean, {mean:.6g} samples/s, includes the warm-up: left out here"
+            f"the program's mean, {mean:.6g} samples/s, includes the warm-up, which is left out "
+            "here"
         )
         run.prove_by(*steady.lines)
         if name == "time":

@@ -1,4 +1,4 @@
-"""One run of a vendor's program, as far as its log tells."""
+"""One run of a vendor's program, as far as its log shows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from orchestrator.parsers.windows import Windows
 from orchestrator.result import FailureKind, Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, counted, quantity, share
 
-# How a program comes to the figure that is its headline.
+# How a program computes its headline figure.
 Estimator = Literal[
     "total",  # samples of all timed steps / their total time
-    "mean_of_rates",  # arithmetic mean of window rates: too high where they vary
+    "mean_of_rates",  # arithmetic mean of window rates: too high if they vary
     "harmonic_mean",  # of equally long windows: the same as total
     "running_mean",  # since the program's start, warm-up included or not
-    "single_steps",  # harmonic mean of the rates of some steps: the others are not known
+    "single_steps",  # harmonic mean of the rates of some steps: the others are unknown
     "window",  # the last window only
     "median",  # of step times
     "mean_time",  # samples / arithmetic mean of step times: the same as total
@@ -34,15 +34,17 @@ Scope = Literal["all_devices", "device", "rank"]
 MOST_EVIDENCE = 24
 MOST_WARNINGS = 20
 LARGEST_SPREAD = 0.10
-_CONTRADICTS = 5  # times another figure of the same: a digit is missing, or another run's is there
-# No network is as slow or as fast; a clock that ran backwards makes such figures.
+_CONTRADICTS = (
+    5  # times another figure of the same: a digit is missing, or it belongs to another run
+)
+# No network is that slow or that fast; a clock that ran backwards causes such figures.
 PLAUSIBLE_RATES = (1e-6, 1e10)  # samples/s
 LONGEST_TIME = 1e7  # seconds
 SHORTEST_TIME = 1e-12  # seconds
 
 
 def is_plausible(rate: float) -> bool:
-    """Tell whether a rate in samples/s can be one of a network."""
+    """Whether a rate in samples/s is plausible for a network."""
     return PLAUSIBLE_RATES[0] < rate < PLAUSIBLE_RATES[1]
 
 
@@ -51,13 +53,15 @@ class Run:
 
     def __init__(self, hints: ParseHints) -> None:
         self.hints = hints
-        self.synonyms: Mapping[str, str] = {}  # of models: as printed -> as the program takes it
+        self.synonyms: Mapping[
+            str, str
+        ] = {}  # model names: as printed -> as the program accepts them
         self.facts: dict[str, Any] = {}
         self.printed: dict[str, float] = {}
         self.metrics: dict[str, Metric] = {}
         self.windows = Windows()
         self.others: dict[object, Windows] = {}  # of the other workers of a job, by name or number
-        self.worker = ""  # whose windows `windows` are, if workers print their names
+        self.worker = ""  # the owner of `windows`, if workers print their names
         self.one_of_several = False  # workers print, and the figures are of one of them
         self.warnings: list[str] = []
         self.problem = ""
@@ -77,17 +81,17 @@ class Run:
 
     @property
     def started(self) -> bool:
-        """Tell whether the run printed any figure; a header alone does not count."""
+        """Whether the run printed any figure; a header does not count."""
         return bool(self.printed or self.windows.count or self.problem)
 
     @property
     def succeeded(self) -> bool:
-        """Tell whether the run has a result and no problem. Only after `conclude`."""
+        """Whether the run has a result and no problem. Only after `conclude`."""
         return not self.problem and bool(self.metrics)
 
     @property
     def throughput(self) -> float | None:
-        """Return the headline in samples/s over all devices, None where there is none."""
+        """Return the headline in samples/s over all devices, None if there is none."""
         metric = self.metrics.get("throughput")
         return metric.value if metric and not self.problem else None
 
@@ -102,16 +106,16 @@ class Run:
         return self.hints.devices or self.facts.get("devices")
 
     def fact(self, name: str, value: Any) -> None:
-        """Keep what the program printed about itself; the first of several counts."""
+        """Store a statement of the program about itself; the first of several counts."""
         self.facts.setdefault(name, value)
 
     def take(self, name: str, value: float | None, line: Line, *, tolerance: float = 0.0) -> None:
-        """Keep a printed number, whatever it is; None is one that the log's end cuts short.
+        """Store a printed number, whatever it is; None is one that the log's end cuts off.
 
-        The same again (within a relative tolerance: ranks have clocks of their own) is ignored.
+        The same again (within a relative tolerance: ranks have separate clocks) is ignored.
         """
         if value is None:
-            self.fail("the log breaks off in the line of the result", line)
+            self.fail("the log is cut off in the line of the result", line)
         elif name not in self.printed:
             self.printed[name] = value
             self._taken[name] = line
@@ -124,7 +128,7 @@ class Run:
                 self.warn(f"{name} is printed again as {value:.10g}: the first one counts")
 
     def replace(self, name: str, value: float | None, line: Line) -> None:
-        """Keep a printed number in place of an earlier one, where the program means it so."""
+        """Store a printed number in place of an earlier one, if the program means it so."""
         if value is not None:
             self.printed[name] = value
             self._taken[name] = line
@@ -140,7 +144,7 @@ class Run:
                 self._evidence.append(line)
 
     def warn(self, text: str) -> None:
-        """Doubt the run in words."""
+        """Add a warning."""
         if text not in self.warnings and len(self.warnings) < MOST_WARNINGS:
             self.warnings.append(text)
 
@@ -160,7 +164,7 @@ class Run:
         """
         self.estimator, self.scope = estimator, scope
         if value is None:
-            self.fail(f"the log has no {missing}: the run did not come to its end")
+            self.fail(f"the log has no {missing}: the run did not finish")
             return
         self.prove(*names)
         result = value * factor
@@ -175,7 +179,7 @@ class Run:
         self._evidence += [self._taken[name] for name in names if name in self._taken]
 
     def remember(self, name: str, line: Line) -> None:
-        """Keep a line that tells a fact, to be shown as evidence by `prove`."""
+        """Remember a line with a fact, so that `prove` can show it as evidence."""
         self._taken.setdefault(name, line)
 
     def prove_by(self, *lines: Line) -> None:
@@ -185,7 +189,7 @@ class Run:
     def seconds(self, metric: str, name: str, *, scale: float = 1.0) -> None:
         """Set a metric to a taken number * scale, in seconds, if it was printed and is one.
 
-        What is no time is left out with a warning.
+        A value that is not a time is left out with a warning.
         """
         value = self.printed.get(name)
         if value is None:
@@ -193,7 +197,7 @@ class Run:
         if SHORTEST_TIME < value * scale < LONGEST_TIME:
             self.metrics[metric] = Metric(value=value * scale, unit=SECONDS)
         else:
-            self.warn(f"{metric} is left out: {value:.10g} is no time")
+            self.warn(f"{metric} is left out: {value:.10g} is not a time")
 
     def step_time(self, value: float) -> None:
         """Set the metric `step_time_mean`, in seconds."""
@@ -204,33 +208,33 @@ class Run:
         self.metrics[metric] = Metric(value=value, unit=SAMPLES_PER_SECOND)
 
     def prefer(self, name: str, other: str) -> None:
-        """Let one taken number, with its line, replace another."""
+        """Replace one taken number, with its line, by another."""
         self.printed[name] = self.printed[other]
         self._taken[name] = self._taken[other]
 
     def share(self, name: str, other: str, parts: int) -> None:
-        """Let a part of one taken number, with its line, stand for another."""
+        """Replace one taken number, with its line, by a part of another."""
         self.printed[name] = self.printed[other] / parts
         self._taken[name] = self._taken[other]
 
     def needs(self, option: str, what: str) -> None:
         """Refuse a throughput that cannot be computed without an option such as --batch."""
         line = self._evidence[-1] if self._evidence else None
-        self.fail(f"the log does not tell {what}: give {option}", line)
+        self.fail(f"the log does not give {what}: use {option}", line)
 
     def recompute(
         self, *, first: int, last: int = 0, why: str = "", factor: float = 1.0
     ) -> float | None:
         """Set `throughput_recomputed`: total samples / total time of the windows.
 
-        The first and last so many windows are dropped, because of `why`, where enough are left.
-        Returns the arithmetic mean of the windows' rates * factor, None where there are none.
+        The first and last windows are dropped, because of `why`, if enough remain. Returns the
+        arithmetic mean of the windows' rates * factor, None if there are none.
         """
         windows = self.windows
         if not windows.count:
             return None
         if windows.count <= first + last:
-            self.warn(f"only {windows.count} windows were printed: warm-up cannot be told apart")
+            self.warn(f"only {windows.count} windows were printed: warm-up cannot be separated")
             first, last = min(first, windows.count - 1), 0
         self._used = {
             "count": windows.count,
@@ -241,7 +245,9 @@ class Run:
         }
         value = windows.harmonic(first, last) * factor
         if not 0 < value < math.inf:
-            self.warn("a window's rate is 0 or no number: nothing is recomputed from the windows")
+            self.warn(
+                "a window's rate is 0 or not a number: nothing is recomputed from the windows"
+            )
             return math.nan
         rates = [rate * factor for rate in windows.used(first, last)]
         self.rate("throughput_recomputed", value)
@@ -250,14 +256,38 @@ class Run:
         self._doubt_windows(rates)
         return stats.mean(rates)
 
+    def windows_headline(
+        self,
+        mean: float | None,
+        *,
+        missing: str,
+        scope: Scope = "all_devices",
+        names: tuple[str, ...] = (),
+    ) -> None:
+        """Set `throughput` to samples / time of the windows; `mean` is what `recompute` returned.
+
+        The mean of their rates, which many publish, is the metric `throughput_mean_of_rates`: it is
+        higher if the rates vary.
+        """
+        recomputed = self.metrics.get("throughput_recomputed")
+        if mean is not None and is_plausible(mean):
+            self.rate("throughput_mean_of_rates", mean)
+        self.headline(
+            recomputed.value if recomputed else mean,
+            estimator="harmonic_mean",
+            missing=missing,
+            scope=scope,
+            names=names,
+        )
+
     def recompute_from_time(self, samples: float) -> None:
-        """Set `throughput_recomputed` to samples / `step_time_mean`, where windows gave none."""
+        """Set `throughput_recomputed` to samples / `step_time_mean`, if the windows gave none."""
         time = self.metrics.get("step_time_mean")
         if time is not None and "throughput_recomputed" not in self.metrics:
             self.rate("throughput_recomputed", samples / time.value)
 
     def same(self, name: str, value: Any, line: Line) -> None:
-        """Keep a fact that two lines of one run cannot tell differently."""
+        """Store a fact on which two lines of one run cannot disagree."""
         if self.facts.setdefault(name, value) != value:
             told = self.facts[name]
             self.fail(f"the log says {name} {told} and {name} {value}: two runs are mixed", line)
@@ -274,7 +304,9 @@ class Run:
             part = share(spread)
             self.warn(f"the standard deviation of the windows' rates is {part} of their mean")
         if left_out := self.windows.left_out:
-            self.warn(f"left out at the end, being too many: {counted(left_out, 'window')}")
+            self.warn(
+                f"left out at the end, because there are too many: {counted(left_out, 'window')}"
+            )
 
     def conclude(self, conclude: Callable[[Run, ParseHints], None], hints: ParseHints) -> None:
         """Let the format make metrics of what was taken; a run with a problem has no throughput."""
@@ -290,13 +322,13 @@ class Run:
                 self.facts[name] = value
 
     def refuse_contradiction(self) -> None:
-        """Refuse a run whose log states something else than was asked for."""
+        """Refuse a run whose log contradicts the request."""
         fact, said = contradiction(self.facts, self.hints, self.synonyms)
         if said:
             self.fail(said, self._stated.get(fact), kind="contradiction")
 
     def state(self, line: Line) -> None:
-        """Remember that the facts which are new were stated in this line."""
+        """Remember that the new facts were stated in this line."""
         if len(self.facts) != len(self._stated):
             for name in self.facts:
                 self._stated.setdefault(name, line)

@@ -1,4 +1,4 @@
-"""Means since an epoch's start that are printed now and then, and what follows once it is warm."""
+"""Means since an epoch's start that are printed now and then, and the steady part they contain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.parsers.numbers import Line
 class Mean:
     """The mean time per step (or per sample) of an epoch's first steps, and its rounding error.
 
-    `data` is the part of it that went by reading data, 0 if it is not printed.
+    `data` is the part of it for reading data, 0 if it is not printed.
     """
 
     steps: float
@@ -72,22 +72,22 @@ class Steady:
 
     @property
     def covers(self) -> bool:
-        """Tell whether these are at least half of the steps that the log shows."""
+        """Whether these are at least half of the steps that the log shows."""
         return 2 * self.steps >= self.printed
 
     def is_exact(self, tolerance: float) -> bool:
-        """Tell whether the roundings of the means leave a time that is exact enough."""
+        """Whether the roundings of the means leave a time that is exact enough."""
         return self.time > 0 and self.error <= tolerance * self.time
 
 
 @dataclass
 class RunningMeans:
-    """The means of each epoch of a run, in the order they came."""
+    """The means of each epoch of a run, in order."""
 
     _epochs: dict[int, _Epoch] = field(default_factory=dict)
 
     def add(self, epoch: int, mean: Mean) -> None:
-        """Keep a mean. What was printed of fewer steps before, or by another rank, stays."""
+        """Store a mean. One of fewer steps that was printed before, or by another rank, stays."""
         known = self._epochs.get(epoch)
         if known is None:
             self._epochs[epoch] = _Epoch(mean)
@@ -98,7 +98,7 @@ class RunningMeans:
     def steady(self, *, from_first: bool = False) -> Steady | None:
         """Return the steps of all epochs without those that warmed them up, None if unknown.
 
-        `from_first` begins at each epoch's first line, in which all of the warm-up is.
+        `from_first` starts at each epoch's first line, which contains all of the warm-up.
         """
         each = [epoch.steady(from_first=from_first) for epoch in self._epochs.values()]
         found = [steady for steady in each if steady is not None]

@@ -11,8 +11,8 @@ from orchestrator.parsers.events import Steps
 from orchestrator.result import INTERVAL, Metric, StepSamples
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, share
 
-MOST_STEPS = 10_000_000  # as many as a request may ask for
-MOST_RECORDED = 1_000_000  # in a result; statistics are made of all
+MOST_STEPS = 10_000_000  # the maximum in a request
+MOST_RECORDED = 1_000_000  # in a result; statistics use all of them
 TOLERANCE = 1e-6  # relative; programs print block times rounded
 UNCOUNTED_TIME = 0.10
 
@@ -27,7 +27,7 @@ class Interval:
 
 
 class Samples:
-    """The blocks of timed steps in the order they came."""
+    """The blocks of timed steps, in order."""
 
     def __init__(self) -> None:
         self.seconds = array("d")
@@ -47,9 +47,9 @@ class Samples:
         return self._block_throughput(len(self._starts) - 1) if self._starts else None
 
     def add(self, block: Steps) -> str:
-        """Take a block; return why it does not fit to those before, or ""."""
+        """Add a block; return why it does not fit those before, or ""."""
         if block.first != self.count:
-            return f"timed steps go on at {block.first} after {self.count} steps"
+            return f"timed steps continue at {block.first} after {self.count} steps"
         if self.count + len(block.seconds) > MOST_STEPS:
             return f"more than {MOST_STEPS} timed steps"
         self._starts.append(block.first)
@@ -60,7 +60,7 @@ class Samples:
         return ""
 
     def contradiction(self, *, samples: int, seconds: float, per_step: int) -> str:
-        """Return where the blocks contradict the totals that the program printed, or ""."""
+        """Return where the blocks contradict the printed totals, or ""."""
         if self._total_samples != samples:
             return f"the steps have {self._total_samples} samples, the end says {samples}"
         window = math.fsum(self._block_seconds)
@@ -85,10 +85,10 @@ class Samples:
         return found
 
     def interval(self, samples: int, seconds: float) -> Interval:
-        """Return how far the throughput is known, from enough steps to tell."""
+        """Return how exactly the throughput is known, from enough steps."""
         if self.count < stats.FEWEST_STEPS:
             return Interval()
-        # Time between steps belongs to the window too: share it out evenly.
+        # Time between steps belongs to the window too: divide it evenly.
         counted = samples * math.fsum(self.seconds) / seconds
         try:
             found = stats.throughput_interval(self.seconds, counted)
@@ -120,12 +120,12 @@ class Samples:
         )
 
     def left_out(self) -> list[str]:
-        """Say so where `records` does not return everything."""
+        """Warn if `records` does not return everything."""
         if self.count <= MOST_RECORDED:
             return []
         return [
-            f"the result holds the raw times of the first {MOST_RECORDED} steps at most, "
-            f"the log those of all {self.count}"
+            f"the result contains the raw times of the first {MOST_RECORDED} steps, the log those "
+            f"of all {self.count}"
         ]
 
     def _block_throughput(self, index: int) -> float:

@@ -1,7 +1,7 @@
-"""Ends a search with a user's regular expression that would go on for hours.
+"""Ends a search with a user's regular expression that would take hours.
 
-Where repeats are nested, Python's `re` tries the same text in ever more ways and reacts to nothing
-meanwhile but signals: no clock of a run is read. A timer of the process's own time interrupts it.
+With nested repeats, Python's `re` tries the same text in ever more ways and reacts to nothing but
+signals: no clock of a run is checked. A timer of the process's CPU time interrupts it.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import re
 import signal
 from types import FrameType, TracebackType
 
-# Of CPU time; the search that sees two ticks is given up, and the one that is at work after so many
-# in a block of the log: until its end no clock of a run is looked at.
+# Of CPU time; a search that sees two ticks is given up, and so is one that runs after this many in
+# a block of the log: until its end no clock of a run is checked.
 TICK_SECONDS = 1.0
 MOST_TICKS = 10
 
 
 class _TooSlowError(Exception):
-    """A search took more than its time."""
+    """A search took too long."""
 
 
 class SearchWatch:
     """While it is entered, for a block and in the main thread, searches end in time.
 
-    One timer serves many searches, since setting one costs more than a search does. `given_up` is
-    the text of the search that was; there are no more searches after it.
+    One timer serves many searches, because setting one costs more than a search. `given_up` is the
+    text of the search that was given up; no more searches follow it.
     """
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class SearchWatch:
         signal.signal(signal.SIGVTALRM, self._before)
 
     def search(self, pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-        """Return where a pattern is in a text, None also where that was not found in time."""
+        """Return where a pattern is in a text, None also if that was not found in time."""
         if self.given_up is not None:
             return None
         self._begun += 1
         try:
             self._searching = True
             found = pattern.search(text)
-            self._searching = False  # in here, since until now a tick may raise
+            self._searching = False  # inside the block, because a tick may raise until here
             return found
         except _TooSlowError:
             self.given_up = text

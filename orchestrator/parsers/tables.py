@@ -1,4 +1,4 @@
-"""Rows of bare numbers: with every digit read as 0, the last column is a word to look for."""
+"""Rows of bare numbers: with every digit read as 0, the last column is a searchable word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""TensorFlow's official models (ResNet, EfficientNet and others of tensorflow/models): training.
+"""Reads logs of TensorFlow's official models (ResNet, EfficientNet and others of
+tensorflow/models):
+training.
 
 They print the rate of each window of steps, of all devices, and no total:
 
@@ -11,9 +13,10 @@ They print the rate of each window of steps, of all devices, and no total:
 | `TimeHistory: 1 seconds, 2 examples/second between steps 3 and 4` | the same since |
 | `global_step: 1 images_per_sec: 2` | nvidia-examples/cnn of NVIDIA's TensorFlow 2 images |
 
-The headline is total samples / total time of these windows. Of Keras's the first one is left out,
-in which graphs are compiled, and each in which an epoch ends: what is done between epochs, such as
-a validation, is in its time. The hook leaves out the first steps and what is between by itself.
+The headline is total samples / total time of these windows. For Keras the first window is left out,
+because graphs are compiled in it, and each window in which an epoch ends, because work between
+epochs, such as a validation, is in its time. The hook leaves out the first steps and work between
+epochs by itself.
 """
 
 from __future__ import annotations
@@ -25,12 +28,12 @@ from orchestrator.parsers import derived, doubts, glog, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
 from orchestrator.parsers.headers import ARGUMENT, TF_VERSION, check_end, start
 from orchestrator.parsers.numbers import DECIMAL
-from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
+from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run, Scope
 
 program = "tf_official_models"
 
 _WHY = "graphs are compiled in the first one"
-# A note of a run: its windows are Keras's.
+# A note of a run: its windows come from Keras.
 _KERAS = "keras"
 _ENDED = "ended"
 _SPAN_END = "span_end"
@@ -49,12 +52,12 @@ def _step(log: Log, found: Found) -> None:
 
 
 def _batch(log: Log, found: Found) -> None:
-    """Take a window that is known by its last batch of an epoch."""
+    """Take a window that is identified by its last batch of an epoch."""
     _keras(log, found, (log.state.get("epoch", 0), found.count("batch")))
 
 
 def _span(log: Log, found: Found) -> None:
-    """Take a window that tells which steps it has; the last one may be longer."""
+    """Take a window that states its steps; the last one may be longer."""
     if found.cut("end"):
         return
     start, end = found.count("start"), found.count("end")
@@ -68,7 +71,7 @@ def _span(log: Log, found: Found) -> None:
 
 
 def _keras(log: Log, found: Found, key: tuple[int, ...], *, steps: int = 1) -> None:
-    """Take a window of Keras's, unless an epoch ended in it."""
+    """Take a window of Keras, unless an epoch ended in it."""
     log.run.same(_FORMAT, _wording(found), found.line)
     is_first = log.run.windows.count == 0
     ended = log.state.get("ended", False) and key > log.run.windows.last_key
@@ -86,12 +89,12 @@ def _keras(log: Log, found: Found, key: tuple[int, ...], *, steps: int = 1) -> N
 
 
 def _wording(found: Found) -> str:
-    """Tell apart the wordings of lines, of which a run has one."""
+    """Distinguish the wordings of lines; a run has only one."""
     return "span" if found.named("start") else "batch" if found.named("batch") else "step"
 
 
 def _epoch(log: Log, found: Found) -> None:
-    """Take the number of an epoch that begins; one that is smaller is another run's."""
+    """Take the number of a starting epoch; a smaller one is another run's."""
     epoch, before = found.count("epoch"), log.state.get("epoch", 0)
     if epoch < before:
         log.begin()
@@ -127,16 +130,9 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     if left_out:
         run.fact("windows_with_an_epochs_end", left_out)
     mean = run.recompute(first=first, why=_WHY if first else "the program leaves warm-up out")
-    derived.rate(run, "throughput_mean_of_rates", mean or 0.0)
-    recomputed = run.metrics.get("throughput_recomputed")
     several = run.ranks > 1 or run.windows.repeated > 0
-    run.headline(
-        recomputed.value if recomputed else mean,
-        estimator="harmonic_mean",
-        scope="rank" if several else "all_devices",
-        missing="rates of windows of steps",
-        names=(),
-    )
+    scope: Scope = "rank" if several else "all_devices"
+    run.windows_headline(mean, scope=scope, missing="rates of windows of steps")
     run.prove_by_windows()
     check_end(run)
     doubts.copies(run)
@@ -145,16 +141,16 @@ def _conclude(run: Run, hints: ParseHints) -> None:
         doubts.end(run, "the log does not show the end of the training")
     if several:
         run.warn(
-            "windows are printed more than once: if by several processes, each one's rate may be "
-            "of its own devices alone"
+            "windows are printed more than once: if several processes print them, each rate may "
+            "be only of its devices"
         )
-    if run.batch and run.devices and recomputed:
+    if run.batch and run.devices and (recomputed := run.metrics.get("throughput_recomputed")):
         step = run.batch * run.devices * derived.inverse(recomputed.value)
         derived.seconds(run, "step_time_mean", step)
 
 
 _LOGGER = glog.PREFIX + r"(?:INFO:\w+:)?"
-# The order of a dictionary's items is up to Python's release.
+# The order of a dictionary's items depends on Python's release.
 _METRIC = (
     r"Benchmark metric: \{(?=.*?'name': u?'current_examples_per_sec')"
     rf"(?=.*?'value': (?P<rate>{NUMBER}))(?=.*?'global_step': (?P<step>{COUNT}))"

@@ -1,9 +1,9 @@
-"""benchmark.py, train.py and validate.py of timm (pytorch-image-models).
+"""Reads logs of benchmark.py, train.py and validate.py of timm (pytorch-image-models).
 
 train.py and validate.py print the rate of single steps and the mean since the epoch's start, both
-of all ranks. That mean has the first step in it, which compiles: the headline is of the steps after
-it if the log shows both. The rate of an epoch's last step, and the mean beside it, are those of its
-batch, which may be a part of one: then the mean time counts.
+of all ranks. That mean includes the first step, which compiles: the headline is of the steps after
+it if the log shows both. The rate of an epoch's last step, and the mean beside it, are for its
+batch, which may be incomplete: then the mean time counts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ program = "timm"
 _PHASES = {"infer": "inference", "train": "training"}
 _ROUNDING = 0.005  # samples/s
 _LARGEST_ERROR = 0.02
-_WHOLE = 0.9  # of a batch, from which on it is taken for one, as times are printed rounded
+_WHOLE = 0.9  # of a batch; above this it counts as a full one, because times are printed rounded
 # Facts that are only kept until the run's end.
 _STEPS, _LAST = "epoch_steps", "last_step"
 _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
@@ -53,7 +53,7 @@ def _key(log: Log, found: Found) -> None:
 
 
 def _take(log: Log, found: Found, phase: str, name: str, value: float) -> None:
-    """Keep one of the figures; inference and training of a model are two runs."""
+    """Store one of the figures; inference and training of a model are two runs."""
     run = log.run
     if run.facts.setdefault("phase", _PHASES[phase]) != _PHASES[phase]:
         model = run.facts.get("model")
@@ -112,7 +112,7 @@ def _bench(log: Log, found: Found) -> None:
 
 
 def _train(log: Log, found: Found) -> None:
-    """Take a line of train.py: a rate of all ranks now, and the mean of the epoch so far."""
+    """Take a line of train.py: the current rate of all ranks, and the mean of the epoch so far."""
     _mean(log, found, (found.count("epoch"), found.count("step")), found.number("rate"))
 
 
@@ -135,14 +135,14 @@ def _mean(log: Log, found: Found, key: tuple[int, int], rate: float | None) -> N
     samples = log.state.setdefault("samples", mean * time)
     steps: float = step + 1
     if step + 1 == found.count("steps") and 0 < mean * time < _WHOLE * samples:
-        # The mean rate is of the last batch: the mean time tells that of all.
+        # The mean rate is of the last batch: the mean time gives that of all.
         steps = step + mean * time / samples
         mean = samples * steps / (time * (step + 1))
     pace = derived.inverse(mean)
     run.means.add(epoch, Mean(steps, pace, _ROUNDING * pace * pace, found.line))
     starts = log.state.get("epoch") != epoch
     log.state["epoch"] = epoch
-    # The mean of an epoch's first line is of its slow start only.
+    # The mean in an epoch's first line is only of its slow start.
     if not (starts and "running" in run.printed):
         run.replace("running", mean, found.line)
         run.replace("running_time", time, found.line)
@@ -181,7 +181,9 @@ def _headline_of_means(run: Run) -> None:
     rate = steady.steps / steady.time
     derived.rate(run, "throughput_recomputed", rate)
     derived.rate(run, "throughput_running_mean", mean)
-    run.warn(f"the program's own mean, {mean:.6g} samples/s, includes the warm-up: left out here")
+    run.warn(
+        f"the program's mean, {mean:.6g} samples/s, includes the warm-up, which is left out here"
+    )
     run.prove_by(*steady.lines)
     run.headline(rate, estimator="total", missing="rate", names=())
 
@@ -198,7 +200,7 @@ FORMAT = Format(
         Rule(_PAIR, re.compile(r"\s*[\[{].*[\]}]$"), _line),
         Rule(_PAIR, re.compile(r"\s*\"model\": \"([\w./:+-]{1,80})\",?$"), _model),
         Rule(_PAIR, re.compile(r"\s*\"error\": \"(.*)\",?$"), _error),
-        # A rate or a time is never the last of its object: without the comma the line is cut.
+        # A rate or a time is never the last of its object: without the comma the line is cut off.
         Rule(_PAIR, re.compile(rf"{_KEY}(?P<name>{_FIGURES})\": (?P<value>{NUMBER}),$"), _key),
         Rule(
             _PAIR,

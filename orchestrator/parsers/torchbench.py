@@ -1,4 +1,4 @@
-"""run.py of TorchBench (pytorch/benchmark): median times of a step, no rate."""
+"""Reads logs of TorchBench's run.py (pytorch/benchmark): median times of a step, no rate."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _gpu(log: Log, found: Found) -> None:
 
 
 def _cpu(log: Log, found: Found) -> None:
-    """Take the time per batch; without these words it is that of all batches of a step."""
+    """Take the time per batch; without these words it is the time of all batches of a step."""
     _time("cpu" if found.has("per") else "cpu_total", log, found)
     log.stage = "done"
 
@@ -51,11 +51,13 @@ def _conclude(run: Run, hints: ParseHints) -> None:
     cpu = "cpu" if "cpu" in run.printed else "cpu_total"
     run.seconds("cpu_wall_time", cpu)
     run.seconds("cpu_dispatch_time", "dispatch")
-    # The wall clock is the time of a step as a user sees it; both are medians.
+    # The wall clock shows the time of a step as a user sees it; both are medians.
     name = "gpu" if "gpu" in run.printed else cpu
     run.seconds("step_time_median", name)
     if name != "gpu" and run.facts.get("device") == "cuda":
-        run.warn("the log has no GPU Time: its line is broken or lost, and the wall time is taken")
+        run.warn(
+            "the log has no GPU Time, because its line is broken or lost: the wall time is used"
+        )
     time = run.printed.get(name)
     if time is not None and run.batch is None:
         run.prove(name)

@@ -1,15 +1,14 @@
-"""torchvision's references/classification/train.py: training, or `--test-only`.
+"""Reads logs of torchvision's references/classification/train.py: training, or `--test-only`.
 
-| line | what it tells |
-|---|---|
-| `Namespace(...)` | its arguments: batch per device, model, device, number of processes |
+| line | contents | |---|---| | `Namespace(...)` | its arguments: batch per device, model, device,
+number of processes |
 | `Epoch: [0]  [10/196] .. img/s: 900 .. time: 0.3 data: 0.1` | a step of training |
 | `Test:   [10/196] .. time: 0.3 data: 0.1` | a step of validation |
 
 The program starts its clock for img/s after the batch was fetched, so img/s leaves out the wait for
-data; `time:`, the mean of the latest 20 steps, does not. The headline is therefore the batch over
-`time:`. An epoch's first step, which is in that mean up to step 19, is left out if later lines show
-its share. Each rank has its own times; releases since 2019 print those of rank 0 only.
+data; `time:`, the mean of the latest 20 steps, does not. So the headline is the batch over `time:`.
+An epoch's first step, which is in that mean up to step 19, is left out if later lines show its
+share. Each rank has separate times; releases since 2019 only print those of rank 0.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _TEST_ONLY = "test_only"  # a note of a run: its arguments say so
 
 @dataclass
 class Times:
-    """The steps of the lines after the first, the seconds they took, and those of data."""
+    """The steps of the lines after the first, and the seconds for them and for data."""
 
     steps: int = 0
     seconds: float = 0.0
@@ -42,12 +41,12 @@ class Times:
     every_step: bool = False  # is printed, since the epoch's start
     first: Line | None = None
     last: Line | None = None
-    # Steps, seconds and those of data: of the epochs before, and of this one's first step.
+    # Steps, seconds and data seconds of earlier epochs, and of this one's first step.
     before: tuple[int, float, float] = (0, 0.0, 0.0)
     start: tuple[float, float] = (0.0, 0.0)
 
     def add(self, step: int, last: int, found: Found) -> None:
-        """Take a line. `last` is the step of the epoch's line before it, -1 if there is none."""
+        """Add a line. `last` is the step of the epoch's line before it, -1 if there is none."""
         time, data = found.value("step_time"), found.value("data")
         warm = step >= MEAN_OF  # the epoch's first step is not in the mean
         if last < 0:
@@ -59,7 +58,7 @@ class Times:
         elif self.last is not None and (warm or not self.warm):
             if warm and not self.warm:
                 self.steps, self.seconds, self.data, self.first = 0, 0.0, 0.0, found.line
-            # The mean of the latest steps stands for those since the line before.
+            # The mean of the latest steps stands for all since the line before.
             steps = max(1, step - last)
             self.steps += steps
             self.seconds += steps * time
@@ -69,7 +68,7 @@ class Times:
         self.last = found.line
 
     def _take_sum(self, step: int, time: float, data: float) -> None:
-        """Take a mean of all steps of the epoch: it tells their sum, without the first step."""
+        """Take a mean of all steps of the epoch, which gives their sum, without the first step."""
         steps, seconds, waited = self.before
         self.steps = steps + step
         self.seconds = seconds + (step + 1) * time - self.start[0]
@@ -108,7 +107,7 @@ def _train(log: Log, found: Found) -> None:
 
 
 def _test(log: Log, found: Found) -> None:
-    """Take a line of validation: it counts only if nothing was trained."""
+    """Take a line of validation, which only counts if nothing was trained."""
     if log.run.windows.count and not log.run.notes.get("test"):
         log.run.notes["tested"] = 1
         return
@@ -146,11 +145,11 @@ def _conclude(run: Run, hints: ParseHints) -> None:
 
 
 def conclude(run: Run, kind: str) -> None:
-    """Make metrics: of the time of a step with the batch, or of img/s without a time."""
+    """Compute metrics: from the time of a step with the batch, or from img/s without a time."""
     times = run.facts.pop(_TIMES, None)
     devices = run.devices or 1
     if run.devices is None:
-        run.warn("the figures are of one rank: give --devices if there were several")
+        run.warn("the figures are of one rank: use --devices if there were several")
     if times is not None and times.last is not None:
         doubts.data(run, times.data, times.seconds)
         if run.batch is not None:
@@ -175,11 +174,14 @@ def conclude(run: Run, kind: str) -> None:
 
 
 def _headline_of_times(run: Run, kind: str, times: Times, devices: int) -> None:
-    """Set the headline by the whole time of steps; img/s is the rate without the wait for data."""
+    """Set the headline from the full time of steps; img/s is the rate without the wait for data."""
     if run.windows.count == 1:
-        run.warn("only 1 line was printed: warm-up cannot be told apart")
+        run.warn("only 1 line was printed: warm-up cannot be separated")
     elif not times.warm and not times.every_step:
-        run.warn(f"fewer than {MEAN_OF} steps are shown: the first one, warm-up, is in their mean")
+        run.warn(
+            f"fewer than {MEAN_OF} steps are shown: their mean includes the first one, which is "
+            "warm-up"
+        )
     seconds = times.seconds or (derived.inverse(run.windows.rates[0]) if kind == "time" else 0.0)
     steps = times.steps or 1
     derived.seconds(run, "step_time_mean", seconds / steps)

@@ -1,13 +1,11 @@
-"""TensorRT's trtexec, releases 2 (giexec) to 11: inference on one device.
+"""Reads logs of TensorRT's trtexec, releases 2 (giexec) to 11: inference on one device.
 
-| release | printed | headline |
-|---|---|---|
-| 2-5 | `Average over N runs is X ms`: a batch's time on the GPU | batch / mean (`mean_time`) |
-| 6, 7 | `throughput: X qps`, which counts samples | as printed (`total`) |
-| 7, explicit batch | `throughput: 0 qps`, of good runs too | inferences / walltime (`total`) |
-| 8-11 | `Throughput: X qps` | x batch where the batch is explicit (`total`) |
+| release | printed | headline | |---|---|---| | 2-5 | `Average over N runs is X ms`: a batch's time
+on the GPU | batch / mean (`mean_time`) | | 6, 7 | `throughput: X qps`, which counts samples | as
+printed (`total`) | | 7, explicit batch | `throughput: 0 qps`, of good runs too | inferences /
+walltime (`total`) | | 8-11 | `Throughput: X qps` | x batch if the batch is explicit (`total`) |
 
-Release 6 prints two throughputs; that of the host's time counts. Where queries are not counted,
+Release 6 prints two throughputs; that of the host's time counts. If queries are not counted,
 inferences are total compute time / mean compute time. Warm-up (200 ms) is in no figure, so no
 window is dropped. A log with `&&&& RUNNING` and without `&&&& PASSED` is a failure, and so is one
 of release 8 or later without its summary; quotes of older logs may have neither. A quote with the
@@ -28,8 +26,8 @@ from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule,
 
 program = "trtexec"
 
-_MOST_SAID = 6  # doubts of trtexec's own
-# Headings of blocks, in lower case, and what their figures are called here.
+_MOST_SAID = 6  # warnings of trtexec itself
+# Headings of blocks, in lower case, and the names of their figures here.
 _BLOCKS = {
     "host latency": "latency",
     "latency": "latency",
@@ -74,18 +72,18 @@ def _banner(log: Log, found: Found) -> None:
 
 
 def _error(log: Log, found: Found) -> None:
-    """Keep the first error of a run, of which the others are consequences."""
+    """Store the first error of a run, which the others follow from."""
     log.run.facts.setdefault(figures.ERROR, found)
 
 
 def _options(log: Log, found: Found) -> None:
-    """Take a line that a run begins with: options after results are another run's."""
+    """Take a line at the start of a run: options after results belong to another run."""
     del found
     log.begin()
 
 
 def _typed(log: Log, found: Found) -> None:
-    """Take the command as it was typed; one that printed nothing tells nothing of the next."""
+    """Take the command as it was typed; one that printed nothing says nothing about the next."""
     log.begin()
     log.run.facts.clear()
     trtexec_batch.read_command(log.run.facts, found.text("command"))
@@ -109,7 +107,7 @@ def _iterations(log: Log, found: Found) -> None:
 
 
 def _say(log: Log, found: Found) -> None:
-    """Keep what trtexec doubts itself."""
+    """Store trtexec's own warnings."""
     said = log.run.facts.setdefault(figures.SAID, [])
     if not found.cut("text") and len(said) < _MOST_SAID:
         said.append(vendor.shown(found.text("text")))
@@ -128,7 +126,7 @@ def _inference_shape(log: Log, found: Found) -> None:
 
 
 def _precision(log: Log, found: Found) -> None:
-    """Take the number types that may be chosen from: the smallest of them was asked for."""
+    """Take the number types to choose from: the smallest of them was requested."""
     if found.cut():
         return
     words = found.text().upper().replace("HALF2", "FP16").split("+")
@@ -143,7 +141,7 @@ def _streams(log: Log, found: Found) -> None:
 
 
 def _average(log: Log, found: Found) -> None:
-    """Take the averages of some runs: the GPU's time, and the host's where it is printed."""
+    """Take the averages of some runs: the GPU's time, and the host's if it is printed."""
     runs, milliseconds = max(1, found.count("runs")), found.number("gpu") or 0.0
     if found.count("runs") == 0:
         log.run.fail("the log has an average of 0 runs: it contradicts itself", found.line)
@@ -192,7 +190,9 @@ def _percentile(percent: str) -> str:
 
 
 def _summary(log: Log, found: Found) -> None:
-    """Begin another run at a summary if this one has one: people quote the summaries of several."""
+    """Begin another run at a summary if this one has one: people quote the summaries of several
+    runs.
+    """
     del found
     if log.run.printed.keys() - _TRACE:
         log.begin()
@@ -223,7 +223,7 @@ def _trace(log: Log, found: Found) -> None:
         log.run.take("trace_time", found.number("s"), found.line)
 
 
-# Release 6 and later; before, `[I] ` alone or nothing.
+# Release 6 and later; before, only `[I] ` or nothing.
 _PREFIX = r"\s*(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] )?(?:\[[IWEFV]\] *)?"
 
 
@@ -233,7 +233,7 @@ def _rule(
     return Rule(needle, re.compile(_PREFIX + pattern), take, open_end=open_end)
 
 
-# What releases up to 5 print first, of the options that name a model.
+# Printed first by releases up to 5: options that name a model.
 _OLD_OPTIONS = (b"deploy", b"onnx", b"uff")
 # The same, as flags without values.
 _OLD_TYPES = (b"half2", b"fp16", b"int8")
@@ -274,7 +274,7 @@ FORMAT = Format(
         Rule(
             b"[E] ", re.compile(r"\s*(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] )?\[E\] +(\S.*)"), _error
         ),
-        # As typed, behind a prompt: quotes of old releases have nothing else between runs.
+        # As typed, after a prompt: quotes of old releases have nothing else between runs.
         *(
             Rule(
                 name,

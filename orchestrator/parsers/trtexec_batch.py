@@ -1,9 +1,9 @@
-"""How many samples one query of trtexec has.
+"""Finds how many samples one query of trtexec has.
 
 With an implicit batch (Caffe and UFF models up to release 8) trtexec counts samples as queries.
 With an explicit one (ONNX, everything since 10) a query is a whole batch, whose size is the leading
-dimension of the inputs. An engine that was loaded says `Batch: 1` in either case. Quotes leave the
-options out: then more queries than inferences, by the times printed, are an implicit batch.
+dimension of the inputs. A loaded engine prints `Batch: 1` in either case. Quotes leave the options
+out: then more queries than inferences, according to the printed times, mean an implicit batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHAPES = "input_shapes"
 _ASKED_BATCH = "batch_asked"
 _LOADS = "loads_engine"
 _OLD = "release_5_or_before"
-# What was really bound tells more than what was asked for.
+# The bound shapes are more reliable than the requested ones.
 _SOURCES = ("binding", "inference", "shapes", "optShapes")
 _ASKED = re.compile(r"--(?P<source>shapes|optShapes)=(?P<shapes>\S{1,2000})")
 _COMMAND_BATCH = re.compile(r"--batch[= ](\d{1,9})(?!\S)")
@@ -40,12 +40,12 @@ def read_command(facts: dict[str, Any], command: str) -> None:
 
 
 def read_option(run: Run, text: str, line: Line) -> None:
-    """Read what stands after `Batch: ` since release 6: a number, or Explicit."""
+    """Read the text after `Batch: ` since release 6: a number, or Explicit."""
     run.same("batch_option", int(text) if text.isdecimal() else EXPLICIT, line)
 
 
 def known_batch(run: Run) -> int | None:
-    """Return the batch of an inference as far as the lines so far tell it."""
+    """Return the batch of an inference, if the lines so far give it."""
     option = run.facts.get("batch_option")
     if isinstance(option, int) and option > 1:
         return option
@@ -63,15 +63,15 @@ def read_shapes(facts: dict[str, Any], source: str, text: str) -> None:
 
 
 def mark_old(facts: dict[str, Any]) -> None:
-    """Remember that a line is of a release that knows implicit batches alone."""
+    """Remember that a line is of a release that only has implicit batches."""
     facts[_OLD] = True
 
 
 def samples_per_query(run: Run, *, queries: float) -> int | None:
-    """Return what the printed queries are multiplied with; None where the log does not tell.
+    """Return the factor for the printed queries; None if the log does not give it.
 
-    Sets the fact `batch`, samples per inference, where the log tells it. `queries` are those in the
-    time of one inference, 0 where that is not known.
+    Sets the fact `batch`, samples per inference, if the log gives it. `queries` are those in the
+    time of one inference, 0 if unknown.
     """
     facts, option = run.facts, run.facts.get("batch_option")
     shapes, asked = facts.pop(_SHAPES, {}), facts.pop(_ASKED_BATCH, None)
@@ -92,12 +92,12 @@ def samples_per_query(run: Run, *, queries: float) -> int | None:
 
 
 def _leading(shapes: dict[str, list[list[int]]], *, certain: bool) -> int | None:
-    """Return the first dimension of the inputs, None where they have none in common."""
+    """Return the first dimension of the inputs, None if they have no common one."""
     for source in _SOURCES:
         found = shapes.get(source, [])
         if not found:
             continue
-        # An implicit batch is no dimension: what leads channels x height x width is no batch.
+        # An implicit batch is not a dimension: what leads channels x height x width is not a batch.
         if source == "binding" and not certain and any(len(shape) == 3 for shape in found):
             return 1 if all(shape[0] in (1, 3) for shape in found) else None
         leading = {shape[0] for shape in found}

@@ -1,6 +1,6 @@
-"""Tells two runs of trtexec that wrote to one log at the same time, line between line.
+"""Detects two runs of trtexec that wrote to one log at the same time, line by line.
 
-A run that is made of the batch of one and the times of the other has a figure of neither.
+A run with the batch of one and the times of the other has a figure of neither.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def note(run: Run, release: str, line: Line) -> None:
 
 
 def release_of_average(text: str) -> str:
-    """Tell which releases print a line of averages."""
+    """Return which releases print a line of averages."""
     if "Average over " in text:
         return UP_TO_5
     if "compute time average" in text:
@@ -39,24 +39,24 @@ def release_of_average(text: str) -> str:
 
 
 def is_late(run: Run) -> bool:
-    """Tell whether the lines are of release 8 or later."""
+    """Whether the lines are of release 8 or later."""
     return FROM_8 in run.facts.get(_RELEASES, ())
 
 
 def is_early(run: Run) -> bool:
-    """Tell whether the lines are of a release up to 5."""
+    """Whether the lines are of a release up to 5."""
     return UP_TO_5 in run.facts.get(_RELEASES, ())
 
 
 def forget(run: Run) -> None:
-    """Remove what is only noted until the run's end."""
+    """Remove notes that are only kept until the run's end."""
     run.facts.pop(_RELEASES, None)
 
 
 def banner(log: Log, word: str, line: Line) -> None:
     """Note where a run starts or ends; two that start before one ends, and both end, overlap.
 
-    If only one of them ends, the other one died without a word.
+    If only one of them ends, the other one died silently.
     """
     notes = log.runs[0].notes
     running = notes.get(_OPEN, 0)

@@ -1,4 +1,4 @@
-"""What follows from the lines of a run of trtexec: its figures, contradictions and doubts."""
+"""Derives figures, contradictions and warnings from the lines of a run of trtexec."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from orchestrator.parsers.derived import MS
 from orchestrator.parsers.run import LONGEST_TIME, SHORTEST_TIME, Run
 from orchestrator.units import SAMPLES_PER_SECOND
 
-# Facts that are only kept until the run's end: an error, trtexec's own doubts, how many averages
-# were asked for.
+# Facts that are only kept until the run's end: an error, trtexec's warnings, the number of
+# requested averages.
 ERROR, SAID, ITERATIONS = "error", "said", "iterations"
-# Lines that tell the batch.
+# Lines that give the batch.
 BATCH_LINE, SHAPE_LINE = "batch line", "shape line"
 _ENDED = "ended"
 _AGREE = 0.02
@@ -23,7 +23,7 @@ _FIGURES = ("mean", "median", "min", "max", "p90", "p95", "p99", "percentile")
 
 
 def conclude(run: Run, hints: ParseHints) -> None:
-    """Make metrics of what was taken."""
+    """Compute metrics from what was taken."""
     del hints
     run.fact("phase", "inference")
     run.fact("devices", 1)
@@ -31,7 +31,7 @@ def conclude(run: Run, hints: ParseHints) -> None:
     banner = run.facts.pop("banner", "")
     run.facts[_ENDED] = banner == "PASSED"
     if banner == "RUNNING":
-        run.fail("the log has no `&&&& PASSED`: trtexec did not come to its end")
+        run.fail("the log has no `&&&& PASSED`: trtexec did not finish")
     said, late = run.facts.pop(SAID, []), _is_late(run)
     _block_metrics(run)
     _average_metrics(run)
@@ -48,7 +48,7 @@ def conclude(run: Run, hints: ParseHints) -> None:
 
 
 def _is_late(run: Run) -> bool:
-    """Tell whether a run is of release 8 or later, which prints a summary at its end."""
+    """Whether a run is of release 8 or later, which prints a summary at its end."""
     version = str(run.facts.get("tensorrt_version", ""))
     return blends.is_late(run) or (version.isdecimal() and int(version) >= _FIRST_LATE)
 
@@ -64,13 +64,16 @@ def _refuse_contradictions(run: Run, *, late: bool) -> None:
     if not zero or not (run.windows.count or "gpu_time_mean" in printed):
         return
     if run.facts.get("batch_option") == trtexec_batch.EXPLICIT:
-        run.warn("release 7 counts 0 queries of an explicit batch: the figure is by the times")
+        run.warn(
+            "release 7 counts 0 queries for an explicit batch: the figure is computed from the "
+            "times"
+        )
     else:
-        run.fail("the log says 0 queries, and tells their times: it contradicts itself")
+        run.fail("the log says 0 queries, but has their times: it contradicts itself")
 
 
 def _doubt_end(run: Run) -> None:
-    """Doubt averages that may not be all there were."""
+    """Warn about averages that may not be complete."""
     asked, ended = run.facts.pop(ITERATIONS, None), run.facts.pop(_ENDED, False)
     early = blends.is_early(run)
     if not early and run.estimator == "mean_time":
@@ -87,7 +90,7 @@ def _doubt_end(run: Run) -> None:
 
 
 def _queries_per_inference(run: Run) -> float:
-    """Return the queries in the time of an inference, 0 where the times are not printed."""
+    """Return the queries in the time of an inference, 0 if the times are not printed."""
     inferences = run.printed.get("compute_time", 0.0) * derived.inverse(
         run.printed.get("gpu_time_mean", 0.0) * MS
     )
@@ -104,7 +107,7 @@ def _block_metrics(run: Run) -> None:
 
 
 def _average_metrics(run: Run) -> None:
-    """Set the mean times that the averages of some runs give, where no block does."""
+    """Set the mean times from the averages of some runs, if no block gives them."""
     latency, percentile = (
         run.facts.pop(name, None) for name in ("latency_sums", "percentile_sums")
     )
@@ -120,7 +123,7 @@ def _average_metrics(run: Run) -> None:
 
 
 def _recompute(run: Run, samples: int | None) -> None:
-    """Recompute the throughput: by the trace, by the compute time, or by the averages."""
+    """Recompute the throughput: from the trace, the compute time, or the averages."""
     printed = run.printed
     seconds, mean = printed.get("trace_time", 0.0), printed.get("gpu_time_mean", 0.0) * MS
     if samples and printed.get("queries", 0.0) > 0 and seconds > 0:
@@ -138,7 +141,7 @@ def _headline(run: Run, samples: int | None) -> None:
     name = "Throughput" if "Throughput" in printed else "throughput"
     known = {"walltime", "gpu_time_mean"} <= printed.keys()
     if name == "Throughput" or printed.get(name):
-        # What the program counts as a query is what --batch is needed for.
+        # --batch is needed for what the program counts as a query.
         derived.per_second(run, "queries_per_second", printed[name], "queries/s")
         if samples is None:
             run.prove(name)
@@ -180,7 +183,7 @@ def _headline_of_times(run: Run, value: float, *, known: bool) -> None:
         run.headline(value, estimator="total", missing="walltime", names=names)
         return
     if run.facts.get("streams", 1) > 1:
-        run.fail("the log has no throughput, and times of inferences that overlap give none")
+        run.fail("the log has no throughput, and times of overlapping inferences give none")
     run.headline(
         value, estimator="mean_time", missing="Average", scope="device", names=(BATCH_LINE,)
     )
@@ -188,6 +191,6 @@ def _headline_of_times(run: Run, value: float, *, known: bool) -> None:
 
 
 def live(run: Run) -> tuple[float, str]:
-    """Batches per second by the averages, of one stream."""
+    """Batches per second from the averages, of one stream."""
     batch = run.batch or trtexec_batch.known_batch(run)
     return (batch, SAMPLES_PER_SECOND) if batch else (1.0, "batches/s")

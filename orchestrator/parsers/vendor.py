@@ -1,4 +1,4 @@
-r"""What the parsers of vendors' programs share.
+r"""Common parts of the parsers of vendors' programs.
 
 A parser module is data and small functions; this module does everything that is common:
 
@@ -27,43 +27,43 @@ A parser module is data and small functions; this module does everything that is
     def Parser(hints: ParseHints) -> LogParser:  # noqa: N802
         return vendor.Parser(FORMAT, hints)
 
-and the module is listed in `parsers/__init__.py`.
+and the module is listed in `orchestrator/programs.py`.
 
-Lines. Only lines that hold a rule's needle are looked at, so a needle must be bytes that every
-line of the rule contains and few others do. A pattern is *matched* at the line's start (cleaned of
-colours, rank prefix and space at both ends), the first rule that matches takes the line. Use NUMBER
-and COUNT of `numbers`, or ONE_DECIMAL and its like if printf fixes the digits, and let the pattern
-go on to what follows the number: a number that a line's end cuts must not match. `open_end` is for
-numbers of any length at a line's end. A line that matches nothing is skipped, with a warning if it
-holds one of `marks`. `found.number()` is None if the log breaks off right after the number: hand it
-on, `take` and `window` know.
+Lines. Only lines that contain a rule's needle are read, so a needle must be bytes that every line
+of the rule contains and few others do. A pattern is *matched* at the line's start (without colours,
+rank prefix and space at both ends); the first rule that matches takes the line. Use NUMBER and
+COUNT of `numbers`, or ONE_DECIMAL and similar ones if printf fixes the digits, and let the pattern
+continue after the number: a number that is cut off by a line's end must not match. `open_end` is
+for numbers of any length at a line's end. A line that matches nothing is skipped, with a warning if
+it contains one of `marks`. `found.number()` is None if the log is cut off right after the number:
+pass it on, `take` and `window` handle it.
 
-Ranks. A `Log` is what one rank printed (by prefix), and has its own runs. If a figure is of all
-ranks, the lowest rank with a result counts; `take` and `window` recognise what is repeated. If each
-rank prints the rate of its own devices (`shares`), `workers` adds up their windows. What log
-collectors put before a line is removed before a parser sees it (`collected`), and what it tells of
-ranks becomes such a prefix.
+Ranks. A `Log` is what one rank printed (by prefix), and has separate runs. If a figure is of all
+ranks, the lowest rank with a result counts; `take` and `window` recognize what is repeated. If each
+rank prints the rate of its devices (`shares`), `workers` adds up their windows. Prefixes of log
+collectors are removed before a parser sees a line (`collected`); one that identifies a rank becomes
+such a prefix.
 
-Runs. A log may hold several runs. A rule calls `log.begin()` at the line that only starts one
-(that does nothing while the run is empty); `log.window` does it by itself where step numbers start
+Runs. A log may contain several runs. A rule calls `log.begin()` at the line that only starts one
+(which does nothing while the run is empty); `log.window` does it by itself if step numbers start
 again. With more than one run there is no result unless one is chosen (`--block N`); all of them
-are in `begin["blocks"]`, each with its metrics. Where the output of workers was gathered one after
-the other, their totals agree and the fact `workers` tells how many there are: the first one counts.
+are in `begin["blocks"]`, each with its metrics. If the output of workers was gathered one after the
+other, their totals agree and the fact `workers` gives their number: the first one counts.
 
-What was asked for. `fact` keeps what the program states: `model`, `layers`, `mode` or `phase`,
+Request. `fact` keeps what the program states: `model`, `layers`, `mode` or `phase`,
 `dtype`, `batch` (per device), `devices`, `device` (`cpu`, `gpu`). A run with a result whose facts
 contradict the hints is a failure of the kind `contradiction` (`agreement`): a parser only has to
 keep the facts.
 
-Our own words. A helper of ours that prepares a run (it writes the network that the program is
-given) tells in an `error` event why there will be none: that is the failure.
+Our messages. If our helper that prepares a run (it writes the network for the program) fails, it
+says why in an `error` event, which becomes the failure.
 
 Figures. `take(name, value, line)` keeps a printed number in `run.printed` and the line as evidence;
-the same number again is ignored, another one makes the run contradict itself. `conclude` turns them
-into metrics by `headline` (-> throughput), `recompute` (-> throughput_recomputed) and `seconds`.
-Zero, nan, inf and missing headlines become the run's problem, hence a failure.
+the same number again is ignored, a different one makes the run contradict itself. `conclude` turns
+them into metrics by `headline` (-> throughput), `recompute` (-> throughput_recomputed) and
+`seconds`. Zero, nan, inf and missing headlines become the run's problem, hence a failure.
 
-A measurement's `begin` holds the run's facts (model, batch, devices, ...: whatever was printed or
+A measurement's `begin` contains the run's facts (model, batch, devices, ...: what was printed or
 hinted, `batch` per device) and always: `estimator` (one of ESTIMATORS), `scope`, `evidence` (lines
 [number, text] that gave the headline), `windows` (count, used, dropped_first, dropped_last, why).
 Metrics: `throughput`, `throughput_recomputed`, `throughput_min`, `throughput_max` (samples/s, all
@@ -114,7 +114,7 @@ _MOST_SHOWN = 8
 
 
 def live_samples(run: Run) -> tuple[float, str]:
-    """Tell that the windows' rates are samples/s over all devices."""
+    """The windows' rates are samples/s over all devices."""
     del run
     return 1.0, SAMPLES_PER_SECOND
 
@@ -123,13 +123,13 @@ def live_samples(run: Run) -> tuple[float, str]:
 class Format:
     """What a program prints. `conclude` is called once per run, at the end of the log.
 
-    `table` translates bytes before needles are looked for, where lines have nothing else in common.
+    `table` translates bytes before needles are searched, if lines have nothing else in common.
     A program without `has_end` prints no summary: a crash after its last figure is a failure.
-    `synonyms` maps models' names as the program prints them to those by which it takes them.
-    `shares` tells that each worker of a job prints the rate of its own devices: they are added up.
-    `marks` are parts of lines with figures: a line that holds one and matches no rule is damaged.
+    `synonyms` maps models' names as the program prints them to those it accepts.
+    `shares` says that each worker of a job prints the rate of its devices: they are added up.
+    `marks` are parts of lines with figures: a line with one that matches no rule is damaged.
     `live` returns what a window's rate is multiplied by, and the unit that this gives, for the view
-    of a run that goes on.
+    of a running program.
     """
 
     program: str
@@ -148,7 +148,7 @@ class Rule:
     """Lines that hold the needle and match the pattern at their start are taken.
 
     Ours are anchored, since people quote logs. With `open_end` a number may be the last of a line
-    and may have any number of digits: the next line tells whether it is whole.
+    and may have any number of digits: the next line shows whether it is complete.
     """
 
     needle: bytes
@@ -291,9 +291,9 @@ class Parser:
         return next(iter(good or logs), Log(self._hints))
 
     def _chosen_run(self, log: Log) -> tuple[Run, str]:
-        """Return the run that is asked for, or an empty one and why there is none.
+        """Return the requested run, or an empty one and why there is none.
 
-        `parsers.parse` refuses a block that is not there.
+        `parsers.parse` refuses a missing block.
         """
         runs = log.shown_runs()
         asked = self._hints.block
@@ -306,10 +306,10 @@ class Parser:
             values = ", ".join(run.short() for run in runs[:_MOST_SHOWN])
             more = ", ..." if len(runs) > _MOST_SHOWN else ""
             return Run(self._hints), (
-                f"the log holds {len(runs)} runs ({values}{more}): "
+                f"the log contains {len(runs)} runs ({values}{more}): "
                 f"choose one with --block 1 to --block {len(runs)}"
             )
-        # Where nothing was found, the doubts say why.
+        # If nothing was found, the warnings say why.
         return (runs[0] if runs else log.run), ""
 
     def _failure(self, run: Run, problem: str, exit_code: int | None) -> Failure | None:
@@ -334,7 +334,7 @@ class Parser:
         evidence = run.problem_line or (last[-1] if last else "")
         return Failure(
             kind="crashed" if exit_code and run.kind == "no_result" else run.kind,
-            message=run.problem or f"the log holds no result of {self._format.program}",
+            message=run.problem or f"the log contains no result of {self._format.program}",
             evidence=evidence,
         )
 
@@ -348,7 +348,7 @@ class Parser:
         return crash.evidence(lines[after:], isolated=self._hints.isolated)
 
     def _banner(self, warnings: list[str]) -> dict[str, Any]:
-        """Return what an image's banner at the head of the log says, if there is one."""
+        """Return what an image's banner at the start of the log says, if there is one."""
         if b"NVIDIA Release" not in self._head and b" GPU" not in self._head:
             return {}
         banner = read_banner(self._head.decode("utf-8", "replace").splitlines())
@@ -358,7 +358,7 @@ class Parser:
         return {"image_release": banner.release, "image_product": banner.product}
 
     def _rank_doubts(self, chosen: Log, run: Run) -> list[str]:
-        """Say where ranks do not agree on what each of them printed."""
+        """Warn about ranks that printed different figures."""
         value = run.throughput
         others = [
             other.throughput

@@ -21,11 +21,11 @@ Added = Literal["new", "again", "restart"]
 
 
 class Windows:
-    """Window rates in the order they came, 24 bytes each, and the lines of the first and last.
+    """Window rates in order, 24 bytes each, and the lines of the first and last.
 
-    A window is known by its `key`, a tuple that grows during a run, such as (epoch, step). Several
-    ranks that print the same window print it at about the same time; a window that comes again
-    after two later ones is the start of another run.
+    A window is identified by its `key`, a tuple that grows during a run, such as (epoch, step).
+    Several ranks that print the same window do so at about the same time; a window that comes again
+    after two later ones starts another run.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Windows:
         self._first: list[tuple[int, Line]] = []
         self._last: deque[tuple[int, Line]] = deque(maxlen=KEPT_LINES)
         self._keys: deque[tuple[int, ...]] = deque(maxlen=2)
-        self._copies: deque[int] = deque(maxlen=2)  # of the latest two windows
+        self._copies: deque[int] = deque(maxlen=2)  # of the last two windows
         self._distances: Counter[int] = Counter()
         self.first_step = 0  # the last part of the first key
         self.most_copies = 1
@@ -50,17 +50,17 @@ class Windows:
 
     @property
     def last_key(self) -> tuple[int, ...]:
-        """Return the key of the latest window, () before the first."""
+        """Return the key of the last window, () before the first."""
         return self._keys[-1] if self._keys else ()
 
     def classify(self, key: tuple[int, ...]) -> Added:
-        """Tell whether a window is new, known from another rank, or of another run."""
+        """Classify a window: new, known from another rank, or of another run."""
         if not self._keys or key > self._keys[-1]:
             return "new"
         return "again" if key in self._keys else "restart"
 
     def add(self, key: tuple[int, ...], rate: float, line: Line, *, samples: float = 1.0) -> Added:
-        """Keep a new window; `samples` weighs it where windows are not equally long."""
+        """Add a new window; `samples` is its weight if windows are not equally long."""
         added = self.classify(key)
         if added == "again":
             self.repeat(key, rate)
@@ -107,13 +107,13 @@ class Windows:
 
     @property
     def gaps(self) -> int:
-        """Number of places at which windows seem to be missing, by the distance of their keys."""
+        """Number of places where windows seem to be missing, by the distance of their keys."""
         usual = self.usual_distance
         return sum(n for distance, n in self._distances.items() if distance > _GAP * usual)
 
     @property
     def starts_late(self) -> bool:
-        """Tell whether the first window of some is missing, by its key; a resumed run starts on."""
+        """Whether the first windows are missing, judged by the key; not if the run was resumed."""
         first = self.first_step
         return _GAP * self.usual_distance < first < _RESUMED * self.usual_distance
 
@@ -123,11 +123,11 @@ class Windows:
         return min(self._distances, key=lambda d: (-self._distances[d], d), default=0)
 
     def used(self, first: int, last: int) -> list[float]:
-        """Return the rates without the first and last so many."""
+        """Return the rates without the first and last windows."""
         return list(self.rates[first : self.count - last])
 
     def harmonic(self, first: int, last: int) -> float:
-        """Return total samples / total time; 0 where a rate is none. At least one window."""
+        """Return total samples / total time; 0 if a rate is not valid. At least one window."""
         rates = self.used(first, last)
         if not all(0 < rate < math.inf for rate in rates):
             return 0.0
@@ -141,7 +141,7 @@ class Windows:
         return [found[place] for place in sorted(found) if first <= place[0] < end]
 
     def same_rates(self, other: Windows) -> bool:
-        """Tell whether the windows that both have are of the same rates, digit by digit."""
+        """Whether the windows that both have show the same rates, digit by digit."""
         rates = dict(zip(self._names, self.rates, strict=True))
         both = [(rates[n], r) for n, r in zip(other._names, other.rates, strict=True) if n in rates]
         return all(mine == theirs for mine, theirs in both)

@@ -1,4 +1,4 @@
-"""Workers of one job that print into one log, each the rate of its own devices."""
+"""Adds up workers of one job that print to one log, each the rate of its devices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.parsers.run import Run
 from orchestrator.parsers.windows import together
 from orchestrator.units import counted
 
-Rank = tuple[int, int] | None  # job and process, by the prefix of a line
+Rank = tuple[int, int] | None  # job and process, from the prefix of a line
 _STARTS = "starts"
 WHOLE = "whole"  # a note of a run: each worker prints the rate of all
 _RANKS_AGREE = 0.01
@@ -53,7 +53,7 @@ def _take_over(run: Run, other: Run, rank: Rank) -> None:
 
 
 def count(logs: Sequence[Log]) -> None:
-    """Tell each run how many ranks print, with a prefix or without, and whether they differ."""
+    """Store in each run how many ranks print, with a prefix or without, and whether they differ."""
     started = [log.run for log in logs if log.run.started]
     differ = any(not started[0].windows.same_rates(other.windows) for other in started[1:])
     for run in (run for log in logs for run in log.runs):
@@ -62,16 +62,16 @@ def count(logs: Sequence[Log]) -> None:
 
 
 def latest_rate(runs: Sequence[Run]) -> float:
-    """Return the sum of the rates of the latest windows of all workers, nan before the first."""
+    """Return the sum of the latest windows' rates of all workers, nan before the first."""
     each = [windows for run in runs for windows in (run.windows, *run.others.values())]
     rates = [windows.rates[-1] for windows in each if windows.count]
     return math.fsum(rates) if rates else math.nan
 
 
 def are_of_one(runs: list[Run]) -> bool:
-    """Tell whether what looks like several runs is what every worker of one printed.
+    """Whether what looks like several runs was printed by the workers of one run.
 
-    Each of them must know that there are as many, and tell the same total.
+    Each of them must know their number and print the same total.
     """
     rates = [run.throughput or math.nan for run in runs]
     near = all(abs(rate - rates[0]) <= _RANKS_AGREE * rates[0] for rate in rates)
@@ -79,7 +79,7 @@ def are_of_one(runs: list[Run]) -> bool:
 
 
 def add_up(run: Run) -> None:
-    """Let a run's windows be those of all its workers, and say how many there are."""
+    """Replace a run's windows by the sums over all its workers, and report their number."""
     if run.notes.get(WHOLE):
         return
     others = [windows for windows in run.others.values() if windows.count]
@@ -89,7 +89,7 @@ def add_up(run: Run) -> None:
     silent = run.notes.get(_STARTS, 0) - count
     if run.windows.count and silent > 0:
         run.one_of_several = True
-        run.warn(f"{silent} more workers start, and print no rates: they are left out")
+        run.warn(f"{silent} more workers start, but print no rates: they are left out")
 
 
 def _add_up(run: Run, count: int) -> None:
@@ -101,18 +101,18 @@ def _add_up(run: Run, count: int) -> None:
     ):
         run.one_of_several = True
         run.warn(
-            f"{count} processes print the same rates: the figure is of one of them, "
-            "and maybe of its own devices only"
+            f"{count} processes print the same rates: the figure is of one of them, and maybe only "
+            "of its devices"
         )
         return
     joined = together([run.windows, *others])
     if joined.count < _MATCHING * max(windows.count for windows in (run.windows, *others)):
-        run.fail(f"{count} workers print, but not the same windows: their rates do not add up")
+        run.fail(f"{count} workers print, but not the same windows: their rates cannot be added up")
         return
     missing = max(windows.count for windows in (run.windows, *others)) - joined.count
     if missing > 0:
         run.warn(f"not every worker prints {counted(missing, 'window')}: left out")
     run.windows = joined
-    run.warn(f"{count} workers print their own rates: the throughput is their sum")
+    run.warn(f"{count} workers print separate rates: the throughput is their sum")
     if isinstance(run.facts.get("devices"), int):
         run.facts["devices"] *= count

@@ -1,1 +1,1 @@
-"""What others have published, and whether it can be had here."""
+"""Published results of others, and how to reproduce them here."""

@@ -1,4 +1,4 @@
-"""Every mistake in a catalogue of published results, for the people who edit it by hand."""
+"""Finds every mistake in a catalogue of published results, for the people who edit it."""
 
 import json
 from collections import Counter
@@ -30,7 +30,7 @@ class SourceRow(StrictRecord):
 
 
 class ClaimRow(StrictRecord):
-    """One published number; what the source does not state is left out.
+    """One published number, without what the source does not state.
 
     `source`, `code` and `network` are names in the tables above the claims.
     """
@@ -57,14 +57,14 @@ class ClaimRow(StrictRecord):
 
 
 def mistakes(path: Path) -> tuple[str, ...]:
-    """Return every mistake in a file, in its order; none if it is sound. Raises RequestError."""
+    """Return every mistake in a file, in order; none if it is correct. Raises RequestError."""
     refuse_stream(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        return (f"{path.name} cannot be read: {error}",)
+        return (f"cannot read {path.name}: {error}",)
     if not isinstance(data, dict) or any(
         not isinstance(data.get(name), list if name == "claims" else dict) for name in _TABLES
     ):
@@ -75,7 +75,7 @@ def mistakes(path: Path) -> tuple[str, ...]:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     if twice:
-        raise ValueError(f"{twice[0]!r} is there twice")
+        raise ValueError(f"duplicate {twice[0]!r}")
     return dict(pairs)
 
 
@@ -94,7 +94,7 @@ def _found(data: dict[str, Any], rules: Rules) -> Iterator[str]:
         sound += [] if wrong else [row]
     for name, count in Counter(row["id"] for row in sound).items():
         if count > 1:
-            yield f"claim {name} is there {count} times"
+            yield f"claim {name} appears {count} times"
     if len(sound) == len(data["claims"]):
         yield from _unused(data, sound)
 
@@ -107,7 +107,7 @@ def _wrong(kind: type[StrictRecord], row: object, name: str) -> Iterator[str]:
 
 
 def _about(row: dict[str, Any], data: dict[str, Any], rules: Rules) -> Iterator[str]:
-    """Yield what is wrong between a claim and the rest of the file, and our own words."""
+    """Yield mistakes of a claim regarding the rest of the file, and regarding our names."""
     for key, table in (("source", "sources"), ("code", "code"), ("network", "networks")):
         if key in row:
             yield from _unknown(key, row[key], data[table])
@@ -121,7 +121,7 @@ def _about(row: dict[str, Any], data: dict[str, Any], rules: Rules) -> Iterator[
     for code in row.get("suspect", []):
         yield from _unknown("doubt", str(code).partition(":")[0], DOUBTS)
     if row.get("gpus") and "gpu" in row and names.gpu(str(row["gpu"])) != row["gpu"]:
-        yield f"gpu {row['gpu']!r} is spelled {names.gpu(str(row['gpu']))!r} here"
+        yield f"gpu {row['gpu']!r} must be written {names.gpu(str(row['gpu']))!r}"
     if row.get("unit") == "ms/batch" and "batch" not in row:
         yield "ms/batch needs a batch"
 
@@ -136,4 +136,4 @@ def _unknown(what: str, word: object, known: Iterable[str]) -> Iterator[str]:
 def _unused(data: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[str]:
     for key, table in (("source", "sources"), ("code", "code"), ("network", "networks")):
         used = {row.get(key) for row in rows}
-        yield from (f"no claim names {key} {name}" for name in data[table] if name not in used)
+        yield from (f"no claim uses {key} {name}" for name in data[table] if name not in used)

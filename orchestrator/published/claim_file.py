@@ -1,4 +1,4 @@
-"""Claims of one's own: a small YAML file with the fields of a published one."""
+"""The user's claims: small YAML files with the fields of a published claim."""
 
 import datetime
 import re
@@ -18,7 +18,7 @@ from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 LARGEST = 64 * 1024  # bytes
 SUFFIXES = (".yaml", ".yml")
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-# A commit or tag that git cannot take for an option, and a day, a month or a year.
+# A commit or tag that git cannot mistake for an option, and a day, a month or a year.
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._/-]{0,99}$")]
 Day = Annotated[str, StringConstraints(pattern=r"^(19|20)\d\d(-\d\d(-\d\d)?)?$")]
 _QUOTED = re.compile(r"'([^']*)'")
@@ -34,7 +34,7 @@ def _our_precision(value: object) -> object:
 
 
 def _texts_of_options(value: object) -> object:
-    # YAML reads on and off as truth values.
+    # YAML reads on and off as booleans.
     if not isinstance(value, dict):
         return value
     return {
@@ -44,7 +44,7 @@ def _texts_of_options(value: object) -> object:
 
 
 class ClaimSource(StrictRecord):
-    """Where the number stands."""
+    """Where the number was published."""
 
     url: str = ""
     title: str = ""
@@ -94,7 +94,7 @@ class ClaimFile(StrictRecord):
     fingerprint: Name | None = None
 
     def claim(self, name: str) -> Claim:
-        """Return it as a claim in our spelling; `name` is used where it has no id."""
+        """Return the claim with our spelling of names; `name` is used if it has no id."""
         on_cpu = self.gpus == 0
         return Claim(
             id=self.id or name,
@@ -123,28 +123,28 @@ _RECORDS: dict[str, type[StrictRecord]] = {"source": ClaimSource, "code": ClaimC
 
 
 class _Loader(yaml.SafeLoader):
-    """Only plain values: no aliases, which can make a short file huge, and no key twice."""
+    """Loads only plain values: no duplicate keys and no aliases, which make short files huge."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read here")
+            raise yaml.YAMLError("aliases (*name) are not supported here")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
-            raise yaml.YAMLError(f"{twice!r} is there twice")
+            raise yaml.YAMLError(f"duplicate key {twice!r}")
         return super().construct_mapping(node, deep)
 
 
 def is_claim_file(word: str) -> bool:
-    """Whether a word on the command line names a file and no claim of the catalogue."""
+    """Whether a word on the command line names a file and not a claim of the catalogue."""
     return word.endswith(SUFFIXES) or "/" in word
 
 
 def read(path: Path) -> ClaimFile:
-    """Read a claim. Raises RequestError that says where it is wrong."""
+    """Read a claim. Raises RequestError that says where the mistake is."""
     refuse_stream(path)
     try:
         with path.open("rb") as stream:
@@ -152,13 +152,15 @@ def read(path: Path) -> ClaimFile:
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
     if len(data) > LARGEST:
-        raise RequestError(f"{path} is larger than {LARGEST // 1024} KiB and no claim")
+        raise RequestError(f"{path} is larger than {LARGEST // 1024} KiB, so it is not a claim")
     try:
         content = yaml.load(data, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise RequestError(f"{path} is no YAML that can be read: {_said(error)}") from None
+        raise RequestError(f"{path} is not valid YAML: {_said(error)}") from None
     if not isinstance(content, dict):
-        raise RequestError(f"{path} holds no claim", hint="write fields such as model: resnet50")
+        raise RequestError(
+            f"{path} does not contain a claim", hint="write fields such as model: resnet50"
+        )
     try:
         return ClaimFile.model_validate(content)
     except ValidationError as error:
@@ -166,7 +168,7 @@ def read(path: Path) -> ClaimFile:
 
 
 def _mistake(path: Path, error: ValidationError) -> RequestError:
-    # A mistyped key is also a missing one; the typing mistake is what to tell.
+    # A mistyped key is also a missing one; the typing mistake is more useful.
     for one in error.errors(include_url=False):
         key = str(one["loc"][-1]) if one["loc"] else ""
         if one["type"] == "extra_forbidden":
@@ -183,7 +185,7 @@ def _mistake(path: Path, error: ValidationError) -> RequestError:
             return RequestError(f"{path}: {field} is empty", hint="write a name there")
         if one["type"] == "string_type":
             return RequestError(
-                f"{path}: {key} is no text", hint=f"write it in quotes: {key}: '...'"
+                f"{path}: {key} is not text", hint=f"put it in quotes: {key}: '...'"
             )
     return RequestError(f"{path}: {first_mistake(error)}")
 

@@ -1,4 +1,4 @@
-"""The table of what a claim's program, network and conditions are to us: `reproduce.toml`."""
+"""The table that maps claims' programs, networks and conditions to ours: `reproduce.toml`."""
 
 import functools
 import tomllib
@@ -16,13 +16,13 @@ from orchestrator.request import Dtype, Phase, StrictRecord
 DATA = Path(__file__).with_name("reproduce.toml")
 OWN = "benchdock"
 
-# What an unmet condition does: "looser" widens the tolerance, "none" leaves nothing to compare.
+# Effect of an unmet condition: "looser" widens the tolerance, "none" leaves nothing to compare.
 Effect = Literal["looser", "none"]
 Share = Annotated[float, Field(gt=0.05, le=0.5)]
 
 
 class Consequence(StrictRecord):
-    """What it does to a verdict that a condition is not met: `tolerance` belongs to "looser"."""
+    """The effect of an unmet condition on the verdict: `tolerance` belongs to "looser"."""
 
     effect: Effect
     tolerance: Share | None = None
@@ -31,17 +31,19 @@ class Consequence(StrictRecord):
     @model_validator(mode="after")
     def _tolerance_is_stated(self) -> "Consequence":
         if (self.tolerance is not None) is not (self.effect == "looser"):
-            raise ValueError("a looser effect, and no other, has a tolerance")
+            raise ValueError(
+                "a looser effect must have a tolerance, and no other effect may have one"
+            )
         return self
 
 
 class Launcher(StrictRecord):
-    """The row of the framework table that runs a program.
+    """The entry of the framework table that runs a program.
 
-    `asks` are the aspects that a claim has to state, `conditions` says which options bring a word
-    about, `always` are words that hold without one, and `free` are options that decide no aspect,
-    each with the reason. Code older than `since` knows other flags: `since_why` says which. Claims
-    of older code are refused too, unless `claims_of_older` lets later code stand in for it.
+    `asks` are the aspects that a claim has to state, `conditions` says which options make a word
+    true, `always` are words that are always true, and `free` are options that affect no aspect,
+    each with the reason. Code older than `since` has other flags: `since_why` says which. Claims of
+    older code are refused too, unless `claims_of_older` lets later code replace it.
     """
 
     program: str
@@ -57,7 +59,7 @@ class Launcher(StrictRecord):
 
 
 class SameNetwork(StrictRecord):
-    """Models that programs of others build exactly as the zoo does. Empty: any."""
+    """Models that others' programs build exactly as the zoo does. Empty: any."""
 
     models: tuple[str, ...]
     programs: tuple[str, ...]
@@ -66,10 +68,10 @@ class SameNetwork(StrictRecord):
 
 
 class Aspect(StrictRecord):
-    """Something that a claim has to state, and what it does to a verdict if nobody does.
+    """Something that a claim has to state, and the effect on the verdict if nobody states it.
 
-    It is asked for in the `phases` and `dtypes` named (all if none is), from `from_gpus` GPUs on,
-    and if `only_with` is empty or one of the claim's words.
+    It is required in the listed `phases` and `dtypes` (all if empty), from `from_gpus` GPUs on, and
+    if `only_with` is empty or one of the claim's words.
     """
 
     name: str
@@ -81,14 +83,16 @@ class Aspect(StrictRecord):
 
 
 class ConditionRule(StrictRecord):
-    """A word that claims use: the aspect that it settles, and what it does if it is not met."""
+    """A word in claims: the aspect that it settles, and the effect if it is not met."""
 
     name: str
     aspect: str
     unmet: Consequence
 
 
-UNKNOWN_WORD = Consequence(effect="none", why="nothing here brings it about or knows what it costs")
+UNKNOWN_WORD = Consequence(
+    effect="none", why="benchdock can neither meet this condition nor estimate its effect"
+)
 
 
 class Rules(StrictRecord):
@@ -101,7 +105,7 @@ class Rules(StrictRecord):
     conditions: tuple[ConditionRule, ...] = Field(alias="condition")
 
     def launcher(self, program: str, framework: str) -> tuple[Launcher, Framework] | None:
-        """Return what runs a program, None if no row of the catalogue does."""
+        """Return what runs a program, None if no framework of the catalogue does."""
         for entry in self.launchers:
             if (entry.program, entry.framework) == (program, framework):
                 return (entry, FRAMEWORKS[entry.row]) if entry.row in FRAMEWORKS else None
@@ -122,14 +126,14 @@ class Rules(StrictRecord):
         return ""
 
     def condition(self, word: str) -> ConditionRule:
-        """Return what a word means; one that nobody described leaves nothing to compare."""
+        """Return the rule for a word; an undescribed word leaves nothing to compare."""
         for rule in self.conditions:
             if rule.name == word:
                 return rule
         return ConditionRule(name=word, aspect="flag", unmet=UNKNOWN_WORD)
 
     def aspect(self, name: str) -> Aspect:
-        """Return an aspect that a launcher asks for. Raises KeyError."""
+        """Return an aspect that a launcher requires. Raises KeyError."""
         return {aspect.name: aspect for aspect in self.aspects}[name]
 
 
@@ -141,4 +145,4 @@ def load(path: Path = DATA) -> Rules:
     except ValidationError as error:
         raise BenchdockError(f"{path.name} is damaged: {first_mistake(error)}") from None
     except (OSError, ValueError) as error:
-        raise BenchdockError(f"{path.name} cannot be read: {error}") from None
+        raise BenchdockError(f"cannot read {path.name}: {error}") from None

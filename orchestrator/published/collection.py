@@ -1,6 +1,6 @@
-"""Throughput that vendors and others have published: the catalogue, and how to ask it.
+"""The catalogue of throughputs that vendors and others have published, and its filters.
 
-The data is `published.json`, which people edit (docs/published.md). Loads without pydantic, in
+The data is `published.json`, which people edit (docs/published.md). It loads without pydantic, in
 milliseconds; `catalogue_check` checks all of it.
 """
 
@@ -25,7 +25,7 @@ SCHEMA = 2
 
 Unit = Literal["images/s", "ms/batch"]
 
-# Why a row is doubted; a code may carry a word of its own after a colon.
+# Why a claim is doubtful; a code may have a word after a colon.
 DOUBTS = {
     "repeats": "the same number as of {0}, printed again: probably not measured again",
     "speedup": "the source's own speed-up column contradicts these columns, which are kept",
@@ -34,15 +34,15 @@ DOUBTS = {
     "half-tag": "the source names the container's month but not its Python (-py2 or -py3)",
     "tf32": "the source says FP32, but TF32 may have been on: it is the default of CUDA 11 builds "
     "of this framework on this GPU",
-    "tf32-default": "the source says FP32, where TF32 is the framework's default on this GPU",
+    "tf32-default": "the source says FP32, but TF32 is the framework's default on this GPU",
     "precision": "the source does not state the precision",
     "gpu": "the source does not name the GPU",
     "date": "the source gives no year",
     "batch": "the batch was inferred, not stated",
-    "batch-name": "the log's folder is named after another batch than the log states, which is "
-    "taken",
-    "rates": "a mean of rates, which lies above all samples over all time (1.6 % in this log)",
-    "gpu-count": "K80 GPUs are counted as the source does; a K80 board holds two",
+    "batch-name": "the log's folder is named after another batch size than the log states; the "
+    "log's is used",
+    "rates": "a mean of rates, which is above all samples over all time (by 1.6 % in this log)",
+    "gpu-count": "K80 GPUs are counted as in the source; a K80 board holds two",
     "unsupported": "the GPU is newer than the container, whose banner warned",
 }
 
@@ -61,7 +61,7 @@ class Source:
 class Code:
     """The source code that was measured.
 
-    `revision` is a commit or a tag, `date` that of the commit; None if the source does not say.
+    `revision` is a commit or a tag, `date` is the commit's; None if the source does not say.
     """
 
     repository: str
@@ -78,7 +78,7 @@ class Claim:
     """One published number.
 
     `value` is as published, in `unit`, over all devices. `batch` is per device; None if the source
-    does not say. `gpus` is 0 on a CPU, whose name then is in `gpu`. `program` is what was run,
+    does not say. `gpus` is 0 on a CPU, and `gpu` then names the CPU. `program` is what was run,
     `code` its source code if the source says, `network` which variant of the model it builds if
     that is known. `version` is the framework's if no container is known. `conditions` are words
     that `reproduce.toml` explains. `suspect` are codes, see `doubts`.
@@ -112,11 +112,11 @@ class Claim:
         return 1000 * (self.batch or 1) * max(1, self.gpus) / self.value
 
     def doubts(self) -> tuple[str, ...]:
-        """Say in a sentence each why this number is doubted."""
+        """Return one sentence per reason to doubt this number."""
         return tuple(explain(code) for code in self.suspect)
 
 
-# A row of the file leaves out what is not known.
+# A row of the file leaves out what is unknown.
 _UNKNOWN: dict[str, Any] = dict.fromkeys(
     ("container", "version", "precision", "gpu", "system", "batch", "network", "code")
 )
@@ -125,7 +125,7 @@ _KEYS = frozenset(item.name for item in dataclasses.fields(Claim))
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What is asked for; None asks for everything. Words are as a person writes them."""
+    """The filters; None matches everything. Words are as the user writes them."""
 
     model: str | None = None
     framework: str | None = None
@@ -140,13 +140,13 @@ class Filters:
 
 
 def explain(code: str) -> str:
-    """Return the sentence of a code of `Claim.suspect`."""
+    """Return the sentence for a code of `Claim.suspect`."""
     key, _, word = code.partition(":")
     return DOUBTS[key].format(word)
 
 
 def _matches_container(asked: str, container: str | None) -> bool:
-    """Whether a container is the one asked for: by reference, name:tag, name, tag or month."""
+    """Whether a container matches a filter: by reference, name:tag, name, tag or month."""
     if container is None:
         return False
     short = container.rpartition("/")[2]
@@ -174,7 +174,7 @@ _SPELL: dict[str, Callable[[str], str]] = {
 
 
 def values(name: str, claims: Iterable[Claim]) -> list[str]:
-    """Return the values that a filter can take, sorted."""
+    """Return the values that a filter can have, sorted."""
     return sorted({value for claim in claims if (value := getattr(claim, name)) is not None})
 
 
@@ -183,8 +183,8 @@ def resolve(
 ) -> Filters:
     """Return the filters in our spelling.
 
-    `known` are further names that exist though nothing was published of them. Raises RequestError
-    with the nearest word for one that is neither.
+    `known` are further names that exist although nothing was published for them. Raises
+    RequestError with the nearest word for an unknown one.
     """
     resolved = {}
     for name, word in filters.given().items():
@@ -198,7 +198,7 @@ def resolve(
 
 
 def find(claims: Iterable[Claim], filters: Filters) -> tuple[Claim, ...]:
-    """Return the claims that pass every filter (in our spelling, see `resolve`), in their order."""
+    """Return the claims that match every filter (in our spelling, see `resolve`), in order."""
     given = filters.given().items()
     return tuple(
         claim for claim in claims if all(_TESTS[name](word, claim) for name, word in given)
@@ -206,7 +206,7 @@ def find(claims: Iterable[Claim], filters: Filters) -> tuple[Claim, ...]:
 
 
 def nearest(claims: Sequence[Claim], filters: Filters) -> tuple[str, ...]:
-    """Say what exists where nothing passes every filter: what is left without one of them."""
+    """Say what exists if nothing matches every filter: what is left without one of them."""
     given = filters.given()
     if len(given) == 1:
         ((name, word),) = given.items()
@@ -228,19 +228,19 @@ def nearest(claims: Sequence[Claim], filters: Filters) -> tuple[str, ...]:
 
 
 def choices(name: str, claims: Iterable[Claim]) -> list[str]:
-    """Return what a person may type for a filter."""
+    """Return what the user may type for a filter."""
     found = values(name, claims)
     return [value.rpartition("/")[2] for value in found] if name == "container" else found
 
 
 def claim(claim_id: str, claims: Sequence[Claim] | None = None) -> Claim:
-    """Return the claim of an id. Raises RequestError with the nearest id."""
+    """Return the claim with an id. Raises RequestError with the nearest id."""
     claims = load() if claims is None else claims
     for row in claims:
         if row.id == claim_id:
             return row
     words = set(claim_id.lower().split("-"))
-    # Comparing letter by letter with thousands of long ids would take seconds.
+    # Comparing with thousands of long ids letter by letter would take seconds.
     near = heapq.nlargest(40, claims, key=lambda row: len(words & set(row.id.split("-"))))
     # Without a filter an overview is printed, which has no ids.
     listing = f"{LISTING} --model NAME"
@@ -249,14 +249,14 @@ def claim(claim_id: str, claims: Sequence[Claim] | None = None) -> Claim:
 
 @functools.cache
 def load(path: Path = DATA) -> tuple[Claim, ...]:
-    """Read the catalogue. Raises BenchdockError that names the row at fault."""
+    """Read the catalogue. Raises BenchdockError that names the claim with the mistake."""
     try:
         return _claims(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise BenchdockError(
             f"{path.name} is damaged: {reason}",
-            hint=f"`benchdock published --check {path.name}` names every mistake in it",
+            hint=f"run `benchdock published --check {path.name}` to list every mistake in it",
         ) from None
 
 
@@ -273,9 +273,9 @@ def _claims(data: dict[str, Any]) -> tuple[Claim, ...]:
         try:
             claim = _claim(row, sources, codes, data["networks"])
         except KeyError as error:
-            raise ValueError(f"{name}: there is no {error}") from None
+            raise ValueError(f"{name}: {error} is missing") from None
         if claim.id in rows:
-            raise ValueError(f"{name} is there twice")
+            raise ValueError(f"{name} is a duplicate")
         _check(claim)
         rows[claim.id] = claim
     return tuple(rows.values())

@@ -1,4 +1,4 @@
-"""The conditions of a claim's program: which options bring them about, and which stay unmet."""
+"""The conditions of a claim's program: which options meet them, and which stay unmet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIPELINE = "input pipeline"
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a claim asks of the row that runs it."""
+    """What a claim requires of the framework that runs it."""
 
     claim: Claim
     launcher: Launcher
@@ -27,7 +27,7 @@ class Terms:
     rules: Rules
 
     def options(self) -> dict[str, str]:
-        """Return the options of the run: the claim's, then those of the command line."""
+        """Return the options of the run: the claim's, then the command line's."""
         return {**self._claimed(), **self.wishes.options}
 
     def unmet(self) -> Iterator[Condition]:
@@ -72,7 +72,7 @@ class Terms:
         return shape == tuple(map(int, size.groups()))
 
     def _instead(self, word: str) -> str:
-        """Say what the run has in place of a word."""
+        """Say what the run has instead of a word."""
         if self.rules.condition(word).aspect == "data":
             return str(self.wishes.data) if self.wishes.data is not None else "synthetic data"
         wanted = self.launcher.conditions.get(word, {})
@@ -80,7 +80,7 @@ class Terms:
         return f"{', '.join(given)} (--option)" if given else f"no option of {self.row.name}"
 
     def _unstated(self) -> Iterator[Condition]:
-        """Yield the aspects that decide a throughput and that nobody states."""
+        """Yield the aspects that affect the throughput and that nobody states."""
         words = (*self.claim.conditions, *self.launcher.always)
         stated = {self.rules.condition(word).aspect for word in words}
         for aspect in map(self.rules.aspect, self._asked()):
@@ -90,8 +90,8 @@ class Terms:
     def _asked(self) -> tuple[str, ...]:
         """Return the aspects that a claim has to state.
 
-        A claim of our own program states by its options what it changed, and made data unless it
-        says otherwise.
+        A claim of our own program states its changes by its options, and used synthetic data unless
+        it says otherwise.
         """
         if self.claim.program != OWN:
             return self.launcher.asks
@@ -108,7 +108,7 @@ class Terms:
         )
 
     def _chosen(self, aspect: Aspect) -> str:
-        """Say what the run has of an aspect that nobody states: its options, or its data."""
+        """Say what the run has for an aspect that nobody states: its options, or its data."""
         if aspect.name == "data":
             return str(self.wishes.data) if self.wishes.data is not None else "synthetic data"
         chosen = {}
@@ -118,20 +118,20 @@ class Terms:
                     default = self.row.options[key].default if key in self.row.options else ""
                     chosen[key] = self.options().get(key, default)
         given = ", ".join(f"{key}={value}" for key, value in chosen.items() if value)
-        return given or f"what {self.row.name} does unless told otherwise"
+        return given or f"the default of {self.row.name}"
 
     def _own_options(self) -> Iterator[Condition]:
-        """Yield options of the command line that nobody claims."""
+        """Yield options of the command line that the claim does not have."""
         of_claims = {key for options in self.launcher.conditions.values() for key in options}
         claimed = self._claimed()
         for key, value in self.wishes.options.items():
             if key in self.launcher.free or claimed.get(key) == value:
                 continue
             if key in of_claims and (key in claimed or self._leaves_unstated(key)):
-                continue  # told of by its word, or as not stated
+                continue  # reported by its word, or as not stated
             yield unmet("flag", "not stated", f"{key}={value} (--option)", UNKNOWN_WORD)
 
     def _leaves_unstated(self, key: str) -> bool:
-        """Whether an option decides an aspect that the claim was asked for."""
+        """Whether an option affects an aspect that the claim has to state."""
         words = (word for word, options in self.launcher.conditions.items() if key in options)
         return any(self.rules.condition(word).aspect in self._asked() for word in words)

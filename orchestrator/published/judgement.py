@@ -1,4 +1,4 @@
-"""Finished runs of a claim: whether they reproduce it."""
+"""Judges whether finished runs reproduce a claim."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Outcome:
 
     @property
     def exit_status(self) -> ExitStatus:
-        """Only what was reproduced passes."""
+        """Return 0 only if the claim was reproduced."""
         return ExitStatus.OK if self.verdict == "reproduced" else ExitStatus.GATE_MISSED
 
     def as_json(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def judge(claim: Claim, setup: Setup, results: Sequence[Result]) -> Outcome:
 
 
 def _found_out(claim: Claim, setup: Setup, results: Sequence[Result]) -> Iterator[Condition]:
-    """Yield what only the runs themselves tell."""
+    """Yield what only the runs themselves show."""
     told = next((version for r in results if (version := r.framework_version)), "")
     known = {condition.name for condition in setup.unmet}
     wanted = claim.version if claim.container is None else None
@@ -84,12 +84,12 @@ def _doubts(claim: Claim, measured: Measured, setup: Setup) -> Iterator[str]:
     yield from (f"the claim: {doubt}" for doubt in claim.doubts())
     spread = max(measured.runs) / min(measured.runs) - 1
     if spread > LARGEST_SPREAD:
-        yield f"the runs differ by up to {share(spread)} from each other"
+        yield f"the runs differ from each other by up to {share(spread)}"
     edges = ((1 - setup.tolerance), (1 + setup.tolerance))
     low = measured.low / claim.throughput
     high = math.inf if measured.high is None else measured.high / claim.throughput
     if setup.comparable and any(low < edge < high for edge in edges):
-        yield "the interval reaches over the tolerance: more --runs would make it surer"
+        yield "the interval extends beyond the tolerance: use more --runs to be more certain"
 
 
 def _said(results: Sequence[Result]) -> Iterator[str]:

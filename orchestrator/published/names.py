@@ -21,7 +21,7 @@ _MAKERS = frozenset(
     }
 )
 _FORMS = frozenset({"sxm", "sxm2", "sxm3", "sxm4", "sxm5", "pcie", "nvl"})
-# Chips sold with more than one size of memory: only there the size is part of the name.
+# Chips sold with several memory sizes: only for these the size is part of the name.
 _SIZED = frozenset({"v100", "p100", "a100", "h100"})
 _MEMORY = re.compile(r"(\d+)(?:g|gb)", re.ASCII)
 _CLOUD_CPU = re.compile(r"(?:ec2 )?([a-z]\d\w*\.\d*x?large|[a-z]\d\w*\.metal)(?: cpu)?", re.ASCII)
@@ -61,10 +61,10 @@ _RESNET = re.compile(r"resnet[ _-]?(\d+)(?:[ _-]?(?:v(?P<version>\d(?:\.\d)?)))?
 
 
 def gpu(text: str) -> str:
-    """Return a GPU's short name: chip, form, and memory where the chip is sold with several.
+    """Return a GPU's short name: chip, form, and memory if the chip is sold with several sizes.
 
     "NVIDIA A100-SXM4-40GB" is "a100-sxm4-40gb", "V100 16G" is "v100-16gb", "1080 Ti" is
-    "gtx-1080-ti". What a source adds in brackets (a cloud's instance) is no part of the name.
+    "gtx-1080-ti". Text in brackets (a cloud's instance) is not part of the name.
     """
     lowered = text.lower().strip()
     if match := _CLOUD_CPU.fullmatch(lowered):
@@ -83,12 +83,12 @@ def gpu(text: str) -> str:
 
 
 def gpu_matches(asked: str, name: str) -> bool:
-    """Whether a GPU is of the kind asked for: "a100-40gb" asks for every A100 of that size."""
+    """Whether a GPU matches a filter: "a100-40gb" matches every A100 of that size."""
     return set(gpu(asked).split("-")) <= set(name.split("-"))
 
 
 def precision(text: str) -> str:
-    """Return a number type's name: "FP16" is float16, and so is AMP, whose products are."""
+    """Return a number type's name: "FP16" is float16, and so is AMP, which multiplies so."""
     word = text.lower().strip()
     return _PRECISIONS.get(word, word)
 
@@ -100,7 +100,7 @@ def framework(text: str) -> str:
 
 
 def model(text: str) -> str:
-    """Return a model's name: "ResNet-50 v1.5" is resnet50_v1.5; v1 goes without saying."""
+    """Return a model's name: "ResNet-50 v1.5" is resnet50_v1.5; v1 is implied."""
     word = text.lower().strip()
     if match := _RESNET.fullmatch(word):
         version = match["version"] or "1"
@@ -109,5 +109,5 @@ def model(text: str) -> str:
 
 
 def model_matches(asked: str, name: str) -> bool:
-    """Whether a model is the one asked for or a variant of it: "resnet50" asks for v1.5 too."""
+    """Whether a model matches a filter or is a variant of it: "resnet50" matches v1.5 too."""
     return name == asked or name.startswith(f"{asked}_v")

@@ -1,4 +1,4 @@
-"""What a claim's run would do, said without starting anything and on any machine."""
+"""Describes a claim's run without starting anything, on any machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator import catalogue
 from orchestrator.errors import RequestError
 from orchestrator.framework import Framework
-from orchestrator.images import image_table
+from orchestrator.images import image_table, store
 from orchestrator.paths import RunFolder
 from orchestrator.published.collection import Claim
 from orchestrator.published.setup import World
@@ -17,13 +17,13 @@ from orchestrator.request import Device, Request
 from orchestrator.run import demands, variants
 from orchestrator.run.planner import Place, Target, make_plan
 
-# From this line of a launcher script on everything belongs to the program.
+# From this line on, a launcher script belongs to the program.
 _PROGRAM = "exec >>"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outline:
-    """A run in words: `command` is the end of the launcher script, "" if there can be none yet."""
+    """A run in words: `command` is the end of the launcher script, "" if there is none yet."""
 
     image: str
     request: Request
@@ -48,9 +48,9 @@ class Outline:
         }
 
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """Return what is said of each thing, by its name."""
+        """Return the description of each thing, by its name."""
         plain = self.as_json()
-        batch = plain["batch"] or "not known: give --batch N"
+        batch = plain["batch"] or "unknown: use --batch N"
         options = " ".join(f"{key}={value}" for key, value in self.options.items() if value)
         return (
             ("image", self.image),
@@ -63,7 +63,7 @@ class Outline:
 
 
 def draw(claim: Claim, planned: Request, world: World) -> Outline:
-    """Say what a request would run."""
+    """Describe what a request would run."""
     device: Device = "gpu" if claim.gpus else "cpu"
     row = variants.settle(catalogue.framework(planned.framework), planned, device)
     gpus = planned.gpus if isinstance(planned.gpus, tuple) else ()
@@ -85,14 +85,15 @@ def _image(planned: Request, row: Framework, device: Device, world: World, *, on
     if planned.image is not None:
         return f"{planned.image}{engine}"
     if device not in row.images:
-        return "none known: give --image REF"
-    return f"{image_table.load().row(row.images[device]).tag}{engine}"
+        return "unknown: use --image REF"
+    table = image_table.load()
+    return f"{store.name_of(table.row(row.images[device]), table)}{engine}"
 
 
 def _command(planned: Request, row: Framework, target: Target, *, on_host: bool) -> str:
     """Return the part of the launcher script that starts the program, "" if it cannot be written.
 
-    A folder that --source has not named yet is where a container would see it.
+    If --source names no folder yet, the path is the one inside a container.
     """
     if planned.batch is None:
         return ""
@@ -105,7 +106,7 @@ def _command(planned: Request, row: Framework, target: Target, *, on_host: bool)
     folder = RunFolder.planned(planned.model, planned.framework)
     try:
         script = make_plan(planned, row, target, place, folder).script
-    except RequestError:  # the reason is the setup's to tell
+    except RequestError:  # the setup reports the reason
         return ""
     _, _, program = script.partition(f"\n{_PROGRAM}")
     return program.partition("\n")[2].strip()

@@ -1,6 +1,6 @@
-"""What to run for a claim on this machine, and which of its conditions cannot be met.
+"""Decides what to run for a claim on this machine, and which of its conditions stay unmet.
 
-Everything but `look` is a pure function, so a claim can be judged for a machine one does not have.
+Everything but `look` is a pure function, so a claim can be judged for any machine.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def look(wishes: Wishes) -> World:
 
 def _no_engine(wishes: Wishes) -> str:
     if wishes.runtime is RuntimeChoice.HOST:
-        return "the host was asked for"
+        return "--runtime host was given"
     from orchestrator.engine.client import Engine
 
     try:
@@ -54,7 +54,7 @@ def _no_engine(wishes: Wishes) -> str:
 def prepare(
     claim: Claim, world: World, wishes: Wishes | None = None, rules: Rules | None = None
 ) -> Setup:
-    """Decide what to run for a claim, and which of its conditions that leaves unmet."""
+    """Decide what to run for a claim, and which of its conditions stay unmet."""
     wishes, rules = wishes or Wishes(), rules or claim_rules.load()
     unmet = [*surroundings.hardware(claim, world)]
     launcher, row, problem = _program(claim, rules, wishes, unmet)
@@ -97,9 +97,9 @@ def prepare(
 
 
 def asks_of(planned: Request, wishes: Wishes) -> tuple[str, ...]:
-    """Return what a claim of somebody's file would do here beyond a benchmark of ours.
+    """Return what a claim from a file would do here that needs trust.
 
-    What the user gives on the command line is the user's own, and so are folders and runtime.
+    Options of the command line come from the user and need no trust, nor do folders and runtime.
     """
     claimed = {name: text for name, text in wishes.claimed.items() if name not in wishes.options}
     theirs = {"data": None, "source": None, "runtime": RuntimeChoice.AUTO, "options": claimed}
@@ -109,14 +109,14 @@ def asks_of(planned: Request, wishes: Wishes) -> tuple[str, ...]:
 
 
 def _in_full(claim: Claim, rules: Rules) -> Claim:
-    """Return a claim with what its program does in any case, so that a stand-in does it too."""
+    """Return a claim with what its program always does, so that a replacement does it too."""
     theirs, _ = rules.launcher(claim.program, claim.framework) or (None, None)
     always = theirs.always if theirs else ()
     return dataclasses.replace(claim, conditions=tuple(dict.fromkeys((*claim.conditions, *always))))
 
 
 def _too_old(claim: Claim, launcher: Launcher, wishes: Wishes) -> str:
-    """Say why the launcher cannot speak to code as old as the claim's or the folder's, or ""."""
+    """Say why the launcher does not support code as old as the claim's or the folder's, or ""."""
     if not launcher.since:
         return ""
     of_claim = (
@@ -127,11 +127,11 @@ def _too_old(claim: Claim, launcher: Launcher, wishes: Wishes) -> str:
     given = provenance.date_of(wishes.source) if wishes.source else None
     older_too = launcher.claims_of_older
     for what, date in (*(() if older_too else of_claim), ("the code in --source", given)):
-        # A month or a year is older only if all of it is.
+        # A month or a year counts as older only if all of it is.
         if date and date < launcher.since[: len(date)]:
             return (
-                f"{what} is of {date}, and benchdock runs {claim.program} of {launcher.since} or "
-                f"later: before, {launcher.since_why}"
+                f"{what} is of {date}, but benchdock runs {claim.program} of {launcher.since} "
+                f"or later: before, {launcher.since_why}"
             )
     return ""
 
@@ -143,16 +143,16 @@ def _month(claim: Claim) -> str | None:
 
 def _no_batch(request: Request) -> str:
     if request.batch is None:
-        return "the claim does not state its batch: give --batch N to measure one"
+        return "the claim does not state its batch: use --batch N"
     return ""
 
 
 def _program(
     claim: Claim, rules: Rules, wishes: Wishes, unmet: list[Condition]
 ) -> tuple[Launcher | None, Framework | None, str]:
-    """Return the row that runs the claim, how it is told, and why it cannot run or there is none.
+    """Return what runs the claim, its terms, and why it cannot run or there is nothing.
 
-    Raises RequestError for a claim of our own program about what is not in the catalogue.
+    Raises RequestError for a claim of our own program about something that is not in the catalogue.
     """
     if claim.program == OWN:
         catalogue.framework(claim.framework)
@@ -187,19 +187,21 @@ def _program(
 def _written_network(
     claim: Claim, row: Framework, rules: Rules, wishes: Wishes
 ) -> Iterator[Condition]:
-    """Yield the doubt of a program that is given its network: theirs is in a file of their own."""
+    """Yield the doubt about a program that reads its network from a file: theirs is different."""
     given = claim.program == OWN or row.networks is not None or "prototxt" in wishes.options
     if given or rules.same_network(claim.model, claim.program, claim.framework):
         return
-    known = claim.network or f"the {claim.model} of their own file"
-    why = "only the same network is comparable: --source DIR --option prototxt=FILE gives theirs"
-    yield incomparable("network", known, "the zoo's own", why)
+    known = claim.network or f"the {claim.model} of their file"
+    why = (
+        "only the same network is comparable: use --source DIR --option prototxt=FILE to get theirs"
+    )
+    yield incomparable("network", known, "the zoo's", why)
 
 
 def _why_not_theirs(claim: Claim, row: Framework | None) -> str:
-    """Say why nothing here runs the claim's own program, or ""."""
+    """Say why nothing here runs the claim's program, or ""."""
     if row is None:
-        return f"there is no launcher for {claim.program} yet"
+        return f"benchdock has no launcher for {claim.program} yet"
     if not catalogue.has(row, claim.model):
         return f"{row.name} has no network {claim.model} here"
     return ""
@@ -208,7 +210,7 @@ def _why_not_theirs(claim: Claim, row: Framework | None) -> str:
 def _not_given(claim: Claim, row: Framework, wishes: Wishes) -> str:
     """Say that the folder of the claim's program is missing, or ""."""
     if row.source and wishes.source is None and ("gpu" if claim.gpus else "cpu") not in row.holds:
-        return f"{claim.program} has to be given with --source: {row.source}"
+        return f"{claim.program} needs --source: {row.source}"
     return ""
 
 
@@ -222,14 +224,14 @@ def _nothing_runs(
     unmet.append(incomparable("program", claim.program, "not available", why))
     if same:
         return f"{why}; the network is ours too ({same}), but {claim.framework} cannot run it here"
-    known = claim.network or f"nobody knows {claim.program}'s {claim.model} layer by layer"
-    only = "only the same network, layer by layer, may stand in for another program's"
-    unmet.append(incomparable("network", known, "the zoo's own", only))
+    known = claim.network or f"the layers of {claim.program}'s {claim.model} are unknown"
+    only = "only the same network, layer by layer, may replace that of another program"
+    unmet.append(incomparable("network", known, "the zoo's", only))
     return f"{why}, and it is not comparable with our own network: {known}"
 
 
 def _network(claim: Claim, row: Framework, wishes: Wishes) -> Iterator[Condition]:
-    here = catalogue.fingerprint(row, claim.model) or f"{row.name}'s own"
+    here = catalogue.fingerprint(row, claim.model) or f"the one of {row.name}"
     if wishes.fingerprint and wishes.fingerprint != here:
         yield incomparable("network", wishes.fingerprint, here, "another definition of the network")
 
@@ -240,23 +242,23 @@ def _dtype(claim: Claim, unmet: list[Condition]) -> Dtype:
             incomparable("precision", "not stated", "float32", "it decides what is computed")
         )
         return "float32"
-    return cast(Dtype, claim.precision)  # pydantic refuses what is none
+    return cast(Dtype, claim.precision)  # pydantic refuses an invalid one
 
 
 def _batch(claim: Claim, wishes: Wishes, unmet: list[Condition]) -> int | None:
-    """Return the batch per device; only the claim or the user decides it."""
+    """Return the batch per device, which only the claim or the user decides."""
     chosen = wishes.batch or claim.batch
     if claim.batch is None or chosen != claim.batch:
         claimed = "not stated" if claim.batch is None else str(claim.batch)
-        here = "none given (--batch)" if chosen is None else f"{chosen} (--batch)"
-        why = "a larger batch is faster: several times over the range that programs use"
+        here = "unknown (use --batch)" if chosen is None else f"{chosen} (--batch)"
+        why = "a larger batch is faster, by several times over the range that programs use"
         unmet.append(incomparable("batch", claimed, here, why))
     return chosen
 
 
 def _no_image(row: Framework, request: Request, device: Device) -> str:
     if request.image is None and device not in row.images:
-        return f"{row.name} has no image for the {device} here: give --image REF"
+        return f"{row.name} has no image for the {device} here: use --image REF"
     return ""
 
 
@@ -273,7 +275,7 @@ def _refused(row: Framework, request: Request, device: Device) -> str:
 
 
 def _unsuitable(row: Framework, request: Request, device: Device, world: World) -> str:
-    """Say why the image that would run cannot work on this machine's GPUs, or ""."""
+    """Say why the image that would run does not support this machine's GPUs, or ""."""
     indices = request.gpus if isinstance(request.gpus, tuple) else ()
     target = Target(device=device, gpus=tuple(map(str, indices)))
     in_container = not world.no_engine

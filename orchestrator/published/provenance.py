@@ -1,4 +1,4 @@
-"""Whether the folder of `--source` holds the source code that a claim was measured with."""
+"""Checks that the folder of `--source` contains the source code that a claim was measured with."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from orchestrator.units import counted
 
 _PATIENCE = 10.0  # seconds
 _SHORTEST = 7  # digits of a commit
-# What tells of a program and does nothing in it.
+# Documentation of a program, which has no effect.
 _ABOUT = frozenset({".md", ".rst", ".png", ".jpg", ".svg"})
 
 
 def compare(claim: Claim, source: Path | None) -> Iterator[Condition]:
-    """Yield how the code differs from the claim's; without a folder the image's own copy runs.
+    """Yield how the code differs from the claim's; without a folder the image's copy runs.
 
-    Code that nobody can identify counts as different, and the condition says so.
+    Unidentified code counts as different, and the condition says so.
     """
     code = claim.code
     if source is None:
@@ -32,13 +32,13 @@ def compare(claim: Claim, source: Path | None) -> Iterator[Condition]:
 
 
 def _otherwise(source: Path, claimed: str) -> str:
-    """Say what a folder holds other than the claimed revision, or ""."""
+    """Say what a folder contains instead of the claimed revision, or ""."""
     clone = _clone(source)
     head = inventory.commit(clone) if clone else None
     if clone is None or head is None:
         return _here(source)
     if inventory.dirty(clone, source):
-        return f"{head[:12]}, with changes that are not committed"
+        return f"{head[:12]}, with uncommitted changes"
     changed = 0 if _is_commit(claimed, head) else _changed(clone, source, claimed)
     if changed is None:
         return head[:12]
@@ -46,20 +46,23 @@ def _otherwise(source: Path, claimed: str) -> str:
 
 
 def date_of(source: Path) -> str:
-    """Return the day of the commit that is checked out in a folder, "" if git cannot tell."""
+    """Return the day of a folder's commit, "" if git does not know."""
     clone = _clone(source)
     return (git.ask(clone, "log", "-1", "--format=%cs", patience=_PATIENCE) or "") if clone else ""
 
 
 def _differs(claimed: str, here: str) -> Condition:
-    why = "another state of a program may have other defaults, and be some percent faster or slower"
+    why = (
+        "another revision of a program may have other defaults, and be some percent faster or "
+        "slower"
+    )
     return Condition(name="code", claimed=claimed, here=here, effect="looser", why=why)
 
 
 def _here(source: Path) -> str:
     clone = _clone(source)
     head = inventory.commit(clone) if clone else None
-    return head[:12] if head else f"not verified: {source} is not of a git clone"
+    return head[:12] if head else f"not verified: {source} is not in a git clone"
 
 
 def _clone(source: Path) -> Path | None:
@@ -72,7 +75,7 @@ def _is_commit(claimed: str, head: str) -> bool:
 
 
 def _changed(clone: Path, source: Path, claimed: str) -> int | None:
-    """Count the files of the program that changed since the claim's commit, texts about it apart.
+    """Count the files of the program that changed since the claim's commit, except documentation.
 
     None if the clone does not have that commit.
     """

@@ -1,4 +1,4 @@
-"""What would run for a claim here, and which of its conditions that leaves unmet, as records."""
+"""Records of what would run for a claim here, and which of its conditions stay unmet."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from orchestrator.published.claim_rules import Consequence, Effect
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.units import share
 
-# Other laboratories came within 2 % with the same container on the same GPU, and within 7 % with
-# containers some months apart (OneFlow's DLPerf against NVIDIA's numbers, V100).
+# Other labs came within 2 % with the same container on the same GPU, and within 7 % with containers
+# some months apart (OneFlow's DLPerf against NVIDIA's numbers, V100).
 EQUAL_SETTINGS = 0.05
 ACROSS_SYSTEMS = 0.10
 
-# What usually matters most comes first; those from "data" on are the aspects of `reproduce.toml`.
+# Most important first; those from "data" on are the aspects of `reproduce.toml`.
 RANKING = (
     "network", "program", "GPU", "GPU count", "CPU", "machines", "precision", "batch", "image size",
     "layout", "XLA", "variables", "parameter device", "weight update", "sparsity", "flag",
@@ -37,9 +37,9 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What the user adds to a claim, and what a claim of their own says beyond a published one.
+    """What the user adds to a claim, and what a claim from a file says beyond a published one.
 
-    `batch` is for a claim that states none. `claimed` are the options of a claim of their own,
+    `batch` is for a claim that states none. `claimed` are the options of a claim from a file,
     `options` those of the command line.
     """
 
@@ -58,7 +58,7 @@ class Wishes:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """A condition of a claim that is not met here, and what that does to the verdict.
+    """A condition of a claim that is not met here, and its effect on the verdict.
 
     `tolerance` is the share by which throughputs may differ if it is looser.
     """
@@ -72,7 +72,7 @@ class Condition:
 
     @property
     def consequence(self) -> str:
-        """Say it in words."""
+        """Return the effect in words."""
         if self.effect == "none":
             return "not comparable"
         return f"{share(self.tolerance)} tolerated instead of {share(EQUAL_SETTINGS)}"
@@ -85,7 +85,7 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What would run, and the conditions of the claim that it does not meet, by importance.
+    """What would run, and the claim's unmet conditions, most important first.
 
     `planned` is that request, None if nothing here runs the claim on any machine. `why_not` says
     why it cannot run on this machine, or is empty; with `lacks_option` the user can change that by
@@ -99,7 +99,7 @@ class Setup:
 
     @property
     def request(self) -> Request | None:
-        """What can run on this machine."""
+        """The request that can run on this machine."""
         return None if self.why_not else self.planned
 
     @property
@@ -134,12 +134,12 @@ def ranked(conditions: Sequence[Condition]) -> tuple[Condition, ...]:
 
 
 def incomparable(name: str, claimed: str, here: str, why: str) -> Condition:
-    """Return a condition without which there is nothing to compare."""
+    """Return a condition that leaves nothing to compare if it is not met."""
     return Condition(name=name, claimed=claimed, here=here, effect="none", why=why)
 
 
 def unmet(name: str, claimed: str, here: str, consequence: Consequence) -> Condition:
-    """Return a condition with what the table of rules says it does."""
+    """Return an unmet condition with its effect from the table of rules."""
     return Condition(
         name=name,
         claimed=claimed,

@@ -25,7 +25,9 @@ def hardware(claim: Claim, world: World) -> Iterator[Condition]:
             why = "throughput depends on the processor more than on anything else"
             yield incomparable("CPU", claim.gpu or "not stated", world.cpu, why)
     elif claim.gpu is None:
-        yield incomparable("GPU", "not stated", _gpu_names(world), "nobody knows what was measured")
+        yield incomparable(
+            "GPU", "not stated", _gpu_names(world), "it is unknown what was measured"
+        )
     else:
         there = [names.gpu(gpu.name) for gpu in world.gpus.gpus[: claim.gpus]]
         if not there or not all(names.gpu_matches(claim.gpu, name) for name in there):
@@ -34,7 +36,7 @@ def hardware(claim: Claim, world: World) -> Iterator[Condition]:
     if 0 < len(world.gpus.gpus) < claim.gpus:
         here = str(len(world.gpus.gpus))
         yield incomparable(
-            "GPU count", str(claim.gpus), here, "throughputs of other counts do not scale"
+            "GPU count", str(claim.gpus), here, "throughput does not scale with the number of GPUs"
         )
     if claim.system:
         yield Condition(
@@ -42,7 +44,7 @@ def hardware(claim: Claim, world: World) -> Iterator[Condition]:
             claimed=claim.system,
             here="this machine",
             effect="looser",
-            why="processors, memory and links between GPUs may be others",
+            why="processors, memory and links between GPUs may differ",
         )
 
 
@@ -56,7 +58,7 @@ def _gpu_names(world: World) -> str:
 
 
 def no_device(claim: Claim, world: World) -> str:
-    """Say that no GPU answers, or ""."""
+    """Say that no GPU works, or ""."""
     if claim.gpus and not world.gpus.gpus:
         return f"no GPU can be used: {world.gpus.reason}"
     return ""
@@ -72,7 +74,9 @@ def gpus(
         return tuple(range(claim.gpus))
     if claim.gpus > 1 and not row.multi_gpu:
         unmet.append(
-            incomparable("GPU count", str(claim.gpus), "1", f"{row.name} uses one GPU here")
+            incomparable(
+                "GPU count", str(claim.gpus), "1", f"{row.name} uses only one GPU in benchdock"
+            )
         )
         return (world.gpus.gpus[0].index,)
     return tuple(gpu.index for gpu in world.gpus.gpus[: claim.gpus])
@@ -82,7 +86,7 @@ def container(
     claim: Claim, world: World, wishes: Wishes, row: Framework, device: Device,
     unmet: list[Condition],
 ) -> str | None:  # fmt: skip
-    """Return the claim's container if it can be used; else None for ours, or what stands in.
+    """Return the claim's container if it can be used, else None for ours, or a replacement.
 
     Without a GPU nothing can run here anyway: then it is what would run on the claim's machine.
     """
@@ -111,7 +115,7 @@ def container(
         )
         return other if world.gpus.gpus or not claim.gpus else claim.container
     if any(code.partition(":")[0] in ("half-tag", "container") for code in claim.suspect):
-        why = "the source does not name the tag beside the numbers"
+        why = "the source does not give the tag beside the numbers"
         unmet.append(
             Condition(
                 name="container", claimed=claim.container, here="the same, if that is the tag",
@@ -122,9 +126,9 @@ def container(
 
 
 def with_image(claim: Claim, world: World, row: Framework) -> tuple[Framework, str]:
-    """Return a row with the newest image of our table that works on the claim's GPUs here.
+    """Return a row with the newest image of our table that supports the claim's GPUs here.
 
-    Then why none does, "" if one does.
+    Also return why none does, "" if one does.
     """
     if not claim.gpus or "gpu" not in row.images:
         return row, ""
@@ -134,6 +138,7 @@ def with_image(claim: Claim, world: World, row: Framework) -> tuple[Framework, s
         _gpus_here(claim, world),
         world.gpus.driver,
         table=table,
+        backend=row.name if row.ours else None,
         on_host=bool(world.no_engine),
     )
     if found.image is not None:
@@ -147,7 +152,7 @@ def _gpus_here(claim: Claim, world: World) -> list[tuple[str, str]]:
 
 
 def _stand_in(claim: Claim, world: World, row: Framework, device: Device) -> str | None:
-    """Return an image of the vendor's for GPUs or a driver that no image of our table can use."""
+    """Return an image of the vendor's for GPUs or a driver that no image of our table supports."""
     if device == "cpu" or device not in row.images or world.no_engine or not world.gpus.gpus:
         return None
     image = image_table.load().row(row.images[device])
@@ -164,7 +169,7 @@ def _container_problem(claim: Claim, world: World) -> str:
 
 
 def our_version(row: Framework, device: Device) -> str:
-    """Return the framework's version in the row's own image, "" if it has none."""
+    """Return the framework's version in our image for it, "" if it has none."""
     if device not in row.images:
         return ""
     return image_table.load().row(row.images[device]).version

@@ -1,1 +1,1 @@
-"""The rows of the framework table, a module per family; each exports ROWS."""
+"""The entries of the framework table, one module per family; each exports ROWS."""

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 _PHASES: tuple[Phase, ...] = ("training", "inference")
 _FLOAT32: tuple[Dtype, ...] = ("float32",)
-_NO_SEED = "it is not told"
+_NO_SEED = "it cannot be told"
 _OPTIONS = {
     "fork": Option("whose Caffe: they read different networks", values=("bvlc", "nvidia", "intel")),
     "round_mode": Option(
-        "pooling's round_mode, of Caffe after August 2018: auto asks pycaffe",
+        "pooling's round_mode, of Caffe after August 2018: auto checks pycaffe",
         "auto",
         ("auto", "yes", "no"),
     ),
-    "prototxt": Option("a network of your own: a file in the folder that --source gives"),
+    "prototxt": Option("your network: a file in the folder of --source"),
 }
-# What only one fork's binary takes.
+# Arguments that only one fork's binary has.
 _FORKS_OPTIONS = {
     "intel": {
         "engine": Option(
-            "the library that computes the layers; auto: the one that the network names, MKLDNN",
+            "the library that computes the layers; auto: the network's choice, or MKLDNN",
             "auto",
             ("auto", "MKLDNN", "CAFFE", "MKL2017"),
         )
@@ -82,7 +82,7 @@ CAFFE_TIME = _forks(
         gaps={"deep_speech2": "Caffe has no CTC loss"},
         multi_gpu=False,
         options=_OPTIONS,
-        refuses={"data": "it times layers, on constants that are in memory"},
+        refuses={"data": "it times layers, on constants in memory"},
         ignores={"seed": _NO_SEED},
     ),
     {"bvlc": 1, "nvidia": 5, "intel": 6},
@@ -102,10 +102,10 @@ CAFFE_TRAIN = _forks(
         gaps={"deep_speech2": "Caffe has no CTC loss"},
         options=_OPTIONS,
         windows=True,
-        # A window of one step at least is left out, and two must be left.
+        # At least one window of one step is left out, and two must remain.
         least_steps=2,
     ),
-    # What NVIDIA's prints as its performance leaves out three iterations.
+    # The performance that NVIDIA's prints leaves out three iterations.
     {"bvlc": None, "nvidia": 3, "intel": None},
 )
 
@@ -127,11 +127,11 @@ CAFFE2_NET = Framework(
     },
     options={
         "net_type": Option("how Caffe2 runs a network's operators", "dag", ("dag", "simple")),
-        "num_workers": Option("operators at a time, where net_type is dag", "2"),
+        "num_workers": Option("operators at a time, if net_type is dag", "2"),
         "order": Option("layout of images", "NCHW", ("NCHW", "NHWC")),
         "engine": Option("the engine that every operator prefers, such as CUDNN"),
     },
-    refuses={"data": "it makes its own inputs"},
+    refuses={"data": "it generates its inputs"},
     ignores={"seed": _NO_SEED},
 )
 
@@ -146,8 +146,8 @@ CAFFE2_TRAINER = Framework(
         ("gpu", "training"): ("float32", "float16"),
     },
     images={"cpu": "legacy-cpu", "gpu": "ngc-caffe2-18-08"},
-    # Its stride is in the 3x3 convolution. Releases before PyTorch's, 0.8.1 and older, know
-    # 50 layers alone.
+    # Its stride is in the 3x3 convolution. Releases before PyTorch's, 0.8.1 and older, only have 50
+    # layers.
     networks={
         "resnet18": "18",
         "resnet34": "34",
@@ -157,8 +157,8 @@ CAFFE2_TRAINER = Framework(
     },
     warmup=2,
     options={
-        "nccl": Option("NCCL sums gradients instead of Caffe2's own copies", "off", ("off", "on")),
-        "tensor_cores": Option("let convolutions use tensor cores", "off", ("off", "on")),
+        "nccl": Option("sum gradients with NCCL instead of Caffe2's copies", "off", ("off", "on")),
+        "tensor_cores": Option("allow convolutions to use tensor cores", "off", ("off", "on")),
         "cudnn_workspace_mb": Option("memory for cuDNN's algorithms, in MB", "64"),
     },
     ignores={"seed": _NO_SEED},

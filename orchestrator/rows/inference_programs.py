@@ -1,4 +1,4 @@
-"""Vendors' own timers of a network that is written for them: TensorRT's and OpenVINO's."""
+"""Vendors' timers for networks that are written for them: TensorRT's and OpenVINO's."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _RELEASES = ("3", "4", "5", "6", "7", "8", "9", "10", "11")
 _RELEASE = Option("TensorRT's major release", values=_RELEASES)
 _WORKSPACE = Option("memory for its algorithms, in MiB", "1024")
 _OLD: tuple[Dtype, ...] = ("float32", "float16", "int8")
-# Release 11 has no flags such as --fp16 any more, and chooses no types by itself.
+# Release 11 has no flags such as --fp16, and does not choose types by itself.
 _AS_WRITTEN = Unfit(
     dtypes=("float16", "bfloat16", "int8"),
     why="TensorRT 11 computes in the types that a network is written in, which here is float32 "
     "(TensorRT 10, in images up to 26.05, can)",
 )
-_NO_DATA = "it makes its own inputs"
+_NO_DATA = "it generates its inputs"
 
-# trtexec times an ONNX file that our writer makes, which needs NumPy and onnx: NVIDIA's PyTorch
-# image has both beside TensorRT, its TensorRT image neither. int8 without calibration is right in
-# time and wrong in values.
+# trtexec times an ONNX file from our writer, which needs NumPy and onnx: NVIDIA's PyTorch image has
+# both beside TensorRT, its TensorRT image has neither. int8 without calibration has the right speed
+# and wrong values.
 _TENSORRT = Framework(
     name="tensorrt",
     title="TensorRT",
@@ -38,7 +38,7 @@ _TENSORRT = Framework(
     options={"release": _RELEASE},
     flags=True,
     refuses={"data": _NO_DATA},
-    ignores={"warmup": "it warms up by time"},
+    ignores={"warmup": "its warm-up has a fixed time"},
     variant_option="release",
 )
 
@@ -49,7 +49,7 @@ def _onnx(release: str) -> Framework:
     options = {"release": replace(_RELEASE, default=release)}
     unfit = (_AS_WRITTEN,) if release == "11" else ()
     if release == "8":
-        # Before 8.4 it is 16 MiB unless told, too little for the fast algorithms.
+        # Before 8.4 the default is 16 MiB, too little for the fast algorithms.
         options["workspace"] = replace(_WORKSPACE, default="4096")
     else:
         dtypes = (*dtypes, "bfloat16")
@@ -57,8 +57,8 @@ def _onnx(release: str) -> Framework:
 
 
 def _caffe(release: str) -> Framework:
-    """Return the row of a release that knew older ONNX alone, and so is given a Caffe network."""
-    cut = "its Caffe reader rounds every pool up"
+    """Return the row of a release that only reads older ONNX, and so gets a Caffe network."""
+    cut = "its Caffe reader rounds the size of every pooling up"
     return replace(
         _TENSORRT,
         launcher="tensorrt_caffe",
@@ -66,7 +66,7 @@ def _caffe(release: str) -> Framework:
         backend="backends.caffe",
         dtypes={("gpu", "inference"): _OLD},
         gaps={
-            "acoustic_model": "its Caffe reader takes images",
+            "acoustic_model": "its Caffe reader only accepts images",
             "deep_speech2": "Caffe has no CTC loss",
             **{f"resnet{layers}_v1.5": cut for layers in (50, 101, 152)},
         },
@@ -76,7 +76,7 @@ def _caffe(release: str) -> Framework:
         },
         # Before release 6 nothing is left out.
         warmup=0 if release in ("3", "4", "5") else None,
-        ignores={**_TENSORRT.ignores, "seed": "it makes its own weights"},
+        ignores={**_TENSORRT.ignores, "seed": "it generates its weights"},
     )
 
 
@@ -106,14 +106,14 @@ OPENVINO_BENCHMARK_APP = Framework(
             ("throughput", "latency", "none"),
         ),
         "api": Option("several requests at a time, or one", "async", ("async", "sync")),
-        "requests": Option("inference requests at a time; default: OpenVINO's choice"),
+        "requests": Option("inference requests at a time; default: OpenVINO decides"),
         "streams": Option("with hint=none: batches computed side by side", "1"),
-        "input": Option("number type of the input; the program's own default is u8", "f32"),
+        "input": Option("number type of the input; the program's default is u8", "f32"),
     },
     refuses={"data": _NO_DATA},
 )
 
-# No wheel of ONNX Runtime holds it: it comes with a build of one's own.
+# No wheel of ONNX Runtime contains it; you have to build it.
 ONNXRUNTIME_PERF_TEST = Framework(
     name="onnxruntime_perf_test",
     title="ONNX Runtime's onnxruntime_perf_test",
@@ -125,7 +125,7 @@ ONNXRUNTIME_PERF_TEST = Framework(
     images={"cpu": "onnxruntime-cpu", "gpu": "ngc-pytorch-24-06"},
     files=(".onnx",),
     multi_gpu=False,
-    source="the folder of a build of github.com/microsoft/onnxruntime that holds "
+    source="the folder of your build of github.com/microsoft/onnxruntime with "
     "onnxruntime_perf_test and its libraries",
     entry="onnxruntime_perf_test",
     warmup=1,
@@ -135,7 +135,9 @@ ONNXRUNTIME_PERF_TEST = Framework(
         ),
         "concurrent": Option("inferences at a time", "1"),
         "optimization": Option(
-            "of the graph: 0 none, 1 basic, 2 extended, 99 all", "99", ("0", "1", "2", "3", "99")
+            "graph optimization: 0 none, 1 basic, 2 extended, 99 all",
+            "99",
+            ("0", "1", "2", "3", "99"),
         ),
     },
     refuses={"data": _NO_DATA},

@@ -23,7 +23,7 @@ MXNET_SCORE = Framework(
     dtypes={("cpu", "inference"): ("float32",), ("gpu", "inference"): _GPU},
     images={"cpu": "mxnet-cpu", "gpu": "ngc-mxnet-24-06"},
     multi_gpu=False,
-    # Its resnet-50 is the one with pre-activation.
+    # Its resnet-50 has pre-activation.
     networks={
         "alexnet": "alexnet",
         "vgg16": "vgg-16",
@@ -38,7 +38,7 @@ MXNET_SCORE = Framework(
         "densenet121": "densenet121",
         "squeezenet1.1": "squeezenet1.1",
     },
-    # It prints "float16" of networks that stay in float32: their definitions ignore the type.
+    # It prints "float16" for networks that stay in float32: their definitions ignore the type.
     unfit=(
         Unfit(
             networks=(
@@ -51,7 +51,7 @@ MXNET_SCORE = Framework(
     ),
     differs={
         "alexnet": _ALEXNET,
-        "inception_resnet_v2": "is given images of 224 x 224, where the network's own are 299",
+        "inception_resnet_v2": "gets images of 224 x 224, but the network is made for 299",
     },
     source=_FOLDER,
     entry="benchmark_score.py",
@@ -59,8 +59,8 @@ MXNET_SCORE = Framework(
     holds=("gpu",),
     warmup=5,
     steps=10,
-    refuses={"data": "it makes its own inputs"},
-    ignores={"seed": "it is not told"},
+    refuses={"data": "it generates its inputs"},
+    ignores={"seed": "it cannot be told"},
 )
 
 MXNET_TRAIN_IMAGENET = Framework(
@@ -103,12 +103,12 @@ MXNET_TRAIN_IMAGENET = Framework(
             "device",
             ("device", "local", "nccl"),
         ),
-        "optimizer": Option("the update", "sgd"),
-        "momentum": Option("of sgd", "0.9"),
+        "optimizer": Option("optimizer", "sgd"),
+        "momentum": Option("momentum of sgd", "0.9"),
         "records": Option("with --data: the file of records in it", "train.rec"),
     },
     flags=True,
-    ignores={"seed": "it is not told"},
+    ignores={"seed": "it cannot be told"},
 )
 
 ROWS = (MXNET_SCORE, MXNET_TRAIN_IMAGENET)

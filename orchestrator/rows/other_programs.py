@@ -1,4 +1,4 @@
-"""Programs of no one framework: NVIDIA's MXNet examples, Horovod's, and the user's own."""
+"""Programs of several frameworks: NVIDIA's MXNet examples, Horovod's, and the user's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _all_dtypes() -> dict[tuple[Device, Phase], tuple[Dtype, ...]]:
     return {(device, phase): dtypes for device in devices for phase in phases}
 
 
-# What dtype, phase and model are is for the user to say: the command is theirs.
+# The user decides what dtype, phase and model mean: the command is theirs.
 CUSTOM = Framework(
     name="custom",
     title="any program",
@@ -27,7 +27,7 @@ CUSTOM = Framework(
     dtypes=_all_dtypes(),
     images={},
     any_network=True,
-    refuses={"seed": "its command says it all"},
+    refuses={"seed": "put it into the command"},
 )
 
 MXNET_EXAMPLES = Framework(
@@ -54,7 +54,7 @@ MXNET_EXAMPLES = Framework(
     flags=True,
 )
 
-_HOROVOD_STEPS = 10  # it times ten at once, or it would time how fast work is queued
+_HOROVOD_STEPS = 10  # it times ten at once; single ones would only time how fast work is queued
 
 HOROVOD_TENSORFLOW = Framework(
     name="horovod_tensorflow",
@@ -65,7 +65,7 @@ HOROVOD_TENSORFLOW = Framework(
     processes="always",
     dtypes={("cpu", "training"): ("float32",), ("gpu", "training"): ("float32", "tf32")},
     images={"gpu": "ngc-tensorflow-25-02"},
-    # Its images are 224 wide: none of the networks that take 299.
+    # Its images are 224 wide, so no networks that need 299.
     networks={
         **{f"vgg{n}": f"VGG{n}" for n in (16, 19)},
         **{f"resnet{n}": f"ResNet{n}" for n in (50, 101, 152)},
@@ -74,8 +74,8 @@ HOROVOD_TENSORFLOW = Framework(
     source="the folder examples of github.com/horovod/horovod",
     entry="tensorflow2/tensorflow2_synthetic_benchmark.py",
     block=_HOROVOD_STEPS,
-    options={"fp16_allreduce": Option("gradients travel as float16", "off", ("on", "off"))},
-    refuses={"data": "it makes its own"},
+    options={"fp16_allreduce": Option("send gradients as float16", "off", ("on", "off"))},
+    refuses={"data": "it generates them"},
     ignores={"seed": "its weights and data are random"},
     flags=True,
 )
@@ -89,7 +89,7 @@ HOROVOD_PYTORCH = Framework(
     processes="always",
     dtypes=HOROVOD_TENSORFLOW.dtypes,
     images={"cpu": "horovod-cpu"},
-    # torchvision's; not its googlenet and inception_v3, whose outputs in training are several.
+    # torchvision's, except googlenet and inception_v3, which have several outputs in training.
     networks={
         "alexnet_owt": "alexnet",
         **{f"vgg{n}": f"vgg{n}" for n in (11, 13, 16, 19)},

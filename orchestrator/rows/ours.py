@@ -1,4 +1,4 @@
-"""The frameworks that have a backend of ours: the zoo's networks, proven equal."""
+"""The frameworks that have our backend: the zoo's networks, proven equal."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ NVIDIA_CAFFE = Framework(
     multi_gpu=False,
 )
 
-# Intel published recipes for images and no image that is still to be had: --image names one's own.
+# Intel published recipes for images, but no image that is still available: use --image with yours.
 INTEL_CAFFE = Framework(
     name="intel_caffe",
     title="Intel Caffe",
@@ -111,7 +111,7 @@ INTEL_CAFFE = Framework(
     multi_gpu=False,
 )
 
-# Its CPU kernels for half precision are few, and training with it is another package.
+# It has few CPU kernels for half precision, and training with it is another package.
 ONNXRUNTIME = Framework(
     name="onnxruntime",
     title="ONNX Runtime",
@@ -125,7 +125,7 @@ ONNXRUNTIME = Framework(
     multi_gpu=False,
 )
 
-# Which of the dtypes a processor has instructions for is asked when it runs.
+# Which dtypes a processor has instructions for is checked at run time.
 OPENVINO = Framework(
     name="openvino",
     title="OpenVINO",

@@ -1,4 +1,4 @@
-"""PyTorch programs of others: PyTorch's own, torchvision's, timm's and NVIDIA's."""
+"""Others' PyTorch programs: PyTorch's, torchvision's, timm's and NVIDIA's."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ DEEPLEARNINGEXAMPLES = Framework(
     "github.com/NVIDIA/DeepLearningExamples (June 2020 or later)",
     entry="main.py",
     home="/workspace/rn50",
-    # Its rate is the mean over all iterations, the slow first ones among them.
+    # Its rate is the mean over all iterations, including the slow first ones.
     warmup=0,
-    remark="deeplearningexamples_pytorch leaves out no warm-up: its rate holds the first "
-    "iterations too",
+    remark="deeplearningexamples_pytorch leaves out no warm-up: its rate includes the first "
+    "iterations",
     options={
         "memory_format": Option("layout", "nchw", ("nchw", "nhwc")),
         "data_backend": Option(
@@ -64,11 +64,12 @@ _SEVERAL_OUTPUTS = (
     Unfit(
         networks=("googlenet",),
         phases=("training",),
-        why="in training torchvision's has several outputs, which the program does not take",
+        why="torchvision's version has several outputs in training, which the program does not "
+        "support",
     ),
 )
 
-# It has no flag for the number of steps; its launcher ends what hands out the batches instead.
+# It has no flag for the number of steps; its launcher ends the loader of the batches instead.
 PYTORCH_IMAGENET = Framework(
     name="pytorch_imagenet",
     title="PyTorch's examples/imagenet",
@@ -83,7 +84,7 @@ PYTORCH_IMAGENET = Framework(
         ("gpu", "inference"): ("float32", "tf32"),
     },
     images={"cpu": "extras-cpu", "gpu": "ngc-pytorch-24-06"},
-    # Its images are 224 wide: not inception_v3, which takes 299.
+    # Its images are 224 wide, so not inception_v3, which needs 299.
     networks=_TORCHVISION,
     unfit=_SEVERAL_OUTPUTS,
     differs=_GOOGLENET,
@@ -92,20 +93,20 @@ PYTORCH_IMAGENET = Framework(
     home="/workspace/examples/imagenet",
     options={
         "epoch": Option(
-            "steps: an epoch ends after --steps batches; whole: 1,281,167 made images in training, "
-            "50,000 in inference, whatever --steps is",
+            "steps: an epoch ends after --steps batches; whole: 1,281,167 synthetic images in "
+            "training, 50,000 in inference, whatever --steps is",
             "steps",
             ("steps", "whole"),
         ),
         "display_every": Option("steps between two printed lines", "1"),
-        "workers": Option("processes that make data", "4"),
+        "workers": Option("processes that generate data", "4"),
     },
     ignores={
         "warmup": "its mean is over all steps",
         "seed": "a seed would turn on deterministic, slower kernels",
     },
-    remark="pytorch_imagenet's mean holds the first steps, and a fast GPU waits for the processes "
-    "that make its images (--option workers); releases before August 2022 need --data",
+    remark="pytorch_imagenet's mean includes the first steps, and a fast GPU waits for the "
+    "processes that generate its images (--option workers)",
     flags=True,
 )
 
@@ -136,16 +137,16 @@ TIMM = Framework(
     entry="benchmark.py",
     least_steps=5,
     options={
-        "amp": Option("float16 and bfloat16 by autocast, not whole", "on", _ON_OFF),
+        "amp": Option("float16 and bfloat16 by autocast, not by conversion", "on", _ON_OFF),
         "layout": Option("memory format", "contiguous", ("contiguous", "channels_last")),
         "img_size": Option(
-            "side of the images; zoo: 224, of Inceptions 299; network: what timm tests the network "
-            "with, such as 288",
+            "image size; zoo: 224, for Inceptions 299; network: the size that timm tests the "
+            "network with, such as 288",
             "zoo",
         ),
         "optimizer": Option("of training", "sgd"),
     },
-    refuses={"data": "it makes its own"},
+    refuses={"data": "it generates its images"},
     ignores={"seed": "its weights and data are random"},
     flags=True,
 )  # fmt: skip
@@ -165,19 +166,19 @@ TORCHVISION_REFERENCES = Framework(
         ("gpu", "inference"): ("float32", "tf32"),
     },
     images={"cpu": "extras-cpu", "gpu": "extras-gpu"},
-    # It trains on images of 224: not inception_v3, which takes 299.
+    # It trains on images of 224, so not inception_v3, which needs 299.
     networks=_TORCHVISION,
     unfit=_SEVERAL_OUTPUTS,
     differs=_GOOGLENET,
     source="the folder references/classification of github.com/pytorch/vision",
     entry="train.py",
     options={
-        "workers": Option("processes that read or make data", "4"),
-        "image_size": Option("side of the images without --data", "224"),
+        "workers": Option("processes that read or generate data", "4"),
+        "image_size": Option("image size without --data", "224"),
     },
     ignores={
-        "warmup": "its times are means of 20 steps; the first 20, or of fewer the first, are left "
-        "out",
+        "warmup": "its times are means of 20 steps; the first 20, or of fewer the first one, are "
+        "left out",
         "seed": "its weights and data are random",
     },
     flags=True,
@@ -222,7 +223,7 @@ TORCHBENCH = Framework(
             ("random", "pretrained"),
         ),
     },
-    ignores={"seed": "it sets its own"},
+    ignores={"seed": "it sets its seed"},
     flags=True,
 )
 

@@ -1,10 +1,10 @@
-"""TensorFlow programs of others: TensorFlow's own benchmarks and NVIDIA's examples."""
+"""Others' TensorFlow programs: TensorFlow's benchmarks and NVIDIA's examples."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.framework import Framework, Option
+from orchestrator.framework import Framework, LaterSource, Option
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -15,7 +15,7 @@ _VOLTA: tuple[Dtype, ...] = ("float32", "float16")
 _GOOGLENET = "has no LRN"
 # NVIDIA's ResNets of basic blocks.
 _BASIC = "has a convolution in the shortcut of every block"
-_ALWAYS_SEEDED = {"seed": "it seeds TensorFlow with a number of its own"}
+_ALWAYS_SEEDED = {"seed": "it seeds TensorFlow with a fixed number"}
 
 TF_CNN_BENCHMARKS = Framework(
     name="tf_cnn_benchmarks",
@@ -30,8 +30,12 @@ TF_CNN_BENCHMARKS = Framework(
         ("gpu", "training"): _GPU,
         ("gpu", "inference"): _GPU,
     },
-    # TensorFlow 2 dropped parts that the program needs on some releases; 1.15 and 2.15 have them.
-    images={"cpu": "tensorflow-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
+    # Upstream's branches cnn_tf_v1.8_compatible to cnn_tf_v2.1_compatible run on 1.15.
+    images={"cpu": "tensorflow1-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
+    # Upstream's master imports a module that 1.15 does not have.
+    later_source=LaterSource(
+        file="models/model.py", word="import variable_v1", images={"cpu": "tensorflow-cpu"}
+    ),
     networks={
         name: name
         for name in (
@@ -55,29 +59,35 @@ TF_CNN_BENCHMARKS = Framework(
     source="a folder with tf_cnn_benchmarks.py (scripts/tf_cnn_benchmarks of "
     "github.com/tensorflow/benchmarks)",
     entry="tf_cnn_benchmarks.py",
+    # The release for TensorFlow 1.5 starts its clock with the second step, and notices its end
+    # late.
+    least_steps_where={"\n  tf.app.run()": 3},
     options={
         "variable_update": Option(
             "how devices share variables; auto: replicated on several GPUs, else parameter_server",
             "auto",
             ("auto", "parameter_server", "replicated", "independent", "horovod"),
+            needs={"horovod": "horovod_device"},
         ),
         "all_reduce": Option("how replicated variables are summed; none: through the host", "nccl",
                              ("nccl", "none")),
         "parameter_device": Option(
-            "where variables live; auto: the device that computes", "auto", ("auto", "cpu", "gpu")
+            "where variables are; auto: the device that computes", "auto", ("auto", "cpu", "gpu")
         ),
         "data_format": Option("auto: NHWC on the CPU, NCHW on a GPU", "auto",
                               ("auto", "NCHW", "NHWC")),
         "optimizer": Option("how weights are updated", "sgd",
                             ("momentum", "sgd", "rmsprop", "adam")),
         "xla": Option("XLA's automatic clustering", "off", _ON_OFF),
-        "xla_compile": Option("compile the whole graph with XLA", "off", _ON_OFF),
+        "xla_compile": Option(
+            "compile the whole graph with XLA", "off", _ON_OFF, needs={"on": "xla_compile"}
+        ),
         "display_every": Option("steps between two printed lines", "10"),
     },
     flags=True,
 )  # fmt: skip
 
-# Its evaluation wants a checkpoint, so it only trains. Its images are older than the tf1/tf2 tags.
+# Its evaluation needs a checkpoint, so it only trains. Its images are older than the tf1/tf2 tags.
 NVCNN = Framework(
     name="nvcnn",
     title="NVIDIA's nvcnn.py (TensorFlow images up to about 18.05)",
@@ -111,8 +121,9 @@ NVCNN = Framework(
     options={
         "display_every": Option("steps between two printed lines", "10"),
         "loss_scale": Option(
-            "factor of the loss, against underflow of float16; default: the program's, which early "
-            "releases cannot be told"
+            "loss scale, against underflow of float16; default: the program's, which cannot be "
+            "changed in early releases",
+            needs={"": "loss_scale"},
         ),
     },
     ignores=_ALWAYS_SEEDED,
@@ -152,17 +163,18 @@ NVTFCNN = Framework(
     holds=("gpu",),
     unfit_tags={
         "-tf2-": (
-            "its nvidia-examples/cnn is of TensorFlow 2, another program with one network",
-            "give an image with -tf1- in its tag, 23.03 at most, or use -f tensorflow",
+            "its nvidia-examples/cnn is for TensorFlow 2, a different program with one network",
+            "use an image with -tf1- in its tag, 23.03 at most, or use -f tensorflow",
         )
     },
     least_steps=30,
     options={
         "display_every": Option("steps of one printed window", "10"),
         "xla": Option(
-            "compile with XLA; on is the default of releases from 2020 on, off that of older ones",
+            "compile with XLA; the default is on for releases from 2020 on, off for older ones",
             "off",
             _ON_OFF,
+            needs={"on": "use_xla"},
         ),
     },
     ignores={

@@ -1,4 +1,4 @@
-"""One benchmark from request to filed result."""
+"""Runs one benchmark, from request to filed result."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Draft:
-    """What is known of a run so far: a result can be filed at any point of its life."""
+    """What is known about a run so far; a result can be filed at any point of it."""
 
     request: Request
     folder: RunFolder
@@ -99,7 +99,7 @@ class _Draft:
         )
 
     def bare(self, failure: Failure | None) -> Result:
-        """Put together what is certain to be filed: no text that a program or a machine chose."""
+        """Put together what can certainly be filed: no text from a program or a machine."""
         return Result(
             benchdock=VERSION,
             run=self.folder.run_id,
@@ -141,11 +141,11 @@ def run(
     find_place: FindPlace | None = None,
     image: str | None = None,
 ) -> tuple[Result, ExitStatus]:
-    """Carry out a request and file what came of it.
+    """Run a request and file the result.
 
-    For a replay `find_place` chooses another place to run than `places.ready_place` does, and
-    `image` is what it runs there. Raises RequestError or MachineError where it is refused before
-    anything starts; later failures are results with a `failure`, whose kind tells who is to blame.
+    A replay passes a `find_place` other than `places.ready_place`, and the `image` that it runs.
+    Raises RequestError or MachineError if the request is refused before anything starts; failures
+    after the start are filed as results, and `failure.kind` says what went wrong.
     """
     with watched_host() as host:
         return _run_watched(request, view, find_place or ready_place, host, image)
@@ -159,7 +159,7 @@ def _run_watched(
     image: str | None,
 ) -> tuple[Result, ExitStatus]:
     for name in file_killed():
-        view.note(f"filed as interrupted, since its benchdock was killed: {name}")
+        view.note(f"filed as interrupted, because its benchdock was killed: {name}")
     clock = StageClock(view)
     with clock.stage("check"):
         report = gpu_report(request)
@@ -185,7 +185,7 @@ def _run_watched(
         place = replace(place, warnings=(*fitted.first, *place.warnings, *doubts))
         _execute(draft, make_plan(request, row, target, place, draft.folder), runtime, view, host)
 
-    # From the folder's making until its result is filed, nothing may come between.
+    # Nothing may come between making the folder and filing its result.
     with held():
         desk = Desk.open(request)
         draft = _Draft(
@@ -202,7 +202,7 @@ def _run_watched(
 def _execute(
     draft: _Draft, plan: Plan, runtime: Runtime, view: View, host: Callable[[], HostSource]
 ) -> None:
-    """Run a plan and keep in the draft what comes of it."""
+    """Run a plan and keep the outcome in the draft."""
     draft.plan = plan
     write_launcher(draft.folder, plan)
     with Monitor(draft.folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
@@ -217,9 +217,9 @@ def _execute(
 def _file(
     draft: _Draft, desk: Desk, carry_out: Callable[[_Draft], None], view: View
 ) -> tuple[Result, ExitStatus]:
-    """Carry a run out and file what came of it, whatever that is.
+    """Run and file the result, whatever happens.
 
-    Raises MachineError if the result cannot be filed, and again what no run should end with: a bug.
+    Raises MachineError if the result cannot be filed, and raises bugs again.
     """
     ending = _Ending()
     try:
@@ -236,14 +236,14 @@ def _file(
         moved = desk.file(result)
     except BenchdockError:
         raise
-    except Exception as error:  # what was gathered cannot be filed: the rest must be, all the same
+    except Exception as error:  # the outcome cannot be filed; file the rest
         ending = _Ending.by(error)
         result = draft.bare(ending.failure)
         moved = desk.file(result)
     for line in ending.details:
         view.note(line)
     if moved is not None:
-        view.note(f"the run folder was moved while the run went on; it is {moved}")
+        view.note(f"the run folder was moved during the run; it is now {moved}")
     view.result(result)
     if ending.bug is not None:
         raise ending.bug
@@ -252,7 +252,7 @@ def _file(
 
 @dataclass(frozen=True, kw_only=True)
 class _Ending:
-    """How a run came to its end; `bug` is an exception that no run should end with."""
+    """How a run ended; `bug` is an unexpected exception."""
 
     failure: Failure | None = None
     status: ExitStatus = ExitStatus.OK
@@ -269,22 +269,22 @@ class _Ending:
             return cls(failure=failure, status=error.exit_status, details=error.details)
         if isinstance(error, KeyboardInterrupt):
             return cls(failure=Failure(kind="interrupted", message="interrupted"), bug=error)
-        told = f"this is a bug of benchdock: {type(error).__name__}: {error}"
+        told = f"this is a bug in benchdock: {type(error).__name__}: {error}"
         return cls(failure=Failure(kind="crashed", message=told), bug=error)
 
 
 def _status(outcome: Outcome) -> ExitStatus:
-    """Return the status that a signal decides, OK where none came."""
+    """Return the status that a signal leads to, OK if there was none."""
     if outcome.signal_number is not None:
         return ExitStatus(128 + outcome.signal_number)
     return ExitStatus.OK
 
 
 def dry_run(request: Request, machine: Machine | None = None) -> Result:
-    """Plan a request and start nothing; what the machine lacks becomes a warning.
+    """Plan a request without starting anything; what the machine lacks becomes a warning.
 
-    `machine` is another one than this. Raises RequestError, and MachineError if only a GPU that
-    does not answer could do it.
+    `machine` is a different machine. Raises RequestError, and MachineError if the request needs a
+    GPU and none works.
     """
     report = machine.gpu if machine else gpu_report(request)
     target, warnings = fitting.planned_devices(request, report)
@@ -332,9 +332,9 @@ def _planned(
 
 
 def _unseen(request: Request, machine: Machine | None) -> Iterator[str]:
-    """Name the folders that another machine may have and this one has not."""
+    """Name the folders that are not on this machine but may be on the other one."""
     if machine is None:
         return
     for option, folder in (("--data", request.data), ("--source", request.source)):
         if folder is not None and not folder.exists():
-            yield f"{option} {folder} is not on this machine: what it holds is not checked"
+            yield f"{option} {folder} is not on this machine, so its contents are not checked"

@@ -9,7 +9,7 @@ from orchestrator.result import Failure
 def expired(
     timeouts: Timeouts, *, now: float, started: float, last_output: float | None
 ) -> Failure | None:
-    """Return the failure of the first clock that ran out; times are of one monotonic clock."""
+    """Return the failure of the first clock that ran out; times are from one monotonic clock."""
     running = now - started
     if timeouts.total is not None and running >= timeouts.total:
         return Failure(
@@ -27,7 +27,7 @@ def expired(
     if timeouts.silence is not None and now - last_output >= timeouts.silence:
         return Failure(
             kind="timeout",
-            message=f"the program fell silent for {timeouts.silence:g} s; "
-            "raise --silence if its steps take longer",
+            message=f"the program printed nothing for {timeouts.silence:g} s; raise --silence if "
+            "its steps take longer",
         )
     return None

@@ -1,5 +1,5 @@
-"""Commands that a user types: that of `-f custom`, in which {batch} and its likes stand for what
-is asked, and words put before a program's.
+"""Commands that the user types: the one of `-f custom`, in which placeholders such as {batch} are
+filled in, and the words of --prefix.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def check(command: str, request: Request) -> None:
-    """Refuse a command that cannot be taken apart or filled in. Raises RequestError."""
+    """Refuse a command that cannot be split or filled in. Raises RequestError."""
     used = placeholders(command)
     for name in ("data", "source"):
         if name in used and getattr(request, name) is None:
-            raise RequestError(f"the command has {{{name}}}", hint=f"give --{name} DIR")
+            raise RequestError(
+                f"unknown placeholder {{{name}}} in the command", hint=f"give --{name} DIR"
+            )
 
 
 def placeholders(command: str) -> set[str]:
-    """Return the names in braces. Raises RequestError for one that stands for nothing."""
+    """Return the names in braces. Raises RequestError for an unknown one."""
     found = set()
     for word in split(command, "--command"):
         for match in _BRACES.finditer(word):
@@ -35,13 +37,13 @@ def placeholders(command: str) -> set[str]:
             name = match[1] or ""
             if name not in PLACEHOLDERS:
                 error = unknown("placeholder", match[0], PLACEHOLDERS, listing="benchdock run -h")
-                raise RequestError(error.what, hint=f"{error.hint}; a brace itself is {{{{ or }}}}")
+                raise RequestError(error.what, hint=f"{error.hint}; write {{{{ or }}}} for a brace")
             found.add(name)
     return found
 
 
 def words(command: str, values: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the words with values in place of placeholders. Values are never split."""
+    """Return the words with placeholders replaced by values. Values are never split."""
 
     def fill(match: re.Match[str]) -> str:
         return match[0][0] if match[0] in ("{{", "}}") else str(values[match[1]])
@@ -51,14 +53,14 @@ def words(command: str, values: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def split(command: str, option: str) -> list[str]:
-    """Return the words of a command. Raises RequestError that names the option it came by."""
+    """Split a command into words. Raises RequestError that names the option."""
     try:
         found = shlex.split(command)
     except ValueError as error:
         raise RequestError(
-            f"{option} cannot be taken apart: {str(error).lower()}",
+            f"{option} cannot be split into words: {str(error).lower()}",
             hint="quote it as for a shell",
         ) from None
     if not found:
-        raise RequestError(f"{option} is empty", hint="give a command and its arguments")
+        raise RequestError(f"{option} is empty", hint="give it a command and its arguments")
     return found

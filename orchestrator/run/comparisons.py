@@ -1,4 +1,4 @@
-"""Decides which comparisons with the referee there are, before anything starts."""
+"""Chooses the comparisons with the referee before anything starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.framework import Framework
 from orchestrator.request import Device, Dtype, Phase, RuntimeChoice
 from orchestrator.run import demands
 
-# What each level does, which a framework may be unable to do in some number type.
+# What each level does; a framework may not support it in some number type.
 LEVELS: Mapping[str, Phase] = {"P1": "inference", "P2": "inference", "P3": "training"}
 
 GpuChoice = Literal["all", "none"] | tuple[int, ...]
@@ -21,7 +21,7 @@ GpuChoice = Literal["all", "none"] | tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How everything is compared, whatever the framework."""
+    """The setting of all comparisons, whatever the framework."""
 
     dtype: Dtype = "float32"
     gpus: GpuChoice = "none"
@@ -31,13 +31,13 @@ class Setting:
 
     @property
     def device(self) -> Device:
-        """Return where it is compared."""
+        """Return the device to compare on."""
         return "cpu" if self.gpus == "none" else "gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What was asked for; an empty tuple means all that there are."""
+    """What the user wants to compare; an empty tuple means everything."""
 
     frameworks: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
@@ -55,9 +55,9 @@ class Work:
 
 
 def choose(wanted: Wanted) -> list[Work]:
-    """Return what is compared in each framework.
+    """Return what to compare in each framework.
 
-    Raises RequestError for what was asked for by name and cannot be.
+    Raises RequestError if something requested by name is not possible.
     """
     from backends import zoo
 
@@ -65,7 +65,7 @@ def choose(wanted: Wanted) -> list[Work]:
         catalogue.draw(model)
     if (wanted.setting.image or wanted.setting.options) and len(wanted.frameworks) != 1:
         what = "--image" if wanted.setting.image else "--option"
-        raise RequestError(f"{what} is for one framework", hint="name it with -f")
+        raise RequestError(f"{what} needs exactly one framework", hint="add -f FRAMEWORK")
     models = wanted.models or tuple(zoo.names())
     levels = wanted.levels or tuple(LEVELS)
     if wanted.frameworks:
@@ -82,24 +82,24 @@ def choose(wanted: Wanted) -> list[Work]:
 
 
 def _all(wanted: Wanted) -> list[Framework]:
-    """Return the frameworks that compute in this type on this device."""
+    """Return the frameworks that support this type on this device."""
     on_device = [row for row in OURS if row.is_our_program and wanted.setting.device in row.images]
     rows = [row for row in on_device if wanted.setting.dtype in _dtypes(row, wanted.setting.device)]
     if not rows:
         there = {dtype for row in on_device for dtype in _dtypes(row, wanted.setting.device)}
         raise RequestError(
-            f"no framework has {wanted.setting.dtype} on the {wanted.setting.device}",
+            f"no framework supports {wanted.setting.dtype} on the {wanted.setting.device}",
             hint=f"use one of {_listed(there)}",
         )
     return rows
 
 
 def _named(name: str, wanted: Wanted) -> Framework:
-    """Look a framework up whose networks are ours and that computes so."""
+    """Look up a framework that has our networks and supports this type."""
     row, device = catalogue.framework(name), wanted.setting.device
     if not row.is_our_program:
         raise RequestError(
-            f"{name} runs a vendor's program, which shows no logits to compare",
+            f"{name} runs a vendor's program, which prints no logits to compare",
             hint=_possible(wanted),
         )
     known = _dtypes(row, device)
@@ -107,7 +107,7 @@ def _named(name: str, wanted: Wanted) -> Framework:
         raise RequestError(f"{name} has no image for the {device}", hint=_possible(wanted))
     if wanted.setting.dtype not in known:
         raise RequestError(
-            f"{name} has no {wanted.setting.dtype} on the {device}",
+            f"{name} does not support {wanted.setting.dtype} on the {wanted.setting.device}",
             hint=f"use one of {_listed(known)}",
         )
     return row
@@ -122,14 +122,14 @@ def _listed(dtypes: set[Dtype]) -> str:
 
 
 def _dtypes(row: Framework, device: Device) -> set[Dtype]:
-    """Return the number types in which it does anything on a device."""
+    """Return the number types that a framework supports on a device in any phase."""
     return {
         dtype for (where, _), dtypes in row.dtypes.items() if where == device for dtype in dtypes
     }
 
 
 def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
-    """Return the levels that a framework has: without training there is no step to compare."""
+    """Return the levels that a framework supports: without training there is no step to compare."""
 
     def fits(level: str) -> bool:
         return wanted.setting.dtype in row.dtypes.get((wanted.setting.device, LEVELS[level]), ())
@@ -138,7 +138,7 @@ def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str
         for level in levels:
             if not fits(level):
                 raise RequestError(
-                    f"{row.name} does no {LEVELS[level]} in {wanted.setting.dtype} on the "
+                    f"{row.name} does not support {LEVELS[level]} in {wanted.setting.dtype} on the "
                     f"{wanted.setting.device}, so it has no {level}",
                     hint=f"use {' and '.join(one for one in LEVELS if fits(one))}",
                 )
@@ -146,9 +146,9 @@ def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str
 
 
 def _able(row: Framework, models: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
-    """Return the models without declared gap; a gap that was asked for by name is refused."""
+    """Return the models without a declared gap; refuse a gap that was requested by name."""
     if wanted.frameworks and wanted.models:
         for model in models:
             if model in row.gaps:
-                raise RequestError(f"{row.name} cannot draw {model}: {row.gaps[model]}")
+                raise RequestError(f"{row.name} does not support {model}: {row.gaps[model]}")
     return tuple(model for model in models if model not in row.gaps)

@@ -1,7 +1,7 @@
 """Which user a container runs as, and what that user can read and write on the host.
 
-A container of a root caller does not run as root: what such a program leaves on the host (a set-id
-file, say) would be root's.
+If root calls benchdock, the container does not run as root: files that such a program leaves on the
+host (with a set-user-id bit, say) would belong to root.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from orchestrator.errors import DataError
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
 
-# The kernel's overflow id: every system has it, and it owns nothing.
+# The kernel's overflow id: it exists on every system and owns nothing.
 NOBODY: Final = 65534
 ROOT: Final = "0:0"
-# Entries of a dataset whose permissions are checked: enough to find one that was copied by root,
+# Number of dataset entries whose permissions are checked: enough to find a dataset copied by root,
 # and few enough for a folder of a million images.
 MOST_CHECKED: Final = 1000
 _SET_ID: Final = stat.S_ISUID | stat.S_ISGID
@@ -28,9 +28,9 @@ _ACCESS_LIST: Final = "system.posix_acl_access"
 
 
 def choose(request: Request) -> str:
-    """Return the uid and gid of a container, as an engine wants them: `1000:1000`.
+    """Return the user of a container as an engine wants it: `1000:1000`.
 
-    The caller's; for root the user who called sudo, else nobody, unless the request wants root.
+    It is the caller; for root the user who called sudo, else nobody, unless the request wants root.
     """
     if request.as_root:
         return ROOT
@@ -60,12 +60,12 @@ def check_path(path: Path, user: str, what: str) -> None:
     if unreadable is None:
         return
     uid = user.partition(":")[0]
-    hint = f"`chmod -R o+rX {path}` allows it"
+    hint = f"run `chmod -R o+rX {path}` to allow it"
     if uid != "0" and os.geteuid() == 0 and os.lstat(unreadable).st_uid == 0:
-        hint += ", and so does --as-root"
+        hint += ", or use --as-root"
     inside = "" if unreadable == path else f"{unreadable} in "
     raise DataError(
-        f"user {uid}, as whom the container runs, cannot read {inside}{what} {path}", hint=hint
+        f"the container runs as user {uid}, who cannot read {inside}{what} {path}", hint=hint
     )
 
 
@@ -74,26 +74,26 @@ def _unreadable(path: Path, user: str) -> Iterator[Path]:
     for one in islice(_entries(path), MOST_CHECKED):
         try:
             seen = one.stat()
-        except OSError:  # gone, or a link to nowhere: the program will say so if it minds
+        except OSError:  # gone, or a dangling link: the program will report it if it matters
             continue
         if not _may_read(seen, uid, gid) and not _has_access_list(one):
             yield one
 
 
 def _entries(path: Path) -> Iterator[Path]:
-    """Yield a path and what is under it, the upper levels first."""
+    """Yield a path and everything under it, upper levels first."""
     waiting: list[Path] = [path]
     for folder in waiting:
         yield folder
         if folder.is_dir() and (folder == path or not folder.is_symlink()):
             try:
                 waiting += islice(sorted(folder.iterdir()), MOST_CHECKED)
-            except OSError:  # the caller cannot list it either: `_may_read` has said so
+            except OSError:  # the caller cannot list it either; `_may_read` has reported it
                 continue
 
 
 def _may_read(seen: os.stat_result, uid: int, gid: int) -> bool:
-    """Tell by the mode alone: containers have no capability that would overrule it."""
+    """Whether the file mode allows reading; containers have no capability to override it."""
     needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(seen.st_mode) else 0)
     if seen.st_uid == uid:
         needed <<= 6
@@ -103,7 +103,7 @@ def _may_read(seen: os.stat_result, uid: int, gid: int) -> bool:
 
 
 def _has_access_list(path: Path) -> bool:
-    """Whether more than the mode decides who may read a path."""
+    """Whether an access list, and not only the mode, decides who may read a path."""
     try:
         return _ACCESS_LIST in os.listxattr(path)
     except OSError:
@@ -111,28 +111,30 @@ def _has_access_list(path: Path) -> bool:
 
 
 def hand_over(folder: RunFolder, user: str) -> None:
-    """Let the container's user write the log and the outputs. Raises OSError."""
+    """Make the log and the outputs writable for the container's user. Raises OSError."""
     uid, gid = map(int, user.split(":"))
     if uid == os.geteuid():
         return
     for path, mode in ((folder.log, 0o666), (folder.outputs, 0o777)):
         if os.geteuid() == 0:
             os.chown(path, uid, gid, follow_symlinks=False)
-        else:  # nobody else comes as far: the run folder is the caller's alone
+        else:  # only the caller can get this far: the run folder belongs to the caller
             path.chmod(mode)
 
 
 def strip_set_ids(folder: Path) -> tuple[str, ...]:
-    """Remove the set-user-id and set-group-id bits of what a program left; return doubts."""
+    """Remove the set-user-id and set-group-id bits of what a program left; return warnings."""
     try:
         left = sum(_strip_all(folder))
     except FileNotFoundError:  # the program removed it
         return ()
     except OSError as error:
-        return (f"{folder} was not searched for set-id bits: {error.strerror}",)
+        return (f"cannot search {folder} for set-id bits: {error.strerror}",)
     if not left:
         return ()
-    return (f"{left} of the program's files keep a set-id bit: they belong to another user",)
+    return (
+        f"{left} of the program's files keep a set-id bit, because they belong to another user",
+    )
 
 
 def _strip_all(folder: Path) -> Iterator[bool]:
@@ -142,7 +144,7 @@ def _strip_all(folder: Path) -> Iterator[bool]:
 
 
 def _strip(name: str, folder: int) -> bool:
-    """Remove the bits from one name in an open folder; tell if none is left."""
+    """Remove the bits from one name in an open folder; return whether none is left."""
     try:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         if mode & _SET_ID and not stat.S_ISLNK(mode):

@@ -1,4 +1,4 @@
-"""What vendors' programs ask of a request: their folder, their options, a command to run."""
+"""Requirements of vendors' programs: their folder, their options, a command to run."""
 
 from __future__ import annotations
 
@@ -11,35 +11,38 @@ from orchestrator.framework import FLAG, Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request
-from orchestrator.run import command_line, written_flags
+from orchestrator.run import command_line, program_release, written_flags
 
 CUSTOM = "custom"
 
 
 def check(row: Framework, request: Request, device: Device, *, elsewhere: bool = False) -> None:
-    """Refuse what a program cannot do or lacks, before anything starts.
+    """Refuse what a program does not support or lacks, before anything starts.
 
-    If it is planned for a machine `elsewhere`, --source need not be here. Raises RequestError.
+    If the plan is for a machine `elsewhere`, --source need not exist here. Raises RequestError.
     """
     _check_command(row, request)
     if row.is_our_program and request.source is not None:
         raise RequestError(
-            f"{row.name} is a program of ours and takes no --source", hint="remove it"
+            f"{row.name} is built in, so --source does not apply", hint="remove --source"
         )
     for field, why in row.refuses.items():
         if _given(request, field):
             raise RequestError(
-                f"{row.name} takes no --{_flag(field)}: {why}", hint=f"remove --{_flag(field)}"
+                f"--{_flag(field)} does not apply to {row.name}: {why}",
+                hint=f"remove --{_flag(field)}",
             )
     check_options(row, request.options)
     _check_image(row, request)
     _check_source(row, request, device, elsewhere=elsewhere)
+    program_release.check(row, request)
 
 
 def options_of(row: Framework, request: Request) -> dict[str, str]:
-    """Return a program's options with their defaults; those of our own programs as they were given.
+    """Return a program's options with their defaults; for our own programs only those that were
+    given.
 
-    Without what is handed on as it is: that are `flags_of`.
+    Without the flags of `flags_of`, which are passed on unchanged.
     """
     if row.is_our_program:
         return dict(request.options)
@@ -49,7 +52,7 @@ def options_of(row: Framework, request: Request) -> dict[str, str]:
 
 
 def flags_of(request: Request) -> dict[str, str]:
-    """Return the program's own flags that are handed on as they are, by name."""
+    """Return the program's flags that are passed on unchanged, by name."""
     return {
         key.removeprefix(FLAG): text
         for key, text in request.options.items()
@@ -58,7 +61,7 @@ def flags_of(request: Request) -> dict[str, str]:
 
 
 def notes(row: Framework, request: Request) -> Iterator[str]:
-    """Say what of a request the program ignores, and what its results are to be read by."""
+    """Yield notes for the result: ignored options and caveats of the program."""
     if row.remark:
         yield row.remark
     if request.model in row.differs:
@@ -74,12 +77,12 @@ def notes(row: Framework, request: Request) -> Iterator[str]:
 
 
 def command_of(request: Request, values: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the words of the user's own command. Raises RequestError."""
+    """Return the words of the user's command. Raises RequestError."""
     return command_line.words(request.command, values) if request.command is not None else ()
 
 
 def source_of(row: Framework, request: Request, mounted: PurePath | None) -> PurePath | None:
-    """Return the program's folder as the program sees it, None where there is none."""
+    """Return the program's folder as the program sees it, None if there is none."""
     if request.source is not None:
         return mounted
     return PurePath(row.home) if row.home else None
@@ -90,11 +93,11 @@ def lacks_source(row: Framework, request: Request, device: Device) -> str:
     in_image = bool(row.home) and (request.image is not None or device in row.holds)
     if not row.source or request.source is not None or in_image:
         return ""
-    return f"{row.name} needs a folder with the program: give --source {row.source}"
+    return f"{row.name} needs the program's folder: point --source to {row.source}"
 
 
 def check_options(row: Framework, options: Mapping[str, str]) -> None:
-    """Refuse an option, or a value of one, that a program does not have or may not be given."""
+    """Refuse an option, or its value, that a program does not have or accept."""
     for key, text in options.items():
         if row.flags and key.startswith(FLAG) and key != FLAG:
             written_flags.check(row, key.removeprefix(FLAG))
@@ -110,15 +113,15 @@ def check_options(row: Framework, options: Mapping[str, str]) -> None:
 
 
 def _check_image(row: Framework, request: Request) -> None:
-    """Refuse an image whose tag tells that it has another program, or a Python that is too old."""
+    """Refuse an image whose tag shows that it has a different program, or too old a Python."""
     if request.image is None:
         return
     reference = parse_reference(request.image)
     if row.backend and reference.has_python_2:
         raise RequestError(
-            f"{row.name} runs code of benchdock, which needs Python 3, and {reference.short} has "
+            f"{row.name} runs code of benchdock, which needs Python 3, but {reference.short} has "
             "Python 2",
-            hint="give an image with -py3 in its tag",
+            hint="use an image with -py3 in its tag",
         )
     if request.source is not None or not row.unfit_tags:
         return
@@ -134,7 +137,10 @@ def _check_source(row: Framework, request: Request, device: Device, *, elsewhere
             raise RequestError(what, hint=hint)
         return
     if not row.source and not row.any_network:
-        raise RequestError(f"{row.name} takes no --source", hint="its images hold the program")
+        raise RequestError(
+            f"--source does not apply to {row.name}",
+            hint="remove --source: its images contain the program",
+        )
     if elsewhere and not request.source.exists():
         return
     try:
@@ -142,25 +148,26 @@ def _check_source(row: Framework, request: Request, device: Device, *, elsewhere
     except OSError as error:
         raise RequestError(
             f"--source {request.source} cannot be read: {error.strerror}",
-            hint=f"give {row.source}" if row.source else "give a folder",
+            hint=f"point --source to {row.source}" if row.source else "use a folder",
         ) from None
     if row.entry and not (Path(request.source) / row.entry).is_file():
         there = ", ".join(sorted(inside)[:5]) or "nothing"
         raise RequestError(
-            f"--source {request.source} holds no {row.entry} (it holds {there})",
-            hint=f"give {row.source}",
+            f"--source {request.source} does not contain {row.entry} (it contains {there})",
+            hint=f"point --source to {row.source}",
         )
 
 
 def _check_command(row: Framework, request: Request) -> None:
-    """Check what belongs to the program `custom` alone."""
+    """Check the options that only the program `custom` has."""
     given = [
         field for field in ("command", "pattern", "unit", "estimator") if _given(request, field)
     ]
     if not row.any_network:
         if given:
             raise RequestError(
-                f"--{given[0]} is for -f {CUSTOM} alone", hint=f"use -f {CUSTOM} or remove it"
+                f"--{given[0]} only works with -f {CUSTOM}",
+                hint=f"use -f {CUSTOM} or remove --{given[0]}",
             )
         return
     if request.command is None:

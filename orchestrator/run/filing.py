@@ -19,8 +19,8 @@ from orchestrator.result import Failure, Result
 from orchestrator.run import unfinished
 from orchestrator.version import VERSION
 
-# Held on disk during the run and given back to write the result: a result with 10^5 step times
-# is about 2 MiB. The files hold inodes: of the result, the note, and the logs that are missing.
+# Held on disk during the run and released to write the result: a result with 10^5 step times is
+# about 2 MiB. The files hold inodes for the result, the note, and missing logs.
 RESERVE_BYTES = 4 * 1024 * 1024
 RESERVE_FILES = 5
 
@@ -33,7 +33,7 @@ def to_json(record: StrictRecord | LenientRecord) -> str:
 
 
 def new_folder(model: str, framework: str) -> RunFolder:
-    """Make a run's folder. Raises MachineError where it cannot be made."""
+    """Create a run's folder. Raises MachineError if that fails."""
     try:
         return RunFolder.create(model, framework)
     except OSError as error:
@@ -42,13 +42,13 @@ def new_folder(model: str, framework: str) -> RunFolder:
 
 def _no_folder(error: OSError) -> MachineError:
     return MachineError(
-        f"no run folder can be made in {runs()}: {error.strerror or error}",
+        f"cannot create a run folder in {runs()}: {error.strerror or error}",
         hint="set BENCHDOCK_HOME to a writable folder",
     )
 
 
 def write_launcher(folder: RunFolder, plan: Plan) -> None:
-    """Write the script that will run. Raises MachineError where it cannot be written."""
+    """Write the script that will run. Raises MachineError if that fails."""
     try:
         write_aside(folder.launcher, plan.script)
         folder.launcher.chmod(0o755)
@@ -57,10 +57,10 @@ def write_launcher(folder: RunFolder, plan: Plan) -> None:
 
 
 class Desk:
-    """What a run holds from its start so that its result can be filed: the folder, and room.
+    """What a run holds from its start so that its result can be filed: the folder, and disk space.
 
-    The folder is held by descriptor: it may be renamed meanwhile. The room is held by files that
-    have no name: no program can remove them, and none is left if benchdock is killed.
+    The folder is held by descriptor, because it may be renamed meanwhile. The space is held by
+    files without names: no program can remove them, and none is left if benchdock is killed.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -70,10 +70,10 @@ class Desk:
 
     @classmethod
     def open(cls, request: Request) -> Desk:
-        """Make a run's folder with its request. Raises MachineError and leaves nothing behind."""
+        """Create a run's folder with its request. Raises MachineError and leaves nothing behind."""
         desk = cls(RunFolder.named(request.model, request.framework))
         try:
-            # First: there is no moment at which a killed benchdock leaves a folder without note.
+            # First: a killed benchdock must never leave a folder without a note.
             unfinished.note(desk.folder)
             desk.folder.make()
             desk._hold()
@@ -86,10 +86,10 @@ class Desk:
         return desk
 
     def file(self, result: Result) -> str | None:
-        """Write the result, and empty logs for those that a run which did not begin lacks.
+        """Write the result, and empty logs if the run did not start.
 
         Returns the folder's new name if it was moved meanwhile. Raises MachineError if the result
-        cannot be written there; it then says where it is.
+        cannot be written there; the message then says where it is.
         """
         self._held.close()
         text = to_json(result)
@@ -97,8 +97,7 @@ class Desk:
             moved = self._write(text)
         except OSError as error:
             raise MachineError(
-                f"the result could not be written to {self.folder.result}: "
-                f"{error.strerror or error}",
+                f"cannot write the result to {self.folder.result}: {error.strerror or error}",
                 hint=_elsewhere(text),
             ) from None
         finally:
@@ -116,7 +115,7 @@ class Desk:
             os.posix_fallocate(nameless.fileno(), 0, RESERVE_BYTES)
         except OSError as error:
             raise MachineError(
-                f"no room for a result in {root}: {error.strerror}",
+                f"no space for a result in {root}: {error.strerror}",
                 hint="free some space or set BENCHDOCK_HOME",
             ) from None
 
@@ -124,18 +123,18 @@ class Desk:
         folder = self._where()
         _clear(folder.result)
         write_aside(folder.result, text)
-        # A run that ended before it began has printed nothing: empty is what its logs are.
+        # A run that ended before it started has printed nothing, so its logs are empty.
         for path in (folder.log, folder.engine_log, folder.monitor):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with suppress(OSError):  # there already, or something in its place: not ours to touch
+            with suppress(OSError):  # it exists already, or something else has its name
                 os.close(os.open(path, flags, 0o666))
         there = os.path.realpath(folder.root)
         return None if os.path.realpath(self.folder.root) == there else there
 
     def _where(self) -> RunFolder:
-        """Return the folder that can be written: the one that was made, wherever it is now.
+        """Return the folder to write to: the one that was created, at its present path.
 
-        One that was removed is made again.
+        A folder that was removed is created again.
         """
         assert self._descriptor is not None
         seen = os.fstat(self._descriptor)
@@ -153,7 +152,7 @@ class Desk:
         unfinished.forget(self.folder.run_id)
 
     def close(self) -> None:
-        """Give back what is held; harmless when done twice."""
+        """Release what is held; harmless if called twice."""
         self._held.close()
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -161,7 +160,7 @@ class Desk:
 
 
 def _clear(path: Path) -> None:
-    """Move what is not a file out of the result's way: a program may have made a folder there."""
+    """Move anything but a file out of the result's way: a program may have made a folder there."""
     with suppress(OSError):
         if stat.S_ISDIR(os.stat(path, follow_symlinks=False).st_mode):
             path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}"))
@@ -170,7 +169,7 @@ def _clear(path: Path) -> None:
 def file_killed() -> tuple[str, ...]:
     """File a result for each run whose benchdock was killed; return the names of those runs.
 
-    One that cannot be filed is left for the next time: that is no reason not to run.
+    A run that cannot be filed is left for the next time; it must not prevent a new run.
     """
     filed = []
     for folder in unfinished.killed():
@@ -198,12 +197,12 @@ def _killed(folder: RunFolder) -> Result:
 
 
 def _elsewhere(text: str) -> str:
-    """Keep a result that its folder does not take; return where it is."""
+    """Save a result that cannot be written to its folder; return where it is."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="benchdock-result-", suffix=".json", delete=False, encoding="utf-8"
         ) as stream:
             stream.write(text)
     except OSError:
-        return "it is lost: no temporary folder takes it either"
+        return "it is lost, because no temporary folder is writable"
     return f"it is in {stream.name}"

@@ -1,7 +1,7 @@
-"""What of a request works on a machine: its devices, the image for them, or why nothing does.
+"""What of a request works on a machine: its devices, the image for them, or why nothing works.
 
-Pure, but for the tables that ship with benchdock: a machine is its report of GPUs, of this machine
-or of another one.
+Pure, except for the tables that ship with benchdock. A machine is given by its GPU report, of this
+machine or another one.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ CPU = Target(device="cpu")
 class Fitted:
     """A request on a machine: `row` names the image that works there.
 
-    `refusal` says why nothing works, "" if something does, and `hint` what to type instead.
-    `first` has to be said before anything else: why the CPU is used though there are GPUs. `doubts`
-    are reasons to doubt what works, `notes` say why the image is not the newest.
+    `refusal` says why nothing works, "" if something does, and `hint` what to type instead. `first`
+    must be printed before anything else: why the CPU is used although there are GPUs. `doubts` are
+    reasons to doubt what works, `notes` say why the image is not the newest.
     """
 
     target: Target
@@ -49,12 +49,12 @@ class Fitted:
         return self
 
     def noted(self) -> tuple[str, ...]:
-        """Return refusal and doubts as warnings: for what is planned and not started."""
+        """Return refusal and doubts as warnings, for a plan that is not started."""
         return (self.refusal, *self.doubts) if self.refusal else self.doubts
 
 
 def devices(request: Request, report: GpuReport) -> Target:
-    """Choose devices as `planner.choose_device` does, but GPUs that nobody named only if useful.
+    """Choose devices as `planner.choose_device` does, but use a GPU by default only if it helps.
 
     Raises MachineError and RequestError.
     """
@@ -68,7 +68,7 @@ def planned_devices(request: Request, report: GpuReport) -> tuple[Target, tuple[
 
 
 def _useful(request: Request, target: Target) -> Target:
-    """Return the CPU in place of a GPU that nobody named and that the framework cannot use."""
+    """Return the CPU instead of a default GPU that the framework cannot use."""
     named = target.device == "cpu" or request.gpus is not None
     if named or planner.is_able(request, "gpu") or not planner.is_able(request, "cpu"):
         return target
@@ -87,10 +87,10 @@ def fit(
 ) -> Fitted:
     """Fit a request that `planner.resolve` accepted to the GPUs and the driver of a machine.
 
-    Takes the newest image that works. If none does, a request that names no device is for the CPU.
+    Uses the newest image that works. If none does, a request without a device runs on the CPU.
     `image` is used in place of the request's; the folders of a request for a machine `elsewhere`
-    need not be here. Raises RequestError for more devices than a program
-    uses, unless one would not work either: then MachineError says why.
+    need not be here. Raises RequestError for more devices than a program uses; MachineError if not
+    even one would work.
     """
     fitted = _fit(request, row, target, report, on_host=on_host, image=image, elsewhere=elsewhere)
     if fitted.refusal and fitted.target.count > 1 and not fitted.row.multi_gpu:
@@ -102,7 +102,7 @@ def fit(
 def with_image(
     request: Request, row: Framework, target: Target, report: GpuReport, *, on_host: bool
 ) -> Framework:
-    """Return a row with the image for a machine; unchanged if none works there."""
+    """Return the table row with the image for a machine; unchanged if none works there."""
     choice = _choice(request, row, target, report, on_host=on_host)
     return row if choice is None else _chosen(request, row, target, choice, elsewhere=False)
 
@@ -120,7 +120,7 @@ def _fit(
     choice = None
     first: tuple[str, ...] = ()
     if target.device == "cpu" and request.gpus is None and report.gpus:
-        first = (f"on the CPU: {row.name} does no {request.phase} on a GPU",)
+        first = (f"on the CPU: {row.name} does not support {request.phase} on a GPU",)
     if image is None:
         choice = _choice(request, row, target, report, on_host=on_host)
     if choice is not None and choice.image is None:
@@ -146,7 +146,7 @@ def _fit(
 def _choice(
     request: Request, row: Framework, target: Target, report: GpuReport, *, on_host: bool
 ) -> Choice | None:
-    """Choose an image of our table; None if there is nothing to choose."""
+    """Choose an image of our table; None if there is no choice."""
     if target.device == "cpu" or request.image is not None or "gpu" not in row.images:
         return None
     from orchestrator.containers import choice  # a run on the CPU needs none of its data
@@ -157,6 +157,7 @@ def _choice(
         suitability.chosen_gpus(target, report),
         report.driver,
         table=table,
+        backend=row.name if row.ours else None,
         on_host=on_host,
     )
 
@@ -164,7 +165,7 @@ def _choice(
 def _chosen(
     request: Request, row: Framework, target: Target, choice: Choice, *, elsewhere: bool
 ) -> Framework:
-    """Return the row as the chosen image has it: a program's release may be another one there."""
+    """Return the row for the chosen image, which may contain another release of the program."""
     if choice.image is None or choice.image.id == row.images["gpu"]:
         return row
     images = {**row.images, "gpu": choice.image.id}
@@ -192,15 +193,15 @@ def _without_image(
 
 
 def _instead(request: Request, report: GpuReport, *, on_host: bool) -> str:
-    """Name the commands that work here: on these GPUs with another image or framework, on the CPU.
+    """Name commands that work here: on these GPUs with another image or framework, or on the CPU.
 
-    They are written with what decides whether a request can run.
+    They contain every option that decides whether a request can run.
     """
     plain = request.model_copy(update={"image": None, "options": {}})
     other = plain.model_copy(update={"framework": "pytorch"})
     found = []
     if request.image is not None and _runs_on_gpu(plain, report, on_host=on_host):
-        found.append(f"`{_typed(plain)} --gpus {_gpus(request)}` takes an image that works")
+        found.append(f"`{_typed(plain)} --gpus {_gpus(request)}` uses an image that works")
     elif request.framework != "pytorch" and _runs_on_gpu(other, report, on_host=on_host):
         found.append(f"`{_typed(other)} --gpus {_gpus(request)}` runs on the GPU")
     if _runs_on_cpu(request, on_host=on_host):
@@ -209,15 +210,16 @@ def _instead(request: Request, report: GpuReport, *, on_host: bool) -> str:
 
 
 def _runs_on_cpu(request: Request, *, on_host: bool) -> bool:
-    """Whether an image of ours can carry a request out on the CPU."""
+    """Whether one of our images can run a request on the CPU."""
     row = catalogue.framework(request.framework)
     if "cpu" not in row.images or not planner.is_able(request, "cpu"):
         return False
-    return not on_host or image_table.load().row(row.images["cpu"]).fits_host
+    table = image_table.load()
+    return not on_host or table.for_host(table.row(row.images["cpu"])).fits_host
 
 
 def _runs_on_gpu(request: Request, report: GpuReport, *, on_host: bool) -> bool:
-    """Whether an image of ours can carry a request out on its GPUs."""
+    """Whether one of our images can run a request on its GPUs."""
     row = catalogue.framework(request.framework)
     if not planner.is_able(request, "gpu") or "gpu" not in row.images:
         return False
@@ -228,7 +230,7 @@ def _runs_on_gpu(request: Request, report: GpuReport, *, on_host: bool) -> bool:
 
 
 def _typed(request: Request) -> str:
-    """Write a request as a command: what decides whether it can run."""
+    """Write a request as a command, with the options that decide whether it can run."""
     words = ["benchdock", "run", str(request.model_file or request.model)]
     words += ["-f", request.framework]
     if request.phase != catalogue.default_phase(request.framework):

@@ -1,4 +1,4 @@
-"""What a program's parser is told about the run, from its plan alone."""
+"""What a program's parser knows about the run, from its plan only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _XLA = {"on": True, "off": False}
 
 
 def hints_of(plan: Plan) -> ParseHints:
-    """Return what the plan knows, which the program's log may not say and must not contradict."""
+    """Return what the plan says; the program's log may leave it out but must not contradict it."""
     row = catalogue.FRAMEWORKS.get(plan.framework)
-    # A network in a file of the program's folder bears a name of its own.
+    # The name of a network in a file of the program's folder is unknown.
     named = "prototxt" not in plan.options or not plan.options["prototxt"]
     return ParseHints(
         planned=True,

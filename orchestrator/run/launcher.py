@@ -31,12 +31,12 @@ _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 class LauncherContext:
     """What a launcher template may write, as the program will see it (paths in the container).
 
-    `work_folder` is the working directory; `log` takes stdout and stderr; `module_path` goes
-    before PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself.
-    For vendors' programs: `network` is the program's own name of the model, `source` the folder
-    it lies in, `command` the user's own words, `flags` what is handed on as --name=value.
-    `model_file` is a network of the user's own, `prefix` the words before the program's command.
-    Raises RequestError, naming the field, for a value that no script can hold.
+    `work_folder` is the working directory; `log` takes stdout and stderr; `module_path` goes before
+    PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself. For
+    vendors' programs: `network` is the program's name of the model, `source` its folder, `command`
+    the user's words, `flags` are passed on as --name=value. `model_file` is the user's network,
+    `prefix` the words before the program's command. Raises RequestError, naming the field, for a
+    value that cannot be written to a script.
     """
 
     run_id: str
@@ -72,12 +72,12 @@ class LauncherContext:
         for key in (*self.options, *self.flags):
             if not _OPTION.fullmatch(key):
                 raise RequestError(
-                    f"{key!r} is not an option's name", hint="write --option name=value"
+                    f"{key!r} is not an option name", hint="write --option NAME=VALUE"
                 )
         for key in self.environment:
             if not _VARIABLE.fullmatch(key):
                 raise RequestError(
-                    f"{quoted(key)} is not a variable's name", hint="use letters, digits and _"
+                    f"{quoted(key)} is not a variable name", hint="use letters, digits and _"
                 )
         for path in self.module_path:
             if ":" in str(path):
@@ -88,22 +88,22 @@ class LauncherContext:
 
     @property
     def search_path(self) -> str:
-        """Return `module_path` as PYTHONPATH wants it."""
+        """Return `module_path` in the form of PYTHONPATH."""
         return ":".join(str(path) for path in self.module_path)
 
     @property
     def global_batch(self) -> int:
-        """Return the samples of one step of all devices."""
+        """Return the number of samples of one step on all devices."""
         return self.batch * self.devices
 
     @property
     def all_steps(self) -> int:
-        """Return the steps, timed or not: what programs without warm-up are told."""
+        """Return all steps, timed or not, for programs without warm-up."""
         return self.warmup + self.steps
 
     @property
     def blocks(self) -> int:
-        """Return the timed steps in blocks, for programs that count so."""
+        """Return the number of blocks of timed steps, for programs that count in blocks."""
         return self.steps // self.block
 
     @property
@@ -113,7 +113,8 @@ class LauncherContext:
 
     @property
     def window_steps(self) -> int:
-        """Return the steps after which windows as long as the warm-up have all been printed.
+        """Return the number of steps after which windows as long as the warm-up have all been
+        printed.
 
         A window's line comes with the step after it.
         """
@@ -131,12 +132,12 @@ class LauncherContext:
 
     @property
     def exec(self) -> tuple[str, ...]:
-        """Return what every launcher starts its program with: the prefix follows the built-in."""
+        """Return the words that start the program in every launcher: `exec`, then the prefix."""
         return ("exec", *self.prefix)
 
     @property
     def network_words(self) -> tuple[str, ...]:
-        """Return the parts of a network's name that has several: `resnet` and `50`."""
+        """Return the parts of a network name that has several: `resnet` and `50`."""
         return tuple(self.network.split())
 
 
@@ -155,7 +156,7 @@ _COMPUTED = (
 
 
 def render(template: str, context: LauncherContext) -> str:
-    """Return the script that `launchers/<template>.sh.j2` makes."""
+    """Return the script from `launchers/<template>.sh.j2`."""
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     for name in _COMPUTED:
         values[name] = getattr(context, name)
@@ -187,7 +188,8 @@ def _texts(context: LauncherContext) -> Iterator[tuple[str, str]]:
 def _check_text(name: str, text: str) -> None:
     if any(unicodedata.category(c) == "Cc" for c in text):
         raise RequestError(
-            f"{name}: {text[:60]!r} has a control character", hint="write it without one"
+            f"{name}: {text[:60]!r} contains a control character",
+            hint="write it without control characters",
         )
     try:
         text.encode()
@@ -198,10 +200,10 @@ def _check_text(name: str, text: str) -> None:
 
 
 def quote(value: object) -> Markup:
-    """Return a value as shell words: text and numbers as one, a list as one word per item.
+    """Return a value as shell words: text and numbers as one word, a list as one word per item.
 
-    Markup, the output of a macro or block, is what the environment quoted before. Raises TypeError
-    for what has no one way to be written: None, True, a mapping.
+    Markup, the output of a macro or block, has been quoted before. Raises TypeError for values
+    without a unique shell form: None, True, a mapping.
     """
     match value:
         case Markup():
@@ -212,7 +214,7 @@ def quote(value: object) -> Markup:
             return Markup(shlex.quote(str(value)))
         case list() | tuple():
             return Markup(" ").join(quote(item) for item in value)
-        case _:  # an undefined name says so itself when it is formatted
+        case _:  # an undefined name reports itself when it is formatted
             raise TypeError(f"a launcher cannot write {value}")
 
 
@@ -227,24 +229,26 @@ _METHODS = frozenset({"items"})
 
 
 def check_template(tree: nodes.Template) -> None:
-    """Refuse what could carry a value past `quote`: filters, joins, methods. Raises TypeError.
+    """Refuse filters, joins and methods, which could carry a value past `quote`. Raises TypeError.
 
-    Jinja would escape such a value for HTML, which a shell does not care about.
+    Jinja would escape such a value for HTML, which means nothing to a shell.
     """
     for node in tree.find_all(_REFUSED):
         if not isinstance(node, nodes.And | nodes.Or):
-            raise TypeError(f"line {node.lineno}: no {type(node).__name__} in a launcher")
+            raise TypeError(
+                f"line {node.lineno}: {type(node).__name__} is not allowed in a launcher"
+            )
     for call in tree.find_all(nodes.Call):
         target = call.node
         if isinstance(target, nodes.Name) or (
             isinstance(target, nodes.Getattr) and target.attr in _METHODS
         ):
             continue
-        raise TypeError(f"line {call.lineno}: no method calls in a launcher")
+        raise TypeError(f"line {call.lineno}: method calls are not allowed in a launcher")
 
 
 class _CheckedLoader(FileSystemLoader):
-    """Loads templates that `check_template` lets pass."""
+    """Loads templates that pass `check_template`."""
 
     def get_source(
         self, environment: Environment, template: str

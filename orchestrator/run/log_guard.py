@@ -1,8 +1,8 @@
-"""Sees to it that a log loses no byte without a word, also where the program does not notice.
+"""Makes sure that a log never loses bytes silently, even if the program does not notice.
 
-Most programs ignore a write that failed, so a disk that is full for a moment leaves a log that
-looks whole. The guard keeps blocks allocated beyond the log's end, so that what is written next has
-a place already, and looks ten times a second whether that still works.
+Most programs ignore a failed write, so a disk that is full for a moment leaves a log that looks
+complete. The guard keeps blocks allocated beyond the log's end, so that there is space for what is
+written next, and checks ten times a second whether that still works.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from orchestrator.errors import MachineError
 from orchestrator.plan import Plan
 
 LOOK_SECONDS: Final = 0.1
-JOIN_SECONDS: Final = 3.0  # a file server that does not answer must not hold the run
-# Blocks kept allocated beyond the log's end: the least, and the most where there is plenty.
+JOIN_SECONDS: Final = 3.0  # a file server that does not answer must not delay the run
+# Blocks kept allocated beyond the log's end: the minimum, and the maximum if there is plenty.
 AHEAD: Final = 256 * 1024
 MOST_AHEAD: Final = 4 * 1024 * 1024
 SHARE_AHEAD: Final = 64  # of the free space
-# Less free space than this means that the disk is full.
+# With less free space than this the disk counts as full.
 DISK_FULL: Final = 64 * 1024
 _KEEP_SIZE: Final = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def largest_file(plan: Plan) -> int | None:
-    """Return the largest file in bytes that the program may write, None if nothing limits it."""
+    """Return the largest size in bytes that a file of the program may have, None if unlimited."""
     if plan.runtime == "docker":
         limits = [u.soft for u in plan.limits.ulimits if u.name == "fsize" and u.soft >= 0]
         return min(limits, default=None)
@@ -42,9 +42,9 @@ def largest_file(plan: Plan) -> int | None:
 
 
 class LogGuard:
-    """Makes a log and watches over it until the `with` block ends, in a thread of its own.
+    """Creates a log and watches it until the `with` block ends, in a separate thread.
 
-    `largest` is the size in bytes at which the system would cut the log off, None for no such size.
+    `largest` is the size in bytes at which the system would cut off the log, None if unlimited.
     """
 
     def __init__(self, log: Path, *, largest: int | None = None) -> None:
@@ -59,17 +59,17 @@ class LogGuard:
         self._thread = threading.Thread(target=self._watch, name="log guard", daemon=True)
 
     def __enter__(self) -> Self:
-        """Make the log. Raises MachineError if there is no room for it."""
+        """Create the log. Raises MachineError if there is no space for it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._descriptor = os.open(self._log, flags, 0o666)
         except OSError as error:
-            raise MachineError(f"cannot make the log {self._log}: {error.strerror}") from None
+            raise MachineError(f"cannot create the log {self._log}: {error.strerror}") from None
         self._look()
         if self._found:
             os.close(self._descriptor)
             raise MachineError(
-                f"no room for a log in {self._log.parent}",
+                f"no space for a log in {self._log.parent}",
                 hint="free some space or set BENCHDOCK_HOME",
             )
         self._thread.start()
@@ -82,13 +82,13 @@ class LogGuard:
         trace: TracebackType | None,
     ) -> None:
         self._stop()
-        if error is None:  # else the program may still be writing
+        if error is None:  # otherwise the program may still be writing
             self._give_back()
         if not self._thread.is_alive():
             os.close(self._descriptor)
 
     def lost(self) -> str | None:
-        """Say what the log may lack, now that the program has ended; None if it is whole."""
+        """Say what the log may lack, after the program has ended; None if it is complete."""
         self._stop()
         if not self._thread.is_alive():
             self._look()
@@ -117,29 +117,31 @@ class LogGuard:
         else:
             if self._largest is not None and size >= self._largest:
                 self._note(
-                    f"the log {self._log} was cut off at {size} bytes, the largest file that is "
-                    "allowed (`ulimit -f`)"
+                    f"the log {self._log} was cut off at {size} bytes, the maximum file size "
+                    "(`ulimit -f`)"
                 )
 
     def _check_free(self, size: int) -> int:
-        """Note a disk that is full; return its free bytes."""
+        """Note a full disk; return its free bytes."""
         seen = os.fstatvfs(self._descriptor)
-        # What is set aside for root counts for root alone.
+        # Space reserved for root only counts for root.
         root = os.geteuid() == 0
         free = (seen.f_bfree if root else seen.f_bavail) * seen.f_frsize
         inodes = seen.f_ffree if root else seen.f_favail
-        if self._counts_inodes is None:  # a file was just made: none left means none counted
+        if (
+            self._counts_inodes is None
+        ):  # a file was just made, so zero means that the file system does not count
             self._counts_inodes = inodes > 0
         if seen.f_blocks and free < DISK_FULL:
             self._note_full("", size)
         elif self._counts_inodes and not inodes:
-            self._note_full(" (it can hold no more files)", size)
+            self._note_full(" (it cannot hold more files)", size)
         return free
 
     def _note_full(self, why: str, size: int) -> None:
         self._note(
-            f"the disk of {self._log.parent} was full while the program ran{why}: what it printed "
-            f"after byte {size} of its log, and its own files, may be lost"
+            f"the disk of {self._log.parent} was full while the program ran{why}: output after "
+            f"byte {size} of its log, and the program's files, may be lost"
         )
 
     def _allocate(self, size: int, free: int) -> None:
@@ -149,13 +151,13 @@ class LogGuard:
             if number == 0:
                 self._allocated = max(self._allocated, size + ahead)
                 return
-            if number not in _FULL:  # not every file system can
+            if number not in _FULL:  # not every file system can do it
                 self._can_allocate = False
                 return
         self._note_full(f" ({os.strerror(number)})", size)
 
     def _check_name(self) -> None:
-        """Note a log that was removed or replaced: what is filed is not what was read."""
+        """Note a log that was removed or replaced: the filed log is not the one that was read."""
         mine = os.fstat(self._descriptor)
         try:
             named = os.stat(self._log, follow_symlinks=False)
@@ -171,16 +173,16 @@ class LogGuard:
         )
 
     def _check_written(self) -> None:
-        """Note bytes that the disk did not take after all: a file server tells so only now."""
+        """Note bytes that the disk did not accept after all: a file server reports it only now."""
         try:
             os.fdatasync(self._descriptor)
         except OSError as error:
-            self._note(f"the log {self._log} could not be written whole: {error.strerror}")
+            self._note(f"the log {self._log} could not be written completely: {error.strerror}")
 
     def _give_back(self) -> None:
         try:
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size)
-        except OSError:  # it costs space, and nothing else
+        except OSError:  # it only costs space
             return
 
     def _note(self, text: str) -> None:
@@ -189,7 +191,7 @@ class LogGuard:
 
 
 def _fallocate(descriptor: int, offset: int, length: int) -> int:
-    """Allocate blocks without changing the size; return 0 or the error's number."""
+    """Allocate blocks without changing the size; return 0 or the error number."""
     try:
         call = _libc().fallocate
     except (OSError, AttributeError):

@@ -1,7 +1,7 @@
-"""The batch of an ONNX file, out of the few bytes of protocol buffers' wire format that tell it.
+"""Reads the batch size of an ONNX file, from a few bytes of protocol buffers' wire format.
 
-The host has no ONNX. Numbers of fields are those of onnx.proto, which never change; whole weights
-are stepped over unread. What cannot be read is no error here: the image reads the file again.
+The host has no ONNX. The field numbers are those of onnx.proto, which never change; weights are
+skipped. Unreadable data is not an error here: the image reads the file again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Span = tuple[int, int]
 
 
 def fixed_batch(path: Path) -> int | None:
-    """Return the leading dimension of the only input, where it is a number. Raises OSError."""
+    """Return the leading dimension of the only input, if it is a number. Raises OSError."""
     with path.open("rb") as file:
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -64,7 +64,7 @@ def _first(data: mmap.mmap, span: _Span, field: int) -> _Span | None:
 
 
 def _spans(data: mmap.mmap, span: _Span, field: int) -> Iterator[_Span]:
-    """Yield where the messages or texts in a field lie."""
+    """Yield the positions of the messages or texts in a field."""
     for number, value in _fields(data, span):
         if number == field and isinstance(value, tuple):
             yield value
@@ -76,7 +76,7 @@ def _text(data: mmap.mmap, span: _Span, field: int) -> bytes:
 
 
 def _fields(data: mmap.mmap, span: _Span) -> Iterator[tuple[int, int | _Span]]:
-    """Yield number and value of each field of a message. Raises ValueError where it is none."""
+    """Yield number and value of each field of a message. Raises ValueError if it is not one."""
     place, end = span
     while place < end:
         key, place = _varint(data, place, end)
@@ -89,7 +89,7 @@ def _fields(data: mmap.mmap, span: _Span) -> Iterator[tuple[int, int | _Span]]:
         if kind == _BYTES:
             size, place = _varint(data, place, end)
         if size is None or place + size > end:
-            raise ValueError("no message")
+            raise ValueError("not a message")
         yield key >> 3, (place, place + size)
         place += size
 
@@ -104,4 +104,4 @@ def _varint(data: mmap.mmap, place: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << (7 * shift)
         if byte < 0x80:
             return value, place
-    raise ValueError("no number")
+    raise ValueError("not a number")

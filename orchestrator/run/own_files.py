@@ -1,4 +1,4 @@
-"""What the files and folders of the user's own hold that a request names."""
+"""Reads the user's files and folders that a request names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.run import own_network, program_folder
 
 @dataclass(frozen=True, kw_only=True)
 class OwnFiles:
-    """The fingerprint and the files of a network, and what a program's folder holds."""
+    """The fingerprint and the files of a network, and the contents of a program's folder."""
 
     fingerprint: str | None = None
     model_files: tuple[Path, ...] = ()
@@ -25,6 +25,6 @@ def look(request: Request) -> OwnFiles:
     return OwnFiles(
         fingerprint=own_network.fingerprint(own) if own else None,
         model_files=tuple(own_network.files(own)) if own else (),
-        # It may be on the machine alone that a run is planned for.
+        # It may exist only on the machine that the run is planned for.
         source=program_folder.examine(source) if source is not None and source.exists() else None,
     )

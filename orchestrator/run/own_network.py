@@ -1,7 +1,7 @@
-"""A user's own network in a file: what is asked of it before anything starts.
+"""Checks the user's network file before anything starts.
 
-The program in the image reads the file with its framework and is the judge; here is found out
-what nobody should have to wait for.
+The program in the image reads the file with its framework and has the last word; this module finds
+mistakes that the user should not have to wait for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROTOTXT_BATCH = re.compile(
     r"\binput_dim\s*:\s*(\d{1,9})"
     r"|\binput_shape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
     r"|\binput_param\s*:?\s*\{\s*shape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
-    # Data layers, whose fillers and transformations may stand before.
+    # Data layers; their fillers and transformations may come first.
     r"|\bdummy_data_param\s*:?\s*\{(?:[^{}]|\{[^{}]*\})*?\bshape\s*:?\s*\{\s*dim\s*:\s*(\d{1,9})"
     r"|\bbatch_size\s*:\s*(\d{1,9})"
 )
@@ -40,22 +40,22 @@ _COMMENT = re.compile(r"#.*")
 
 
 def split(model: str) -> tuple[str, Path | None]:
-    """Return a model's name, and its file where MODEL is one. Raises RequestError."""
+    """Return a model's name, and its file if MODEL is one. Raises RequestError."""
     if model.lower().endswith(SUFFIXES):
         path = Path(model).expanduser().absolute()
         return _name(path), path
     if "/" in model or Path(model).suffix.lower() in (".pb", ".pt", ".pth", ".xml", ".caffemodel"):
         raise RequestError(
-            f"{model} is no file that can be run",
-            hint="a network of your own is an .onnx or a .prototxt file",
+            f"{model} cannot be run",
+            hint="use an .onnx or .prototxt file",
         )
     return model, None
 
 
 def _name(path: Path) -> str:
-    """Return a name for folders and tables: a prototxt's own, else that of the file.
+    """Return a name for folders and tables: the one in a prototxt, else the file's.
 
-    Two files with the same name have two fingerprints.
+    Two files with the same name have different fingerprints.
     """
     known = prototxt.read(path, "inference") if path.suffix.lower() == PROTOTXT else None
     own = known.name if known else ""
@@ -64,9 +64,9 @@ def _name(path: Path) -> str:
 
 
 def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> None:
-    """Refuse a file that a framework cannot take or that cannot be read.
+    """Refuse a file that cannot be read or that a framework does not accept.
 
-    `frameworks` are those that may be named instead. Raises RequestError, DataError.
+    `frameworks` are those to suggest instead. Raises RequestError, DataError.
     """
     if (folder := request.source) and (named := request.options.get("prototxt")):
         _check_layers(row, request, folder / named, folder)
@@ -76,9 +76,9 @@ def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> 
     suffix = path.suffix.lower()
     if suffix not in row.files:
         others = ", ".join(other.name for other in frameworks if suffix in other.files)
-        raise RequestError(f"{row.name} takes no {suffix} file", hint=f"use -f with {others}")
+        raise RequestError(f"{row.name} cannot run {suffix} files", hint=f"use -f with {others}")
     if request.data is not None:
-        raise RequestError(f"{path.name} is fed with synthetic data only", hint="remove --data")
+        raise RequestError(f"{path.name} can only run on synthetic data", hint="remove --data")
     _check_readable(path)
     if suffix == PROTOTXT:
         _check_layers(row, request, path, path.parent)
@@ -86,14 +86,14 @@ def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> 
     if fixed is not None and request.batch not in (None, fixed):
         raise RequestError(
             f"{path.name} has a fixed batch of {fixed}, not {request.batch}",
-            hint=f"give --batch {fixed}, or export it with an open batch",
+            hint=f"use --batch {fixed}, or export it with a dynamic batch size",
         )
 
 
 def default_phase(row: Framework, usual: Phase, path: Path | None) -> Phase:
-    """Return the phase in which a network is run unless the user says so: without loss, inference.
+    """Return the default phase for a network: inference if it has no loss.
 
-    `usual` is that of the framework, which may know no other.
+    `usual` is the default of the framework, which may support no other.
     """
     if path is None or path.suffix.lower() != PROTOTXT or usual != "training":
         return usual
@@ -107,7 +107,7 @@ def _infers(row: Framework) -> bool:
 
 
 def _check_layers(row: Framework, request: Request, path: Path, folder: Path) -> None:
-    """Refuse to train a network without loss, and one whose dataset is not there.
+    """Refuse to train a network without a loss, or one whose dataset is missing.
 
     A database's path is relative to `folder`.
     """
@@ -121,14 +121,14 @@ def _check_layers(row: Framework, request: Request, path: Path, folder: Path) ->
             hint=f"use {other}--phase inference, or add a loss layer",
         )
     if row.is_our_program:
-        return  # it says so itself, and feeds no dataset at all
+        return  # it reports that itself, and reads no dataset at all
     for layer in network.layers:
         if layer.reads_dataset and layer.dataset and not (folder / layer.dataset).exists():
             raise RequestError(
-                f"{path.name} reads a dataset in its layer {layer.name or layer.kind}, and there "
+                f"{path.name} reads a dataset in its layer {layer.name or layer.kind}, but there "
                 f"is no {layer.dataset} in {folder}",
-                hint="put an Input layer with the shape in its place, or use --source FOLDER "
-                f"--option prototxt={path.name} with the folder that holds both",
+                hint="replace it by an Input layer with the shape, or use --source FOLDER "
+                f"--option prototxt={path.name} with the folder that contains both",
             )
 
 
@@ -138,23 +138,25 @@ def _check_readable(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(len(_LFS_POINTER))
     except FileNotFoundError:
-        raise DataError(f"there is no file {path}", hint="give the network's path") from None
+        raise DataError(
+            f"the file {path} does not exist", hint="use the path of the network"
+        ) from None
     except IsADirectoryError:
-        raise DataError(f"{path} is a folder", hint="give the network's file") from None
+        raise DataError(f"{path} is a folder", hint="use the path of the network file") from None
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read: {error.strerror}", hint=f"`chmod a+r {path}` allows it"
+            f"{path} cannot be read: {error.strerror}", hint=f"run `chmod a+r {path}` to allow it"
         ) from None
     if not head:
         raise DataError(f"{path} is empty", hint="export or copy it again")
     if head == _LFS_POINTER:
         raise DataError(
-            f"{path} is only Git LFS's pointer to a file", hint="`git lfs pull` gets it"
+            f"{path} is only a Git LFS pointer", hint="run `git lfs pull` to get the file"
         )
 
 
 def fixed_batch(path: Path) -> int | None:
-    """Return the batch that a file is made for; None where it is open or cannot be told."""
+    """Return the batch size that a file is made for; None if it is dynamic or unknown."""
     try:
         if path.suffix.lower() == ONNX:
             return onnx_shape.fixed_batch(path)
@@ -164,19 +166,19 @@ def fixed_batch(path: Path) -> int | None:
     found = _PROTOTXT_BATCH.search(_COMMENT.sub("", text))
     if found is None:
         return None
-    # What is no batch is left to the image to complain of.
+    # A value that is not a batch size is for the image to complain about.
     return int(next(filter(None, found.groups()))) or None
 
 
 def with_batch(request: Request) -> Request:
-    """Return the request with the batch that its file is made for, where it asks for none."""
+    """Return the request with the file's batch size if the request gives none."""
     if request.model_file is None or request.batch is not None:
         return request
     return request.model_copy(update={"batch": fixed_batch(request.model_file)})
 
 
 def fingerprint(path: Path) -> str:
-    """Return what stands for a file's content in results. Raises DataError."""
+    """Return what identifies a file's contents in results. Raises DataError."""
     try:
         with path.open("rb") as file:
             return "file:" + hashlib.file_digest(file, "sha256").hexdigest()[:16]
@@ -185,7 +187,7 @@ def fingerprint(path: Path) -> str:
 
 
 def files(path: Path) -> Iterator[Path]:
-    """Yield the file and what belongs to it."""
+    """Yield the file and the files that belong to it."""
     yield path
     for ending in _COMPANIONS:
         companion = path.with_name(path.name + ending)

@@ -1,4 +1,4 @@
-"""Proves that frameworks compute the same networks: runs their parity programs, gathers cells."""
+"""Proves that frameworks compute the same networks, by running their parity programs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from orchestrator.view import View
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What was compared; `signal_number` is set where the user ended it before all was."""
+    """The comparisons made; `signal_number` is set if the user ended it early."""
 
     cells: tuple[Cell, ...]
     signal_number: int | None = None
 
 
 def prove(work: Work, setting: Setting, view: View) -> Proof:
-    """Compare one framework with the referee at each model and level.
+    """Compare one framework with the referee for each model and level.
 
-    A comparison that was asked for and that the program did not make is a cell that does not
-    hold, unless the user ended it. Raises EngineError, ImageError or MachineError where the program
-    cannot be started.
+    A requested comparison that the program did not make is a cell that does not hold, unless the
+    user ended the program. Raises EngineError, ImageError or MachineError if the program cannot be
+    started.
     """
     row = work.row
     request = Request(
@@ -68,12 +68,12 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
 
 
 def _target(request: Request, report: GpuReport) -> Target:
-    """Choose the one device. Raises MachineError without GPU, RequestError for several."""
+    """Choose the device. Raises MachineError without a GPU, RequestError for several."""
     target = choose_device(request, report)
     if target.count > 1:
         raise RequestError(
-            f"parity is compared on one GPU, not on {target.count}",
-            hint="name one, such as --gpus 0",
+            f"parity runs on one GPU, not on {target.count}",
+            hint="name one GPU, such as --gpus 0",
         )
     return target
 

@@ -22,6 +22,7 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.engine.client import Engine
+    from orchestrator.engine.images import ImageInfo
     from orchestrator.machine.description import EngineFacts, Machine
 
 
@@ -29,7 +30,7 @@ _ASKED = "asked for"
 
 
 class FindPlace(Protocol):
-    """Chooses where a request runs and makes that place ready; `ready_place` is one."""
+    """Chooses where a request runs and prepares that place; `ready_place` is one."""
 
     def __call__(
         self,
@@ -44,10 +45,10 @@ class FindPlace(Protocol):
 
 
 def connect(request: Request) -> tuple[Engine | None, str]:
-    """Return the engine, or None for the host, and why.
+    """Return the engine, or None for the host, and the reason.
 
-    Raises EngineError if a container was asked for by name and no engine answers, and
-    RequestError for an image, or a limit, if there is no engine.
+    Raises EngineError if the user asked for a container and no engine answers, and RequestError if
+    there is no engine for an image or a limit.
     """
     engine, reason = _choose(request.runtime)
     _check_host_can(request, reason, in_container=engine is not None)
@@ -55,14 +56,14 @@ def connect(request: Request) -> tuple[Engine | None, str]:
 
 
 def _check_host_can(request: Request, reason: str, *, in_container: bool) -> None:
-    """Refuse an image, and what only an engine can do, for a run on the host."""
+    """Refuse an image, and everything else that needs an engine, for a run on the host."""
     if in_container:
         return
     if request.image is not None:
         raise RequestError(
-            f"--image {request.image} needs a container engine, and this run is on the host "
+            f"--image {request.image} needs a container engine, but this run is on the host "
             f"({reason})",
-            hint="remove --image, or start an engine (`benchdock doctor` says how)",
+            hint="remove --image, or start an engine (see `benchdock doctor`)",
         )
     asked = {
         "--memory": request.memory is not None,
@@ -73,8 +74,8 @@ def _check_host_can(request: Request, reason: str, *, in_container: bool) -> Non
     for option, given in asked.items():
         if given:
             raise RequestError(
-                f"{option} needs a container engine, and this run is on the host ({reason})",
-                hint=f"remove {option}, or start an engine (`benchdock doctor` says how)",
+                f"{option} needs a container engine, but this run is on the host ({reason})",
+                hint=f"remove {option}, or start an engine (see `benchdock doctor`)",
             )
 
 
@@ -99,16 +100,17 @@ def _why(choice: RuntimeChoice, engine: Engine | EngineFacts) -> str:
 
 
 def check_image(request: Request, row: Framework, target: Target, engine: Engine | None) -> None:
-    """Check that there is something to run in; `engine` is what `connect` chose.
+    """Check that there is something to run in; `engine` comes from `connect`.
 
-    Raises RequestError if nothing tells what that is, and ImageError for an image that this host
-    cannot do without an engine.
+    Raises RequestError if nothing says what that is, and ImageError for an image that this host
+    cannot replace without an engine.
     """
     if request.image is not None or (engine is None and row.any_network):
         return
-    image = _image_row(row, target)
     if engine is None:
-        _check_host(image)
+        _check_host(_host_row(row, target))
+    else:
+        _image_row(row, target)
 
 
 def _check_host(image: ImageRow) -> None:
@@ -127,14 +129,14 @@ def ready_place(
 ) -> tuple[Place, Runtime]:
     """Return a place that is ready to run in, and its runtime.
 
-    `engine` and `reason` are what `connect` chose. Builds, pulls or installs what is missing.
-    Raises EngineError, ImageError or MachineError.
+    `engine` and `reason` come from `connect`. Builds, pulls or installs what is missing. Raises
+    EngineError, ImageError or MachineError.
     """
     events = _teller(view)
     if engine is not None:
         _tell_reaped(reap(engine), view)
         return _container(request, row, target, engine, reason, events), engine
-    # Loaded for a host alone: each run of a container would wait for it in vain.
+    # Imported only for the host: a run in a container would wait for it in vain.
     from orchestrator.host.records import reap_host
     from orchestrator.host.runtime import HostRuntime
 
@@ -145,13 +147,15 @@ def ready_place(
 
 def _tell_reaped(names: Iterable[str], view: View) -> None:
     for name in names:
-        view.note(f"removed what a killed benchdock left behind: {name}")
+        view.note(f"removed leftovers of a killed benchdock: {name}")
 
 
 def _teller(view: View) -> OnEvent:
     def tell(event: Event) -> None:
         if event.kind == "stage":
             view.stage(event.text)
+        elif event.kind == "warning":
+            view.note(f"warning: {event.text}")
         else:
             view.output(event.text.encode() + b"\n")
 
@@ -160,10 +164,12 @@ def _teller(view: View) -> OnEvent:
 
 def _image_row(row: Framework, target: Target) -> ImageRow:
     if target.device not in row.images:
-        raise RequestError(
-            f"{row.name} has no image for the {target.device}", hint="give one with --image"
-        )
+        raise RequestError(f"{row.name} has no image for the {target.device}", hint="use --image")
     return image_table.load().row(row.images[target.device])
+
+
+def _host_row(row: Framework, target: Target) -> ImageRow:
+    return image_table.load().for_host(_image_row(row, target))
 
 
 def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
@@ -177,11 +183,11 @@ def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
 def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) -> Place:
     if row.any_network:
         return _bare_host(reason)
-    return _host(_image_row(row, target), reason, events)
+    return _host(_host_row(row, target), reason, events)
 
 
 def _bare_host(reason: str) -> Place:
-    """Return this host as it is: a user's own command brings its own environment."""
+    """Return this host as it is: the user's command brings its environment."""
     return Place(runtime="host", reason=reason, python="python3", code=PROJECT)
 
 
@@ -203,7 +209,7 @@ def _container(
 
 
 def place_in(ready: ReadyImage, reason: str) -> Place:
-    """Return a container of an image as the place to run in, with what the image's row needs."""
+    """Return a container of an image as the place to run in, with what the image needs."""
     return Place(
         runtime="docker",
         reason=reason,
@@ -232,22 +238,26 @@ def _needs(image: ImageRow | None) -> Needs:
 def planned_place(
     request: Request, row: Framework, target: Target, engine: Engine | None, reason: str
 ) -> Place:
-    """Return the place a run would have, changing nothing; nothing is built, pulled or started.
+    """Return the place that a run would have, without building, pulling or starting anything.
 
-    `engine` and `reason` are what `connect` chose.
+    `engine` and `reason` come from `connect`.
     """
     if engine is None:
         if row.any_network:
             return _bare_host(reason)
-        return _planned_host(_image_row(row, target), reason)
+        return _planned_host(_host_row(row, target), reason)
     table = image_table.load()
-    image = table.row_of_tag(request.image) if request.image else _image_row(row, target)
-    reference = image.tag if image else str(request.image)
+    image, reference = _named_image(request, row, target)
     state = store.state(image, table, engine) if image else None
-    found = state.found if state else engine.image(reference)
+    if image and state and state.name != reference:
+        found: ImageInfo | None = store.other_build(reference, image, engine)
+    else:
+        found = state.found if state else engine.image(reference)
     warnings = [] if found else [f"the image {reference} is not here yet; a run would get it"]
     if state and state.reason:
-        warnings.append(f"{reference} would be rebuilt: {state.reason}")
+        stale = state.kind == "stale"
+        here = "only another build of it is here" if stale else f"{reference} cannot be built"
+        warnings.append(f"{here}: {state.reason}")
     if state and state.doubt:
         warnings.append(state.doubt)
     return replace(
@@ -258,8 +268,22 @@ def planned_place(
     )
 
 
+def _named_image(request: Request, row: Framework, target: Target) -> tuple[ImageRow | None, str]:
+    """Return the table row of the request's image, if it has one, and the engine's name of the
+    image.
+    """
+    table = image_table.load()
+    if request.image is None:
+        image = _image_row(row, target)
+        return image, store.name_of(image, table)
+    named = table.row_of_tag(request.image)
+    if named is None or store.is_other_build(request.image, named, table):
+        return named, request.image
+    return named, store.name_of(named, table)
+
+
 def connect_described(request: Request, machine: Machine) -> tuple[EngineFacts | None, str]:
-    """Return what `connect` would on a machine of which only a description is here."""
+    """Return what `connect` would return on a described machine."""
     engine, reason = _described_engine(request.runtime, machine)
     _check_host_can(request, reason, in_container=engine is not None)
     return engine, reason
@@ -273,19 +297,20 @@ def described_place(
     engine: EngineFacts | None,
     reason: str,
 ) -> Place:
-    """Return the place a run would have on a machine of which only a description is here.
+    """Return the place that a run would have on a described machine.
 
-    `engine` and `reason` are what `connect_described` chose. Which images are there is not known.
+    `engine` and `reason` come from `connect_described`. Which images that machine has is unknown.
     """
     cpus = machine.cpu.usable
     if engine is None:
         host = _bare_host(reason) if row.any_network else None
-        return replace(host or _planned_host(_image_row(row, target), reason), cpus=cpus)
-    image = image_table.load().row_of_tag(request.image) if request.image else None
-    image = _image_row(row, target) if request.image is None else image
-    reference = image.tag if image else str(request.image)
+        return replace(host or _planned_host(_host_row(row, target), reason), cpus=cpus)
+    image, reference = _named_image(request, row, target)
     lacks = target.device == "gpu" and not engine.gpu_support
-    warning = "the engine of that machine cannot hand GPUs to containers (`benchdock doctor` there)"
+    warning = (
+        "the engine of that machine cannot give containers access to GPUs (run `benchdock "
+        "doctor` there)"
+    )
     return replace(
         _planned_container(image, reference, reason),
         cpus=cpus,
@@ -323,5 +348,5 @@ def _planned_host(image: ImageRow, reason: str) -> Place:
     ready = environments.existing(image, table)
     folder = environments.folder(image, table)
     python = ready.python if ready else folder / "bin" / "python"
-    warnings = () if ready else (f"{folder} would be made first",)
+    warnings = () if ready else (f"{folder} would be created first",)
     return Place(runtime="host", reason=reason, python=str(python), code=PROJECT, warnings=warnings)

@@ -1,7 +1,7 @@
-"""From a request to what it means on this machine, step by step, so that each can be refused.
+"""Plans a request for this machine, in steps that can each refuse it.
 
-`resolve` needs no machine, `choose_device` needs the GPUs' report, `make_plan` needs both and
-the place (container or host) where the script will run.
+`resolve` needs no machine, `choose_device` needs the GPU report, `make_plan` needs both and the
+place (container or host) where the script will run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from orchestrator.run.own_files import OwnFiles
 if TYPE_CHECKING:
     from orchestrator.machine.gpu_facts import Gpu
 
-# Where things are inside a container; the images put the in-image code at CODE themselves.
+# Paths inside a container; the images put the in-image code at CODE themselves.
 RUN = "/benchdock/run"
 DATA = "/benchdock/data"
 SOURCE = "/benchdock/source"
@@ -59,9 +59,9 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a script runs, decided: which files it sees under which names, and in what image.
+    """Where a script runs: which files it sees under which names, and in what image.
 
-    `cpus` is how many CPUs a program may use there.
+    `cpus` is the number of CPUs that a program may use there.
     """
 
     runtime: Literal["docker", "host"]
@@ -80,21 +80,21 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The devices of a run: `gpus` are what the engine is asked for, empty on the CPU."""
+    """The devices of a run: `gpus` is what the engine gets, empty on the CPU."""
 
     device: Device
     gpus: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many devices work in parallel."""
+        """Number of devices that work in parallel."""
         return len(self.gpus) or 1
 
 
 def gpu_report(request: Request) -> GpuReport:
-    """Look for the GPUs of this machine unless the request has no use for them."""
+    """Look for the GPUs of this machine unless the request needs none."""
     if request.gpus == "none":
-        return GpuReport(state="no_gpu", reason="none was asked for")
+        return GpuReport(state="no_gpu", reason="none was requested")
     from orchestrator.machine import gpu
 
     found = gpu.report()
@@ -104,8 +104,8 @@ def gpu_report(request: Request) -> GpuReport:
 def choose_device(request: Request, report: GpuReport) -> Target:
     """Choose the CPU or GPUs.
 
-    Raises MachineError where a GPU is asked for and there is none, saying what is missing, and
-    RequestError for an index that is not there.
+    Raises MachineError if a GPU was requested and there is none, saying what is missing, and
+    RequestError for an index that does not exist.
     """
     if request.gpus == "none" or (request.gpus is None and not report.gpus):
         return Target(device="cpu")
@@ -123,13 +123,13 @@ def choose_device(request: Request, report: GpuReport) -> Target:
 
 
 def unused_gpus(request: Request, report: GpuReport) -> tuple[str, ...]:
-    """Doubt a run that is on the CPU because no GPU answers: nobody asked for the CPU."""
+    """Warn that a run is on the CPU because no GPU works, although nobody asked for the CPU."""
     broken = report.state in ("not_loaded", "mismatch", "failed")
     if request.gpus is not None or report.gpus:
         return ()
     if not (broken or report.on_bus):
         return ()
-    return (f"on the CPU, since no GPU can be used: {report.reason} (`benchdock doctor`)",)
+    return (f"on the CPU, because no GPU can be used: {report.reason} (see `benchdock doctor`)",)
 
 
 def planned_device(request: Request, report: GpuReport) -> tuple[Target, tuple[str, ...]]:
@@ -146,7 +146,7 @@ def _gpu_at(index: int, report: GpuReport) -> Gpu:
         if gpu.index == index:
             return gpu
     there = ", ".join(str(gpu.index) for gpu in report.gpus)
-    raise RequestError(f"there is no GPU {index} in this machine", hint=f"it has {there}")
+    raise RequestError(f"this machine has no GPU {index}", hint=f"it has {there}")
 
 
 def resolve(
@@ -158,8 +158,8 @@ def resolve(
 ) -> Framework:
     """Check a request against the catalogue and its dataset.
 
-    If it is planned for a machine `elsewhere`, its folders need not be here. `images` are used in
-    place of the row's. How many devices it can use is asked once it is known that one works
+    If the plan is for a machine `elsewhere`, its folders need not exist here. `images` replace
+    those of the framework. How many devices it can use is checked later, when one is known to work
     (`fitting.fit`). Raises RequestError, DataError.
     """
     if request.image is not None:
@@ -181,9 +181,9 @@ def resolve(
 def resolve_chosen(
     request: Request, target: Target, report: GpuReport, *, elsewhere: bool = False
 ) -> Framework:
-    """Check a request as `resolve` does, on the device that `choose_device` took.
+    """Check a request as `resolve` does, on the device chosen by `choose_device`.
 
-    Raises MachineError where only GPUs, which do not answer, could do what is asked.
+    Raises MachineError if the request needs a GPU and none works.
     """
     try:
         return resolve(request, target, elsewhere=elsewhere)
@@ -193,12 +193,13 @@ def resolve_chosen(
             raise
         raise MachineError(
             f"{error.what}, and no GPU can be used: {report.reason}",
-            hint="`benchdock doctor` says how to fix that, --gpus 0 --dry-run plans it for a GPU",
+            hint="run `benchdock doctor` to see how to fix the GPU, or add --gpus 0 --dry-run to "
+            "plan without one",
         ) from None
 
 
 def is_able(request: Request, device: Device) -> bool:
-    """Whether the framework has the model, phase and number type on a device."""
+    """Whether the framework supports the model, phase and number type on a device."""
     try:
         row = variants.settle(catalogue.framework(request.framework), request, device)
         catalogue.check(row, request, device)
@@ -208,16 +209,16 @@ def is_able(request: Request, device: Device) -> bool:
 
 
 def check_dataset(folder: Path) -> None:
-    """Raise DataError unless the folder can be read and holds something."""
+    """Raise DataError unless the folder can be read and is not empty."""
     if folder.resolve() == Path("/"):
-        raise DataError("a dataset cannot be the whole file system", hint="give --data a folder")
+        raise DataError("a dataset cannot be the whole file system", hint="use --data FOLDER")
     try:
         with os.scandir(folder) as entries:
             empty = next(entries, None) is None
     except FileNotFoundError:
-        raise DataError(f"there is no dataset at {folder}", hint="give --data a folder") from None
+        raise DataError(f"the dataset {folder} does not exist", hint="use --data FOLDER") from None
     except NotADirectoryError:
-        raise DataError(f"{folder} is a file", hint="give --data a folder") from None
+        raise DataError(f"the dataset {folder} is a file", hint="use --data FOLDER") from None
     except OSError as error:
         raise DataError(f"the dataset {folder} cannot be read: {error.strerror}") from None
     if empty:
@@ -227,10 +228,10 @@ def check_dataset(folder: Path) -> None:
 def make_plan(
     request: Request, row: Framework, target: Target, place: Place, folder: RunFolder
 ) -> Plan:
-    """Decide everything an execution needs.
+    """Decide everything that an execution needs.
 
-    Raises RequestError for values no script can hold, DataError if the container's user could not
-    read our programs.
+    Raises RequestError for values that cannot be written to a script, DataError if the container's
+    user could not read our programs.
     """
     if place.runtime == "docker" and place.mount_code and row.backend:
         container_user.check_path(
@@ -250,7 +251,7 @@ def plan_of(
     *,
     found: OwnFiles,
 ) -> Plan:
-    """Decide as `make_plan` does, without a look at any file; a file's fixed batch is asked for."""
+    """Decide as `make_plan` does, without reading files; the request has the fixed batch."""
     context = _context(request, row, target, place, folder)
     script = render(row.launcher, context)
     return _plan(request, row, target, place, folder, context, script=script, found=found)
@@ -325,7 +326,7 @@ def _plan(
 
 @dataclass(frozen=True, kw_only=True)
 class ParityContext(LauncherContext):
-    """What the parity launcher may write."""
+    """The values that the parity launcher may write."""
 
     backend: str
     levels: tuple[str, ...]
@@ -359,7 +360,7 @@ def _capabilities(request: Request, place: Place) -> tuple[str, ...]:
 def _mounts(
     request: Request, row: Framework, place: Place, folder: RunFolder, found: OwnFiles
 ) -> tuple[Mount, ...]:
-    # One by one: what else is in the run folder, the host alone may write, and see.
+    # One by one: only the host may write and see the rest of the run folder.
     mounts = [
         Mount(source=folder.launcher, target=f"{RUN}/{folder.launcher.name}"),
         Mount(source=folder.log, target=f"{RUN}/{folder.log.name}", read_only=False),
@@ -418,7 +419,7 @@ def _context(
 
 
 def _python(place: Place) -> str:
-    """Return the interpreter: NVIDIA's oldest images call theirs `python`, which is 2.7."""
+    """Return the interpreter: `python` in NVIDIA's oldest images is Python 2.7."""
     old = place.image is not None and parse_reference(place.image).has_python_2
     return "python" if old else place.python
 

@@ -1,4 +1,4 @@
-"""What the folder of a vendor's program holds, so that a changed program is noticed."""
+"""Identifies the contents of a vendor program's folder, so that a changed program is noticed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from orchestrator.machine import inventory
 from orchestrator.plan import ProgramFolder
 
-# What git and Python write while a program stays the same.
+# Files that git and Python write while a program stays the same.
 _PASSED_OVER = frozenset({".git", "__pycache__"})
-# Beyond that a start would wait for it; programs of benchmarks take a few MiB.
+# More would delay the start; benchmark programs have a few MiB.
 LARGEST = 256 * 2**20  # bytes
 MOST_FILES = 50_000
 
 
 def examine(folder: Path) -> ProgramFolder:
-    """Digest what a folder holds and tell its commit, where it is of a clone of git."""
+    """Compute the digest of a folder and get its commit if it belongs to a git clone."""
     clone = next((one for one in _upwards(folder) if (one / ".git").exists()), None)
     return ProgramFolder(
         digest=digest(folder),
@@ -29,24 +29,24 @@ def examine(folder: Path) -> ProgramFolder:
 
 
 def notes(found: ProgramFolder | None) -> Iterator[str]:
-    """Say where a change of the program would go unnoticed."""
+    """Warn if a change of the program would go unnoticed."""
     if found is not None and found.identity is None:
         yield (
-            f"--source holds more than {LARGEST // 2**20} MiB or {MOST_FILES:,} files, which are "
-            "not digested: a changed program would go unnoticed"
+            f"--source has more than {LARGEST // 2**20} MiB or {MOST_FILES:,} files, so it has no "
+            "digest: a changed program would go unnoticed"
         )
 
 
 def digest(folder: Path) -> str | None:
-    """Return a SHA-256 over all names and contents, None where there is too much to read.
+    """Return a SHA-256 over all names and contents, None if there is too much to read.
 
-    Links count by what they point to, as text; a file that cannot be read by its name alone.
+    A link counts by the text it points to, an unreadable file only by its name.
     """
     total, taken = hashlib.sha256(), 0
     for number, path in enumerate(_files(folder)):
         try:
             about = path.lstat()
-        except OSError:  # it was taken away meanwhile
+        except OSError:  # it was removed meanwhile
             continue
         taken += about.st_size
         if number >= MOST_FILES or taken > LARGEST:
@@ -61,7 +61,7 @@ def _upwards(folder: Path) -> tuple[Path, ...]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield files and links in an order that the file system has no part in."""
+    """Yield files and links in an order that does not depend on the file system."""
     for where, folders, files in os.walk(folder):
         here = Path(where)
         folders[:] = sorted(name for name in folders if name not in _PASSED_OVER)
@@ -70,7 +70,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _content(path: Path, about: os.stat_result) -> bytes:
-    """Return what stands for a file's content, of fixed length."""
+    """Return a fixed-length digest of a file's contents."""
     try:
         if stat.S_ISLNK(about.st_mode):
             return b"l" + hashlib.sha256(os.fsencode(path.readlink())).digest()

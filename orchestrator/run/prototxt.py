@@ -1,6 +1,6 @@
-"""What a Caffe network in a prototxt file says about itself, read without Caffe.
+"""Reads what a prototxt file says about a Caffe network, without Caffe.
 
-What cannot be read is not an error here: Caffe in the image reads the file again.
+Unreadable data is not an error here: Caffe in the image reads the file again.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from orchestrator.request import Phase
 
 _TOKEN = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}]|[^\s{}:"'#,;\[\]]+""")
 _LONGEST = 8 << 20  # bytes; real ones have some hundred thousand
-# Layers that read a dataset, in the words of Caffe's present and former prototxt.
+# Layers that read a dataset, as named in present and former prototxt formats.
 _DATABASES = frozenset(
     ("data", "imagedata", "hdf5data", "windowdata", "annotateddata", "videodata")
 )
-# What the types of losses have in their names, those of forks too.
+# Parts of the type names of losses, also in forks.
 _LOSSES = ("loss", "ctc")
 
 _Message = list[tuple[str, "str | _Message"]]
@@ -26,7 +26,7 @@ _Message = list[tuple[str, "str | _Message"]]
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One layer: its type, folded to lower case, and what it reads from a dataset."""
+    """One layer: its type in lower case, and the dataset it reads."""
 
     name: str
     kind: str
@@ -60,7 +60,7 @@ class Network:
 
 
 def read(path: Path, phase: Phase) -> Network | None:
-    """Return the network as a phase has it, None if the file cannot be read as one."""
+    """Return the network in a phase, None if the file cannot be read as one."""
     try:
         if path.stat().st_size > _LONGEST:
             return None
@@ -97,7 +97,7 @@ def _parsed(text: str) -> _Message | None:
         elif token[0] in "\"'" or key:
             stack[-1].append((key, token.strip("\"'")))
             key = ""
-        elif token[0].isalpha():  # else one more number of a list
+        elif token[0].isalpha():  # otherwise it is one more number of a list
             key = token
     return stack[0] if len(stack) == 1 else None
 
@@ -119,7 +119,7 @@ def _layer(body: _Message) -> Layer:
 
 
 def _is_in(body: _Message, phase: Phase) -> bool:
-    """Whether a layer is in the network of a phase; `stage` and `level` are not looked at."""
+    """Whether a layer is in the network in a phase; ignores `stage` and `level`."""
     word = "TRAIN" if phase == "training" else "TEST"
     included, excluded = _phases(body, "include"), _phases(body, "exclude")
     return word not in excluded and (not included or word in included)

@@ -1,4 +1,4 @@
-"""The execution of one plan: start, follow, end, judge. What it leaves is in the run folder."""
+"""Executes one plan: start, follow, end, judge. Leaves its files in the run folder."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from orchestrator.view import View
 POLL_SECONDS = 0.25
 STOP_GRACE_SECONDS = 8.0
 ENGINE_LOG_LIMIT = 256 * 1024
-# Bytes taken from the log between two looks at the clocks: no program can print so fast that
-# its time limit is not looked at. Nor does it where a parser is slow with what was printed.
+# Bytes read from the log between two checks of the clocks. A program that prints fast, or a slow
+# parser, must not prevent the checks of the time limit.
 SLICE = 64 * 1024 * 1024
 SLICE_SECONDS = 1.0
-# For so long what a stopped program printed is read still: a runaway log has no end.
+# Output of a stopped program is read for this long: a runaway log has no end.
 LAST_WORDS_SECONDS = 3.0
 
 
-# What bash says of a launcher that may not enter its folder or open its log.
+# What bash says about a launcher that cannot enter its folder or open its log.
 _UNWRITABLE = re.compile(r"(/benchdock/run\S*|cd): .*(Permission denied|Read-only file system)$")
 
 
 class StageClock:
-    """Seconds spent in each stage of a run, in the order in which they came."""
+    """Seconds spent in each stage of a run, in order."""
 
     def __init__(self, view: View) -> None:
         self.seconds: dict[str, float] = {}
@@ -51,7 +51,7 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str, text: str = "") -> Iterator[None]:
-        """Time a stage and say what it does, where there is something to say."""
+        """Time a stage and show what it does, if there is anything to show."""
         if text:
             self._view.stage(text)
         begin = time.monotonic()
@@ -63,7 +63,7 @@ class StageClock:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of an execution; `signal_number` is set where the user ended it."""
+    """The outcome of an execution; `signal_number` is set if the user ended it."""
 
     measurement: Measurement
     failure: Failure | None
@@ -73,7 +73,7 @@ class Outcome:
 
 
 class _Follower:
-    """Feeds a growing log to its parser, and what the parser makes of it to who wants to know."""
+    """Feeds a growing log to its parser, and the parser's progress to the view."""
 
     def __init__(
         self, parser: LogParser, tail: Tail, view: View, on_stage: Callable[[Stage], None]
@@ -87,7 +87,7 @@ class _Follower:
         self._progress = parser.progress
 
     def drain(self) -> bool:
-        """Feed what the log has grown by, at most a slice; tell if more may wait."""
+        """Feed at most a slice of new log; return whether there may be more."""
         taken, more, began = 0, False, time.monotonic()
         for block in self._tail.read():
             self._parser.feed(block)
@@ -100,12 +100,12 @@ class _Follower:
             self.last_output = time.monotonic()
             self._progress = self._parser.progress
             self._on_stage(self._progress.stage)
-        # Also where nothing is new: a view shows the time that passes.
+        # Even without news: a view shows the elapsed time.
         self._view.progress(self._progress)
         return more
 
     def until_end(self, execution: Execution, timeouts: Timeouts) -> Failure | None:
-        """Follow to the end of execution and log, or to the clock that ran out.
+        """Follow until execution and log end, or a clock runs out.
 
         `ended` is set once the execution has ended; reading its log may take longer.
         """
@@ -125,15 +125,15 @@ class _Follower:
                 return failure
 
     def last_words(self) -> str | None:
-        """Read what a stopped program printed, for a while; tell if there is more."""
+        """Read what a stopped program printed, for a while; warn if there is more."""
         began = time.monotonic()
         while self.drain():
             if time.monotonic() - began >= LAST_WORDS_SECONDS:
-                return f"the log was read to byte {self._tail.total} only"
+                return f"the log was read only up to byte {self._tail.total}"
         return None
 
     def changed(self) -> str | None:
-        """Tell if the log is not what was read any more: something wrote into it meanwhile."""
+        """Warn if the log is no longer what was read, because something wrote to it meanwhile."""
         if self._tail.is_as_read():
             return None
         return f"the log {self._tail.path} was changed after its lines had been read"
@@ -154,11 +154,11 @@ def execute(
     *,
     on_stage: Callable[[Stage], None] = lambda _: None,
 ) -> Outcome:
-    """Run a plan to its end, whatever the end is, and judge it.
+    """Run a plan until it ends in any way, and judge it.
 
-    `on_stage` is told what the program is doing whenever its log has grown. Raises EngineError,
-    ImageError or MachineError where it cannot be started or where the engine is gone for good,
-    and Interrupted where a signal came before it was started.
+    `on_stage` gets the program's stage whenever its log has grown. Raises EngineError, ImageError
+    or MachineError if it cannot be started or if the engine is gone for good, and Interrupted if a
+    signal came before it was started.
     """
     run = _Run()
     try:
@@ -184,14 +184,14 @@ def execute(
     except EngineError as error:
         if not run.complete:
             raise
-        # The container could not be removed: a reason to tell, not to lose what was measured.
+        # The container could not be removed: say so, but keep the measurement.
         run.notes = (*run.notes, str(error))
     assert run.ended is not None
     measurement = parser.finish(run.ended.code)
     failure = run.incomplete(judge(measurement, run.ended, run.stopped))
     failure = _with_evidence(folder, failure)
     if run.stopped is not None or run.lost is not None:
-        # Figures of a part might be taken for those of the whole.
+        # Figures of a part might be mistaken for those of the whole.
         measurement = measurement.model_copy(update={"metrics": {}})
     # On the host no such limit is set.
     limit = plan.limits.pids if plan.runtime == "docker" else None
@@ -209,7 +209,7 @@ def _hand_over(folder: RunFolder, user: str) -> None:
         hand_over(folder, user)
     except OSError as error:
         raise MachineError(
-            f"the run folder {folder.root} cannot be given to user {user}: {error.strerror}",
+            f"cannot give the run folder {folder.root} to user {user}: {error.strerror}",
             hint="set BENCHDOCK_HOME to a folder on a local disk, or run as another user",
         ) from None
 
@@ -238,14 +238,14 @@ class _Run:
     lost: str | None = None
 
     def incomplete(self, failure: Failure | None) -> Failure | None:
-        """Blame the log that lost lines, unless benchdock stopped the run itself."""
+        """Report a log that lost lines, unless benchdock stopped the run itself."""
         if self.lost is None or self.stopped is not None:
             return failure
         evidence = (failure.evidence or failure.message) if failure else ""
         return Failure(kind="crashed", message=self.lost, evidence=evidence)
 
     def collect(self, execution: Execution, path: Path) -> None:
-        """Keep what was printed before the launcher took over; what is measured stands without."""
+        """Save what was printed before the launcher took over; never lose the measurement."""
         try:
             # The program may have put a link there.
             path.unlink(missing_ok=True)
@@ -254,12 +254,12 @@ class _Run:
             raise
         except (OSError, BenchdockError) as error:
             why = error.strerror or error if isinstance(error, OSError) else error
-            self.notes = (*self.notes, f"what came before the log could not be kept: {why}")
+            self.notes = (*self.notes, f"could not save the output from before the log: {why}")
 
     def follow(
         self, follower: _Follower, execution: Execution, timeouts: Timeouts, view: View
     ) -> None:
-        """Follow to the end; stop it where a clock runs out or a signal comes."""
+        """Follow to the end; stop it if a clock runs out or a signal comes."""
         try:
             self.stopped = follower.until_end(execution, timeouts)
         except Interrupted as interruption:
@@ -276,18 +276,17 @@ class _Run:
 
 
 def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None:
-    """Quote what was said before the launcher took over, where the log itself proves nothing."""
+    """Quote what was printed before the launcher took over, if the log itself shows nothing."""
     if failure is None or failure.evidence:
         return failure
     said = banner.last_words(banner.head(folder.engine_log, ENGINE_LOG_LIMIT))
     if _UNWRITABLE.search(said):
         message = (
-            "the program may not write its run folder: the engine maps user ids, or keeps "
-            "containers from files, in a way of its own; run as another user or with "
-            "--runtime host"
+            "the program cannot write to its run folder, because the engine maps user ids "
+            "or restricts files; run as another user or with --runtime host"
         )
         return Failure(kind="engine", message=message, evidence=said[:300])
-    # That an image lacks the very shell is said there, by the container's init program.
+    # If an image has no shell, the container's init program says so there.
     died = crash.evidence([said])
     if died is not None and died.kind == "image":
         return died

@@ -1,4 +1,4 @@
-"""Several separate runs of one request, and what they tell together."""
+"""Several separate runs of one request, and their summary."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Measured:
 
 
 def summarize(throughputs: Sequence[float]) -> Measured:
-    """Put runs of equally many samples together: all samples over all time.
+    """Combine runs with equally many samples: all samples over all time.
 
-    The interval is Student's over whole runs, since runs differ more than steps do. Raises
+    The interval is Student's over whole runs, because runs differ more than steps do. Raises
     ValueError on fewer than two.
     """
     seconds = [1 / value for value in throughputs]
@@ -54,7 +54,7 @@ def summarize(throughputs: Sequence[float]) -> Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Separate runs in their order; the last one may have failed, which ends a series.
+    """Separate runs in order; the last one may have failed, which ends a series.
 
     `failure` is what ended it before all `asked` runs were made.
     """
@@ -77,7 +77,7 @@ class Series:
         return f"run {len(self.measured) + 1} of {self.asked} failed: {self.failure.message}"
 
     def metrics(self) -> dict[str, Metric]:
-        """Return what the runs tell together; the interval needs two, the spread too."""
+        """Return the combined metrics; the interval and the spread need two runs."""
         told = [result.metrics["throughput"] for result in self.measured]
         if not told:
             return {}
@@ -95,7 +95,7 @@ class Series:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values; every run's whole result is in its folder."""
+        """Return plain values; each run's full result is in its folder."""
         request = self.results[0].request if self.results else None
         return {
             "schema": 1,
@@ -126,9 +126,9 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def measure(request: Request, asked: int, new_view: Callable[[], View]) -> Series:
-    """Run so many times, to the first failure; each run has a view and a folder of its own.
+    """Run several times, until the first failure; each run has its view and folder.
 
-    Raises what `benchmark.run` raises if not even one run came to a result.
+    Raises what `benchmark.run` raises if not even one run gave a result.
     """
     results: list[Result] = []
     try:

@@ -1,4 +1,4 @@
-"""Whether the image of a request can work on the chosen GPUs, asked before it is fetched."""
+"""Checks, before pulling, that an image supports the chosen GPUs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:
-    """Why an image cannot work, in a sentence or "", and what is doubtful where it can."""
+    """Why an image cannot work, in a sentence or "", and warnings if it can."""
 
     refusal: str = ""
     warnings: tuple[str, ...] = ()
@@ -33,8 +33,8 @@ def assess(
 ) -> Opinion:
     """Compare a run's image with its GPUs and their driver.
 
-    `image` is used in place of the request's. On the host the packages of our own images run,
-    which have the same kernels. Raises RequestError for what is no image reference.
+    `image` replaces the request's. On the host the packages of our own images run, which have the
+    same kernels. Raises RequestError for an invalid image reference.
     """
     if target.device == "cpu":
         return Opinion()
@@ -54,6 +54,6 @@ def assess(
 
 
 def chosen_gpus(target: Target, report: GpuReport) -> list[tuple[str, str]]:
-    """Return name and compute capability of the GPUs of a run, "" where one does not tell."""
+    """Return name and compute capability of the GPUs of a run, "" if unknown."""
     named = set(target.gpus)
     return capabilities(gpu for gpu in report.gpus if {gpu.uuid, str(gpu.index)} & named)

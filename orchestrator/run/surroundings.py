@@ -1,4 +1,4 @@
-"""What a user puts around a program: variables, a command before its own, a network."""
+"""What a user puts around a program: variables, a command prefix, a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.errors import RequestError, quoted
 from orchestrator.request import Request
 from orchestrator.run import command_line
 
-# The names that Docker gives a network; its other modes share the namespace of another container.
+# Docker's names for networks; its other modes share the namespace of another container.
 _NETWORK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
@@ -28,31 +28,31 @@ _READ_ONLY = ("BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # The launcher puts the folder of our programs before it.
 _JOINED = "PYTHONPATH"
-# Programs of a prefix -> the capability with which an engine's seccomp profile lets them work:
-# set_mempolicy and mbind are refused without it, whoever calls.
+# Programs of a prefix -> the capability they need from an engine's seccomp profile: without it
+# set_mempolicy and mbind are refused, even for root.
 _CAPABILITIES = {"numactl": "SYS_NICE"}
 
 
 def check(request: Request) -> None:
-    """Refuse what no run can be given. Raises RequestError."""
+    """Refuse what no run can have. Raises RequestError."""
     for name in request.env:
         _check_variable(name)
     prefix_of(request)
     if request.network is not None and not _NETWORK.fullmatch(request.network):
         raise RequestError(
             f"--network cannot be {quoted(request.network)}",
-            hint="use none, bridge, or another name that `docker network ls` lists",
+            hint="use none, bridge, or another name from `docker network ls`",
         )
 
 
 def _check_variable(name: str) -> None:
     if not _VARIABLE.fullmatch(name):
         raise RequestError(
-            f"--env: {quoted(name)} is not a variable's name", hint="use letters, digits and _"
+            f"--env: {quoted(name)} is not a variable name", hint="use letters, digits and _"
         )
     if name in _OPTIONS:
         raise RequestError(
-            f"--env cannot set {name}, which {_OPTIONS[name]} decides", hint=f"use {_OPTIONS[name]}"
+            f"--env cannot set {name}, which {_OPTIONS[name]} sets", hint=f"use {_OPTIONS[name]}"
         )
     if name in _READ_ONLY:
         raise RequestError(
@@ -61,48 +61,48 @@ def _check_variable(name: str) -> None:
         )
     if name.startswith(_OURS):
         raise RequestError(
-            f"--env cannot set {quoted(name)}: benchdock sets variables of that name itself",
+            f"--env cannot set {quoted(name)}: names like this are reserved for benchdock",
             hint=f"use a name that does not begin with {_OURS}",
         )
 
 
 def prefix_of(request: Request) -> tuple[str, ...]:
-    """Return the words of the command that is put before the program's. Raises RequestError."""
+    """Return the words of the command prefix. Raises RequestError."""
     if request.prefix is None:
         return ()
     words = command_line.split(request.prefix, "--prefix")
-    if words[0].startswith("-"):  # `exec` of the shell would take it for an option of its own
+    if words[0].startswith("-"):  # `exec` of the shell would read it as an option
         raise RequestError(
-            f"--prefix begins with {quoted(words[0])}",
-            hint="begin it with a command, such as numactl",
+            f"--prefix starts with {quoted(words[0])}",
+            hint="start it with a command, such as numactl",
         )
     if _ASSIGNMENT.match(words[0]):
         raise RequestError(
-            f"--prefix begins with {quoted(words[0])}",
+            f"--prefix starts with {quoted(words[0])}",
             hint="use --env to set a variable",
         )
     return tuple(words)
 
 
 def capabilities(request: Request) -> tuple[str, ...]:
-    """Return what a container needs beyond the safe defaults for the programs of the prefix."""
+    """Return the capabilities that the programs of the prefix need beyond the safe defaults."""
     programs = {PurePath(word).name for word in prefix_of(request)}
     return tuple(name for program, name in _CAPABILITIES.items() if program in programs)
 
 
 def exported(request: Request) -> dict[str, str]:
-    """Return the variables that the script sets last, over those that it sets itself.
+    """Return the variables that the script sets last, after its other variables.
 
-    The container has all of them from its start, for its entrypoint.
+    The container has all of them from the start, for its entrypoint.
     """
     return {name: text for name, text in request.env.items() if name != _JOINED}
 
 
 def notes(request: Request) -> Iterator[str]:
-    """Doubt variables that a program may take no threads from."""
+    """Warn about variables that override --threads."""
     for name in _THREADS:
         if name in request.env:
             yield (
-                f"--env {name} replaces what --threads sets there; a program of benchdock is told "
-                "--threads all the same"
+                f"--env {name} overrides what --threads sets there; a program of benchdock still "
+                "uses --threads"
             )

@@ -1,4 +1,4 @@
-"""How many threads a program is told to use, and what to say of too many."""
+"""How many threads a program uses, and a warning if there are too many."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from orchestrator.run import demands
 
 
 def per_process(row: Framework, request: Request, devices: int, cpus: int) -> int:
-    """Return what each process is told: what was asked for, else its share of the CPUs."""
+    """Return the threads per process: what was requested, else its share of the CPUs."""
     return request.threads or max(1, cpus // _processes(row, request, devices))
 
 
 def notes(row: Framework, request: Request, devices: int, cpus: int) -> Iterator[str]:
-    """Doubt threads that were asked for and have no CPU each."""
+    """Warn if there are more threads than CPUs."""
     if request.threads is None:
         return
     processes = _processes(row, request, devices)

@@ -1,8 +1,8 @@
-"""What somebody else's request would do beyond a benchmark of ours: that has to be allowed.
+"""What somebody else's request would do beyond a normal benchmark; the user must allow it.
 
-A bundle, a result or a claim may be a stranger's. Of these a benchmark that benchdock itself
-describes runs without further questions: a framework of its table, in an image of its tables, on
-made-up data, in a container. Whatever else a request names needs `--trust`.
+A bundle, a result or a claim may come from a stranger. Of these benchdock runs without questions
+only benchmarks that it describes itself: a framework of its table, in an image of its tables, on
+synthetic data, in a container. Anything else that a request names needs `--trust`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from orchestrator.request import Request, RuntimeChoice
 
 OPTION = "--trust"
 
-# Fields that only choose among what benchdock itself describes, are numbers, or limit a run. A
-# field that is not named here has to be trusted, also one that a later version adds.
+# Fields that only choose among what benchdock itself describes, are numbers, or limit a run. Any
+# other field needs trust, also one that a later version adds.
 HARMLESS = frozenset(
     {
         "schema_version", "model", "framework", "phase", "dtype", "batch", "gpus", "steps",
@@ -30,16 +30,16 @@ HARMLESS = frozenset(
     }
 )  # fmt: skip
 
-# A number, a word or a path below the folder it belongs to; no flag, and no way out of that folder.
+# A number, a word or a path below the current folder; not a flag, and no way out of that folder.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_+:,]|\.(?!\.))(?:[A-Za-z0-9_+:,/-]|\.(?!\.))*", re.ASCII)
 
 
 def asks(
     request: Request, *, image: str | None = None, digest: str | None = None
 ) -> tuple[str, ...]:
-    """Return what has to be trusted, in words that follow "it would".
+    """Return what needs trust, in words that follow "it would".
 
-    `image` is what a stored plan names beside the request, `digest` what its registry calls it.
+    `image` is what a stored plan names beside the request, `digest` its digest in the registry.
     """
     found = [
         text
@@ -53,10 +53,10 @@ def asks(
 
 
 def refusal(name: str, found: tuple[str, ...], *, see: str) -> RequestError:
-    """Build the error for what nobody allowed; `see` is the command that shows all of it."""
+    """Build the error for what was not allowed; `see` is the command that shows all of it."""
     return RequestError(
-        f"{name} may be a stranger's, and it would {'; '.join(found)}",
-        hint=f"`{see}` shows what would run; add {OPTION} if you trust whoever made it",
+        f"{name} may come from a stranger, and it would {'; '.join(found)}",
+        hint=f"run `{see}` to see what would run; add {OPTION} if you trust its author",
     )
 
 
@@ -85,9 +85,9 @@ def _asked_image(request: Request, _: str) -> Iterator[str]:
 
 
 def _image(reference: str, digest: str | None) -> Iterator[str]:
-    """Yield that an image is none of benchdock's tables.
+    """Yield that an image is in none of benchdock's tables.
 
-    Ours are built here: a registry's image of that name is somebody else's.
+    Our images are built here: an image of that name in a registry is somebody else's.
     """
     row = image_table.load().row_of_tag(reference)
     known = _of_vendor(reference) if row is None else row.source == "vendor" or digest is None
@@ -97,15 +97,15 @@ def _image(reference: str, digest: str | None) -> Iterator[str]:
 
 
 def _of_vendor(reference: str) -> bool:
-    """Whether an image lies in a repository of the catalogue; a mirror of it is another's."""
+    """Whether an image is in a repository of the catalogue; a mirror of it belongs to somebody
+    else.
+    """
     try:
         named = parse_reference(reference)
     except RequestError:
         return False
-    registry = f"{named.registry}/" if named.registry else ""
-    repository = f"{registry}{named.repository}"
     return any(
-        repository == family.repository for family in container_table.shipped().families.values()
+        named.name == family.repository for family in container_table.shipped().families.values()
     )
 
 
@@ -118,7 +118,7 @@ def _options(request: Request, _: str) -> Iterator[str]:
 
 
 def _is_plain(option: Option | None, text: str) -> bool:
-    """Whether a value cannot do more than choose; what is handed on as it is has no `option`."""
+    """Whether a value can only choose; flags that are passed on have no `option`."""
     if option is None:
         return False
     return text in (*option.values, option.default) or _PLAIN.fullmatch(text) is not None

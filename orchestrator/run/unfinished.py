@@ -1,6 +1,6 @@
-"""Notes of the runs that go on, by which a later benchdock finds those whose own was killed.
+"""Notes of running benchmarks; they let a later benchdock find runs whose own was killed.
 
-They are kept outside of the run folders, which the programs may write.
+The notes are outside of the run folders, which the programs may write.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from orchestrator.paths import RunFolder, runs, unfinished, write_aside
 
 
 def note(folder: RunFolder) -> None:
-    """Note that this process carries out a run. Raises OSError."""
+    """Note that this process runs a benchmark. Raises OSError."""
     unfinished().mkdir(parents=True, exist_ok=True)
     write_aside(_path(folder.run_id), json.dumps(Owner.here().labels()) + "\n")
 
 
 def forget(run_id: str) -> None:
-    """Remove a run's note: its result is filed, or the run never began."""
+    """Remove a run's note: its result is filed, or the run never started."""
     with suppress(OSError):  # the next benchdock finds the result, and tries again
         _path(run_id).unlink(missing_ok=True)
 
 
 def lives(run_id: str) -> bool | None:
-    """Tell whether the benchdock of a run lives, None if nothing here tells."""
+    """Whether the benchdock of a run is alive, None if unknown."""
     owner, here = _owner(_path(run_id)), Owner.here()
     if owner is None:
         return None
@@ -53,12 +53,12 @@ def _path(run_id: str) -> Path:
 def _notes() -> list[Path]:
     try:
         return sorted(unfinished().glob("*.json"))
-    except (OSError, MachineError):  # a home that may not be searched holds none of ours
+    except (OSError, MachineError):  # a home that may not be searched has no runs
         return []
 
 
 def _owner(path: Path) -> Owner | None:
-    """Read a note; None if it is gone or is none."""
+    """Read a note; None if it is gone or invalid."""
     try:
         labels = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

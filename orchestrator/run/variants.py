@@ -1,6 +1,6 @@
-"""Which fork or release of a vendor's program a run has: as the user says, else as the image says.
+"""Which fork or release of a vendor's program a run has, according to the user or the image.
 
-Decided before anything starts: forks and releases take different arguments.
+Decided before anything starts, because forks and releases take different arguments.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 from orchestrator import catalogue
 from orchestrator.errors import RequestError, unknown
-from orchestrator.framework import Framework
+from orchestrator.framework import Framework, LaterSource
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.containers.container_table import ContainerTable
 
-# The option that names a network of the user's own.
+# The option that names the user's network file.
 _OWN = "prototxt"
 # Families of vendors' images -> the fork of Caffe in them.
 _FORKS = {"caffe": "nvidia", "digits": "nvidia", "bvlc_caffe": "bvlc"}
@@ -28,10 +30,12 @@ _OUR_FORKS = {"bvlc_caffe": "bvlc", "nvidia_caffe": "nvidia", "intel_caffe": "in
 
 
 def settle(row: Framework, request: Request, device: Device) -> Framework:
-    """Return the row as the fork or release has it that the request, or its image, names.
+    """Return the row for the fork or release that the request, its image or source names.
 
-    Raises RequestError where neither tells.
+    Raises RequestError if none of them does.
     """
+    if row.later_source is not None and request.source is not None:
+        return _with_images_of_source(row, row.later_source, request.source)
     if not row.variants:
         return row
     return _with_own_network(_variant(row, request, device), request)
@@ -47,30 +51,34 @@ def _variant(row: Framework, request: Request, device: Device) -> Framework:
         return row.variants[told]
     image = request.image or _default_image(row, device)
     if not image:
-        return row  # there is nothing to run it in, which is said later
+        return row  # there is nothing to run it in, which is reported later
     found = _fork(image) if option == "fork" else _tensorrt(image)
     if found is None:
         raise RequestError(
-            f"which {option} of {row.title} is in {image} is not known",
-            hint=f"say it with --option {option}={next(iter(row.variants))} or another of "
+            f"unknown {option} of {row.title} in {image}",
+            hint=f"use --option {option}={next(iter(row.variants))} or another of "
             f"{', '.join(row.variants)}",
         )
     return row.variants[found]
 
 
+def _with_images_of_source(row: Framework, later: LaterSource, source: Path) -> Framework:
+    return replace(row, images={**row.images, **later.images}) if later.is_in(source) else row
+
+
 def _with_own_network(row: Framework, request: Request) -> Framework:
-    """Return the row for a network of the user's own, whose model is just a name."""
+    """Return the row for the user's network file, whose model is just a name."""
     file = request.options.get(_OWN)
     if not file or _OWN not in row.options:
         return row
     if request.model_file is not None:
         raise RequestError(
-            f"{request.model_file.name} is the network, and --option {_OWN}={file} another",
+            f"two networks are given: {request.model_file.name} and --option {_OWN}={file}",
             hint=f"remove --option {_OWN}",
         )
     if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
         raise RequestError(
-            f"{row.name}: {_OWN} cannot be {file!r}", hint="give a path within --source"
+            f"{row.name}: {_OWN} cannot be {file!r}", hint="use a path within --source"
         )
     name = catalogue.checked_name(request.model)
     return replace(row, networks={name: name}, gaps={}, source=f"the folder of {file}", entry=file)
@@ -81,7 +89,7 @@ def _default_image(row: Framework, device: Device) -> str:
 
 
 def _vendors_containers() -> ContainerTable:
-    # Only few rows have variants, and every run would wait for it.
+    # Few frameworks have variants, and every run would wait for this import.
     from orchestrator.containers.container_table import shipped
 
     return shipped()

@@ -1,4 +1,4 @@
-"""Decides what a finished run was: pure functions over how it ended and what its log tells."""
+"""Judges a finished run, by pure functions of how it ended and what its log says."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Measurement, Result
 from orchestrator.runtime import Exit
 
-# Said by init programs, shells and thread libraries; by Python; by LLVM's OpenMP.
+# Messages of init programs, shells and thread libraries; of Python; of LLVM's OpenMP.
 _NO_PROCESS = re.compile(
     r"Resource temporarily unavailable|can't start new thread|OMP: Error #34\b"
 )
 
 
 def judge(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Failure | None:
-    """Return why a run is no success, or None where it is one.
+    """Return why a run failed, or None if it succeeded.
 
-    `stopped` is set where benchdock itself ended the run (a clock, a signal, a full disk). The
-    causes are asked in the order in which they explain each other: who was stopped by us did not
-    crash, and who was killed for memory did not forget to print a result.
+    `stopped` is set if benchdock itself ended the run (a clock, a signal, a full disk). The causes
+    are checked in the order in which they explain each other: a program that we stopped did not
+    crash, and one that was killed for memory did not forget to print a result.
     """
     if stopped is not None:
         return stopped
@@ -41,14 +41,14 @@ def judge(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Fai
 def too_few_processes(
     failure: Failure | None, limit: int | None, last_lines: Iterable[str]
 ) -> Failure | None:
-    """Name the limit of processes as the cause where the log's end shows that it was met."""
+    """Blame the limit of processes if the end of the log shows that it was reached."""
     if failure is None or limit is None or failure.kind not in ("crashed", "no_result"):
         return failure
     said = (failure.evidence, *last_lines)
     line = next((line for line in said if _NO_PROCESS.search(line)), "")
     if not line:
         return failure
-    message = f"the program could start no more processes or threads than {limit}; raise --pids"
+    message = f"the program could not start more than {limit} processes and threads; raise --pids"
     return failure.model_copy(update={"message": message, "evidence": line})
 
 
@@ -65,7 +65,7 @@ def _out_of_memory(ended: Exit, told: Failure | None) -> Failure:
 def _crashed(code: int, told: Failure | None, detail: str) -> Failure:
     how = describe_exit(code)
     if told is None:
-        message = f"the program printed a result and then ended with {how}"
+        message = f"the program printed a result but then ended with {how}"
     elif told.kind == "crashed":
         message = f"{told.message} ({how})"
     else:
@@ -76,7 +76,7 @@ def _crashed(code: int, told: Failure | None, detail: str) -> Failure:
 
 
 def describe_exit(code: int) -> str:
-    """Put an exit code in words: a signal is named (128 + signal, or -signal as Python counts)."""
+    """Describe an exit code: a signal is named (128 + signal, or -signal in Python)."""
     number = -code if code < 0 else code - 128
     if number in signal.valid_signals() and number > 0:
         return f"exit code {code} ({_signal_name(number)})"

@@ -1,7 +1,7 @@
-"""The flags that a launcher writes itself, found in its template, which `flag.NAME` may not change.
+"""Finds the flags that a launcher writes itself, which `flag.NAME` may not change.
 
-A program given the same flag twice takes the last one, so its result would be of another run than
-the plan says.
+If a flag is given twice, a program uses the last one, so its result would not be of the planned
+run.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from orchestrator.framework import FLAG, Framework
 from orchestrator.run import launcher
 
 _FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w-]*)")
-# A flag, the expression of its value if it has one, and the conditions on which it is written.
+# A flag, the expression of its value if it has one, and the conditions for writing it.
 _Written = tuple[str, Sequence[nodes.Node], tuple[nodes.Node, ...]]
-# What a template calls a value -> what a user types to set it.
+# Names in a template -> what the user types to set them.
 _TYPED: Mapping[str, str] = {
-    **dict.fromkeys(("model", "network", "network_words", "model_file"), "another MODEL"),
+    **dict.fromkeys(("model", "network", "network_words", "model_file"), "a different MODEL"),
     **dict.fromkeys(("batch", "global_batch"), "--batch"),
     **dict.fromkeys(("steps", "all_steps", "blocks", "block", "samples"), "--steps"),
     **dict.fromkeys(("window_steps", "window_samples"), "--steps"),
@@ -31,17 +31,17 @@ _TYPED: Mapping[str, str] = {
 
 
 def check(row: Framework, name: str) -> None:
-    """Refuse a flag that the row's launcher writes, in any spelling. Raises RequestError."""
+    """Refuse a flag that the launcher writes, in any spelling. Raises RequestError."""
     for written, typed in _of_row(row).items():
         if _spellings(name) & _spellings(written) or _folded(written).startswith(_folded(name)):
             raise RequestError(
                 f"--option {FLAG}{name} is refused: benchdock writes --{written} itself",
-                hint=f"use {typed}" if typed else "remove it",
+                hint=f"use {typed}" if typed else f"remove --option {FLAG}{name}",
             )
 
 
 def of_template(name: str) -> Mapping[str, str]:
-    """Return every flag that a launcher may write -> what to type instead, "" if nothing does."""
+    """Return every flag that a launcher may write -> what to type instead, "" if nothing."""
     found: dict[str, str] = {}
     valued: set[str] = set()
     for source in _sources(f"{name}.sh.j2"):
@@ -60,13 +60,13 @@ def _of_launcher(name: str) -> Mapping[str, str]:
 
 
 def _of_row(row: Framework) -> Mapping[str, str]:
-    """Return the launcher's flags and those in the program's own names of networks."""
+    """Return the launcher's flags and those in the program's names of networks."""
     names = " ".join((row.networks or {}).values())
     return {**_of_launcher(row.launcher), **dict.fromkeys(_FLAG.findall(names), _TYPED["model"])}
 
 
 def _spellings(flag: str) -> set[str]:
-    """Return a flag as programs take it: with dashes or underscores, and with `no` before it."""
+    """Return a flag as programs accept it: with dashes or underscores, and with `no` before it."""
     folded = _folded(flag)
     return {folded, folded.removeprefix("no_").removeprefix("no")}
 
@@ -76,7 +76,7 @@ def _folded(flag: str) -> str:
 
 
 def _sources(template: str) -> Iterator[str]:
-    """Yield a template, those that it extends and those from which it imports."""
+    """Yield a template, those that it extends and those that it imports."""
     yield template
     tree = launcher.parsed(template)
     named = [node.template for node in tree.find_all(nodes.Extends)]
@@ -116,7 +116,7 @@ def _in_output(
 
 
 def _is_flag(node: nodes.Node) -> bool:
-    """Whether what stands behind a flag is not its value but another flag."""
+    """Whether a flag is followed by another flag instead of its value."""
     first = next(node.find_all(nodes.TemplateData), None)
     return isinstance(node, nodes.If) and first is not None and first.data.startswith("--")
 
@@ -132,7 +132,7 @@ def _typed(flag: str, value: Sequence[nodes.Node], conditions: tuple[nodes.Node,
 
 
 def _names(node: nodes.Node) -> Iterator[str]:
-    """Yield what sets the values that an expression reads, in their order."""
+    """Yield what sets the values that an expression reads, in order."""
     if isinstance(node, nodes.Getattr):
         yield f"--option {node.attr}"
     elif isinstance(node, nodes.Name) and node.name in _TYPED:

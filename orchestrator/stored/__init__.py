@@ -1,1 +1,1 @@
-"""Results on disk: found, bundled, verified, replayed, compared."""
+"""Stored results: find, bundle, verify, replay and compare them."""

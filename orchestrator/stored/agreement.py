@@ -1,7 +1,7 @@
-"""Whether the request, plan, log and result of a bundle tell of one and the same run.
+"""Checks that the request, plan, log and result of a bundle describe the same run.
 
-What they state outright is compared whichever version of benchdock wrote them; what a version
-decides by itself (defaults, the text of a launcher) only if it is this very one.
+Explicit statements are compared whichever version of benchdock wrote them; what a version decides
+by itself (defaults, the text of a launcher) only if it is this version.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from orchestrator.stored.bundle import LOG, PLAN, REQUEST, RESULT
 from orchestrator.stored.disagreement import Disagreement
 from orchestrator.version import VERSION
 
-# What the reader of a log adds: a collector may have kept it since.
+# What the reader of a log adds: a collector may have stored it since.
 _OF_READING = frozenset({"prefixes", "evidence"})
 
 
 def is_by_this_version(result: Result) -> bool:
-    """Whether the very code that reads a result wrote it, as far as the result tells.
+    """Whether the same code wrote a result as reads it, as far as the result says.
 
-    A clone with changes that are not committed may be any code.
+    A clone with uncommitted changes may be any code.
     """
     told = result.environment
     same = result.benchdock == VERSION and told.get("commit") == inventory.own_commit()
@@ -38,7 +38,7 @@ def is_by_this_version(result: Result) -> bool:
 
 
 def of_plan(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
-    """Yield what request, plan, script and result state differently."""
+    """Yield disagreements between request, plan, script and result."""
     yield from _of_result(result, plan)
     yield from _of_request(request, plan)
     yield from _of_devices(plan)
@@ -48,7 +48,7 @@ def of_plan(result: Result, request: Request, plan: Plan) -> Iterator[Disagreeme
 
 
 def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreement]:
-    """Yield what the log states otherwise than the plan or the result does."""
+    """Yield disagreements between the log and the plan or the result."""
     begin, told = _plain(found.begin), _plain(result.program)
     ours, exact = plan.program == "benchdock", is_by_this_version(result)
     if ours and begin:
@@ -60,12 +60,12 @@ def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreem
             if begin.get(fact) not in (None, value):
                 yield Disagreement(fact, LOG, begin[fact], PLAN, value)
     if ours and result.status == "ok" and not begin:
-        return  # which is a failure of its own, with a better word for it
-    # A run that was lost in the middle may have a result that knows nothing of the log.
+        return  # which is a separate failure with a better message
+    # The result of a run that was lost in the middle may lack the figures of the log.
     for name in (
         sorted({**told, **begin}.keys() - _OF_READING) if told or result.status == "ok" else ()
     ):
-        # Versions differ in what they read of a log, not in what our own program wrote there.
+        # Versions differ in what they read from a log, but not in what our program wrote there.
         written = begin.get(name) is not None
         comparable = exact or (ours and (written or name in told)) or (written and name in told)
         if comparable and _text(begin.get(name)) != _text(told.get(name)):
@@ -83,7 +83,7 @@ def _of_data(result: Result, begin: Mapping[str, Any]) -> Iterator[Disagreement]
 
 
 def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a file would hold of it."""
+    """Return it as it would be in a file."""
     plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return plain
 
@@ -101,7 +101,7 @@ def _lost(
 
 
 def _of_result(result: Result, plan: Plan) -> Iterator[Disagreement]:
-    """Yield what a result states of itself in two ways."""
+    """Yield disagreements within a result."""
     if (result.status == "failed") != (result.failure is not None):
         kind = result.failure.kind if result.failure else None
         yield Disagreement("the end", "its status", result.status, "its failure", kind)
@@ -116,7 +116,7 @@ def _of_result(result: Result, plan: Plan) -> Iterator[Disagreement]:
 
 
 def _uuids(result: Result) -> list[str]:
-    """Return the ids of the machine's GPUs, as far as somebody's file tells them."""
+    """Return the ids of the machine's GPUs, as far as the file gives them."""
     gpu = result.environment.get("gpu")
     listed = gpu.get("gpus") if isinstance(gpu, dict) else None
     known = [one.get("uuid") for one in _list(listed) if isinstance(one, dict)]
@@ -136,7 +136,7 @@ def _of_devices(plan: Plan) -> Iterator[Disagreement]:
 
 
 def _of_request(request: Request, plan: Plan) -> Iterator[Disagreement]:
-    """Yield what was asked for and not planned; what nobody asked for is benchdock's to choose."""
+    """Yield what was requested but not planned; benchdock chooses what nobody requested."""
     for name, (asked, planned) in (_always(request, plan) | _chosen(request, plan)).items():
         if asked != planned:
             yield Disagreement(name, REQUEST, asked, PLAN, planned)
@@ -157,7 +157,7 @@ _Pairs = dict[str, tuple[object, object]]
 
 
 def _always(request: Request, plan: Plan) -> _Pairs:
-    """Return what is planned as it is asked for, also if it is not asked for at all."""
+    """Return what must be planned as requested, even if not requested at all."""
     names = ("model", "phase", "dtype", "pattern", "unit", "estimator")
     return {
         **{name: (getattr(request, name), getattr(plan, name)) for name in names},
@@ -169,7 +169,7 @@ def _always(request: Request, plan: Plan) -> _Pairs:
 
 
 def _chosen(request: Request, plan: Plan) -> _Pairs:
-    """Return what is planned as it is asked for, where it is."""
+    """Return what must be planned as requested, if it was requested."""
     anywhere = request.runtime is RuntimeChoice.AUTO
     pairs: _Pairs = {
         "batch": (request.batch, plan.batch),
@@ -177,7 +177,7 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
         "silence": (request.silence_timeout, plan.timeouts.silence),
         "shm size": (request.shm_size, plan.limits.shm_size),
         "runtime": (None if anywhere else str(request.runtime), plan.runtime),
-        "image": (_tag(request.image), plan.image),
+        "image": _images(request.image, plan.image),
     }
     row = catalogue.FRAMEWORKS.get(plan.framework)
     if row is not None and not row.windows:  # which rounds them
@@ -186,10 +186,16 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
     return {name: pair for name, pair in pairs.items() if pair[0] is not None}
 
 
-def _tag(reference: str | None) -> str | None:
-    """Return what an image is called at the engine: a row's id stands for its name."""
-    row = image_table.load().row_of_tag(reference) if reference else None
-    return row.tag if row else reference
+def _images(asked: str | None, planned: str | None) -> tuple[str | None, str | None]:
+    """Return the requested and the planned image in comparable form.
+
+    An id or a readable name stands for the build that was current at that time.
+    """
+    table = image_table.load()
+    row = table.row_of_tag(asked) if asked else None
+    if row is None or asked not in (row.id, row.tag, row.repository):
+        return asked, planned
+    return row.tag, row.tag if planned and table.row_of_tag(planned) is row else planned
 
 
 def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:
@@ -218,7 +224,7 @@ def _of_mounts(request: Request, plan: Plan) -> Iterator[Disagreement]:
 
 
 def _is_of(asked: Path | None, mounted: Path | None) -> bool:
-    """Whether a mount is of a path; a relative one was of the folder where the run was started."""
+    """Whether a mount is of a path; a relative path belongs to the folder of the original run."""
     if asked is None or mounted is None or asked.is_absolute():
         return asked == mounted
     return mounted.parts[len(mounted.parts) - len(asked.parts) :] == asked.parts

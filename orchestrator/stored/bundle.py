@@ -1,8 +1,8 @@
 """One file that holds a whole run: written reproducibly, read with suspicion.
 
 A bundle is a ZIP archive of the run folder's files, the plan and a manifest with the SHA-256 of
-each. Its members have fixed names and sizes are bounded, so nothing that a stranger's bundle holds
-chooses a path or fills the memory; nothing is ever unpacked to disk.
+each. Its members have fixed names and limited sizes, so a stranger's bundle can neither choose a
+path nor fill the memory; nothing is ever unpacked to disk.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ MONITOR = "monitor.jsonl"
 RESULT = "result.json"
 
 _MIB = 2**20
-# In the order in which they are written; the largest size of each, in bytes. A log of 4 GiB is
-# what a program prints in an hour at a megabyte per second.
+# In the order of writing, with the maximum size in bytes. A log of 4 GiB is what a program prints
+# in an hour at a megabyte per second.
 LARGEST = {
     REQUEST: _MIB,
     PLAN: 16 * _MIB,
@@ -51,10 +51,10 @@ OF_SUCCESS = (PLAN, LAUNCHER, LOG)
 
 _BLOCK = _MIB
 _BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a ZIP archive can name
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a ZIP archive can store
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# What `zipfile` raises on archives that are damaged or made to hurt.
+# What `zipfile` raises on archives that are damaged or made to do harm.
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -67,14 +67,14 @@ _DAMAGE = (
 
 
 class Entry(LenientRecord):
-    """What the manifest says of a member."""
+    """What the manifest says about a member."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     bytes: Annotated[int, Field(ge=0)]
 
 
 class Manifest(LenientRecord):
-    """What a bundle holds. It has no date: the same run makes the same bytes."""
+    """What a bundle contains. It has no date, so the same run makes the same bytes."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     kind: Literal["benchdock run"] = "benchdock run"
@@ -84,7 +84,7 @@ class Manifest(LenientRecord):
 
 
 class Member:
-    """A member that is read; what is wrong with it is a RequestError."""
+    """A member that is being read; errors become a RequestError."""
 
     def __init__(self, path: Path, stream: IO[bytes]) -> None:
         self._path = path
@@ -98,7 +98,7 @@ class Member:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Turn what `zipfile` says of damage into one line."""
+    """Turn an error of `zipfile` into one line."""
     try:
         yield
     except OSError as error:
@@ -108,7 +108,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 class Bundle:
-    """An open bundle whose structure is sound; `check_hashes` reads all of it."""
+    """An open bundle whose structure is valid; `check_hashes` reads all of it."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
@@ -123,7 +123,7 @@ class Bundle:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator[Self]:
-        """Open a bundle. Raises RequestError for one that is broken, here or while it is read."""
+        """Open a bundle. Raises RequestError if it is broken, now or while it is read."""
         refuse_stream(path)
         try:
             stream = path.open("rb")
@@ -132,37 +132,39 @@ class Bundle:
         with stream:
             with _told(path):
                 if stream.read(4) not in _BEGINS:
-                    raise _broken(path, "it is no ZIP archive")
+                    raise _broken(path, "it is not a ZIP archive")
                 if not zipfile.is_zipfile(stream):
-                    raise _broken(path, "its end is missing, it was cut off")
+                    raise _broken(path, "its end is missing")
                 archive = zipfile.ZipFile(stream)
             with archive:
                 yield cls(path, archive)
 
     def read(self, name: str) -> bytes:
-        """Return a small member; bounded by the largest size that its name may have."""
+        """Read a small member; the size is limited by the maximum for its name."""
         with self.stream(name) as stream:
             return stream.read(LARGEST[name] + 1)
 
     @contextmanager
     def stream(self, name: str) -> Iterator["Member"]:
-        """Open a member to be read once, from its begin."""
+        """Open a member to be read once, from the start."""
         with _told(self.path):
             stream = self._archive.open(name)
         with stream:
             yield Member(self.path, stream)
 
     def result(self) -> Result:
-        """Return the result. Raises RequestError where it is none."""
+        """Return the result. Raises RequestError if it is invalid."""
         return read_record(Result, self.read(RESULT), f"{RESULT} of {self.path}")
 
     def check_hashes(self) -> None:
-        """Read every member. Raises RequestError at the first that is not what was bundled."""
+        """Read every member. Raises RequestError at the first one that has changed."""
         for name, entry in sorted(self.manifest.files.items()):
             with self.stream(name) as stream:
                 digest, size = _copy(stream, lambda _: None)
             if (digest, size) != (entry.sha256, entry.bytes):
-                raise _broken(self.path, f"{name} is not what was bundled: its SHA-256 is {digest}")
+                raise _broken(
+                    self.path, f"{name} is not the file that was bundled: its SHA-256 is {digest}"
+                )
 
 
 def is_bundle(path: Path) -> bool:
@@ -172,10 +174,10 @@ def is_bundle(path: Path) -> bool:
 
 
 def write(folder: RunFolder, result: Result, destination: Path) -> Manifest:
-    """Write a run's bundle, replacing what `destination` was.
+    """Write a run's bundle, replacing `destination`.
 
-    Raises RequestError for a run folder that is not whole or too large, MachineError where the
-    file cannot be written.
+    Raises RequestError for a run folder that is incomplete or too large, MachineError if the file
+    cannot be written.
     """
     files: dict[str, Entry] = {}
     try:
@@ -199,13 +201,13 @@ def _check_whole(folder: RunFolder, result: Result, files: dict[str, Entry]) -> 
     needed = (REQUEST, RESULT, *(OF_SUCCESS if result.status == "ok" else ()))
     for name in needed:
         if name not in files:
-            raise RequestError(f"the run folder {folder.root} is not whole: it lacks {name}")
+            raise RequestError(f"the run folder {folder.root} is incomplete: it has no {name}")
 
 
 def _add_file(archive: zipfile.ZipFile, name: str, path: Path) -> Entry | None:
-    """Add a regular file, None where there is none.
+    """Add a regular file, None if there is none.
 
-    The program could write the run folder: a link that it left there must not be followed.
+    The program could write to the run folder: a link that it left there must not be followed.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -216,7 +218,7 @@ def _add_file(archive: zipfile.ZipFile, name: str, path: Path) -> Entry | None:
     with os.fdopen(descriptor, "rb") as source:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
-            raise RequestError(f"cannot bundle {path}: it is no regular file")
+            raise RequestError(f"cannot bundle {path}: it is not a regular file")
         if about.st_size > LARGEST[name]:
             raise RequestError(f"cannot bundle {path}: it is larger than {_mib(LARGEST[name])}")
         return _add(archive, name, source, about.st_size)
@@ -236,7 +238,7 @@ def _add(archive: zipfile.ZipFile, name: str, source: IO[bytes], size: int) -> E
 
 
 def _member(name: str, size: int) -> zipfile.ZipInfo:
-    """Describe a member so that neither clock, user nor system shows in the bytes."""
+    """Describe a member so that clock, user and system do not change the bytes."""
     about = zipfile.ZipInfo(name, date_time=_EPOCH)
     about.create_system = 3
     about.external_attr = (stat.S_IFREG | 0o644) << 16
@@ -255,14 +257,14 @@ def _copy(source: "IO[bytes] | Member", take: Callable[[bytes], object]) -> tupl
 
 
 def _checked_names(path: Path, archive: zipfile.ZipFile) -> tuple[str, ...]:
-    """Return the members' names. Raises RequestError for anything but those of a bundle."""
+    """Return the members' names. Raises RequestError for a file that does not belong there."""
     names: list[str] = []
     for about in archive.infolist():
         name = about.filename
         if name not in LARGEST:
-            raise _broken(path, f"no run has a file {name[:80]!a}")
+            raise _broken(path, f"unexpected file {name[:80]!a}")
         if name in names:
-            raise _broken(path, f"it holds {name} twice")
+            raise _broken(path, f"it contains {name} twice")
         if about.flag_bits & _ENCRYPTED or about.compress_type not in _METHODS:
             raise _broken(path, f"{name} is encrypted or packed in an unknown way")
         if about.file_size > LARGEST[name]:
@@ -270,7 +272,7 @@ def _checked_names(path: Path, archive: zipfile.ZipFile) -> tuple[str, ...]:
         names.append(name)
     for name in ALWAYS:
         if name not in names:
-            raise _broken(path, f"it lacks {name}")
+            raise _broken(path, f"it has no {name}")
     return tuple(names)
 
 
@@ -281,4 +283,4 @@ def _mib(size: int) -> str:
 def _broken(path: Path, why: str) -> RequestError:
     line = " ".join(why.split())
     shown = line if line.isprintable() else ascii(line)
-    return RequestError(f"{path} is no sound bundle: {shown[:300]}")
+    return RequestError(f"{path} is not a valid bundle: {shown[:300]}")

@@ -1,4 +1,4 @@
-"""Two sides, each of one run or several: how their throughputs differ, and what could be why."""
+"""Compares two sides of one or several runs: how their throughputs differ, and possible reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.result import Result
 from orchestrator.stored.differences import Change, differences, unrecorded
 from orchestrator.stored.ratio import Ratio, ratio
 
-# Runs that differ in one of these are runs of different benchmarks.
+# Runs that differ in one of these are of different benchmarks.
 _THE_BENCHMARK = ("network", "work", "program")
 _ENOUGH_RUNS = 5
 
@@ -19,9 +19,9 @@ Side = Sequence[Result]
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was found. `same_network` is None if a run does not say which network it is of.
+    """What was found. `same_network` is None if a run does not say which network it has.
 
-    `names` is what the sides are called in the sentences, `counts` how many runs each has.
+    `names` are the names of the sides in the sentences, `counts` how many runs each has.
     """
 
     names: tuple[str, str]
@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def variables(self) -> tuple[Change, ...]:
-        """Changes that nothing else explains, without what was merely seen during the runs."""
+        """Changes that no other change explains, without what was only observed during the runs."""
         return tuple(c for c in self.changes if not c.follows and c.group != "state")
 
 
@@ -67,7 +67,7 @@ def _throughputs(side: Side) -> list[float]:
 
 
 def _called(name: str, side: Side, result: Result) -> str:
-    """Name a run in a sentence: by its side, and in a group by its id too."""
+    """Name a run in a sentence: by its side, and in a group also by its id."""
     return name if len(side) == 1 else f"{name}'s run {result.run or 'without id'}"
 
 
@@ -124,7 +124,7 @@ def _caveats_of_mixed(mixed: Sequence[Sequence[Change]], names: tuple[str, str])
 
 def _caveats(a: Side, b: Side, names: tuple[str, str]) -> Iterator[str]:
     if len(a) == len(b) == 1 and a[0].run is not None and a[0].run == b[0].run:
-        yield f"{names[0]} and {names[1]} are the very same run"
+        yield f"{names[0]} and {names[1]} are the same run"
     if 2 <= min(len(a), len(b)) < _ENOUGH_RUNS:
         yield (
             f"few runs show only large differences: use --runs {_ENOUGH_RUNS} or more on each side"

@@ -1,4 +1,4 @@
-"""What two results say differently of how they came to be, most important first.
+"""Finds the differences between two results' conditions, most important first.
 
 The order of `_FACTS` is the ranking: a network matters more than a batch, a batch more than a
 driver, a driver more than a load average.
@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.images import digests
 from orchestrator.plan import Plan
 from orchestrator.result import Result
 from orchestrator.units import quantity
 
 GROUPS = ("network", "work", "program", "hardware", "image", "system", "settings", "state")
-# What `monitor` saw has to differ by this share to be worth a line, and by this many degrees.
+# Differences in the monitor's figures are reported from this share on, or these many degrees.
 _NOTEWORTHY = 0.10
 _LONGEST = 200
 
@@ -26,9 +27,9 @@ Read = Callable[[Result], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One fact that differs; `before` and `after` are written for a person.
+    """One fact that differs; `before` and `after` are text for the user.
 
-    `follows` names another change that explains this one: then it is no variable of its own.
+    `follows` names another change that explains this one: then it is not an independent variable.
     """
 
     group: str
@@ -45,12 +46,12 @@ class _Fact:
     read: Read
     unit: str | None = None
     follows: tuple[str, ...] = ()
-    # What is compared, where that is not what is shown.
+    # What is compared, if it is not what is shown.
     key: Callable[[Any], object] = lambda found: found
 
 
 def _dig(value: object, *keys: str) -> Any:
-    """Follow keys through mappings that some version of benchdock wrote; None where they end."""
+    """Follow keys through mappings that some version of benchdock wrote; None if they end."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
@@ -61,7 +62,7 @@ def _plan(name: str) -> Read:
 
 
 def _either(in_plan: str, in_program: str) -> Read:
-    """Read from the plan, else from what the program said of itself."""
+    """Read from the plan, else from the program's own report."""
 
     def read(result: Result) -> object:
         found = getattr(result.plan, in_plan) if result.plan else None
@@ -83,7 +84,7 @@ def _program(name: str) -> Read:
 
 
 def _gpus(name: str) -> Read:
-    """Read a property of the GPUs that were used, in their order."""
+    """Read a property of the GPUs that were used, in order."""
 
     def read(result: Result) -> object:
         if result.plan is None or result.plan.device == "cpu":
@@ -107,7 +108,7 @@ def _data(result: Result) -> object:
 
 
 def _program_folder(result: Result) -> object:
-    """Return what the program's folder held, where that is recorded."""
+    """Return the contents of the program's folder, if recorded."""
     found = result.plan.source if result.plan else None
     return found if found is not None and found.identity is not None else None
 
@@ -117,12 +118,12 @@ def _prefix(result: Result) -> object:
 
 
 def _network(result: Result) -> object:
-    """Return the container's network; the host runtime has that of the machine."""
+    """Return the container's network; the host runtime uses that of the machine."""
     return result.plan.network if result.plan and result.plan.runtime == "docker" else None
 
 
 def _source(result: Result) -> object:
-    """Return the path of the program's folder where nothing better is known of it."""
+    """Return the path of the program's folder if nothing better is known about it."""
     return None if _program_folder(result) else _asked("source")(result)
 
 
@@ -203,7 +204,7 @@ _FACTS: tuple[_Fact, ...] = (
     ),
     _Fact(group="image", name="runtime", read=_plan("runtime")),
     _Fact(
-        group="image", name="image", read=_plan("image"),
+        group="image", name="image", read=_plan("image"), key=digests.readable,
         follows=("runtime", "framework", "device"),
     ),
     _Fact(group="image", name="image id", read=_plan("image_id"), follows=_PLACE),
@@ -265,12 +266,12 @@ def differences(a: Result, b: Result) -> tuple[Change, ...]:
     resolved += _options(a, b, resolved)
     resolved += _script(a, b, resolved)
     resolved += _seen(a, b)
-    # sorted() is stable: within a group the order of the tables stays.
+    # sorted() is stable: the order of the tables is kept within a group.
     return tuple(sorted(resolved, key=lambda change: GROUPS.index(change.group)))
 
 
 def unrecorded(a: Result, b: Result) -> tuple[str, ...]:
-    """Name the facts that one of the two results records and the other does not."""
+    """Name the facts that only one of the two results records."""
     pairs = ((fact.name, _value(fact, a), _value(fact, b)) for fact in _FACTS)
     return tuple(name for name, one, other in pairs if (one is None) != (other is None))
 
@@ -302,7 +303,7 @@ def _explained(change: Change, changed: Collection[str]) -> Change:
 
 
 def _settings(a: Result, b: Result) -> Iterator[Change]:
-    """Yield what differs in environment variables and limits, a line each."""
+    """Yield the differences in environment variables and limits, one line each."""
     if a.plan is None or b.plan is None:
         return
     for name, one, other in (
@@ -319,9 +320,9 @@ def _limits(plan: Plan) -> dict[str, object]:
 
 
 def _options(a: Result, b: Result, changes: Collection[Change]) -> Iterator[Change]:
-    """Yield what differs in the program's options: as they were used, else as they were asked.
+    """Yield the differences in the program's options: as used, else as requested.
 
-    An option that nobody asked for is the program's own choice, which follows from something.
+    An option that nobody requested is the program's choice, which follows from something else.
     """
     asked = [_dig(vars(r.request), "options") or {} if r.request else {} for r in (a, b)]
     used = [_dig(r.program, "options") for r in (a, b)]
@@ -354,7 +355,7 @@ def _of_mappings(
 
 
 def _script(a: Result, b: Result, changes: Collection[Change]) -> Iterator[Change]:
-    """Yield the launcher script where it differs and nothing else explains that."""
+    """Yield the launcher script if it differs and nothing else explains that."""
     if a.plan is None or b.plan is None:
         return
     one, other = (normal_script(result.plan, result.run) for result in (a, b) if result.plan)
@@ -377,7 +378,7 @@ _VENV = re.compile(r"\S*/venvs/([^/\s]+)/bin/python")
 
 
 def normal_script(plan: Plan, run: str | None) -> str:
-    """Return a plan's script without what names this very run: its id, folder and comments."""
+    """Return a plan's script without what identifies this run: its id, folder and comments."""
     script = _COMMENT.sub("", plan.script)
     folder = plan.argv[-1].rpartition("/")[0] if plan.argv else ""
     for word, put in ((folder, "RUN"), (run or "", "RUN")):
@@ -386,7 +387,7 @@ def normal_script(plan: Plan, run: str | None) -> str:
 
 
 def _seen(a: Result, b: Result) -> Iterator[Change]:
-    """Yield the means that the monitor saw, where they differ noticeably."""
+    """Yield the monitor's means that differ noticeably."""
     for name in sorted(a.monitor.keys() & b.monitor.keys()):
         one, other = a.monitor[name], b.monitor[name]
         if one.unit != other.unit or not name.endswith(".mean"):

@@ -9,7 +9,7 @@ from orchestrator.errors import quoted
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A fact, a part with the value that it states, and another one with another value."""
+    """A fact, a part with the value that it states, and another part with another value."""
 
     fact: str
     one: str
@@ -18,10 +18,10 @@ class Disagreement:
     tells: object
 
     def __str__(self) -> str:
-        """Write it for a person, in one line."""
+        """Return it as one line for the user."""
         says, tells = _shown(self.says), _shown(self.tells)
         return f"{self.fact} is {says} in {self.one} and {tells} in {self.other}"
 
 
 def _shown(value: object) -> str:
-    return "not there" if value in (None, "", ()) else quoted(str(value))
+    return "missing" if value in (None, "", ()) else quoted(str(value))

@@ -1,4 +1,4 @@
-"""Lists stored runs, the newest first, and reads no more of them than are shown."""
+"""Lists stored runs, newest first, and reads only as many as are shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.stored.summary import Summary, summarize
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which runs are wanted; None is any. What is not known of a run is not what is wanted."""
+    """Which runs to list; None is any. A run whose value is unknown does not match."""
 
     model: str | None = None
     framework: str | None = None
@@ -23,14 +23,14 @@ class Wanted:
     failed: bool = False
 
     def fits(self, row: Summary) -> bool:
-        """Whether a run is wanted."""
+        """Whether a run matches."""
         wanted = (self.model, self.framework, self.phase, self.dtype)
         told = (row.model, row.framework, row.phase, row.dtype)
         same = all(want in (None, value) for want, value in zip(wanted, told, strict=True))
         return same and (row.status == "failed" or not self.failed)
 
     def words(self) -> str:
-        """Return what was asked for, as it is typed; "" where any run is wanted."""
+        """Return the filters as they are typed; "" without filters."""
         named = (
             ("--model", self.model),
             ("--framework", self.framework),
@@ -43,10 +43,10 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The runs that were wanted, newest first.
+    """The matching runs, newest first.
 
-    `older` is how many runs were not looked at, since enough were found; `models` are the networks
-    of those that were. `empty` tells that no run is stored at all.
+    `older` is the number of runs that were not read because enough were found; `models` are the
+    networks of those that were. `empty` says that no run is stored at all.
     """
 
     rows: tuple[Summary, ...]
@@ -56,9 +56,9 @@ class Listing:
 
 
 def find(wanted: Wanted, most: int | None) -> Listing:
-    """Read runs until `most` are found, all where it is None.
+    """Read runs until `most` are found; None means all.
 
-    Raises MachineError where the folder of runs cannot be listed.
+    Raises MachineError if the folder of runs cannot be listed.
     """
     folders = _newest_first()
     rows: list[Summary] = []
@@ -80,19 +80,19 @@ def find(wanted: Wanted, most: int | None) -> Listing:
 
 
 def _newest_first() -> list[RunFolder]:
-    """Return the runs, those whose name tells no time last."""
+    """Return the runs; those without a time in the name come last."""
     try:
         folders = list(_runs())
     except OSError as error:
         raise MachineError(
-            f"the runs in {runs()} cannot be listed: {error.strerror or error}",
-            hint="set BENCHDOCK_HOME to a folder that can be read",
+            f"cannot list the runs in {runs()}: {error.strerror or error}",
+            hint="set BENCHDOCK_HOME to a readable folder",
         ) from None
     return sorted(folders, key=lambda run: (run.made is not None, run.run_id), reverse=True)
 
 
 def _runs() -> Iterator[RunFolder]:
-    """Yield the folders of runs: those of a parity hold neither result nor request."""
+    """Yield the folders of runs; those of `parity` have neither result nor request."""
     for path in all_runs():
         folder = RunFolder(path)
         if may_exist(folder.result) or may_exist(folder.request):

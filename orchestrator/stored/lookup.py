@@ -1,4 +1,4 @@
-"""Finds results that are on disk: by run id, folder, file or bundle."""
+"""Finds results on disk: by run id, folder, file or bundle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestrator.stored.bundle import Bundle, is_bundle
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A result and where it is; `name` is how a person knows it."""
+    """A result and where it is; `name` is its name for the user."""
 
     name: str
     path: Path
@@ -27,9 +27,9 @@ class Stored:
 
     @property
     def is_own(self) -> bool:
-        """Whether benchdock filed it here, as the result of a run in its own folder of runs.
+        """Whether benchdock filed it here, as the result of a run in its folder of runs.
 
-        Anything else may be somebody else's, also a file that a program left beside a result.
+        Anything else may belong to somebody else, even a file that a program left beside a result.
         """
         if self.kind == "bundle":
             return False
@@ -39,7 +39,8 @@ class Stored:
 
 
 def load(word: str) -> Stored:
-    """Read a run's result: `word` is a run id or its begin, a run folder, a result or a bundle.
+    """Read a run's result: `word` is a run id or a prefix of one, a run folder, a result or a
+    bundle.
 
     A bundle's hashes are checked. Raises RequestError.
     """
@@ -47,8 +48,8 @@ def load(word: str) -> Stored:
     if path.is_dir():
         if not _exists(RunFolder(path).result):
             raise RequestError(
-                f"the folder {path} is no run: it holds no {RunFolder(path).result.name}",
-                hint=f"runs are in {paths.runs()}",
+                f"the folder {path} is not a run: it has no {RunFolder(path).result.name}",
+                hint=f"look for runs in {paths.runs()}",
             )
         result = read_file(Result, RunFolder(path).result)
         return Stored(name=path.name, path=path, kind="folder", result=result)
@@ -78,12 +79,13 @@ def locate(word: str) -> Path:
         if _exists(folder):
             raise RequestError(
                 f"the run {folder.name} has no result",
-                hint=f"it goes on still, was killed or is a parity: see {RunFolder(folder).log}",
+                hint="it is still running, was killed, or is a parity run: see "
+                f"{RunFolder(folder).log}",
             )
     known = [folder.name for folder in _known_runs()]
     near = nearest(word, known)
     hint = f"did you mean {near!r}?" if near else "`benchdock results` lists the runs"
-    raise RequestError(f"there is no run or file {quoted(word)}", hint=hint)
+    raise RequestError(f"no run or file is called {quoted(word)}", hint=hint)
 
 
 def _exists(path: Path) -> bool:
@@ -98,11 +100,11 @@ def _is_name(word: str) -> bool:
 
 
 def _beginning(word: str) -> Iterator[Path]:
-    """Yield the one run whose id begins with `word`. Raises RequestError where there are more."""
+    """Yield the one run whose id starts with `word`. Raises RequestError if there are several."""
     found = [folder for folder in _known_runs() if folder.name.startswith(word)]
     if len(found) > 1:
         raise RequestError(
-            f"{len(found)} runs begin with {quoted(word)}", hint=f"the latest is {found[-1].name}"
+            f"{len(found)} runs start with {quoted(word)}", hint=f"the latest is {found[-1].name}"
         )
     yield from found
 
@@ -115,9 +117,9 @@ def _known_runs() -> list[Path]:
 
 
 def all_runs() -> list[Path]:
-    """Return every folder in the folder of runs, by name, which is by time for those of ours.
+    """Return every folder in the folder of runs, sorted by name, which for our runs is by time.
 
-    Raises OSError where it cannot be listed.
+    Raises OSError if it cannot be listed.
     """
     root = paths.runs()
     try:

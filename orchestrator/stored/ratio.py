@@ -1,4 +1,4 @@
-"""How many times as fast one side of a comparison is, and whether its runs can tell."""
+"""How many times faster one side of a comparison is, and whether its runs can show it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ratio:
 
     @property
     def visible(self) -> bool | None:
-        """Whether the runs show a difference; None if they cannot tell."""
+        """Whether the runs show a difference; None if they cannot show any."""
         if self.low is None or self.high is None:
             return None
         return not self.low <= 1 <= self.high
@@ -28,8 +28,8 @@ class Ratio:
 def ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     """Return the ratio of the geometric means of whole runs' throughputs, all above 0.
 
-    Only whole runs count: what differs from one start of a program to the next is larger than what
-    differs from step to step, and no number of steps shows it.
+    Only whole runs count: programs differ more from one start to the next than from step to step,
+    and no number of steps shows it.
     """
     value = _geometric_mean(b) / _geometric_mean(a)
     if min(len(a), len(b)) < 2:
@@ -46,7 +46,7 @@ def _geometric_mean(values: Sequence[float]) -> float:
 
 
 def _exponential(value: float) -> float:
-    """Return e**value, the largest number if it is larger: JSON has no infinity."""
+    """Return e**value, or the largest number if it is larger: JSON has no infinity."""
     try:
         return math.exp(value)
     except OverflowError:

@@ -1,9 +1,9 @@
-"""Runs a stored result again, in the very image it was measured in where that is to be had.
+"""Runs a stored result again, in the same image if it is available.
 
-What runs is planned again from the stored request, never taken from the stored script: a bundle may
-be a stranger's, and what its request does beyond a benchmark of ours needs trust (`run.trust`). If
-that gives another script, image, network or program, it is refused unless changes are allowed, and
-then the new result says what differs.
+The run is planned again from the stored request, and never uses the stored script: a bundle may
+come from a stranger, and anything unusual in its request needs trust (`run.trust`). If script,
+image, network or program then differ, the replay is refused unless changes are allowed, and the new
+result lists the differences.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ if TYPE_CHECKING:
 
 ALLOW = "--allow-changed"
 
-# What makes it another benchmark, not the same one on another day or machine.
+# Changes that make it another benchmark, not the same one on another day or machine.
 _IDENTITY = ("network", "work", "program", "image")
 _CODE = ("benchdock", "benchdock commit")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """A replay, decided: `changed` must be allowed, `notes` are differences of the machine.
+    """A planned replay: `changed` must be allowed, `notes` are differences of the machine.
 
-    `asks` is what must be trusted, since somebody else may have made the result.
+    `asks` is what must be trusted, because somebody else may have made the result.
     """
 
     stored: Stored
@@ -69,18 +69,18 @@ class Replay:
     asks: tuple[str, ...] = ()
 
     def refuse_changes(self) -> None:
-        """Raise ImageError or MachineError where this would be another benchmark."""
+        """Raise ImageError or MachineError if this would be a different benchmark."""
         if not self.changed:
             return
         kind = ImageError if self.source.how == "ours" else MachineError
         raise kind(
             f"{self.stored.name} cannot be run again as it was: {'; '.join(self.changed)}",
-            hint=f"{ALLOW} runs what is here instead, and the result says so",
+            hint=f"add {ALLOW} to run what is here instead; the result then says so",
         )
 
 
 def asks_of(stored: Stored) -> tuple[str, ...]:
-    """Return what a result would do here that somebody else may have thought of; of own runs none.
+    """Return what a foreign result would do here that needs trust; nothing for own runs.
 
     Raises RequestError for a result that cannot be run.
     """
@@ -91,7 +91,7 @@ def asks_of(stored: Stored) -> tuple[str, ...]:
 
 
 def refuse_untrusted(stored: Stored, word: str) -> None:
-    """Raise RequestError for what nobody has trusted; `word` is how the user named the result."""
+    """Raise RequestError for what was not trusted; `word` is how the user named the result."""
     if found := asks_of(stored):
         raise trust.refusal(
             stored.name, found, see=f"benchdock replay {shlex.quote(word)} --dry-run"
@@ -99,9 +99,9 @@ def refuse_untrusted(stored: Stored, word: str) -> None:
 
 
 def prepare(stored: Stored) -> Replay:
-    """Decide how a stored result is run again; starts and fetches nothing.
+    """Plan a stored result again without starting or fetching anything.
 
-    Raises RequestError for a result that cannot be run, EngineError where its runtime is not here.
+    Raises RequestError for a result that cannot be run, EngineError if its runtime is not here.
     """
     request, plan = pinned(stored)
     report = gpu_report(request)
@@ -135,20 +135,20 @@ def prepare(stored: Stored) -> Replay:
 
 
 def pinned(stored: Stored) -> tuple[Request, Plan]:
-    """Return the request with all that benchdock chose at that time, and the plan it became."""
+    """Return the request with what benchdock chose at that time, and the resulting plan."""
     asked, plan = stored.result.request, stored.result.plan
     if asked is None or plan is None:
         raise RequestError(
-            f"{stored.name} cannot be run again: it holds no request or no plan",
-            hint="only results of `benchdock run` can be",
+            f"{stored.name} cannot be run again: it has no request or no plan",
+            hint="use a result of `benchdock run`",
         )
     if asked.model_file is not None:
         catalogue.checked_name(asked.model)
     threads = stored.result.program.get("threads")
     counts = ("batch", "steps", "warmup")
-    heeded = counts if asked.command is None else placeholders(asked.command).intersection(counts)
+    used = counts if asked.command is None else placeholders(asked.command).intersection(counts)
     chosen: dict[str, Any] = {
-        **{name: getattr(plan, name) for name in heeded},
+        **{name: getattr(plan, name) for name in used},
         "runtime": RuntimeChoice(plan.runtime),
         "threads": asked.threads or (threads if isinstance(threads, int) else None),
     }
@@ -163,30 +163,30 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
 
 
 def fetch(replay: Replay, view: View, *, allow_changed: bool) -> Replay:
-    """Pull the image where it has to be pulled.
+    """Pull the image if necessary.
 
-    Raises ImageError where that fails, unless changes are allowed: then ours is used.
+    Raises ImageError if that fails, unless changes are allowed: then ours is used.
     """
     if replay.source.how != "pull":
         return replay
     engine, _ = places.connect(replay.request)
     assert engine is not None  # or it would have been decided to run on the host
     registry = replay.source.registry
-    view.note(f"the image is not here; its registry is asked for {registry}")
+    view.note(f"the image is not here; pulling {registry}")
     try:
         found = builder.pull(registry, engine, lambda event: view.stage(event.text))
     except ImageError as error:
         if not allow_changed:
             hint = f"{error.hint}, or use {ALLOW}" if error.hint else f"use {ALLOW}"
             raise ImageError(error.what, hint=hint, details=error.details) from None
-        why = f"its image is not to be had: {error.what}"
+        why = f"the image is not available: {error.what}"
         source = Source(how="ours", why=why)
         return dataclasses.replace(replay, source=source, changed=(*replay.changed, why))
     return dataclasses.replace(replay, source=Source(how="exact", image=found, registry=registry))
 
 
 def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
-    """Run it; what differs is among the warnings of the result. Raises as `benchmark.run` does."""
+    """Run it; differences are among the result's warnings. Raises as `benchmark.run` does."""
     said = tuple(f"unlike {replay.stored.name}: {text}" for text in replay.changed + replay.notes)
 
     def find_place(
@@ -226,7 +226,7 @@ def _planned_place(
     place = places.planned_place(request, row, target, engine, reason)
     if source.how != "pull":
         return place
-    # A registry's digest names the very image: it will be what it was.
+    # A registry's digest identifies the image: it will be the same.
     return dataclasses.replace(
         place,
         image=before.image,
@@ -239,7 +239,7 @@ def _planned_place(
 def _expected(
     before: Result, request: Request, plan: Plan, place: Place, report: GpuReport
 ) -> Result:
-    """Return what is known of the new result beforehand, to be compared with the stored one."""
+    """Return what is known about the new result in advance, to compare it with the stored one."""
     inside = place.runtime == "docker" and not place.mount_code and request.model_file is None
     same = before.plan is not None and before.plan.fingerprint == plan.fingerprint
     if (
@@ -247,25 +247,25 @@ def _expected(
         and plan.image_digest
         and plan.image_digest == before.plan.image_digest
     ):
-        # Engines with another image store give another id to the very same content.
+        # Engines with another image store give the same content another id.
         plan = plan.model_copy(update={"image_id": before.plan.image_id})
     return Result(
         benchdock=VERSION,
         status="planned",
         request=request,
         plan=plan,
-        # An image with our code in it brings the networks of its time; where our definition is
-        # what it was, the program will build what it built.
+        # An image with our code in it contains the networks of its time; if our definition is
+        # unchanged, the program will build the same.
         fingerprint=before.fingerprint if inside or same else plan.fingerprint,
         environment=inventory.facts(report),
     )
 
 
 def _identity(row: Framework, place: Place) -> tuple[str, ...]:
-    """Return the changes beside those of `_IDENTITY` that make it another benchmark.
+    """Return the changes, besides those of `_IDENTITY`, that make it a different benchmark.
 
     On the host, or mounted into a vendor's image, the benchmark programs are those of this
-    checkout, where the framework has one of ours.
+    checkout, if we have one for the framework.
     """
     ours = bool(row.backend) and (place.runtime == "host" or place.mount_code)
     return ("launcher script", *(_CODE if ours else ()))

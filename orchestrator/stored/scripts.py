@@ -1,7 +1,7 @@
-"""Whether a bundle's launcher script is that of its request and plan.
+"""Checks that a bundle's launcher script belongs to its request and plan.
 
-The first lines and the words of the command are alike in every version; the rest is compared with
-what this version renders.
+The first lines and the words of the command are the same in every version; the rest is compared
+with what this version renders.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from orchestrator.run.planner import Needs, Place, Target
 from orchestrator.stored.bundle import LAUNCHER, PLAN, REQUEST, RESULT
 from orchestrator.stored.disagreement import Disagreement
 
-# What no other part states, or what is compared in another way.
+# Not stated elsewhere, or compared in another way.
 UNSTATED = frozenset(
     {
         "schema_version", "runtime_reason", "image", "image_id", "image_digest", "gpus", "user",
@@ -47,13 +47,13 @@ _PYTHON = re.compile(r"^exec (.+?) -m |(\S*/venvs/\S+/bin/python)", re.MULTILINE
 
 
 def arguments(plan: Plan) -> dict[str, object]:
-    """Return what our own program is told, and says again when it begins."""
+    """Return the arguments of our own program, which it prints when it starts."""
     names = ("model", "phase", "dtype", "batch", "device", "steps", "warmup")
     return {**{name: getattr(plan, name) for name in names}, "devices": plan.device_count}
 
 
 def stated(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
-    """Yield what the script states otherwise, whichever version wrote it."""
+    """Yield disagreements of the script, whichever version wrote it."""
     yield from _of_header(result, plan)
     if request.command is not None and _knows_paths(request, plan):
         yield from _of_command(request, request.command, plan)
@@ -80,7 +80,7 @@ def _of_header(result: Result, plan: Plan) -> Iterator[Disagreement]:
 
 
 def _of_command(request: Request, command: str, plan: Plan) -> Iterator[Disagreement]:
-    """Compare the words of the user's own command, which stand behind the last `exec`."""
+    """Compare the words of the user's command, which follow the last `exec`."""
     asked = _with_folders(request, plan)
     folders = {
         "data": planner.DATA if plan.runtime == "docker" else asked.data,
@@ -99,7 +99,7 @@ def _of_command(request: Request, command: str, plan: Plan) -> Iterator[Disagree
 
 
 def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
-    """Yield what this version plans otherwise for the same request on a machine as it was."""
+    """Yield what this version plans differently for the same request on an equal machine."""
     try:
         row = _row(request, plan)
         target = Target(device=plan.device, gpus=plan.gpus)
@@ -123,13 +123,13 @@ def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disa
 def _knows_paths(request: Request, plan: Plan) -> bool:
     """Whether the paths in a script follow from the request: not relative ones on a host.
 
-    Those are of the folder where that run was started, which nothing else tells.
+    Those were relative to the folder of the original run, which nothing else records.
     """
     named = [path for path in (request.data, request.source) if path is not None]
     return plan.runtime == "docker" or all(path.is_absolute() for path in named)
 
 
-# The folders and files that a request names; the rest lies where it lay on that machine.
+# The folders and files that a request names; the rest was where it was on that machine.
 _ASKED = (planner.DATA, planner.SOURCE, planner.MODEL)
 
 
@@ -156,19 +156,19 @@ def _shown(mounts: Iterable[Mount]) -> str:
 
 
 def _row(request: Request, plan: Plan) -> Framework:
-    """Return the row that runs a request. Raises RequestError if none could have."""
+    """Return the row that runs a request. Raises RequestError if there is none."""
     row = variants.settle(catalogue.framework(request.framework), request, plan.device)
     catalogue.check(row, request, plan.device)
     demands.check_options(row, request.options)
     if lacking := demands.lacks_source(row, request, plan.device):
         raise RequestError(lacking)
     if request.source is not None and not (row.source or row.any_network):
-        raise RequestError(f"{row.name} takes no --source")
+        raise RequestError(f"--source does not apply to {row.name}")
     return row
 
 
 def _with_folders(request: Request, plan: Plan) -> Request:
-    """Return a request with what the machine of its time decided."""
+    """Return a request with the decisions of its machine."""
     threads = _THREADS.search(plan.script)
     seen = {mount.target: mount.source for mount in plan.mounts}
     chosen = {
@@ -182,7 +182,7 @@ def _with_folders(request: Request, plan: Plan) -> Request:
 
 
 def _place(plan: Plan) -> Place:
-    """Return the place of a plan; on a host the script alone says where Python and our code are."""
+    """Return the place of a plan; on a host only the script says where Python and our code are."""
     on_host = plan.runtime == "host"
     python = _PYTHON.search(plan.script) if on_host else None
     code = _CODE.search(plan.script) if on_host else None
@@ -210,25 +210,20 @@ def _folder(result: Result, plan: Plan) -> RunFolder:
 
 
 def _found(plan: Plan) -> OwnFiles:
-    """Return what was found in files that are not here; the plan alone tells."""
+    """Return what was found in files that are not here; only the plan says it."""
     beside = f"{planner.MODEL}/"
     files = tuple(one.source for one in plan.mounts if one.target.startswith(beside))
     return OwnFiles(fingerprint=plan.fingerprint, model_files=files, source=plan.source)
 
 
 def _of_image(row: Framework, plan: Plan) -> Iterator[Disagreement]:
-    """Compare the repository alone: a replay runs in an image of an older release."""
+    """Compare only the repository: a replay runs in an image of an older release."""
     if plan.image is None:
         return
     own = row.images.get(plan.device)
     usual = image_table.load().row(own).tag if own else None
-    if usual is None or _repository(plan.image) != _repository(usual):
+    if usual is None or parse_reference(plan.image).name != parse_reference(usual).name:
         yield Disagreement("the image", REQUEST, usual, PLAN, plan.image)
-
-
-def _repository(reference: str) -> tuple[str, str]:
-    named = parse_reference(reference)
-    return named.registry, named.repository
 
 
 def _of_lines(expected: str, script: str) -> Iterator[Disagreement]:
@@ -243,7 +238,7 @@ def _of_lines(expected: str, script: str) -> Iterator[Disagreement]:
 
 
 def _word(text: str) -> str:
-    """Return the word that a shell reads; what is not one word, as it is written."""
+    """Return the word that a shell reads; if it is not one word, return it as written."""
     try:
         words = shlex.split(text)
     except ValueError:

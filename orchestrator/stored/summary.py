@@ -1,4 +1,4 @@
-"""One stored run as a row of a list: what was measured, or why nobody can tell."""
+"""One stored run as a row of a list: what was measured, or why it is unknown."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from orchestrator.request import Device, Request
 from orchestrator.result import Failure, Metric, Result, Status
 from orchestrator.run import unfinished
 
-# The monitor of a run writes once a second; a driver that hangs holds it up.
+# The monitor of a run writes once a second; a driver that hangs can delay it.
 _FRESH_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A run in short; None is what nobody knows.
+    """A run in short; None is unknown.
 
-    `why` says why its result cannot be read; such a run, and one without result, is described by
+    `why` says why its result cannot be read; such a run, and one without a result, is described by
     its request.
     """
 
@@ -55,7 +55,7 @@ class Summary:
 
 
 def summarize(folder: RunFolder) -> Summary:
-    """Read a run's result, or what there is in place of it."""
+    """Read a run's result, or whatever is there instead."""
     try:
         result = read_file(Result, folder.result)
     except RequestError as error:
@@ -101,7 +101,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
 
 
 def _asked(request: Request | None) -> dict[str, Any]:
-    """Return what a request alone tells; which GPUs "all" are is decided later."""
+    """Return what the request says without a plan; which GPUs "all" means is decided later."""
     if request is None:
         return {}
     device, devices = None, None
@@ -121,9 +121,9 @@ def _asked(request: Request | None) -> dict[str, Any]:
 
 
 def _is_running(folder: RunFolder) -> bool:
-    """Tell whether the benchdock of a run lives.
+    """Whether the benchdock of a run is alive.
 
-    A note names its process; one of another machine, which shares this home, is not seen here.
+    A note gives its process; one on another machine that shares this home cannot be seen from here.
     """
     lives = unfinished.lives(folder.run_id)
     if lives is not None:

@@ -1,4 +1,4 @@
-"""A comparison in words, as rows of a table and as a document."""
+"""Describes a comparison in words, as rows of a table and as a document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.units import quantity
 
 
 def sentences(found: Comparison) -> tuple[str, ...]:
-    """Put the comparison in words, the most important first."""
+    """Describe the comparison in sentences, most important first."""
     return tuple(
         text for text in (_of_network(found), *_of_ratio(found), _of_variables(found)) if text
     )
@@ -24,9 +24,9 @@ def _of_network(found: Comparison) -> str:
     if found.same_network:
         return ""
     if found.same_network is None:
-        return "nobody knows whether both are of the same network: a fingerprint is missing"
+        return "it is unknown whether both have the same network: a fingerprint is missing"
     return (
-        "these are DIFFERENT NETWORKS (their fingerprints differ): the ratio does not measure how "
+        "these are DIFFERENT NETWORKS (their fingerprints differ): the ratio does not say how "
         "well either is computed"
     )
 
@@ -34,7 +34,7 @@ def _of_network(found: Comparison) -> str:
 def _of_ratio(found: Comparison) -> Iterator[str]:
     ratio, (a, b) = found.ratio, found.names
     if ratio is None:
-        yield f"there is nothing to compare: {found.why_no_ratio}"
+        yield f"nothing to compare: {found.why_no_ratio}"
         return
     if ratio.visible is None:
         yield f"{b} / {a} is {ratio.value:.3f}"
@@ -47,7 +47,7 @@ def _of_ratio(found: Comparison) -> Iterator[str]:
     if ratio.visible:
         yield f"{b} is {_by(ratio.value)}: {exactly}"
     else:
-        yield f"no difference can be seen: {exactly}"
+        yield f"no visible difference: {exactly}"
 
 
 def _runs(found: Comparison) -> str:
@@ -56,14 +56,13 @@ def _runs(found: Comparison) -> str:
 
 
 def _single(found: Comparison) -> str:
-    """Say that a single run cannot tell, and what to type."""
+    """Say that a single run shows no difference, and what to type."""
     both = found.counts == (1, 1)
     which = found.names[found.counts.index(1)]
-    who = "single runs cannot tell" if both else f"the single run of {which} cannot tell"
+    who = "single runs cannot show" if both else f"the single run of {which} cannot show"
     return (
-        f"{who} whether that is more than what differs from one run to the next: "
-        "type `benchdock run ... --runs 5` for each side, then `benchdock compare A... --against "
-        "B...`"
+        f"{who} whether this is more than the difference between any two runs: type `benchdock "
+        "run ... --runs 5` for each side, then `benchdock compare A... --against B...`"
     )
 
 
@@ -81,24 +80,24 @@ def _of_variables(found: Comparison) -> str:
     match len(variables):
         case 0 if found.ratio is not None and found.ratio.visible:
             return (
-                "nothing that is recorded was changed: the difference is in the machine's state or "
-                "in something that is not recorded"
+                "nothing recorded differs: the difference is in the machine's state or in "
+                "something that is not recorded"
             )
         case 0:
-            return "nothing that is recorded was changed"
+            return "nothing recorded differs"
         case 1:
             (one,) = variables
-            return f"one variable was changed: {one.name}, from {one.before} to {one.after}"
+            return f"one variable differs: {one.name}, from {one.before} to {one.after}"
         case count:
             more = ", ..." if count > 5 else ""
             return (
-                f"{count} variables were changed, by importance: {names}{more}; a difference "
-                "cannot be put down to one of them"
+                f"{count} variables differ, most important first: {names}{more}; a difference "
+                "cannot be attributed to one of them"
             )
 
 
 def metric_rows(a: Side, b: Side) -> list[tuple[str, str, str, str]]:
-    """Return name, a, b and b / a of every metric that all runs have; of a group the median."""
+    """Return name, a, b and b / a of every metric that all runs have; for a group, the median."""
     rows = []
     for name in a[0].metrics:
         one, other = _median(a, name), _median(b, name)
@@ -111,7 +110,7 @@ def metric_rows(a: Side, b: Side) -> list[tuple[str, str, str, str]]:
 
 
 def _median(side: Side, name: str) -> Metric | None:
-    """Return the median of a metric over a side's runs, None if one lacks it or counts another."""
+    """Return the median of a metric over a side's runs, None without a common unit."""
     found = [result.metrics[name] for result in side if name in result.metrics]
     if len(found) < len(side) or len({metric.unit for metric in found}) > 1:
         return None
@@ -145,7 +144,7 @@ def as_json(
 
 
 def _side(names: Sequence[str], results: Side) -> dict[str, Any]:
-    """Return a side: of a single run its own facts, of a group the list of its runs."""
+    """Return a side: the facts of a single run, the list of runs of a group."""
     runs = [_run(name, result) for name, result in zip(names, results, strict=True)]
     return runs[0] if len(runs) == 1 else {"runs": runs}
 

@@ -1,4 +1,4 @@
-"""Whether a bundle is what it says: told from the bundle alone, on any machine."""
+"""Checks a bundle from its contents only, on any machine."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _BLOCK = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Something that was looked at and holds."""
+    """Something that was checked and is right."""
 
     name: str
     detail: str
 
 
 def verify(path: Path) -> tuple[Result, tuple[Check, ...]]:
-    """Check a bundle whole. Raises RequestError at the first thing that does not hold."""
+    """Check a whole bundle. Raises RequestError at the first mistake."""
     with Bundle.open(path) as bundle:
         bundle.check_hashes()
         result = bundle.result()
         checks = [
-            Check(name="hashes", detail=f"{len(bundle.manifest.files)} files are as bundled"),
+            Check(name="hashes", detail=f"{len(bundle.manifest.files)} files are unchanged"),
             _check_request(bundle, result),
         ]
         if result.plan is not None:
@@ -48,7 +48,7 @@ def verify(path: Path) -> tuple[Result, tuple[Check, ...]]:
             if LOG in bundle.names:
                 checks.append(_check_log(bundle, result, result.plan))
         if result.status == "ok" and (result.plan is None or LOG not in bundle.names):
-            raise _differs(path, "it says that something was measured, and has no log or plan")
+            raise _differs(path, "the result has a measurement, but the log or plan is missing")
     return result, tuple(checks)
 
 
@@ -61,7 +61,7 @@ def _check_request(bundle: Bundle, result: Result) -> Check:
 
 def _check_plan(bundle: Bundle, result: Result, plan: Plan) -> Check:
     if PLAN not in bundle.names:
-        raise _differs(bundle.path, f"the result has a plan, and {PLAN} is missing")
+        raise _differs(bundle.path, f"the result has a plan, but {PLAN} is missing")
     if read_record(Plan, bundle.read(PLAN), f"{PLAN} of {bundle.path}") != plan:
         raise _differs(bundle.path, f"{PLAN} is not the plan of the result")
     if LAUNCHER in bundle.names and bundle.read(LAUNCHER) != plan.script.encode():
@@ -74,12 +74,14 @@ def _check_plan(bundle: Bundle, result: Result, plan: Plan) -> Check:
 def _check_agreement(bundle: Bundle, result: Result, plan: Plan) -> Check:
     assert result.request is not None  # `_check_request` found the one of the file in it
     if MONITOR not in bundle.names and result.monitor:
-        raise _differs(bundle.path, f"the result tells what the monitor saw, without {MONITOR}")
+        raise _differs(
+            bundle.path, f"the result has figures of the monitor, but {MONITOR} is missing"
+        )
     for found in agreement.of_plan(result, result.request, plan):
         raise _differs(bundle.path, str(found))
-    detail = f"{REQUEST}, {PLAN} and {LAUNCHER} tell of one run"
+    detail = f"{REQUEST}, {PLAN} and {LAUNCHER} describe one run"
     if not agreement.is_by_this_version(result):
-        detail += f"; only what they state outright was compared ({_versions(result)})"
+        detail += f"; only explicit statements were compared ({_versions(result)})"
     return Check(name="plan", detail=detail)
 
 
@@ -89,20 +91,20 @@ def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
     for disagreement in agreement.of_log(result, plan, found):
         raise _differs(bundle.path, str(disagreement))
     if result.status == "ok" and found.failure is not None:
-        raise _differs(bundle.path, f"{LOG} does not tell of such a run: {found.failure.message}")
+        raise _differs(bundle.path, f"{LOG} is not of such a run: {found.failure.message}")
     if _comparable(found.metrics) != _comparable(result.metrics):
         raise _differs(bundle.path, f"{_first_difference(found, result)} ({_versions(result)})")
     if found.steps != result.steps:
         raise _differs(bundle.path, "the log has other step times than the result")
     if (found.fingerprint or plan.fingerprint) != result.fingerprint:
-        raise _differs(bundle.path, "the log is of another network than the result")
+        raise _differs(bundle.path, "the log is of a different network than the result")
     told = result.metrics.get("throughput")
     detail = _written(told) if told else "no throughput, as the result says"
     if prefixes := found.begin.get("prefixes"):
         detail += f", without the prefixes of {', '.join(prefixes)}"
     if _ends(found.metrics) != _ends(result.metrics):
-        detail += f", with another interval than the result has ({_versions(result)})"
-    return Check(name="log", detail=f"parsed again it gives {detail}")
+        detail += f", with another interval than in the result ({_versions(result)})"
+    return Check(name="log", detail=f"parsing it again gives {detail}")
 
 
 def _comparable(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
@@ -117,7 +119,7 @@ def _ends(metrics: Mapping[str, Metric]) -> list[Metric | None]:
 def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
     """Read the log as the run did; if that gives another result, as `benchdock parse` does.
 
-    A log that came into its folder by way of a collector bears the collector's prefixes.
+    A log that a collector wrote has the collector's prefixes.
     """
     found = _read(bundle, result, _parser_for(plan.program, hints_of(plan)))
     if _comparable(found.metrics) == _comparable(result.metrics):
@@ -138,7 +140,9 @@ def _first_difference(found: Measurement, result: Result) -> str:
     told_apart = (name for name in names if name not in INTERVAL)
     name = next(n for n in told_apart if found.metrics.get(n) != result.metrics.get(n))
     log, told = found.metrics.get(name), result.metrics.get(name)
-    return f"the log gives {name} {_written(log)}, the result says {_written(told)}"
+    return (
+        f"the log and the result disagree on {name} (log {_written(log)}, result {_written(told)})"
+    )
 
 
 def _written(metric: Metric | None) -> str:

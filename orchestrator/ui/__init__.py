@@ -1,4 +1,4 @@
-"""What a person sees. Only `live` and `drawn` import `rich`, and only on a terminal."""
+"""What the user sees. Only `live` and `drawn` import `rich`, and only on a terminal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from orchestrator.view import View
 
 
-# Drawn on less, words are cut to letters, and on nothing (COLUMNS=0) they vanish.
+# If it is narrower, `rich` cuts words to letters; with COLUMNS=0 they vanish.
 NARROWEST = 40
 
 
 def is_capable(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal that can be drawn on: with a cursor, and wide enough."""
+    """Whether a stream is a terminal that can be drawn on: it has a cursor and is wide enough."""
     named = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
     return stream.isatty() and named and _columns(stream) >= NARROWEST
 
 
 def _columns(stream: TextIO) -> int:
-    """Return a terminal's width as `rich` takes it: 80 where the terminal tells none."""
+    """Return a terminal's width as `rich` sees it: 80 if the terminal does not report one."""
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal():
         return int(told)
@@ -32,9 +32,9 @@ def _columns(stream: TextIO) -> int:
 
 
 def choose(*, quiet: bool = False, verbose: bool = False, result_on_stdout: bool = True) -> View:
-    """Return the view for the streams as they are: progress and notes go to standard error.
+    """Return the view for these streams. Progress and notes go to standard error.
 
-    `result_on_stdout` is false where standard output is for a JSON document.
+    `result_on_stdout` is false if standard output is for a JSON document.
     """
     out, err = sys.stdout if result_on_stdout else sys.stderr, sys.stderr
     if not quiet and not verbose and is_capable(err):

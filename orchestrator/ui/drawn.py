@@ -1,4 +1,4 @@
-"""Tables and lists as `rich` draws them on a terminal. Slow to import (0.1 s)."""
+"""Draws tables and lists with `rich` on a terminal. Slow to import (0.1 s)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from orchestrator.ui.text import Outlet, clean
 if TYPE_CHECKING:
     from orchestrator.doctor import Finding
 
-# Cells that are shorter stay in one line.
+# Shorter cells stay on one line.
 _WORTH_FOLDING = 24
 _GAP = "  "
 _COLOURS = {"ok": "green", "warning": "yellow", "missing": "red"}
@@ -30,8 +30,8 @@ def draw_table(
 ) -> None:
     """Print rows, already made safe, under titles; long cells are folded between words.
 
-    Where the terminal is too narrow for that, lines go on below: a column a few letters wide is
-    read by nobody.
+    If the terminal is too narrow for that, print each cell on a line: nobody can read a column that
+    is a few letters wide.
     """
     columns = list(zip(titles, *rows, strict=True))
     screen = console(Outlet(sys.stdout))
@@ -49,7 +49,7 @@ def draw_table(
 
 
 def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int] | None:
-    """Return the columns' widths, None where they do not fit: short cells and words stay whole."""
+    """Return the columns' widths, or None if they do not fit. Short cells and words stay whole."""
     widest = [max(map(cell_len, cells)) for cells in columns]
     narrowest = [
         width if width <= _WORTH_FOLDING else _longest_word(cells)
@@ -82,7 +82,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Collection[int]) -
 
 
 def draw_findings(findings: Sequence[Finding]) -> None:
-    """Print what `doctor` found, and under each thing missing the command that fixes it."""
+    """Print the findings of `doctor`, each with the command that fixes it."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(style="bold", overflow="fold")

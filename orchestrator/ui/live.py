@@ -1,7 +1,7 @@
-"""The view of a terminal: a few lines that are redrawn while the run goes on.
+"""The view of a terminal: a few lines that are redrawn during the run.
 
-benchdock must not disturb what it measures: a frame is drawn at most four times a second, and once
-a second where nothing but the clock moves.
+benchdock must not disturb what it measures: it draws at most four frames per second, and one per
+second if only the clock changes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STYLES = {"warning": "yellow", "why": "red", "evidence": "red", "log": "dim"}
 
 
 def console(outlet: Outlet) -> Console:
-    """Return a console that neither marks up, colours nor links text on its own."""
+    """Return a console that does not add markup, colours or links to text."""
     return Console(file=cast(IO[str], outlet), markup=False, emoji=False, highlight=False)
 
 
@@ -46,7 +46,7 @@ class Scene:
 
 
 def frame(scene: Scene, *, width: int, ascii_only: bool = False) -> Text:
-    """Draw a scene in lines no wider than the terminal. Text from logs is made safe."""
+    """Draw a scene in lines that fit the terminal. Text from logs is made safe."""
     progress = scene.progress
     running = progress.stage != "starting"
     words_now = words.progress_words(replace(progress, throughput=None)) if running else ""
@@ -116,25 +116,25 @@ class LiveView:
         self._ticker.start()
 
     def stage(self, text: str) -> None:
-        """Show what begins."""
+        """Show the new stage."""
         self._stage = text
         self._wake.set()
 
     def progress(self, progress: Progress) -> None:
-        """Show how far it is, at the next frame."""
+        """Show the progress in the next frame."""
         if progress != self._latest:
             self._latest = progress
             self._wake.set()
 
     def output(self, block: bytes) -> None:
-        """Leave the log to the last lines of the progress."""
+        """Ignore the log: the progress has its last lines."""
 
     def note(self, text: str) -> None:
-        """Write it above the moving lines, where it stays."""
+        """Print a note above the moving lines, where it stays."""
         self._console.print(Text(clean(text)))
 
     def result(self, result: Result) -> None:
-        """Take the moving lines away and show what came of the run."""
+        """Remove the moving lines and show the result."""
         self.close()
         if self._out.isatty():
             console(self._out).print(result_panel(result, self._latest.last_lines))
@@ -142,7 +142,7 @@ class LiveView:
             print_result(result, self._out, self._latest.last_lines)
 
     def close(self) -> None:
-        """Take the moving lines away and bring the cursor back."""
+        """Remove the moving lines and show the cursor again."""
         if self._closed.is_set():
             return
         self._closed.set()

@@ -1,4 +1,4 @@
-"""What several runs tell together, as lines of text."""
+"""The summary of several runs, as lines of text."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def _summary(series: Series) -> Iterator[Row]:
     written = {name: quantity(metric.value, metric.unit) for name, metric in metrics.items()}
     count = len(series.measured)
     if "throughput_cv" not in metrics:
-        yield "throughput", f"{written['throughput']} (one run tells nothing of the next)"
+        yield "throughput", f"{written['throughput']} (one run says nothing about variation)"
         return
     unit = f" {metrics['throughput'].unit}"
     low, high = (written.get(name, "").removesuffix(unit) for name in INTERVAL)
-    reach = f"{low} to {high}" if high else f"{low} or more"
+    reach = f"{low} to {high}" if high else f"at least {low}"
     yield (
         "throughput",
         f"{written['throughput']} (95 % interval over {count} whole runs: {reach})",

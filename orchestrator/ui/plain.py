@@ -1,4 +1,4 @@
-"""Views without control codes: for pipes, files, dumb terminals, and whoever wants it so."""
+"""Views without control codes, for pipes, files, and terminals that cannot draw."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def result_lines(result: Result, last_lines: tuple[str, ...] = ()) -> Iterator[s
 
 
 def print_result(result: Result, outlet: Outlet, last_lines: tuple[str, ...] = ()) -> None:
-    """Write a result as aligned plain lines."""
+    """Print a result as aligned lines."""
     for line in result_lines(result, last_lines):
         outlet.line(line)
 
 
 class SilentView:
-    """Shows nothing: what comes of the run is told by whoever started it."""
+    """Shows nothing; the caller reports the result."""
 
     def stage(self, text: str) -> None:
         """Say nothing."""
@@ -51,11 +51,11 @@ class SilentView:
         """Say nothing."""
 
     def close(self) -> None:
-        """Leave the streams to their owner."""
+        """Do nothing: the streams belong to the caller."""
 
 
 class QuietView:
-    """Shows the result alone."""
+    """Shows only the result."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = Outlet(out)
@@ -65,7 +65,7 @@ class QuietView:
         """Say nothing."""
 
     def progress(self, progress: Progress) -> None:
-        """Remember the last lines, in case of a failure."""
+        """Remember the last lines, in case the run fails."""
         self._latest = progress
 
     def output(self, block: bytes) -> None:
@@ -75,15 +75,15 @@ class QuietView:
         """Say nothing."""
 
     def result(self, result: Result) -> None:
-        """Write what came of the run."""
+        """Print the result."""
         print_result(result, self._out, self._latest.last_lines)
 
     def close(self) -> None:
-        """Leave the streams to their owner."""
+        """Do nothing: the streams belong to the caller."""
 
 
 class PlainView(QuietView):
-    """Lines on `err` when the stage changes and every 30 s, the result on `out`."""
+    """Prints a line on `err` for each new stage and every 30 s, and the result on `out`."""
 
     def __init__(
         self, out: TextIO, err: TextIO, *, now: Callable[[], float] = time.monotonic
@@ -96,17 +96,17 @@ class PlainView(QuietView):
         self._said_stage = self._latest.stage
 
     def stage(self, text: str) -> None:
-        """Say what begins."""
+        """Print the new stage."""
         self._say(text)
 
     def progress(self, progress: Progress) -> None:
-        """Say how far it is, but not often."""
+        """Print the progress, but not often."""
         self._latest = progress
         if progress.stage != self._said_stage or self._now() - self._said_at >= EVERY_SECONDS:
             self._say(words.progress_words(progress))
 
     def note(self, text: str) -> None:
-        """Say it."""
+        """Print the note."""
         self._say(text)
 
     def _say(self, text: str) -> None:
@@ -115,7 +115,7 @@ class PlainView(QuietView):
 
 
 class VerboseView(PlainView):
-    """Passes the program's own output through: verbatim into a pipe, made safe on a terminal."""
+    """Passes the program's output through: unchanged into a pipe, made safe on a terminal."""
 
     def __init__(
         self, out: TextIO, err: TextIO, *, now: Callable[[], float] = time.monotonic
@@ -135,11 +135,11 @@ class VerboseView(PlainView):
             self._end_line()
 
     def close(self) -> None:
-        """Write the last line, though it has no end."""
+        """Print the last line, even if it is incomplete."""
         self._end_line()
 
     def result(self, result: Result) -> None:
-        """Write what came of the run; the log's last lines stand above already."""
+        """Print the result; the last lines of the log are above already."""
         self._end_line()
         print_result(result, self._out)
 

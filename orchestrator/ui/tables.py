@@ -1,6 +1,6 @@
-"""Tables and lists: drawn by `rich` on a terminal, aligned plain text anywhere else.
+"""Tables and lists: drawn by `rich` on a terminal, aligned plain text elsewhere.
 
-In a pipe nothing heavy is imported: `benchdock models | grep res` is instant.
+A pipe imports nothing heavy, so `benchdock models | grep res` is instant.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def print_table(
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print what `doctor` found, and under each thing missing the command that fixes it."""
+    """Print the findings of `doctor`, each with the command that fixes it."""
     if is_capable(sys.stdout):
         from orchestrator.ui.drawn import draw_findings
 

@@ -1,4 +1,4 @@
-"""Makes text that others wrote safe to print, and keeps a broken terminal from ending a run."""
+"""Makes foreign text safe to print, and keeps a broken terminal from ending a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ESCAPES = re.compile(
     "|\x1b[PX^_][^\x1b]*(?:\x1b\\\\)?"  # DCS, SOS, PM, APC
     "|\x1b[ -/]*[0-~]"  # the rest: charsets, reset
 )
-# Reordering and invisible characters can make a line read as another than it is.
+# Reordering and invisible characters can make a line look like a different one.
 _INVISIBLE = (
     0x061C,
     0xFEFF,
@@ -36,9 +36,9 @@ def clean(text: str) -> str:
 
 
 class Outlet:
-    """A text stream whose failure is nobody's problem: a closed terminal must not end a run.
+    r"""A text stream that ignores failures: a closed terminal must not end a run.
 
-    What the stream's encoding lacks is written as an escape such as `\\u2713`.
+    A character that the stream's encoding lacks is written as an escape such as `\u2713`.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -47,19 +47,19 @@ class Outlet:
 
     @property
     def encoding(self) -> str:
-        """Return the encoding of what is behind, ASCII where it has none."""
+        """Return the encoding of the underlying stream, ASCII if it has none."""
         return getattr(self._stream, "encoding", None) or "ascii"
 
     def isatty(self) -> bool:
-        """Tell whether a terminal is behind."""
+        """Whether the stream is a terminal."""
         return not self.broken and self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the file descriptor, by which the terminal's size is asked. Raises OSError."""
+        """Return the file descriptor, which is used to get the terminal's size. Raises OSError."""
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        """Write, or quietly drop what cannot be written."""
+        """Write, or silently drop what cannot be written."""
         if self.broken:
             return len(text)
         try:
@@ -71,7 +71,7 @@ class Outlet:
         return len(text)
 
     def write_bytes(self, block: bytes) -> None:
-        """Write bytes as they are, where the stream is one of bytes underneath."""
+        """Write bytes unchanged if the underlying stream has a binary buffer."""
         buffer = getattr(self._stream, "buffer", None)
         if buffer is None:
             self.write(block.decode("utf-8", "replace"))
@@ -84,7 +84,7 @@ class Outlet:
             self.broken = True
 
     def flush(self) -> None:
-        """Flush, or quietly fail to."""
+        """Flush; ignore failures."""
         try:
             self._stream.flush()
         except (OSError, ValueError):

@@ -1,8 +1,9 @@
-"""What is said about a run, as lines of text: the same in a panel, in a pipe and on a terminal."""
+"""Describes a run in lines of text, which are the same in a panel, a pipe and on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder, runs
@@ -21,14 +22,14 @@ _STAGES = {
 
 
 def clock(seconds: float) -> str:
-    """Write an elapsed time as 1:23 or 1:02:03."""
+    """Format an elapsed time as 1:23 or 1:02:03."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def progress_words(progress: Progress) -> str:
-    """Put a snapshot in one line: "timing, 12 of 20 steps, 123.4 samples/s"."""
+    """Format a snapshot as one line: "timing, 12 of 20 steps, 123.4 samples/s"."""
     parts = [_STAGES[progress.stage]]
     if progress.steps_total:
         parts.append(f"{progress.steps_done} of {progress.steps_total} steps")
@@ -36,19 +37,19 @@ def progress_words(progress: Progress) -> str:
         parts.append(f"{progress.steps_done} done")
     elif progress.steps_done:
         parts.append(counted(progress.steps_done, "step"))
-    # At the end it would stand beside the result, and is only the last block's.
+    # After the end the result shows it; this one is only of the last block.
     if progress.throughput is not None and progress.stage != "done":
         parts.append(quantity(progress.throughput, progress.unit))
     return ", ".join(parts)
 
 
 def devices(device: str, count: int) -> str:
-    """Say on what it runs: "cpu", "2 x gpu"."""
+    """Format the devices: "cpu", "2 x gpu"."""
     return f"{count} x {device}" if count > 1 else device
 
 
 def subject(result: Result) -> str:
-    """Say what was measured: "resnet50 training, pytorch, float32, batch 8, cpu"."""
+    """Format what was measured: "resnet50 training, pytorch, float32, batch 8, cpu"."""
     plan, told = result.plan, result.request
     if plan is not None:
         where = devices(plan.device, plan.device_count)
@@ -56,13 +57,21 @@ def subject(result: Result) -> str:
         return f"{plan.model} {plan.phase}, {plan.framework}, {plan.dtype}, {batch}, {where}"
     if told is not None:
         return f"{told.model} {told.phase}, {told.framework}, {told.dtype}"
-    begin = result.program
-    names = ("model", "phase", "framework", "dtype")
-    return ", ".join(str(begin[name]) for name in names if begin.get(name)) or "benchmark"
+    return ", ".join(filter(None, _told_by_log(result.program))) or "benchmark"
+
+
+def _told_by_log(begin: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a log says about its run, "" for what is missing."""
+    words = (begin.get("model"), begin.get("phase") or begin.get("mode"))
+    yield " ".join(str(word) for word in words if word)
+    yield str(begin.get("framework") or "")
+    yield str(begin.get("dtype") or "")
+    if batch := begin.get("batch"):
+        yield f"batch {batch}" + (" per device" if (begin.get("devices") or 1) > 1 else "")
 
 
 def title(result: Result) -> str:
-    """Say how it ended."""
+    """Format the outcome."""
     match result.status:
         case "ok":
             return "measured"
@@ -73,7 +82,7 @@ def title(result: Result) -> str:
 
 
 def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
-    """Return label and text of all that a person wants to know, most important first."""
+    """Return label and text of everything a user wants to know, most important first."""
     found = [("what", subject(result)), *_place_rows(result)]
     if result.failure is not None:
         found += _failure_rows(result, last_lines)
@@ -113,7 +122,7 @@ def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:
 
 
 def _memory_rows(result: Result) -> Iterator[Row]:
-    """Say what held the memory: on the CPU that of the program's process is measured."""
+    """Say what used the memory: on the CPU it is that of the program's process."""
     if "peak_memory" not in result.metrics:
         return
     device = result.plan.device if result.plan else result.program.get("device")

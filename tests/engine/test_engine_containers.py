@@ -158,10 +158,10 @@ def test_a_ulimit_that_the_host_may_refuse(engine, tiny_plan, run_id, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "kind", "words"),
     [
-        ({"user": "alice"}, ImageError, "knows no user alice"),
+        ({"user": "alice"}, ImageError, "has no user alice"),
         ({"image": "benchdock-test-absent:1"}, ImageError, "has no image"),
         ({"network": "nosuch"}, MachineError, "has no network nosuch"),
-        ({"capabilities": ("NOSUCH",)}, MachineError, "knows no capability"),
+        ({"capabilities": ("NOSUCH",)}, MachineError, "does not know the capability"),
         ({"limits": Limits(memory=4096)}, MachineError, "memory limit is too small"),
     ],
 )

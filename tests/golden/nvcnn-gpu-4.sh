@@ -22,8 +22,18 @@ export NVIDIA_TF32_OVERRIDE=0
 # From here on everything that is printed belongs to the program, byte for byte.
 exec >>/benchdock/run/log.txt 2>&1
 
+# NVIDIA's alexnet is the one without LRN. HPE's copy calls that alexnet_owt, and another one alexnet.
+network=alexnet
+if grep -qs -e "'alexnet_owt'" -- /workspace/nvidia-examples/cnn/nvcnn.py; then
+  network=alexnet_owt
+fi
+# HPE's copy can be told how many of its steps are left out.
+set --
+if grep -qs -e '--nstep_burnin' -- /workspace/nvidia-examples/cnn/nvcnn.py; then
+  set -- --nstep_burnin=20
+fi
 exec python3 /workspace/nvidia-examples/cnn/nvcnn.py \
-  --model=alexnet --num_gpus=4 \
+  --model="$network" --num_gpus=4 \
   --batch_size=8 --num_batches=120 \
   --fp16 \
-  --display_every=10
+  --display_every=10 "$@"

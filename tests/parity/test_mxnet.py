@@ -26,9 +26,7 @@ options, run = BACKEND.options, BACKEND.run
 
 
 def given(phase, devices=1, data=None):
-    return arguments.Settings(
-        *("deep_mnist", phase, "float32", 2, "cpu", devices, 1, 0, 0.0, None, 1, data, options())
-    )
+    return arguments.one_step("deep_mnist", phase, 2, options(), devices=devices, seed=1, data=data)
 
 
 def test_every_operator_of_the_zoo_is_in_the_table():

@@ -68,10 +68,9 @@ def test_real_data_reaches_the_logits(binding, tmp_path):
     graph = zoo.draw("deep_mnist")
     x = np.random.default_rng(1).random((4, *graph.input_shape)).astype("float32")
     np.savez(tmp_path / "some.npz", x=x, y=np.zeros(4, "int64"))
-    settings = arguments.Settings(
-        *("deep_mnist", "inference", "float32", 2, "cpu", 1, 1, 0, 0.0, 1, 1),
-        str(tmp_path),
-        options(f"io_binding={binding}"),
+    chosen = options(f"io_binding={binding}")
+    settings = arguments.one_step(
+        "deep_mnist", "inference", 2, chosen, threads=1, seed=1, data=str(tmp_path)
     )
     values = weights.for_graph(graph, 1)
     job = step.prepare(settings, graph, values)

@@ -83,7 +83,9 @@ def outcome(question: str = "", form: str = "", *, patience: float = 0.3) -> int
         with pytest.MonkeyPatch.context() as patch, FakeEngine(folder) as engine:
             patch.setenv("BENCHDOCK_HOME", str(folder / "home"))
             patch.setenv("DOCKER_HOST", engine.address)
-            patch.setitem(client.Engine.connect.__func__.__kwdefaults__, "patience", patience)
+            patch.setitem(
+                vars(client.Engine)["connect"].__func__.__kwdefaults__, "patience", patience
+            )
             patch.setattr(execution, "LEAVING_PATIENCE", patience)
             patch.setattr("orchestrator.machine.monitor.Monitor._before", lambda _: None)
             image = fake_image(IMAGE)

@@ -320,7 +320,7 @@ NONE = ParseHints()
 EIGHT = ParseHints(batch=8)
 
 # program, log, hints, headline, recomputed
-SAMPLES = {
+SAMPLES: dict[str, tuple[str, bytes, ParseHints, float, float | None]] = {
     "caffe_time": ("caffe_time", CAFFE_TIME, NONE, 1000.0, 128 / 0.125),
     "caffe_time_nvidia": ("caffe_time", CAFFE_TIME_NVIDIA, EIGHT, 8 / 2.48e-3, 3200.0),
     "caffe_train": ("caffe_train", CAFFE_TRAIN, NONE, 80 / 9 * 128, 80 / 9 * 128),
@@ -328,8 +328,8 @@ SAMPLES = {
     "nvcaffe_train": ("caffe_train", NVCAFFE_TRAIN, NONE, 2496.5, 19.8 * 128),
     "caffe2_trainer": ("caffe2_trainer", CAFFE2_TRAINER, NONE, 150.0, 150.0),
     "caffe2_net": ("caffe2_net", CAFFE2_NET, EIGHT, 10.0, 10.0),
-    "mxnet_train": ("mxnet_train_imagenet", MXNET_TRAIN, NONE, 200.0, 150.0),
-    "mxnet_train_old": ("mxnet_train_imagenet", MXNET_TRAIN_OLD, NONE, 200.0, 150.0),
+    "mxnet_train": ("mxnet_train_imagenet", MXNET_TRAIN, NONE, 150.0, 150.0),
+    "mxnet_train_old": ("mxnet_train_imagenet", MXNET_TRAIN_OLD, NONE, 150.0, 150.0),
     "mxnet_score": ("mxnet_score", MXNET_SCORE, NONE, 640.5, None),
     "giexec": ("trtexec", GIEXEC, NONE, 6400.0, 6400.0),
     "trtexec_5": ("trtexec", TRTEXEC_5, NONE, 64 / 10.5e-3, 64 / 10.5e-3),

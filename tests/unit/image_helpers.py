@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from orchestrator import paths
 from orchestrator.engine.client import ImageInfo
@@ -156,13 +157,16 @@ def make_place(tmp_path: Path, monkeypatch) -> Place:
     return Place(image_table.read(TABLE, name="images.toml"), dockerfiles, backends, pip)
 
 
-def with_child(place: Place) -> tuple[ImageTable, ImageRow]:
-    """Return the table with a further image that stands on the layers of the first."""
+def with_child(place: Place, sources: str = "compiled") -> tuple[ImageTable, ImageRow]:
+    """Return the table with a further image that stands on the layers of the first.
+
+    `sources` is the key of its package that comes as source.
+    """
     folder = place.dockerfiles / "child-cpu"
     folder.mkdir()
     (folder / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\n")
     (folder / "requirements.lock").write_text("gamma==3.0\ndelta==4.0\n")
-    table = image_table.read(TABLE + CHILD, name="images.toml")
+    table = image_table.read(TABLE + CHILD.replace("compiled", sources), name="images.toml")
     return table, table.images["child-cpu"]
 
 
@@ -187,6 +191,10 @@ class FakeImages:
     removed: list[str] = field(default_factory=list)
     build_error: ImageError | None = None
     forgetful: bool = False
+    data_root: Path | None = None
+
+    def info(self):
+        return SimpleNamespace(data_root=self.data_root)
 
     def add(self, reference: str, **labels: str) -> ImageInfo:
         self.here[reference] = info(reference, {k.replace("_", "."): v for k, v in labels.items()})
@@ -200,6 +208,10 @@ class FakeImages:
             raise ImageError(f"image {reference} could not be pulled: no such host", hint="network")
         self.here[reference] = self.registry[reference]
         return self.here[reference]
+
+    def tag_image(self, image, name):
+        found = next(one for one in self.here.values() if one.id == image)
+        self.here[name] = replace(found, reference=name)
 
     def remove_image(self, reference):
         self.removed.append(reference)

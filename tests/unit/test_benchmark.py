@@ -124,7 +124,7 @@ def test_a_bug_is_filed_and_then_reported(monkeypatch, tmp_path, bug):
     filed = Result.model_validate_json((folder(tmp_path) / "result.json").read_text())
     assert view.results == [filed]
     assert filed.status == "failed"
-    assert filed.failure.message == "this is a bug of benchdock: KeyError: 'State'"
+    assert filed.failure.message == "this is a bug in benchdock: KeyError: 'State'"
     assert list((tmp_path / "unfinished").iterdir()) == []
 
 
@@ -133,7 +133,7 @@ def test_what_the_machine_lacks_is_no_bug(monkeypatch, tmp_path):
     result, status = benchmark.run(request(), View())
     assert status is ExitStatus.MACHINE_CANNOT
     assert result.failure.kind == "engine"
-    assert "Too many open files; allow more" in result.failure.message
+    assert "Too many open files; run `ulimit" in result.failure.message
     assert (folder(tmp_path) / "result.json").exists()
 
 

@@ -63,7 +63,8 @@ class Net:
 
     def __init__(self, graph, made, *, merges):
         self._layer_names = [layer.name for layer in Message(made.text).layer]
-        self.params, self.merges, self.files = {}, merges, 0
+        self.params: dict[str, list[SimpleNamespace]] = {}
+        self.merges, self.files = merges, 0
         shapes = {array.name: array.shape for array in graph.parameters + graph.statistics}
         for name, (layer, index) in sorted(made.arrays.items(), key=lambda item: item[1]):
             blobs = self.params.setdefault(layer, [])

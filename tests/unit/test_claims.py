@@ -4,7 +4,9 @@ import functools
 import json
 import re
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -141,7 +143,7 @@ def test_a_relative_folder_of_a_host_run_is_no_contradiction_elsewhere(tmp_path,
 
 
 # Other values of every field of a request.
-OTHERWISE = {
+OTHERWISE: dict[str, list] = {
     "model": ["lenet", "vgg16"],
     "framework": ["tensorflow", "custom", "pytorch", "timm", "no such"],
     "phase": ["training", "inference"],
@@ -212,7 +214,7 @@ def test_a_request_with_another_value_is_noticed(name, field):
 
 def changed(value):
     """Return other values like one."""
-    likes = {
+    likes: dict[type, Callable[[Any], list]] = {
         str: lambda text: [text + "x", ""],
         int: lambda number: [number + 1],
         tuple: lambda listed: [(*listed, "x"), listed[:-1]],
@@ -279,10 +281,10 @@ def test_other_limits_mounts_and_gpus_in_a_plan_are_noticed():
         one.model_copy(update={"source": Path("/theirs", *one.source.parts[-2:])})
         for one in plan.mounts
     ]
-    others = (*elsewhere[:3], *plan.mounts[3:-1], elsewhere[-1])
-    assert others[2].target == "/benchdock/run/out"
-    assert others[-1].target == "/opt/benchdock/backends"
-    assert disagreements(result, plan={"mounts": others}) == []
+    moved = (*elsewhere[:3], *plan.mounts[3:-1], elsewhere[-1])
+    assert moved[2].target == "/benchdock/run/out"
+    assert moved[-1].target == "/opt/benchdock/backends"
+    assert disagreements(result, plan={"mounts": moved}) == []
     more = plan.mounts[0].model_copy(update={"source": Path("/etc"), "target": "/x"})
     assert disagreements(result, plan={"mounts": (*plan.mounts, more)})
     assert disagreements(result, plan={"gpus": ("GPU-a",)})
@@ -347,11 +349,11 @@ def refusal(path):
 def test_a_sound_bundle_holds_and_says_what_was_compared(bundled, tmp_path):
     _, checks = verify(bundled)
     details = {check.name: check.detail for check in checks}
-    assert details["plan"] == "request.json, plan.json and launcher.sh tell of one run"
+    assert details["plan"] == "request.json, plan.json and launcher.sh describe one run"
     older = rewritten(bundled, tmp_path / "older.zip", environment=OTHER)
     _, checks = verify(older)
     details = {check.name: check.detail for check in checks}
-    assert "only what they state outright was compared (result by benchdock" in details["plan"]
+    assert "only explicit statements were compared (result by benchdock" in details["plan"]
     assert "000000000000" in details["plan"]
 
 
@@ -392,13 +394,13 @@ FORGERIES = [
     ({"begin": {"phase": "inference"}}, "phase is 'inference' in log.txt"),
     ({"begin": {"framework": "mxnet"}}, "framework is 'mxnet' in log.txt"),
     ({"begin": {"steps": 1000}}, "steps is '1000' in log.txt and '4' in plan.json"),
-    ({"begin": {"data": "real"}}, "data is 'real' in log.txt and not there in request.json"),
+    ({"begin": {"data": "real"}}, "data is 'real' in log.txt and missing in request.json"),
     ({"begin": {"framework_version": "9"}}, "framework_version is '9' in log.txt"),
     ({"program": {"model": "vgg16"}}, "model is 'deep_mnist' in log.txt and 'vgg16' in result"),
     ({"program": {"batch": 256}}, "batch is '2' in log.txt and '256' in result.json"),
-    ({"program": {"framework_version": "9"}}, "framework_version is not there in log.txt"),
-    ({"fingerprint": "feed"}, "the log is of another network than the result"),
-    ({"status": "failed"}, "the end is 'failed' in its status and not there in its failure"),
+    ({"program": {"framework_version": "9"}}, "framework_version is missing in log.txt"),
+    ({"fingerprint": "feed"}, "the log is of a different network than the result"),
+    ({"status": "failed"}, "the end is 'failed' in its status and missing in its failure"),
     ({"run": "20260101T000000-x"}, "the run is"),
 ]
 SCRIPTS = {
@@ -432,7 +434,7 @@ def test_another_network_than_the_logs_is_noticed(bundled, tmp_path):
     path = rewritten(bundled, tmp_path / "x.zip", plan={"fingerprint": "feed"})
     assert "fingerprint is" in refusal(path)
     path = rewritten(path, tmp_path / "y.zip", environment=OTHER)
-    assert refusal(path) == "the log is of another network than the result"
+    assert refusal(path) == "the log is of a different network than the result"
 
 
 @pytest.mark.parametrize("environment", [THIS, OTHER], ids=["this version", "another"])
@@ -521,7 +523,7 @@ JSON = st.recursive(
 
 def leaves(value, path=()):
     """Return the paths of everything in a document."""
-    inside = value.items() if isinstance(value, dict) else []
+    inside: Iterable = value.items() if isinstance(value, dict) else []
     inside = enumerate(value) if isinstance(value, list) else inside
     return [path, *(found for key, one in inside for found in leaves(one, (*path, key)))]
 

@@ -111,7 +111,7 @@ def test_a_newer_image_is_named_and_works(tag: str) -> None:
 def test_no_newer_image_is_named_where_the_family_ended_too_early() -> None:
     found = fitness.assess(f"{NGC}mxnet:20.03-py3", [B200])
     assert found.refusal is not None
-    assert "No NGC image of MXNet can, the last is 24.06-py3" in found.refusal
+    assert "No NGC image of MXNet supports it, the last one is 24.06-py3" in found.refusal
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_an_unknown_image_is_allowed_with_a_note(image: str) -> None:
     assert found.refusal is None
     assert found.row is None
     assert len(found.warnings) == 1
-    assert "nothing is known" in found.warnings[0]
+    assert "it is unknown" in found.warnings[0]
 
 
 def test_a_tag_after_the_last_is_noted_and_still_judged() -> None:
@@ -366,7 +366,7 @@ def test_a_month_has_the_cuda_of_its_release_notes(tag: str, cuda: str) -> None:
         (('cuda = "9.0"', 'cudo = "9.0"'), "cudo"),
         (('settings = "ngc"', 'settings = "ngx"'), "ngx"),
         (("schema = 1", "schema = 2"), "schema"),
-        (("schema = 1", "schema 1"), "cannot be read"),
+        (("schema = 1", "schema 1"), "cannot read"),
         (('"7.0"]', '"seven"]'), "architectures"),
     ],
 )
@@ -380,7 +380,7 @@ def test_damaged_data_is_named(tmp_path, change: tuple[str, str], complaint: str
 
 
 def test_missing_data_is_named(tmp_path) -> None:
-    with pytest.raises(CatalogueError, match="cannot be read"):
+    with pytest.raises(CatalogueError, match="cannot read"):
         container_table.load(tmp_path / "none.toml")
 
 

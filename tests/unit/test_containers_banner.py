@@ -63,7 +63,7 @@ def test_driver_complaints_are_joined_over_their_lines() -> None:
         "This container was built for NVIDIA Driver Release 450.51 or later, but version "
         "418.87.01 was detected and compatibility mode is UNAVAILABLE."
     )
-    assert all("the image says of the driver" in line for line in found.warnings())
+    assert all("the image says about the driver" in line for line in found.warnings())
 
 
 def test_ranks_and_colours_are_stripped_and_repeats_listed_once() -> None:

@@ -84,8 +84,8 @@ def test_the_json(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["build"], "--all is for `images list` alone; remove it from `images build`"),
-        (["list", "pytorch-cpu"], "--all lists the whole catalogue"),
+        (["build"], "--all only works with `images list`; remove --all"),
+        (["list", "pytorch-cpu"], "--all lists all images and takes no names"),
     ],
 )
 def test_all_is_of_the_list_alone(capsys, words, told):

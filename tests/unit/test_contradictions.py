@@ -1,6 +1,7 @@
 """A log that states something else than was asked for is a failed run; silence is none."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ BENCHDOCK = (
 )
 
 # Everything that the program's log states: program, log, and hints that agree with all of it.
-STATED = {
+STATED: dict[str, tuple[str, bytes, dict[str, Any]]] = {
     "tf_cnn_benchmarks": (
         *("tf_cnn_benchmarks", vendor_samples.TF_CNN),
         {"model": "resnet50", "phase": "training", "batch": 64, "devices": 2, "device": "gpu"},
@@ -160,7 +161,7 @@ STATED = {
         },
     ),
 }
-OTHER = {
+OTHER: dict[str, tuple[Any, str]] = {
     "model": ("overfeat", "model"),
     "network": ({"resnet.py --layers=50": "resnet.py --layers=18", "resnet 50": "resnet 18"}, "50"),
     "fingerprint": ("beef", "network 1234"),
@@ -210,7 +211,7 @@ def test_each_fact_that_a_log_states_must_be_as_asked_for(name, fact):
     assert found.failure is not None
     assert "throughput" not in found.metrics
     if (program, fact) in FILTERED:
-        assert "no rate of what was asked for, but of batch 32, float32, gpu(0)" in str(
+        assert "no rate of what was requested, only of batch 32, float32, gpu(0)" in str(
             found.failure
         )
         return
@@ -273,12 +274,12 @@ def test_a_plan_names_what_to_type_and_what_may_have_changed_it():
     log = vendor_samples.TF_CNN
     found = measure("tf_cnn_benchmarks", log, model="resnet50", batch=2, devices=2)
     assert found.failure.message == (
-        "the log says batch 64 per device, not batch 2 as asked for: "
+        "the log says batch 64 per device, not batch 2 as requested: "
         "use --batch 64, or remove what changes it"
     )
     forward = log.replace(b"Mode:        training", b"Mode:        forward only")
     found = measure("tf_cnn_benchmarks", forward, phase="training")
-    assert "'forward only', which is inference, not training as asked for" in found.failure.message
+    assert "'forward only', which is inference, not training as requested" in found.failure.message
     assert "use --phase inference" in found.failure.message
     assert found.failure.evidence == "Mode:        forward only"
 

@@ -67,6 +67,112 @@ def test_glogs_fatal_line_is_the_proof_whatever_is_said_after_it(words, kind):
         assert line in found.message
 
 
+CHILD = [
+    "Traceback (most recent call last):",
+    '  File "/opt/bench/benchmarks.py", line 30, in <module>',
+    "    from data import factory",
+    "ImportError: Please install apex",
+]
+LAUNCH = [
+    "Traceback (most recent call last):",
+    '  File "/usr/lib/python3.6/site-packages/torch/distributed/launch.py", line 256, in main',
+    "    cmd=cmd)",
+    "subprocess.CalledProcessError: Command '['/usr/bin/python3', '-u', '/opt/bench/benchmarks.py',"
+    " '--local_rank=0', '--model', 'resnet18']' returned non-zero exit status 1.",
+]
+HOROVODRUN = [
+    "Traceback (most recent call last):",
+    '  File "/usr/local/bin/horovodrun", line 8, in <module>',
+    "    sys.exit(run_commandline())",
+    "RuntimeError: Horovod detected that one or more processes exited with non-zero status, thus "
+    "causing the job to be terminated. The first process to do so was:",
+    "Process name: 0",
+    "Exit code: 1",
+]
+MPIRUN = [
+    "-------------------------------------------------------",
+    "Primary job  terminated normally, but 1 process returned",
+    "a non-zero exit code. Per user-direction, the job has been aborted.",
+    "mpirun detected that one or more processes exited with non-zero status, thus causing",
+    "the job to be terminated. The first process to do so was:",
+    "  Process name: [[8765,1],0]",
+    "  Exit code:    1",
+]
+
+
+@pytest.mark.parametrize("parent", [LAUNCH, HOROVODRUN, MPIRUN, []])
+@pytest.mark.parametrize("rank", ["", "[1,0]<stderr>:"])
+def test_what_the_child_died_of_is_the_cause_and_not_what_its_parent_says(parent, rank):
+    found = judged(*(rank + line for line in CHILD), *parent)
+    assert (found.kind, found.evidence) == ("crashed", CHILD[-1])
+
+
+def test_a_child_that_died_of_a_signal_is_named_too():
+    found = judged("Fatal Python error: Segmentation fault", *LAUNCH)
+    assert found.evidence == "Fatal Python error: Segmentation fault"
+
+
+def test_what_a_parent_says_counts_if_its_child_said_nothing():
+    assert judged(*LAUNCH).evidence == LAUNCH[-1]
+
+
+@pytest.mark.parametrize("parent", [LAUNCH, []])
+def test_a_program_that_this_python_cannot_read_is_named_with_the_line(parent):
+    words = [
+        '  File "/opt/bench/pytorch_benchmarks/dataset_factory.py", line 347',
+        "    batch = batch.cuda(async=True)",
+        "                           ^",
+        "SyntaxError: invalid syntax",
+    ]
+    found = judged(*words, *parent)
+    assert found.evidence == "SyntaxError: invalid syntax"
+    assert "dataset_factory.py, line 347)" in found.message
+
+
+@pytest.mark.parametrize(
+    ("lines", "proof"),
+    [
+        (
+            [
+                "FATAL Flags parsing error:",
+                "  Unknown command line flag 'noxla_compile'. Did you mean: xla ?",
+                "Pass --helpshort or --helpfull to see help on flags.",
+            ],
+            "  Unknown command line flag 'noxla_compile'. Did you mean: xla ?",
+        ),
+        (
+            [
+                "FATAL Flags parsing error:",
+                "  flag --num_gpus=x: invalid literal for int() with base 10: 'x'",
+                "Pass --helpshort or --helpfull to see help on flags.",
+            ],
+            "  flag --num_gpus=x: invalid literal for int() with base 10: 'x'",
+        ),
+        (
+            [
+                "ERROR: Unknown command line arg: --arch=resnet50",
+                "Traceback (most recent call last):",
+                '  File "main.py", line 3, in <module>',
+                "ValueError: Invalid command line arg(s)",
+            ],
+            "ERROR: Unknown command line arg: --arch=resnet50",
+        ),
+        (
+            ["usage: main.py [-h] DIR", "main.py: error: unrecognized arguments: --dummy"],
+            "main.py: error: unrecognized arguments: --dummy",
+        ),
+        (
+            ["train.py: error: argument --dtype: invalid choice: 'x' (choose from 'a')"],
+            "train.py: error: argument --dtype: invalid choice: 'x' (choose from 'a')",
+        ),
+    ],
+)
+def test_a_refused_command_line_is_named_as_the_cause(lines, proof):
+    found = judged(*lines)
+    assert (found.kind, found.evidence) == ("unsupported", proof)
+    assert found.message == f"the program refuses its command line: {proof.strip()}"
+
+
 def test_what_protobuf_cannot_read_is_told_with_glogs_line():
     line = f"{GLOG}upgrade_proto.cpp:90] Check failed: ReadProtoFromTextFile(f, p) Failed to parse"
     line += " NetParameter file: bad.prototxt"
@@ -257,6 +363,8 @@ RAISED = ["Traceback (most recent call last):", '  File "x.py", line 1', "Runtim
         "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient "
         "shared memory (shm).",
         "RuntimeError: unable to write to file </torch_31_77>: No space left on device (28)",
+        "RuntimeError: unable to allocate shared memory(shm) for file </torch_6_18_0>: No space "
+        "left on device (28)",
         "OSError: [Errno 28] No space left on device: '/dev/shm/psm_1234'",
         "It appears as if there is not enough space for /dev/shm/vader_segment.node1.1",
     ],
@@ -307,7 +415,7 @@ def test_a_program_that_wants_the_network_is_told_if_there_is_none(line):
         found = judged(*lines)
         assert found.evidence == line
         assert found.message.startswith("the program cannot reach the network: ")
-        assert "have none unless they run with --network bridge" in found.message
+        assert "have no network unless they run with --network bridge" in found.message
         for isolated, fix in ((True, "with --network bridge, or"), (False, "name servers")):
             told = crash.evidence(lines, isolated=isolated)
             assert fix in told.message

@@ -134,6 +134,17 @@ def test_absent_images_and_bases_say_how_to_get_them() -> None:
     assert not any(row.id in name for row in fitting("gpu") for name in found)
 
 
+def test_a_base_that_cannot_be_made_here_says_what_is_lacking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.images.interpreters.find", lambda _: None)
+    found = by_name(doctor.engine_findings(engine(), info(), NO_GPU))
+    assert "image tensorflow-cpu" in found
+    base = found["base python:3.7-slim"]
+    assert "this machine has no Python 3.7" in base.detail
+    assert base.remedy == "pyenv install 3.7, then benchdock images bootstrap"
+
+
 @pytest.mark.slow
 def test_current_and_stale_images() -> None:
     table = image_table.load()
@@ -146,7 +157,7 @@ def test_current_and_stale_images() -> None:
     here[row.tag] = SimpleNamespace(labels=stale)
     found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "warning"
-    assert "stale" in found[f"image {row.id}"].detail
+    assert "only another build" in found[f"image {row.id}"].detail
 
 
 def chosen(report: GpuReport) -> Choice:
@@ -160,7 +171,7 @@ def test_a_driver_that_is_too_old_for_the_newest_image() -> None:
     (found,) = doctor.driver_findings(chosen(old), old)
     assert found.state == "warning"
     assert "driver 570.86.15 is older than 580" in found.detail
-    assert "a run takes pytorch-gpu-cuda12" in found.detail
+    assert "a run uses pytorch-gpu-cuda12" in found.detail
     assert list(doctor.driver_findings(chosen(WITH_GPU), WITH_GPU)) == []
 
 
@@ -277,9 +288,41 @@ def test_a_home_that_cannot_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_room(free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
-    found = doctor.room_finding("home", tmp_path, remedy="docker image prune")
+    found = doctor.room_finding("home", tmp_path, remedy="benchdock images prune")
     assert found.state == state
     assert bool(found.remedy) is (state != "ok")
+
+
+def test_room_for_an_image_that_a_run_would_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
+    table = image_table.load()
+    rows = fitting("cpu")
+    here = {one.tag: SimpleNamespace(labels=digests.labels(one, table)) for one in rows[1:]}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=GIB // 2))
+
+    def told(data_root: Path) -> dict[str, Finding]:
+        fake = engine(images=here, root_dir=str(data_root))
+        return by_name(doctor.engine_findings(fake, fake.info(), NO_GPU))
+
+    found = told(tmp_path)
+    assert found["engine's disk"].remedy == "benchdock images prune"
+    short = found[f"room for {rows[0].id}"]
+    assert (short.state, short.remedy) == ("warning", "benchdock images prune")
+    assert short.detail.startswith("the build takes about ")
+    assert f"in {tmp_path}" in short.detail
+    assert [name for name in found if name.startswith("room for ")] == [f"room for {rows[0].id}"]
+    # The layers below are here: only the last ones have to be made.
+    here[digests.framework_tag(rows[0], table)] = SimpleNamespace(labels={})
+    assert not any(name.startswith("room for ") for name in told(tmp_path))
+
+
+def test_the_disk_of_an_engine_on_another_machine_is_not_looked_at(tmp_path: Path) -> None:
+    assert info(root_dir=str(tmp_path)).data_root == tmp_path
+    assert info(root_dir=str(tmp_path), address="tcp://server:2375").data_root is None
+    assert info(root_dir=str(tmp_path / "absent")).data_root is None
+    assert info(root_dir="").data_root is None
 
 
 def test_memory_and_governors() -> None:

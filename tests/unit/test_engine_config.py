@@ -161,13 +161,13 @@ REFUSALS = [
     (
         "unknown or invalid runtime name: nvidia",
         MachineError,
-        "no runtime nvidia; `docker info`",
+        "no runtime nvidia; run `docker info`",
     ),
     ("Unknown runtime specified nvidia", MachineError, "has no runtime nvidia"),
     (
         "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=0, nvidia.com/gpu=1",
         MachineError,
-        "knows no device nvidia.com/gpu=0: the NVIDIA container toolkit has written no CDI",
+        "does not know the device nvidia.com/gpu=0: the NVIDIA container toolkit has not written",
     ),
     (
         f"{WRAPPED}could not apply required modification to OCI specification: error modifying OCI "
@@ -199,7 +199,7 @@ REFUSALS = [
     (
         "unable to find user alice: no matching entries in passwd file",
         ImageError,
-        "knows no user alice",
+        "has no user alice",
     ),
     (
         "container-init binary not found on the host: stat /usr/libexec/podman/catatonit",

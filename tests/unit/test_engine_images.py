@@ -112,7 +112,7 @@ def test_an_unreachable_registry_is_given_up(fake, engine):
         ),
         (refusal(500, "unauthorized: authentication required"), "docker login"),
         (Answer(lines=({"error": "no matching manifest for linux/arm64"},)), "no such image"),
-        (refusal(400, "invalid reference format"), "no image reference"),
+        (refusal(400, "invalid reference format"), "not an image reference"),
     ],
 )
 def test_what_cannot_change_is_not_tried_again(fake, engine, answer, words):

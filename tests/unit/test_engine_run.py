@@ -55,13 +55,15 @@ def test_connect_knows_podman(fake):
 
 def test_connect_refuses_an_old_engine(fake):
     fake.headers["Api-Version"] = "1.39"
-    with pytest.raises(EngineError, match=r"speaks API 1\.39, needed is Docker 19\.03 \(API 1\.40"):
+    with pytest.raises(
+        EngineError, match=r"has API 1\.39, but benchdock needs Docker 19\.03 \(API 1\.40"
+    ):
         Engine.connect()
 
 
 def test_connect_refuses_what_is_no_engine(fake):
     fake.headers = {}
-    with pytest.raises(EngineError, match="speaks API unknown"):
+    with pytest.raises(EngineError, match="has API unknown"):
         Engine.connect()
 
 
@@ -73,7 +75,9 @@ def test_connect_without_a_socket(tmp_path, monkeypatch):
 
 def test_connect_to_a_dead_engine(fake):
     fake.down()
-    with pytest.raises(EngineError, match=r"\(connection refused\); start it with"):
+    with pytest.raises(
+        EngineError, match=r"\(connection refused\); run `sudo systemctl start docker`"
+    ):
         Engine.connect()
 
 
@@ -215,7 +219,7 @@ def test_what_could_not_be_removed_is_said(fake, engine, monkeypatch):
     monkeypatch.setattr("orchestrator.engine.execution.LEAVING_PATIENCE", 0.1)
     fake.plan("^DELETE", *[Answer(500, {"message": "device busy"})] * 9)
     with (
-        pytest.raises(EngineError, match=r"could not be removed: .* busy; `docker rm -f"),
+        pytest.raises(EngineError, match=r"could not be removed: .* busy; run `docker rm -f"),
         engine.start(plan(), run_id="r"),
     ):
         fake.end(0)

@@ -88,7 +88,7 @@ def test_mig_is_noted(stub: Stub) -> None:
         ("init=!9\n", "not_loaded", "kernel module is not loaded"),
         ("init=!18\n", "mismatch", "different versions"),
         ("init=!4\n", "failed", "Insufficient Permissions"),
-        ("driver=580.1\ncount=0\n", "no_gpu", "no GPU that can be used"),
+        ("driver=580.1\ncount=0\n", "no_gpu", "no usable GPU"),
     ],
 )
 def test_what_is_wrong_is_a_state_with_words(

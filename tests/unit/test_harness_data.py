@@ -99,9 +99,7 @@ def test_folders_without_samples(tmp_path):
 
 
 def test_synthetic_data_is_one_batch_that_stays():
-    settings = arguments.Settings(
-        "deep_mnist", "training", "float32", 3, "cpu", 2, 1, 0, 0.0, 1, 5, None, {}
-    )
+    settings = arguments.one_step("deep_mnist", "training", 3, {}, devices=2, seed=5)
     first, second = data.source(settings, GRAPH, 0, 2), data.source(settings, GRAPH, 1, 2)
     assert first.fixed
     assert first.next() is first.next()

@@ -62,9 +62,7 @@ def log():
 
 def measure(clock, log, duration, steps, warmup=0):
     job = TimedJob(clock, duration)
-    settings = arguments.Settings(
-        "m", "inference", "float32", 8, "cpu", 1, steps, warmup, 0.0, 1, 1, None, {}
-    )
+    settings = arguments.one_step("m", "inference", 8, {}, steps=steps, warmup=warmup)
     return job, loop.measure(job, settings, log, clock)
 
 
@@ -80,7 +78,8 @@ def measure(clock, log, duration, steps, warmup=0):
 )
 def test_warm_up_needs_steps_and_seconds(clock, log, duration, asked, expected):
     job = TimedJob(clock, duration)
-    loop.warm_up(job, *asked, log, clock)
+    steps, seconds = asked
+    loop.warm_up(job, steps, seconds, log, clock)
     done = log.of("warmup")[-1]
     assert done["steps"] == job.steps
     assert expected <= job.steps <= expected + 1  # a rounded duration may cost one step more

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from backends.harness import machine, tf32
-from backends.harness.arguments import Settings, choose
+from backends.harness.arguments import choose, one_step
 from backends.harness.errors import Unsupported
 from backends.mxnet import choices, environment
 
@@ -15,7 +15,7 @@ OLD = choices.Facts((1, 2), False, False)
 
 def resolve(facts, options=(), **changed):
     asked = choose(choices.OPTIONS, [word.split("=") for word in options])
-    settings = Settings("m", "training", "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, asked)
+    settings = one_step("m", "training", 2, asked)
     return choices.resolve(settings._replace(**changed), facts)
 
 

@@ -22,10 +22,11 @@ def check(level, backend, graph, dtype="float32", device="cpu"):
 
 
 class Numpy:
-    """A backend made of the referee; `spoil` changes a node's value."""
+    """A backend made of the referee; `spoil` changes a node's value, `kind` makes the job."""
 
-    def __init__(self, spoil=None):
+    def __init__(self, spoil=None, kind=None):
         self.spoil = spoil or (lambda node, array: array)
+        self.kind = kind or NumpyInference
 
     def shapes(self, graph):
         for node in graph.nodes:
@@ -42,7 +43,7 @@ class Numpy:
             yield node.name, alive[node]
 
     def prepare(self, settings, graph, values):
-        return NumpyInference(self, settings, graph, values)
+        return self.kind(self, settings, graph, values)
 
 
 class NumpyInference(job.Job):
@@ -126,9 +127,7 @@ def test_logits_of_another_shape_fail():
         def logits(self):
             return super().logits()[:1]
 
-    backend = Numpy()
-    backend.prepare = lambda *given: Short(backend, *given)
-    assert not check("P2", backend, small()).holds
+    assert not check("P2", Numpy(kind=Short), small()).holds
 
 
 def test_a_step_that_is_not_repeated_is_seen():
@@ -137,20 +136,19 @@ def test_a_step_that_is_not_repeated_is_seen():
             if self.found is None:
                 super().step()
 
-    backend = Numpy()
-    backend.prepare = lambda *given: Cached(backend, *given)
-    verdict = check("P2", backend, small())
+    verdict = check("P2", Numpy(kind=Cached), small())
     assert not verdict.holds
     assert verdict.detail.startswith("the first step's logits hold")
 
 
 def test_a_backend_is_told_what_is_compared():
+    told: list[arguments.Settings] = []
+
     class Curious(Numpy):
         def prepare(self, settings, graph, values):
             told.append(settings)
             return super().prepare(settings, graph, values)
 
-    told = []
     check("P2", Curious(), small(), "float16", "gpu")
     assert {(s.model, s.phase, s.dtype, s.device, s.batch) for s in told} == {
         ("small", "inference", "float16", "gpu", parity.BATCH)

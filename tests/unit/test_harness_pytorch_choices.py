@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import pytest
 
-from backends.harness.arguments import Settings, choose
+from backends.harness.arguments import choose, one_step
 from backends.harness.errors import Unsupported
 from backends.pytorch import choices
 
@@ -17,7 +17,7 @@ NEW_GPU = choices.Facts((2, 13), True, True, True, True, True, True)
 
 def resolve(facts, kind="image", options=(), **changed):
     asked = choose(choices.OPTIONS, [word.split("=") for word in options])
-    settings = Settings("m", "training", "float32", 2, "cpu", 1, 1, 0, 0.0, None, 1, None, asked)
+    settings = one_step("m", "training", 2, asked)
     return choices.resolve(settings._replace(**changed), kind, facts)
 
 

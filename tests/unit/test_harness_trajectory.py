@@ -118,6 +118,8 @@ class Training(job.Job):
 class Backend:
     """Jobs with these mistakes."""
 
+    BIASED_VARIANCE: tuple[str, ...] = ()
+
     def __init__(self, **mistakes):
         self.kind = type("Mistaken", (Training,), mistakes)
 

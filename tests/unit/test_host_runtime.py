@@ -140,14 +140,14 @@ def test_this_kernel_counts_kills_for_memory() -> None:
 
 def test_stop_asks_first() -> None:
     with execution("trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done") as running:
-        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)  # type: ignore[union-attr]
+        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)
         assert running.stop(10).code == 5
 
 
 def test_stop_kills_who_does_not_listen() -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
     with execution(script) as running:
-        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)  # type: ignore[union-attr]
+        wait_for(lambda: os.fstat(running._output.fileno()).st_size > 0)
         begin = time.monotonic()
         ended = running.stop(0.3)
         assert (ended.code, ended.oom_killed) == (137, False)
@@ -279,7 +279,7 @@ def test_missing_dataset(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "file"))
-    with pytest.raises(MachineError, match="cannot be started on the host"):
+    with pytest.raises(MachineError, match="cannot start the program on the host"):
         execution("true").__enter__()
 
 
@@ -288,7 +288,7 @@ def test_limits_that_do_not_hold_are_noted() -> None:
     with execution("true", limits=limits) as running:
         notes = running.notes()
     assert len(notes) == 3
-    assert notes[0] == "no memory limit on the host runtime: the one asked for was not applied"
+    assert notes[0] == "the host runtime cannot limit memory: the requested limit was not applied"
 
 
 # What a killed benchdock leaves

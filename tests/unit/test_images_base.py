@@ -8,7 +8,8 @@ from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import base_images, image_table
 from tests.unit.image_helpers import FakeImages
 
-BASE = image_table.load().bases["debian:bookworm-slim"]
+REAL = image_table.load()
+BASE = REAL.bases["debian:bookworm-slim"]
 
 
 @pytest.fixture
@@ -29,8 +30,9 @@ WELL = 'for last; do case "$last" in *.tar) echo root > "$last";; esac; done; ec
 
 def test_a_base_is_made_under_its_public_name(mmdebstrap, tmp_path):
     mmdebstrap(WELL)
-    engine, said = FakeImages(), []
-    assert base_images.bootstrap(BASE, engine, said.append) == "made"
+    engine = FakeImages()
+    said: list[str] = []
+    assert base_images.bootstrap(BASE, REAL, engine, said.append) == "made"
     labels = engine.here["debian:bookworm-slim"].labels
     assert labels["tar"] == "root\n"
     assert "benchdock.bootstrapped=true" in labels["changes"]
@@ -42,21 +44,21 @@ def test_a_base_that_is_here_is_left_alone_unless_forced(mmdebstrap):
     mmdebstrap(WELL)
     engine = FakeImages()
     engine.add(BASE.name)
-    assert base_images.bootstrap(BASE, engine, [].append) == "found"
-    assert base_images.bootstrap(BASE, engine, [].append, force=True) == "made"
+    assert base_images.bootstrap(BASE, REAL, engine, print) == "found"
+    assert base_images.bootstrap(BASE, REAL, engine, print, force=True) == "made"
 
 
 def test_without_mmdebstrap_the_error_says_what_to_type(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError, match="`sudo apt-get install mmdebstrap`"):
-        base_images.bootstrap(BASE, FakeImages(), print)
+        base_images.bootstrap(BASE, REAL, FakeImages(), print)
 
 
 def test_a_failure_is_told_by_its_cause(mmdebstrap):
     mmdebstrap("echo 'E: apt-get update failed' >&2; echo 'I: removing tempdir'; exit 25")
     engine = FakeImages()
     with pytest.raises(ImageError, match="could not make debian:bookworm-slim: E: apt") as caught:
-        base_images.bootstrap(BASE, engine, [].append)
+        base_images.bootstrap(BASE, REAL, engine, print)
     assert caught.value.details[-1] == "I: removing tempdir"
     assert engine.here == {}
 

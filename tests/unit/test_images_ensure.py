@@ -1,6 +1,8 @@
 """Images are found, built, rebuilt when stale, pulled or refused, and never used silently stale."""
 
 import os
+import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +38,10 @@ class Events(list):
         return [event.text for event in self if event.kind == "stage"]
 
 
+def name(place):
+    return store.name_of(place.row, place.table)
+
+
 def ensure(place, engine, policy=Policy.AUTO, events=print):
     return store.ensure(place.row, place.table, engine, policy, events)
 
@@ -51,11 +57,12 @@ def change_recipe(place):
 def test_a_missing_image_is_built_in_two_builds(place, engine):
     events = Events()
     ready = ensure(place, engine, events=events)
-    assert (ready.did, ready.mount_backends, ready.reference) == ("built", False, TAG)
-    assert ready.id == engine.here[TAG].id
+    assert (ready.did, ready.mount_backends, ready.reference) == ("built", False, name(place))
+    assert ready.id == engine.here[TAG].id == engine.here[ready.reference].id
+    assert re.fullmatch(rf"{TAG}-[0-9a-f]{{12}}", ready.reference)
 
     framework, whole = engine.builds
-    assert framework.tag == builder.framework_tag(place.row, place.table)
+    assert framework.tag == digests.framework_tag(place.row, place.table)
     assert framework.buildargs == {"BASE": "debian:bookworm-slim"}
     assert framework.network_mode is None
     wheels = [name for name in framework.files if name.startswith("wheels/")]
@@ -76,22 +83,22 @@ def test_an_image_is_built_from_the_folder_of_another_and_pins_of_its_own(place,
     changes = {"id": "tiny-old", "recipe": "tiny-cpu", "lock": "old.lock", "version": "0.9"}
     old = place.row.model_copy(update=changes)
     ready = store.ensure(old, place.table, engine, Policy.AUTO, Events())
-    assert ready.reference == "benchdock/tiny-old:0.9"
+    assert ready.reference.startswith("benchdock/tiny-old:0.9-")
     framework, _ = engine.builds
     # Dockerfiles copy this name, whatever the lock is called.
     assert {"Dockerfile", "requirements.lock"} <= set(framework.files)
     assert "wheels/alpha-0.9-py3-none-any.whl" in framework.files
     assert "old.lock" not in framework.files
-    assert framework.tag != builder.framework_tag(place.row, place.table)
+    assert framework.tag != digests.framework_tag(place.row, place.table)
 
 
 def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
     table, child = with_child(place)
     assert store.ensure(child, table, engine, Policy.AUTO, print).did == "built"
     parent, framework, whole = engine.builds
-    assert parent.tag == builder.framework_tag(place.row, place.table)
+    assert parent.tag == digests.framework_tag(place.row, place.table)
     assert parent.buildargs == {"BASE": "debian:bookworm-slim"}
-    assert framework.tag == builder.framework_tag(child, table)
+    assert framework.tag == digests.framework_tag(child, table)
     assert framework.buildargs == {"BASE": parent.tag}
     packages = {name for name in framework.files if name.startswith("wheels/")}
     assert {"wheels/gamma-3.0.tar.gz", "wheels/delta-4.0-py3-none-any.whl"} < packages
@@ -102,7 +109,7 @@ def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
     assert store.ensure(child, table, engine, Policy.FORCE, print).did == "rebuilt"
     assert [build.tag for build in engine.builds[3:]] == [framework.tag, whole.tag]
     change_recipe(place)
-    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "rebuilt"
+    assert store.ensure(child, table, engine, Policy.AUTO, print).did == "built"
     assert len(engine.builds) == 8, "the parent's layers are made again, and so are those on them"
 
 
@@ -137,28 +144,71 @@ def test_a_current_image_is_used_as_it_is(place, engine):
     assert (engine.builds, events) == ([], [])
 
 
-def test_changed_programs_rebuild_only_the_last_layers(place, engine):
+def test_changed_programs_build_only_the_last_layers(place, engine):
     ensure(place, engine)
     engine.builds.clear()
     change_backends(place)
     events = Events()
-    assert ensure(place, engine, events=events).did == "rebuilt"
-    assert [build.tag for build in engine.builds] == [TAG]
-    assert f"rebuilding {TAG}: it holds other benchmark programs" in events.stages[0]
-    assert engine.removed == []
+    assert ensure(place, engine, events=events).did == "built"
+    assert [build.tag for build in engine.builds] == [name(place)]
+    assert f"{TAG} is another build: it holds other benchmark programs" in events.stages[0]
 
 
 @pytest.mark.slow
-def test_a_changed_recipe_rebuilds_all_and_drops_the_old_name(place, engine):
+def test_a_changed_recipe_builds_all(place, engine):
     ensure(place, engine)
-    # What the engine makes of FROM: labels are inherited.
-    old = builder.framework_tag(place.row, place.table)
-    engine.here[TAG].labels[digests.FRAMEWORK] = old
     engine.builds.clear()
     change_recipe(place)
-    assert ensure(place, engine).did == "rebuilt"
+    assert ensure(place, engine).did == "built"
     assert len(engine.builds) == 2
-    assert engine.removed == [old]
+
+
+def test_two_checkouts_share_an_engine(place, engine):
+    ours, theirs = "print('ours')\n", "print('theirs')\n"
+    program = place.backends / "tiny" / "__main__.py"
+    made = {}
+    for text in (ours, theirs):
+        program.write_text(text)
+        made[text] = ensure(place, engine)
+    engine.builds.clear()
+    for text in (ours, theirs, ours):
+        program.write_text(text)
+        again = ensure(place, engine)
+        assert (again.did, again.id) == ("found", made[text].id)
+        assert again.reference == made[text].reference
+        # The readable name is the newest build's, whoever runs.
+        assert engine.here[TAG].id == made[theirs].id
+    assert engine.builds == []
+    assert engine.removed == []
+
+
+def test_an_image_that_has_only_its_readable_name_gets_the_other_one(place, engine):
+    ready = ensure(place, engine)
+    del engine.here[ready.reference]
+    engine.builds.clear()
+    assert store.state(place.row, place.table, engine).kind == "current"
+    again = ensure(place, engine)
+    assert (again.did, again.id, again.reference) == ("found", ready.id, ready.reference)
+    assert engine.here[ready.reference].id == ready.id
+    assert engine.builds == []
+
+
+def test_a_name_that_lies_is_not_believed(place, engine):
+    ensure(place, engine)
+    other = {**engine.here[TAG].labels, digests.BACKENDS: "other"}
+    engine.here[name(place)] = info("x", other)
+    assert ensure(place, engine).did == "built"
+    assert engine.here[name(place)].labels[digests.BACKENDS] != "other"
+
+
+def test_a_failed_build_moves_no_name(place, engine):
+    first = ensure(place, engine)
+    change_backends(place)
+    engine.build_error = ImageError("step 3/9 (RUN x): code 1")
+    with pytest.raises(ImageError, match="step 3/9"):
+        ensure(place, engine)
+    assert engine.here[TAG].id == first.id
+    assert engine.image(name(place)) is None
 
 
 def test_force_makes_everything_anew(place, engine):
@@ -172,8 +222,8 @@ def test_force_makes_everything_anew(place, engine):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (change_backends, "is stale: it holds other benchmark programs"),
-        (change_recipe, "is stale: its recipe"),
+        (change_backends, "is not here, only another build of it: it holds other benchmark"),
+        (change_recipe, "is not here, only another build of it: its recipe"),
         (None, "is not here"),
     ],
 )
@@ -329,8 +379,23 @@ def resolve(place, engine, reference, policy=Policy.AUTO):
 def test_a_reference_that_the_table_knows_is_that_row(place, engine):
     assert resolve(place, engine, "tiny-cpu").did == "built"
     assert resolve(place, engine, TAG).did == "found"
+    assert resolve(place, engine, "benchdock/tiny-cpu").did == "found"
+    assert resolve(place, engine, name(place)).did == "found"
     change_backends(place)
-    assert resolve(place, engine, TAG).did == "rebuilt"
+    assert resolve(place, engine, TAG).did == "built"
+
+
+def test_another_build_is_run_only_if_it_is_here_and_has_this_code(place, engine):
+    before = ensure(place, engine).reference
+    change_recipe(place)
+    assert resolve(place, engine, before).reference == before
+    change_backends(place)
+    with pytest.raises(ImageError, match=f"{before} is stale: it holds other benchmark programs"):
+        resolve(place, engine, before)
+    gone = "benchdock/tiny-cpu:1.0-0123456789ab"
+    engine.registry[gone] = info(gone, {})  # somebody else's
+    with pytest.raises(ImageError, match=r"another build of tiny-cpu, and is not here; `--image"):
+        resolve(place, engine, gone)
 
 
 def test_a_foreign_image_is_run_as_it_is_with_our_code_mounted(place, engine):
@@ -395,3 +460,48 @@ def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
         "0.50 GiB downloaded",
         "b: Pull complete",
     ]
+
+
+def test_a_disk_with_too_little_room_is_told_before_the_build(place, engine, tmp_path, monkeypatch):
+    row = place.row.model_copy(update={"size": "1.0 GB"})
+    engine.data_root = tmp_path
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**29))
+    events = Events()
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    first = next(event for event in events if event.kind == "warning")
+    assert events.index(first) == 0
+    assert re.fullmatch(
+        r"a build of tiny-cpu takes about \d\.\d+ GiB in \S+ and \S+, where 512.0 MiB are free; "
+        r"`benchdock images prune` frees what nobody needs",
+        first.text,
+    )
+    assert str(tmp_path) in first.text
+
+    # Only the last layers: little is enough.
+    change_backends(place)
+    events = Events()
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    assert not any(event.kind == "warning" for event in events)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**20))
+    (place.backends / "tiny" / "more.py").write_text("")
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    assert any(event.kind == "warning" for event in events)
+
+
+def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_path, monkeypatch):
+    row = place.vendor.model_copy(update={"size": "20 GB"})
+    engine.data_root = tmp_path
+    engine.registry[row.tag] = info(row.tag, {})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**30))
+    events = Events()
+    store.ensure(row, place.table, engine, Policy.AUTO, events)
+    assert events[0].text.startswith("a pull of vendor-tiny takes about 20.00 GiB in ")
+
+
+@pytest.mark.parametrize(
+    "line", ["write /x: no space left on device", "OSError: [Errno 28] No space left on device"]
+)
+def test_a_build_that_fills_the_disk_is_told_of_prune(place, engine, line):
+    engine.build_error = ImageError("step 3/9 (RUN pip): code 1", details=(line,))
+    with pytest.raises(ImageError, match="disk is full: `benchdock images prune`"):
+        ensure(place, engine)

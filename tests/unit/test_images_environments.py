@@ -23,7 +23,7 @@ def ensure(place, said=None):
 
 
 def test_an_environment_is_made_once(place):
-    said = []
+    said: list[str] = []
     ready = ensure(place, said)
     assert ready.made
     assert os.access(ready.python, os.X_OK)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator import installation
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, ImageError
 from orchestrator.images import image_table, pins
@@ -111,18 +112,31 @@ def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monke
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["pin", "pytorch-cpu"], "pytorch-cpu is built here and is in no registry"),
+        (["pin", "pytorch-cpu"], "pytorch-cpu is built here and not in any registry"),
         (["pin", "ngc-caffe"], "did you mean 'ngc-caffe-20-03'"),
-        (["pull"], "`images pull` needs the images to pull"),
+        (["pull"], "`images pull` needs the name of an image"),
         (["pull", "pytorch-cpu"], "`benchdock images build pytorch-cpu`"),
         (["pull", "ngc-caffe"], "did you mean 'ngc-caffe-20-03'"),
-        (["pin", "--force"], "--force is for `images build`"),
+        (["pin", "--force"], "--force only works with `images build`"),
     ],
 )
 def test_what_cannot_be_pinned_or_pulled_is_refused(engine, file, capsys, words, told):
     assert main(["images", *words]) == ExitStatus.BAD_REQUEST
     assert told in capsys.readouterr().err
     assert not any("distribution" in request or "create" in request for request in engine.requests)
+
+
+def test_an_installed_benchdock_does_not_write_into_its_installation(
+    engine, file, capsys, monkeypatch
+):
+    before = file.read_bytes() if file.exists() else None
+    monkeypatch.setattr(installation, "from_wheel", lambda: True)
+    assert main(["images", "pin", ROW]) == ExitStatus.MACHINE_CANNOT
+    err = capsys.readouterr().err
+    assert "`images pin` writes digests.toml of a checkout, and this benchdock is installed" in err
+    assert len(err.splitlines()) == 1
+    assert (file.read_bytes() if file.exists() else None) == before
+    assert not any("distribution" in request for request in engine.requests)
 
 
 def test_a_file_that_cannot_be_written_is_told_in_a_line(engine, capsys, monkeypatch, tmp_path):

@@ -48,7 +48,7 @@ def test_a_lock_pins_every_package_exactly(row):
     packages = [line for line in lines if re.match(r"[A-Za-z0-9]", line)]
     own = wheelhouse.pins("\n".join(lines))
     assert len(own) == len(packages)
-    assert set(row.compiled) <= own.keys()
+    assert {*row.compiled, *row.sources} <= own.keys()
     files = image_table.load().lock_files(row)
     pins = [wheelhouse.pins(file.read_text(encoding="utf-8")) for file in files]
     assert sum(map(len, pins)) == len({name for each in pins for name in each})
@@ -98,11 +98,24 @@ def test_what_compiles_for_minutes_is_built_only_when_it_is_named():
     assert [row.id for row in images._built_rows(table, ("horovod-cpu",))] == ["horovod-cpu"]
 
 
+def test_the_host_takes_packages_that_fit_it():
+    table = image_table.load()
+    assert table.for_host(table.row("tensorflow1-cpu")).id == "tensorflow-cpu"
+    assert table.for_host(table.row("pytorch-cpu")).id == "pytorch-cpu"
+    assert table.for_host(table.row("legacy-cpu")).id == "legacy-cpu"
+
+
 def test_lookups():
     table = image_table.load()
     assert table.row_of_tag("pytorch-cpu") is table.row_of_tag("benchdock/pytorch-cpu:2.13.0")
     assert table.row_of_tag("nvcr.io/nvidia/pytorch:24.06-py3") is table.row("ngc-pytorch-24-06")
     assert table.row_of_tag("something/else") is None
+    # Names of other builds, older and newer.
+    for name in ("pytorch-cpu:2.12.0", "pytorch-cpu:2.13.0-0123456789ab", "pytorch-cpu"):
+        assert table.row_of_tag(f"benchdock/{name}") is table.row("pytorch-cpu")
+    for name in ("pytorch-cpu-framework:0123456789ab", "pytorch-cpu:2.13.0@sha256:0", "no-such:1"):
+        assert table.row_of_tag(f"benchdock/{name}") is None
+    assert table.row_of_tag("mine/pytorch-cpu:2.13.0") is None
     with pytest.raises(RequestError, match="did you mean 'pytorch-gpu'"):
         table.row("pytorch-gpus")
 

@@ -35,14 +35,15 @@ def test_a_fetch_makes_a_whole_wheelhouse_and_is_not_repeated(place):
     assert wheelhouse.defect(place.row, place.table) is None
 
     calls = len(place.pip.calls())
-    said = []
+    said: list[str] = []
     place.fetch(said)
     assert len(place.pip.calls()) == calls
     assert "up to date" in said[0]
 
 
-def test_what_is_compiled_comes_as_source_and_is_kept(place):
-    table, child = with_child(place)
+@pytest.mark.parametrize("key", ["compiled", "sources"])
+def test_what_has_no_wheel_comes_as_source_and_is_kept(place, key):
+    table, child = with_child(place, key)
 
     def fetch():
         return wheelhouse.fetch(child, table, print, pip=place.pip.command)
@@ -82,7 +83,7 @@ def test_only_a_damaged_file_is_fetched_again(place, damage):
             (house / BETA).write_text("much longer than before")
         case "gone":
             (house / BETA).unlink()
-    said = []
+    said: list[str] = []
     place.fetch(said)
     assert f"{BETA} is missing or damaged" in said[0]
     assert (house / BETA).read_text() == "wheel of beta_two"
@@ -93,7 +94,7 @@ def test_only_a_damaged_file_is_fetched_again(place, damage):
 def test_a_changed_lock_drops_what_is_no_longer_wanted(place):
     house = place.fetch()
     place.row.lock_file.write_text(LOCK.replace("alpha==1.0", "alpha==1.1"))
-    said = []
+    said: list[str] = []
     place.fetch(said)
     assert "changed" in said[0]
     assert sorted(path.name for path in house.glob("alpha*")) == ["alpha-1.1-py3-none-any.whl"]
@@ -130,7 +131,7 @@ def test_a_failed_fetch_leaves_the_old_wheels(place):
 
 def test_the_extra_index_is_asked_only_where_the_hosts_own_lack_a_package(place):
     place.pip.fail(("download", "--extra-index-url", NO_MATCH))
-    said = []
+    said: list[str] = []
     place.fetch(said)
     first, second = place.pip.calls()[:2]
     assert "--extra-index-url" not in first
@@ -203,12 +204,12 @@ def test_a_full_disk_is_told_in_one_line(place, monkeypatch):
         ),
         (
             "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n    x",
-            "another digest than the lock file",
+            "does not have the digest in the lock file",
         ),
         ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
         ("ERROR: Something new\n[notice] a notice", "exit code 2: Something new"),
         ("Killed", "exit code 2: Killed"),
-        ("", "exit code 2: it said nothing"),
+        ("", "exit code 2: no message"),
     ],
 )
 def test_pip_failures_in_one_line(printed, told):
@@ -229,7 +230,7 @@ def test_pip_settings_that_move_installations_do_not_apply(place, monkeypatch):
     script.write_text("import os; print([n for n in os.environ if n.startswith('PIP_')])")
     for name in ("PIP_USER", "PIP_TARGET", "PIP_INDEX_URL"):
         monkeypatch.setenv(name, "x")
-    said = []
+    said: list[str] = []
     host_pip.run([], said.append, pip=(sys.executable, str(script)))
     assert "PIP_INDEX_URL" in said[0]
     assert "PIP_USER" not in said[0]

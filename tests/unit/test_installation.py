@@ -87,7 +87,7 @@ def test_a_lost_file_or_module_is_a_broken_installation() -> None:
         assert "restore" in fault.hint
     module = installation.fault(ModuleNotFoundError("No module named 'docker'", name="docker"))
     assert module is not None
-    assert module.what == "benchdock is installed without Python module docker"
+    assert module.what == "the benchdock installation has no Python module docker"
 
 
 @pytest.mark.parametrize(

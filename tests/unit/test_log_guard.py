@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import subprocess
 import time
 from types import SimpleNamespace
@@ -93,7 +94,7 @@ def test_a_program_that_fills_the_disk_with_its_log_is_told(small_disk):
 
 def test_a_disk_that_can_hold_no_more_files_is_told(small_disk):
     with LogGuard(small_disk / "log.txt") as guard:
-        made = []
+        made: list[pathlib.Path] = []
         with pytest.raises(OSError, match="No space left"):
             while True:
                 path = small_disk / str(len(made))
@@ -101,7 +102,7 @@ def test_a_disk_that_can_hold_no_more_files_is_told(small_disk):
                 made.append(path)
         time.sleep(3 * log_guard.LOOK_SECONDS)
         made[0].unlink()
-        assert "no more files" in guard.lost()
+        assert "cannot hold more files" in guard.lost()
 
 
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG, errno.EIO])
@@ -130,7 +131,7 @@ def test_a_file_system_that_counts_nothing_is_not_full(log, monkeypatch):
 
 def test_a_disk_without_room_is_refused_before_the_start(small_disk):
     fill(small_disk)
-    with pytest.raises(MachineError, match="no room for a log"), LogGuard(small_disk / "log.txt"):
+    with pytest.raises(MachineError, match="no space for a log"), LogGuard(small_disk / "log.txt"):
         pass
 
 
@@ -140,7 +141,7 @@ def test_bytes_that_the_disk_did_not_take_after_all_are_told(log, monkeypatch):
 
     with LogGuard(log) as guard:
         monkeypatch.setattr(os, "fdatasync", fail)
-        assert "could not be written whole" in guard.lost()
+        assert "could not be written completely" in guard.lost()
 
 
 def test_a_log_at_the_limit_of_files_was_cut_off(log):
@@ -159,6 +160,6 @@ def test_the_limit_of_files_is_the_containers_or_this_hosts(monkeypatch):
 
 def test_a_log_that_is_there_already_is_refused(log):
     log.symlink_to(log.with_name("elsewhere"))
-    with pytest.raises(MachineError, match="cannot make the log"), LogGuard(log):
+    with pytest.raises(MachineError, match="cannot create the log"), LogGuard(log):
         pass
     assert not log.with_name("elsewhere").exists()

@@ -94,9 +94,9 @@ def test_the_first_gpu_is_taken_and_the_cpu_if_there_is_none(capsys, file):
     assert "OMP_NUM_THREADS=80 " in told["plan"]["script"]
     silent = {"state": "not_loaded", "reason": "its module is not loaded", "hint": "modprobe"}
     told = planned(capsys, *RUN, "--machine", file(machine(gpu=silent)))
-    assert "on the CPU, since no GPU can be used: its module" in told["warnings"][0]
+    assert "on the CPU, because no GPU can be used: its module" in told["warnings"][0]
     told = planned(capsys, *RUN, "--machine", file(machine(gpu={"on_bus": True})))
-    assert "on the CPU, since no GPU can be used" in told["warnings"][0]
+    assert "on the CPU, because no GPU can be used" in told["warnings"][0]
 
 
 def test_uuids_of_a_file_are_those_of_the_plan(capsys, file):
@@ -104,7 +104,7 @@ def test_uuids_of_a_file_are_those_of_the_plan(capsys, file):
     path = file(machine(gpu={"driver": "570", "gpus": gpus}))
     assert planned(capsys, *RUN, "--gpus", "5", "--machine", path)["plan"]["gpus"] == ["GPU-b"]
     assert main([*RUN, "--gpus", "0", "--machine", path]) == ExitStatus.BAD_REQUEST
-    assert "there is no GPU 0 in this machine; it has 3, 5" in capsys.readouterr().err
+    assert "this machine has no GPU 0; it has 3, 5" in capsys.readouterr().err
 
 
 def test_a_machine_without_engine_runs_on_the_host_and_one_without_toolkit_is_doubted(capsys, file):
@@ -119,7 +119,7 @@ def test_a_machine_without_engine_runs_on_the_host_and_one_without_toolkit_is_do
     assert main([*words, "--image", "x/y:1"]) == ExitStatus.BAD_REQUEST
     plain = file(machine(engine={"name": "docker", "gpu_support": False}))
     told = planned(capsys, *RUN, "--machine", plain)
-    assert any("cannot hand GPUs to containers" in text for text in told["warnings"])
+    assert any("cannot give containers access to GPUs" in text for text in told["warnings"])
     told = planned(capsys, *RUN, "--gpus", "none", "--machine", plain)
     assert told["warnings"] == []
     plan = planned(capsys, *RUN, "--image", "x/y:1", "--machine", plain)["plan"]
@@ -172,7 +172,7 @@ GPUS = ("machine", "gpu", "gpus")
         ("", "Invalid JSON"),
         ("[]", "it should be an object"),
         ({"schema": 1, "can_run": True}, "machine: it is missing"),
-        (broken(("schema",), 9), "another version of benchdock wrote it"),
+        (broken(("schema",), 9), "it was written by another version of benchdock"),
         (broken(("machine", "cpu"), {}), "machine.cpu.usable: it is missing"),
         (broken(("machine", "cpu"), {"usable": 0}), "machine.cpu.usable: it should be greater"),
         (broken(("machine", "cpus"), 8), "machine.cpus: unknown key, did you mean 'cpu'?"),
@@ -180,11 +180,11 @@ GPUS = ("machine", "gpu", "gpus")
         (broken((*GPUS, 1), {"uuid": "A"}), "machine.gpu.gpus.1.name: it is missing"),
         (broken((*GPUS, 1), "A100"), "machine.gpu.gpus.1: it should be an object"),
         (broken(GPUS, 8), "machine.gpu.gpus: it should be a valid"),
-        (broken((*GPUS, 1), {"name": "A", "index": 0}), "gpus.1 has the index or uuid of another"),
-        (broken(GPUS, [{"name": "A", "uuid": "GPU-a"}] * 2), "gpus.1 has the index or uuid"),
+        (broken((*GPUS, 1), {"name": "A", "index": 0}), "gpus.1 has the same index or uuid"),
+        (broken(GPUS, [{"name": "A", "uuid": "GPU-a"}] * 2), "gpus.1 has the same index or uuid"),
         (
             broken((*GPUS, 1), {"name": "A", "compute_capability": "sm_70"}),
-            "gpus.1.compute_capability is not one such as 7.0",
+            "gpus.1.compute_capability is not valid",
         ),
         (broken(("machine", "gpu", "driver"), "R450"), "gpu.driver is not a version"),
         (broken(("machine", "engine"), "docker"), "machine.engine: it should be"),
@@ -195,7 +195,7 @@ def test_a_malformed_file_is_told_in_one_line(capsys, file, document, told):
     path = file(document)
     assert main([*RUN, "--machine", path]) == ExitStatus.BAD_REQUEST
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"benchdock: {path} cannot be understood: ")
+    assert line.startswith(f"benchdock: cannot read {path}: ")
     assert told in line
     assert line.endswith("; write one on that machine: benchdock doctor --json")
     assert line.isprintable()

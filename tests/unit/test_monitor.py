@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from orchestrator.machine.monitor import HostSample, HostSource, Monitor, Tally
 UUID = "GPU-1"
 
 
-class FakeHost:
+class FakeHost(HostSource):
     def __init__(self, *samples: HostSample | OSError) -> None:
         self.samples = list(samples)
         self.closed = False
@@ -65,8 +66,8 @@ def monitor(path: Path, *samples: HostSample | OSError, gpus: FakeGpus | None = 
         gpus=("GPU-1", "GPU-2") if gpus else (),
         interval=0.01,
         baseline=0.0,
-        gpu_source=lambda: gpus,  # type: ignore[arg-type, return-value]
-        host_source=lambda: source,  # type: ignore[arg-type, return-value]
+        gpu_source=lambda: gpus,
+        host_source=lambda: source,
     )
 
 
@@ -77,7 +78,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -87,7 +88,7 @@ def test_this_machine(tmp_path: Path) -> None:
         wait_for(lambda: path.read_text().count("\n") > 3)
     head, *rest = lines(path)
     assert head["schema"] == 1
-    assert head["units"]["memory_available"] == "bytes"  # type: ignore[index]
+    assert head["units"]["memory_available"] == "bytes"
     assert rest[0]["stage"] == "starting"
     found = watching.summary()
     assert 0 <= found["cpu.min"].value <= found["cpu.mean"].value <= found["cpu.max"].value <= 100
@@ -109,8 +110,8 @@ def test_host_shares(tmp_path: Path) -> None:
 
 
 def test_what_others_did_before_leaves_out_what_we_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.machine.monitor._own_cpu", lambda: own)
     own = 5.0
+    monkeypatch.setattr("orchestrator.machine.monitor._own_cpu", lambda: own)
     source = HostSource()
     monkeypatch.setattr(source, "sample", lambda: host(0.9))
     own = 5.0 + 0.1
@@ -185,7 +186,7 @@ def test_no_nvml(tmp_path: Path) -> None:
     watching = Monitor(path, gpus=("GPU-1",), interval=0.01, baseline=0.0, gpu_source=refuse)
     with watching:
         wait_for(lambda: path.read_text().count("\n") > 2)
-    assert "the GPUs were not watched: Driver Not Loaded" in watching.warnings()
+    assert "the GPUs were not monitored: Driver Not Loaded" in watching.warnings()
 
 
 def test_who_else_uses_the_gpu(tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_a_host_that_can_no_longer_be_read(tmp_path: Path) -> None:
     gpus = FakeGpus(lambda uuid, count: GpuSample(temperature=50))
     with monitor(tmp_path / "m", host(), OSError("gone"), gpus=gpus) as watching:
         wait_for(lambda: gpus.counts.get("GPU-2", 0) >= 3)
-    assert watching.warnings() == ("the host was no longer watched: gone",)
+    assert watching.warnings() == ("the host was no longer monitored: gone",)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

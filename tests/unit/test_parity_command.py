@@ -24,9 +24,15 @@ def cell(row, model, level, **changes):
 
 
 @pytest.fixture
-def proven(monkeypatch):
+def settings():
+    """Return the settings of the comparisons, as they are asked for."""
+    return []
+
+
+@pytest.fixture
+def proven(monkeypatch, settings):
     """Let every comparison hold at once, and the second framework be interrupted if wanted."""
-    asked, settings = [], []
+    asked = []
 
     def install(interrupted=()):
         def prove(work, setting, view):
@@ -40,7 +46,6 @@ def proven(monkeypatch):
         monkeypatch.setattr(parity, "prove", prove)
         return asked
 
-    install.settings = settings
     return install
 
 
@@ -66,7 +71,7 @@ def test_what_a_later_framework_cannot_do_is_said_before_an_earlier_one_runs(pro
     words = ["parity", "deep_speech2", "-f", "pytorch", "-f", "caffe2"]
     assert main(words) == ExitStatus.BAD_REQUEST
     assert asked == []
-    assert "caffe2 cannot draw deep_speech2: it has no CTC loss" in capsys.readouterr().err
+    assert "caffe2 does not support deep_speech2: it has no CTC loss" in capsys.readouterr().err
 
 
 def test_every_level_that_a_framework_has_is_compared_unless_told(proven, capsys):
@@ -82,7 +87,7 @@ def test_a_step_that_a_framework_does_not_take_is_refused_where_it_is_named(prov
     proven()
     assert main(["parity", "deep_mnist", "-f", "openvino", "--level", "P3"]) == 2
     err = capsys.readouterr().err
-    assert "openvino does no training in float32 on the cpu, so it has no P3" in err
+    assert "openvino does not support training in float32 on the cpu, so it has no P3" in err
     assert "use P1 and P2" in err
 
 
@@ -113,34 +118,37 @@ def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, dev
     assert ("deviations in float32 on the cpu; allowed: " in out) == (levels != ("P1",))
 
 
-def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, capsys):
+def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, settings, capsys):
     asked = proven()
     assert main(["parity", "deep_mnist", "--dtype", "bfloat16"]) == 0
     assert asked == ["pytorch", "tensorflow", "openvino"]
-    assert {one.dtype for one in proven.settings} == {"bfloat16"}
+    assert {one.dtype for one in settings} == {"bfloat16"}
     assert "deviations in bfloat16 on the cpu; allowed: " in capsys.readouterr().out
 
 
-def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven):
+def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven, settings):
     asked = proven()
     assert main(["parity", "deep_mnist", "--dtype", "float16", "--gpus", "0"]) == 0
     assert asked == ["pytorch", "tensorflow", "mxnet", "nvidia_caffe"]
-    assert {one.gpus for one in proven.settings} == {(0,)}
+    assert {one.gpus for one in settings} == {(0,)}
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--dtype tf32", ("no framework has tf32 on the cpu", "float32, float16, bfloat16")),
-        ("-f mxnet --dtype bfloat16", ("mxnet has no bfloat16 on the cpu", "use one of float32")),
+        ("--dtype tf32", ("no framework supports tf32 on the cpu", "float32, float16, bfloat16")),
+        (
+            "-f mxnet --dtype bfloat16",
+            ("mxnet does not support bfloat16 on the cpu", "use one of float32"),
+        ),
         ("-f bvlc_caffe --gpus 0", ("bvlc_caffe has no image for the gpu", "nvidia_caffe")),
         ("-f intel_caffe", ("intel_caffe has no image for the cpu", "pytorch")),
         ("-f tf_cnn_benchmarks", ("tf_cnn_benchmarks runs a vendor's program",)),
         ("-f tensorrt --gpus 0", ("tensorrt runs a vendor's program", "use one of pytorch")),
-        ("--image me/mine:1", ("--image is for one framework", "name it with -f")),
-        ("-f mxnet -f caffe2 --option a=b", ("--option is for one framework",)),
+        ("--image me/mine:1", ("--image needs exactly one framework", "add -f FRAMEWORK")),
+        ("-f mxnet -f caffe2 --option a=b", ("--option needs exactly one framework",)),
         ("-f mxnet --option subgrap=on", ("subgrap", "did you mean 'subgraph'")),
-        ("-f openvino --level P3", ("openvino does no training in float32 on the cpu",)),
+        ("-f openvino --level P3", ("openvino does not support training in float32 on the cpu",)),
         ("--dtype int8", ("int8",)),
         ("resnet5", ("did you mean", "resnet50")),
     ],
@@ -154,21 +162,21 @@ def test_what_cannot_be_compared_is_refused_before_anything_starts(proven, capsy
         assert part in err
 
 
-def test_an_image_of_ones_own_is_compared_where_there_is_none_of_ours(proven):
+def test_an_image_of_ones_own_is_compared_where_there_is_none_of_ours(proven, settings):
     asked = proven()
     words = ["parity", "deep_mnist", "-f", "intel_caffe", "--image", "me/caffe:1"]
     assert main([*words, "--level", "P2"]) == 0
     assert asked == ["intel_caffe"]
-    assert proven.settings[0].image == "me/caffe:1"
+    assert settings[0].image == "me/caffe:1"
 
 
 @pytest.mark.parametrize(
     ("gpus", "report", "told", "status"),
     [
         ("0", GpuReport(state="no_gpu", reason="no driver"), "no GPU can be used: no driver", 3),
-        ("0,1", TWO, "parity is compared on one GPU, not on 2", 2),
-        ("all", TWO, "parity is compared on one GPU, not on 2", 2),
-        ("7", TWO, "there is no GPU 7 in this machine", 2),
+        ("0,1", TWO, "parity runs on one GPU, not on 2", 2),
+        ("all", TWO, "parity runs on one GPU, not on 2", 2),
+        ("7", TWO, "this machine has no GPU 7", 2),
     ],
 )
 def test_gpus_that_cannot_be_used(monkeypatch, capsys, gpus, report, told, status):

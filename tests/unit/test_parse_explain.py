@@ -9,7 +9,7 @@ from orchestrator.errors import RequestError
 from orchestrator.parsers.places import last_line_with
 from orchestrator.parsers.run import ESTIMATORS, Scope
 from tests.unit import test_parser_benchdock as our_programs
-from tests.unit.vendor_samples import HOROVOD, NVTFCNN, TORCHBENCH
+from tests.unit.vendor_samples import DLBS_MXNET, HOROVOD, NVTFCNN, TORCHBENCH
 
 
 @pytest.fixture
@@ -27,11 +27,18 @@ def test_explain_shows_the_lines_that_gave_the_number(run):
     status, shown = run("horovod", HOROVOD, "--explain")
     assert status == 0
     assert "line 9: Total img/sec on 4 GPU(s): 800.0 +-4.9\n" in shown
-    assert "the program's figure is the mean of the windows' rates, of all devices\n" in shown
+    assert "the program's figure is the mean of the window rates, of all devices\n" in shown
     _, shown = run("nvtfcnn", NVTFCNN, "--explain")
-    assert "windows: 3 of 6 are used, without the first 2 and the last 1 (" in shown
+    assert "windows: 4 of 6 are used, without the first 2 (warm-up)" in shown
     assert "line 14:     20  20.0   100.0  0.002  0.978 1.31220\n" in shown
     assert "line 14" not in run("nvtfcnn", NVTFCNN)[1]
+
+
+def test_what_a_log_tells_of_its_run_is_shown(run):
+    told = "  what        googlenet training, mxnet, float32, batch 2\n"
+    assert told in run("dlbs", DLBS_MXNET)[1]
+    two = DLBS_MXNET.replace(b"num_gpus__=1", b"num_gpus__=2")
+    assert "float32, batch 2 per device\n" in run("dlbs", two.replace(b"__=1250", b"__=2500"))[1]
 
 
 def test_explain_shows_every_run_of_a_log(run):
@@ -63,13 +70,17 @@ def test_hints_reach_the_parser(run):
 
 
 def test_a_block_that_is_not_there_is_a_wrong_request(run):
-    with pytest.raises(RequestError, match="no block 3: the log holds 2 runs; give --block 1 to"):
+    with pytest.raises(
+        RequestError, match="block 3 does not exist: the log contains 2 runs; use --block 1 to"
+    ):
         run("horovod", HOROVOD * 2, "--block", "3")
-    with pytest.raises(RequestError, match="no block 2: the log holds 1 run; remove --block"):
+    with pytest.raises(
+        RequestError, match="block 2 does not exist: the log contains 1 run; remove --block"
+    ):
         run("horovod", HOROVOD, "--block", "2")
     # One of several runs has a result: the log is good for something.
     broken = HOROVOD.replace(b"Total", b"Todal")
-    with pytest.raises(RequestError, match="no block 3"):
+    with pytest.raises(RequestError, match="block 3 does not exist"):
         run("horovod", broken + HOROVOD, "--block", "3")
 
 
@@ -87,7 +98,7 @@ def test_every_estimator_and_scope_has_words():
 
 @pytest.mark.parametrize("option", ["--pattern=(x)", "--unit=ms", "--estimator=last"])
 def test_what_reads_any_program_is_refused_where_one_is_known(run, option):
-    with pytest.raises(RequestError, match="is only for the program custom; remove it"):
+    with pytest.raises(RequestError, match="only works with the program custom; remove --"):
         run("horovod", HOROVOD, option)
 
 
@@ -121,7 +132,7 @@ def test_explain_shows_the_end_event_of_our_own_programs(run):
 def test_explain_says_what_was_removed(run):
     log = b"".join(b"node07: " + line + b"\n" for line in HOROVOD.splitlines())
     shown = run("horovod", log, "--explain")[1]
-    assert "removed before each line: the prefix of names of hosts\n" in shown
+    assert "removed from each line: the prefix of names of hosts\n" in shown
     assert "line 9: Total img/sec" in shown
 
 

@@ -68,7 +68,7 @@ def measure(data, **arguments):
 def test_there_is_one_run_in_a_log_of_ours():
     found = parse("benchdock", io.BytesIO(log(GOOD)), ParseHints(block=1))
     assert found == measure(log(GOOD))
-    with pytest.raises(RequestError, match="no block 2: the log holds 1 run"):
+    with pytest.raises(RequestError, match="block 2 does not exist: the log contains 1 run"):
         parse("benchdock", io.BytesIO(log(GOOD)), ParseHints(block=2))
     assert parse("benchdock", io.BytesIO(b""), ParseHints(block=2)).failure
 
@@ -229,8 +229,8 @@ def end(**changes):
         ([WARMUP, FIRST, SECOND, END], "the begin line is missing"),
         ([BEGIN, WARMUP, END], "the steps have 0 samples, the end says 320"),
         ([BEGIN, WARMUP, FIRST, END], "the steps have 160 samples, the end says 320"),
-        ([BEGIN, FIRST, FIRST, END], "timed steps go on at 0 after 10 steps"),
-        ([BEGIN, SECOND, FIRST, END], "timed steps go on at 10 after 0 steps"),
+        ([BEGIN, FIRST, FIRST, END], "timed steps continue at 0 after 10 steps"),
+        ([BEGIN, SECOND, FIRST, END], "timed steps continue at 10 after 0 steps"),
         ([*GOOD[:4], end(seconds=SECONDS * 1.00001)], "the end says"),
         ([*GOOD[:4], end(seconds=0)], "is not a throughput"),
         ([*GOOD[:4], end(seconds=-1.0)], "is not a throughput"),
@@ -301,7 +301,7 @@ def test_lines_that_cannot_be_read_are_warnings():
     assert found.failure is None
     assert len(found.warnings) == 4
     assert "seconds.1" in found.warnings[1]
-    assert "does not begin its line" in found.warnings[3]
+    assert "does not start at the beginning of its line" in found.warnings[3]
 
 
 def written(*events):
@@ -394,7 +394,7 @@ def test_optional_parts_may_be_absent():
     assert found.failure is None
     assert found.metrics["throughput"].value == 64
     assert not {"peak_memory", "loss", "throughput_min"} & set(found.metrics)
-    assert found.warnings == ("20 steps were asked for, 10 were timed",)
+    assert found.warnings == ("20 steps were requested, 10 were timed",)
 
 
 def test_doubts_become_warnings():

@@ -56,7 +56,7 @@ def test_our_own_programs_are_found():
 def test_what_was_found_is_said(run):
     status, shown = run(HOROVOD, "LOG")
     assert status == 0
-    assert shown.startswith("a log of horovod, by its line 9: Total img/sec on 4 GPU(s): 800.0")
+    assert shown.startswith("detected a log of horovod by line 9: Total img/sec on 4 GPU(s): 800.0")
     status, shown = run(HOROVOD, "LOG", "--json")
     told = json.loads(shown)["program"]
     assert told["known_as"] == "horovod"
@@ -77,7 +77,7 @@ def test_a_program_without_a_result_is_found_too(run):
     assert "a log of horovod" in shown
     assert run(HOROVOD * 2, "LOG")[0] == 1
     assert run(HOROVOD * 2, "LOG", "--block", "2")[0] == 0
-    with pytest.raises(RequestError, match="no block 3"):
+    with pytest.raises(RequestError, match="block 3 does not exist"):
         run(HOROVOD * 2, "LOG", "--block", "3")
 
 
@@ -98,7 +98,7 @@ def test_two_programs_in_a_log_are_both_named(run):
 def test_a_log_of_no_known_program_lists_what_to_type(run, log):
     with pytest.raises(RequestError) as error:
         run(log, "LOG")
-    assert "no line of the log" in str(error.value)
+    assert "no known program prints any line of the log" in str(error.value)
     assert "trtexec" in str(error.value)
     assert "benchdock parse custom LOG --pattern" in str(error.value)
 
@@ -114,12 +114,16 @@ def test_a_long_log_is_found_by_its_end():
 def test_a_pattern_is_that_of_any_program(run):
     status, _ = run(b"fps=12.5\n", "LOG", "--pattern", "fps=(.+)")
     assert status == 0
-    with pytest.raises(RequestError, match="--unit is only for the program custom"):
+    with pytest.raises(RequestError, match="--unit only works with the program custom"):
         run(HOROVOD, "LOG", "--unit", "ms")
 
 
 def test_a_word_for_any_program_is_answered_with_the_command(run):
-    with pytest.raises(RequestError, match=r"no program 'auto'; type `benchdock parse \S+log.txt`"):
+    with pytest.raises(
+        RequestError, match=r"unknown program 'auto'; type `benchdock parse \S+log.txt`"
+    ):
         run(HOROVOD, "auto", "LOG")
-    with pytest.raises(RequestError, match="no log to read; type `benchdock parse horovod LOG`"):
+    with pytest.raises(
+        RequestError, match="the log file is missing; type `benchdock parse horovod LOG`"
+    ):
         run(HOROVOD, "horovod")

@@ -30,7 +30,7 @@ class TestWorkers:
         start = b"INFO:root:Start training with [gpu(0)]\n"
         found = measure("mxnet_train_imagenet", start * 3 + SPEED % (10, 9) + SPEED % (20, 9))
         assert found.begin["scope"] == "rank"
-        assert "2 more workers start, and print no rates: they are left out" in found.warnings
+        assert "2 more workers start, but print no rates: they are left out" in found.warnings
 
     def test_workers_that_print_the_same_digits_are_one_with_a_doubt(self):
         lines = [SPEED % (batch, 90) for batch in (10, 20, 30)]
@@ -52,7 +52,7 @@ class TestWorkers:
     def test_workers_with_other_windows_do_not_add_up(self):
         node = SPEED.replace(b"INFO:root:", b"Node[%d] ")
         log = b"".join(node % (n, 10 * i + n, 90) for i in range(1, 5) for n in (0, 1))
-        assert "do not add up" in message(measure("mxnet_train_imagenet", log))
+        assert "cannot be added up" in message(measure("mxnet_train_imagenet", log))
 
     def test_ranks_that_print_other_numbers_of_runs_are_refused(self):
         run = b"".join(SPEED % (batch, 90) for batch in (10, 20, 30))
@@ -79,7 +79,7 @@ class TestTrtexec:
 
     def test_0_queries_are_a_doubt_with_an_explicit_batch_and_else_a_contradiction(self):
         assert (
-            "0 queries of an explicit batch" in measure("trtexec", TRTEXEC_7, batch=8).warnings[0]
+            "0 queries for an explicit batch" in measure("trtexec", TRTEXEC_7, batch=8).warnings[0]
         )
         other = TRTEXEC_7.replace(b"Batch: Explicit", b"Batch: 1")
         assert "contradicts itself" in message(measure("trtexec", other, batch=8))
@@ -137,7 +137,7 @@ class TestBrokenNumbers:
 
     def test_a_number_that_the_last_line_cuts_is_not_read(self):
         start = DLBS[: DLBS.index(b"120.5")]
-        assert "go on in the next" in message(measure("dlbs", start + b"12\n0.5"))
+        assert "continue in the next" in message(measure("dlbs", start + b"12\n0.5"))
         assert value(measure("dlbs", start + b"120\nother")) == 120
 
     def test_a_number_after_a_parameter_is_not_its_end(self):
@@ -180,7 +180,7 @@ class TestTorchvision:
 
     def test_a_single_line_has_its_warm_up_in_it(self):
         found = measure("pytorch_imagenet", self.ROW % (0, 640, 0.1, 0.005), batch=64, devices=1)
-        assert "warm-up cannot be told apart" in "".join(found.warnings)
+        assert "warm-up cannot be separated" in "".join(found.warnings)
 
     def test_lines_without_a_rate_need_the_batch(self):
         rows = [self.ROW % (step, 640, 0.1, 0.005) for step in (0, 20, 40)]

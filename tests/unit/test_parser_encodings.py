@@ -55,7 +55,7 @@ def test_a_gzip_file_that_is_cut_short_or_damaged_is_refused_in_one_line(tmp_pat
     whole = gzip.compress(TF_CNN * 50)
     for cut in (20, len(whole) // 2, len(whole) - 4):
         log.write_bytes(whole[:cut])
-        with pytest.raises(RequestError, match=r"cut short after [\d,]+ bytes of text; copy it"):
+        with pytest.raises(RequestError, match=r"cut off after [\d,]+ bytes of text; copy it"):
             parse("tf_cnn_benchmarks", log)
     log.write_bytes(whole[:-8] + bytes(8))
     with pytest.raises(RequestError, match="is damaged after"):
@@ -94,5 +94,5 @@ def test_a_compressed_log_is_read_from_standard_input(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", stdin)
     assert main_inner(["parse", "-", "--explain"]) == 0
     shown = capsys.readouterr().out
-    assert "a log of horovod, by its line 9: Total img/sec" in shown
+    assert "detected a log of horovod by line 9: Total img/sec" in shown
     assert "800.0 samples/s" in shown

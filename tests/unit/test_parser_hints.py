@@ -51,7 +51,7 @@ def test_the_phase_chooses_among_the_passes_of_caffe_time(phase, headline, again
 def test_training_is_not_measured_by_a_forward_pass():
     found = measure("caffe_time", FORWARD_ONLY, batch=3, phase="training")
     assert found.failure.message == (
-        "the log has no backward pass: it is of inference; use --phase inference"
+        "the log has no backward pass, so it is inference; use --phase inference"
     )
     assert value(measure("caffe_time", FORWARD_ONLY, batch=3, phase="inference")) == 30
 
@@ -133,7 +133,7 @@ def test_device_and_number_type_leave_one_of_mxnets_scores(device, dtype, rate):
 def test_a_score_of_a_network_that_stays_in_float32_says_so(network):
     log = SCORES.replace(b"resnet-50", network.encode())
     found = measure("mxnet_score", log, batch=32, device="gpu", dtype="float16")
-    assert found.failure.message.startswith("the log says float32, not float16 as asked for")
+    assert found.failure.message.startswith("the log says float32, not float16 as requested")
     assert found.begin["dtype"] == "float32"
     assert f"the log says float16, but MXNet's definition of {network}" in found.warnings[0]
     plain = measure("mxnet_score", log, batch=32, device="gpu", dtype="float32")
@@ -141,7 +141,7 @@ def test_a_score_of_a_network_that_stays_in_float32_says_so(network):
     # Both are still told apart where both are there.
     every = measure("mxnet_score", log)
     assert [block["dtype"] for block in every.begin["blocks"]] == ["float32"] * 3
-    assert "holds 3 runs" in every.failure.message
+    assert "contains 3 runs" in every.failure.message
 
 
 def test_a_score_in_float16_is_believed_of_a_network_that_heeds_it():
@@ -160,4 +160,4 @@ def test_a_run_is_refused_the_types_that_its_score_would_not_be_of():
 
 def test_a_score_that_is_not_there_is_a_failure():
     assert measure("mxnet_score", SCORES, batch=32, device="cpu", dtype="float16").failure
-    assert "holds 3 runs" in measure("mxnet_score", SCORES, batch=32).failure.message
+    assert "contains 3 runs" in measure("mxnet_score", SCORES, batch=32).failure.message

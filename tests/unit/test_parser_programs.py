@@ -16,6 +16,7 @@ from orchestrator.parsers.literals import longest_literal
 from tests.unit.vendor_samples import (
     CUSTOM,
     DLBS,
+    DLBS_MXNET,
     DLE_JSON,
     DLE_PYTORCH,
     IMAGENET,
@@ -48,7 +49,7 @@ def test_tf_cnn_benchmarks_takes_one_of_the_totals_that_ranks_print():
     found = measure("tf_cnn_benchmarks", TF_CNN + again)
     assert value(found) == 398.5
     assert "printed again as 399" in found.warnings[0]
-    assert "one rank's alone" in found.warnings[1]
+    assert "of one rank only" in found.warnings[1]
     other = measure("tf_cnn_benchmarks", TF_CNN + b"total images/sec: 80.03\n")
     assert "two results" in other.failure.message
 
@@ -99,12 +100,76 @@ def test_nvcnn_that_was_too_short_or_out_of_memory():
     assert full.failure.kind == "out_of_memory"
 
 
+def test_nvcnn_leaves_out_the_burn_in_steps_that_its_header_tells():
+    head = b"Burn-in steps:  10\nModel:"
+    found = measure("nvcnn", NVCNN.replace(b"Model:", head))
+    assert found.begin["windows"]["dropped_first"] == 2
+    assert found.begin["windows"]["why"] == "the program's 10 burn-in steps"
+    assert measure("nvcnn", NVCNN).begin["windows"]["dropped_first"] == 3
+
+
+@pytest.mark.parametrize(
+    ("title", "model", "kind"),
+    [
+        (b"AlexNet", "alexnet_owt", "contradiction"),
+        (b"AlexNet", None, None),
+        (b"AlexNetOWT", "alexnet_owt", None),
+        (b"", "alexnet_owt", None),
+    ],
+)
+def test_nvcnn_tells_which_alexnet_it_ran(title, model, kind):
+    told = b"Model:      alexnet\n" + (title and b'__exp.model_title__="%s"\n' % title)
+    log = NVCNN.replace(b"Model:       resnet50\n", told)
+    found = measure("nvcnn", log, model=model, network="alexnet", planned=True)
+    assert (found.failure and found.failure.kind) == kind
+    assert not kind or "AlexNet with LRN, not alexnet_owt" in found.failure.message
+
+
+NOT_COMPILED = (
+    b"2026-11-29 18:23:53.1: W tensorflow/compiler/jit/mark_for_compilation_pass.cc:1586] "
+    b"(One-time warning): Not using XLA:CPU for cluster because envvar "
+    b"TF_XLA_FLAGS=--tf_xla_cpu_global_jit was not set.  If you want XLA:CPU, set it\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("device", "xla", "kind", "doubts"),
+    [
+        ("cpu", True, "contradiction", 0),
+        ("cpu", None, None, 1),
+        ("gpu", True, None, 0),
+        (None, True, None, 0),
+    ],
+)
+def test_xla_that_compiled_nothing_on_the_cpu_is_found_out(device, xla, kind, doubts):
+    log = TF_CNN.replace(b"Running warm up\n", NOT_COMPILED + b"Running warm up\n")
+    if device == "cpu":
+        log = log.replace(b"gpu:", b"cpu:")
+    found = measure("tf_cnn_benchmarks", log, device=device, xla=xla)
+    assert (found.failure and found.failure.kind) == kind
+    if kind:
+        assert "XLA compiled nothing on the CPU" in found.failure.message
+        assert "Not using XLA:CPU" in found.begin["evidence"][0][1]
+    assert sum("XLA compiled nothing" in text for text in found.warnings) == doubts
+
+
 def test_nvtfcnn_that_stopped_early():
     found = measure("nvtfcnn", NVTFCNN[: NVTFCNN.index(b"    40 ")])
     assert "stopped after step 30 of 51" in found.failure.message
     few = measure("nvtfcnn", b"".join(NVTFCNN.splitlines(keepends=True)[10:12]))
-    assert "cannot be told apart" in few.warnings[0]
+    assert "cannot be separated" in few.warnings[0]
     assert value(few) == 68.3
+
+
+@pytest.mark.parametrize("arguments", [NVTFCNN, NVTFCNN[NVTFCNN.index(b"  Step ") :]])
+def test_nvtfcnn_leaves_a_last_row_out_only_if_it_is_of_fewer_steps(arguments):
+    rows = measure("nvtfcnn", arguments)
+    assert value(rows) == pytest.approx(4 / (3 / 100 + 1 / 200))
+    assert value(rows, "throughput_mean_of_rates") == 125
+    assert rows.begin["estimator"] == "harmonic_mean"
+    short = measure("nvtfcnn", arguments + b"    53  53.0    20.0  0.095  1.063 0.74420\n")
+    assert value(short) == value(rows)
+    assert short.begin["windows"]["dropped_last"] == 1
 
 
 @pytest.mark.parametrize(
@@ -217,7 +282,11 @@ def test_dlbs_that_failed_or_does_not_say():
     assert "experiment failed" in failed.failure.message
     silent = dlbs(without=[b"success"])
     assert value(silent) == 120.5
-    assert "does not say" in silent.warnings[-1]
+    assert "does not show the end of the experiment" in silent.warnings[-1]
+    for end in (b'__results.end_time__= "2026-11-10:06:55:37:607"', b"__results.proc_pid__= 777"):
+        assert not any(
+            "the end of the experiment" in text for text in dlbs(end, without=[b"success"]).warnings
+        )
     assert "no __results.throughput__" in dlbs(without=[b"throughput"]).failure.message
 
 
@@ -253,8 +322,59 @@ def test_dlbs_tensorrt_has_a_prefix():
 
 
 def test_dlbs_says_where_it_cuts_a_throughput():
-    found = dlbs(b'__exp.framework__="mxnet"')
-    assert "whole number" in found.warnings[-1]
+    found = dlbs(b'__exp.framework__="mxnet"', b"__results.throughput__=500")
+    assert value(found) == 500
+    assert any("to a whole number" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("framework", [b"mxnet", b"pytorch", b"caffe2"])
+def test_dlbs_with_a_cut_throughput_is_computed_from_the_time(framework):
+    log = DLBS_MXNET.replace(b'work__="mxnet', b'work__="' + framework)
+    found = measure("dlbs", log.replace(b'family__="mxnet', b'family__="' + framework))
+    assert found.failure is None
+    assert value(found) == pytest.approx(2 / 1.25)
+    assert found.begin["estimator"] == "mean_time"
+    assert [text for text in found.warnings if "DLBS" in text] == [
+        "DLBS prints 1, cut to a whole number: it is computed from the time"
+    ]
+    assert not any("the end of the experiment" in text for text in found.warnings)
+
+
+def test_dlbs_prints_a_throughput_of_zero_for_a_good_run():
+    log = DLBS_MXNET.replace(b"1250.0", b"12500.0").replace(b"[1000.0, 1500.0]", b"[1e4, 1.5e4]")
+    found = measure("dlbs", log.replace(b"throughput__=1\n", b"throughput__=0\n"))
+    assert found.failure is None
+    assert value(found) == pytest.approx(0.16)
+
+
+def test_dlbs_of_mxnet_leaves_out_the_time_that_holds_the_warm_up():
+    log = DLBS_MXNET.replace(b'"training"', b'"inference"').replace(b"batches__=1", b"batches__=6")
+    log = log.replace(b"[1000.0, 1500.0]", b"[1750.0, 250.0, 250.0]").replace(b"1250.0", b"750.0")
+    found = measure("dlbs", log.replace(b"throughput__=1\n", b"throughput__=2\n"))
+    assert found.failure is None
+    assert value(found) == value(found, "throughput_recomputed") == pytest.approx(8)
+    assert value(found, "step_time_mean") == pytest.approx(0.25)
+    assert value(found, "throughput_with_warmup") == pytest.approx(2 / 0.75)
+    assert (
+        "the first of 3 times includes the 6 warm-up batches too: it is left out" in found.warnings
+    )
+    assert found.begin["windows"]["dropped_first"] == 1
+    trained = measure("dlbs", log.replace(b'"inference"', b'"training"'))
+    assert trained.begin["windows"]["dropped_first"] == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "estimator"),
+    [
+        ([b'__exp.framework__="bvlc_caffe"', b'__exp.framework_family__="caffe"'], "mean_time"),
+        ([b'__exp.framework__="intel_caffe"'], "mean_time"),
+        ([b'__exp.framework__="mxnet"'], "mean_time"),
+        ([b'__exp.framework__="tensorflow"'], "total"),
+        ([b'__exp.framework__="mine"'], "unknown"),
+    ],
+)
+def test_dlbs_has_an_estimator_for_each_family_of_frameworks(lines, estimator):
+    assert dlbs(*lines).begin["estimator"] == estimator
 
 
 def test_dlbs_skips_what_is_no_json():
@@ -280,13 +400,13 @@ def test_imagenet_validation_and_ranks():
     assert value(both) == pytest.approx(32 * 990 / 989.01)
     doubled = b"".join(line * 2 for line in IMAGENET.splitlines(keepends=True))
     ranks = measure("pytorch_imagenet", doubled, batch=32)
-    assert "2 ranks print the same, the figure is of one: give --devices" in ranks.warnings
+    assert "2 ranks print the same, the figure is of one: use --devices" in ranks.warnings
     lines = IMAGENET.splitlines(keepends=True)
     other = [line.replace(b"Time  1.000", b"Time  1.001") for line in lines]
     differ = b"".join(a + b for a, b in zip(lines, other, strict=True))
     ranks = measure("pytorch_imagenet", differ, batch=32)
     assert value(ranks) == pytest.approx(64 * 990 / 989.01)
-    assert "2 ranks print, one device each: give --devices if there were more" in ranks.warnings
+    assert "2 ranks print, one device each: use --devices if there were more" in ranks.warnings
 
 
 def test_imagenet_with_times_of_no_use():
@@ -405,7 +525,7 @@ def test_custom_times(estimator, expected):
     assert value(found, "step_time_mean") == pytest.approx(0.2)
     assert "--batch" in measure("custom", TIMES, **hints).failure.message
     nothing = measure("custom", b"hello\n", **hints)
-    assert nothing.failure.message == "the log holds no result of custom"
+    assert nothing.failure.message == "the log contains no result of custom"
 
 
 def test_custom_numbers_that_differ_or_are_none():
@@ -413,9 +533,9 @@ def test_custom_numbers_that_differ_or_are_none():
     assert "--estimator" in differ.failure.message
     words = measure("custom", CUSTOM + b"speed=fast\n", pattern=r"speed=(\S+)")
     assert value(words) == 64.5
-    assert "no number" in words.warnings[0]
+    assert "not a number" in words.warnings[0]
     zero = measure("custom", b"step 0 ms\n", pattern=r"step (\S+) ms", unit="ms", batch=8)
-    assert zero.failure.message == "the pattern finds 0: that is no plausible figure"
+    assert zero.failure.message == "the pattern finds 0, which is not a plausible figure"
     for estimator in ("mean", "harmonic"):
         none = measure("custom", b"fps=0\n", pattern=r"fps=(\S+)", estimator=estimator)
         assert none.failure.kind == "no_result"
@@ -429,7 +549,12 @@ def test_custom_numbers_that_differ_or_are_none():
 
 def test_lines_that_match_are_not_all_made_fit_for_a_terminal(monkeypatch):
     made = []
-    monkeypatch.setattr(vendor, "shown", lambda text: made.append(text) or str(text))
+
+    def shown(text):
+        made.append(text)
+        return str(text)
+
+    monkeypatch.setattr(vendor, "shown", shown)
     assert value(measure("custom", b"fps=3\n" * 1000, pattern="fps=(.+)")) == 3
     assert len(made) < 10
 
@@ -463,7 +588,7 @@ def test_searches_that_take_long_together_are_given_up_after_a_while(monkeypatch
     ("hints", "words"),
     [
         ({}, "--pattern"),
-        ({"pattern": "("}, "no regular expression"),
+        ({"pattern": "("}, "not a regular expression"),
         ({"pattern": "fps=.*"}, "has no group"),
         ({"pattern": "(a)", "unit": "image/s"}, "did you mean 'images/s'"),
         ({"pattern": "(a)", "estimator": "men"}, "did you mean 'mean'"),
@@ -538,12 +663,12 @@ def test_a_hint_that_the_log_contradicts_is_a_failure():
     wrong = measure("tf_cnn_benchmarks", TF_CNN, batch=32, devices=2)
     assert wrong.failure.kind == "contradiction"
     assert wrong.failure.message == (
-        "the log says batch 64 per device, not batch 32 as asked for: use --batch 64"
+        "the log says batch 64 per device, not batch 32 as requested: use --batch 64"
     )
     assert "64 per device" in wrong.failure.evidence
     assert "throughput" not in wrong.metrics
     fewer = measure("tf_cnn_benchmarks", TF_CNN, devices=3).failure
-    assert fewer.message == "the log says 2 devices, not 3 devices as asked for: use --devices 2"
+    assert fewer.message == "the log says 2 devices, not 3 devices as requested: use --devices 2"
 
 
 KERAS = b"""Iter #0: 40.0 img/sec per GPU
@@ -608,7 +733,7 @@ def test_timm_training_does_not_take_an_epochs_first_line_for_its_mean():
 def test_deeplearningexamples_names_what_the_summary_of_another_network_holds():
     log = b"DLL 2026-01-02 03:04:05.6 - () med_img/sec : 12.5  time : 3.5 s  time : 3.6 s\n"
     assert measure("deeplearningexamples", log).failure.message == (
-        "the summary has no rate of images, but med_img/sec, time"
+        "the summary has no rate of images, only med_img/sec, time"
     )
     many = b"DLL 2026-01-02 03:04:05.6 - () " + b" ".join(b"m%d : 1.0" % i for i in range(20))
     assert measure("deeplearningexamples", many + b"\n").failure.message.endswith("m6, m7")

@@ -58,7 +58,7 @@ def test_devices_are_handed_on_by_uuid(gpus, report, expected):
 def test_a_gpu_that_does_not_answer_is_not_passed_over_in_silence():
     broken = GpuReport(state="mismatch", reason="updated without a restart")
     (doubt,) = planner.unused_gpus(request(), broken)
-    assert "on the CPU, since no GPU can be used: updated without a restart" in doubt
+    assert "on the CPU, because no GPU can be used: updated without a restart" in doubt
     for asked, report in (
         (request(), NONE),
         (request(), TWO),
@@ -98,12 +98,12 @@ def test_a_gpu_without_driver_says_what_is_missing(gpus):
 
 
 def test_a_gpu_index_that_is_not_there_says_which_are():
-    with pytest.raises(RequestError, match="there is no GPU 7 in this machine; it has 0, 1"):
+    with pytest.raises(RequestError, match="this machine has no GPU 7; it has 0, 1"):
         planner.choose_device(request(gpus=(0, 7)), TWO)
 
 
 def test_a_dataset_must_be_a_readable_folder_that_holds_something(tmp_path):
-    with pytest.raises(DataError, match="there is no dataset at"):
+    with pytest.raises(DataError, match=r"the dataset .* does not exist"):
         planner.check_dataset(tmp_path / "absent")
     with pytest.raises(DataError, match="is empty"):
         planner.check_dataset(tmp_path)

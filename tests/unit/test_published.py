@@ -122,7 +122,7 @@ def test_a_mistyped_filter_is_answered_with_the_nearest(words: dict[str, str], h
 def test_an_empty_result_says_what_there_is(capsys) -> None:
     assert run(model="vgg16", framework="caffe2", gpu="h100") == ExitStatus.OK
     out = capsys.readouterr().out
-    assert "nothing is published with model vgg16, framework caffe2, gpu h100" in out
+    assert "no published result has model vgg16, framework caffe2, gpu h100" in out
     assert "without --gpu h100 there are 8, with gtx-1080-ti, titan-v" in out
 
 
@@ -132,7 +132,7 @@ def test_an_empty_result_says_what_there_is(capsys) -> None:
 )
 def test_what_exists_but_is_not_published_is_no_mistake(words: dict[str, str], capsys) -> None:
     assert run(**words) == ExitStatus.OK
-    assert "nothing is published" in capsys.readouterr().out
+    assert "no published result" in capsys.readouterr().out
 
 
 def test_json_is_one_document(capsys) -> None:
@@ -198,11 +198,11 @@ def damaged(tmp_path: Path, old: str, new: str) -> Path:
         ('"schema": 2', '"schema": 3', "schema 3 is not 2"),
         ('"schema": 2', '"schema":', "Expecting value"),
         ('"networks":', '"network":', "networks"),
-        ('"source": "nvidia-dle-1"', '"source": "nvidia-dle-0"', "there is no 'nvidia-dle-0'"),
-        ('"code": "dle-', '"code": "gone-', "there is no 'gone-"),
-        ('"network": "v1.5"', '"network": "v9"', "there is no 'v9'"),
+        ('"source": "nvidia-dle-1"', '"source": "nvidia-dle-0"', "'nvidia-dle-0' is missing"),
+        ('"code": "dle-', '"code": "gone-', "'gone-"),
+        ('"network": "v1.5"', '"network": "v9"', "'v9' is missing"),
         ('"batch": 1', '"bacth": 1', "unknown key 'bacth'"),
-        ('"phase": "training", ', "", "there is no 'phase'"),
+        ('"phase": "training", ', "", "'phase' is missing"),
         ('"images/s"', '"furlongs"', "unit 'furlongs'"),
         ('"value": 747.3', '"value": -747.3', "-747.3"),
         ('"suspect": ["container"', '"suspect": ["gossip"', "unknown doubt 'gossip'"),
@@ -224,14 +224,14 @@ def test_the_catalogue_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> No
     ("old", "new", "complaint"),
     [
         ('"value": 747.3', '"value": "747.3"', "value: it should be a valid number"),
-        ('"value": 747.3', '"value": 747.3, "value": 1', "'value' is there twice"),
+        ('"value": 747.3', '"value": 747.3, "value": 1', "duplicate 'value'"),
         ('"amp", "real", "nchw"]', '"amp", "real", "ncwh"]', "did you mean 'nchw'?"),
         ('"amp", "real", "nchw"]', '"real", "nhwc", "nchw"]', "name the layout 2 times"),
         ('"gpu": "v100-16gb"', '"gpu": "V100 16G"', "is spelled 'v100-16gb' here"),
         ('"precision": "float16"', '"precision": "FP16"', "precision: it should be"),
         ('"source": "nvidia-dle-1"', '"source": "nvidia-dle-01"', "unknown source"),
         ('"code": {', '"code": {"dle-unused": {"repository": "a/b"}, ',
-         "no claim names code dle-unused"),
+         "no claim uses code dle-unused"),
         ('"revision": "3ac7dc4957', '"revision": "-3ac7dc4957', "revision: String should match"),
         ('"container": "nvcr.io/nvidia/pytorch:18.09-py3"', '"container": "18.09"', "container"),
         ('"sources": {', '"sources": [], "gone": {', "must have networks"),
@@ -252,7 +252,7 @@ def test_two_claims_of_one_id_are_named(tmp_path: Path) -> None:
     data = json.loads(path.read_text(encoding="utf-8"))
     data["claims"].append(data["claims"][0])
     path.write_text(json.dumps(data), encoding="utf-8")
-    assert any("is there 2 times" in mistake for mistake in catalogue_check.mistakes(path))
+    assert any("appears 2 times" in mistake for mistake in catalogue_check.mistakes(path))
 
 
 @settings(max_examples=60, deadline=None)

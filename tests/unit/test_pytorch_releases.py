@@ -13,7 +13,7 @@ class Cuda:
     """Counts what it is told."""
 
     def __init__(self, *names):
-        self.called = []
+        self.called: list[str] = []
         for name in names:
             setattr(self, name, lambda where, name=name: self.called.append(name))
 

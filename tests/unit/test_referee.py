@@ -131,7 +131,7 @@ def test_add_and_concat():
 
 
 def test_rnn_runs_both_ways_from_zero():
-    values = {}
+    values: dict[str, list] = {}
     for direction, bias in (("forward", 0.5), ("backward", 0.0)):
         prefix = f"l0_{direction}_"
         values[prefix + "weight_input"] = [[1.0]]
@@ -145,7 +145,7 @@ def test_rnn_runs_both_ways_from_zero():
 
 
 def test_rnn_layers_see_both_directions_of_the_one_below():
-    values = {}
+    values: dict[str, list] = {}
     for layer, direction in itertools.product((0, 1), ("forward", "backward")):
         prefix = f"l{layer}_{direction}_"
         values[prefix + "weight_input"] = [[1.0]] if layer == 0 else [[1.0, 100.0]]

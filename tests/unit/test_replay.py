@@ -12,7 +12,7 @@ from orchestrator.images import store
 from orchestrator.result import Result
 from orchestrator.run import benchmark, container_user, places
 from orchestrator.run.filing import to_json
-from orchestrator.stored import replay
+from orchestrator.stored import agreement, replay
 from orchestrator.stored.lookup import Stored, load
 from tests.fakes import plan
 from tests.unit import stand_in
@@ -52,7 +52,7 @@ def test_a_run_is_replayed_from_a_bundle(home, tmp_path, capsys):
     main(["bundle", first.run, "-o", str(tmp_path / "x.zip")])
     shutil.rmtree(folder.root)
     assert main(["replay", str(tmp_path / "x.zip"), "--quiet", "--trust"]) == ExitStatus.OK
-    assert "single runs cannot tell" in capsys.readouterr().out
+    assert "single runs cannot show" in capsys.readouterr().out
 
 
 def test_a_failure_is_replayed_too_with_its_status(home):
@@ -162,7 +162,7 @@ def test_a_pull_that_fails_is_refused_until_changes_are_allowed(stored):
         replay.fetch(prepared, stand_in.View(), allow_changed=False)
     fetched = replay.fetch(prepared, stand_in.View(), allow_changed=True)
     assert fetched.source.how == "ours"
-    assert "not to be had" in fetched.changed[-1]
+    assert "not available" in fetched.changed[-1]
 
 
 def test_a_pulled_image_is_the_one_that_runs(stored, monkeypatch):
@@ -213,7 +213,7 @@ def table():
 
 def test_a_result_of_a_log_alone_cannot_be_run(tmp_path):
     bare = Result(benchdock="0.1.0", status="ok")
-    with pytest.raises(RequestError, match="only results of `benchdock run`"):
+    with pytest.raises(RequestError, match="use a result of `benchdock run`"):
         replay.prepare(Stored(name="x", path=tmp_path, kind="file", result=bare))
 
 
@@ -246,3 +246,23 @@ def test_a_changed_program_in_its_folder_is_refused_unless_it_is_allowed(home, t
     assert any(f"unlike {first.run}: program's folder was" in text for text in warnings)
     # What a replay pins was not typed by anybody: it is no mistake that the command has no use for.
     assert not any("has no effect" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("asked", "planned", "agree"),
+    [
+        ("pytorch-cpu", "benchdock/pytorch-cpu:2.13.0-0123456789ab", True),
+        ("benchdock/pytorch-cpu:2.13.0", "benchdock/pytorch-cpu:2.13.0-0123456789ab", True),
+        # A result of before the tags held digests, and of another release.
+        ("pytorch-cpu", "benchdock/pytorch-cpu:2.13.0", True),
+        ("pytorch-cpu", "benchdock/pytorch-cpu:2.12.0", True),
+        ("pytorch-cpu", "benchdock/extras-cpu:2.13.0-0123456789ab", False),
+        ("pytorch-cpu", "mine/pytorch-cpu:2.13.0", False),
+        ("benchdock/pytorch-cpu:2.13.0-0123456789ab", "benchdock/pytorch-cpu:2.13.0", False),
+        ("mine/x:1", "mine/x:1", True),
+        (None, "mine/x:1", False),
+    ],
+)
+def test_the_image_of_a_request_is_that_of_its_plan(asked, planned, agree):
+    one, other = agreement._images(asked, planned)
+    assert (one == other) is agree

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -36,11 +37,12 @@ def world(*gpus, capability="7.0", driver="570.1", **changes):
         for i, name in enumerate(gpus)
     )
     report = GpuReport(state="ok", reason="", gpus=found, driver=driver)
-    return World(**{"gpus": report, "cpu": CPU, "no_engine": ""} | changes)
+    usual: dict[str, Any] = {"gpus": report, "cpu": CPU, "no_engine": ""}
+    return World(**usual | changes)
 
 
 def claim(**changes):
-    usual = {
+    usual: dict[str, Any] = {
         "id": "x",
         "source": Source(url="", title="", date=None, publisher="me"),
         "model": "resnet50_v1.5",
@@ -169,7 +171,7 @@ def test_a_vendors_program_that_is_not_here_is_asked_for(tmp_path):
     assert "--source: a folder with tf_cnn_benchmarks.py" in without.why_not
     stand_in = prepare(claim(program="timm"), world(V100))
     assert stand_in.request.framework == "pytorch", "the same network may stand in"
-    assert "has to be given with --source" in stand_in.unmet[0].why
+    assert "needs --source" in stand_in.unmet[0].why
 
 
 @pytest.fixture
@@ -290,7 +292,7 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
 
 def one_of_each_kind():
     """Return claims of the catalogue that differ in more than a number."""
-    kinds = {}
+    kinds: dict[tuple, Claim] = {}
     for asked in collection.load():
         number = ("value", "id", "source", "batch", "gpu", "gpus", "suspect")
         rest = {name: getattr(asked, name) for name in Claim.__slots__ if name not in number}
@@ -309,7 +311,7 @@ def test_no_batch_of_ours_enters_a_request(source):
     unstated = claim(batch=None)
     setup = prepare(unstated, world(V100))
     assert (setup.request, setup.planned.batch) == (None, None)
-    assert "give --batch N" in setup.why_not
+    assert "use --batch N" in setup.why_not
     given = prepare(unstated, world(V100), Wishes(batch=48))
     assert given.request.batch == 48
     assert effects(given) == {"batch": "none"}
@@ -438,7 +440,7 @@ def test_the_commit_of_the_source_is_compared_with_the_claims(clone, tmp_path):
     other = code_condition(asked("f" * 40), clone)
     assert (other.claimed, other.here, other.effect) == ("f" * 12, head[:12], "looser")
     (clone / "main.py").write_text("changed", encoding="utf-8")
-    assert "not committed" in code_condition(asked(head), clone).here
+    assert "uncommitted changes" in code_condition(asked(head), clone).here
     git(clone, "commit", "-q", "-a", "-m", "third")
     here = git(clone, "rev-parse", "HEAD")[:12]
     assert code_condition(asked(first), clone).here == f"{here} (1 file changed in between)"
@@ -524,7 +526,7 @@ def test_a_dry_run_shows_image_and_flags_on_any_machine():
 def test_a_dry_run_without_a_batch_shows_no_command():
     shown = drawn(claim(batch=None))
     assert shown.command == ""
-    assert "give --batch N" in dict(shown.lines())["work"]
+    assert "use --batch N" in dict(shown.lines())["work"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -596,7 +598,7 @@ def test_runs_that_differ_are_doubted():
     asked = claim(suspect=("rates",))
     outcome = judge(asked, prepare(asked, world(V100)), [result(v) for v in (90, 100, 110)])
     told = " ".join(outcome.doubts)
-    assert "differ by up to 22 %" in told
+    assert "differ from each other by up to 22 %" in told
     assert "more --runs" in told
     assert "a mean of rates" in told
 
@@ -690,7 +692,7 @@ def test_what_cannot_be_met_is_said_before_anything_runs(own, capsys):
     assert main([*words, "--dry-run"]) == ExitStatus.OK
     out = capsys.readouterr().out
     assert "not met: system\n  claimed  a mainframe\n  here     this machine\n" in out
-    assert "within 10 % it counts as reproduced" in out
+    assert "within 10 % the result counts as reproduced" in out
 
 
 KNOWN = "nvidia-dle-tensorflow-20.03-resnet50_v1.5-v100-16gb-float16-training-b256x8-xla"
@@ -703,7 +705,7 @@ KNOWN = "nvidia-dle-tensorflow-20.03-resnet50_v1.5-v100-16gb-float16-training-b2
         (["nvidia-dle-pytorch-20.06-resnet50-v100"], 2, "did you mean"),
         (["/absent.yaml"], 2, "cannot read /absent.yaml"),
         ([KNOWN, "--dry-run", "--source", "/absent"], 2, "--source /absent is not a folder"),
-        ([KNOWN, "--dry-run", "--data", "/absent"], 2, "there is no dataset at /absent"),
+        ([KNOWN, "--dry-run", "--data", "/absent"], 2, "the dataset /absent does not exist"),
         ([KNOWN, "--dry-run", "--batch", "0"], 2, "--batch"),
     ],
 )
@@ -734,8 +736,8 @@ def test_an_option_that_is_missing_is_the_requests_fault(capsys, monkeypatch, tm
     assert main(["reproduce", KNOWN]) == ExitStatus.BAD_REQUEST
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "has to be given with --source" in err
+    assert "needs --source" in err
     path = tmp_path / "claim.yaml"
     path.write_text("{model: vgg16, framework: pytorch, gpu: v100, value: 10}", encoding="utf-8")
     assert main(["reproduce", str(path)]) == ExitStatus.BAD_REQUEST
-    assert "give --batch N" in capsys.readouterr().err
+    assert "use --batch N" in capsys.readouterr().err

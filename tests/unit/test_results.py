@@ -121,9 +121,9 @@ def test_the_table(home, capsys):
     assert capsys.readouterr().out.splitlines() == [
         heading,
         *rows,
-        f"note: {path} cannot be understood: schema: it should be 1: another version of benchdock "
-        "wrote it",
-        "1 older run is not shown; --last N or --all lists more",
+        f"note: cannot read {path}: schema: it should be 1; it was written by another version of "
+        "benchdock",
+        "1 older run was not shown; use --last N or --all to list more",
     ]
 
 
@@ -192,12 +192,12 @@ def test_a_name_that_no_run_and_no_network_has_is_a_mistake(capsys):
 
 def test_where_nothing_is_one_line_says_so(capsys, home):
     assert main(["results"]) == ExitStatus.OK
-    told = f"no run is stored in {home}/runs; `benchdock run resnet50 -f pytorch` makes one\n"
+    told = f"no runs in {home}/runs; run `benchdock run resnet50 -f pytorch` to make one\n"
     assert capsys.readouterr().out == told
     assert listed(capsys) == {"schema": 1, "runs": [], "older": 0}
     stored(FIRST)
     assert main(["results", "--failed", "--phase", "training"]) == ExitStatus.OK
-    told = "no stored run fits --phase training --failed; `benchdock results` lists what there is\n"
+    told = "no stored run matches --phase training --failed; `benchdock results` lists all\n"
     assert capsys.readouterr().out == told
 
 
@@ -206,7 +206,7 @@ def test_runs_that_were_not_looked_at_may_fit_too(capsys):
         stored(f"2026010{day}T120000-pytorch-x-0a1b2c")
     assert main(["results", "--last", "1", "--phase", "training"]) == ExitStatus.OK
     told = capsys.readouterr().out.splitlines()[-1]
-    assert told == "2 older runs are not looked at; --last N or --all lists more"
+    assert told == "2 older runs were not looked at; use --last N or --all to list more"
 
 
 def test_ids_sort_by_time_and_other_names_come_last(capsys):
@@ -292,7 +292,7 @@ def test_what_cannot_be_read_hides_nothing(capsys, make):
 def test_a_folder_of_runs_that_cannot_be_listed_is_told(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / ("x" * 300)))
     assert main(["results"]) == ExitStatus.MACHINE_CANNOT
-    assert "cannot be listed: File name too long; set BENCHDOCK_HOME" in capsys.readouterr().err
+    assert "File name too long; set BENCHDOCK_HOME" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -318,7 +318,7 @@ def test_of_ten_thousand_runs_no_more_are_read_than_are_shown(home, words, most)
     assert done.stderr == f"{most}\n"
     lines = done.stdout.splitlines()
     assert len(lines) == most + 2
-    assert lines[-1].startswith(f"{10_001 - most:,} older runs are not ")
+    assert lines[-1].startswith(f"{10_001 - most:,} older runs were not ")
 
 
 VALUE = st.recursive(

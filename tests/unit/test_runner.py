@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from orchestrator.errors import BenchdockError, EngineError, Interrupted
+from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Limits, Timeouts
 from orchestrator.run import runner
@@ -26,7 +27,10 @@ class View:
     """Remembers what it was told."""
 
     def __init__(self):
-        self.stages, self.notes, self.blocks, self.seen = [], [], [], []
+        self.stages: list[str] = []
+        self.notes: list[str] = []
+        self.blocks: list[bytes] = []
+        self.seen: list[Progress] = []
 
     def stage(self, text):
         self.stages.append(text)
@@ -39,6 +43,12 @@ class View:
 
     def progress(self, progress):
         self.seen.append(progress)
+
+    def result(self, result):
+        raise AssertionError("the runner shows no result")
+
+    def close(self):
+        raise AssertionError("the runner does not close the view")
 
 
 class Script:
@@ -107,7 +117,7 @@ def run(folder, *items, timeouts=None, stages=None, **script):
 
 
 def test_a_log_that_grows_is_measured(folder):
-    stages = []
+    stages: list[str] = []
     outcome, view, _ = run(folder, BEGIN, STEPS[:20], STEPS[20:] + END, Exit(code=0), stages=stages)
     assert outcome.failure is None
     assert outcome.measurement.metrics["throughput"].value == 1.0
@@ -223,7 +233,7 @@ def test_an_engine_that_keeps_the_run_folder_from_the_program_is_to_blame(folder
     runtime = Mapped(folder, Exit(code=1))
     outcome = execute(plan(program="benchdock"), runtime, folder, view, StageClock(view))
     assert outcome.failure.kind == "engine"
-    assert "may not write its run folder" in outcome.failure.message
+    assert "cannot write to its run folder" in outcome.failure.message
     assert outcome.failure.evidence.endswith("Permission denied")
 
 
@@ -240,7 +250,7 @@ def test_output_that_cannot_be_kept_does_not_cost_the_measurement(folder):
     folder.engine_log.mkdir()
     outcome, _, _ = run(folder, BEGIN + STEPS + END, Exit(code=0))
     assert outcome.failure is None
-    assert any("could not be kept" in note for note in outcome.notes)
+    assert any("could not save the output" in note for note in outcome.notes)
     assert "a limit was dropped" in outcome.notes
 
 
@@ -376,7 +386,7 @@ def test_a_stopped_program_that_never_ceased_to_print_is_not_read_to_its_end(fol
     monkeypatch.setattr(runner, "LAST_WORDS_SECONDS", 0.0)
     outcome, _, _ = run(folder, b"x" * 30_000_000, timeouts=Timeouts(total=0.0001))
     assert outcome.failure.kind == "timeout"
-    assert any("was read to byte" in note for note in outcome.notes)
+    assert any("was read only up to byte" in note for note in outcome.notes)
     assert outcome.measurement.metrics == {}
 
 

@@ -84,7 +84,7 @@ def test_one_run_has_no_interval(home, capsys):
     told = json.loads(capsys.readouterr().out)
     assert sorted(told["metrics"]) == ["throughput", "throughput_median"]
     assert main([*WORDS, "--runs", "1", "--quiet"]) == ExitStatus.OK
-    assert "one run tells nothing of the next" in capsys.readouterr().out
+    assert "one run says nothing about variation" in capsys.readouterr().out
 
 
 def test_the_interval_is_students_over_whole_runs():
@@ -137,7 +137,7 @@ def test_a_machine_that_gives_up_later_leaves_the_runs_before(home, monkeypatch)
 
 
 def test_ctrl_c_stops_the_series_and_not_only_its_run(home, monkeypatch):
-    started = []
+    started: list[stand_in.View] = []
 
     class View(stand_in.View):
         def stage(self, text):

@@ -132,7 +132,7 @@ def test_a_steady_run_raises_no_doubt():
         ([*noisy(90), *[0.4] * 10] * 3, "outliers, the slowest 4.0 times"),
         (
             [1 + 0.01 * step for step in range(30)],
-            "30 steps tell no more than 2 independent steps: raise",
+            "30 steps say no more than 2 independent steps: raise",
         ),
     ],
 )

@@ -162,7 +162,7 @@ def test_the_banner_is_kept_and_its_doubts_are_warnings(fake, gpus):
     }
     told = "\n".join(result.warnings)
     assert "does not know the NVIDIA GeForce RTX 2080 SUPER yet" in told
-    assert "the image says of the driver" in told
+    assert "the image says about the driver" in told
     assert "was built for GPUs up to compute capability 7.0" in told
 
 

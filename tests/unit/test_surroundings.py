@@ -33,16 +33,16 @@ def plan(tmp_path, place=CONTAINER, **changes):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"env": {"A-B": "1"}}, "'A-B' is not a variable's name; use letters"),
-        ({"env": {"": "1"}}, "'' is not a variable's name"),
-        ({"env": {"CUDA_VISIBLE_DEVICES": "0"}}, "--gpus decides; use --gpus"),
-        ({"env": {"NVIDIA_TF32_OVERRIDE": "1"}}, "--dtype decides; use --dtype"),
-        ({"env": {"BENCHDOCK_EXECUTION": "1"}}, "benchdock sets variables of that name"),
+        ({"env": {"A-B": "1"}}, "'A-B' is not a variable name; use letters"),
+        ({"env": {"": "1"}}, "'' is not a variable name"),
+        ({"env": {"CUDA_VISIBLE_DEVICES": "0"}}, "--gpus sets; use --gpus"),
+        ({"env": {"NVIDIA_TF32_OVERRIDE": "1"}}, "--dtype sets; use --dtype"),
+        ({"env": {"BENCHDOCK_EXECUTION": "1"}}, "names like this are reserved"),
         ({"env": {"UID": "1"}}, "bash has a read-only variable of that name"),
         ({"prefix": ""}, "--prefix is empty"),
-        ({"prefix": "numactl '"}, "--prefix cannot be taken apart: no closing quotation"),
-        ({"prefix": "-a x"}, "--prefix begins with '-a'; begin it with a command"),
-        ({"prefix": "A=1 x"}, "--prefix begins with 'A=1'; use --env"),
+        ({"prefix": "numactl '"}, "--prefix cannot be split into words: no closing quotation"),
+        ({"prefix": "-a x"}, "--prefix starts with '-a'; start it with a command"),
+        ({"prefix": "A=1 x"}, "--prefix starts with 'A=1'; use --env"),
         ({"network": "container:other"}, "--network cannot be 'container:other'"),
         ({"network": "a b"}, "`docker network ls`"),
     ],
@@ -104,7 +104,7 @@ def test_numactl_gets_the_capability_that_binding_memory_needs(tmp_path):
 def test_a_variable_for_threads_is_doubted(tmp_path):
     assert not any("--env" in text for text in plan(tmp_path, **AROUND).warnings)
     (doubt,) = plan(tmp_path, env={"OMP_NUM_THREADS": "1"}).warnings
-    assert "--env OMP_NUM_THREADS replaces what --threads sets" in doubt
+    assert "--env OMP_NUM_THREADS overrides what --threads sets" in doubt
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_a_dry_run_shows_them(capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--env", "A"], "'A' is not KEY=VALUE"),
+        (["--env", "A"], "'A' is not of the form KEY=VALUE"),
         (["--env", "A=1", "--env", "A=2"], "'A' is given twice"),
-        (["--env", "A=\x1b"], "has a control character"),
-        (["--prefix", "a\nb"], "has a control character"),
+        (["--env", "A=\x1b"], "contains a control character"),
+        (["--prefix", "a\nb"], "contains a control character"),
         (["--network", ""], "it is empty"),
     ],
 )

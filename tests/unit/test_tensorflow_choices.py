@@ -9,7 +9,7 @@ import pytest
 
 from backends import zoo
 from backends.harness import folding
-from backends.harness.arguments import Settings, choose
+from backends.harness.arguments import choose, one_step
 from backends.harness.errors import Unsupported
 from backends.tensorflow import choices, native
 from backends.zoo import Graph, referee, weights
@@ -24,7 +24,7 @@ OLD_CPU = choices.Facts((2, 3), False)
 def resolve(facts, kind="image", options=(), **changed):
     asked = choose(choices.OPTIONS, [word.split("=") for word in options])
     device = "cpu" if facts in (CPU, OLD_CPU) else "gpu"
-    settings = Settings("m", "training", "float32", 2, device, 1, 1, 0, 0.0, None, 1, None, asked)
+    settings = one_step("m", "training", 2, asked, device=device)
     return choices.resolve(settings._replace(**changed), kind, facts)
 
 
@@ -157,10 +157,10 @@ def test_folding_is_the_normalisation(values, expected):
     scale, shift = values
     given = {
         "conv1.weight": np.full((1, 1, 1, 1), 3.0, np.float32),
-        "batch_norm1.gamma": np.float32([scale]),
-        "batch_norm1.beta": np.float32([shift]),
-        "batch_norm1.mean": np.float32([1.5]),
-        "batch_norm1.variance": np.float32([1.0 - 1e-3]),
+        "batch_norm1.gamma": np.array([scale], np.float32),
+        "batch_norm1.beta": np.array([shift], np.float32),
+        "batch_norm1.mean": np.array([1.5], np.float32),
+        "batch_norm1.variance": np.array([1.0 - 1e-3], np.float32),
     }
     made = folding.folded(given, {y: norm})
     assert made["conv1.weight"].item() == pytest.approx(3.0 * expected)

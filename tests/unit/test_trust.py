@@ -121,6 +121,11 @@ def test_an_image_of_ours_from_a_registry_is_somebody_elses():
     assert trust.asks(request, image=ours) == ()
     (found,) = trust.asks(request, image=ours, digest=DIGEST)
     assert found.startswith(f"run the image '{ours}@sha256:")
+    build = f"{ours}-0123456789ab"
+    assert trust.asks(request, image=build) == ()
+    assert len(trust.asks(request, image=build, digest=DIGEST)) == 1
+    assert len(trust.asks(request, image=f"{build}@{DIGEST}")) == 1
+    assert len(trust.asks(request, image="benchdock/no-such-image:1")) == 1
     vendors = "nvcr.io/nvidia/pytorch:24.06-py3"
     assert trust.asks(request, image=vendors, digest=DIGEST) == ()
 
@@ -154,9 +159,9 @@ def test_a_strangers_command_does_not_run_on_this_host(attack, capsys):
         assert main(["replay", str(path), *more]) == ExitStatus.BAD_REQUEST
         err = capsys.readouterr().err
         assert err.count("\n") == 1
-        assert "run.zip may be a stranger's, and it would run on this host" in err
+        assert "run.zip may come from a stranger, and it would run on this host" in err
         assert "start the command \"bash -c 'id -un >>" in err
-        assert f"`benchdock replay {path} --dry-run` shows what would run; add --trust" in err
+        assert f"`benchdock replay {path} --dry-run` to see what would run; add --trust" in err
     assert not loot.exists()
 
 
@@ -164,7 +169,7 @@ def test_a_dry_run_shows_what_would_run_and_starts_nothing(attack, capsys):
     path, loot = attack
     assert main(["replay", str(path), "--dry-run"]) == ExitStatus.OK
     out = capsys.readouterr().out
-    assert "it would run on this host, outside of any container (--trust is needed)" in out
+    assert "it would run on this host, outside of any container (needs --trust)" in out
     assert f"exec bash -c 'id -un >> {loot}; echo fps=3'" in out
     assert "runtime         host" in out
     assert main(["replay", str(path), "--dry-run", "--json"]) == ExitStatus.OK
@@ -199,7 +204,7 @@ def test_own_runs_need_no_trust_and_copies_of_them_do(home, capsys):
     assert not load(str(inside)).is_own
     assert not load(str(inside / "result.json")).is_own
     assert main(["replay", str(copy)]) == ExitStatus.BAD_REQUEST
-    assert "may be a stranger's" in capsys.readouterr().err
+    assert "may come from a stranger" in capsys.readouterr().err
 
 
 def test_a_name_of_a_model_that_leads_out_of_the_folder_of_runs_is_refused(home):
@@ -207,7 +212,7 @@ def test_a_name_of_a_model_that_leads_out_of_the_folder_of_runs_is_refused(home)
     document = json.loads(folder.result.read_text())
     document["request"] |= {"model": "../../x", "model_file": "/x.onnx"}
     folder.result.write_text(json.dumps(document))
-    with pytest.raises(RequestError, match="is no name of a model"):
+    with pytest.raises(RequestError, match="is not a valid model name"):
         replay.prepare(load(result.run))
 
 
@@ -229,10 +234,10 @@ def test_folders_that_a_bundle_names_are_shown_and_not_mounted(home, monkeypatch
     path.write_text(json.dumps(document))
     assert main(["replay", str(path)]) == ExitStatus.BAD_REQUEST
     err = capsys.readouterr().err
-    assert "and it would read the folder '/etc' of this machine; `" in err
+    assert "and it would read the folder '/etc' of this machine; run `" in err
     assert main(["replay", str(path), "--dry-run"]) == ExitStatus.OK
     out = capsys.readouterr().out
-    assert "it would read the folder '/etc' of this machine (--trust is needed)" in out
+    assert "it would read the folder '/etc' of this machine (needs --trust)" in out
     assert "/etc as /benchdock/data, read-only" in out
     assert f"image           {tag}" in out
     assert engine.registry == {}
@@ -246,7 +251,9 @@ def test_a_strangers_image_id_must_be_of_the_image_that_is_named():
     assert replay.find_image(asked, engine).how == "exact"
     assert replay.find_image(asked, engine, own=False).how == "ours"
     engine.here["sha256:1"] = info("untagged", {digests.IMAGE: "pytorch-cpu"})
-    assert replay.find_image(asked, engine, own=False).how == "exact"
+    for name in (tag, f"{tag}-0123456789ab", "benchdock/pytorch-cpu:2.12.0"):
+        named = plan(image=name, image_id="sha256:1")
+        assert replay.find_image(named, engine, own=False).how == "exact"
     vendors = plan(image="nvcr.io/nvidia/pytorch:24.06-py3", image_id="sha256:1")
     assert replay.find_image(vendors, engine, own=False).how == "ours"
     engine.here[vendors.image] = engine.here["sha256:1"]
@@ -275,18 +282,20 @@ def test_a_claim_of_a_file_runs_nothing_of_its_own(home, monkeypatch, capsys, mo
     path = home / "claim.yaml"
     path.write_text(CLAIM + more)
     assert main(["reproduce", str(path), "--dry-run"]) == ExitStatus.OK
-    assert f"it would {told} (--trust is needed)" in capsys.readouterr().out
+    assert f"it would {told} (needs --trust)" in capsys.readouterr().out
     assert main(["reproduce", str(path), "--dry-run", "--json"]) == ExitStatus.OK
     assert json.loads(capsys.readouterr().out)["needs_trust"] == [told]
     assert main(["reproduce", str(path)]) == ExitStatus.BAD_REQUEST
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert f"claim may be a stranger's, and it would {told}; `benchdock reproduce" in err
+    assert f"claim may come from a stranger, and it would {told}; run `benchdock reproduce" in err
     ran = []
-    monkeypatch.setattr(
-        "orchestrator.commands.reproduce._reproduce",
-        lambda *_: ran.append(1) or ExitStatus.OK,
-    )
+
+    def reproduce(*_):
+        ran.append(1)
+        return ExitStatus.OK
+
+    monkeypatch.setattr("orchestrator.commands.reproduce._reproduce", reproduce)
     assert main(["reproduce", str(path), "--trust"]) == ExitStatus.OK
     assert ran == [1]
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ from rich.console import Console
 
 from orchestrator import ui
 from orchestrator.doctor import Finding
-from orchestrator.parsers.contract import Progress
+from orchestrator.parsers.contract import Progress, Stage
 from orchestrator.result import Failure, Metric, Result
 from orchestrator.ui import tables, words
 from orchestrator.ui.live import LiveView, Scene, frame, result_panel
@@ -128,7 +128,7 @@ def test_plain_view_speaks_seldom() -> None:
     view.stage("starting the container")
     for step in range(200):
         clock[0] += 0.5
-        stage = "timing" if step >= 10 else "warmup"
+        stage: Stage = "timing" if step >= 10 else "warmup"
         view.progress(Progress(stage=stage, steps_done=step, steps_total=200, throughput=12.0))
         view.output(b"line\n")
     view.note("stopping \x1b[1mnow")
@@ -151,7 +151,7 @@ def test_plain_result() -> None:
     PlainView(out, io.StringIO()).result(OK)
     assert out.getvalue().splitlines()[:8] == [
         "measured",
-        "  what        resnet50, training, pytorch",
+        "  what        resnet50 training, pytorch",
         "  throughput  1,235 samples/s (95 % interval within this run: 1,200 to 1,250)",
         "  step time   median 12.30 ms, p90 14.50 ms, p99 19.90 ms",
         "  memory      3.000 GiB at most on the device",
@@ -224,12 +224,16 @@ def test_verbose_is_safe_on_a_terminal() -> None:
 # The live view
 
 
-def scene(**fields: object) -> Scene:
+def scene(**fields: Any) -> Scene:
     progress = Progress(
         stage="timing", steps_done=6, steps_total=20, throughput=123.4, last_lines=("a", NASTY, "b")
     )
-    usual = {"stage": "running pytorch resnet50", "elapsed": 83.0, "progress": progress}
-    return Scene(**usual | fields)  # type: ignore[arg-type]
+    usual: dict[str, Any] = {
+        "stage": "running pytorch resnet50",
+        "elapsed": 83.0,
+        "progress": progress,
+    }
+    return Scene(**usual | fields)
 
 
 def test_frame() -> None:

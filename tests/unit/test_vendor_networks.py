@@ -55,7 +55,7 @@ def test_a_network_that_a_program_cannot_do_so_is_refused(framework, model, phas
     wanted = request(framework, model, phase=phase, dtype=dtype)
     with pytest.raises(RequestError, match=told) as refused:
         catalogue.check(row, wanted, "gpu")
-    assert f"does no {phase} of {model} in {dtype}" in str(refused.value)
+    assert f"does not support {phase} of {model} in {dtype}" in str(refused.value)
     other = {"phase": "inference"} if dtype == "float32" else {"dtype": "float32"}
     catalogue.check(row, wanted.model_copy(update=other), "gpu")
     catalogue.check(row, wanted.model_copy(update={"model": "vgg16"}), "gpu")
@@ -86,7 +86,7 @@ def test_no_program_is_given_a_network_that_its_images_do_not_fit(framework, mod
 def test_both_are_listed(capsys):
     assert main(["frameworks", "mxnet_score"]) == 0
     printed = capsys.readouterr().out
-    assert "not in float16: alexnet inception-bn" in printed
+    assert "not supported in float16: alexnet inception-bn" in printed
     assert "takes images of 224 x 224" in printed
     assert main(["frameworks", "mxnet_score", "--json"]) == 0
     described = json.loads(capsys.readouterr().out)["frameworks"][0]
@@ -97,5 +97,5 @@ def test_both_are_listed(capsys):
 def test_what_one_release_alone_cannot_do_is_listed_too(capsys):
     assert main(["frameworks", "tensorrt"]) == 0
     printed = capsys.readouterr().out
-    assert "release=11: not in float16 bfloat16 int8: any network: TensorRT 11" in printed
+    assert "release=11: not supported in float16 bfloat16 int8: any network: TensorRT 11" in printed
     assert "release=10:" not in printed

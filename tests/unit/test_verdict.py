@@ -24,7 +24,7 @@ def test_a_complete_result_and_exit_code_zero_is_a_success():
 def test_a_result_followed_by_exit_code_one_is_a_crash():
     failure = judge(GOOD, Exit(code=1), None)
     assert failure.kind == "crashed"
-    assert "printed a result and then ended with exit code 1" in failure.message
+    assert "printed a result but then ended with exit code 1" in failure.message
 
 
 @pytest.mark.parametrize("code", [0, 137])
@@ -67,7 +67,7 @@ def test_a_limit_of_processes_is_named_where_it_was_met(line):
     failure = judge(SILENT, Exit(code=254), None)
     named = too_few_processes(failure, 2, ["before", line, "after"])
     assert (named.kind, named.evidence) == ("crashed", line)
-    assert "no more processes or threads than 2; raise --pids" in named.message
+    assert "could not start more than 2 processes and threads; raise --pids" in named.message
     proven = failure.model_copy(update={"evidence": line})
     assert too_few_processes(proven, 2, []).message == named.message
     assert too_few_processes(failure, None, [line]) is failure

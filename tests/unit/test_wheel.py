@@ -166,6 +166,6 @@ def test_other_commands_name_the_file_and_the_remedy(
     done = damaged(whole, own, *words)
     assert done.returncode == 3, done.stdout + done.stderr
     assert done.stdout == ""
-    assert done.stderr.startswith("benchdock: benchdock is installed without ")
-    assert done.stderr.endswith(f"; `{remedy(whole, wheel)}` fixes it\n")
+    assert done.stderr.startswith("benchdock: the benchdock installation has no ")
+    assert done.stderr.endswith(f"; run `{remedy(whole, wheel)}` to fix it\n")
     assert done.stderr.count("\n") == 1

@@ -53,7 +53,7 @@ Training
     20  20.0   100.0  0.002  0.978 1.31220
     30  30.0   200.0  0.008    nan 1.00820
     40  40.0   100.0  0.008  0.979 1.00820
-    50  50.0    10.0  0.095  1.063 0.74420
+    50  50.0   100.0  0.095  1.063 0.74420
 """
 
 TF2_STEPS = b"""I0917 12:01:01.000000 139914427299648 keras_utils.py:88] begin
@@ -198,6 +198,26 @@ __results.time__= 150.0
 __exp.status__="success"
 """
 
+# Its programs print throughput cut to a whole number; the status stays "ok", set before the run.
+DLBS_MXNET = b"""__exp.replica_batch__=2
+__exp.status__="ok"
+__exp.framework__="mxnet"
+__exp.framework_family__="mxnet"
+__exp.effective_batch__=2
+__exp.num_gpus__=1
+__exp.model__="googlenet"
+__exp.phase__="training"
+__exp.dtype__="float32"
+__exp.num_warmup_batches__=1
+__results.start_time__= "2026-11-10:06:54:37:607"
+__results.time__=1250.0
+__results.throughput__=1
+__exp.model_title__="GoogleNet"
+__results.time_data__=[1000.0, 1500.0]
+__results.end_time__= "2026-11-10:06:55:37:607"
+__results.proc_pid__= 777
+"""
+
 IMAGENET = b"""=> creating model 'resnet18'
 Epoch: [0][   0/5005]\tTime 10.000 (10.000)\tData 9.0 (9.0)\tLoss 7.1 (7.1)
 Epoch: [0][  10/5005]\tTime  1.000 ( 2.000)\tData 0.0 (0.9)\tLoss 7.1 (7.1)
@@ -301,11 +321,13 @@ HINTS = ParseHints(batch=32, devices=2)
 NONE = ParseHints()
 PATTERN = ParseHints(pattern=r"^speed=(\S+)")
 
+TIMM_RATE = 100 / (101 / 150 - 1 / 51.2)
+
 # program, log, hints, headline, recomputed
-SAMPLES = {
+SAMPLES: dict[str, tuple[str, bytes, ParseHints, float, float | None]] = {
     "tf_cnn_benchmarks": ("tf_cnn_benchmarks", TF_CNN, NONE, 398.5, 400.0),
     "nvcnn": ("nvcnn", NVCNN, NONE, 99.5, 100.0),
-    "nvtfcnn": ("nvtfcnn", NVTFCNN, NONE, 400 / 3, 120.0),
+    "nvtfcnn": ("nvtfcnn", NVTFCNN, NONE, 800 / 7, 800 / 7),
     "tf2_steps": ("tf_official_models", TF2_STEPS, NONE, 120.0, 120.0),
     "tf2_spans": ("tf_official_models", TF2_SPANS, NONE, 160.0, 160.0),
     "tf2_batches": ("tf_official_models", TF2_BATCHES, NONE, 400 / 3, 400 / 3),
@@ -324,6 +346,6 @@ SAMPLES = {
     "torchvision_test": ("torchvision_references", TORCHVISION_TEST, NONE, 16.0, None),
     "torchbench": ("torchbench", TORCHBENCH, NONE, 2560.0, None),
     "timm": ("timm", TIMM, NONE, 2350.5, None),
-    "timm_train": ("timm", TIMM_TRAIN, NONE, *2 * [100 / (101 / 150 - 1 / 51.2)]),
+    "timm_train": ("timm", TIMM_TRAIN, NONE, TIMM_RATE, TIMM_RATE),
     "custom": ("custom", CUSTOM, PATTERN, 64.5, 64.5),
 }

@@ -90,8 +90,8 @@ def vgg16():
 def resnet50():
     """The stride is in the first 1x1, as in He et al.'s own prototxt."""
 
-    def normalised(name, *shape, relu=True, bias="false"):
-        text = conv(name, *shape, bias=bias) + NORMALISED % {"name": name}
+    def normalised(name, bottom, outputs, kernel, stride=1, pad=0, *, relu=True, bias="false"):
+        text = conv(name, bottom, outputs, kernel, stride, pad, bias) + NORMALISED % {"name": name}
         return text + (RELU % {"name": name} if relu else "")
 
     first = normalised("conv1", "data", 64, 7, 2, 3, bias="true")

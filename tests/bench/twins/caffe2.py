@@ -11,7 +11,8 @@ from backends.zoo import weights
 from tests.bench.twins.pairing import ROUNDS, compare, our_job
 
 BATCH = 4
-FILL, ZERO = ("XavierFill", {}), ("ConstantFill", {})
+FILL: tuple = ("XavierFill", {})
+ZERO: tuple = ("ConstantFill", {})
 
 
 def vgg16(model):

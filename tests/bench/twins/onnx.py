@@ -1,5 +1,6 @@
 """ONNX Runtime and OpenVINO: the same ONNX file run by five lines of a person's own."""
 
+import importlib
 import io
 import sys
 
@@ -39,14 +40,8 @@ def openvino_twin(path, batch):
 
 def main(framework, models):
     """Compare some networks."""
-    if framework == "onnxruntime":
-        from backends.onnxruntime import step
-
-        twin = onnxruntime_twin
-    else:
-        from backends.openvino import step
-
-        twin = openvino_twin
+    step = importlib.import_module(f"backends.{framework}.step")
+    twin = {"onnxruntime": onnxruntime_twin, "openvino": openvino_twin}[framework]
     for model in models:
         graph = zoo.draw(model)
         job = our_job(step, model, "inference", BATCH)

@@ -1,0 +1,1 @@
+"""Horovod of one process, for programs that cannot be run without it."""

@@ -1,0 +1,1 @@
+from nvidia.dali import pipeline as pipeline

@@ -1,0 +1,65 @@
+"""Old releases that every change must still run on, each in a virtual environment of its own.
+
+A part of the matrix that takes minutes: parity of the smallest network, and two jobs. `make
+releases` runs the whole of it. Needs the interpreters (pyenv) and an index with the old wheels.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator import paths
+from tests.releases import matrix, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+GATE = (
+    "tensorflow-1.15.5-py3.7",
+    "tensorflow-2.6.5-py3.8",
+    "mxnet-1.2.0-py3.6",
+    "pytorch-1.0.1-py3.6",
+    "pytorch-1.5.1-py3.7",
+    "pytorch-1.13.1-py3.8",
+)
+LINES = {line.name: replace(line, models=matrix.MODELS[:1]) for line in matrix.load()}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
+    """Return the interpreters in the making: wheels are fetched while other releases are tried."""
+    folder = tmp_path_factory.mktemp("releases")
+    wheels = paths.home() / "releases" / "wheels"
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            name: pool.submit(running.environment, LINES[name], folder / name, wheels)
+            for name in GATE
+        }
+
+
+@pytest.mark.parametrize("name", GATE)
+def test_the_release_computes_the_smallest_network_and_runs_jobs(
+    name: str, installed: dict[str, Future[Path]]
+) -> None:
+    line = LINES[name]
+    try:
+        running.interpreter(line.python)
+    except running.NotRunError as error:
+        pytest.skip(str(error))
+    try:
+        python = installed[name].result()
+    except running.NotRunError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} cannot be installed: {error}")
+        pytest.skip(f"{name} cannot be installed: {error}")
+    found = running.tried(line, python)
+    shutil.rmtree(python.parents[1])  # GBs each
+    assert not found.faults
+    assert set(found.deviations) == {f"{level} deep_mnist" for level in line.levels}
+    assert found.jobs == line.phases
