@@ -232,7 +232,7 @@ def test_only_intels_caffe_has_a_choice_of_engine(framework):
         return resolve(request, Target(device="cpu"))
 
     assert of(asked("intel", "CAFFE")) == "intel"
-    with pytest.raises(RequestError, match="unknown option of .* 'engine'"):
+    with pytest.raises(RequestError, match=r"unknown option of .* 'engine'"):
         asked("bvlc", "CAFFE")
     with pytest.raises(RequestError, match="engine cannot be 'CUDNN'"):
         asked("intel", "CUDNN")
