@@ -51,6 +51,8 @@ class TestCaffeTime:
         assert value(found) == pytest.approx(100)
         assert found.begin["engine"] == "MKLDNN"
         assert found.begin["folded_layers"] == 3
+        assert not any("backward" in warning for warning in found.warnings)
+        assert "forward_backward" not in found.metrics
         assert "engine" not in measure("caffe_time", CAFFE_TIME).begin
         assert "folded_layers" not in measure("caffe_time", CAFFE_TIME).begin
 
