@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -43,7 +44,11 @@ sources = ["gamma"]
 
 
 @pytest.fixture
-def table():
+def table(tmp_path, monkeypatch):
+    folder = tmp_path / "dockerfiles"
+    shutil.copytree(paths.DOCKERFILES, folder)
+    shutil.copytree(folder / "pytorch-cpu", folder / "old-cpu")
+    monkeypatch.setattr(paths, "DOCKERFILES", folder)
     return image_table.read(TABLE, name="images.toml")
 
 
