@@ -1,4 +1,4 @@
-"""Networks as users bring them, good and bad: ONNX files, written without ONNX, and prototxt."""
+"""Networks as users have them, good and bad: ONNX files, written without ONNX, and prototxt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stand-in for vendors' programs: knows their arguments, refuses others, prints a given log.
+"""A stand-in for vendors' programs: has their arguments, refuses others, prints a given log.
 
 Arguments as upstream's sources have them in every release that a row is for: nvcnn.py and
 nvutils/cmdline.py of NVIDIA's TensorFlow images, DeepLearningExamples, horovod's, PyTorch's and

@@ -1,4 +1,4 @@
-"""`make bench-self`: benchdock measured by its own promises. Exit status 1 where one is missed.
+"""`make bench-self`: measures benchdock against its promises. Exit status 1 if one is missed.
 
 BENCH_CLOCK=cpu compares the networks in CPU seconds: other programs hardly disturb those.
 """

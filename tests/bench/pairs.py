@@ -1,4 +1,4 @@
-"""Timing two things in turn, so that what disturbs the machine disturbs both.
+"""Times two things in turn, so that disturbances of the machine affect both.
 
 Runs on Python 3.7 too, because some of our images have no newer one.
 """

@@ -1,4 +1,6 @@
-"""NGC's banners, printed by the entrypoint of a stand-in: the images cannot be had here."""
+"""NGC's banners, printed by the entrypoint of a stand-in, because the images are not available
+here.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Programs in containers that turn against their own run: a typed result is filed all the same."""
+"""Programs in containers that attack their own run: a typed result is filed anyway."""
 
 import json
 import os

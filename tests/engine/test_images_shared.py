@@ -1,4 +1,6 @@
-"""Two checkouts on one engine: each runs its own build, and what neither needs can be removed."""
+"""Two checkouts on one engine: each runs its own build, and builds that neither needs can be
+removed.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""TensorFlow's own benchmarks, a user's command and NVIDIA's examples in real containers.
+"""TensorFlow's benchmarks, a user's command and NVIDIA's examples in real containers.
 
 NVIDIA's are played by a STAND-IN (tests/vendor_stand_in.py) that lies where their images have
 them, knows their arguments and prints a sample; tf_cnn_benchmarks is the real one where it is here.

@@ -1,4 +1,4 @@
-"""Users' own ONNX files and prototxt, good and bad, in the real images of their frameworks."""
+"""Users' ONNX files and prototxt, good and bad, in the real images of their frameworks."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Vendors' own programs that our CPU images hold, really running, as a user starts them."""
+"""Vendors' programs in our CPU images, run as a user starts them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Caffe and Caffe2 compute what was drawn: run where they are installed, as in legacy-cpu."""
+"""Caffe and Caffe2 compute the zoo's networks. Needs both installed, as in legacy-cpu."""
 
 from __future__ import annotations
 

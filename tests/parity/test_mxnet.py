@@ -1,4 +1,4 @@
-"""MXNet computes what was drawn; where MXNet itself errs, the way around it is needed and works."""
+"""MXNet computes the zoo's networks; the workarounds for its errors are needed and work."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The ONNX files hold what was drawn, whoever reads them."""
+"""The ONNX files contain the zoo's networks, for every reader."""
 
 import subprocess
 import sys

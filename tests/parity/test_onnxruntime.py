@@ -1,4 +1,4 @@
-"""ONNX Runtime computes what was drawn, whatever the options."""
+"""ONNX Runtime computes the zoo's networks, with all options."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""OpenVINO computes what was drawn, whatever the options."""
+"""OpenVINO computes the zoo's networks, with all options."""
 
 import numpy as np
 import pytest

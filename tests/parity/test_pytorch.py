@@ -1,4 +1,4 @@
-"""PyTorch computes what was drawn, whatever the options."""
+"""PyTorch computes the zoo's networks, with all options."""
 
 from __future__ import annotations
 

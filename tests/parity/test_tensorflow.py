@@ -1,4 +1,4 @@
-"""TensorFlow computes what was drawn, as a function and in a session.
+"""TensorFlow computes the zoo's networks, as a function and in a session.
 
 Tests marked `every_release` run with TensorFlow 1 on Python 3.7 too, which has sessions only.
 """

@@ -1,4 +1,4 @@
-"""A small table of images in a folder of its own, a pip and an engine that do as they are told."""
+"""A small table of images in a separate folder, and a fake pip and engine that do as requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From request to filed result, with a stand-in program on the host runtime."""
+"""From a request to a filed result, with a stand-in program on the host runtime."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""A bundle: the same bytes for the same run, and nothing but one line for a broken one."""
+"""A bundle: the same bytes for the same run, and one line of error for a broken one."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A claim of one's own in YAML: read strictly, and whatever is wrong is one line."""
+"""The user's claim in YAML: it is read strictly, and each mistake is one line."""
 
 import pytest
 import yaml

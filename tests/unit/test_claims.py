@@ -1,4 +1,4 @@
-"""Claims of others: every part of a bundle is held against the others, and none is trusted."""
+"""Claims of others: every part of a bundle is compared with the others, and none is trusted."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: one line, the right status, never a traceback."""
+"""The command line as a user sees it: one line, the right status, never a traceback."""
 
 import errno
 import itertools

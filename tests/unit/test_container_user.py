@@ -1,4 +1,4 @@
-"""Who a container runs as, and what that user may touch on the host."""
+"""The user of a container, and what that user can access on the host."""
 
 import os
 import stat

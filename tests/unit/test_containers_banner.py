@@ -1,4 +1,4 @@
-"""What is read back from the banners of NGC images."""
+"""What is read from the banners of NGC images."""
 
 from pathlib import Path
 

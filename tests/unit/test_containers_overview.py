@@ -1,4 +1,4 @@
-"""`benchdock images --all`: everything that is known, and what can run here."""
+"""`benchdock images --all`: everything known, and what can run here."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Image references: every form an engine takes, and junk."""
+"""Image references: every form that an engine accepts, and junk."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A log that states something else than was asked for is a failed run; silence is none."""
+"""A log that contradicts the request is a failed run; a missing statement is not."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the last lines of a log prove of a death; the texts are of real programs."""
+"""What the last lines of a log show about a crash; the texts are from real programs."""
 
 import pytest
 

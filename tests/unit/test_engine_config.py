@@ -1,4 +1,4 @@
-"""From a plan to the engine's JSON, and from the engine's words to ours."""
+"""From a plan to the engine's JSON, and from the engine's messages to ours."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`make setup` finds a Python, or says the command that installs one (.ci/find-python)."""
+"""`make setup` finds a Python, or prints the command that installs one (.ci/find-python)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request becomes on other people's servers, which a stand-in for NVML shows.
+"""What a request becomes on other servers, as shown by a stand-in for NVML.
 
 One process of its own answers for all: this one has no NVML, and the stand-in's answers may change.
 """

@@ -1,4 +1,4 @@
-"""The judge, judged: builders with one mistake each must not pass."""
+"""Tests of the judge: builders with one mistake each must not pass."""
 
 from __future__ import annotations
 

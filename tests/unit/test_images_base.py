@@ -1,4 +1,4 @@
-"""Base images made by mmdebstrap, here a script that does as it is told."""
+"""Base images built by mmdebstrap, here a script that does as requested."""
 
 import os
 

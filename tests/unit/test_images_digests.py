@@ -1,4 +1,4 @@
-"""The digests that images are labelled with, and what a difference is called."""
+"""The digests that images are labelled with, and how a difference is described."""
 
 import os
 

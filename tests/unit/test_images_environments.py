@@ -1,4 +1,4 @@
-"""The host's virtual environments: complete or made anew."""
+"""The host's virtual environments: complete or built again."""
 
 import os
 import sys

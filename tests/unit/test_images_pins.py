@@ -104,7 +104,7 @@ def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monke
     assert main(words) == ExitStatus.MACHINE_CANNOT
     failed, pinned = json.loads(capsys.readouterr().out)["pin"]
     assert (failed["did"], pinned["did"]) == ("failed", "pinned")
-    assert f"no registry tells the digest of {REFERENCE}" in failed["why"]
+    assert f"no registry gives the digest of {REFERENCE}" in failed["why"]
     assert pins.load() == {REFERENCE: OTHER, "nvcr.io/nvidia/caffe2:18.08-py3": DIGEST}
 
 

@@ -1,4 +1,4 @@
-"""`benchdock images prune` removes what nobody needs, and only what benchdock built."""
+"""`benchdock images prune` removes unneeded images, and only those that benchdock built."""
 
 from __future__ import annotations
 

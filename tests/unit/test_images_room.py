@@ -1,4 +1,4 @@
-"""Too little room for an image is told by what the disks really have."""
+"""Too little disk space for an image is reported, from the disks' real sizes."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The table of images: what is in it, and how mistakes in it are told."""
+"""The table of images: its contents, and how mistakes in it are reported."""
 
 import re
 

@@ -1,4 +1,6 @@
-"""The wheelhouse: whole or absent, refetched only where it is damaged, with pip's causes told."""
+"""The wheelhouse: complete or absent, fetched again only if it is damaged, with pip's errors
+explained.
+"""
 
 import json
 import os

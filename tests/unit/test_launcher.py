@@ -1,4 +1,4 @@
-"""Scripts are compared whole, checked by shellcheck, and really run on this machine."""
+"""Scripts are compared completely, checked by shellcheck, and run on this machine."""
 
 import os
 import shlex

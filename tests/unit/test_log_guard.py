@@ -1,4 +1,4 @@
-"""No byte of a log is lost without a word."""
+"""No byte of a log is lost silently."""
 
 import errno
 import os

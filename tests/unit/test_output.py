@@ -1,4 +1,4 @@
-"""Standard output takes everything and remembers what it could not pass on."""
+"""Standard output accepts everything and remembers what it could not pass on."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""A user's own network, as far as it is looked at before anything starts."""
+"""The user's network, as far as it is checked before anything starts."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""`benchdock parity`: what it was told beforehand, and what it tells where it is ended early."""
+"""`benchdock parity`: what it refuses in advance, and what it prints if it is interrupted."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What the frameworks' benchmark programs print beside the usual, and what is made of it."""
+"""Unusual output of the frameworks' benchmark programs, and how it is read."""
 
 import io
 

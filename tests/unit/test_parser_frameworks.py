@@ -1,4 +1,4 @@
-"""What holds for every parser of a framework's own benchmark program."""
+"""Rules for every parser of a framework's benchmark program."""
 
 import io
 import itertools

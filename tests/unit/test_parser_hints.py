@@ -1,4 +1,4 @@
-"""What a run's plan tells a parser, where a program times more than was asked for."""
+"""The hints that a run's plan gives a parser, if a program times more than requested."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What the parity program of our images printed."""
+"""The output of our parity program."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What collectors put before each line changes nothing, whatever the program and the collector."""
+"""Collectors' prefixes change no result, for all programs and collectors."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""What holds for every vendor program's parser."""
+"""Rules for the parser of every vendor's program."""
 
 import io
 import json

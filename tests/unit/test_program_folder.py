@@ -1,4 +1,4 @@
-"""The folder of a vendor's program: known by what it holds, wherever it lies."""
+"""The folder of a vendor's program: it is identified by its contents, not by its path."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The catalogue of published results and the command that asks it."""
+"""The catalogue of published results and the command that lists it."""
 
 import argparse
 import collections

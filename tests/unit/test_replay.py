@@ -1,4 +1,4 @@
-"""Running a stored result again: the very same, or refused, or said to be changed."""
+"""Running a stored result again: it is the same, refused, or reported as changed."""
 
 import json
 import shutil

@@ -1,4 +1,6 @@
-"""Claims are compared with what is like them: conditions said beforehand, a fair verdict."""
+"""Claims are compared with equal conditions: differences are listed in advance, the verdict is
+fair.
+"""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""`benchdock results`: every run has its row, whatever lies in its folder, and few are read."""
+"""`benchdock results`: every run has its row, whatever is in its folder, and few are read."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Following an execution to its end, with a runtime that does as it is told."""
+"""Following an execution to its end, with a runtime that does as requested."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""`run --runs N`: separate runs, what they tell together, and how a series ends early."""
+"""`run --runs N`: separate runs, their summary, and how a series ends early."""
 
 import json
 import os

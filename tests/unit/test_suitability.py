@@ -1,4 +1,4 @@
-"""An image that cannot work on a GPU is refused before it is fetched; what it says is kept."""
+"""An image that does not support a GPU is refused before it is pulled; its banner is recorded."""
 
 import json
 

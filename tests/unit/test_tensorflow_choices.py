@@ -1,4 +1,4 @@
-"""What of the TensorFlow backend needs no TensorFlow: options, layouts of arrays, padding."""
+"""Parts of the TensorFlow backend that need no TensorFlow: options, layouts of arrays, padding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is settled before TensorFlow is loaded."""
+"""What is set before TensorFlow is loaded."""
 
 from __future__ import annotations
 

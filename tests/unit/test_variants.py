@@ -1,4 +1,4 @@
-"""Which fork or release a run has, told by the user or by the image, before anything starts."""
+"""Which fork or release a run has, according to the user or the image, before anything starts."""
 
 import pytest
 

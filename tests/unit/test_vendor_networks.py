@@ -1,4 +1,7 @@
-"""Networks of vendors' programs: what a program cannot do with one, and how one is its own."""
+"""Networks of vendors' programs: what a program does not support with one, and how it differs from
+the
+zoo's.
+"""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Vendors' programs from request to figure, with a stand-in that knows their arguments.
+"""Vendors' programs from request to figure, with a stand-in that has their arguments.
 
 None of their images is to be had for tests; TensorFlow's tf_cnn_benchmarks has been run for real.
 """

@@ -1,4 +1,4 @@
-"""What a finished run was."""
+"""The verdict on a finished run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Flags that launchers write themselves may not be handed on, in any spelling."""
+"""Flags that launchers write themselves cannot be passed by the user, in any spelling."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Logs as vendors' programs print them, with figures of our own."""
+"""Logs in the format of vendors' programs, with our figures."""
 
 from orchestrator.parsers import ParseHints
 
