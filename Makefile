@@ -112,7 +112,7 @@ images: setup ## build every CPU image but horovod-cpu, which compiles for minut
 image-%: setup ## build one image: make image-pytorch-gpu
 	$(BENCHDOCK) images build $*
 
-prune-images: setup ## remove images of ours that nobody needs any more: make prune-images ARGS=--dry-run
+prune-images: setup ## remove benchdock images that nobody needs any more: make prune-images ARGS=--dry-run
 	$(BENCHDOCK) images prune $(ARGS)
 
 horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first

@@ -126,9 +126,9 @@ def pull_row(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: On
 
 
 def _warn_of_room(needs: list[room.Need], row: ImageRow, on_event: OnEvent) -> None:
-    doing = "a build of" if row.source == "build" else "a pull of"
+    doing = "building" if row.source == "build" else "pulling"
     for shortage in room.shortages(needs, f"{doing} {row.id}"):
-        on_event(Event("warning", f"{shortage}; `{room.PRUNE}` frees what nobody needs"))
+        on_event(Event("warning", f"{shortage}; run `{room.PRUNE}`"))
 
 
 def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
@@ -201,7 +201,7 @@ def _build_framework(
 def _hint(text: str) -> str:
     """Return what helps a build that failed, by its last lines; "" if nothing is known."""
     if _FULL_DISK.search(text):
-        return f"the container engine's disk is full: `{room.PRUNE}` frees some of it"
+        return f"run `{room.PRUNE}`: the container engine's disk is full"
     if _NO_NETWORK.search(text):
         return (
             f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use the host's "

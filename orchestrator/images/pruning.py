@@ -146,19 +146,19 @@ def _reasons(
         if image.id in in_use:
             return f"container {in_use[image.id]} uses it"
         if image.id in results:
-            return f"to replay {results[image.id]}"
+            return f"needed to replay {results[image.id]}"
         if foreign:
-            return f"it is {foreign[0]} too"
+            return f"also named {foreign[0]}"
         if image.id in newest:
             return f"among the newest {keep}"
-        return "it was built only now" if age < YOUNG else ""
+        return "built less than 10 minutes ago" if age < YOUNG else ""
 
     reasons = {image.id: reason(image) for image in ours}
     stay = [image for image in ours if image.tags and reasons[image.id]]
     upon = {image.labels.get(digests.FRAMEWORK): image.tags[0] for image in stay}
     for image in ours:
         for tag in upon.keys() & set(image.tags):
-            reasons[image.id] = reasons[image.id] or f"{upon[tag]} stands on it"
+            reasons[image.id] = reasons[image.id] or f"{upon[tag]} is built on it"
     return reasons
 
 

@@ -179,7 +179,7 @@ def other_build(reference: str, row: ImageRow, engine: ImageEngine) -> ImageInfo
     if found is None:
         raise ImageError(
             f"{reference} is another build of {row.id}, and is not here",
-            hint=f"`--image {row.id}` takes the one of this benchdock",
+            hint=f"use `--image {row.id}` for the current build",
         )
     _refuse_stale(reference, found)
     return found

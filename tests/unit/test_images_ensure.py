@@ -394,7 +394,7 @@ def test_another_build_is_run_only_if_it_is_here_and_has_this_code(place, engine
         resolve(place, engine, before)
     gone = "benchdock/tiny-cpu:1.0-0123456789ab"
     engine.registry[gone] = info(gone, {})  # somebody else's
-    with pytest.raises(ImageError, match=r"another build of tiny-cpu, and is not here; `--image"):
+    with pytest.raises(ImageError, match=r"tiny-cpu, and is not here; use `--image"):
         resolve(place, engine, gone)
 
 
@@ -471,8 +471,8 @@ def test_a_disk_with_too_little_room_is_told_before_the_build(place, engine, tmp
     first = next(event for event in events if event.kind == "warning")
     assert events.index(first) == 0
     assert re.fullmatch(
-        r"a build of tiny-cpu takes about \d\.\d+ GiB in \S+ and \S+, where 512.0 MiB are free; "
-        r"`benchdock images prune` frees what nobody needs",
+        r"building tiny-cpu takes about \d\.\d+ GiB in \S+ and \S+, where 512.0 MiB are free; "
+        r"run `benchdock images prune`",
         first.text,
     )
     assert str(tmp_path) in first.text
@@ -495,7 +495,7 @@ def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_pa
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**30))
     events = Events()
     store.ensure(row, place.table, engine, Policy.AUTO, events)
-    assert events[0].text.startswith("a pull of vendor-tiny takes about 20.00 GiB in ")
+    assert events[0].text.startswith("pulling vendor-tiny takes about 20.00 GiB in ")
 
 
 @pytest.mark.parametrize(
@@ -503,5 +503,5 @@ def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_pa
 )
 def test_a_build_that_fills_the_disk_is_told_of_prune(place, engine, line):
     engine.build_error = ImageError("step 3/9 (RUN pip): code 1", details=(line,))
-    with pytest.raises(ImageError, match="disk is full: `benchdock images prune`"):
+    with pytest.raises(ImageError, match="run `benchdock images prune`: the .* disk is full"):
         ensure(place, engine)

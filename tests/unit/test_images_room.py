@@ -30,10 +30,10 @@ def small_disk(tmp_path):
 
 def test_a_real_small_disk(small_disk):
     needs = [Need(folder=small_disk / "not" / "yet", size=6 * MIB)]
-    assert list(room.shortages(needs, "a build of x")) == []
+    assert list(room.shortages(needs, "building x")) == []
     (small_disk / "file").write_bytes(b"x" * 4 * MIB)
-    assert list(room.shortages(needs, "a build of x")) == [
-        f"a build of x takes about 6.000 MiB in {small_disk}/not/yet, where 4.000 MiB are free"
+    assert list(room.shortages(needs, "building x")) == [
+        f"building x takes about 6.000 MiB in {small_disk}/not/yet, where 4.000 MiB are free"
     ]
 
 
