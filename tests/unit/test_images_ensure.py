@@ -503,5 +503,5 @@ def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_pa
 )
 def test_a_build_that_fills_the_disk_is_told_of_prune(place, engine, line):
     engine.build_error = ImageError("step 3/9 (RUN pip): code 1", details=(line,))
-    with pytest.raises(ImageError, match="run `benchdock images prune`: the .* disk is full"):
+    with pytest.raises(ImageError, match=r"run `benchdock images prune`: the .* disk is full"):
         ensure(place, engine)
