@@ -209,10 +209,10 @@ def _room_for(
 ) -> Iterator[Finding]:
     """Warn if there is too little space for an image that a run would get."""
     if row.source == "vendor":
-        what, needs = "a pull", room.to_pull(row, data_root)
+        what, needs = "the pull", room.to_pull(row, data_root)
     else:
         framework = engine.image(digests.framework_tag(row, table)) is None
-        what, needs = "a build", room.to_build(row, data_root, framework=framework)
+        what, needs = "the build", room.to_build(row, data_root, framework=framework)
     for shortage in room.shortages(needs, what):
         name = f"room for {row.id}"
         yield Finding(name=name, state="warning", detail=shortage, remedy=room.PRUNE)

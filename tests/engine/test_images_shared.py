@@ -152,7 +152,7 @@ def test_two_checkouts_run_alternately_and_prune(engine, checkouts, capsys, monk
     names = {name: plan["image"] for name, plan in first.items()}
     kept = prune(capsys, monkeypatch, ours, "--keep", "0")
     assert {row["did"] for row in kept.values()} == {"kept"}
-    assert kept[names["theirs"]]["why"].startswith("needed to replay ")
+    assert kept[names["theirs"]]["why"].startswith("to replay ")
 
     gone = prune(capsys, monkeypatch, ours, "--keep", "0", "--ignore-results")
     assert gone[names["theirs"]]["did"] == "removed"

@@ -145,8 +145,8 @@ def test_the_newest_builds_of_each_image_stay(place, engine):
 def test_layers_stay_below_an_image_that_stays(place, engine):
     whole, below = build(engine, place, A), layers(engine, A)
     found = judged(engine, place, results={whole.id: "a-run"})
-    assert found[whole.id].why == "needed to replay a-run"
-    assert found[below.id].why == f"benchdock/tiny-cpu:1.0-{A} is built on it"
+    assert found[whole.id].why == "to replay a-run"
+    assert found[below.id].why == f"benchdock/tiny-cpu:1.0-{A} is based on it"
 
 
 def test_an_image_of_a_container_stays(place, engine):
@@ -157,13 +157,13 @@ def test_an_image_of_a_container_stays(place, engine):
 
 def test_what_was_built_only_now_stays(place, engine):
     image = build(engine, place, A, age=-86400)
-    assert judged(engine, place)[image.id].why == "built less than 10 minutes ago"
+    assert judged(engine, place)[image.id].why == "it was built just now"
 
 
 def test_an_image_that_somebody_named_too_stays(place, engine):
     image = build(engine, place, A)
     engine.tag_image(image.id, "mine/kept:1")
-    assert judged(engine, place)[image.id].why == "also named mine/kept:1"
+    assert judged(engine, place)[image.id].why == "it is also named mine/kept:1"
 
 
 def test_only_ours_are_looked_at(place, engine):
@@ -324,10 +324,7 @@ def test_an_image_of_a_result_goes_only_if_results_are_ignored(stocked, capsys):
     assert main(["images", "prune", "--keep", "0", "--json"]) == ExitStatus.OK
     document = json.loads(capsys.readouterr().out)
     assert (document["frees"], document["takes"]) == (0, 801 * MIB)
-    assert (document["prune"][0]["did"], document["prune"][0]["why"]) == (
-        "kept",
-        "needed to replay 1-x",
-    )
+    assert (document["prune"][0]["did"], document["prune"][0]["why"]) == ("kept", "to replay 1-x")
     assert main(["images", "prune", "--keep", "0", "--ignore-results"]) == ExitStatus.OK
     assert "removed" in capsys.readouterr().out
     assert stocked.removed == [f"benchdock/tiny-cpu:1.0-{A}"]
