@@ -7,6 +7,7 @@ if its folder is on PYTHONPATH.
 """
 
 import functools
+import itertools
 
 try:
     import tensorflow as tf
@@ -45,7 +46,7 @@ def in_nhwc(operation):
             image = tf.transpose(found[0], TO_NCHW)
             if hasattr(found, "_fields") and hasattr(found, "_replace"):
                 return found._replace(**{found._fields[0]: image})
-            return (image, *found[1:])
+            return tuple(itertools.chain([image], found[1:]))
         return tf.transpose(found, TO_NCHW)
 
     return computed
