@@ -8,7 +8,10 @@ if its folder is on PYTHONPATH.
 
 import functools
 import itertools
+import sys
 
+if not hasattr(sys, "argv"):  # CPython 2.7 sets it later, and TensorFlow reads it
+    sys.argv = [""]
 try:
     import tensorflow as tf
     from tensorflow.python.client import session
