@@ -58,6 +58,7 @@ layer {
     }
   }
 }
+I0614 10:00:00.450000    17 net.cpp:400] data does not need backward computation.
 I0614 10:00:00.500000    17 net.cpp:663] Dropped layer: norm1_scale
 I0614 10:00:01.000000    17 caffe.cpp:334] *** Benchmark begins ***
 I0614 10:00:01.000001    17 caffe.cpp:335] Testing for 2 iterations.

@@ -74,7 +74,7 @@ def simple_commands(line):
         words = list(lexer)
     except ValueError:  # prose or output, with an apostrophe
         return []
-    commands = [[]]
+    commands: list[list[str]] = [[]]
     for before, word in pairwise(["", *words]):
         if set(word) <= set("();|&"):
             commands.append([])
