@@ -27,7 +27,7 @@ GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
 
-.PHONY: help setup bench test unit explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,13 @@ unit: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, under 30 s on two cores
 	$(VENV)/bin/python -m pytest -n auto -m "not slow" tests/unit
 
+coverage: export PYTHONDONTWRITEBYTECODE :=
+coverage: $(VENV)/.setup-dev ## branch coverage of each package by the unit tests, which must be 80 % (all: 90 %)
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -n auto tests/unit
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/python -m tests.covered
+
 explore: export EXAMPLES := $(EXAMPLES)
 explore: $(VENV)/.setup-dev ## property tests with new random examples: make explore EXAMPLES=1000
 	@echo "After a failure, paste its @reproduce_failure line, or its example as @example(...)," \
@@ -112,7 +119,7 @@ images: setup ## build every CPU image but horovod-cpu, which compiles for minut
 image-%: setup ## build one image: make image-pytorch-gpu
 	$(BENCHDOCK) images build $*
 
-prune-images: setup ## remove images of ours that nobody needs any more: make prune-images ARGS=--dry-run
+prune-images: setup ## remove images of benchdock that nothing needs any more: make prune-images ARGS=--dry-run
 	$(BENCHDOCK) images prune $(ARGS)
 
 horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first

@@ -29,8 +29,8 @@ SHORT_NAMES = {
 class Option:
     """An `--option` of a program: what it does, its default and its values.
 
-    Any text is valid if `values` is empty. `needs` are the program's own flags that some releases
-    of it do not have, by the value that needs one, or "" if all values but the default do.
+    Any text is valid if `values` is empty. `needs` are flags and values of the program that some
+    releases do not have, by the value that needs one, or "" if all values but the default do.
     """
 
     meaning: str

@@ -1,4 +1,4 @@
-"""What TensorFlow reads from the environment when it is loaded; imported before it."""
+"""The environment that TensorFlow reads when it is loaded; import this before it."""
 
 import importlib.util
 import os
@@ -6,15 +6,15 @@ import re
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
-# oneDNN 2.3 of TensorFlow 2.6 dies of SIGSEGV in brgemm_inner_product_fwd_t where there is
-# AVX-512 (deep_mnist, batch 2, 2.6.5).
+# oneDNN 2.3 of TensorFlow 2.6 dies of SIGSEGV in brgemm_inner_product_fwd_t on processors
+# with AVX-512 (deep_mnist, batch 2, 2.6.5).
 BROKEN = ((2, 6),)
 
 
 def onednn():
-    """The variable's value, where nobody decided: oneDNN's kernels, where they work.
+    """The variable's default value: oneDNN's kernels, if they work.
 
-    They became the default with 2.9; before 2.5 the variable is not known.
+    They became the default with 2.9; before 2.5 the variable has no effect.
     """
     return "0" if numbers() in BROKEN else "1"
 

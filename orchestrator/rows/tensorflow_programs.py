@@ -77,7 +77,7 @@ TF_CNN_BENCHMARKS = Framework(
         "data_format": Option("auto: NHWC on the CPU, NCHW on a GPU", "auto",
                               ("auto", "NCHW", "NHWC")),
         "optimizer": Option("how weights are updated", "sgd",
-                            ("momentum", "sgd", "rmsprop", "adam")),
+                            ("momentum", "sgd", "rmsprop", "adam"), needs={"adam": "adam"}),
         "xla": Option("XLA's automatic clustering", "off", _ON_OFF),
         "xla_compile": Option(
             "compile the whole graph with XLA", "off", _ON_OFF, needs={"on": "xla_compile"}

@@ -112,10 +112,14 @@ def _is_known(flag: str, known: frozenset[str]) -> bool:
     return flag in known or not known.isdisjoint(negated)
 
 
-def _unknown(row: Framework, flag: str, option: str, known: frozenset[str]) -> RequestError:
-    near = nearest(flag, known) if option.startswith(FLAG) else None
-    instead = f"did you mean {FLAG}{near}?" if near else f"remove --option {option}"
+def _unknown(row: Framework, word: str, option: str, known: frozenset[str]) -> RequestError:
+    if not option.startswith(FLAG):
+        return RequestError(
+            f"the {row.name} in --source does not have {word}, which --option {option} needs",
+            hint=f"remove --option {option}",
+        )
+    near = nearest(word, known)
     return RequestError(
-        f"the {row.name} in --source has no flag --{flag}, so --option {option} would do nothing",
-        hint=instead,
+        f"the {row.name} in --source has no flag --{word}",
+        hint=f"did you mean {FLAG}{near}?" if near else f"remove --option {option}",
     )

@@ -96,8 +96,7 @@ def test_a_self_check_that_fails_fails_the_build_with_its_last_lines(place, engi
 def test_the_real_cpu_image_imports_its_framework(engine):
     table = image_table.load()
     row = table.row("pytorch-cpu")
-    name = store.name_of(row, table)
-    if engine.image(name) is None:
-        pytest.skip(f"no {name} here: `benchdock images build {row.id}` makes it")
-    said = run(name, "python3", "-c", "import numpy, torch; print(torch.__version__)")
+    if engine.image(row.tag) is None:  # whichever build that is: the framework is the same
+        pytest.skip(f"no {row.tag} here: `benchdock images build {row.id}` makes it")
+    said = run(row.tag, "python3", "-c", "import numpy, torch; print(torch.__version__)")
     assert said == f"{row.version}+cpu"

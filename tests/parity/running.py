@@ -24,7 +24,7 @@ def start(command, **environment):
         check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith(TAG)]
-    return done, [json.loads(line.removeprefix(TAG)) for line in lines]
+    return done, [json.loads(line[len(TAG) :]) for line in lines]  # Python 3.7
 
 
 class Backend:

@@ -89,7 +89,7 @@ def test_the_note_says_why_the_newest_was_not_taken() -> None:
     assert chosen("pytorch", "8 x A100, 525").notes() == (
         "the image is pytorch-gpu-cuda12, the newest that works here: benchdock/pytorch-gpu:2.13.0 "
         "(CUDA 13.0) needs NVIDIA driver 580 or newer, and this machine has 525.105.17",
-        "pytorch-gpu-cuda12 holds PyTorch 2.10.0; our backend was proven with 2.10.0 on a CPU",
+        "pytorch-gpu-cuda12 contains PyTorch 2.10.0; our backend was proven with 2.10.0 on a CPU",
     )
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ def helps(monkeypatch):
     """Return the help of benchdock and of each command, by command."""
     monkeypatch.setenv("COLUMNS", "100")
     parser = build_parser()
-    commands = next(action.choices for action in parser._actions if action.dest == "command")
+    actions: list[Any] = parser._actions
+    commands = next(action.choices for action in actions if action.dest == "command")
     return {"": parser.format_help(), **{name: one.format_help() for name, one in commands.items()}}
 
 

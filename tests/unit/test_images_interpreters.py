@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -43,7 +44,11 @@ sources = ["gamma"]
 
 
 @pytest.fixture
-def table():
+def table(tmp_path, monkeypatch):
+    folder = tmp_path / "dockerfiles"
+    shutil.copytree(paths.DOCKERFILES, folder)
+    shutil.copytree(folder / "pytorch-cpu", folder / "old-cpu")
+    monkeypatch.setattr(paths, "DOCKERFILES", folder)
     return image_table.read(TABLE, name="images.toml")
 
 
@@ -148,8 +153,8 @@ def test_without_the_interpreter_nothing_is_made_and_one_sentence_says_so(table,
     with pytest.raises(NoInterpreterError) as caught:
         base_images.bootstrap(table.bases["python:9.7-slim"], table, engine, print)
     assert str(caught.value) == (
-        "python:9.7-slim cannot be made: this machine has no Python 9.7 (python9.7 on PATH, or "
-        "pyenv's); `pyenv install 9.7`"
+        "python:9.7-slim cannot be built: this machine has no Python 9.7 (python9.7 on PATH, or "
+        "pyenv's); run `pyenv install 9.7`"
     )
     assert engine.here == {}
 
@@ -175,7 +180,9 @@ def test_a_build_without_base_and_interpreter_names_both(table, machine):
     with pytest.raises(NoInterpreterError, match=r"cannot be pulled .* no Python 9.7 .*bootstrap"):
         builder._need_base(base, FakeImages(), print)
     machine(f"bin/python{OLD}")
-    with pytest.raises(ImageError, match=r"`benchdock images bootstrap python:9\.7-slim` makes"):
+    with pytest.raises(
+        ImageError, match=r"run `benchdock images bootstrap python:9\.7-slim` to build"
+    ):
         builder._need_base(base, FakeImages(), print)
 
 
@@ -200,7 +207,7 @@ def test_what_was_not_asked_for_by_name_is_left_out(table, machine, engine):
     ((told, text),) = images._bootstrap(table, (), force=False)
     assert told["did"] == "left out"
     assert text.startswith(
-        "python:9.7-slim: left out: python:9.7-slim cannot be made: this machine"
+        "python:9.7-slim: left out: python:9.7-slim cannot be built: this machine"
     )
     with pytest.raises(NoInterpreterError):
         list(images._bootstrap(table, ("python:9.7-slim",), force=False))
@@ -234,7 +241,7 @@ def test_a_base_brings_the_pip_that_runs_on_its_python(table):
         ('parent = "debian:bookworm-slim"', "", "needs either 'suite' or 'parent'"),
         ('suite = "bookworm"', 'suite = "bookworm"\nparent = "x"', "needs either 'suite' or"),
         ('parent = "debian:bookworm-slim"', 'parent = "x"', "the parent 'x', which is not a base"),
-        ('parent = "debian:bookworm-slim"', 'parent = "python:9.7-slim"', "not a base made of"),
+        ('parent = "debian:bookworm-slim"', 'parent = "python:9.7-slim"', "not a base built from"),
     ],
 )
 def test_a_mistake_in_a_base_is_named(old, new, told):

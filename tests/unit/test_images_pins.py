@@ -37,7 +37,7 @@ def test_what_is_written_is_read(found):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("schema = ", "digests.toml is not TOML"),
+        ("schema = ", "digests.toml is not valid TOML"),
         ("schema = 1", "digest: it is missing"),
         ('schema = 1\n[digest]\n"a:1" = "latest"', "digest.a:1"),
         (f'schema = 1\n[digests]\n"a:1" = "{DIGEST}"', "digests: unknown key"),

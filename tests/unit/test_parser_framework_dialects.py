@@ -676,7 +676,7 @@ def test_caffe_times_totals_of_2014_are_divided_by_the_iterations():
     uncounted = CAFFE_TIME_2014.replace(b"Testing for", b"Tested")
     assert "no number of iterations" in refused(measure("caffe_time", uncounted, batch=16))
     two = measure("caffe_time", 2 * CAFFE_TIME_2014, batch=16)
-    assert "holds 2 runs" in refused(two)
+    assert "contains 2 runs" in refused(two)
 
 
 @pytest.mark.parametrize(
@@ -750,7 +750,7 @@ OLD_RUN = b"Average over 10 runs is %d ms (percentile time is 30).\n"
 def test_trtexec_runs_are_told_apart_by_the_commands_typed(start):
     other = start.replace(b"=4", b"=8")
     log = start + OLD_RUN % 10 + other + OLD_RUN % 20
-    assert "holds 2 runs" in refused(measure("trtexec", log))
+    assert "contains 2 runs" in refused(measure("trtexec", log))
     assert value(measure("trtexec", log, block=1)) == pytest.approx(400)
     # A command without output tells nothing of the one that follows.
     assert value(measure("trtexec", start + other + OLD_RUN % 20)) == pytest.approx(400)
@@ -759,4 +759,4 @@ def test_trtexec_runs_are_told_apart_by_the_commands_typed(start):
 @pytest.mark.parametrize("option", [b"deploy: a.prototxt\n", b"onnx: a.onnx\n", b"uff: a.uff\n"])
 def test_trtexec_runs_are_told_apart_by_the_options_echoed(option):
     log = option + OLD_RUN % 10 + option + OLD_RUN % 20
-    assert "holds 2 runs" in refused(measure("trtexec", log, batch=1))
+    assert "contains 2 runs" in refused(measure("trtexec", log, batch=1))
