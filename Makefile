@@ -27,7 +27,7 @@ GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
 
-.PHONY: help setup bench test unit coverage explore lint format type fuzz images horovod-ranks parity mutants releases releases-page base-images engine simulations stress bench-self clean
+.PHONY: help setup bench test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ images: setup ## build every CPU image but horovod-cpu, which compiles for minut
 image-%: setup ## build one image: make image-pytorch-gpu
 	$(BENCHDOCK) images build $*
 
+prune-images: setup ## remove images of benchdock that nothing needs any more: make prune-images ARGS=--dry-run
+	$(BENCHDOCK) images prune $(ARGS)
+
 horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first
 	$(BENCHDOCK) images build horovod-cpu
 	$(BENCHDOCK) run two_ranks -f custom --runtime docker --gpus none --image horovod-cpu \
@@ -151,6 +154,9 @@ releases: $(VENV)/.setup-dev ## old releases of the frameworks, parity and jobs:
 
 releases-page: $(VENV)/.setup-dev ## write docs/releases.md again from what `make releases` saw
 	$(VENV)/bin/python -m tests.releases --page
+
+programs: $(VENV)/.setup-dev ## programs of others in old releases: BENCHDOCK_UPSTREAM=CLONES PROGRAMS=nvcnn
+	BENCHDOCK_UPSTREAM=$(BENCHDOCK_UPSTREAM) $(VENV)/bin/python -m tests.releases.programs $(PROGRAMS)
 
 simulations: $(VENV)/.setup-dev ## print how often intervals cover and comparisons err, the long form
 	$(VENV)/bin/python -m tests.simulations

@@ -1,1 +1,1 @@
-"""What is baked into benchmark images: the networks, the harness and one package per framework."""
+"""The code inside benchmark images: the networks, the harness and one package per framework."""

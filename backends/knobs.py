@@ -1,7 +1,7 @@
-"""The knobs of every backend, `--option key=value`, by framework.
+"""The options of every backend, `--option key=value`, by framework.
 
-Like the zoo this needs no framework, so the host knows it too and refuses a mistyped knob before
-anything starts. Which value "auto" stands for each backend decides (`choices.resolve`).
+Like the zoo this needs no framework, so the host has it too and refuses a mistyped option before
+anything starts. Each backend decides what "auto" means (`choices.resolve`).
 """
 
 from collections import namedtuple
@@ -10,7 +10,7 @@ Option = namedtuple("Option", "name values help")
 Option.__doc__ = """A knob of a backend; `values` are what may be typed besides "auto"."""
 
 ON_OFF = ("on", "off")
-_FOLD = Option("fold_batch_norm", ON_OFF, "inference: normalisation inside convolutions")
+_FOLD = Option("fold_batch_norm", ON_OFF, "inference: normalization inside convolutions")
 
 KNOBS = {
     "pytorch": (

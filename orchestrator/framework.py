@@ -29,14 +29,14 @@ SHORT_NAMES = {
 class Option:
     """An `--option` of a program: what it does, its default and its values.
 
-    Any text is valid if `values` is empty. `flag` is the program's flag for any value but the
-    default, if some releases of the program do not have it.
+    Any text is valid if `values` is empty. `needs` are flags and values of the program that some
+    releases do not have, by the value that needs one, or "" if all values but the default do.
     """
 
     meaning: str
     default: str = ""
     values: tuple[str, ...] = ()
-    flag: str = ""
+    needs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

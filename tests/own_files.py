@@ -95,9 +95,9 @@ ONNX_FILES: Mapping[str, tuple[bytes, str | None, str]] = {
     "one.onnx": (onnx((1, 3, 8, 8)), "unsupported", "fixed batch of 1, not 4: give --batch 1"),
     "free.onnx": (onnx(("N", 3, "h", "w")), "unsupported", "(N, 3, h, w): only the batch may"),
     "flat.onnx": (onnx(("N",)), "unsupported", "of shape (N): give it a batch"),
-    "reduced.onnx": (onnx(reduce=True), "unsupported", "its leading dimension is no batch"),
+    "reduced.onnx": (onnx(reduce=True), "unsupported", "its leading dimension is not a batch"),
     "two.onnx": (onnx(inputs=(value_info("s", (1,)),)), "unsupported", "2 inputs (x, s)"),
-    "int64.onnx": (onnx(kind=INT64), "unsupported", "of int64: export it with one of float"),
+    "int64.onnx": (onnx(kind=INT64), "unsupported", "of int64: export it with float input"),
     "half.onnx": (onnx(kind=FLOAT16), "unsupported", "of float16"),
     "foo.onnx": (onnx(first="Foo"), "unsupported", "Foo"),
     "misfit.onnx": (onnx(("N", 5, 8, 8)), "data", "cannot be run by"),
@@ -106,9 +106,9 @@ ONNX_FILES: Mapping[str, tuple[bytes, str | None, str]] = {
         "data",
         "another file, weights.bin, which is not beside it",
     ),
-    "cut.onnx": (onnx()[:200], "data", "is no ONNX file, or a broken one"),
-    "text.onnx": (b"just text\n" * 20, "data", "is no ONNX file, or a broken one"),
-    "hollow.onnx": (message((1, 7)), "data", "holds no network"),
+    "cut.onnx": (onnx()[:200], "data", "is not an ONNX file, or a broken one"),
+    "text.onnx": (b"just text\n" * 20, "data", "is not an ONNX file, or a broken one"),
+    "hollow.onnx": (message((1, 7)), "data", "contains no network"),
 }
 
 _DATA = (
@@ -157,8 +157,8 @@ PROTOTXT_FILES: Mapping[str, tuple[bytes, _Ends, _Ends]] = {
             for name, content, kind, words in (
                 ("typo", _DATA.replace("name:", "nme:"), "data", 'no field named "nme"'),
                 ("solver", "base_lr: 0.1\n", "data", "is a solver's file"),
-                ("hollow", 'name: "x"\n', "data", "holds no layers"),
-                ("binary", "\xff\xfe\x00", "data", "is no text"),
+                ("hollow", 'name: "x"\n', "data", "has no layers"),
+                ("binary", "\xff\xfe\x00", "data", "is not text"),
                 ("foo", _DATA + _BODY.replace("ReLU", "Foo"), "unsupported", "lacks (Foo)"),
                 (
                     "database",

@@ -53,6 +53,7 @@ PROGRAMS = {
     ),
     "horovod_tensorflow": HOROVOD,
     "horovod_pytorch": {**HOROVOD, "use-adasum": SWITCH},
+    # Its launcher looks for the flag --dummy and the words "using CPU".
     "pytorch_imagenet": flags(
         "arch workers epochs start-epoch batch-size lr momentum weight-decay print-freq resume "
         "world-size rank dist-url dist-backend seed gpu",

@@ -1,1 +1,1 @@
-"""BVLC Caffe; see `backends.caffe`, which all forks share."""
+"""BVLC Caffe; see `backends.caffe`, which is common to all forks."""

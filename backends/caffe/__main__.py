@@ -1,16 +1,16 @@
 """``python3 -m backends.caffe``: prototxt for the ``caffe`` binary, on standard output.
 
-Needs no framework; with ``--round-mode auto`` pycaffe, where there is one, is asked how old its
-Caffe is. For example, real updates on two GPUs, synthetic data:
+Needs no framework; ``--round-mode auto`` uses pycaffe, if it is there, to find out how old Caffe
+is. For example, real updates on two GPUs, synthetic data:
 
     python3 -m backends.caffe train resnet50 --batch 32 > train.prototxt
     python3 -m backends.caffe solver resnet50 --net train.prototxt --steps 100 > solver.prototxt
     caffe train -solver solver.prototxt -gpu 0,1
 
-and ``caffe time -model`` takes a deploy network (inference) or a train network; the latter
-without the update, which only ``caffe train`` does. ``deploy --reader tensorrt`` is for TensorRT's
-reader of Caffe networks, ``output`` prints the name of the blob that it is asked for, and
-``rebatch`` takes a prototxt file in place of a model's name and changes its batch.
+and ``caffe time -model`` takes a deploy network (inference) or a train network; the latter without
+the update, which only ``caffe train`` does. ``deploy --reader tensorrt`` is for TensorRT's reader
+of Caffe networks, ``output`` prints the name of its output blob, and ``rebatch`` takes a prototxt
+file instead of a model's name and changes its batch.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from backends.harness.errors import Unsupported
 
 
 def main(argv):
-    """The text that was asked for."""
+    """The requested text."""
     asked = _parser().parse_args(argv)
     dialect = DIALECTS[asked.fork]
     if asked.kind == "rebatch":
@@ -59,7 +59,7 @@ def _for_caffe(asked):
 
 
 def _rounds():
-    """Whether this image's Caffe is of August 2018 or later; without pycaffe nobody knows."""
+    """Whether this image's Caffe is of August 2018 or later; False without pycaffe."""
     try:
         from caffe.proto import caffe_pb2
     except ImportError:

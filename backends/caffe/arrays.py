@@ -1,10 +1,10 @@
-"""Parameters and statistics in a network: put in their places, and read from there.
+"""Writes parameters and statistics to a network, and reads them back.
 
-Intel Caffe rewrites a network while it makes it: it merges a Scale layer into the BatchNorm before
+Intel Caffe rewrites a network while creating it: it merges a Scale layer into the BatchNorm before
 it, folds both into a convolution for inference, and leaves out ReLU layers that a convolution can
-do. So its weights go the way of its users' weights, through a file with the layers as they were
-written, which it rewrites likewise; and after a training step a merged Scale's arrays are the
-last two of its BatchNorm.
+do. So its weights are loaded as its users load theirs, from a file with the layers as they were
+written, which it rewrites in the same way; and after a training step a merged Scale's arrays are
+the last two of its BatchNorm.
 """
 
 import tempfile
@@ -12,14 +12,14 @@ from collections import OrderedDict
 
 import numpy as np
 
-# A BatchNorm's own blobs: means, variances, their weight.
+# The blobs of a BatchNorm: means, variances, their weight.
 NORM_BLOBS = 3
 # In a BlobProto: field 5, length-delimited, is `data`.
 _DATA = b"\x2a"
 
 
 def fill(net, ours, values, dialect, graph, parse):
-    """Put parameters and statistics in their places; `parse` makes a message of prototxt."""
+    """Write parameters and statistics to their blobs; `parse` makes a message from prototxt."""
     blobs = _blobs(ours, values, dialect, graph)
     if dialect.rewrites:
         _load(net, parse(ours.text), blobs)
@@ -30,9 +30,21 @@ def fill(net, ours, values, dialect, graph, parse):
 
 
 def read(net, ours, names):
-    """Name -> a copy of the array in its place."""
+    """Name -> a copy of the array in its blob."""
     found = places(net, ours)
     return OrderedDict((name, _copy(net, *found[name])) for name in names)
+
+
+def updates(net, ours):
+    """Name -> what the last step subtracted from the array, which the solver keeps.
+
+    Intel's solver keeps it in the order of the engine's memory, and writes it so into a snapshot.
+    The gradient's blob, where Caffe leaves it too, is put in order when it is read.
+    """
+    return {
+        name: np.array(net.params[layer][index].diff, dtype=np.float32)
+        for name, (layer, index) in places(net, ours).items()
+    }
 
 
 def places(net, ours):
@@ -41,9 +53,9 @@ def places(net, ours):
 
 
 def as_computed(net):
-    """Run a network; blob's name -> a copy of its value when the first layer has made it.
+    """Run a network; blob's name -> a copy of its value just after its first layer has computed it.
 
-    A convolution that a sum was made part of overwrites the sum's other input.
+    A convolution that a sum was merged into overwrites the sum's other input.
     """
     found = OrderedDict()
     for number in range(len(net.layers)):
@@ -56,7 +68,7 @@ def as_computed(net):
 
 
 def left_out(net, names):
-    """How many of the layers with these names are not in the network that was made."""
+    """How many of the layers with these names are missing in the created network."""
     return len(set(names) - set(net._layer_names))
 
 
@@ -77,8 +89,8 @@ def _blobs(ours, values, dialect, graph):
     for name, (layer, index) in ours.arrays.items():
         value = values[name]
         if index < 2 and layer in decays and not dialect.averages:
-            # A sum in which each step's weight decays tends to 1 / (1 - decay) times the
-            # average. Started there, one more step keeps `decay` of the old average.
+            # A sum in which each step's weight decays tends to 1 / (1 - decay) times the average.
+            # Started there, one more step keeps `decay` of the old average.
             value = value / (1 - decays[layer])
             blobs[layer, 2] = np.array([1 / (1 - decays[layer])])
         blobs[layer, index] = value

@@ -1,4 +1,4 @@
-"""What the forks of Caffe write differently."""
+"""Differences between the forks of Caffe."""
 
 from collections import OrderedDict, namedtuple
 
@@ -85,7 +85,7 @@ NVIDIA = Dialect(
     plain_sums=False,
 )
 
-# A network that names no engine gets the one that this Caffe was built for, which is MKL-DNN by
+# A network without an engine gets the one that this Caffe was built for, which is MKL-DNN by
 # default. `CAFFE` are BVLC's loops. An engine that it was built without ends the program.
 INTEL = Dialect(
     name="intel_caffe",
@@ -106,7 +106,7 @@ DIALECTS = OrderedDict((dialect.name, dialect) for dialect in (BVLC, NVIDIA, INT
 
 
 def head(dialect, dtype="float32", engine="auto"):
-    """A network's fields that choose the precision and, where there is a choice, the engine.
+    """A network's fields for the precision and, if there is a choice, the engine.
 
     `engine` "auto" is the dialect's first. Raises `Unsupported`.
     """

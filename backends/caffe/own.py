@@ -1,7 +1,7 @@
-"""A user's own prototxt: read by Caffe's own schema, fed, run.
+"""The user's prototxt: read by Caffe's own schema, fed and run.
 
-What Caffe itself finds wrong later (a shape that does not fit) it says with glog and ends the
-process; the host finds that line. What can be known before is told here.
+If Caffe itself finds a mistake later (a shape that does not fit), it prints it with glog and ends
+the process; the host finds that line. Mistakes that can be found earlier are reported here.
 """
 
 import io
@@ -15,7 +15,7 @@ from backends.harness.own import OwnNetwork, check_outputs
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.zoo import weights
 
-# Layers that read a dataset, in the words of Caffe's present and former prototxt.
+# Layers that read a dataset, as named in Caffe's present and former prototxt formats.
 DATABASES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData")
 FORMER = ("DATA", "IMAGE_DATA", "HDF5_DATA", "WINDOW_DATA")
 # Layers whose weights stay zero unless the file says how to fill them.
@@ -49,7 +49,9 @@ class CaffeNetwork(OwnNetwork):
             with io.open(self.path, encoding="utf-8") as file:
                 return file.read()
         except UnicodeDecodeError as error:
-            raise self.broken("is no text, so no prototxt: give the network's file") from error
+            raise self.broken(
+                "is not text, so it is not prototxt: use the network's file"
+            ) from error
 
     def _parsed(self, text):
         from google.protobuf import text_format
@@ -58,14 +60,14 @@ class CaffeNetwork(OwnNetwork):
             message = parse(text)
         except text_format.ParseError as error:
             if "base_lr" in text:
-                raise self.broken("is a solver's file: give the network's") from error
-            raise self.broken("is no network of this Caffe: %s; correct it" % error) from error
+                raise self.broken("is a solver's file: use the network's") from error
+            raise self.broken("is not a network of this Caffe: %s; correct it" % error) from error
         if not message.layer and not message.layers:
-            raise self.broken("holds no layers: give a network's file")
+            raise self.broken("has no layers: use a network's file")
         return message
 
     def active(self):
-        """The layers of the phase; what `stage` and `level` leave out is not looked at."""
+        """The layers of the phase; ignores `stage` and `level`."""
         phase = load().TRAIN if self.training else load().TEST
         for layer in list(self.message.layer) + list(self.message.layers):
             included = [rule for rule in layer.include if rule.HasField("phase")]
@@ -80,25 +82,26 @@ class CaffeNetwork(OwnNetwork):
         lacking = sorted({layer.type for layer in self.message.layer} - known)
         if lacking:
             raise self.unsupported(
-                "has layers that this Caffe lacks (%s): use another fork" % ", ".join(lacking)
+                "has layers that this Caffe does not have (%s): use another fork"
+                % ", ".join(lacking)
             )
         for layer in self.active():
             kind = layer.type
             if kind in DATABASES or (not isinstance(kind, str) and _former(layer) in FORMER):
                 raise self.unsupported(
-                    "reads a dataset in its layer %s: put an Input layer with the shape in its "
-                    "place" % layer.name
+                    "reads a dataset in its layer %s: replace it by an Input layer with the shape"
+                    % layer.name
                 )
 
     def labels(self):
-        """Names of blobs that losses and accuracies are told the truth by."""
+        """Names of blobs with the labels for losses and accuracies."""
         return {
             layer.bottom[1] for layer in self.active() if len(layer.bottom) > 1 and _judges(layer)
         }
 
 
 def _former(layer):
-    """The name of a former layer's type, which is a number."""
+    """The name of a former layer type, which is a number."""
     return layer.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[layer.type].name
 
 
@@ -108,12 +111,12 @@ def _judges(layer):
 
 
 def prepare(backend, settings, network):
-    """A ready job of the phase; a batch was run through it."""
+    """A ready job of the phase, after running one batch."""
     return (Training if network.training else Inference)(backend, settings, network)
 
 
 class _Own(Placed):
-    """What both phases share: one input, and in training its labels."""
+    """Common to both phases: one input, and in training its labels."""
 
     def __init__(self, backend, settings, network):
         super(_Own, self).__init__(settings)
@@ -144,12 +147,12 @@ class _Own(Placed):
         labels = [name for name in self.net.inputs if name in truths]
         if len(names) != 1 or len(labels) > 1:
             raise network.unsupported(
-                "has %d inputs in this phase (%s) where one is fed here%s: leave the others to "
+                "has %d inputs in this phase (%s), but only one can be fed%s: move the others to "
                 "another phase with include { phase: ... }"
                 % (
                     len(self.net.inputs),
                     ", ".join(self.net.inputs) or "none",
-                    ", and one of labels" if network.training else "",
+                    ", and one for labels" if network.training else "",
                 )
             )
         return names[0], labels[0] if labels else None
@@ -165,7 +168,7 @@ class _Own(Placed):
         self.net.reshape()
 
     def _fill_labels(self, network, settings):
-        """Classes, or numbers where a loss compares as many of them as it is given."""
+        """Fill with classes, or with numbers if a loss compares as many of them as it gets."""
         target = self.net.blobs[self._label].data
         stream = np.random.RandomState(settings.seed)
         scores = self._scores(network)
@@ -178,7 +181,7 @@ class _Own(Placed):
         for layer in network.active():
             if len(layer.bottom) > 1 and layer.bottom[1] == self._label:
                 return self.net.blobs[layer.bottom[0]].data
-        raise network.unsupported("has labels that no loss is told: remove them")
+        raise network.unsupported("has labels that no loss uses: remove them")
 
 
 class Inference(_Own):
@@ -190,14 +193,14 @@ class Inference(_Own):
             return load().Net(path, load().TEST)
 
     def __init__(self, backend, settings, network):
-        """Check what came out of the first run."""
+        """Check the outputs of the first run."""
         super(Inference, self).__init__(backend, settings, network)
         self._last = len(self.net.layers) - 1
         outputs = [self.net.blobs[name].data for name in self.net.outputs]
         check_outputs(network, settings.batch, [output.shape for output in outputs])
 
     def step(self):
-        """Caffe's Forward; a GPU is waited for by reading an output."""
+        """Caffe's Forward; reading an output waits for a GPU."""
         self.net._forward(0, self._last)
         if self.gpu:
             self.net.blobs[self.net.outputs[-1]].data.ravel()
@@ -207,8 +210,8 @@ class Training(_Own):
     """A step of the zoo's solver on the user's network: forward, loss, backward, update."""
 
     def open(self, settings, network):
-        """See `_Own`. A network without a loss has nothing to train by."""
-        # By its name: Caffe brings former prototxt up to date in files only.
+        """See `_Own`. A network without a loss cannot be trained."""
+        # By its name: Caffe updates former prototxt only in files.
         with as_file(network.text) as path:
             text = prototxt.solver(
                 self.backend.dialect,
@@ -231,19 +234,19 @@ class Training(_Own):
         return self._solver.net
 
     def step(self):
-        """Solver::Step; a GPU is waited for by reading what it updated."""
+        """Solver::Step; reading what it updated waits for a GPU."""
         self._solver.step(1)
         if self.gpu:
             self._weight.data.ravel()
 
     def loss(self):
-        """Of the last step: all losses by their weights."""
+        """Of the last step: the sum of all losses with their weights."""
         pairs = zip(self.net.blobs.values(), self.net._blob_loss_weights)
         return float(sum(weight * blob.data.sum() for blob, weight in pairs if weight))
 
 
 def fill(net, seed, dialect):
-    """Give weights to layers that the file leaves empty: zeros would be no honest work."""
+    """Set weights of layers that the file leaves at zero, which would not be realistic work."""
     stream = np.random.RandomState(seed)
     for name, layer in zip(net._layer_names, net.layers):
         if layer.type in WEIGHTED:
@@ -253,5 +256,5 @@ def fill(net, seed, dialect):
                 values[...] = stream.uniform(-high, high, values.shape)
         elif layer.type == "BatchNorm" and not dialect.averages:
             variance, weight = net.params[name][1].data, net.params[name][2].data
-            if not weight.any():  # Caffe would divide by nothing
+            if not weight.any():  # otherwise Caffe would divide by zero
                 variance[...], weight[...] = 1, 1

@@ -1,10 +1,10 @@
-"""Graph to prototxt: networks for inference and training, and the solver.
+"""Converts a graph to prototxt: networks for inference and training, and the solver.
 
-Caffe has no padding at the end alone and rounds pooling up, so a window's geometry is
-translated, and refused where Caffe cannot do just the same. As one writes networks by hand,
-what may overwrite its input does (BatchNorm, Scale, ReLU, Dropout), and a constant factor
-before a sum becomes the sum's coefficient if the fork's sums have them; a `plain` network does
-neither, so every node has a blob of its own.
+Caffe cannot pad only at the end and rounds pooling up, so the geometry of a window is translated,
+and refused if Caffe cannot do exactly the same. As in handwritten networks, layers that may
+overwrite their input do so (BatchNorm, Scale, ReLU, Dropout), and a constant factor before a sum
+becomes the sum's coefficient if the fork's sums have them; a `plain` network does neither, so every
+node has a separate blob.
 """
 
 from collections import OrderedDict, namedtuple
@@ -19,15 +19,15 @@ DATA = "data"
 LABEL = "label"
 LOSS = "loss"
 
-# Node operator -> operators it may overwrite: their backward passes keep the input, or only
-# the sign of the output, which ReLU and Dropout leave alone.
+# Node operator -> operators it may overwrite: their backward passes need the input, or only the
+# sign of the output, which ReLU and Dropout do not change.
 OVERWRITES = {
     "batch_norm": ("conv",),
     "relu": ("conv", "dense", "batch_norm", "add"),
     "dropout": ("relu",),
 }
 
-RECURRENT = "Caffe has no CTC loss, and its recurrent layer knows tanh only"
+RECURRENT = "Caffe has no CTC loss, and its recurrent layer only has tanh"
 GAPS = {"sequence": RECURRENT, "rnn": RECURRENT, "per_step": RECURRENT}
 
 Source = namedtuple("Source", "kind path")
@@ -54,15 +54,17 @@ Scale layers to the BatchNorm layers before them.
 def network(graph, dialect, batch, training, **choices):
     """The `Network` of a graph.
 
-    `choices`: `dtype` ("float32"), `source` (`INPUT`), `devices` (1), `plain` (False),
-    `fillers` (False: only a program that brings no weights of its own needs Caffe to make some),
-    `round_mode` (False: pooling's round_mode of August 2018), `tensorrt` (False; for TensorRT's
-    reader, a `plain` network without Flatten), `engine` ("auto"; see `dialects.head`).
+    `choices`: `dtype` ("float32"), `source` (`INPUT`), `devices` (1), `plain` (False), `fillers`
+    (False: only a program without weights needs Caffe to generate some), `round_mode` (False:
+    pooling's round_mode of August 2018), `tensorrt` (False; for TensorRT's reader, a `plain`
+    network without Flatten), `engine` ("auto"; see `dialects.head`).
     """
     writer = _Writer(graph, dialect, batch, training, _Choices(**choices))
     for node in graph.nodes:
         if node.op in GAPS:
-            raise Unsupported("%s cannot draw %s: %s" % (dialect.title, graph.name, GAPS[node.op]))
+            raise Unsupported(
+                "%s does not support %s: %s" % (dialect.title, graph.name, GAPS[node.op])
+            )
         OPERATORS[node.op](writer, node)
         writer.settle(node)
     if training:
@@ -77,7 +79,7 @@ def solver(dialect, net, device, **choices):
     """A solver's text; `net` is the network's text or, as ``path=...``, its file's name.
 
     `choices`: `dtype`, `steps`, `display`, `seed`, `prefix` (of a snapshot's files; the solver
-    writes one only if asked).
+    writes one only on request).
     """
     fields = [
         ("type", "SGD"),
@@ -112,7 +114,7 @@ class _Choices(object):
         self.fillers = given.pop("fillers", False)
         self.round_mode = given.pop("round_mode", False)
         self.engine = given.pop("engine", "auto")
-        # It ignores a sum's coefficients, and before release 5 it knew no Flatten.
+        # It ignores a sum's coefficients, and before release 5 it had no Flatten.
         self.tensorrt = given.pop("tensorrt", False)
         self.plain = self.plain or self.tensorrt
         if given:
@@ -144,14 +146,14 @@ class _Writer(object):
         self.layers.append(("layer", entry + list(fields)))
 
     def unary(self, kind, node, *fields):
-        """Append a layer with one input, which it overwrites where it may."""
+        """Append a layer with one input, which it overwrites if possible."""
         bottom = self.blobs[node.inputs[0].name]
         self.blobs[node.name] = top = bottom if self.may_overwrite(node) else node.name
         self.layer(kind, node.name, [bottom], [top], *fields)
         return top
 
     def skip(self, node):
-        """The node's value is its input's."""
+        """Give the node the value of its input."""
         self.blobs[node.name] = self.blobs[node.inputs[0].name]
 
     def settle(self, node):
@@ -160,7 +162,7 @@ class _Writer(object):
             self._shared.add(self.blobs[node.name])
 
     def may_overwrite(self, node):
-        """Whether nobody else needs what the node reads."""
+        """Whether nothing else needs what the node reads."""
         source = node.inputs[0]
         if self.choices.plain or source.op not in OVERWRITES.get(node.op, ()):
             return False
@@ -175,9 +177,9 @@ class _Writer(object):
         return self._only_summed(node)
 
     def _shares_gradient(self, node):
-        """Whether a sum gives the node a gradient that its other input is given too.
+        """Whether a sum gives the node the same gradient buffer as its other input.
 
-        A node that overwrites its input overwrites its gradient likewise.
+        A node that overwrites its input also overwrites its gradient.
         """
         return self.training and self.dialect.plain_sums and self._only_summed(node)
 
@@ -185,7 +187,7 @@ class _Writer(object):
         return [reader.op for reader in self._readers[node]] == ["add"]
 
     def holds(self, node, roles, layer=None):
-        """Tell which blobs of a layer hold a node's arrays; None for one that is not ours."""
+        """Record which blobs of a layer hold a node's arrays; None for one that is not ours."""
         for index, role in enumerate(roles):
             if role is not None:
                 self.arrays["%s.%s" % (node.name, role)] = (layer or node.name, index)
@@ -205,7 +207,8 @@ def _input(writer, node):
     writer.blobs[node.name] = DATA
     if writer.choices.tensorrt and len(node.shape) != 3:
         raise Unsupported(
-            "TensorRT's Caffe reader knows images, which %s does not take" % writer.graph.name
+            "TensorRT's Caffe reader only supports images, which %s does not take"
+            % writer.graph.name
         )
     shapes = [(DATA, (writer.batch,) + node.shape)]
     if writer.training:
@@ -217,7 +220,7 @@ def _input(writer, node):
         for (top, _), dim in zip(shapes, dims):
             writer.layer("Input", top, [], [top], ("input_param", [dim]))
     elif kind == "dummy":
-        # Constants are filled in once; anything random would be made again in every step.
+        # Constants are filled in once; random values would be generated again in every step.
         fillers = [("data_filler", [("type", "constant"), ("value", v)]) for v in (0.5, 0.0)]
         fields = dims + fillers[: len(dims)]
         writer.layer("DummyData", DATA, [], tops, ("dummy_data_param", fields))
@@ -226,11 +229,11 @@ def _input(writer, node):
 
 
 def _database(writer, tops):
-    """A Data layer; its label has no use in inference, but is always given."""
+    """A Data layer; its label is not used in inference, but always needed."""
     shape, batch = writer.graph.input_shape, writer.batch
     if len(shape) != 3:
         raise Unsupported(
-            "Caffe's databases hold images, which %s does not take" % writer.graph.name
+            "Caffe's databases only hold images, which %s does not take" % writer.graph.name
         )
     if writer.dialect.divides_data_batch:
         batch *= writer.choices.devices
@@ -252,7 +255,7 @@ def _pair(name, pair):
 
 
 def _window(node):
-    """Fields of kernel, stride and (beginning) padding."""
+    """The fields of kernel, stride and (beginning) padding."""
     a = node.attrs
     return _pair("kernel", a["kernel"]) + _pair("stride", a["stride"]) + _pair("pad", a["pad"][:2])
 
@@ -260,7 +263,7 @@ def _window(node):
 def _conv(writer, node):
     a = node.attrs
     for axis in (0, 1):
-        # Caffe pads both ends alike; more at the end than drawn must add no window.
+        # Caffe pads both ends alike; more at the end than requested must not add a window.
         size, pad = node.inputs[0].shape[1 + axis], a["pad"][axis]
         count = (size + 2 * pad - a["kernel"][axis]) // a["stride"][axis] + 1
         if count != node.shape[1 + axis]:
@@ -328,7 +331,7 @@ def _pool(writer, node, method):
     drawn = node.shape[1:]
     surplus = [count - size for count, size in zip(counts, drawn)]
     if min(surplus) < 0:
-        raise Unsupported("Caffe's pooling cannot pad %s as drawn" % node.name)
+        raise Unsupported("Caffe's pooling cannot pad %s like this" % node.name)
     if method == "AVE" and (any(surplus) or not all(_whole(node, axis) for axis in (0, 1))):
         raise Unsupported("Caffe averages the cut windows of %s over fewer values" % node.name)
     if not any(surplus):
@@ -341,7 +344,7 @@ def _pool(writer, node, method):
 
 
 def _cropped(writer, node, fields):
-    """A pool that yields too much, and what was drawn cut out of it."""
+    """A pool that yields too much, and a layer that cuts out the wanted part."""
     if writer.choices.tensorrt:
         raise Unsupported("TensorRT's Caffe reader rounds %s up and cannot cut it" % node.name)
     larger, mould = node.name + "_rounded_up", node.name + "_size"
@@ -356,7 +359,7 @@ def _cropped(writer, node, fields):
 
 
 def _pooled(node, axis):
-    """How many windows Caffe makes: rounded up, but none that begins in the end padding."""
+    """How many windows Caffe makes: rounded up, but none that starts in the end padding."""
     a = node.attrs
     size, pad, stride = node.inputs[0].shape[1 + axis], a["pad"][axis], a["stride"][axis]
     count = -(-(size + 2 * pad - a["kernel"][axis]) // stride) + 1

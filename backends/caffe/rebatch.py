@@ -1,32 +1,32 @@
-"""A user's own prototxt with another batch, for the ``caffe`` binary; the rest stays as written."""
+"""Changes the batch in the user's prototxt, for the ``caffe`` binary; the rest stays unchanged."""
 
 import re
 
 from backends.harness.errors import Unsupported
 
-# Strings and comments are passed over whole; what is left between them are words and braces.
+# Strings and comments are skipped; between them are words and braces.
 _TOKEN = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}]|[^\s{}:"'#]+""")
-# Messages of data's shape; others have shapes too, such as Reshape's.
+# Messages with the shape of data; others have shapes too, such as Reshape's.
 _SHAPES = (["input_param", "shape"], ["dummy_data_param", "shape"])
 
 
 def with_batch(text, batch, layers=None):
     """The text with `batch` as the first dimension of inputs and as data layers' batch_size.
 
-    `layers` is the batch of data layers where it is another. Raises `Unsupported` where the text
-    tells no batch.
+    `layers` is the batch of data layers if it is different. Raises `Unsupported` if the text gives
+    no batch.
     """
     parts, end = [], 0
     for start, stop, number in _numbers(text, batch, layers or batch):
         parts += [text[end:start], str(number)]
         end = stop
     if not parts:
-        raise Unsupported("the prototxt has no input and no batch_size that tells a batch")
+        raise Unsupported("the prototxt has no input and no batch_size that gives a batch")
     return "".join(parts) + text[end:]
 
 
 def _numbers(text, batch, layers):
-    """Where the numbers are that are a batch, and what they become."""
+    """The positions of numbers that are a batch, and their new values."""
     stack, word, seen = [], "", {}
     for match in _TOKEN.finditer(text):
         token = match.group()

@@ -1,11 +1,11 @@
-"""Training and inference jobs with pycaffe, and what parity and the self check need.
+"""Training and inference jobs with pycaffe, and functions for parity and the self check.
 
-Fulfils the contract in `backends.harness` for one fork. The networks are generated as
-prototxt and given to Caffe's own parser; then pycaffe makes the calls that the ``caffe``
-binary makes: Forward for inference, a solver's step (forward, backward, update) for
-training. ``caffe time`` with a training network would leave the update out. The binary asks
-its solver for all steps at once; here each is asked for, which NVIDIA's solver answers with a
-new thread for the updates.
+Fulfils the contract in `backends.harness` for one fork. The networks are generated as prototxt and
+given to Caffe's own parser; then pycaffe makes the calls that the ``caffe`` binary makes: Forward
+for inference, a solver's step (forward, backward, update) for training. ``caffe time`` with a
+training network would leave the update out. The binary requests all steps from its solver at once;
+here each step is requested separately, for which NVIDIA's solver starts a new thread for the
+updates.
 """
 
 import os
@@ -21,7 +21,7 @@ from backends.harness import blas, data, job, machine, trial
 from backends.harness.errors import Unsupported
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 
-# Caffe describes every layer it makes in the log; warnings stay.
+# Caffe logs a description of every layer it creates; warnings stay.
 os.environ.setdefault("GLOG_minloglevel", "1")
 
 
@@ -45,7 +45,7 @@ class Backend(object):
         self.REPLACES_STATISTICS = self.dialect.averages
 
     def version(self):
-        """Caffe's, which only says 1.0.0 for years of commits; raises for another fork."""
+        """Caffe's version, which is 1.0.0 for years of commits; raises for another fork."""
         caffe = load()
         found = fork(caffe.proto.caffe_pb2)
         if found is not self.dialect:
@@ -63,23 +63,24 @@ class Backend(object):
         return kind(self, settings, graph, values)
 
     def read_file(self, path, settings):
-        """A user's own network; see `backends.harness.own`."""
+        """The user's network; see `backends.harness.own`."""
         from backends.caffe.own import CaffeNetwork
 
         return CaffeNetwork(path, self.dialect, settings)
 
     def prepare_file(self, settings, network):
-        """A ready job of a user's own network, which was run once."""
+        """A ready job of the user's network, which was run once."""
         from backends.caffe.own import prepare
 
         self._check(settings)
         return prepare(self, settings, network)
 
     def _check(self, settings):
-        """Choose the device; raise `Unsupported` for what is not done here."""
+        """Choose the device; raise `Unsupported` for what this backend does not support."""
         if settings.dtype not in self.dialect.dtypes.get(settings.device, ()):
             raise Unsupported(
-                "%s on the %s has no %s" % (self.dialect.title, settings.device, settings.dtype)
+                "%s on the %s does not support %s"
+                % (self.dialect.title, settings.device, settings.dtype)
             )
         if settings.devices != 1:
             raise Unsupported("pycaffe runs one device; `caffe train` runs several")
@@ -135,7 +136,7 @@ class Backend(object):
             return load().Net(path, load().TRAIN), ours
 
     def activations(self, settings, graph, values, inputs):
-        """Every node's value, nothing overwritten; none of a node that is part of another."""
+        """Every node's value, nothing overwritten; not for a node that is part of another."""
         self._check(settings)
         net, ours = self.open_network(graph, len(inputs), plain=True, **chosen(settings))
         fill(net, ours, values, self.dialect, graph)
@@ -158,7 +159,7 @@ class Backend(object):
 
 
 def fork(schema):
-    """The dialect that a parser's schema (caffe_pb2) speaks."""
+    """The dialect of a parser's schema (caffe_pb2)."""
     for dialect in dialects.DIALECTS.values():
         if dialect.marks and all(
             name in getattr(schema, message).DESCRIPTOR.fields_by_name
@@ -169,21 +170,22 @@ def fork(schema):
 
 
 def gap(graph):
-    """Why Caffe cannot draw a graph, or None."""
+    """Why Caffe does not support a graph, or None."""
     return next((prototxt.GAPS[n.op] for n in graph.nodes if n.op in prototxt.GAPS), None)
 
 
 def parse(text):
-    """What Caffe's own schema makes of a network's text; raises for a word it does not know."""
+    """A network's text, parsed by Caffe's own schema; raises for an unknown word."""
     from google.protobuf import text_format
 
     return text_format.Parse(text, load().proto.caffe_pb2.NetParameter())
 
 
 def rewritten(dialect, net, text, layers=None):
-    """Which engine computes, and how many layers it does as part of others; {} in most forks.
+    """The engine that computes, and the number of layers that it does as part of others; {} in most
+    forks.
 
-    `layers` are those of the phase, by default all of the text's.
+    `layers` are those of the phase, by default all in the text.
     """
     if not dialect.rewrites:
         return {}
@@ -203,7 +205,7 @@ def fill(net, ours, values, dialect, graph):
 
 
 def chosen(settings):
-    """What a benchmark's settings choose of a network's text."""
+    """The settings of a benchmark that change a network's text."""
     choices = {"dtype": settings.dtype}
     if "engine" in settings.options:
         choices["engine"] = settings.options["engine"]
@@ -220,7 +222,7 @@ def _choose_device(device):
 
 
 def smallest(net):
-    """The smallest array of weights: waiting by reading it moves it to the host and back."""
+    """The smallest array of weights, to be read: that waits for a GPU and moves it to the host."""
     return min((blob for blobs in net.params.values() for blob in blobs), key=lambda b: b.count)
 
 
@@ -228,7 +230,7 @@ class Placed(job.Job):
     """A job of pycaffe on its device."""
 
     def __init__(self, settings):
-        """Set threads, and what is reported of the place."""
+        """Set threads, and the reported facts about the place."""
         super(Placed, self).__init__()
         self.samples = settings.batch
         self.device_names = [machine.cpu_name() if settings.device == "cpu" else "GPU 0"]
@@ -239,12 +241,12 @@ class Placed(job.Job):
         self.options["blas"] = library
 
     def peak_memory(self):
-        """Of the process; pycaffe cannot tell a GPU's."""
+        """Of the process; pycaffe does not report a GPU's."""
         return None if self.gpu else super(Placed, self).peak_memory()
 
 
 class _Step(Placed):
-    """What training and inference share."""
+    """Common to training and inference."""
 
     def __init__(self, backend, settings, graph, values):
         super(_Step, self).__init__(settings)
@@ -294,7 +296,7 @@ class Inference(_Step):
         return net, ours
 
     def work(self):
-        """Caffe's Forward; a GPU is waited for by reading the logits."""
+        """Caffe's Forward; reading the logits waits for a GPU."""
         self.net._forward(0, self._last)
         if self.gpu:
             self._logits.data.ravel()
@@ -316,7 +318,7 @@ class Training(_Step):
         return self._solver.net, ours
 
     def work(self):
-        """Solver::Step; a GPU is waited for by reading what it updated."""
+        """Solver::Step; reading what it updated waits for a GPU."""
         self._solver.step(1)
         if self.gpu:
             self._weight.data.ravel()
@@ -337,16 +339,22 @@ class Training(_Step):
 
     def _velocities(self):
         """By name; the solver keeps them multiplied by the rate."""
-        history = self._snapshots.history(self._solver, load().proto.caffe_pb2)
-        places = arrays.places(self.net, self.ours)
+        kept = self._history()
         velocities = OrderedDict()
         for parameter in self.graph.parameters:
-            kept = history[places[parameter.name]].reshape(parameter.shape)
-            velocities[parameter.name] = kept / np.float32(LEARNING_RATE)
+            scaled = kept[parameter.name].reshape(parameter.shape)
+            velocities[parameter.name] = scaled / np.float32(LEARNING_RATE)
         return velocities
 
+    def _history(self):
+        """What the solver keeps, by name."""
+        if self.backend.dialect.rewrites:
+            return arrays.updates(self.net, self.ours)
+        history = self._snapshots.history(self._solver, load().proto.caffe_pb2)
+        return {name: history[place] for name, place in self.ours.arrays.items()}
+
     def _statistics(self):
-        """By name: the averages, which most dialects keep as sums and their weight."""
+        """By name: the averages, which most dialects store as sums with their weight."""
         names = [statistic.name for statistic in self.graph.statistics]
         found = arrays.read(self.net, self.ours, names)
         if not self.backend.dialect.averages:

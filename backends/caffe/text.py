@@ -42,7 +42,7 @@ def _escaped(character):
 
 @contextmanager
 def as_file(text):
-    """Caffe reads prototxt from files only."""
+    """Write text to a file, because Caffe reads prototxt only from files."""
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
         file.write(text)
         file.flush()

@@ -1,7 +1,7 @@
-"""Graph to a Caffe2 net, one native operator per node.
+"""Converts a graph to a Caffe2 net, one native operator per node.
 
-Blobs are named after nodes, parameters after themselves. As one writes nets by hand, ReLU
-overwrites its input where nobody else needs it; a `plain` net overwrites nothing.
+Blobs are named after nodes, parameters after themselves. As in handwritten nets, ReLU overwrites
+its input if nothing else needs it; a `plain` net overwrites nothing.
 """
 
 from collections import OrderedDict, namedtuple
@@ -17,13 +17,13 @@ LABEL = "label"
 LOSS = "loss"
 RATE = "learning_rate"
 
-# Operators whose gradients do not need their output as it was.
+# Operators whose gradients do not need their unchanged output.
 OVERWRITABLE = ("conv", "dense", "batch_norm", "add")
 
-# What cuDNN implements: asked for on a GPU.
+# Implemented by cuDNN, which is requested on a GPU.
 CUDNN = ("Conv", "MaxPool", "AveragePool", "SpatialBN", "Relu", "LRN", "Dropout")
 
-RECURRENT = "Caffe2's packages carry no CTC loss"
+RECURRENT = "Caffe2's packages have no CTC loss"
 GAPS = {"sequence": RECURRENT, "rnn": RECURRENT, "per_step": RECURRENT}
 
 Built = namedtuple("Built", "net blobs")
@@ -38,7 +38,7 @@ def build(graph, training, gpu=False, **choices):
     """
     for node in graph.nodes:
         if node.op in GAPS:
-            raise Unsupported("Caffe2 cannot draw %s: %s" % (graph.name, GAPS[node.op]))
+            raise Unsupported("Caffe2 does not support %s: %s" % (graph.name, GAPS[node.op]))
     writer = _Writer(graph, training, gpu, choices)
     for node in graph.nodes:
         OPERATORS[node.op](writer, node)
@@ -74,7 +74,7 @@ class _Writer(object):
         getattr(self.net, kind)(inputs, [top] + list(more), **arguments)
 
     def skip(self, node):
-        """The node's value is its input's."""
+        """Give the node the value of its input."""
         self.blobs[node.name] = self.blobs[node.inputs[0].name]
 
     def settle(self, node):
@@ -175,7 +175,7 @@ def _lrn(writer, node):
 def _max_pool(writer, node):
     arguments, pad = _window(node), node.attrs["pad"]
     if writer.gpu and pad[:2] != pad[2:]:
-        # cuDNN's refuses uneven padding, and would be preferred if none were named.
+        # cuDNN's operator refuses uneven padding, and would be preferred if none were named.
         arguments["engine"] = "DEFAULT"
     writer.add("MaxPool", node, **arguments)
 
@@ -203,7 +203,7 @@ def _avg_pool(writer, node):
 
 
 def counts_padding():
-    """Whether this Caffe2's AveragePool knows count_include_pad, which came in late 2018."""
+    """Whether this Caffe2's AveragePool supports count_include_pad, added in late 2018."""
     x, y = "count_padding_x", "count_padding_y"
     workspace.FeedBlob(x, np.ones((1, 1, 2, 2), dtype=np.float32))
     operator = core.CreateOperator(

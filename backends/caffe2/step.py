@@ -1,4 +1,4 @@
-"""Training and inference jobs, and what parity and the self check need.
+"""Training and inference jobs, and functions for parity and the self check.
 
 Fulfils the contract in `backends.harness`. Caffe2 keeps every array in one global
 workspace, so a process holds one job at a time.
@@ -25,14 +25,14 @@ from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
 FRAMEWORK = "caffe2"
 OPTIONS = knobs.KNOBS["caffe2"]
 
-# Max pooling sends its gradient, whole, to every value that equals the largest; cuDNN chooses one.
+# Max pooling sends its whole gradient to every value that equals the largest; cuDNN chooses one.
 EVERY_LARGEST = ("cpu",)
 
 _MEMORY_WORDS = ("out of memory", "std::bad_alloc", "defaultcpuallocator")
 
 
 def version():
-    """PyTorch's, whose part Caffe2 became; NGC's image has Caffe2 alone."""
+    """PyTorch's version, since Caffe2 became part of it; NGC's image only has Caffe2."""
     try:
         from torch.version import __version__ as found
     except ImportError:
@@ -41,7 +41,7 @@ def version():
 
 
 def classify(error):
-    """Caffe2 says everything with RuntimeError."""
+    """Caffe2 reports every error as RuntimeError."""
     text = str(error).lower()
     return "out_of_memory" if any(word in text for word in _MEMORY_WORDS) else None
 
@@ -53,9 +53,9 @@ def prepare(settings, graph, values):
 
 
 def open_device(settings):
-    """The GPU's DeviceOption, None for the CPU; raises `Unsupported` for what is not there."""
+    """The GPU's DeviceOption, None for the CPU; raises `Unsupported` for missing devices."""
     if settings.dtype != "float32":
-        raise Unsupported("Caffe2 has no %s here; use float32" % settings.dtype)
+        raise Unsupported("Caffe2 does not support %s here; use float32" % settings.dtype)
     if settings.devices != 1:
         raise Unsupported("this backend runs Caffe2 on one device")
     if settings.device == "cpu":
@@ -66,9 +66,9 @@ def open_device(settings):
 
 
 def start(settings):
-    """Initialise Caffe2 and clear its workspace; return the algebra library and the threads.
+    """Initialize Caffe2 and clear its workspace; return the algebra library and the threads.
 
-    Its default is one thread, whatever the machine has.
+    Its default is one thread on any machine.
     """
     workspace.ResetWorkspace()
     threads = settings.threads or machine.cpus()
@@ -84,7 +84,7 @@ def start(settings):
 
 
 class Step(job.Job):
-    """What training and inference share: one net, and its batch in the workspace."""
+    """Common to training and inference: one net, and its batch in the workspace."""
 
     def __init__(self, settings, graph, values, where):
         """Feed the arrays, create the net."""
@@ -116,7 +116,7 @@ class Step(job.Job):
         workspace.RunNet(self._net)
 
     def peak_memory(self):
-        """Of the process; Caffe2 does not tell a GPU's."""
+        """Of the process; Caffe2 does not report a GPU's."""
         return None if self._where else super(Step, self).peak_memory()
 
     def close(self):
@@ -160,7 +160,7 @@ class Training(Step):
         return workspace.FetchBlob(self._built.blobs[node.name])
 
     def state(self):
-        """Copies of what the net updates; it keeps velocities multiplied by the rate."""
+        """Copies of what the net updates; it stores velocities multiplied by the rate."""
         names = [parameter.name for parameter in self._graph.parameters]
         rate = workspace.FetchBlob(builder.RATE)
         velocities = OrderedDict(
@@ -174,8 +174,8 @@ def built_for(settings, graph, where, **choices):
     """The `build.Built` of a benchmark; `choices` are the builder's."""
     net_type = settings.options["net_type"]
     if net_type == "auto":
-        # On a CPU the operators share its threads already; on a GPU the other types wait for
-        # the device after every operator.
+        # On a CPU the operators share its threads already; on a GPU the other types wait for the
+        # device after every operator.
         net_type = "async_scheduling" if where else "simple"
     training = settings.phase == "training"
     built = builder.build(graph, training, bool(where), net_type=net_type, **choices)
@@ -207,7 +207,7 @@ def fetched(names):
 
 
 def walk(settings, graph, values, inputs, plain):
-    """Run a net for inference; yield every node's name and what its blob then holds."""
+    """Run a net for inference; yield every node's name and the value of its blob."""
     where = open_device(settings)
     _, threads = start(settings)
     built = built_for(settings, graph, where, plain=plain)
@@ -219,7 +219,7 @@ def walk(settings, graph, values, inputs, plain):
 
 
 def shapes(graph):
-    """Every node's shape in the net that a benchmark runs; it is run to know them."""
+    """Every node's shape in the net that a benchmark runs; the net is run to find them."""
     arrays = graph.parameters + graph.statistics
     zeros = {array.name: np.zeros(array.shape, dtype=np.float32) for array in arrays}
     settings = arguments.one_step(graph.name, "inference", 1, arguments.choose(OPTIONS, []))

@@ -1,7 +1,7 @@
-"""What every backend shares: arguments, data, warm-up, the timed loop, events, parity.
+"""Common to all backends: arguments, data, warm-up, the timed loop, events, parity.
 
-Framework-free: the standard library and NumPy, Python 3.5 and later. A framework plugs
-in as one object or module (`backends/<framework>/step.py`) that has:
+Framework-free: the standard library and NumPy, Python 3.5 and later. A framework provides one
+object or module (`backends/<framework>/step.py`) with:
 
 ``FRAMEWORK``
     The framework's id, as a user types it.
@@ -19,10 +19,10 @@ in as one object or module (`backends/<framework>/step.py`) that has:
 ``self_check()``
     One line on what was checked; raises when something is wrong. Seconds, not minutes.
 
-optionally, for files of the user's own (see `own`):
+optionally, for the user's files (see `own`):
 
 ``FILES``, ``read_file(path, settings)``, ``prepare_file(settings, network)``
-    The ends of their names; the network in such a file, an `own.OwnNetwork`; a `job.Job` of it,
+    The endings of their names; the network in such a file, an `own.OwnNetwork`; a `job.Job` of it,
     which has run once.
 
 and for parity, which drives the very job that `prepare` returns (see `job.Job.feed`, `logits` and

@@ -19,14 +19,14 @@ Settings = namedtuple(
 Settings.__doc__ = """One benchmark as asked for.
 
 `batch` is per device; `threads` and `data` may be None; `options` maps every declared
-option to a value or "auto"; `model_file` is the path of a user's own network, else None.
+option to a value or "auto"; `model_file` is the path of the user's network, else None.
 """
 
 ParitySettings = namedtuple("ParitySettings", "levels models dtype device options")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Complains in our way, so that the host sees a wrong argument as an event."""
+    """Reports errors in our way, so that the host sees a wrong argument as an event."""
 
     def error(self, message):
         raise Unsupported(message)
@@ -36,17 +36,17 @@ def _count(lowest):
     def parse(text):
         number = int(text)
         if number < lowest:
-            raise argparse.ArgumentTypeError("must be %d or more, not %s" % (lowest, text))
+            raise argparse.ArgumentTypeError("must be at least %d, not %s" % (lowest, text))
         return number
 
-    parse.__name__ = "integer"  # argparse names it in "invalid integer value"
+    parse.__name__ = "integer"  # argparse mentions it in "invalid integer value"
     return parse
 
 
 def _seconds(text):
     number = float(text)
     if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError("must be 0 or more, not %s" % text)
+        raise argparse.ArgumentTypeError("must be at least 0, not %s" % text)
     return number
 
 
@@ -58,19 +58,19 @@ def _key_value(text):
 
 
 def parse(argv, program, declared):
-    """Settings of a benchmark; raises `Unsupported` for what cannot be understood."""
+    """Settings of a benchmark; raises `Unsupported` for invalid arguments."""
     parser = _Parser(prog=program, description="Runs one benchmark and prints tagged lines.")
     add = parser.add_argument
     add("--model", required=True)
-    add("--model-file", metavar="FILE", help="a network of your own, in place of the zoo's")
+    add("--model-file", metavar="FILE", help="your network, instead of one of the zoo")
     add("--phase", required=True, choices=PHASES)
     add("--dtype", required=True, choices=DTYPES)
     add("--batch", required=True, type=_count(1), help="samples per device")
     add("--device", required=True, choices=DEVICES)
     add("--devices", type=_count(1), default=1)
     add("--steps", required=True, type=_count(1), help="timed steps")
-    add("--warmup", required=True, type=_count(0), help="least warm-up steps")
-    add("--warmup-seconds", type=_seconds, default=WARMUP_SECONDS, help="least warm-up time")
+    add("--warmup", required=True, type=_count(0), help="minimum number of warm-up steps")
+    add("--warmup-seconds", type=_seconds, default=WARMUP_SECONDS, help="minimum warm-up time")
     add("--threads", type=_count(1))
     add("--seed", type=_count(0), default=1)
     add("--data", metavar="DIR", help="folder of real data; synthetic without it")
@@ -81,7 +81,7 @@ def parse(argv, program, declared):
 
 
 def one_step(model, phase, batch, options, **changed):
-    """A single float32 step on the CPU but for what is changed: parity's and the self check's."""
+    """A single float32 step on the CPU, with changes: for parity and the self check."""
     usual = Settings(
         model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, None, 0, None, options, None
     )
@@ -89,7 +89,7 @@ def one_step(model, phase, batch, options, **changed):
 
 
 def parse_parity(argv, program, declared, known_levels, known_dtypes):
-    """What ``parity`` was asked to check."""
+    """The arguments of ``parity``."""
     parser = _Parser(prog=program + " parity", description="Compares models with the referee.")
     parser.add_argument("--level", action="append", required=True, choices=known_levels)
     parser.add_argument("--dtype", choices=known_dtypes, default="float32")
@@ -115,12 +115,12 @@ def _add_options(parser, declared):
 
 
 def choose(declared, pairs):
-    """Every declared option with its value; "auto" where nothing was said."""
+    """Every declared option with its value; "auto" if it is not given."""
     allowed = OrderedDict((option.name, ("auto",) + tuple(option.values)) for option in declared)
     chosen = OrderedDict((name, "auto") for name in allowed)
     for key, value in pairs:
         if key not in allowed:
-            raise Unsupported("no option %r%s" % (key, suggestion(key, allowed)))
+            raise Unsupported("unknown option %r%s" % (key, suggestion(key, allowed)))
         if value not in allowed[key]:
             raise Unsupported(
                 "option %s cannot be %r%s" % (key, value, suggestion(value, allowed[key]))
@@ -130,7 +130,7 @@ def choose(declared, pairs):
 
 
 def suggestion(word, known):
-    """The end of a complaint: what was probably meant, and all there is."""
+    """The end of an error message: the probable choice, and all choices."""
     near = difflib.get_close_matches(word, list(known), 1)
     meant = "; did you mean %s?" % near[0] if near else ";"
     return "%s possible: %s" % (meant, ", ".join(known) or "none")

@@ -1,7 +1,7 @@
-"""The linear algebra library behind a framework: which one was loaded, and its threads.
+"""The linear algebra library of a framework: which one was loaded, and its threads.
 
-Old frameworks have no call for it, and the library reads its environment variables when it
-is loaded, which NumPy has done by now; so it is asked directly.
+Old frameworks have no call for it, and the library reads its environment variables when it is
+loaded, which NumPy has done by now; so the library is called directly.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ SETTERS = (
 
 
 def set_threads(count, maps=MAPS):
-    """Return (library, threads it will use): ("unknown", 1) where none can be told."""
+    """Return (library, number of its threads): ("unknown", 1) if none is known."""
     for path in sorted(_loaded(maps)):
         for word, function in SETTERS:
             if word in os.path.basename(path):

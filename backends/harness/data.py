@@ -1,15 +1,15 @@
-"""Where batches come from: made up, or read from a folder.
+"""Batches: synthetic, or read from a folder.
 
-A data folder holds decoded samples, since images carry no JPEG decoder, in any of
+A data folder contains decoded samples, because images have no JPEG decoder, as any of
 
 * ``<name>.npz`` with arrays ``x`` and ``y``,
 * ``<name>_x.npy`` with ``<name>_y.npy`` beside it (mapped, not loaded: may exceed memory).
 
-``x`` is (N,) + the model's input shape, channels first; uint8 is brought to about -2..2,
-float32 is taken as it is. ``y`` is integers: (N,) classes counted from 0, or for speech
-(N, length) labels where 0 is the blank and may not occur. Subfolders are searched. Samples
-are read in order, again from the start when they run out; with several processes each
-takes every n-th batch, in turn. A thread reads ahead.
+``x`` is (N,) + the model's input shape, channels first; uint8 is scaled to about -2..2, float32 is
+used unchanged. ``y`` is integers: (N,) classes counted from 0, or for speech (N, length) labels
+where 0 is the blank and may not occur. Subfolders are searched. Samples are read in order, and
+again from the start at the end; with several processes each takes every n-th batch in turn. A
+thread reads ahead.
 """
 
 import os
@@ -23,7 +23,7 @@ from backends.zoo import weights
 
 AHEAD = 4  # batches
 
-# uint8 to -2..2, about what mean and variance normalisation makes of photographs.
+# uint8 to -2..2, about what normalization by mean and variance does to photographs.
 CENTRE = np.float32(127.5)
 SPREAD = np.float32(63.75)
 
@@ -36,7 +36,7 @@ def source(settings, graph, rank=0, world=1):
 
 
 class Synthetic(object):
-    """One batch, made once and given again and again; meant to stay on the device."""
+    """One batch, generated once and used again and again; meant to stay on the device."""
 
     fixed = True
 
@@ -87,7 +87,7 @@ class Folder(object):
                 self._offer(batch)
                 if self._stopped.is_set():
                     return
-        except Exception as error:  # belongs to the thread that asks for batches
+        except Exception as error:  # only for the thread that asks for batches
             self._offer(error)
 
     def _offer(self, item):

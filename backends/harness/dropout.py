@@ -1,9 +1,9 @@
-"""Is dropout active at its rate? Read from the gradients of the layer that follows it.
+"""Checks that dropout is active at its rate, from the gradients of the layer that follows it.
 
-With a batch of one, the column of a dense layer's weight gradient that belongs to a feature is
-that feature times the gradient of the layer's outputs: zero if, and only if, the feature was
-dropped. So a job tells which features it dropped without being asked, and the referee can drop
-the same ones and be compared with it in everything else.
+With a batch of one, the column of a dense layer's weight gradient that belongs to a feature is that
+feature times the gradient of the layer's outputs: zero if, and only if, the feature was dropped. So
+a job's gradients show which features it dropped, and the referee can drop the same ones and be
+compared with it in everything else.
 """
 
 import numpy as np
@@ -12,10 +12,10 @@ from backends.harness.errors import Unsupported
 
 STEPS = 2
 
-# Features smaller than this share of the largest tell nothing. Larger ones must tell: whether a
+# Features smaller than this share of the largest show nothing. Larger ones must show it: whether a
 # feature was dropped also decides what flows back through it, however small it is.
 SMALL = 1e-5
-# A kept feature's column is as long, for the feature's size, as any other kept one's.
+# Relative to the feature's size, the column of a kept feature is as long as any other kept one's.
 KEPT = 0.5
 
 # How many standard deviations the share dropped may be off: once in 1.7 million steps by chance.
@@ -30,11 +30,11 @@ class Seen(object):
         self._kept = {}
 
     def note(self, node, telling, kept):
-        """`telling` marks the features that tell, `kept` those that were kept."""
+        """`telling` marks the features that show it, `kept` those that were kept."""
         self._kept.setdefault(node, []).append((telling, kept))
 
     def judge(self, found):
-        """Note how far the shares dropped are off, and whether each step drops others."""
+        """Note how far the dropped shares are off, and whether steps drop different features."""
         for node, steps in self._kept.items():
             rate = node.attrs["rate"]
             dropped = sum(int(np.sum(telling & ~kept)) for telling, kept in steps)
@@ -47,12 +47,12 @@ class Seen(object):
 
 
 def _note(found, what, where, off):
-    """Chance is no deviation: only what chance does not explain counts."""
+    """Chance is not a deviation: only what chance does not explain counts."""
     found.add(what, where, off if not off <= DEVIATIONS else 0.0, DEVIATIONS)
 
 
 def _repeats(steps, rate):
-    """Deviations by which two steps agree on what to drop more often than chance has it."""
+    """Deviations of two steps that agree on what to drop more often than chance explains."""
     (one, first), (other, second) = steps[:2]
     both = one & other
     count, share = int(np.sum(both)), 1 - 2 * rate * (1 - rate)
@@ -62,7 +62,7 @@ def _repeats(steps, rate):
 
 
 class Masks(object):
-    """What one step multiplied the features of each dropout node by."""
+    """The factors of each dropout node's features in one step."""
 
     def __init__(self, graph, gradients, seen):
         """`gradients` are the job's, by canonical name."""
@@ -75,10 +75,12 @@ class Masks(object):
                     self._following[source] = node
 
     def mask(self, node, features):
-        """As `backward.Rules` asks for it; `features` is (1, count)."""
+        """As `backward.Rules` requires; `features` is (1, count)."""
         layer = self._following[node]
         if layer.op != "dense" or len(features) != 1:
-            raise Unsupported("what %s drops cannot be told from %s" % (node.name, layer.op))
+            raise Unsupported(
+                "the features that %s drops cannot be determined from %s" % (node.name, layer.op)
+            )
         columns = self._gradients[layer.name + ".weight"].astype(np.float64)
         size = np.abs(features[0])
         telling = size > SMALL * size.max()

@@ -1,4 +1,4 @@
-"""What can go wrong in an image, as the kinds the host knows."""
+"""What can go wrong in an image, in the kinds that the host knows."""
 
 import sys
 import traceback
@@ -13,13 +13,13 @@ class BenchmarkError(Exception):
 
 
 class OutOfMemory(BenchmarkError):  # noqa: N818 - the kind is the name
-    """The device or the host has not enough memory for this batch."""
+    """The device or the host does not have enough memory for this batch."""
 
     kind = "out_of_memory"
 
 
 class Unsupported(BenchmarkError):  # noqa: N818 - the kind is the name
-    """This backend cannot do what was asked, on this device or at all."""
+    """This backend does not support the request, on this device or at all."""
 
     kind = "unsupported"
 

@@ -1,4 +1,4 @@
-"""Tagged lines: the only thing the host reads out of a container."""
+"""Tagged lines: everything that the host reads from a container."""
 
 import json
 import math
@@ -13,8 +13,8 @@ TAG = "::benchdock "
 def line(event, fields):
     """One event as its line. JSON has no nan and no infinity: they become strings.
 
-    The last key is a checksum of the text before it: what a library writes into the middle
-    of a line is found out, where it left JSON behind, too.
+    The last key is a checksum of the text before it: it reveals text that a library writes into the
+    middle of a line, even if the line is still JSON.
     """
     document = OrderedDict([("event", event)])
     for key in sorted(fields):
@@ -55,4 +55,4 @@ class Emitter(object):
 
 
 def mute(event, **fields):
-    """Stand in for an `Emitter` where another rank reports."""
+    """Replaces an `Emitter` if another rank reports."""

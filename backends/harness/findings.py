@@ -1,4 +1,4 @@
-"""What a comparison found: deviations, each with its tolerance, and the worst of them."""
+"""The findings of a comparison: deviations, each with its tolerance, and the worst of them."""
 
 from collections import namedtuple
 
@@ -52,7 +52,7 @@ class Findings(object):
             self._worst[what] = finding
 
     def verdict(self, tolerance):
-        """Hold all of it against one tolerance.
+        """Compare all of it with one tolerance.
 
         Each deviation counts as the share of its own tolerance that it uses.
         """

@@ -1,4 +1,4 @@
-"""Normalisation done by the convolution before it, for inference."""
+"""Folds normalization into the convolution before it, for inference."""
 
 from collections import OrderedDict
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def foldable(graph):
-    """Convolution -> the normalisation that can be folded into it: nothing else reads its value."""
+    """Convolution -> the normalization that can be folded into it: nothing else reads its value."""
     readers = graph.readers
     return OrderedDict(
         (node.inputs[0], node)
@@ -18,9 +18,9 @@ def foldable(graph):
 
 
 def folded(values, absorbs):
-    """Values in which some convolutions also do the normalisation after them.
+    """Values for convolutions that also do the normalization after them.
 
-    `absorbs` maps such a convolution to its normalisation; every one has a bias then.
+    `absorbs` maps such a convolution to its normalization; every one then has a bias.
     """
     result = OrderedDict(values)
     for conv, norm in absorbs.items():

@@ -1,4 +1,4 @@
-"""What the loop needs of a prepared benchmark."""
+"""The interface of a prepared benchmark for the loop."""
 
 import resource
 import time
@@ -50,7 +50,7 @@ class Job(object):
         return [self._marks[i + 1] - self._marks[i] for i in range(count)]
 
     def agree(self, number):
-        """The leader's number, in every process: they must decide alike."""
+        """The leader's number, in every process: they must make the same decision."""
         return number
 
     def peak_memory(self):
@@ -63,10 +63,10 @@ class Job(object):
     def loss(self):
         """Loss of the last training step, None in inference."""
 
-    # -- what parity asks of the very object that is timed -----------------------------
+    # -- for parity, from the same object that is timed ----------------------------------------
 
     def feed(self, inputs, labels):
-        """Put a batch in the place of the synthetic one, for the steps to come.
+        """Replace the synthetic batch, for the next steps.
 
         `inputs` is float32 (batch,) + input shape, `labels` int64, both in the host's memory.
         """
@@ -81,11 +81,11 @@ class Job(object):
         raise NotImplementedError
 
     def held(self, node):
-        """What the last training step left as a node's value, None where it cannot be known.
+        """A node's value after the last training step, None if it is unknown.
 
         It settles which of two values was the larger one for max pooling if they are equal but for
-        rounding. A backend whose pooling sends its gradient, whole, to every value that equals the
-        largest names the devices on which it does so in its `EVERY_LARGEST`.
+        rounding. A backend whose pooling sends its whole gradient to every value that equals the
+        largest lists the devices on which it does so in its `EVERY_LARGEST`.
         """
 
     def close(self):

@@ -1,9 +1,9 @@
 """Warm-up and the timed window.
 
-Warm-up lasts until it has both the steps and the seconds asked for, and counts for
-nothing. The window is made of blocks of about a second or more, the devices synchronised
-at both ends of each; between blocks, untimed, the block is reported, so a run that dies
-has left what it measured and memory does not grow with the number of steps.
+Warm-up lasts until it has both the requested steps and seconds, and is not counted. The window is
+made of blocks of about a second or more, the devices synchronised at both ends of each; between
+blocks, untimed, the block is reported, so the measurements of a run that dies are not lost and
+memory does not grow with the number of steps.
 """
 
 import time
@@ -23,7 +23,7 @@ def measure(job, settings, emit, clock=time.perf_counter):
 
 
 def warm_up(job, steps, seconds, emit, clock):
-    """Run untimed steps; return seconds per step at their end, None when there were none."""
+    """Run untimed steps; return seconds per step at their end, None if there were none."""
     done, spent, estimate = 0, 0.0, None
     if not steps and not seconds:
         emit("warmup", steps=0, seconds=0.0)
@@ -36,7 +36,9 @@ def warm_up(job, steps, seconds, emit, clock):
 
 
 def _chunk(steps_left, seconds_left, estimate):
-    """How many warm-up steps before the next report; the first stands alone, it compiles."""
+    """How many warm-up steps before the next report; the first one is separate, because it
+    compiles.
+    """
     if not estimate:
         return 1
     needed = max(steps_left, int(seconds_left / estimate) + 1 if seconds_left > 0 else 0)
@@ -57,7 +59,7 @@ def timed(job, steps, estimate, emit, clock):
 
 
 def block_size(left, estimate):
-    """Share the steps left evenly over blocks that each last `BLOCK_SECONDS` or more."""
+    """Divide the remaining steps evenly into blocks that each last `BLOCK_SECONDS` or more."""
     if not estimate:
         return 1
     blocks = max(1, int(left * estimate / BLOCK_SECONDS))

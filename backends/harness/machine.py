@@ -1,4 +1,4 @@
-"""What the machine offers to this process."""
+"""Resources of the machine for this process."""
 
 import os
 
@@ -8,14 +8,14 @@ CFS_PERIOD = "/sys/fs/cgroup/cpu/cpu.cfs_period_us"
 
 
 def cpus():
-    """How many CPUs this process may use: its affinity, cut to the container's quota."""
+    """How many CPUs this process may use: its affinity, limited by the container's quota."""
     count = len(os.sched_getaffinity(0))
     quota = _quota()
     return count if quota is None else max(1, min(count, int(quota + 0.5)))
 
 
 def _quota():
-    """CPUs' worth of time the control group grants, None for no limit."""
+    """The CPU quota of the control group in CPUs, None if unlimited."""
     words = _read(CPU_MAX).split()
     if len(words) != 2:
         words = [_read(CFS_QUOTA).strip(), _read(CFS_PERIOD).strip()]

@@ -1,15 +1,15 @@
-"""Does a framework compute what was drawn? The same three checks for all of them.
+"""Checks that a framework computes the zoo's networks: the same three checks for all of them.
 
-P1: the built network yields every node in the shape drawn.
-P2: logits of the benchmark's inference job, random running statistics, against the referee.
-P3: three steps of the benchmark's training job against the referee: see `trajectory`.
+P1: the built network yields every node in its shape. P2: logits of the benchmark's inference job,
+random running statistics, against the referee. P3: three steps of the benchmark's training job
+against the referee: see `trajectory`.
 
-Parity drives the very object that a benchmark times: it feeds a batch to the job that
-`prepare` returns, lets it step, and reads what it computed. Each level works in any number type
-and on either device, as a benchmark with such settings computes.
+Parity uses the same object that a benchmark times: it feeds a batch to the job that `prepare`
+returns, runs steps, and reads the results. Each level works in any number type and on either
+device, as a benchmark with such settings computes.
 
-A deviation is max |difference| / max |reference|. The referee knows nothing of the framework, so
-a builder cannot pass by being wrong in the same way twice.
+A deviation is max |difference| / max |reference|. The referee is independent of the framework, so a
+builder cannot pass by being wrong in the same way twice.
 """
 
 from collections import OrderedDict, namedtuple
@@ -28,7 +28,7 @@ Tolerance.__doc__ = """The largest deviation of P2 and of P3 that holds."""
 
 
 def _rounded(bits):
-    """Tolerances of numbers with so many significant bits, in units of their roundoff.
+    """Tolerances for numbers with this many significant bits, in units of their roundoff.
 
     Rounding every weight and every value moves the referee's logits by 1.0 to 2.5 units, from
     the smallest model to the largest; PyTorch, TensorFlow and OpenVINO stayed below 3.5 with
@@ -71,7 +71,7 @@ def check_shapes(backend, _settings, graph):
 
 
 def check_forward(backend, settings, graph):
-    """P2: two steps of the job, the second on the batch reversed, so that a repeated one shows."""
+    """P2: two steps of the job, the second on the reversed batch, to reveal a repeated one."""
     values = calibration.exposed(graph, weights.for_graph(graph, SEED))
     inputs = weights.inputs(graph, BATCH, SEED)
     tolerance = TOLERANCES[settings.dtype].logits
@@ -110,7 +110,7 @@ def first_difference(built, expected, tolerance):
         # The nodes in between are computed as part of others.
         node, reference = next((pair for pair in drawn if pair[0].name == name), (None, None))
         if node is None:
-            return "%s was built, and not drawn there" % name
+            return "%s was built, but is not in the network there" % name
         worst = deviation(found, reference)
         if not worst <= tolerance:
             return "%s (%s) is the first to differ: %.3g" % (node.name, node.op, worst)

@@ -1,4 +1,4 @@
-"""The program a backend's ``__main__`` runs: arguments in, events and an exit status out."""
+"""The program of a backend's ``__main__``: arguments in, events and an exit status out."""
 
 import os
 import sys
@@ -15,17 +15,17 @@ def main(backend, argv, emit=None):
     try:
         command = commands.get(argv[0]) if argv else None
         return command(backend, argv[1:], emit) if command else benchmark(backend, argv, emit)
-    except Exception as error:  # the one door out: whatever it was, the host is told
+    except Exception as error:  # the only exit: the host gets every error
         kind, message = errors.describe(error, backend.classify)
         emit("error", kind=kind, message=message)
         return 1
 
 
 def leave(status):
-    """End the process at once, everything written.
+    """End the process at once, after writing everything.
 
-    Old frameworks crash while the interpreter shuts down (PyTorch 1.7.1 exits with 139
-    after any backward pass), which would turn a good run into a failure.
+    Old frameworks crash while the interpreter shuts down (PyTorch 1.7.1 exits with 139 after any
+    backward pass), which would turn a good run into a failure.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -63,14 +63,14 @@ def benchmark(backend, argv, emit):
 
 
 def prepared(backend, settings, graph):
-    """The job to be timed, with weights of the settings' seed unless a file brings its own."""
+    """The job to be timed, with weights from the settings' seed unless they come from a file."""
     if settings.model_file is not None:
         return backend.prepare_file(settings, graph)
     return backend.prepare(settings, graph, weights.for_graph(graph, settings.seed))
 
 
 def announce(report, backend, settings, graph, job):
-    """Say everything that is needed to repeat the run."""
+    """Report everything that is needed to repeat the run."""
     report(
         "begin",
         program="benchdock",
@@ -99,7 +99,7 @@ def announce(report, backend, settings, graph, job):
 
 
 def self_check(backend, argv, _emit):
-    """Last step of an image's build: an image that cannot draw the models must not exist."""
+    """Last step of an image's build: an image that cannot build the models must not exist."""
     if argv:
         raise errors.Unsupported("self-check takes no arguments")
     print("%s %s: %s" % (backend.FRAMEWORK, backend.version(), backend.self_check()))
@@ -107,7 +107,7 @@ def self_check(backend, argv, _emit):
 
 
 def check_parity(backend, argv, emit):
-    """Check every model at every level asked for, reporting each."""
+    """Check every model at every requested level, and report each."""
     program = "backends." + backend.FRAMEWORK
     asked = arguments.parse_parity(
         argv, program, backend.OPTIONS, sorted(parity.LEVELS), list(parity.TOLERANCES)

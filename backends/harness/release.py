@@ -1,4 +1,4 @@
-"""Which release of a framework is here, and whether a backend can use it."""
+"""Which release of a framework is installed, and whether a backend supports it."""
 
 import re
 

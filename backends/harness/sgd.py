@@ -3,11 +3,10 @@
     velocity = MOMENTUM * velocity + gradient
     weight = weight - LEARNING_RATE * velocity
 
-`backends.harness.trajectory` states the same numbers again by itself, so that one changed here
-does not go unnoticed.
+`backends.harness.trajectory` repeats these numbers, so that a change here does not go unnoticed.
 """
 
-# Small enough for random weights of every model to stay finite, which keeps the arithmetic
-# honest: a CPU is slower on denormals, and nan would end the mixed precision's updates.
+# Small enough to keep random weights of every model finite, so that the arithmetic is realistic: a
+# CPU is slower on denormals, and nan would stop the updates of mixed precision.
 LEARNING_RATE = 1e-4
 MOMENTUM = 0.9

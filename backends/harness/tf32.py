@@ -1,4 +1,4 @@
-"""TF32, to which NVIDIA's libraries round float32 of themselves on Ampere and later.
+"""TF32, to which NVIDIA's libraries round float32 by default on Ampere and later.
 
 They read this variable when they are loaded, and older frameworks have no other switch.
 """
@@ -10,9 +10,9 @@ VARIABLE = "NVIDIA_TF32_OVERRIDE"
 
 
 def settle(argv):
-    """Allow or forbid it as these arguments say; call before the framework is imported.
+    """Allow or forbid it according to these arguments; call before the framework is imported.
 
-    Wrong arguments are passed over here: the harness complains about them.
+    Ignores wrong arguments: the harness reports them.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--dtype")

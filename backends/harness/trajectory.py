@@ -1,8 +1,8 @@
-"""P3: the benchmark's own training job, step by step, against the referee.
+"""P3: compares the benchmark's training job with the referee, step by step.
 
-The job is fed another batch before every step. The referee starts each step from the weights,
-velocities and running statistics that the job had before it, so a deviation is that of one step
-and does not grow. Compared are the loss, the running statistics, the velocities (which hold the
+The job gets a different batch before every step. The referee starts each step from the weights,
+velocities and running statistics that the job had before it, so a deviation is that of one step and
+does not grow. Compared are the loss, the running statistics, the velocities (which hold the
 gradient and the momentum) and how far the weights moved (which holds the rate).
 """
 
@@ -19,37 +19,37 @@ BATCH = 2
 SEED = 7
 STEPS = 3
 
-# What every training benchmark promises (docs/parity.md), stated here by itself: the constants
-# of `backends.harness.sgd` are among the things that are proven.
+# The promises of every training benchmark (docs/parity.md), repeated here: the constants of
+# `backends.harness.sgd` are among the things that are proven.
 RATE = 1e-4
 MOMENTUM = 0.9
 DECAY = 0.0
 
-# A max pooling whose two largest values are within rounding of each other may send its gradient
-# to either: that turns a gradient and hardly makes it longer. Velocities must therefore agree along
-# the referee's within the tolerance, and as a whole within so many tolerances. What turns a vector
-# by chance also has a part along it, a thirtieth of the whole in a large layer and up to a quarter
-# in GoogLeNet's layers of 16 filters. Half of the whole is forgiven; of an error of the length
-# itself half remains.
+# A max pooling whose two largest values are within rounding of each other may send its gradient to
+# either: that changes a gradient's direction and hardly its length. So velocities must agree within
+# the tolerance along the referee's, and as a whole within this many tolerances. A random change of
+# direction also has a part along the vector, a thirtieth of the whole in a large layer and up to a
+# quarter in GoogLeNet's layers of 16 filters. Half of the whole is forgiven; half of an error of
+# the length itself remains.
 ACROSS = 1000.0
 FORGIVEN = 0.5
 
-# The weight decay that is told from none in float32: a twentieth of the 1e-4 that trainings use.
-# If gradients are much longer than the weights (35 times in Deep Speech 2), rounding alone looks
-# like a larger one: a tenth of what velocities may deviate.
+# The smallest weight decay that can be detected in float32: a twentieth of the usual 1e-4. If
+# gradients are much longer than the weights (35 times in Deep Speech 2), rounding looks like a
+# larger one: a tenth of the tolerance of velocities.
 LEAST_DECAY = 0.05
 DECAY_SHARE = 0.1
 
-# A small gradient has no meaningful relative error: norms below this share of the largest count
-# as that share. One that is zero but for rounding (a bias before batch normalisation) is nothing
-# but rounding in every type, and is compared with the largest.
+# A small gradient has no meaningful relative error: norms below this share of the largest count as
+# that share. One that is zero except for rounding (a bias before batch normalization) is only
+# rounding in every type, and is compared with the largest.
 NORM_FLOOR = 1e-2
 NORM_ZERO = 1e-9
 
-# Halvings that bring a loss scale of 2^16, PyTorch's first, down to one.
+# The number of halvings from a loss scale of 2^16, PyTorch's first, to one.
 SCALING_STEPS = 17
 
-# What the rounding of a float32 weight to the next can hide of its movement.
+# The movement that rounding a float32 weight to the next one can hide.
 ROUNDING = 2.0**-24
 
 
@@ -86,7 +86,9 @@ def walk(backend, settings, graph, job, inputs, found, tolerance):
 
 
 def walk_dropping(backend, settings, graph, job, inputs, found, tolerance):
-    """Two steps with dropout: find what was dropped, and compare with the referee dropping it."""
+    """Two steps with dropout: find what was dropped, and compare with the referee dropping the
+    same.
+    """
     before, seen = _scaled(settings, graph, job, inputs), dropout.Seen()
     for number in range(dropout.STEPS):
         y = weights.labels(graph, len(inputs), SEED + number)
@@ -100,10 +102,10 @@ def walk_dropping(backend, settings, graph, job, inputs, found, tolerance):
 
 
 def _scaled(settings, graph, job, inputs):
-    """The state to start from: in float16 after the loss has found its scale.
+    """The state to start from: in float16 after the loss scale has settled.
 
-    A loss scaled too much overflows, and such a step moves nothing: that is what a benchmark's
-    warm-up is for. One that never moves is compared as it is.
+    If the loss scale is too large, a step overflows and moves nothing; a benchmark's warm-up is
+    there to settle it. A state that never moves is compared unchanged.
     """
     state, labels = job.state(), weights.labels(graph, len(inputs), SEED)
     for _ in range(SCALING_STEPS if settings.dtype == "float16" else 0):
@@ -123,7 +125,7 @@ def _taken(job, inputs, labels):
 def _rules(backend, settings, job, number, mask=None):
     biased = settings.device in getattr(backend, "BIASED_VARIANCE", ())
     replaces = getattr(backend, "REPLACES_STATISTICS", False) and number == 0
-    # Half precision holds values equal that are further apart than rounding explains here.
+    # In half precision, values count as equal that are further apart than rounding explains here.
     held = job.held if settings.dtype == "float32" else None
     every_largest = settings.device in getattr(backend, "EVERY_LARGEST", ())
     return backward.Rules(biased, replaces, mask, held, every_largest)
@@ -136,7 +138,7 @@ def _values(state):
 
 
 def _gradients(before, after):
-    """The gradient that a job must have computed for its velocities to become what they are."""
+    """The gradient that a job must have computed, given its velocities before and after."""
     return {
         name: velocity - np.float32(MOMENTUM) * before.velocities[name]
         for name, velocity in after.velocities.items()
@@ -184,7 +186,9 @@ def _compare_velocities(found, tolerance, before, after, gradients, step):
 
 
 def _misplaced(moved, expected, weight):
-    """How far a weight is from where it should be, beyond rounding, by how far it should move."""
+    """How far a weight is from its expected value, beyond rounding, relative to its expected
+    movement.
+    """
     hidden = ROUNDING * length(weight)
     beyond = _above_zero(length(moved - expected) - hidden)
     return beyond / max(length(expected), hidden)

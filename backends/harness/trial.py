@@ -1,4 +1,4 @@
-"""The self check's last part, the same for all backends: one model really runs."""
+"""The self check's last part, the same for all backends: one model is really run."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def run_smallest(prepare, declared, graphs, phases=("training", "inference")):
 
     `prepare` is the backend's, `declared` are its options.
 
-    Raises ValueError for a loss that is not finite, and whatever the backend raises.
+    Raises ValueError for a loss that is not finite, and any error of the backend.
     """
     smallest = min(graphs, key=lambda graph: graph.macs)
     options = arguments.choose(declared, [])

@@ -1,1 +1,1 @@
-"""Intel Caffe; see `backends.caffe`, which all forks share."""
+"""Intel Caffe; see `backends.caffe`, which is common to all forks."""

@@ -8,9 +8,9 @@ from backends.harness import release
 from backends.mxnet import build, environment
 
 LABELS = "labels"
-LOSS_TYPE = "float32"  # half precision does not suit the loss
+LOSS_TYPE = "float32"  # half precision is not accurate enough for the loss
 
-# From 1.6 on MXNet fuses unless told not to; before, the word would be a backend it lacks.
+# From 1.6 on MXNet fuses by default; before, the word would be a missing backend.
 NO_SUBGRAPH = "NONE" if release.numbers(mx.__version__) >= (1, 6) else None
 
 
@@ -31,7 +31,7 @@ def loss_symbol(network, scale=1.0):
 
 
 def bind(symbol, network, where, inputs, labels=None, fuse=False):
-    """An Executor whose arrays are yet to be filled; it trains if there are labels.
+    """An Executor whose arrays are still empty; it trains if there are labels.
 
     `inputs` and `labels` are shapes; `fuse` lets MXNet rewrite the symbol for oneDNN, for
     inference.
@@ -52,7 +52,7 @@ def bind(symbol, network, where, inputs, labels=None, fuse=False):
 
 
 def is_state(name):
-    """Is it what a recurrent layer starts from?"""
+    """Whether it is the initial state of a recurrent layer."""
     return name.endswith("_zero_state")
 
 
@@ -97,11 +97,11 @@ class Updater(object):
             self._updater(name, gradients[name], arrays[name])
 
     def weights(self, arrays):
-        """What the next update is added to: the master copies of float16 arrays."""
+        """The arrays that the next update changes: the master copies of float16 arrays."""
         return OrderedDict((name, self._states(name, array)[1]) for name, array in arrays.items())
 
     def velocities(self, arrays):
-        """What momentum keeps, in units of the gradient: MXNet keeps -rate times as much."""
+        """The velocities of momentum in units of the gradient: MXNet stores -rate times as much."""
         return OrderedDict(
             (name, self._states(name, array)[0] / -self._rate) for name, array in arrays.items()
         )

@@ -1,8 +1,8 @@
-"""Graph to Symbol, one native call per node.
+"""Converts a graph to a Symbol, one native call per node.
 
-Variables bear the zoo's own names, but for the recurrent layers, whose arrays MXNet wants
-in one vector. Sequences are laid out (steps, batch, features), as MXNet's recurrent layers
-and CTC loss take them, up to the logits.
+Variables have the zoo's names, except in recurrent layers, whose arrays MXNet needs in one vector.
+Sequences are laid out (steps, batch, features), as MXNet's recurrent layers and CTC loss take them,
+up to the logits.
 """
 
 from collections import OrderedDict
@@ -17,7 +17,7 @@ INPUT = "input"
 
 
 class Plan(object):
-    """What the operators must know of the whole graph."""
+    """What the operators need to know about the whole graph."""
 
     def __init__(self, graph, dtype="float32", fold=False, plain_lrn=False, cudnn_tune=None):
         """`fold` folds batch normalisation into convolutions (inference only).
@@ -71,7 +71,7 @@ def _batch_norm(node, plan, x):
         x,
         *_variables(node, "gamma", "beta", "mean", "variance"),
         eps=node.attrs["eps"],
-        momentum=node.attrs["decay"],  # the share of the old value here too
+        momentum=node.attrs["decay"],  # the weight of the old value here too
         fix_gamma=False,
         use_global_stats=False,
         name=node.name,
@@ -96,7 +96,7 @@ def _relu(node, _plan, x):
 
 def _lrn(node, plan, x):
     a = node.attrs
-    half = plan.dtype == "float16"  # which squares do not fit
+    half = plan.dtype == "float16"  # whose squares do not fit
     y = mx.sym.Cast(x, dtype="float32") if half else x
     if plan.plain_lrn:
         y = mx.sym.transpose(y, axes=(0, 1, 3, 2))
@@ -107,17 +107,17 @@ def _lrn(node, plan, x):
 
 
 def _pooling(x, kind, kernel, stride, pad=(0, 0), convention="valid"):
-    # count_include_pad (1.3) is not written, as its default is what 1.2 does: count.
+    # count_include_pad (1.3) is not written, because its default is what 1.2 does: count.
     return mx.sym.Pooling(
         x, kernel=kernel, stride=stride, pad=pad, pool_type=kind, pooling_convention=convention
     )
 
 
 def _convention(node):
-    """How native pooling must round to do what was drawn; None where it cannot.
+    """How native pooling must round to give the same windows; None if it cannot.
 
-    MXNet pads alike on both sides. Padding only at the end is what rounding up does, if
-    that yields the shape drawn.
+    MXNet pads alike on both sides. Padding only at the end is what rounding up does, if that yields
+    the same shape.
     """
     a = node.attrs
     start, end = a["pad"][:2], a["pad"][2:]
@@ -144,7 +144,7 @@ def _avg_pool(node, _plan, x):
         return mx.sym.Pooling(x, kernel=a["kernel"], pool_type="avg", global_pool=True)
     if a["pad"][:2] == a["pad"][2:]:
         return _pooling(x, "avg", a["kernel"], a["stride"], a["pad"][:2])
-    # Rounding up would divide by the part of a window that is inside.
+    # Rounding up would divide by only the part of a window that is inside.
     return _pooling(_padded(node, x, 0.0), "avg", a["kernel"], a["stride"])
 
 
@@ -210,7 +210,7 @@ OPERATORS = {  # type: dict
 
 
 class Network(object):
-    """A built graph: a symbol per node, and what the bound arrays hold."""
+    """A built graph: a symbol per node, and the contents of the bound arrays."""
 
     def __init__(self, graph, plan, symbols):
         """See `build`."""
@@ -260,7 +260,7 @@ def packing(node, layer):
 
 
 def build(graph, **choices):
-    """A `Network`; `choices` are `Plan`'s. Raises `Unsupported` for an operator we lack."""
+    """A `Network`; `choices` are `Plan`'s. Raises `Unsupported` for an operator we do not have."""
     check_operators(graph, OPERATORS)
     plan = Plan(graph, **choices)
     symbols = OrderedDict([(graph.input, mx.sym.Variable(INPUT))])

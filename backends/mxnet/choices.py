@@ -1,7 +1,7 @@
-"""Which options a run really uses: what was asked, else the fastest sound choice here.
+"""Chooses the options that a run uses: the requested ones, else the fastest sound choice here.
 
-Framework-free, so that every rule is a unit test. On GPUs nothing here was measured by us;
-the reasons stand beside each rule.
+Framework-free, so that every rule has a unit test. We have measured nothing on GPUs; each rule
+gives its reason.
 """
 
 from collections import OrderedDict, namedtuple
@@ -20,15 +20,15 @@ Facts.__doc__ = """What this MXNet has.
 
 
 def check_dtype(settings):
-    """Raise `Unsupported` for a precision no device of this kind has."""
+    """Raise `Unsupported` for a precision that no device of this kind supports."""
     if settings.dtype in ("bfloat16", "int8"):
-        raise Unsupported("%s is not an MXNet benchmark here; use float32" % settings.dtype)
+        raise Unsupported("MXNet cannot be benchmarked in %s here; use float32" % settings.dtype)
     if settings.device == "cpu" and settings.dtype != "float32":
-        raise Unsupported("%s needs a GPU; a CPU takes float32" % settings.dtype)
+        raise Unsupported("%s needs a GPU; use float32 on a CPU" % settings.dtype)
 
 
 def resolve(settings, facts):
-    """Option name -> value; raises `Unsupported` for what cannot be."""
+    """Option name -> value; raises `Unsupported` for impossible ones."""
     check_dtype(settings)
     refused = _refusals(settings, facts)
     used = OrderedDict()
@@ -47,15 +47,15 @@ def _refusals(settings, facts):
     """Options that mean nothing or cannot work here, with the reason."""
     refused = {}
     if settings.phase == "training":
-        refused["subgraph"] = refused["fold_batch_norm"] = "for inference only"
+        refused["subgraph"] = refused["fold_batch_norm"] = "only for inference"
     else:
-        refused["optimizer"] = "for training only"
+        refused["optimizer"] = "only for training"
     if settings.device == "cpu":
-        refused["cudnn_tune"] = "for GPUs only"
+        refused["cudnn_tune"] = "only for GPUs"
         if not facts.subgraph:
-            refused.setdefault("subgraph", "this MXNet %d.%d has none" % facts.version)
+            refused.setdefault("subgraph", "MXNet %d.%d does not have it" % facts.version)
     else:
-        refused["subgraph"] = "for CPUs only"
+        refused["subgraph"] = "only for CPUs"
     if settings.options["optimizer"] == "aggregated" and not facts.aggregation:
         refused.setdefault("optimizer", "MXNet %d.%d updates one by one" % facts.version)
     return refused
@@ -79,7 +79,7 @@ def _optimizer(settings, facts):
 
 
 def _cudnn_tune(_settings, _facts):
-    # MXNet's own default; without limit a large batch may not fit.
+    # MXNet's default; without a limit a large batch may not fit.
     return "limited_workspace"
 
 

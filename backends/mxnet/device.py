@@ -1,4 +1,4 @@
-"""Devices: which there are, what they are called, when their work is done."""
+"""Devices: which ones there are, their names, and when their work is done."""
 
 import ctypes
 import time
@@ -17,7 +17,7 @@ AHEAD = 1
 
 
 def contexts(settings):
-    """One mx.Context per device; raises `Unsupported` for devices that are not there."""
+    """One mx.Context per device; raises `Unsupported` for missing devices."""
     if settings.device == "cpu":
         return [mx.cpu(index) for index in range(settings.devices)]
     found = gpu_count()
@@ -28,19 +28,19 @@ def contexts(settings):
 
 
 def gpu_count():
-    """How many GPUs MXNet can use; none where it was built without CUDA."""
+    """How many GPUs MXNet can use; none if it was built without CUDA."""
     if hasattr(mx.context, "num_gpus"):  # since 1.3
         try:
             return mx.context.num_gpus()
         except mx.base.MXNetError:
             return 0
-    # Trying one after the other would end in an exception on a thread of MXNet's own.
+    # Trying one after the other would end in an exception on one of MXNet's threads.
     count = ctypes.c_int()
     return count.value if _driver("cuDeviceGetCount", ctypes.byref(count)) else 0
 
 
 def _driver(function, *arguments):
-    """Call the CUDA driver; False where it is missing or refuses."""
+    """Call the CUDA driver; False if it is missing or refuses."""
     try:
         library = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -49,7 +49,7 @@ def _driver(function, *arguments):
 
 
 def capability(index):
-    """Compute capability as (major, minor); None where the driver does not say."""
+    """Compute capability as (major, minor); None if the driver does not say."""
     numbers = []
     for attribute in CAPABILITY:
         number = ctypes.c_int()
@@ -60,7 +60,7 @@ def capability(index):
 
 
 def check_capability(dtype, found):
-    """Raise `Unsupported` where a GPU has no arithmetic of this kind."""
+    """Raise `Unsupported` if a GPU has no arithmetic of this kind."""
     needed = {"tf32": (8, 0), "float16": (5, 3)}.get(dtype, (0, 0))
     for index, one in enumerate(found):
         if one is not None and one < needed:
@@ -71,14 +71,14 @@ def check_capability(dtype, found):
 
 
 def gpu_name(index):
-    """As the CUDA driver tells it."""
+    """The name from the CUDA driver."""
     text = ctypes.create_string_buffer(256)
     found = _driver("cuDeviceGetName", text, ctypes.c_int(256), index)
     return text.value.decode("ascii", "replace") if found else "GPU %d" % index
 
 
 def facts():
-    """What this MXNet can do."""
+    """The features of this MXNet."""
     return Facts(
         version=release.numbers(mx.__version__),
         subgraph=_has_subgraphs(),
@@ -96,7 +96,7 @@ def _has_subgraphs():
 
 
 class DeviceJob(job.Job):
-    """Clock, barrier and memory for all devices, which one process drives.
+    """Clock, barrier and memory for all devices, which are used by one process.
 
     MXNet queues work and has no timed events, so the end of a step is when its marker, an
     array computed from the step's last result, can be read.
@@ -140,7 +140,7 @@ class DeviceJob(job.Job):
         mx.nd.waitall()
 
     def peak_memory(self):
-        """What MXNet took of the fullest GPU, as its pool gives nothing back."""
+        """The memory that MXNet took on the fullest GPU, because its pool gives nothing back."""
         if self._free is None:
             return super(DeviceJob, self).peak_memory()
         now = [_free_memory(place) for place in self.places]

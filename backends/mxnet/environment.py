@@ -1,4 +1,4 @@
-"""What MXNet, OpenMP and CUDA read from the environment only once, when they are loaded."""
+"""Environment variables that MXNet, OpenMP and CUDA read only once, when they are loaded."""
 
 import argparse
 import contextlib
@@ -13,7 +13,7 @@ SUBGRAPH = "MXNET_SUBGRAPH_BACKEND"
 def settle(argv):
     """Set the environment for these arguments; call before MXNet is imported.
 
-    Wrong arguments are passed over here: the harness complains about them.
+    Ignores wrong arguments: the harness reports them.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--threads")
@@ -33,7 +33,7 @@ def threads():
 
 @contextlib.contextmanager
 def subgraph_backend(name):
-    """Which rewriting of graphs is in force where a symbol is bound inside; None names none."""
+    """The name of the graph rewriting for a symbol that is bound inside; None is none."""
     before = os.environ.get(SUBGRAPH)
     _put(SUBGRAPH, name)
     try:

@@ -1,12 +1,12 @@
-"""Training and inference steps, and what parity and the self check need.
+"""Training and inference steps, and functions for parity and the self check.
 
 Fulfils the contract in `backends.harness`. One process drives all devices, each with a bound
 copy of the symbol: MXNet's fastest way on a CPU, where binding also fuses operators, and on
 every version from 1.2 to 1.9.
 
-One definition of MXNet's differs from the zoo's: on a CPU running variances are fed the
-biased batch variance, which training leaves as it is and P3 expects. (On a GPU cuDNN feeds them
-the unbiased one.)
+One definition in MXNet differs from the zoo's: on a CPU running variances use the biased batch
+variance, which training leaves as it is and P3 expects. (On a GPU cuDNN feeds them the unbiased
+one.)
 """
 
 from collections import OrderedDict
@@ -33,14 +33,14 @@ _UNSUPPORTED_WORDS = ("no kernel image is available", "compile with use_cuda", "
 
 
 def version():
-    """As MXNet tells it. Raises `Unsupported` if it is too old."""
+    """As MXNet reports it. Raises `Unsupported` if it is too old."""
     found = str(mx.__version__)
     release.check("MXNet", found, LEAST)
     return found
 
 
 def classify(error):
-    """MXNet says everything with MXNetError; its text tells errors apart."""
+    """MXNet reports every error as MXNetError; only its text differs."""
     text = str(error).lower()
     if any(word in text for word in _MEMORY_WORDS):
         return "out_of_memory"
@@ -61,7 +61,7 @@ def prepare(settings, graph, values):
 
 
 class Step(device.DeviceJob):
-    """What training and inference share: networks in place, data fed."""
+    """Common to training and inference: networks in place, data fed."""
 
     def __init__(self, settings, graph, values, used, places):
         """Bind, fill and feed every device."""
@@ -112,7 +112,7 @@ class Step(device.DeviceJob):
 
 
 def network_of(settings, graph, used, **changed):
-    """The network of a benchmark but for what is changed; see `build.build`."""
+    """The network of a benchmark, with changes; see `build.build`."""
     on_cpu = settings.device == "cpu"
     choices = {
         "dtype": "float16" if settings.dtype == "float16" else "float32",

@@ -1,1 +1,1 @@
-"""NVIDIA Caffe; see `backends.caffe`, which all forks share."""
+"""NVIDIA Caffe; see `backends.caffe`, which is common to all forks."""

@@ -1,1 +1,1 @@
-"""Zoo networks as ONNX files, for whatever runs those: ONNX Runtime, OpenVINO, TensorRT."""
+"""Networks of the zoo as ONNX files, for ONNX Runtime, OpenVINO and TensorRT."""

@@ -1,6 +1,6 @@
 """``python3 -m backends.onnx write MODEL FILE``: a network as an ONNX file.
 
-What goes wrong is told as our programs tell it, for this prepares the runs of vendors' programs.
+Errors are reported as our programs do, because this prepares the runs of vendors' programs.
 """
 
 import argparse
@@ -16,7 +16,7 @@ BAD_REQUEST = 2
 
 
 def parse(argv):
-    """What was asked for; a mistake ends the program with status 2."""
+    """The arguments; a mistake ends the program with status 2."""
     parser = argparse.ArgumentParser(
         prog="backends.onnx", description="Writes networks of the zoo as ONNX files."
     )
@@ -25,9 +25,13 @@ def parse(argv):
     write = commands.add_parser("write", help="write one network with its weights")
     write.add_argument("model", metavar="MODEL")
     write.add_argument("file", metavar="FILE")
-    write.add_argument("--batch", type=int, metavar="N", help="fix the batch size; else it is open")
-    write.add_argument("--model-file", metavar="FILE", help="a network of your own, checked")
-    write.add_argument("--seed", type=int, default=1, metavar="N", help="of the weights")
+    write.add_argument(
+        "--batch", type=int, metavar="N", help="fix the batch size; otherwise it is dynamic"
+    )
+    write.add_argument("--model-file", metavar="FILE", help="your network, checked")
+    write.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="random seed of the weights"
+    )
     found = parser.parse_args(argv)
     if found.batch is not None and found.batch < 1:
         parser.error("--batch must be 1 or more")
@@ -37,7 +41,7 @@ def parse(argv):
 
 
 def write(path, content):
-    """Write a file that is whole or not there."""
+    """Write a complete file or none."""
     aside = path + ".partial"
     try:
         with open(aside, "wb") as file:
@@ -76,7 +80,7 @@ def main(argv, emit=None):
 
 
 def fail(emit, kind, message):
-    """Tell why there is no file."""
+    """Report why there is no file."""
     (emit or events.Emitter())("error", kind=kind, message=message)
     return BAD_REQUEST
 

@@ -1,8 +1,8 @@
-"""Graph to ONNX model, one native operator (or a few) per node.
+"""Converts a graph to an ONNX model, one native operator (or a few) per node.
 
-Opset 13 with IR version 7 (ONNX 1.8): the newest that TensorRT 8.0 reads, and every operator
-the zoo needs has had its final meaning for inference by then. Nothing is left to a default
-that depends on the reader.
+Opset 13 with IR version 7 (ONNX 1.8): the newest that TensorRT 8.0 reads, and every operator that
+the zoo needs has its final meaning for inference in it. Nothing is left to a default that depends
+on the reader.
 
 A node's value is the tensor that bears the node's name, except dropout's: inference has no
 operator for it, so its value is its input's (see `Model.tensor`).
@@ -22,10 +22,10 @@ from backends.zoo import weights
 OPSET = 13
 IR_VERSION = 7
 
-# What a protobuf message can hold; beyond it weights would need files of their own.
+# The limit of a protobuf message; above it weights would need separate files.
 LARGEST = 2**31 - 1
 
-BATCH = "batch"  # the name of a batch size that is left open
+BATCH = "batch"  # the name of a batch size that is dynamic
 
 # -- operators: model, node, its inputs' tensors; each leaves a tensor of the node's name -----
 
@@ -39,7 +39,7 @@ def _conv(model, node, x):
 
 
 def _window(attrs):
-    """Pads are all starts, then all ends: top, left, bottom, right, as in the zoo."""
+    """All start paddings, then all end paddings: top, left, bottom, right, as in the zoo."""
     return {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "pads": attrs["pad"]}
 
 
@@ -173,7 +173,7 @@ OPERATORS = {  # type: dict
 
 
 class Model(object):
-    """A model in the making; `proto` is what ONNX calls ModelProto."""
+    """A model being built; `proto` is ONNX's ModelProto."""
 
     def __init__(self, graph, values, batch):
         """See `build`."""
@@ -198,7 +198,7 @@ class Model(object):
         return self._aliases.get(node, node.name)
 
     def alias(self, node, tensor):
-        """Let a node's value be another's."""
+        """Use a node's value for another node."""
         self._aliases[node] = tensor
 
     def add(self, op, inputs, output, **attributes):
@@ -213,7 +213,7 @@ class Model(object):
         return self.constant(name, shape, lambda values: values[name])
 
     def constant(self, name, shape, make):
-        """A float32 array that `make` takes from the values; without values a free input."""
+        """A float32 array that `make` computes from the values; without values a free input."""
         if self._values is None:
             declared = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
             self.proto.graph.input.extend([declared])
@@ -246,19 +246,20 @@ class Model(object):
 
 
 def build(graph, values, batch=None):
-    """A `Model`; raises `Unsupported` for an operator we lack or weights too large for a file.
+    """A `Model`; raises `Unsupported` for an operator we do not have or weights too large for a
+    file.
 
-    `batch` is the size that every run will have; None leaves it open. `values` maps names to
-    arrays; where it is None the weights are inputs of the model, enough to infer shapes.
+    `batch` is the size of every run; None makes it dynamic. `values` maps names to arrays; if it is
+    None the weights are inputs of the model, which is enough to infer shapes.
     """
     check_operators(graph, OPERATORS)
     if graph.published * 4 > LARGEST:
-        raise Unsupported("%s has more weights than one ONNX file can hold" % graph.name)
+        raise Unsupported("%s has more weights than fit into one ONNX file" % graph.name)
     return Model(graph, values, batch)
 
 
 class Drawn(object):
-    """Values of a graph that are made when they are asked for and not kept."""
+    """Values of a graph that are computed on demand and not kept."""
 
     def __init__(self, graph, seed):
         """The same numbers as `weights.for_graph`."""
@@ -276,9 +277,9 @@ def serialised(graph, seed, batch=None):
 
 
 def with_outputs(model):
-    """Serialised model that also gives every node's value, and the nodes' tensors by name.
+    """Serialized model that also outputs every node's value, and the nodes' tensors by name.
 
-    The new outputs are declared without a shape: to infer it is the reader's work.
+    The new outputs are declared without a shape: inferring it is the reader's work.
     """
     tensors = OrderedDict((node.name, model.tensor(node)) for node in model.graph.nodes)
     proto = onnx.ModelProto()

@@ -1,4 +1,4 @@
-"""A user's own ONNX file: checked, its batch set, ready for whatever runs it."""
+"""The user's ONNX file: checked, its batch set, ready to run."""
 
 import os
 
@@ -15,7 +15,7 @@ EXTERNAL = onnx.TensorProto.EXTERNAL
 
 
 class OnnxNetwork(OwnNetwork):
-    """An ONNX network with one input and a batch that is set. `model` is what ONNX calls so."""
+    """An ONNX network with one input and a fixed batch. `model` is ONNX's object."""
 
     def __init__(self, path, batch):
         """Raise `DataProblem` or `Unsupported`, saying what is wrong with the file."""
@@ -27,16 +27,16 @@ class OnnxNetwork(OwnNetwork):
         self.published = sum(_size(t) for t in self.model.graph.initializer if t.data_type == FLOAT)
 
     def serialised(self):
-        """The file's content with the batch set and all weights inside."""
+        """The file's content with the fixed batch and all weights inside."""
         return self.model.SerializeToString()
 
     def _read(self):
         try:
             model = onnx.load_model(self.path, load_external_data=False)
         except DecodeError as error:
-            raise self.broken("is no ONNX file, or a broken one: export it again") from error
+            raise self.broken("is not an ONNX file, or a broken one: export it again") from error
         if not model.graph.node:
-            raise self.broken("holds no network: export it again")
+            raise self.broken("contains no network: export it again")
         return model
 
     def _only_input(self):
@@ -46,7 +46,7 @@ class OnnxNetwork(OwnNetwork):
         if len(inputs) != 1:
             names = ", ".join(value.name for value in inputs) or "none"
             raise self.unsupported(
-                "has %d inputs (%s) where one is fed here: make constants of the others"
+                "has %d inputs (%s), but only one can be fed: make constants of the others"
                 % (len(inputs), names)
             )
         return inputs[0]
@@ -57,22 +57,24 @@ class OnnxNetwork(OwnNetwork):
         if tensor.elem_type != FLOAT:
             kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
             raise self.unsupported(
-                "has an input, %s, of %s: export it with one of float" % (name, kind)
+                "has an input, %s, of %s: export it with float input" % (name, kind)
             )
         dims = list(tensor.shape.dim)
         shown = "(%s)" % ", ".join(_shown(dim) for dim in dims)
         if len(dims) < 2:
-            raise self.unsupported("has an input, %s, of shape %s: give it a batch" % (name, shown))
+            raise self.unsupported(
+                "has an input, %s, of shape %s: export it with a batch" % (name, shown)
+            )
         if any(not _fixed(dim) for dim in dims[1:]):
             raise self.unsupported(
-                "has an input, %s, of shape %s: only the batch may be open, export it with the "
+                "has an input, %s, of shape %s: only the batch may be dynamic, export it with the "
                 "rest fixed" % (name, shown)
             )
         if not _fixed(dims[0]):
             dims[0].dim_value = batch
         elif dims[0].dim_value != batch:
             raise self.unsupported(
-                "has a fixed batch of %d, not %d: give --batch %d, or export it with an open one"
+                "has a fixed batch of %d, not %d: use --batch %d, or export it with a dynamic one"
                 % (dims[0].dim_value, batch, dims[0].dim_value)
             )
         return tuple(dim.dim_value for dim in dims[1:])
@@ -86,7 +88,7 @@ class OnnxNetwork(OwnNetwork):
                 self._check_beside(folder, told.get("location", ""))
                 size += int(told.get("length", 0))
         if size > LARGEST:
-            raise self.unsupported("has more weights than one ONNX file can hold (2 GiB)")
+            raise self.unsupported("has more weights than fit into one ONNX file (2 GiB)")
         try:
             load_external_data_for_model(self.model, folder)
         except (IOError, OSError, ValueError, onnx.checker.ValidationError) as error:
@@ -96,8 +98,8 @@ class OnnxNetwork(OwnNetwork):
     def _check_beside(self, folder, location):
         if not os.path.isfile(os.path.join(folder, location)):
             raise self.broken(
-                "has weights in another file, %s, which is not beside it (%s.data and %s_data are "
-                "taken along): save it as one file" % (location, self.name, self.name)
+                "has weights in another file, %s, which is not beside it (only %s.data and "
+                "%s_data are taken along): save it as one file" % (location, self.name, self.name)
             )
 
 

@@ -1,4 +1,4 @@
-"""What running an ONNX model has in common, whichever program does it."""
+"""Common to all programs that run an ONNX model."""
 
 from collections import OrderedDict
 
@@ -14,19 +14,20 @@ INPUT = "input"  # its name in the zoo
 
 
 def check(settings, title, dtypes):
-    """Raise `Unsupported` for what is no inference on one CPU in one of the `dtypes`."""
+    """Raise `Unsupported` for anything but inference on one CPU in one of the `dtypes`."""
     if settings.phase != "inference":
-        raise Unsupported("%s here does inference only" % title)
+        raise Unsupported("%s only supports inference here" % title)
     if settings.device != "cpu" or settings.devices != 1:
-        raise Unsupported("%s here runs on the CPU, as one device" % title)
+        raise Unsupported("%s runs on the CPU here, as one device" % title)
     if settings.dtype not in dtypes:
         raise Unsupported(
-            "%s has no %s on this CPU; possible: %s" % (title, settings.dtype, ", ".join(dtypes))
+            "%s does not support %s on this CPU; use one of: %s"
+            % (title, settings.dtype, ", ".join(dtypes))
         )
 
 
 def resolve(asked, defaults):
-    """Option name -> value: what was asked for, else the default."""
+    """Option name -> value: the requested one, else the default."""
     return OrderedDict(
         (name, value if asked[name] == "auto" else asked[name]) for name, value in defaults
     )
@@ -69,7 +70,7 @@ class Inference(job.Job):
 
     def feed(self, inputs, labels):
         """Copy a batch to the array that the model reads."""
-        del labels  # nothing is learned
+        del labels  # nothing to train
         np.copyto(self._x, inputs)
 
     def close(self):
@@ -78,21 +79,21 @@ class Inference(job.Job):
 
 
 def model_file(settings, graph, values):
-    """The model of a benchmark: a batch size that is fixed lets a reader plan everything."""
+    """The model of a benchmark: with a fixed batch size a reader can plan everything."""
     if isinstance(graph, OnnxNetwork):
         return graph.serialised()
     return build(graph, values, settings.batch).proto.SerializeToString()
 
 
 def read_file(path, settings):
-    """A user's own ONNX file with the batch that is asked for."""
+    """The user's ONNX file with the requested batch."""
     return OnnxNetwork(path, settings.batch)
 
 
 def prepare_file(settings, network, backend, errors):
-    """A ready job of a user's own ONNX file, which was run once.
+    """A ready job of the user's ONNX file, which was run once.
 
-    `errors` are the classes in which the framework complains of a model.
+    `errors` are the framework's classes of errors about a model.
     """
     with own.refusals(network, backend.TITLE, errors, backend.classify):
         prepared = backend.prepare(settings, network, None)

@@ -1,4 +1,4 @@
-"""Inference steps, and what parity and the self check need.
+"""Inference steps, and functions for parity and the self check.
 
 Fulfils the contract in `backends.harness`.
 """
@@ -17,8 +17,8 @@ from backends.onnx.own import FILES, OnnxNetwork  # noqa: F401 - FILES is part o
 
 FRAMEWORK = "onnxruntime"
 TITLE = "ONNX Runtime"
-LEAST = (1, 6)  # the first that knows opset 13 (its docs/Versioning.md)
-# Its CPU kernels for float16 and bfloat16 are few: such a graph is mostly conversions.
+LEAST = (1, 6)  # the first one that supports opset 13 (its docs/Versioning.md)
+# It has few CPU kernels for float16 and bfloat16: such a graph is mostly conversions.
 DTYPES = ("float32",)
 
 LEVELS = {
@@ -32,7 +32,7 @@ MODES = {
     "parallel": ort.ExecutionMode.ORT_PARALLEL,
 }
 
-# What it says of a model that it cannot read or run; it has no class above them.
+# Its errors for a model that it cannot read or run; they have no common class.
 ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -41,14 +41,14 @@ ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
-# Among them, what a newer release or another runtime may be able to do.
+# Errors that a newer release or another runtime may not have.
 LACKING = ("is not a registered function", "no op registered", "is under development", "ir version")
 
 OPTIONS = knobs.KNOBS["onnxruntime"]
 
 DEFAULTS = (
     ("graph_optimization", "all"),
-    # Every operator has all threads; branches of the zoo are too short to pay for two pools.
+    # Every operator has all threads; branches of the zoo are too short to justify two pools.
     ("execution_mode", "sequential"),
     ("io_binding", "on"),
     ("spinning", "on"),
@@ -56,14 +56,14 @@ DEFAULTS = (
 
 
 def version():
-    """As ONNX Runtime tells it. Raises `Unsupported` if it is too old."""
+    """As ONNX Runtime reports it. Raises `Unsupported` if it is too old."""
     found = str(ort.__version__)
     release.check(TITLE, found, LEAST)
     return found
 
 
 def classify(error):
-    """ONNX Runtime has a class for what it lacks, but none for want of memory."""
+    """ONNX Runtime has a class for missing features, but none for lack of memory."""
     text = str(error).lower()
     if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
         return "out_of_memory"
@@ -92,10 +92,10 @@ def prepare(settings, graph, values):
 
 
 class Inference(runs.Inference):
-    """Runs a session, to arrays of its own or to one made once."""
+    """Runs a session, into new arrays or into one made once."""
 
     def __init__(self, settings, graph, values, used):
-        """Read the model, bind the arrays if so chosen."""
+        """Read the model, bind the arrays if chosen."""
         super(Inference, self).__init__(settings, graph, used)
         self._session = make_session(runs.model_file(settings, graph, values), used, self.threads)
         self._given = {value.name: self._x for value in self._session.get_inputs()}
@@ -107,7 +107,7 @@ class Inference(runs.Inference):
             self._binding = bound(self._session, self._x, outputs)
 
     def _outputs(self, settings, graph):
-        """Arrays to be filled; a file does not always tell their shapes, a run does."""
+        """Arrays to be filled; a file does not always give their shapes, a run does."""
         if isinstance(graph, OnnxNetwork):
             return self._session.run(None, self._given)
         return [np.empty((settings.batch,) + graph.output.shape, np.float32)]
@@ -131,7 +131,7 @@ read_file = runs.read_file
 
 
 def prepare_file(settings, network):
-    """A ready job of a user's own file."""
+    """A ready job of the user's file."""
     return runs.prepare_file(settings, network, sys.modules[__name__], ERRORS)
 
 
@@ -144,7 +144,7 @@ def bound(session, x, outputs):
         if isinstance(array, np.ndarray) and array.dtype != object:
             shape, address = array.shape, array.ctypes.data
             binding.bind_output(value.name, "cpu", 0, array.dtype, shape, address)
-        else:  # text, or a sequence: the session makes it again in each run
+        else:  # text, or a sequence: the session creates it again in each run
             binding.bind_output(value.name)
     return binding
 

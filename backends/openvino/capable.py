@@ -1,16 +1,17 @@
-"""``python3 -m backends.openvino.capable DTYPE``: fails where this processor lacks a number type.
+"""``python3 -m backends.openvino.capable DTYPE``: fails if this processor does not support a number
+type.
 
-OpenVINO's own programs compute in another type then, and do not say so.
+OpenVINO's programs compute in another type then, without saying so.
 """
 
 import sys
 
 
 def refusal(asked, here):
-    """One line, or None where the type is among those that are here."""
+    """One line, or None if the type is supported here."""
     if asked in here:
         return None
-    return "OpenVINO has no %s on this CPU; possible: %s" % (asked, ", ".join(here))
+    return "OpenVINO does not support %s on this CPU; use one of: %s" % (asked, ", ".join(here))
 
 
 if __name__ == "__main__":

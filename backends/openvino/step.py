@@ -1,4 +1,4 @@
-"""Inference steps, and what parity and the self check need.
+"""Inference steps, and functions for parity and the self check.
 
 Fulfils the contract in `backends.harness`.
 """
@@ -21,8 +21,8 @@ FRAMEWORK = "openvino"
 TITLE = "OpenVINO"
 DEVICE = "CPU"
 
-# Our name -> OpenVINO's, and what the processor must be capable of. Where bfloat16 is fast,
-# OpenVINO computes float32 models with it unless told not to: the precision is always said.
+# Our name -> OpenVINO's, and the required capability of the processor. If bfloat16 is fast,
+# OpenVINO computes float32 models with it by default, so the precision is always set.
 PRECISIONS = OrderedDict(
     [("float32", ("f32", "FP32")), ("bfloat16", ("bf16", "BF16")), ("float16", ("f16", "FP16"))]
 )
@@ -33,12 +33,12 @@ LACKING = ("not supported", "unsupported", "does not support")
 
 OPTIONS = knobs.KNOBS["openvino"]
 
-# As all frameworks here: a step is one batch, computed by all threads.
+# As in all frameworks here: a step is one batch, computed by all threads.
 DEFAULTS = (("hint", "latency"),)
 
 
 def version():
-    """As OpenVINO tells it, without its build's number. Raises `Unsupported` if it is too old.
+    """As OpenVINO reports it, without its build number. Raises `Unsupported` if it is too old.
 
     Until 2022.3 the package is only a name for others and has no version.
     """
@@ -50,7 +50,7 @@ def version():
 
 
 def classify(error):
-    """OpenVINO says most things with RuntimeError; its text tells them apart."""
+    """OpenVINO reports most errors as RuntimeError; only the text differs."""
     text = str(error).lower()
     if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
         return "out_of_memory"
@@ -60,7 +60,7 @@ def classify(error):
 
 
 def dtypes():
-    """What this processor computes with instructions of its own."""
+    """The types that this processor has instructions for."""
     capabilities = openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
     return [name for name in PRECISIONS if PRECISIONS[name][1] in capabilities]
 
@@ -92,12 +92,12 @@ read_file = runs.read_file
 
 
 def prepare_file(settings, network):
-    """A ready job of a user's own file."""
+    """A ready job of the user's file."""
     return runs.prepare_file(settings, network, sys.modules[__name__], (RuntimeError,))
 
 
 class Inference(runs.Inference):
-    """What both ways of running share; `requests` all read the same array."""
+    """Common to both ways of running; `requests` all read the same array."""
 
     def __init__(self, settings, graph, values, used):
         """Read and compile the model."""
@@ -134,7 +134,7 @@ class Latency(Inference):
 
 
 class Throughput(Inference):
-    """As many batches in flight as OpenVINO thinks best; a step hands in one more."""
+    """As many batches in flight as OpenVINO chooses; a step adds one more."""
 
     timing = "host clock at each batch's completion; several are in flight at a time"
 
@@ -182,7 +182,7 @@ class Throughput(Inference):
 
 
 def shapes(graph):
-    """Every node's shape as OpenVINO infers it; weights are inputs, so none are made."""
+    """Every node's shape as OpenVINO infers it; weights are inputs, so none are generated."""
     serialised, tensors = with_outputs(build(graph, None, 1))
     model = read(serialised)
     found = {}

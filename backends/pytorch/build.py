@@ -1,8 +1,8 @@
-"""Graph to nn.Module, one native call per node.
+"""Converts a graph to an nn.Module, one native call per node.
 
-The network's ``forward`` is generated as straight-line Python, as one would write it by
-hand: no dispatch per node, every value dropped after its last use, and torch.compile and
-TorchScript see an ordinary function. Layers with parameters are submodules.
+The network's ``forward`` is generated as straight-line Python, as if written by hand: no dispatch
+per node, every value dropped after its last use, and torch.compile and TorchScript see an ordinary
+function. Layers with parameters are submodules.
 """
 
 import linecache
@@ -15,33 +15,34 @@ from torch.nn import functional
 from backends.harness.folding import foldable, folded
 from backends.harness.operators import check_operators
 
-# What autograd lets an operation overwrite: these keep their inputs, not their output.
+# Operations whose result autograd lets another one overwrite: they keep their inputs, not their
+# output.
 OVERWRITABLE = ("conv", "batch_norm", "dense", "per_step", "add", "scale")
 
 
 class Conv(nn.Conv2d):
-    """Without random initialisation: the zoo brings the weights."""
+    """Without random initialization: the zoo provides the weights."""
 
     def reset_parameters(self):
-        """Leave the memory untouched, so building costs nothing."""
+        """Leave the memory untouched, so that building is free."""
 
 
 class Dense(nn.Linear):
-    """Without random initialisation."""
+    """Without random initialization."""
 
     def reset_parameters(self):
         """Leave the memory untouched."""
 
 
 class Recurrent(nn.RNN):
-    """Without random initialisation."""
+    """Without random initialization."""
 
     def reset_parameters(self):
         """Leave the memory untouched."""
 
 
 def response_norm(x, size, alpha, beta, k):
-    """LRN; squares do not fit float16, and CPUs have no kernel for bfloat16."""
+    """LRN; squares do not fit into float16, and CPUs have no kernel for bfloat16."""
     y = x if x.dtype == torch.float32 else x.float()
     return functional.local_response_norm(y, size, alpha, beta, k).to(x.dtype)
 
@@ -96,9 +97,9 @@ def _lrn(node, _plan):
 
 
 def _window(node):
-    """Arguments kernel, stride, padding, ceil_mode of native pooling; None where it has none.
+    """Arguments kernel, stride, padding, ceil_mode of native pooling; None if it cannot do it.
 
-    Padding only at the end is what ceil_mode does, if that yields the shape drawn.
+    Padding only at the end is what ceil_mode does, if that yields the same shape.
     """
     a = node.attrs
     start, end = a["pad"][:2], a["pad"][2:]
@@ -208,7 +209,7 @@ RNN_ROLES = {
 
 
 def native_role(op, role):
-    """What PyTorch calls a role of the zoo."""
+    """PyTorch's name for a role of the zoo."""
     if op == "batch_norm":
         return BATCH_NORM_ROLES[role]
     if op == "rnn":
@@ -221,17 +222,17 @@ def native_role(op, role):
 
 
 class Plan(object):
-    """What the operators must know of the whole graph."""
+    """What the operators need to know about the whole graph."""
 
     def __init__(self, graph, fold, overwrite):
-        """Count uses, and find the convolutions whose normalisation can be folded in."""
+        """Count uses, and find the convolutions that can absorb their normalization."""
         self.overwrite = overwrite
         self._readers = graph.readers
         self.last_use = {node: read[-1] for node, read in self._readers.items() if read}
         self.absorbs = foldable(graph) if fold else OrderedDict()
 
     def may_overwrite(self, source):
-        """Is this node's value used once, by an operation that may work in place?"""
+        """Whether this node's value is used once, by an operation that may work in place."""
         return self.overwrite and source.op in OVERWRITABLE and len(self._readers[source]) == 1
 
 
@@ -259,10 +260,10 @@ class Network(nn.Module):
 
 
 def build(graph, fold=False, overwrite=True):
-    """A `Network` with uninitialised weights; raises `Unsupported` for an operator we lack.
+    """A `Network` with uninitialised weights; raises `Unsupported` for an operator we do not have.
 
-    `fold` folds batch normalisation into convolutions (inference only); `overwrite` lets
-    cheap operations work in place, as hand-written networks do.
+    `fold` folds batch normalization into convolutions (inference only); `overwrite` lets cheap
+    operations work in place, as handwritten networks do.
     """
     check_operators(graph, OPERATORS)
     plan = Plan(graph, fold, overwrite)
@@ -313,5 +314,5 @@ def _compiled(name, source):
         "response_norm": response_norm,
         "to_sequence": to_sequence,
     }
-    exec(compile(source, file, "exec"), scope)  # our own text, made a few lines above
+    exec(compile(source, file, "exec"), scope)  # our own text, generated a few lines above
     return {"forward": scope["forward"], "walk": scope["walk"]}

@@ -10,10 +10,10 @@ PREPARATIONS = 3  # allocators, autotuning and momentum buffers must have settle
 
 
 def captured(work, tidy):
-    """A callable that replays `work`; `tidy` frees what it leaves behind, once it is prepared.
+    """A callable that replays `work`; `tidy` frees what preparing it leaves behind.
 
-    Raises `Unsupported` where the capture fails, as it does where an operation waits for the
-    host: allocator and random numbers are left as they are during a capture, so that no honest
+    Raises `Unsupported` if the capture fails, for example because an operation waits for the host:
+    allocator and random numbers then stay in their state of the capture, so that no honest
     measurement is possible in this process.
     """
     side = torch.cuda.Stream()
@@ -33,6 +33,6 @@ def captured(work, tidy):
         sys.stderr.write("CUDA graph capture failed: %s\n" % error)
         first = str(error).strip().splitlines()[0]
         raise Unsupported(
-            "this step is no CUDA graph (%s): use --option cuda_graphs=off" % first
+            "this step cannot be a CUDA graph (%s): use --option cuda_graphs=off" % first
         ) from error
     return graph.replay

@@ -1,10 +1,9 @@
-"""Which options a run really uses: what was asked, else the fastest sound choice here.
+"""Chooses the options that a run uses: the requested ones, else the fastest sound choice here.
 
-Framework-free, so that every rule is a unit test. Measured with PyTorch 2.13 on one core
-with AVX-512, ResNet-50, float32, batch 4, CPU seconds per step, best of 4 to 6: inference
-0.545, channels last 0.512, and folded 0.468, and frozen 0.440; training 1.78, channels last
-1.68, with fused, foreach and plain SGD within 2 %. On GPUs nothing was measured; the
-reasons stand beside each rule.
+Framework-free, so that every rule has a unit test. Measured with PyTorch 2.13 on one core with
+AVX-512, ResNet-50, float32, batch 4, CPU seconds per step, best of 4 to 6: inference 0.545,
+channels last 0.512, and folded 0.468, and frozen 0.440; training 1.78, channels last 1.68, with
+fused, foreach and plain SGD within 2 %. Nothing was measured on GPUs; each rule gives its reason.
 """
 
 from collections import OrderedDict, namedtuple
@@ -14,7 +13,7 @@ from backends.harness.errors import Unsupported
 
 OPTIONS = knobs.KNOBS["pytorch"]
 
-CHANNELS_LAST = (1, 5)  # the first release whose networks can be in that order
+CHANNELS_LAST = (1, 5)  # the first release whose networks can have that order
 
 Facts = namedtuple(
     "Facts", "version fused_sgd foreach_sgd compiler cuda_graphs tensor_cores torchscript"
@@ -28,12 +27,14 @@ whether networks can be frozen.
 
 
 def check_dtype(settings):
-    """Raise `Unsupported` for a precision no device of this kind has."""
+    """Raise `Unsupported` for a precision that no device of this kind supports."""
     dtype = settings.dtype
     if dtype == "int8":
-        raise Unsupported("int8 is not a PyTorch benchmark here; use float32, float16 or bfloat16")
+        raise Unsupported(
+            "PyTorch cannot be benchmarked in int8 here; use float32, float16 or bfloat16"
+        )
     if settings.device == "cpu" and dtype in ("tf32", "float16"):
-        raise Unsupported("%s needs a GPU; a CPU takes float32 or bfloat16" % dtype)
+        raise Unsupported("%s needs a GPU; use float32 or bfloat16 on a CPU" % dtype)
 
 
 # (precision, phase, device) -> the first release that has it, and what it needs.
@@ -43,7 +44,7 @@ LEAST = {
     ("float16", "training", "gpu"): ((1, 6), "float16 training (torch.cuda.amp)"),
     ("bfloat16", "training", "gpu"): ((1, 10), "bfloat16 training (torch.autocast)"),
     ("bfloat16", "training", "cpu"): ((1, 10), "bfloat16 training (torch.autocast)"),
-    # Builds for CUDA 11, which has it, begin there.
+    # Builds for CUDA 11, which has it, start there.
     ("bfloat16", "inference", "gpu"): ((1, 7), "bfloat16 inference on GPUs"),
     # 1.10 lacks max pooling; 1.11 and 1.12 were not tried.
     ("bfloat16", "inference", "cpu"): ((1, 13), "bfloat16 kernels for CPUs"),
@@ -51,7 +52,7 @@ LEAST = {
 
 
 def check_release(settings, facts):
-    """Raise `Unsupported` for a precision that this release lacks."""
+    """Raise `Unsupported` for a precision that this release does not have."""
     asked = settings.dtype, settings.phase, settings.device
     least, what = LEAST.get(asked, ((0, 0), ""))
     if facts.version < least:
@@ -87,13 +88,13 @@ def _refusals(settings, kind, facts):
     if kind != "image":
         refused["layout"] = "only images have a layout"
     if settings.phase == "training":
-        refused["fold_batch_norm"] = refused["freeze"] = "for inference only"
+        refused["fold_batch_norm"] = refused["freeze"] = "only for inference"
     else:
-        refused["optimizer"] = "for training only"
+        refused["optimizer"] = "only for training"
     if settings.device == "cpu":
-        refused["cuda_graphs"] = refused["cudnn_benchmark"] = "for GPUs only"
+        refused["cuda_graphs"] = refused["cudnn_benchmark"] = "only for GPUs"
     elif settings.devices > 1 and settings.phase == "training":
-        refused["cuda_graphs"] = "not with gradients exchanged between GPUs"
+        refused["cuda_graphs"] = "not if GPUs exchange gradients"
     elif settings.devices > 1 and facts.version < (2, 2):
         refused["cuda_graphs"] = "NCCL's watchdog of PyTorch %d.%d disturbs them" % facts.version
     elif kind == "speech":
@@ -101,11 +102,11 @@ def _refusals(settings, kind, facts):
     elif _scales_on_the_host(settings, facts):
         refused["cuda_graphs"] = "the loss scaler asks the host before an SGD that is not fused"
     elif not facts.cuda_graphs:
-        refused["cuda_graphs"] = "PyTorch %d.%d has none" % facts.version
+        refused["cuda_graphs"] = "PyTorch %d.%d does not have it" % facts.version
     if not facts.torchscript:
-        refused.setdefault("freeze", "TorchScript is not to be relied on in these versions")
+        refused.setdefault("freeze", "TorchScript is not reliable in these versions")
     if facts.version < (2, 0):
-        refused["compile"] = "PyTorch %d.%d has none" % facts.version
+        refused["compile"] = "PyTorch %d.%d does not have it" % facts.version
     elif not facts.compiler:
         refused["compile"] = "no C++ compiler here, or on a GPU no Triton"
     return refused
@@ -133,9 +134,9 @@ def _check_together(used, facts):
 
 def _layout(settings, _kind, facts, _used):
     if settings.device == "cpu":
-        # Before 2.0 several CPU kernels fell back to slow generic code.
+        # Before 2.0 several CPU kernels used slow generic code.
         return "channels_last" if facts.version >= (2, 0) else "contiguous"
-    # Tensor cores want channels last; cuDNN's float32 kernels prefer channels first.
+    # Tensor cores need channels last; cuDNN's float32 kernels prefer channels first.
     fast = settings.dtype != "float32" and facts.tensor_cores
     fast = fast and facts.version >= CHANNELS_LAST
     return "channels_last" if fast else "contiguous"
@@ -147,15 +148,15 @@ def _fold(_settings, _kind, _facts, _used):
 
 
 def _freeze(settings, kind, _facts, _used):
-    # Only the CPU has fused oneDNN operators behind it; recurrent layers gain nothing.
+    # Only CPUs have fused oneDNN operators for it; recurrent layers gain nothing.
     suits = settings.device == "cpu" and settings.dtype == "float32" and kind != "speech"
     unasked = settings.options["compile"] in ("auto", "off")
     return "on" if suits and unasked else "off"
 
 
 def _compile(_settings, _kind, _facts, _used):
-    # Minutes of compilation before the first number, and compilers are not in every image:
-    # a default must not depend on that.
+    # Compiling takes minutes before the first number, and not every image has a compiler: a default
+    # must not depend on that.
     return "off"
 
 

@@ -18,7 +18,7 @@ World.__doc__ = """This process among all that share the benchmark, one per devi
 
 
 def world(settings):
-    """What torchrun says; raises `Unsupported` where it was needed and not used."""
+    """What torchrun says; raises `Unsupported` if it was needed and not used."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size != settings.devices:
         raise Unsupported(
@@ -31,7 +31,7 @@ def world(settings):
 
 
 def open_device(settings, place):
-    """The torch.device of this process; raises `Unsupported` for one that is not there."""
+    """The torch.device of this process; raises `Unsupported` if it is missing."""
     if settings.device == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
@@ -57,7 +57,7 @@ def _check_gpu_precision(dtype, device):
 
 
 def join(place, device):
-    """Enter the process group, where there is more than one process."""
+    """Enter the process group, if there is more than one process."""
     if place.size > 1:
         backend = "nccl" if device.type == "cuda" else "gloo"
         torch.distributed.init_process_group(backend, rank=place.rank, world_size=place.size)
@@ -71,13 +71,13 @@ def set_threads(settings, place):
 
 
 def set_precision(dtype, cudnn_benchmark):
-    """Settle what float32 arithmetic is, and whether cuDNN tries its algorithms."""
+    """Set the arithmetic of float32, and whether cuDNN tries its algorithms."""
     releases.allow_tf32(dtype == "tf32")
     torch.backends.cudnn.benchmark = cudnn_benchmark
 
 
 def facts(device):
-    """What this PyTorch can do on this device."""
+    """The features of this PyTorch on this device."""
     version = release.numbers(torch.__version__)
     arguments = inspect.signature(torch.optim.SGD.__init__).parameters
     gpu = device.type == "cuda"
@@ -97,7 +97,7 @@ def facts(device):
 def _has_compiler(gpu):
     if gpu:
         try:
-            import triton  # noqa: F401 - only asks whether it is there
+            import triton  # noqa: F401 - only to see if it is there
         except ImportError:
             return False
         return any(shutil.which(name) for name in ("cc", "gcc", "clang"))
@@ -142,7 +142,7 @@ class DeviceJob(job.Job):
                 torch.cuda.synchronize()
 
     def mark(self, index):
-        """On a GPU an event in the stream: costs microseconds and does not wait."""
+        """On a GPU an event in the stream, which takes microseconds and does not wait."""
         if not self._gpu:
             super(DeviceJob, self).mark(index)
             return

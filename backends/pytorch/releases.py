@@ -13,18 +13,18 @@ HALF = {name: getattr(torch, name) for name in ("float16", "bfloat16") if hasatt
 
 
 def layout(used):
-    """Keywords of the option for `contiguous` and `to`, which know none of them before 1.5."""
+    """Keyword arguments with the layout for `contiguous` and `to`, which have none before 1.5."""
     last = used["layout"] == "channels_last"
     return {"memory_format": torch.channels_last} if last else {}
 
 
 def no_gradients():
-    """Inference mode where there is one (PyTorch 1.9)."""
+    """Inference mode if there is one (PyTorch 1.9)."""
     return getattr(torch, "inference_mode", torch.no_grad)()
 
 
 def clear_gradients(optimizer):
-    """Free them; `zero_grad` can since 1.7."""
+    """Free the gradients; `zero_grad` can do it since 1.7."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
@@ -34,7 +34,7 @@ def autocast(where, dtype):
     """Mixed precision of the forward pass; does nothing for full precision."""
     half = HALF.get(dtype)
     if hasattr(torch, "autocast"):
-        # The device's own type where it is off: some versions complain of another all the same.
+        # The device's type if it is off: some versions complain about any other.
         spare = torch.float16 if where.type == "cuda" else torch.bfloat16
         return torch.autocast(where.type, dtype=half or spare, enabled=half is not None)
     if half is None:
@@ -63,7 +63,7 @@ def data_parallel(network, where):
 
 
 def reset_peak_memory(where):
-    """Forget the peak so far; before 1.1 there is no way to."""
+    """Reset the peak; not possible before 1.1."""
     names = "reset_peak_memory_stats", "reset_max_memory_allocated"  # 1.4, 1.1
     for name in names:
         if hasattr(torch.cuda, name):
@@ -72,7 +72,7 @@ def reset_peak_memory(where):
 
 
 def allow_tf32(allowed):
-    """Switch TF32 in float32 arithmetic; PyTorch's own default is half of each.
+    """Switch TF32 in float32 arithmetic; PyTorch's default is half of each.
 
     Releases before 1.7 have no switches; `backends.harness.tf32` has turned it off for them.
     """

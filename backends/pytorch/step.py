@@ -1,4 +1,4 @@
-"""Training and inference steps, and what parity and the self check need.
+"""Training and inference steps, and functions for parity and the self check.
 
 Fulfils the contract in `backends.harness`.
 """
@@ -32,14 +32,14 @@ _UNSUPPORTED_WORDS = ("no kernel image is available", "not implemented for '", "
 
 
 def version():
-    """As PyTorch tells it, with its build: 2.13.0+cpu. Raises `Unsupported` if it is too old."""
+    """As PyTorch reports it, with its build: 2.13.0+cpu. Raises `Unsupported` if it is too old."""
     found = str(torch.__version__)
     release.check("PyTorch", found, releases.LEAST)
     return found
 
 
 def classify(error):
-    """PyTorch says most things with RuntimeError; its text tells them apart."""
+    """PyTorch reports most errors as RuntimeError; only the text differs."""
     text = str(error).lower()
     if any(word in text for word in _MEMORY_WORDS):
         return "out_of_memory"
@@ -73,7 +73,7 @@ def _settle(settings, graph):
 
 
 class Step(device.DeviceJob):
-    """What training and inference share: data in place, options recorded, graphs."""
+    """Common to training and inference: data in place, options recorded, graphs."""
 
     def __init__(self, settings, graph, used, place, where):
         """Fill in `_work` and call `_begin` at the end."""
@@ -179,7 +179,7 @@ class Training(Step):
         return self._loss.item()
 
     def state(self):
-        """Copies of what the optimiser and the normalisations keep."""
+        """Copies of the state of optimizer and normalizations."""
         graph, tensors = self._built.graph, self._built.tensors()
         weights = OrderedDict((p.name, tensors[p.name]) for p in graph.parameters)
         statistics = OrderedDict((s.name, tensors[s.name]) for s in graph.statistics)
@@ -193,7 +193,7 @@ class Training(Step):
 
 
 def compiled(network, used):
-    """The network through torch.compile, if so chosen; compilation happens in warm-up."""
+    """The network through torch.compile, if chosen; compilation happens in warm-up."""
     if used["compile"] == "off":
         return network
     mode = {"default": None, "max-autotune": "max-autotune-no-cudagraphs"}[used["compile"]]
@@ -221,11 +221,11 @@ def placed(network, example):
 
 
 def frozen(network, example):
-    """TorchScript with constant weights. Deprecated, and still the fastest on a CPU."""
+    """TorchScript with constant weights. Deprecated, but still the fastest on a CPU."""
     with torch.no_grad(), warnings.catch_warnings():
         # TorchScript cannot save tensors of inference mode, hence no_grad.
         warnings.simplefilter("ignore", DeprecationWarning)
-        # Only empty batches would take another way through the network.
+        # Only empty batches would take another path through the network.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         traced = torch.jit.trace(network, example, check_trace=False)
         return torch.jit.freeze(traced.eval())
@@ -238,8 +238,8 @@ def make_optimizer(network, how, rate):
         keywords = {"foreach": False}
     optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM, **keywords)
     if how == "fused":
-        # It would allocate them in its first step, and where float16's scaled gradients overflow
-        # write nothing there: the next step would start from what the memory held before.
+        # It would allocate them in its first step, and not write to them if float16's scaled
+        # gradients overflow: the next step would start from old memory contents.
         for parameter in network.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
@@ -263,7 +263,7 @@ def criterion(graph):
 
 
 def shapes(graph):
-    """Every node's shape, computed without numbers where PyTorch can (2.0)."""
+    """Every node's shape, computed without numbers if PyTorch can (2.0)."""
     meta = hasattr(torch, "get_default_device") or hasattr(torch, "set_default_device")
     where = torch.device("meta") if meta else torch.device("cpu")
     network = build(graph, overwrite=False).eval().to(where)
@@ -284,7 +284,7 @@ def activations(settings, graph, values, inputs):
 
 
 def _arrays(tensors):
-    """Copies in the host's memory; on a CPU `numpy` alone would share the tensor's."""
+    """Copies in the host's memory; on a CPU `numpy` itself would share the tensor's."""
     return OrderedDict(
         (name, tensor.detach().cpu().numpy().copy()) for name, tensor in tensors.items()
     )

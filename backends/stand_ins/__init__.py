@@ -1,1 +1,1 @@
-"""Modules that programs of others import and that are not on PyPI, as far as they are used."""
+"""Replacements of modules that others' programs import and that are not on PyPI."""

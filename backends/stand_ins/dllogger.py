@@ -1,8 +1,8 @@
-"""Prints what NVIDIA's dllogger prints, for DeepLearningExamples, where that is not installed.
+"""Prints what NVIDIA's dllogger prints, for DeepLearningExamples, if that is not installed.
 
-dllogger is not on PyPI, but on GitHub (NVIDIA/dllogger). This is not its code: it has the names and
-the forms of lines that its README and public logs show, and nothing else. A line for people is
-`DLL <time> - <step> <metric> : <value> <unit>`, one for programs `DLLL ` and a JSON object.
+dllogger is not on PyPI, but on GitHub (NVIDIA/dllogger). This is not its code: it only has the
+names and the forms of lines in its README and in public logs. A line for people is `DLL <time> -
+<step> <metric> : <value> <unit>`, one for programs `DLLL ` and a JSON object.
 """
 
 import atexit
@@ -11,7 +11,7 @@ from datetime import datetime
 
 
 class Verbosity(object):
-    """How much a backend takes: messages up to its level."""
+    """How much a backend prints: messages up to its level."""
 
     OFF, DEFAULT, VERBOSE = -1, 0, 1
 
@@ -31,7 +31,7 @@ class Backend(object):
         raise NotImplementedError
 
     def flush(self):
-        """Write what is kept back."""
+        """Write what is buffered."""
 
 
 def default_step_format(step):
@@ -47,7 +47,7 @@ def default_metric_format(metric, metadata, value):
 
 
 def default_prefix_format(timestamp):
-    """Return how a line begins."""
+    """Return how a line starts."""
     return "DLL {} - ".format(timestamp)
 
 
@@ -98,7 +98,7 @@ class JSONStreamBackend(Backend):
         self._write(timestamp, elapsedtime, type="LOG", step=step, data=data)
 
     def flush(self):
-        """Write what is kept back."""
+        """Write what is buffered."""
         self._file.flush()
 
     def _write(self, timestamp, elapsedtime, **message):
@@ -109,7 +109,7 @@ class JSONStreamBackend(Backend):
 
 
 class Logger(object):
-    """Hands messages to its backends."""
+    """Passes messages to its backends."""
 
     def __init__(self, backends):
         self.backends = backends
@@ -124,13 +124,13 @@ class Logger(object):
                 backend.log(now, (now - self._start).total_seconds(), step, data)
 
     def metadata(self, metric, metadata):
-        """Tell a metric's unit and format."""
+        """Pass on a metric's unit and format."""
         now = datetime.now()
         for backend in self.backends:
             backend.metadata(now, (now - self._start).total_seconds(), metric, metadata)
 
     def flush(self):
-        """Let every backend write what it keeps back."""
+        """Let every backend write what it has buffered."""
         for backend in self.backends:
             backend.flush()
 
@@ -154,5 +154,5 @@ def metadata(metric, metadata):
 
 
 def flush():
-    """Write what is kept back."""
+    """Write what is buffered."""
     _LOGGERS[0].flush()

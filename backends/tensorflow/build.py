@@ -1,8 +1,7 @@
-"""Graph to TensorFlow operations, one native call per node.
+"""Converts a graph to TensorFlow operations, one native call per node.
 
-Nothing here knows whether it is being traced into a function of TensorFlow 2 or drawn into
-a graph of TensorFlow 1: every call exists in both, from 1.4 to 2.21. Where their names for
-a thing differ, the v1 module that both have is asked.
+This code is both traced into functions of TensorFlow 2 and added to graphs of TensorFlow 1: every
+call exists in both, from 1.4 to 2.21. If their names differ, it uses the v1 module that both have.
 """
 
 from collections import OrderedDict
@@ -84,14 +83,14 @@ def _lrn(node, t, x):
     x = t.to_channels_last(x)
     # TensorFlow does not divide alpha by the size of the window.
     alpha = a["alpha"] / a["size"]
-    # Squares do not fit float16, and bfloat16 has no kernel.
+    # Squares do not fit into float16, and bfloat16 has no kernel.
     y = tf.nn.lrn(tf.cast(x, tf.float32), a["size"] // 2, a["k"], alpha, a["beta"])
     return t.from_channels_last(tf.cast(y, dtype))
 
 
 def _max_pool(node, t, x):
     a, padding = node.attrs, native_padding(node)
-    if padding is None:  # "SAME" does not look outside; the lowest number never wins
+    if padding is None:  # "SAME" ignores what is outside; the lowest number never wins
         x, padding = tf.pad(x, t.paddings(a["pad"]), constant_values=x.dtype.min), "VALID"
     kernel, stride = t.window(a["kernel"]), t.window(a["stride"])
     return tf.nn.max_pool(x, kernel, stride, padding, data_format=t.data_format)
@@ -231,10 +230,10 @@ OPERATORS = {  # type: dict
 
 
 class Network(object):
-    """A graph with the choices that decide which operations are drawn and on what arrays."""
+    """A graph with the choices of which operations to use on which arrays."""
 
     def __init__(self, graph, channels_last=True, fold=False):
-        """`fold` puts normalisation into convolutions; for inference only."""
+        """`fold` puts normalization into convolutions; only for inference."""
         check_operators(graph, OPERATORS)
         self.graph = graph
         self.channels_last = channels_last
@@ -257,14 +256,14 @@ class Network(object):
 
 
 class Drawing(object):
-    """One drawing of a network's operations, and what the operators need besides inputs.
+    """One construction of a network's operations, and what the operators need besides inputs.
 
     `weight(name)` is a parameter or statistic as a tensor of the type computed in; those of a
-    normalisation are float32.
+    normalization are float32.
     """
 
     def __init__(self, network, weight, training=False):
-        """`updates` collects (statistic's name, new value) while the network is drawn."""
+        """`updates` collects (statistic's name, new value) during construction."""
         self.network = network
         self.weight = weight
         self.training = training
@@ -286,7 +285,7 @@ class Drawing(object):
         return [[0, 0]] + pairs + [[0, 0]] if self.channels_last else [[0, 0], [0, 0]] + pairs
 
     def to_channels_last(self, x):
-        """An image for operations that know no other layout."""
+        """An image for operations that only have that layout."""
         return x if self.channels_last else tf.transpose(x, [0, 2, 3, 1])
 
     def from_channels_last(self, y):

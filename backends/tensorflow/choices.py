@@ -1,6 +1,6 @@
-"""Which options a run really uses: what was asked, else the fastest sound choice here.
+"""Chooses the options that a run uses: the requested ones, else the fastest sound choice here.
 
-Framework-free, so that every rule is a unit test.
+Framework-free, so that every rule has a unit test.
 """
 
 from collections import OrderedDict, namedtuple
@@ -15,23 +15,25 @@ Facts.__doc__ = """What this TensorFlow on this machine has; `version` is (major
 
 
 def check_dtype(settings):
-    """Raise `Unsupported` for a precision no device of this kind has."""
+    """Raise `Unsupported` for a precision that no device of this kind supports."""
     dtype = settings.dtype
     if dtype == "int8":
-        raise Unsupported("int8 is no TensorFlow benchmark here; use float32, float16 or bfloat16")
+        raise Unsupported(
+            "TensorFlow cannot be benchmarked in int8 here; use float32, float16 or bfloat16"
+        )
     if settings.device == "cpu" and dtype in ("tf32", "float16"):
-        raise Unsupported("%s needs a GPU; a CPU takes float32 or bfloat16" % dtype)
+        raise Unsupported("%s needs a GPU; use float32 or bfloat16 on a CPU" % dtype)
 
 
 def resolve(settings, kind, facts):
     """Option name -> value for a model of this kind; raises `Unsupported` for contradictions."""
     check_dtype(settings)
-    # Those for GPUs came one by one from 2.11 on; without, a CPU would compute in their place.
+    # Those for GPUs were added one by one from 2.11 on; without, a CPU would compute instead.
     enough = (2, 13) if settings.device == "gpu" else (2, 4)
     if settings.dtype == "bfloat16" and facts.version < enough:
         where = "GPUs" if settings.device == "gpu" else "CPUs"
         raise Unsupported(
-            "TensorFlow %d.%d lacks bfloat16 kernels for %s" % (facts.version + (where,))
+            "TensorFlow %d.%d has no bfloat16 kernels for %s" % (facts.version + (where,))
         )
     refused = _refusals(settings, kind, facts)
     used = OrderedDict()
@@ -53,7 +55,7 @@ def _refusals(settings, kind, facts):
     """Options, or values of options, that cannot work here, with the reason."""
     refused = {}  # type: dict
     if facts.version < (2, 0):
-        refused["execution", "function"] = "TensorFlow %d.%d has sessions only" % facts.version
+        refused["execution", "function"] = "TensorFlow %d.%d only has sessions" % facts.version
     if kind != "image":
         refused["layout"] = "only images have a layout to choose"
     elif settings.device == "cpu":
@@ -61,9 +63,9 @@ def _refusals(settings, kind, facts):
     if kind == "speech":
         refused["xla"] = "CTC has no XLA kernel"
         # Measured: 10 GB for deep_speech2.
-        refused["freeze"] = "oneDNN would keep recurrent weights once for every step"
+        refused["freeze"] = "oneDNN would keep recurrent weights once per step"
     if settings.phase == "training":
-        refused["fold_batch_norm"] = refused["freeze"] = "for inference only"
+        refused["fold_batch_norm"] = refused["freeze"] = "only for inference"
     return refused
 
 
@@ -72,8 +74,8 @@ def _execution(_settings, facts):
 
 
 def _layout(settings, facts):
-    # Tensor cores want channels last; cuDNN's float32 kernels prefer channels first, and so do
-    # TF32's gradients: TensorFlow's own optimiser, which is off here, chooses so, too.
+    # Tensor cores need channels last; cuDNN's float32 kernels prefer channels first, and so do
+    # TF32's gradients: TensorFlow's optimizer, which is off here, chooses the same.
     half = settings.dtype in ("float16", "bfloat16")
     wanted = half or (settings.dtype == "tf32" and settings.phase == "inference")
     if settings.device == "cpu" or (wanted and facts.tensor_cores):
@@ -82,7 +84,7 @@ def _layout(settings, facts):
 
 
 def _xla(_settings, _facts):
-    # Minutes of compilation before the first number, and on CPUs slower convolutions.
+    # Compiling takes minutes before the first number, and makes convolutions slower on CPUs.
     return "off"
 
 

@@ -4,9 +4,10 @@ import inspect
 import os
 from collections import namedtuple
 
-# Read by TensorFlow when it is loaded. oneDNN became the default with 2.9; before 2.5 the
-# variable is not known.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from backends.tensorflow import environment
+
+# Read by TensorFlow when it is loaded.
+os.environ.setdefault(environment.ONEDNN, environment.onednn())
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 import numpy as np
@@ -33,20 +34,20 @@ def version():
 
 
 def onednn():
-    """Were oneDNN's kernels asked for? Not every build and processor has them."""
+    """Whether oneDNN's kernels were requested; not every build and processor has them."""
     if version() < (2, 5):
         return "as built"
-    return "off" if os.environ["TF_ENABLE_ONEDNN_OPTS"] in ("0", "false") else "on"
+    return "off" if os.environ[environment.ONEDNN] in ("0", "false") else "on"
 
 
 def has_bfloat16(path="/proc/cpuinfo"):
-    """Has the CPU what oneDNN's bfloat16 kernels need? Without it generic ones are used."""
+    """Whether the CPU has what oneDNN's bfloat16 kernels need; without it generic ones are used."""
     with open(path) as file:
         return "avx512" in file.read()
 
 
 def world(settings):
-    """What Horovod says where several devices were asked for."""
+    """What Horovod says if several devices were requested."""
     if settings.devices == 1:
         return World(0, 1, 0, None)
     if settings.device == "cpu":
@@ -54,7 +55,7 @@ def world(settings):
     try:
         import horovod.tensorflow as horovod
     except ImportError as error:
-        raise Unsupported("several GPUs need Horovod, which this image lacks") from error
+        raise Unsupported("several GPUs need Horovod, which this image does not have") from error
     horovod.init()
     if horovod.size() != settings.devices:
         raise Unsupported(
@@ -77,8 +78,7 @@ def open_place(settings, where):
         config.device_count["GPU"] = 0
         _set_up_eager(None, threads)
         return Place(config, [machine.cpu_name()], None, threads, threads)
-    # It would choose another layout of images than the option says, by its own rules.
-    # TensorFlow 1.4 does so only if it is told to.
+    # It would choose another layout of images than the option says.
     if "layout_optimizer" in RewriterConfig.DESCRIPTOR.fields_by_name:
         config.graph_options.rewrite_options.layout_optimizer = RewriterConfig.OFF
     config.gpu_options.visible_device_list = str(where.local_rank)
@@ -86,19 +86,19 @@ def open_place(settings, where):
     _set_tf32(settings.dtype == "tf32")
     name, capability = _gpu(config)
     _check_gpu_precision(settings.dtype, name, capability)
-    # Processes on one machine are taken to have devices of one kind.
+    # Processes on one machine are assumed to have devices of one kind.
     return Place(config, [name] * where.size, capability, threads, threads)
 
 
 def _set_up_eager(gpu, threads):
-    """TensorFlow 2's own settings, which hold for functions; None hides all GPUs."""
+    """TensorFlow 2's settings, which apply to functions; None hides all GPUs."""
     if version() < (2, 0):
         return
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     devices = tf.config.experimental.list_physical_devices("GPU")
     if gpu is not None and gpu >= len(devices):
-        raise Unsupported("%d GPUs here, device %d was asked for" % (len(devices), gpu))
+        raise Unsupported("%d GPUs here, device %d was requested" % (len(devices), gpu))
     chosen = [] if gpu is None else [devices[gpu]]
     tf.config.experimental.set_visible_devices(chosen, "GPU")
     for device in chosen:
@@ -109,17 +109,17 @@ def _set_up_eager(gpu, threads):
 
 def _set_tf32(allowed):
     switch = _experimental("enable_tensor_float_32_execution")
-    if switch is not None:  # else backends.harness.tf32 has seen to it
+    if switch is not None:  # otherwise backends.harness.tf32 has set it
         switch(allowed)
 
 
 def _experimental(name):
-    """A function of tf.config.experimental; None where this version lacks it."""
+    """A function of tf.config.experimental; None if this version does not have it."""
     return getattr(getattr(getattr(tf, "config", None), "experimental", None), name, None)
 
 
 def _gpu(config):
-    """Name and compute capability, which both versions tell in a sentence only."""
+    """Name and compute capability, which both versions only give in a sentence."""
     known = inspect.signature(device_lib.list_local_devices).parameters
     # TensorFlow 1.4 takes no configuration here.
     keywords = {"session_config": config} if "session_config" in known else {}
@@ -181,11 +181,11 @@ class DeviceJob(job.Job):
         return float(self.execution.array(self._sum()[0]))
 
     def synchronize(self):
-        """Wait for the other processes; a step waits for its own device."""
+        """Wait for the other processes; a step waits for its device."""
         self.agree(0.0)
 
     def peak_memory(self):
-        """Allocated tensors' peak on this GPU where TensorFlow tells (2.5), or the process's."""
+        """Allocated tensors' peak on this GPU if TensorFlow reports it (2.5), or the process's."""
         if not self._gpu:
             return super(DeviceJob, self).peak_memory()
         ask = _experimental("get_memory_info")

@@ -1,7 +1,7 @@
-"""Two ways to run what was drawn, behind the same six methods.
+"""Two ways to run the constructed operations, with the same six methods.
 
-`work` is a function without arguments that draws operations on variables and returns
-(tensors to hand out, operations that must have run).
+`work` is a function without arguments that adds operations on variables and returns (tensors to
+return, operations that must have run).
 """
 
 import inspect
@@ -68,7 +68,7 @@ class Session(object):
         self._session = v1.Session(graph=self._graph, config=config)
 
     def variable(self, name, array):
-        """A variable on the device; its value is no part of the graph, which 2 GiB limit."""
+        """A variable on the device; its value is outside of the graph, which has at most 2 GiB."""
         with self._graph.as_default():
             found = v1.get_variable(
                 name.replace(".", "_"),

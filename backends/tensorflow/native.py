@@ -8,9 +8,9 @@ leave their values in memory order, and the matrix they feed has its rows in tha
 
 import numpy as np
 
-# What takes its features in any order, because it has a weight for each.
+# Operators that take their features in any order, because they have a weight for each.
 ABSORBING = ("dense", "per_step", "rnn")
-# What does to each number the same, wherever it stands.
+# Operators that do the same to each number, wherever it is.
 PASSING = ("relu", "dropout", "scale")
 
 AXES = {
@@ -55,7 +55,7 @@ def same_padding(size, kernel, stride):
 
 
 def native_padding(node):
-    """TensorFlow's word for exactly the padding that was drawn; None where there is none."""
+    """TensorFlow's word for exactly this padding; None if there is none."""
     a = node.attrs
     if not any(a["pad"]):
         return "VALID"
@@ -104,7 +104,7 @@ class Arrays(object):
         return np.ascontiguousarray(array if order is None else array[order])
 
     def to_canonical(self, name, array):
-        """What `to_native` was given."""
+        """The array that was given to `to_native`."""
         order = self._rows.get(name)
         if order is not None:
             array = array[np.argsort(order)]
@@ -112,7 +112,7 @@ class Arrays(object):
         return array if axes is None else array.transpose(np.argsort(axes))
 
     def value_to_canonical(self, node, array, channels_last):
-        """A node's value, batch first, in the drawn order."""
+        """A node's value, batch first, in the zoo's order."""
         if node in self.orders:
             return array[..., np.argsort(self.orders[node])]
         if channels_last and len(node.shape) == 3:

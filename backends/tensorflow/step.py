@@ -1,4 +1,4 @@
-"""Training and inference steps, and what parity and the self check need.
+"""Training and inference steps, and functions for parity and the self check.
 
 Fulfils the contract in `backends.harness`.
 """
@@ -26,7 +26,7 @@ DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
 
 
 def version():
-    """As TensorFlow tells it. Raises `Unsupported` if it is too old."""
+    """As TensorFlow reports it. Raises `Unsupported` if it is too old."""
     found = str(tf.__version__)
     release.check("TensorFlow", found, LEAST)
     return found
@@ -64,7 +64,7 @@ def _execution(used, place):
 
 
 class Step(device.DeviceJob):
-    """What training and inference share: data in variables on the device, options recorded."""
+    """Common to training and inference: data in variables on the device, options recorded."""
 
     def __init__(self, settings, graph, used, where, place):
         """Fill in `_run`, a compiled callable."""
@@ -142,7 +142,7 @@ class Training(Step):
 
 
 def network_of(graph, used):
-    """The network that these options describe; what is no image has one layout only."""
+    """The network for these options; only images have several layouts."""
     last = used["layout"] != "channels_first"
     return Network(graph, channels_last=last, fold=used["fold_batch_norm"] == "on")
 
@@ -215,7 +215,7 @@ def activations(settings, graph, values, inputs):
 
 
 def self_check():
-    """Draw every model, and run the smallest one through a training step and inference."""
+    """Build every model, and run the smallest one through a training step and inference."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     for graph in graphs:
         for node, (name, shape) in zip(graph.nodes, shapes(graph)):

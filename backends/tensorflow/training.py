@@ -16,7 +16,7 @@ else:
 
     apply_momentum = gen_training_ops.resource_apply_momentum
 
-# Dynamic loss scaling: halved at an overflow, doubled after so many steps without one.
+# Dynamic loss scaling: halved at an overflow, doubled after this many steps without one.
 FIRST_SCALE = 2.0**15
 GROWTH_STEPS = 2000
 
@@ -26,7 +26,7 @@ def mean_loss(graph, logits, labels):
     if graph.kind != "speech":
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         return v1.reduce_mean(losses)
-    # The native kernel wants the blank last.
+    # The native kernel needs the blank last.
     scores = tf.transpose(logits, [1, 0, 2])
     scores = tf.concat([scores[:, :, 1:], scores[:, :, :1]], 2)
     batch, length = [int(size) for size in labels.shape]
@@ -60,7 +60,7 @@ class Trainer(object):
         self._scale = None
         if dtype == tf.float16:
             self._scale = execution.variable("loss_scale", np.float32(FIRST_SCALE))
-            # Of this type, as an int32 is kept in the host's memory, where XLA cannot reach it.
+            # Of this type, because an int32 is kept in the host's memory, which XLA cannot reach.
             self._good = execution.variable("good_steps", np.int64(0))
 
     def _shape(self, name):

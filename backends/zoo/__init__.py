@@ -1,7 +1,7 @@
-"""The zoo: every network drawn once, for all frameworks to build.
+"""The zoo: every network is defined once, and built by all frameworks.
 
-Only the standard library, Python 3.5 or newer: the same files run on the host and in every
-image. `weights` and `referee` need NumPy and are imported by those who use them.
+Needs only the standard library, Python 3.5 or newer: the same files run on the host and in every
+image. `weights` and `referee` need NumPy and are imported on demand.
 """
 
 from collections import OrderedDict
@@ -88,7 +88,7 @@ def names():
 
 
 def draw(name):
-    """Draw a network again; raises `UnknownModel`."""
+    """Build a new graph of a network; raises `UnknownModel`."""
     if name not in _MODELS:
         raise UnknownModel(name)
     kind, input_shape, classes, function, numbers = _MODELS[name]

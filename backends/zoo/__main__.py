@@ -1,4 +1,4 @@
-"""Show what the zoo holds: ``python -m backends.zoo list`` or ``show MODEL``."""
+"""Show the contents of the zoo: ``python -m backends.zoo list`` or ``show MODEL``."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from backends.zoo.graph import OPS
 
 
 def main(argv=None):
-    """Return the exit code: 2 for a name that is no model."""
+    """Return the exit code: 2 for an unknown model."""
     parser = argparse.ArgumentParser(prog="python -m backends.zoo", description="The zoo.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True

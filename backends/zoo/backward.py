@@ -1,6 +1,6 @@
 """The referee's training step: loss, gradients and running statistics, in double precision.
 
-No framework has a part in it. Every operator's derivative is written from its definition in
+It is independent of all frameworks. Every operator's derivative is written from its definition in
 `backends.zoo.graph`; the unit tests compare each with finite differences of the referee's loss.
 """
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from backends.zoo import referee
 
-# How far, by the largest, a value may be from its window's largest and still be held to be it.
+# The relative distance from its window's largest value at which a value still counts as the
+# largest.
 HELD = 1e-5
 
 Step = namedtuple("Step", "loss gradients statistics")
@@ -22,14 +23,14 @@ all running statistics after the step, to float64 arrays.
 
 
 class Rules(object):
-    """What a framework defines differently, and which features dropout drops.
+    """A framework's differences from the zoo's definition, and the features that dropout drops.
 
-    `biased`: running variances are fed the biased batch variance. `replaces`: the step's
-    statistics replace the running ones. `mask(node, array)` is called for every dropout node with
-    its input and returns what that is multiplied by; nothing is dropped without it.
-    `held(node)` is the node's value as the framework computed it, or None: of values that are equal
-    but for rounding, max pooling takes for the largest what is so there. `every_largest`: it sends
-    its gradient, whole, to each of several that are equal there, and not to the first alone.
+    `biased`: running variances use the biased batch variance. `replaces`: the step's statistics
+    replace the running ones. `mask(node, array)` is called for every dropout node with its input
+    and returns what that is multiplied by; nothing is dropped without it. `held(node)` is the
+    node's value as the framework computed it, or None: of values that are equal except for
+    rounding, max pooling uses the one that is largest there. `every_largest`: it sends its whole
+    gradient to each of several that are equal there, not only to the first.
     """
 
     def __init__(self, biased=False, replaces=False, mask=None, held=None, every_largest=False):
@@ -102,14 +103,14 @@ def normalised(node, values, x, rules):
 
 
 class _Context(object):
-    """What a node's derivative needs: its inputs, output, weights and what was saved."""
+    """What a node's derivative needs: its inputs, output, weights and saved values."""
 
     def __init__(self, node, values, sources, output, saved, needed, rules):
         self.node = node
         self.sources = sources
         self.output = output
         self.saved = saved
-        self.needed = needed  # whether anything asks for the gradient of the input
+        self.needed = needed  # whether anything needs the gradient of the input
         self.rules = rules
         self._values = values
 
@@ -228,7 +229,7 @@ def _max_pool(context, towards):
         chosen = left & (held[window] == largest) & (x[window] >= least)
         back[window] += towards * chosen
         if not rules.every_largest:
-            left &= ~chosen  # the first of equals, as frameworks scan
+            left &= ~chosen  # the first of equals, in the order of frameworks
     return [_cropped(back, node.attrs["pad"])], {}
 
 

@@ -1,19 +1,19 @@
-"""Weights with which a training step in single precision can be held against double precision.
+"""Weights for comparing a training step in single precision with double precision.
 
-With the weights of `backends.zoo.weights` it cannot be, for three reasons, each met here:
+The weights of `backends.zoo.weights` do not allow it, for three reasons, each solved here:
 
-* A ReLU whose input is within rounding of zero may fall on either side, and one such decision
-  in a late layer moves a gradient's norm by up to a per cent. Here every channel lies wholly on
-  one side, three of four above zero and one below, by `MARGIN` of its spread.
-* Random networks are chaotic: each layer makes a perturbation about 1.2 times as large (Yang et
-  al. 2019, "A mean field theory of batch normalization"). A channel that is wholly on one side
-  is linear, and rounding does not grow in it.
+* A ReLU whose input is within rounding of zero may fall on either side, and one such decision in a
+  late layer changes a gradient's norm by up to a per cent. Here every channel is entirely on one
+  side, three of four above zero and one below, by `MARGIN` of its spread.
+* Random networks are chaotic: each layer makes a perturbation about 1.2 times as large (Yang et al.
+  2019, "A mean field theory of batch normalization"). A channel that is entirely on one side is
+  linear, and rounding does not grow in it.
 * The epsilon of a normalisation disappears behind variances of order one. Here a normalisation's
-  input has a variance of `EXPOSURE` epsilons, so twice the epsilon makes each of its gradients
-  1 / (2 * EXPOSURE) smaller.
+  input has a variance of `EXPOSURE` epsilons, so twice the epsilon makes each of its gradients 1 /
+  (2 * EXPOSURE) smaller.
 
-The values depend on the inputs, which decide where a channel lies. They are made by the referee,
-so every image makes the same ones for itself.
+The values depend on the inputs, which decide where a channel is. The referee computes them, so
+every image gets the same ones.
 """
 
 from collections import OrderedDict
@@ -24,7 +24,7 @@ from backends.zoo import backward, referee, weights
 
 MARGIN = 0.5
 EXPOSURE = 400.0
-DEAD_EVERY = 4  # one channel of so many lies below zero
+DEAD_EVERY = 4  # one in this many channels is below zero
 
 # A layer's outputs vary by so much: a step moves a weight by the square of what goes in for what
 # comes out, and must not move channels across zero. Where LRN follows, its sum of squares,
@@ -37,7 +37,7 @@ LOGIT_SPREAD = 0.1
 
 
 def exposed(graph, values):
-    """The same network in inference, its running variances `EXPOSURE` epsilons on average."""
+    """The same network in inference, its running variances on average `EXPOSURE` epsilons."""
     result = OrderedDict(values)
     for node in graph.nodes:
         if node.op == "batch_norm" and node.inputs[0].op == "conv":
@@ -74,7 +74,7 @@ def for_training(graph, inputs, seed):
 
 
 class _Uses(object):
-    """Who uses a node's value, and when nobody does any longer."""
+    """Tracks the users of a node's value, and when it is no longer needed."""
 
     def __init__(self, graph):
         self._users = graph.readers
@@ -108,7 +108,7 @@ def _spread(graph, left, values, node, source, array):
     elif node is graph.output:
         target = LOGIT_SPREAD
     elif any(user.op in ("scale", "add") for user in following):
-        return array  # a residual branch keeps the share that it was drawn with
+        return array  # a residual branch keeps its share
     elif node.inputs[0] is graph.input:
         target = LRN_SPREAD if _feeds_lrn(left, node) else SPREAD
     else:
@@ -158,4 +158,4 @@ def _offset(node):
         return name, factor * node.attrs["factor"]
     if node.op == "add":
         return _offset(node.inputs[1])
-    raise ValueError("nothing shifts the channels of %s (%s)" % (node.name, node.op))
+    raise ValueError("no parameter shifts the channels of %s (%s)" % (node.name, node.op))

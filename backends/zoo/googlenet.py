@@ -1,4 +1,4 @@
-"""GoogLeNet as BVLC released it, without the auxiliary heads, which only train."""
+"""GoogLeNet as released by BVLC, without the auxiliary heads, which are only for training."""
 
 from backends.zoo.plain import ACROSS_CHANNELS
 
@@ -23,7 +23,7 @@ STAGES = (
 
 
 def googlenet(g, x):
-    """Pools that halve round up (112, 56, 28, 14, 7)."""
+    """GoogLeNet; pools that halve round up (112, 56, 28, 14, 7)."""
     x = _shrink(g, g.relu(g.conv(x, 64, 7, stride=2, pad=3)))
     x = g.lrn(x, **ACROSS_CHANNELS)
     x = g.relu(g.conv(x, 64, 1))

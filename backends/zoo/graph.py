@@ -1,9 +1,9 @@
-"""The graph every network of the zoo is drawn on.
+"""The graph of operations that defines a network of the zoo.
 
-Drawing methods return nodes, so branches are ordinary Python values:
-``x = g.relu(g.conv(x, 64, 3, pad=1))``. Shapes are inferred at once and never contain
-the batch; a layer that does not fit raises `GraphError` on the line that asked for it.
-Nothing is left for a framework to choose: every attribute in `OPS` is on every node.
+Drawing methods return nodes, so branches are ordinary Python values: ``x = g.relu(g.conv(x, 64, 3,
+pad=1))``. Shapes are inferred at once and never contain the batch; a layer that does not fit raises
+`GraphError` on the line that adds it. Frameworks have no choice: every attribute in `OPS` is on
+every node.
 
 What each operator computes (channels first):
 
@@ -57,7 +57,7 @@ FINGERPRINT_DIGITS = 16
 
 
 class GraphError(ValueError):
-    """A layer does not fit where it was drawn; the message names the node and shapes."""
+    """A layer does not fit; the message names the node and shapes."""
 
 
 class Parameter(object):
@@ -88,7 +88,7 @@ class Node(object):
     __slots__ = ("_parameters", "_statistics", "attrs", "inputs", "name", "op", "shape")
 
     def __init__(self, name, op, inputs, attrs, shape):
-        """Meant for `Graph`, whose drawing methods check what they pass."""
+        """Called by `Graph`, whose drawing methods check the arguments."""
         self.name = name
         self.op = op
         self.inputs = inputs
@@ -227,7 +227,7 @@ class Graph(object):
     # -- drawing -----------------------------------------------------------------------
 
     def scope(self, prefix):
-        """Name what is drawn inside ``with g.scope("unit1"):`` unit1_conv1, unit1_relu1..."""
+        """Prefix names inside ``with g.scope("unit1"):`` unit1_conv1, unit1_relu1..."""
         return _Scope(self, prefix)
 
     def conv(self, x, filters, kernel, stride=1, *, pad=0, bias=True, name=None):
@@ -346,7 +346,7 @@ class Graph(object):
         return self._add("per_step", (x,), _units(name, units, bias), (x.shape[0], units), name)
 
     def finish(self, output):
-        """Declare the logits; every value drawn must have been used on the way to them."""
+        """Declare the logits; every drawn value must have been used on the way to them."""
         self._check("output", output)
         if output.shape[-1] != self.classes:
             raise GraphError(
@@ -419,8 +419,8 @@ class Graph(object):
     def canonical(self):
         """The text the fingerprint is a digest of.
 
-        Names are left out: a renamed node is the same computation. Python's repr of a
-        float is the shortest exact one, so the text is the same on every version.
+        Names are left out: a renamed node computes the same. Python's repr of a float is the
+        shortest exact one, so the text is the same on every version.
         """
         lines = ["graph %s %r %d" % (self.kind, self.input_shape, self.classes)]
         positions = self._positions
@@ -435,7 +435,7 @@ class Graph(object):
 
     @property
     def fingerprint(self):
-        """Digest that is equal exactly where the computation is."""
+        """Digest that is equal exactly if the computation is."""
         digest = hashlib.sha256(self.canonical.encode("ascii")).hexdigest()
         return digest[:FINGERPRINT_DIGITS]
 
@@ -476,7 +476,7 @@ class Graph(object):
         if round_up:
             attrs["pad"] = _padded_to_edge(x.shape, attrs)
         top, left, bottom, right = attrs["pad"]
-        # A window wholly in the padding would yield minus infinity.
+        # A window entirely in the padding would yield minus infinity.
         fits = max(top, bottom) < attrs["kernel"][0] and max(left, right) < attrs["kernel"][1]
         _require(fits, name, "padding must be smaller than the window", attrs["pad"])
         shape = x.shape[:1] + _slide(name, x.shape, attrs)
@@ -484,7 +484,7 @@ class Graph(object):
 
 
 def without_dropout(graph):
-    """The same network with nothing dropped: its dropout nodes are left out, all names stay."""
+    """The same network without dropout nodes; all names stay."""
     copy = Graph(graph.name, graph.input_shape, graph.classes, graph.kind)
     copies = {graph.input: copy.input}
     for node in graph.nodes[1:]:
@@ -568,7 +568,9 @@ def _slide(name, shape, window):
 
 
 def _padded_to_edge(shape, window):
-    """The padding that turns a size rounded up (Caffe's pooling) into one rounded down."""
+    """The padding that turns a size that is rounded up (Caffe's pooling) into one that is rounded
+    down.
+    """
     top, left, bottom, right = window["pad"]
     kernel, stride = window["kernel"], window["stride"]
     height = shape[1] + top + bottom - kernel[0]

@@ -1,7 +1,7 @@
-"""The judge of every builder: a graph's inference in NumPy, double precision.
+"""The judge of every builder: inference of a graph in NumPy, double precision.
 
-Written for being right and readable, fast enough for a batch of two: matrix products go to
-BLAS, and a value is dropped once nothing needs it.
+It is written to be right and readable, and fast enough for a batch of two: matrix products use
+BLAS, and a value is freed once nothing needs it.
 """
 
 import numpy as np
@@ -32,9 +32,7 @@ def walk(graph, values, x):
         else:
             array = apply(node, values, [alive[source] for source in node.inputs])
         if array.shape[1:] != node.shape:
-            raise ValueError(
-                "%s: %s was drawn, %s was computed" % (node.name, node.shape, array.shape[1:])
-            )
+            raise ValueError("%s: expected %s, got %s" % (node.name, node.shape, array.shape[1:]))
         yield node, array
         alive[node] = array
         for source in node.inputs:
@@ -144,7 +142,7 @@ def near(x, size):
 def positions(node):
     """Yield (row, column, slices of a (C, H, W) image) for each position inside the window.
 
-    The slices pick what that position sees as the window moves over the padded image.
+    The slices select what that position sees as the window moves over the padded image.
     """
     (kh, kw), (sh, sw) = node.attrs["kernel"], node.attrs["stride"]
     height, width = node.shape[1:]

@@ -7,8 +7,8 @@ v1.5 has the stride in the 3x3 and pool1 padded by 1, as torchvision has.
 
 EPS = 1e-5
 WIDTHS = (64, 128, 256, 512)
-# The last normalisation of a residual branch has a name of its own: test weights damp its
-# gamma, or the sum would grow with depth.
+# The last normalization of a residual branch has a separate name: test weights damp its gamma, or
+# the sum would grow with depth.
 LAST = "last_batch_norm"
 
 

@@ -1,12 +1,12 @@
-"""Test weights and data that every image makes for itself, bit for bit.
+"""Test weights and data that every image generates identically, bit for bit.
 
 A value is a pure function of its name, shape and seed: NumPy's legacy `RandomState`, whose
 stream is frozen, seeded by a digest; then only sums, products and square roots, which IEEE
 754 rounds exactly.
 
-The scales keep values of order one in every network and let no mistake hide: biases, betas
-and running means are not zero, variances and gammas not one, so a wrong epsilon or a
-forgotten term shows in the logits.
+The scales keep values of order one in every network and reveal mistakes: biases, betas and running
+means are not zero, variances and gammas not one, so a wrong epsilon or a forgotten term shows in
+the logits.
 """
 
 import hashlib
@@ -24,17 +24,17 @@ RANGES = {
     "variance": (0.5, 1.5),
     "gamma": (0.75, 1.15),
 }
-# The last normalisation of a residual branch: without damping, 90 sums would explode.
+# The last normalization of a residual branch: without damping, 90 sums would explode.
 DAMPED_GAMMA = (0.05, 0.25)
 DAMPED_SUFFIX = "last_batch_norm"
 
-# LRN's sum of squares is multiplied by 2e-5: on inputs of order one it would do nothing.
+# LRN's sum of squares is multiplied by 2e-5: on inputs of order one it would have no effect.
 LRN_INPUT_SCALE = 8.0
 
 # A two-second utterance has about this many pairs of characters.
 LABEL_LENGTH = 16
 
-# Drawn in pieces, so that the largest array needs no second copy in double precision.
+# Generated in pieces, so that the largest array needs no second copy in double precision.
 PIECE = 1 << 20
 
 

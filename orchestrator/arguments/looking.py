@@ -58,6 +58,7 @@ def _add_images(commands: Any) -> None:
         "images build pytorch-cpu",
         "images pull ngc-pytorch-24-06",
         "images bootstrap",
+        "images bootstrap python:3.6-slim",
         "images prune --dry-run",
     )
     images.add_argument(
@@ -69,15 +70,16 @@ def _add_images(commands: Any) -> None:
         help="list (default): show the images; fetch: download wheels into the wheelhouse; build: "
         "build images; pull: pull vendors' images, or any image by reference; pin: look up the "
         "digests of vendors' images and write dockerfiles/digests.toml; bootstrap: build the base "
-        "images from Debian packages, without a registry; prune: remove images of benchdock that "
+        "images from Debian packages, without a registry (those of old Pythons also from an "
+        "interpreter of this machine); prune: remove images of benchdock that "
         "nothing needs any more",
     )
     images.add_argument(
         "names",
         nargs="*",
         metavar="IMAGE",
-        help="default: all CPU images for fetch and build, all vendors' images for pin, all images "
-        "of benchdock for prune",
+        help="default: all CPU images for fetch and build, all vendors' images for pin, the bases "
+        "of our images for bootstrap, all images of benchdock for prune",
     )
     images.add_argument(
         "--from",

@@ -45,8 +45,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.action == "prune":
         from orchestrator.commands import prune_images
 
-        named = _built_rows(table, arguments.names) if arguments.names else []
-        return prune_images.execute(arguments, table, named, _tell)
+        return prune_images.execute(arguments, table, _tell)
     match arguments.action:
         case "fetch":
             done = _fetch(table, arguments.names, arguments.source)
@@ -194,6 +193,7 @@ def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
     """Ask the registries for the digests of tags; keep a pin if its registry does not answer."""
     from orchestrator.engine.client import Engine
 
+    pins.refuse_in_wheel()
     kept = {
         row.reference: table.digests[row.reference]
         for row in table.images.values()

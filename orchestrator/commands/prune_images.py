@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.errors import ExitStatus, ImageError
+from orchestrator.errors import ExitStatus, ImageError, RequestError
 from orchestrator.images import pruning
 from orchestrator.images.builder import OnEvent
 from orchestrator.images.image_table import ImageRow, ImageTable
@@ -20,17 +20,15 @@ from orchestrator.units import counted, quantity
 Row = dict[str, Any]
 
 
-def execute(
-    arguments: argparse.Namespace, table: ImageTable, rows: Sequence[ImageRow], tell: OnEvent
-) -> ExitStatus:
-    """Remove unneeded images of `rows`, by default of all rows, and show them.
+def execute(arguments: argparse.Namespace, table: ImageTable, tell: OnEvent) -> ExitStatus:
+    """Remove unneeded images of benchdock, by default of the whole table, and show them.
 
-    Raises EngineError, and MachineError for results that cannot be read.
+    Raises RequestError, EngineError, and MachineError for results that cannot be read.
     """
     from orchestrator.engine.client import Engine
 
     keep = pruning.KEPT if arguments.keep is None else arguments.keep
-    only = [row.id for row in rows]
+    only = [_own(table.row(name)).id for name in arguments.names]
     with Engine.connect() as engine:
 
         def judged() -> tuple[Verdict, ...]:
@@ -45,6 +43,15 @@ def execute(
     _show(done, as_json=arguments.json, dry_run=arguments.dry_run)
     failed = any(row["did"] == "failed" for row in done)
     return ExitStatus.MACHINE_CANNOT if failed else ExitStatus.OK
+
+
+def _own(row: ImageRow) -> ImageRow:
+    if row.source == "vendor":
+        raise RequestError(
+            f"{row.id} is a vendor's image, which `images prune` never removes",
+            hint=f"run `docker rmi {row.tag}`",
+        )
+    return row
 
 
 def _removed(verdicts: Sequence[Verdict], engine: pruning.StockEngine) -> Iterator[Row]:

@@ -37,7 +37,7 @@ def show(*, as_json: bool) -> None:
             (
                 row["image"].removeprefix("nvcr.io/nvidia/"),
                 row["framework_version"] or "-",
-                _proven(row["proven_with"]),
+                _proven(row),
                 *_facts(row),
                 row["python"] or "-",
                 *_here(row, here),
@@ -66,8 +66,10 @@ def _facts(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["cuda"] or "-", row["driver"] or "-", span(row["compute_capabilities"]) or "-"
 
 
-def _proven(releases: list[str] | None) -> str:
-    return "-" if releases is None else ", ".join(releases) or "no"
+def _proven(row: Mapping[str, Any]) -> str:
+    if row["proven_with"] is None:
+        return "-"
+    return ", ".join(row["proven_with"]) or ("no" if row["framework_version"] else "unknown")
 
 
 def _here(row: Mapping[str, Any], titles: tuple[str, ...]) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ _REFUSALS: Final[tuple[_Row, ...]] = (
         r"no space left on device",
         MachineError,
         "the container engine's disk is full",
-        "run `docker system df` to see what uses the space",
+        "run `benchdock images prune` to free space, or `docker system df` to see what uses it",
     ),
     (
         r"(?P<cause>Minimum memory limit allowed is \w+)|container init was OOM-killed",

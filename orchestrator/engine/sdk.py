@@ -32,6 +32,7 @@ LOWEST_NAMES: Final = "Docker 19.03 (API 1.40)"
 
 PING_TIMEOUT: Final = 15  # s
 CALL_TIMEOUT: Final = 60  # s; also for a start on a busy GPU host
+REMOVAL_TIMEOUT: Final = 600  # s; an image of gigabytes on a busy disk takes more than a minute
 
 Json = dict[str, Any]
 
@@ -171,6 +172,16 @@ class Sdk:
         except (DockerException, RequestException, *_BROKEN_STREAM, *_SENSELESS) as error:
             self._raise(error)
 
+    @contextmanager
+    def _patience(self, seconds: int) -> Iterator[None]:
+        """Wait so long for the answers to calls that take no timeout of their own."""
+        usual = self._api.timeout
+        self._api.timeout = seconds
+        try:
+            yield
+        finally:
+            self._api.timeout = usual
+
     # Containers
 
     def create(self, config: Json, name: str) -> tuple[str, tuple[str, ...]]:
@@ -242,8 +253,8 @@ class Sdk:
             self._api.tag(image, repository, tag)
 
     def remove_image(self, reference: str) -> None:
-        """Remove a tag, and the image with its last tag."""
-        with self._translated():
+        """Remove a tag, and the image with its last tag, which takes long for a large one."""
+        with self._translated(), self._patience(REMOVAL_TIMEOUT):
             self._api.remove_image(reference)
 
     def pull(self, reference: str) -> Iterator[Json]:

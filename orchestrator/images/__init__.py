@@ -1,1 +1,1 @@
-"""Images of ours, and environments from the same pins: their table, how they are made and kept."""
+"""Our images, and host environments from the same pins: their table, building and storage."""

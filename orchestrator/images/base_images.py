@@ -1,6 +1,6 @@
-"""Base images made from Debian's packages, for places where no registry answers.
+"""Builds base images from Debian's packages, for use without a registry.
 
-One with a Python that Debian does not package is another base image with this machine's Python.
+A base with a Python that Debian does not package is another base image with this machine's Python.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 BOOTSTRAPPED = "benchdock.bootstrapped"
 _DOCKERFILE = "interpreter.Dockerfile"
 
-# Python and the CA certificates come along, so that a build upon this base needs no network.
+# With Python and the CA certificates in it, a build on this base needs no network.
 _PACKAGES = "ca-certificates,python3"
-# What Debian's own slim images leave out.
+# Files that Debian's slim images leave out too.
 _SLIM = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
@@ -39,13 +39,15 @@ _SLIM = (
 
 
 class ImportingEngine(Protocol):
-    """What a bootstrap needs of a container engine; `orchestrator.engine.client.Engine` has it."""
+    """The part of a container engine that a bootstrap needs; see
+    `orchestrator.engine.client.Engine`.
+    """
 
     def image(self, reference: str) -> ImageInfo | None:
         """Look an image up."""
 
     def import_image(self, archive: Path, tag: str, *, changes: tuple[str, ...] = ()) -> ImageInfo:
-        """Make an image from a tar of a root file system; `changes` are Dockerfile lines."""
+        """Make an image from a tar file of a root file system; `changes` are Dockerfile lines."""
 
     def build(
         self,
@@ -69,10 +71,10 @@ def bootstrap(
     force: bool = False,
     mirror: str = "",
 ) -> Literal["found", "made"]:
-    """Make a base image under its public name, unless the engine has that name already.
+    """Make a base image under its public name, unless the engine has it already.
 
-    `mirror` is the URL of a Debian mirror of one's own. Takes about half a minute and a network.
-    Raises NoInterpreterError if the base needs a Python that this machine lacks, MachineError if
+    `mirror` is the URL of your Debian mirror. Takes about half a minute and a network. Raises
+    NoInterpreterError if the base needs a Python that this machine lacks, MachineError if
     mmdebstrap is missing, ImageError if it or a build fails.
     """
     if engine.image(base.name) is not None and not force:
@@ -93,8 +95,8 @@ def _interpreter(base: BaseImage) -> Interpreter:
     found = interpreters.find(base.python)
     if found is None:
         raise NoInterpreterError(
-            f"{base.name} cannot be made: {interpreters.lack(base.python)}",
-            hint=f"`{interpreters.remedy(base.python)}`",
+            f"{base.name} cannot be built: {interpreters.lack(base.python)}",
+            hint=f"run `{interpreters.remedy(base.python)}`",
         )
     return found
 
@@ -104,11 +106,11 @@ def _import_debian(
 ) -> None:
     if shutil.which("mmdebstrap") is None:
         raise MachineError(
-            "mmdebstrap, which makes base images, is not installed",
-            hint="`sudo apt-get install mmdebstrap`",
+            "mmdebstrap, which builds base images, is not installed",
+            hint="run `sudo apt-get install mmdebstrap`",
         )
     archive = folder / "base.tar"
-    on_line(f"making {base.name} from Debian's packages ({base.suite})")
+    on_line(f"building {base.name} from Debian's packages ({base.suite})")
     _run(mmdebstrap(base.suite, archive, mirror=mirror), base.name, on_line)
     on_line(f"importing {base.name}")
     changes = (f"LABEL {BOOTSTRAPPED}=true", 'CMD ["bash"]')
@@ -165,9 +167,9 @@ def _run(argv: list[str], name: str, on_line: OnLine) -> None:
             on_line(line.rstrip())
     if process.returncode:
         causes = [line for line in last if line.startswith("E:")]
-        cause = (causes or list(last) or ["it said nothing"])[-1]
+        cause = (causes or list(last) or ["no message"])[-1]
         raise ImageError(
-            f"mmdebstrap could not make {name}: {cause}",
-            hint="does this machine reach a Debian mirror?",
+            f"mmdebstrap could not build {name}: {cause}",
+            hint="check that this machine can reach a Debian mirror",
             details=tuple(last),
         )

@@ -1,8 +1,8 @@
-"""Building an image of ours: the contexts of its two builds, and what they need beforehand.
+"""Builds one of our images: the contexts of its two builds, and what they need.
 
-Two builds make an image. The first makes the framework's layers (Python and the wheels) under a
-tag that holds their digest, and is skipped while that tag exists; the second adds backends/. So a
-change of our own code sends kilobytes to the engine instead of every wheel.
+Two builds make an image. The first makes the framework's layers (Python and the wheels) under a tag
+that contains their digest, and is skipped while that tag exists; the second adds backends/. So a
+change to our code sends kilobytes to the engine instead of every wheel.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from orchestrator.engine.client import EngineInfo
     from orchestrator.engine.images import ImageInfo, PullProgress
 
-# Name of the variable that chooses the network of builds: "host" where containers behind the
-# engine's bridge do not reach Debian's mirrors, "none" to prove that a build needs none.
+# Name of the variable that chooses the network of builds: "host" if containers behind the engine's
+# bridge cannot reach Debian's mirrors, "none" to prove that a build needs no network.
 NETWORK_VARIABLE = "BENCHDOCK_BUILD_NETWORK"
 
-# What apt prints where the build's network does not reach a mirror.
+# What apt prints if the build's network cannot reach a mirror.
 _NO_NETWORK = re.compile(
     r"Temporary failure resolving|Could not resolve|Could not connect to|Unable to connect to"
     r"|Network is unreachable|Failed to fetch"
@@ -42,7 +42,7 @@ _PULL_STRIDE = 256 * 2**20
 
 @dataclass(frozen=True)
 class Event:
-    """Progress: a `stage` of our own work in words, a `line` of a program's output, a `warning`."""
+    """Progress: a `stage` of our work in words, a `line` of a program's output, a `warning`."""
 
     kind: Literal["stage", "line", "warning"]
     text: str
@@ -52,19 +52,19 @@ OnEvent = Callable[[Event], None]
 
 
 class ImageEngine(Protocol):
-    """What images need of a container engine; `orchestrator.engine.client.Engine` has it."""
+    """The part of a container engine that images need; see `orchestrator.engine.client.Engine`."""
 
     def info(self) -> EngineInfo:
-        """Return what the engine says of itself."""
+        """Return what the engine says about itself."""
 
     def image(self, reference: str) -> ImageInfo | None:
         """Look an image up."""
 
     def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
-        """Fetch an image from its registry."""
+        """Pull an image from its registry."""
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image a further name, which another one may lose by that."""
+        """Give an image another name, which takes it from any other image."""
 
     def build(
         self,
@@ -88,10 +88,10 @@ def build(
     tag: str,
     again: bool = False,
 ) -> None:
-    """Build an image of ours from what is here now; `again` also makes the framework's layers.
+    """Build one of our images from the current files; `again` also makes the framework's layers.
 
-    The engine gives the `tag` to an image that is complete, so a build that is killed leaves none.
-    Raises ImageError, with the build's last lines as details, or EngineError.
+    The engine gives the `tag` only to a complete image, so a killed build leaves none. Raises
+    ImageError, with the build's last lines as details, or EngineError.
     """
     framework = digests.framework_tag(row, table)
     whole = again or engine.image(framework) is None
@@ -108,7 +108,7 @@ def build(
             tag=tag,
             labels=digests.labels(row, table),
             buildargs={"FRAMEWORK_IMAGE": framework, "BACKENDS": " ".join(row.frameworks)},
-            # The self check needs no network, and shows thereby that no benchmark does.
+            # The self check needs no network, which shows that no benchmark does.
             network_mode="none",
             on_line=_as_lines(on_event),
         )
@@ -128,11 +128,11 @@ def pull_row(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: On
 def _warn_of_room(needs: list[room.Need], row: ImageRow, on_event: OnEvent) -> None:
     doing = "a build of" if row.source == "build" else "a pull of"
     for shortage in room.shortages(needs, f"{doing} {row.id}"):
-        on_event(Event("warning", f"{shortage}; `{room.PRUNE}` frees what nobody needs"))
+        on_event(Event("warning", f"{shortage}; run `{room.PRUNE}` to free some"))
 
 
 def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
-    """Pull an image, telling each layer's state and, every 256 MiB, the sum of all."""
+    """Pull an image and report each layer's state and, every 256 MiB, the total."""
     on_event(Event("stage", f"pulling {reference}"))
     moved: dict[str, int] = {}
     told = 0
@@ -152,7 +152,7 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
 
 
 def _parent(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> str:
-    """Return the name of the framework's layers of the parent, made now if they are missing."""
+    """Return the name of the parent's framework layers, which are built if they are missing."""
     parent = table.images[row.parent]
     tag = digests.framework_tag(parent, table)
 
@@ -168,7 +168,7 @@ def _parent(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnE
 def _build_framework(
     row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent, *, base: str
 ) -> None:
-    # Here and not above: a run in an image that is there needs none of it.
+    # Imported here: a run in an existing image needs none of it.
     from orchestrator.images import wheelhouse
 
     house = (
@@ -199,27 +199,27 @@ def _build_framework(
 
 
 def _hint(text: str) -> str:
-    """Return what helps a build that failed, by its last lines; "" if nothing is known."""
+    """Return a hint for a failed build, from its last lines; "" if unknown."""
     if _FULL_DISK.search(text):
-        return f"the container engine's disk is full: `{room.PRUNE}` frees some of it"
+        return f"the container engine's disk is full; run `{room.PRUNE}` to free some space"
     if _NO_NETWORK.search(text):
         return (
-            f"the build reaches no Debian mirror: {NETWORK_VARIABLE}=host lets it use the host's "
-            "network, and upon a base of `benchdock images bootstrap` it needs none"
+            f"the build cannot reach a Debian mirror: set {NETWORK_VARIABLE}=host to use the "
+            "host's network, or use a base of `benchdock images bootstrap`, which needs none"
         )
     return ""
 
 
 def labelled(recipe: str, row: ImageRow) -> str:
-    """Return a Dockerfile in which each stage begins with the label of the image.
+    """Return a Dockerfile in which each stage starts with the label of the image.
 
-    What a build leaves that fails or is killed is ours by that label, and can be removed as such.
+    That label marks what a failed or killed build leaves behind as ours, so that it can be removed.
     """
     return _FROM.sub(rf"\g<0>\nLABEL {digests.IMAGE}={row.id}", recipe)
 
 
 def _put_packages(house: Path, target: Path) -> None:
-    """Bring wheels and sources, or .deb files if there are any: else the build asks Debian."""
+    """Add wheels and sources, or .deb files if there are any; otherwise the build asks Debian."""
     target.mkdir()
     for pattern in ("*.whl", "*.tar.gz", "*.deb"):
         for package in house.glob(pattern):
@@ -240,7 +240,8 @@ def _need_base(base: BaseImage, engine: ImageEngine, on_event: OnEvent) -> None:
             ) from error
         with_ours = f" and this machine's Python {base.python}" if base.parent else ""
         raise ImageError(
-            what, hint=f"`{_bootstrap_command(base)}` makes it from Debian's packages{with_ours}"
+            what,
+            hint=f"run `{_bootstrap_command(base)}` to build it from Debian's packages{with_ours}",
         ) from error
 
 
@@ -252,9 +253,11 @@ def _bootstrap_command(base: BaseImage) -> str:
 
 @contextmanager
 def _context(row: ImageRow) -> Iterator[Path]:
-    """Give a folder for the build's context, beside the wheels so that they can be linked.
+    """Return a folder for the build's context, on the same disk as the wheels, so that they can be
+    linked.
 
-    One name per image, of which one process builds at a time: what a killed one left goes.
+    Each image has one name and is built by one process at a time, so leftovers of a killed one are
+    removed.
     """
     folder = paths.wheelhouse(row.id).with_name(f".{row.id}.context")
     shutil.rmtree(folder, ignore_errors=True)
@@ -284,7 +287,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _proxies() -> dict[str, str]:
-    """Return the host's proxy settings; engines know these arguments and keep them from images."""
+    """Return the host's proxy settings; engines keep these arguments out of images."""
     names = (spelling for name in _PROXIES for spelling in (name, name.upper()))
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 

@@ -1,7 +1,7 @@
-"""What an image of ours is made from, as digests: they are its labels, and name it.
+"""Digests of what our images are made from: they are the images' labels and part of their tags.
 
-An image's tag holds the digest of what is in it, so that the images of two checkouts, or of two
-versions of benchdock, lie on one engine side by side.
+An image's tag contains the digest of its contents, so that the images of two checkouts, or of two
+versions of benchdock, can coexist on one engine.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ IMAGE = "benchdock.image"
 RECIPE = "benchdock.recipe"
 ZOO = "benchdock.zoo"
 BACKENDS = "benchdock.backends"
-# Names the framework's layers that an image stands on.
+# Names the framework layers that an image is based on.
 FRAMEWORK = "benchdock.framework"
 
-# How many hexadecimal digits of a digest are in a tag.
+# Number of hexadecimal digits of a digest in a tag.
 DIGITS = 12
-# What follows an image's id in the name of its framework's layers.
+# Follows an image's id in the name of its framework's layers.
 FRAMEWORK_SUFFIX = "-framework"
-# A name that `tag` gave.
+# A name from `tag`.
 _BUILD = re.compile(rf"^(benchdock/[a-z0-9-]+:[^@]+)-[0-9a-f]{{{DIGITS}}}$")
 
 # The last layers of every image that is built here.
@@ -34,7 +34,7 @@ BACKENDS_DOCKERFILE = "backends.Dockerfile"
 
 
 def backend_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of the in-image code, in a fixed order, without what Python leaves there."""
+    """Yield the files of the in-image code in a fixed order, without those that Python creates."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
@@ -43,7 +43,7 @@ def backend_files(folder: Path) -> Iterator[Path]:
 
 
 def backends_digest(folder: Path) -> str:
-    """Return the digest of the in-image code: names and contents, nothing else of the files."""
+    """Return the digest of the in-image code: only of names and contents."""
     whole = hashlib.sha256()
     for path in backend_files(folder):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -52,13 +52,13 @@ def backends_digest(folder: Path) -> str:
 
 
 def zoo_digest(fingerprints: Mapping[str, str]) -> str:
-    """Return the digest of all networks, from the fingerprint of each."""
+    """Return the digest of all networks, from each one's fingerprint."""
     lines = (f"{name} {fingerprint}\n" for name, fingerprint in sorted(fingerprints.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def fingerprints() -> dict[str, str]:
-    """Return every network's fingerprint, drawn now."""
+    """Return every network's fingerprint, computed now."""
     return {name: zoo.draw(name).fingerprint for name in zoo.names()}
 
 
@@ -82,14 +82,14 @@ def recipe_digest(row: ImageRow, table: ImageTable) -> str:
 
 
 def code_labels() -> dict[str, str]:
-    """Return the labels of the in-image code that is here now: it decides what is measured."""
+    """Return the labels of the current in-image code, which decides what is measured."""
     return {ZOO: zoo_digest(fingerprints()), BACKENDS: backends_digest(paths.BACKENDS)}
 
 
 def identity(row: ImageRow, table: ImageTable) -> dict[str, str]:
-    """Return the labels that tell an image from every other one of ours, as it is built now.
+    """Return the labels that distinguish an image, as built now, from all our other images.
 
-    That of the networks is not among them: files of backends/ draw them.
+    The networks' label is not among them: files of backends/ define the networks.
     """
     return {
         IMAGE: row.id,
@@ -110,43 +110,44 @@ def tag(row: ImageRow, identity: Mapping[str, str]) -> str:
 
 
 def readable(name: str) -> str:
-    """Return an image's name as people read it: of one of ours without the digest in its tag."""
+    """Return an image's readable name: our images' without the digest in the tag."""
     return _BUILD.sub(r"\1", name)
 
 
 def framework_tag(row: ImageRow, table: ImageTable) -> str:
-    """Return the name of the framework's layers; another recipe has another name."""
+    """Return the name of the framework's layers; a different recipe has a different name."""
     return f"{row.repository}{FRAMEWORK_SUFFIX}:{framework_digest(row, table)[:DIGITS]}"
 
 
 def labels(row: ImageRow, table: ImageTable) -> dict[str, str]:
-    """Return the labels of an image that is made from what is here now."""
+    """Return the labels of an image that is built from the current files."""
     return {**identity(row, table), **code_labels()}
 
 
 def why_stale(found: Mapping[str, str], identity: Mapping[str, str]) -> str | None:
-    """Say why an image with the labels `found` is not the one with the labels `identity`."""
-    # To draw the networks takes longer than to compare files, so it is left for those that differ.
+    """Say how an image with the labels `found` differs from the one with the labels `identity`."""
+    # Building the networks takes longer than comparing files, so it is done only for files that
+    # differ.
     if staleness(found, identity) is None:
         return None
     return staleness(found, {**identity, **code_labels()})
 
 
 def why_code_stale(found: Mapping[str, str]) -> str | None:
-    """Say why the in-image code of an image is not what is here now."""
+    """Say how the in-image code of an image differs from the current code."""
     return why_stale(found, {BACKENDS: backends_digest(paths.BACKENDS)})
 
 
 def staleness(found: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
-    """Say why an image with the labels `found` is not what the labels `wanted` stand for.
+    """Say how an image with the labels `found` differs from what the labels `wanted` stand for.
 
     Only the labels in `wanted` are compared.
     """
     meanings = {
         IMAGE: "it was built as another image",
         RECIPE: "its recipe (Dockerfile, requirements.lock, base or pip) has changed since",
-        ZOO: "it holds other definitions of the networks",
-        BACKENDS: "it holds other benchmark programs (backends/)",
+        ZOO: "it contains different definitions of the networks",
+        BACKENDS: "it contains different benchmark programs (backends/)",
     }
     for label, meaning in meanings.items():
         if label in wanted and found.get(label) != wanted[label]:

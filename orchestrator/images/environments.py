@@ -1,4 +1,4 @@
-"""The host runtime's virtual environments, made from the same pins as the CPU images."""
+"""The host runtime's virtual environments, built from the same pins as the CPU images."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from orchestrator.host.host_pip import OnLine
 from orchestrator.images import wheelhouse
 from orchestrator.images.image_table import ImageRow, ImageTable
 
-# Written last: an environment without it is half made. A virtual environment holds its own path,
-# so it cannot be made aside and renamed.
+# Written last: an environment without it is incomplete. A virtual environment contains its own
+# path, so it cannot be built elsewhere and renamed.
 MARKER = ".benchdock-complete"
 
 
@@ -33,7 +33,7 @@ class HostEnvironment:
 
 
 def folder(row: ImageRow, table: ImageTable) -> Path:
-    """Return where an image's environment is for this Python; other pins have another name."""
+    """Return the folder of an image's environment for this Python and these pins."""
     parts = (
         *(lock.read_text(encoding="utf-8") for lock in table.lock_files(row)),
         sys.version,
@@ -45,7 +45,7 @@ def folder(row: ImageRow, table: ImageTable) -> Path:
 
 
 def check(row: ImageRow) -> None:
-    """Raise ImageError for an image that pip cannot bring to the host."""
+    """Raise ImageError for an image that pip cannot install on the host."""
     if row.source != "build":
         why = "is a vendor's image"
     elif row.packages:
@@ -56,7 +56,7 @@ def check(row: ImageRow) -> None:
         return
     raise ImageError(
         f"{row.id} {why} and cannot run without a container engine",
-        hint="start an engine (`benchdock doctor` says how)",
+        hint="start an engine (see `benchdock doctor`)",
     )
 
 
@@ -72,10 +72,10 @@ def existing(row: ImageRow, table: ImageTable) -> HostEnvironment | None:
 def ensure(
     row: ImageRow, table: ImageTable, on_line: OnLine, *, pip: Sequence[str] | None = None
 ) -> HostEnvironment:
-    """Return an image's environment on the host, made now if it is missing or half made.
+    """Return an image's environment on the host; build it if it is missing or incomplete.
 
-    Takes the wheels of the wheelhouse where they fit this Python, else asks the host's indexes.
-    Raises ImageError, or MachineError where this Python cannot make environments.
+    Uses the wheels of the wheelhouse if they fit this Python, else the host's indexes. Raises
+    ImageError, or MachineError if this Python cannot make environments.
     """
     check(row)
     if found := existing(row, table):
@@ -83,12 +83,12 @@ def ensure(
     root = folder(row, table)
 
     def say_waiting() -> None:
-        on_line(f"waiting for another process that makes {root}")
+        on_line(f"waiting for another process that builds {root}")
 
     with file_lock.held(root.with_name(f".{root.name}.lock"), on_wait=say_waiting):
         if found := existing(row, table):
             return found
-        on_line(f"making the virtual environment of {row.framework} {row.version} in {root}")
+        on_line(f"building the virtual environment of {row.framework} {row.version} in {root}")
         try:
             _make(root, row, table, on_line, pip=pip)
         except BaseException:
@@ -106,8 +106,8 @@ def _make(
     pip: Sequence[str] | None,
 ) -> None:
     shutil.rmtree(root, ignore_errors=True)
-    # Without pip of its own: Debian's Python makes that even where python3-venv is missing, and
-    # the host's pip installs into it.
+    # Without pip in it: Debian's Python can make that even if python3-venv is missing, and the
+    # host's pip installs into it.
     made = subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(root)],
         capture_output=True,
@@ -115,7 +115,7 @@ def _make(
         check=False,
     )
     if made.returncode:
-        said = (made.stderr or made.stdout).strip().splitlines() or ["it said nothing"]
+        said = (made.stderr or made.stdout).strip().splitlines() or ["no message"]
         raise MachineError(
             f"{sys.executable} cannot make a virtual environment in {root}: {said[-1]}",
             details=tuple(said),
@@ -135,7 +135,7 @@ def _install(
     *,
     pip: Sequence[str] | None,
 ) -> None:
-    # The lock file names every package; it may leave out what is asked for and never imported.
+    # The lock file names every package; it may leave out dependencies that are never imported.
     install = ["--python", str(python), "install", "--no-deps", "--requirement"]
     install.append(str(row.lock_file))
     if _wheels_fit(row, table):

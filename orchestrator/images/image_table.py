@@ -22,10 +22,10 @@ _SCALE = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
 class BaseImage(StrictRecord):
-    """A public base image: its Python and its C library, and what it is made of without a registry.
+    """A public base image: its Python, its C library, and how to build it without a registry.
 
-    That is a Debian `suite`; or `parent`, another base, and this machine's interpreter. `pip` is
-    what installs the wheels in builds upon it if the table's does not run on its Python.
+    That is from a Debian `suite`; or from `parent`, another base, and this machine's interpreter.
+    `pip` installs the wheels in builds on it if the table's does not run on its Python.
     """
 
     name: str
@@ -46,17 +46,16 @@ class BaseImage(StrictRecord):
 class ImageRow(StrictRecord):
     """One image: built here from `folder`, or a vendor's `reference`.
 
-    `also` names further frameworks that it holds. What is built is pinned by `lock`, a file of
+    `also` names other frameworks that it contains. A built image is pinned by `lock`, a file of
     Python packages, or by `packages`, one of Debian's; `recipe` is the image whose folder it is
-    built from if it has none of its own. `parent` is the image of ours on whose framework's layers
-    it stands: its lock names only what it adds. `compiled` names packages of the lock that come as
-    source and are compiled in the build. `container_only` says why the packages alone, without the
-    build, are not enough for the host runtime.
-    `instead_of` names images that it stands in for (`ImageTable.candidates`).
+    built from if it has no folder. `parent` is our image whose framework layers it is based on: its
+    lock names only what it adds. `compiled` names packages of the lock that come as source and are
+    compiled in the build. `container_only` says why the packages without the build are not enough
+    for the host runtime. `instead_of` names images that it stands in for (`ImageTable.candidates`).
     `cuda`, `driver` (the lowest of NVIDIA's) and `compute_capabilities` are those of an image that
-    is built here; `listed.facts_of` knows them of a vendor's too. `shm_size` is in bytes.
-    `extra_index` is asked for wheels only if the host's own indexes do not have them.
-    `never_run`: nobody has run it with benchdock on a GPU yet.
+    is built here; `listed.facts_of` has them for a vendor's image too. `shm_size` is in bytes.
+    `extra_index` is asked for wheels only if the host's own indexes do not have them. `never_run`:
+    nobody has run it with benchdock on a GPU yet.
     """
 
     id: ImageId
@@ -94,7 +93,7 @@ class ImageRow(StrictRecord):
         if isinstance(data, dict) and isinstance(text := data.get("shm_size"), str):
             match = _SIZE.match(text.lower())
             if match is None:
-                raise ValueError(f"shm_size {text!r} is no size such as 512m or 1g")
+                raise ValueError(f"shm_size {text!r} is not a size such as 512m or 1g")
             return {**data, "shm_size": int(match[1]) * _SCALE[match[2]]}
         return data
 
@@ -104,7 +103,7 @@ class ImageRow(StrictRecord):
         needed = ("base", pins) if self.source == "build" else ("reference",)
         of_wheels = ("lock", "parent", "compiled", "sources", "extra_index", "recipe")
         useless: tuple[str, ...] = ("base", "packages", *of_wheels)
-        useless += ("cuda", "driver", "compute_capabilities")  # containers.toml states them
+        useless += ("cuda", "driver", "compute_capabilities")  # containers.toml has them
         if self.source == "build":
             useless = ("reference", *of_wheels) if self.packages else ("reference",)
         for key in needed:
@@ -112,25 +111,25 @@ class ImageRow(StrictRecord):
                 raise ValueError(f'source = "{self.source}" needs {key!r}')
         for key in useless:
             if getattr(self, key):
-                raise ValueError(f'source = "{self.source}" has no use for {key!r}')
+                raise ValueError(f'{key!r} does not apply to source = "{self.source}"')
         return self
 
     @property
     def repository(self) -> str:
-        """Return the name of all builds of an image of ours, without a tag."""
+        """Return the name of all builds of one of our images, without a tag."""
         return f"benchdock/{self.id}"
 
     @property
     def tag(self) -> str:
-        """Return the name that people read: a vendor's reference, or the alias of the newest build.
+        """Return the readable name: a vendor's reference, or the alias of the newest build.
 
-        What a run takes of ours is `store.name_of`, whose tag holds a digest too.
+        A run uses `store.name_of` for our images, whose tag contains a digest too.
         """
         return self.reference or f"{self.repository}:{self.version}"
 
     @property
     def fits_host(self) -> bool:
-        """Whether its packages alone are enough for the host runtime."""
+        """Whether its packages are enough for the host runtime."""
         return bool(self.lock) and not self.container_only
 
     @property
@@ -152,7 +151,7 @@ class ImageRow(StrictRecord):
 class ImageTable(StrictRecord):
     """All images and bases, and the pip that installs the wheels in a build.
 
-    `digests` pin vendors' references; they are in a file of their own (`pins`).
+    `digests` pin vendors' references; they are in a separate file (`pins`).
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -177,17 +176,17 @@ class ImageTable(StrictRecord):
         for base in self.bases.values():
             if base.parent and not (base.parent in self.bases and self.bases[base.parent].suite):
                 raise ValueError(
-                    f"base.{base.name} names the parent {base.parent!r}, which is not a base made "
-                    "of a suite"
+                    f"base.{base.name} names the parent {base.parent!r}, which is not a base built "
+                    "from a suite"
                 )
         for row in self.images.values():
             if row.source == "vendor":
                 continue
             if row.base not in self.bases:
-                raise ValueError(f"image.{row.id} names the base {row.base!r}, which has no row")
+                raise ValueError(f"image.{row.id} names the unknown base {row.base!r}")
             if row.python != self.bases[row.base].python:
                 raise ValueError(
-                    f"image.{row.id} says Python {row.python}, its base {row.base} brings "
+                    f"image.{row.id} says Python {row.python}, but its base {row.base} has "
                     f"{self.bases[row.base].python}"
                 )
         return self
@@ -197,7 +196,7 @@ class ImageTable(StrictRecord):
         for row in self.images.values():
             for other in row.instead_of:
                 if other == row.id or other not in self.images:
-                    raise ValueError(f"image.{row.id} stands in for {other!r}, which has no row")
+                    raise ValueError(f"image.{row.id} stands in for the unknown image {other!r}")
                 if self.images[other].device != row.device:
                     raise ValueError(f"image.{row.id} and {other} are for different devices")
         return self
@@ -210,8 +209,8 @@ class ImageTable(StrictRecord):
             parent = self.images.get(row.parent)
             if parent is None or not parent.lock or parent.parent:
                 raise ValueError(
-                    f"image.{row.id} names the parent {row.parent!r}, which is not an image with a "
-                    "lock and without a parent"
+                    f"image.{row.id} names the parent {row.parent!r}, which must have a lock and "
+                    "no parent"
                 )
             if (row.base, row.device) != (parent.base, parent.device):
                 raise ValueError(
@@ -220,11 +219,11 @@ class ImageTable(StrictRecord):
         return self
 
     def candidates(self, row: ImageRow) -> tuple[ImageRow, ...]:
-        """Return an image and, the newest first, those that stand in for it on other machines."""
+        """Return an image and those that replace it on other machines, the newest first."""
         return (row, *(one for one in self.images.values() if row.id in one.instead_of))
 
     def for_host(self, row: ImageRow) -> ImageRow:
-        """Return an image, or the first that stands in for it and whose packages fit the host."""
+        """Return an image, or the first one that replaces it and whose packages fit the host."""
         return next((one for one in self.candidates(row) if one.fits_host), row)
 
     def row(self, image_id: str) -> ImageRow:
@@ -234,7 +233,7 @@ class ImageTable(StrictRecord):
         return self.images[image_id]
 
     def pinned(self, row: ImageRow) -> str:
-        """Return what a vendor's image is pulled by: its digest if it is known, else its tag."""
+        """Return the reference to pull a vendor's image: by digest if it is known, else by tag."""
         digest = self.digests.get(row.reference)
         return f"{parse_reference(row.reference).name}@{digest}" if digest else row.tag
 
@@ -248,7 +247,7 @@ class ImageTable(StrictRecord):
         return (*parent, row.lock_file)
 
     def row_of_tag(self, reference: str) -> ImageRow | None:
-        """Return the row whose id `reference` is, or a name that a build of it has or had."""
+        """Return the row with the id `reference`, or with a build that has or had this name."""
         repository, _, tag = reference.partition(":")
         for row in self.images.values():
             if reference in (row.id, row.tag):
@@ -267,11 +266,11 @@ def _named(rows: Any, key: str) -> Any:
 
 
 def read(text: str, *, name: str) -> ImageTable:
-    """Read the table from TOML. Raises ImageError that names the key that is wrong."""
+    """Read the table from TOML. Raises ImageError that names the wrong key."""
     try:
         return ImageTable.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ImageError(f"{name} is no TOML: {error}") from None
+        raise ImageError(f"{name} is not valid TOML: {error}") from None
     except ValidationError as error:
         raise ImageError(f"{name}: {_first_mistake(error)}") from None
 
@@ -290,7 +289,7 @@ def load() -> ImageTable:
 
 
 def _first_mistake(error: ValidationError) -> str:
-    # A mistyped key is also a missing one; the typing mistake is what to tell.
+    # A mistyped key is also a missing one; the typing mistake is more useful.
     mistake = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(map(str, mistake["loc"]))
     if mistake["type"] != "extra_forbidden":

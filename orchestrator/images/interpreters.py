@@ -1,4 +1,4 @@
-"""Interpreters of this machine, packed to go into base images: Debian has no old ones."""
+"""Packs interpreters of this machine into base images, because Debian has no old ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO
 
 from orchestrator.errors import MachineError
 
-# One that fails is a shim of pyenv's for a version that is not active. Python 2.7 runs it too.
+# One that fails is a shim of pyenv for an inactive version. Python 2.7 can run this script too.
 _PROBE = """
 import json, os, sys, sysconfig
 print(json.dumps(["%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable),
@@ -25,12 +25,12 @@ print(json.dumps(["%d.%d" % sys.version_info[:2], os.path.realpath(sys.executabl
 _PROBE_SECONDS = 20
 
 _PREFIX = "usr/local"
-# Read after Debian's own (ldconfig takes the files by name), so that the image's libraries win.
+# Read after Debian's file (ldconfig reads files by name), so that the image's libraries win.
 _LIBRARIES = f"{_PREFIX}/lib/interpreter"
 _LDCONFIG = "etc/ld.so.conf.d/zz-interpreter.conf"
-# The image's own: glibc's parts fit only each other.
+# Taken from the image: glibc's parts only fit each other.
 _GLIBC = re.compile(r"(ld-linux.*|lib(anl|c|dl|m|mvec|nsl|pthread|resolv|rt|util))\.so\.[0-9]")
-# Packages that were installed, tests, and Tk, whose libraries need those of X.
+# Installed packages, tests, and Tk, whose libraries need those of X.
 _FOLDERS = frozenset({
     "dist-packages", "ensurepip", "idlelib", "site-packages", "test", "tests", "tkinter", "lib-tk",
     "turtledemo",
@@ -39,7 +39,7 @@ _FILES = re.compile(r"_tkinter.*|.*\.a|.*\.opt-[12]\.pyc|.*\.pyo")
 
 
 class NoInterpreterError(MachineError):
-    """This machine has no Python of the version that a base image needs."""
+    """This machine does not have the Python version that a base image needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Interpreter:
 
 
 def find(version: str) -> Interpreter | None:
-    """Return this machine's Python of a minor version such as "3.7": PATH's, else pyenv's."""
+    """Return this machine's Python of a minor version such as "3.7": from PATH, else pyenv's."""
     for candidate in _candidates(version):
         if (found := _probed(candidate, version)) is not None:
             return found
@@ -103,10 +103,10 @@ def _probed(candidate: Path, version: str) -> Interpreter | None:
 
 
 def pack(interpreter: Interpreter, archive: Path) -> None:
-    """Write a tar of an interpreter and its shared libraries, to be unpacked at the root.
+    """Write a tar file of an interpreter and its shared libraries, to be unpacked at the root.
 
-    It lies under /usr/local, as in Docker's official images, without packages and tests. Raises
-    MachineError if this machine cannot list the libraries of a program.
+    It is installed under /usr/local, as in Docker's official images, without packages and tests.
+    Raises MachineError if this machine cannot list the libraries of a program.
     """
     version = interpreter.version
     with tarfile.open(archive, "w", dereference=True) as tar:
@@ -131,7 +131,7 @@ def _library_files(library: Path) -> Iterator[Path]:
 
 
 def _shared_libraries(interpreter: Interpreter) -> dict[str, Path]:
-    """Return what the program and its extensions are linked with, by the name they ask for."""
+    """Return the libraries of the program and its extensions, by the name they are linked under."""
     extensions = [
         path for path in interpreter.extensions.glob("*.so") if not _FILES.fullmatch(path.name)
     ]
@@ -151,7 +151,7 @@ def _shared_libraries(interpreter: Interpreter) -> dict[str, Path]:
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
-    """Add a file as root's that everybody may read, whatever this user's umask was."""
+    """Add a file that belongs to root and everybody may read, whatever this user's umask is."""
     info = tar.gettarinfo(str(path), arcname=name)
     info.type, info.linkname, info.size = tarfile.REGTYPE, "", path.stat().st_size
     with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""The digests by which vendors' images are pinned: `dockerfiles/digests.toml`, read and written."""
+"""Reads and writes the digests of vendors' images: `dockerfiles/digests.toml`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from orchestrator import paths
+from orchestrator import installation, paths
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.records import first_mistake
 from orchestrator.request import StrictRecord
@@ -32,12 +32,12 @@ class _PinFile(StrictRecord):
 
 
 def file() -> Path:
-    """Return where the digests are."""
+    """Return the path of the file."""
     return paths.DOCKERFILES / "digests.toml"
 
 
 def load() -> dict[str, str]:
-    """Return the digest of each reference that is pinned. Raises ImageError."""
+    """Return the digest of each pinned reference. Raises ImageError."""
     try:
         text = file().read_text(encoding="utf-8")
     except OSError as error:
@@ -50,14 +50,24 @@ def read(text: str) -> dict[str, str]:
     try:
         return _PinFile.model_validate(tomllib.loads(text)).digest
     except tomllib.TOMLDecodeError as error:
-        raise ImageError(f"{file().name} is not TOML: {error}") from None
+        raise ImageError(f"{file().name} is not valid TOML: {error}") from None
     except ValidationError as error:
         raise ImageError(f"{file().name}: {first_mistake(error)}") from None
 
 
 def written(pins: Mapping[str, str]) -> str:
-    """Return the file's text, sorted, so that a renewal shows only what changed."""
+    """Return the file's text, sorted, so that an update shows only what changed."""
     return _HEAD + "".join(f'"{name}" = "{digest}"\n' for name, digest in sorted(pins.items()))
+
+
+def refuse_in_wheel() -> None:
+    """Raise MachineError in an installed benchdock, whose files are the installer's."""
+    if installation.from_wheel():
+        raise MachineError(
+            f"`images pin` writes {file().name} of a checkout, and this benchdock is installed in "
+            f"{installation.PACKAGE}",
+            hint="run `make setup` in a clone, then `.venv/bin/benchdock images pin` there",
+        )
 
 
 def save(pins: Mapping[str, str]) -> None:
@@ -67,5 +77,5 @@ def save(pins: Mapping[str, str]) -> None:
     except OSError as error:
         raise MachineError(
             f"cannot write {file()}: {error.strerror or error}",
-            hint="run it in a checkout of yours",
+            hint="run it in a checkout that you can write to",
         ) from None

@@ -1,7 +1,8 @@
-"""Which images of ours nobody needs any more, and what their removal frees.
+"""Finds images of benchdock that nothing needs any more, and the space they would free.
 
-Ours is what benchdock built: it has our labels and no name but ours. Images inherit labels, so the
-last step of an image without a name tells whether it is ours or was made from one of ours.
+An image is ours if benchdock built it: it has our labels and only our names. Images inherit
+labels, so for an image without a name the last step shows whether it is ours or was built on one of
+ours.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
     from orchestrator.engine.images import ImageInfo
     from orchestrator.engine.stock import StockedImage
 
-# Builds of each image that stay beside the current one: the one of another checkout, perhaps.
+# Builds of each image to keep beside the current one, for another checkout, perhaps.
 KEPT = 2
-# In seconds: what is younger stays. A build of another home may be about to use it.
+# Seconds; younger images are kept, because a build of another home may be about to use them.
 YOUNG = 600.0
 
 _OURS = "benchdock/"
-# The last steps of our builds: the labels, and in one that failed the copy of backends/.
+# The last steps of our builds: the labels and, in a failed build, the copy of backends/.
 _OWN_STEPS = ("LABEL benchdock.", "/opt/benchdock/backends")
 
 
 class StockEngine(Protocol):
-    """What pruning needs of a container engine; `orchestrator.engine.client.Engine` has it."""
+    """The part of a container engine that pruning needs: see `orchestrator.engine.client`."""
 
     def image(self, reference: str) -> ImageInfo | None:
         """Look an image up."""
@@ -49,7 +50,7 @@ class StockEngine(Protocol):
         """Return the last step by which an image was built."""
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image a further name, which another one may lose by that."""
+        """Give an image another name, which takes it from any other image."""
 
     def remove_image(self, reference: str) -> None:
         """Remove a tag, and the image with its last tag."""
@@ -57,9 +58,11 @@ class StockEngine(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What becomes of an image of ours: `why` says why it stays; it goes if that is empty.
+    """The decision about one of our images: `why` says why it is kept; it is removed if that is
+    empty.
 
-    `takes` is what would be free if it went after those before it: of what is shared, nothing.
+    `takes` is the space that is freed if it is removed after those before it: shared layers count
+    for nothing.
     """
 
     image: StockedImage
@@ -68,7 +71,9 @@ class Verdict:
 
     @property
     def name(self) -> str:
-        """Return the name that tells it from other builds, or the id of an image without one."""
+        """Return the name that distinguishes it from other builds, or the id of an image without
+        one.
+        """
         names = sorted(self.image.tags, key=lambda tag: (digests.readable(tag) == tag, tag))
         return names[0] if names else self.image.id.removeprefix("sha256:")[: digests.DIGITS]
 
@@ -81,17 +86,17 @@ def judge(
     results: Mapping[str, str],
     only: Collection[str] = (),
 ) -> tuple[Verdict, ...]:
-    """Tell of every image of ours whether it stays, those that go first and in this order.
+    """Decide about each of our images; those to remove come first, in the order of removal.
 
-    `keep` is how many of the newest builds of each image stay, `results` has the ids of images that
-    stored results need, each with a run. `only` limits it to images of the table with these ids.
+    `keep` is the number of newest builds to keep of each image, `results` has the ids of images
+    that stored results need, each with a run. `only` limits it to table images with these ids.
     """
     every = engine.images()
     ours = [one for one in every if _is_ours(one, engine) and _is_of(one, only)]
     reasons = _reasons(ours, table, keep, results, engine.images_in_use())
     stay = [one for one in every if not one.is_step and (one not in ours or reasons[one.id])]
     verdicts = [Verdict(image=one, why=reasons[one.id]) for one in ours]
-    # The image before the layers that it stands on, which it would keep.
+    # An image before the layers that it is based on, which it would keep.
     order = sorted(verdicts, key=lambda one: (bool(one.why), -len(one.image.layers), one.name))
     gone = [one for one in order if not one.why]
     foreign = [one for one in stay if one not in ours]
@@ -108,9 +113,10 @@ def _is_ours(image: StockedImage, engine: StockEngine) -> bool:
 
 
 def _is_unfinished(image: StockedImage) -> bool:
-    """Whether it is what a build of a framework's layers left: only finished ones have the label.
+    """Whether it is left over from an unfinished build of framework layers: only finished ones have
+    the label.
 
-    One that stands on another image of ours has the label of that one.
+    One that is based on another of our images has the label of that one.
     """
     of = image.labels.get(digests.IMAGE, "")
     own = f"{_OURS}{of}{digests.FRAMEWORK_SUFFIX}:"
@@ -132,7 +138,7 @@ def _reasons(
     results: Mapping[str, str],
     in_use: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return why each image stays, by its id; "" if it goes."""
+    """Return why each image is kept, by its id; "" if it is removed."""
     rows = [row for row in table.images.values() if row.source == "build"]
     built = [digests.identity(row, table) for row in rows]
     current = {digests.framework_tag(row, table) for row in rows}
@@ -148,17 +154,17 @@ def _reasons(
         if image.id in results:
             return f"to replay {results[image.id]}"
         if foreign:
-            return f"it is {foreign[0]} too"
+            return f"it is also named {foreign[0]}"
         if image.id in newest:
             return f"among the newest {keep}"
-        return "it was built only now" if age < YOUNG else ""
+        return "it was built just now" if age < YOUNG else ""
 
     reasons = {image.id: reason(image) for image in ours}
     stay = [image for image in ours if image.tags and reasons[image.id]]
     upon = {image.labels.get(digests.FRAMEWORK): image.tags[0] for image in stay}
     for image in ours:
         for tag in upon.keys() & set(image.tags):
-            reasons[image.id] = reasons[image.id] or f"{upon[tag]} stands on it"
+            reasons[image.id] = reasons[image.id] or f"{upon[tag]} is based on it"
     return reasons
 
 
@@ -185,7 +191,7 @@ def _repository(tag: str) -> str:
 def _sized(
     verdicts: Sequence[Verdict], stay: Sequence[StockedImage], every: Sequence[StockedImage]
 ) -> Iterator[Verdict]:
-    """Yield what each image takes, if they go in this order and the others stay."""
+    """Yield the space of each image, if they are removed in this order and the others stay."""
     remaining = [*(one.image.layers for one in verdicts), *(one.layers for one in stay)]
     for one in verdicts:
         remaining.remove(one.image.layers)
@@ -194,7 +200,7 @@ def _sized(
 
 
 def _longest_shared(layers: tuple[str, ...], others: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the layers that an image shares with others: those up to one that none has."""
+    """Return the layers that an image shares with others: up to the last shared one."""
     return max((_common(layers, other) for other in others), key=len, default=())
 
 
@@ -204,7 +210,7 @@ def _common(layers: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _size(layers: tuple[str, ...], every: Iterable[StockedImage]) -> int:
-    """Return the size of the lowest layers in bytes; an upper bound if no image is just them."""
+    """Return the size of the lowest layers in bytes; an upper bound if no image has just these."""
     if not layers:
         return 0
     return min(one.size for one in every if one.layers[: len(layers)] == layers)
@@ -225,7 +231,7 @@ def remove(verdict: Verdict, engine: StockEngine) -> None:
 
 
 def move_aliases(verdicts: Sequence[Verdict], engine: StockEngine) -> None:
-    """Give the readable names of images that go to the newest build that stays."""
+    """Move the readable names of removed images to the newest build that is kept."""
     stay = sorted((one.image for one in verdicts if one.why), key=lambda one: -one.created)
     for alias in (tag for one in verdicts if not one.why for tag in one.image.tags):
         builds = [one for one in stay if any(_is_alias(alias, tag) for tag in one.tags)]
@@ -239,8 +245,8 @@ def _is_alias(name: str, tag: str) -> bool:
 
 @contextmanager
 def without_builds(table: ImageTable, on_event: OnEvent) -> Iterator[None]:
-    """Wait for the builds of this home, and let none begin: their layers have no image yet."""
-    # As a build does: an image before its parent.
+    """Wait for the builds of this home, and block new ones: their layers have no image yet."""
+    # In the order of a build: an image before its parent.
     rows = sorted(
         (row for row in table.images.values() if row.source == "build"),
         key=lambda row: not row.parent,

@@ -1,4 +1,4 @@
-"""What an image reference says: registry, repository, tag, digest, and a vendor's month."""
+"""Parses an image reference: registry, repository, tag, digest, and an NGC image's month."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIRST_PYTHON_3 = "18.01"
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """An image reference in its parts; an empty part is not there.
+    """The parts of an image reference; a missing part is empty.
 
     `release` is the month of an NGC tag ("18.08" of "18.08-py3"), `suffix` what follows it.
     """
@@ -45,13 +45,13 @@ class Reference:
 
     @property
     def short(self) -> str:
-        """Return what a person calls the image: "caffe2:18.08-py3"."""
+        """Return the short name of the image: "caffe2:18.08-py3"."""
         name = self.repository.rpartition("/")[2]
         return f"{name}:{self.tag}" if self.tag else name
 
     @property
     def has_python_2(self) -> bool:
-        """Whether it is an image of NVIDIA's with Python 2: so says its tag, or its age."""
+        """Whether it is an NVIDIA image with Python 2, according to its tag or its age."""
         if not self.release or "nvidia" not in self.repository.split("/"):
             return False
         return "py2" in self.suffix or (not self.suffix and self.release < _FIRST_PYTHON_3)
@@ -65,12 +65,12 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference:
-    """Read an image reference. Raises RequestError for what no engine would accept."""
+    """Parse an image reference. Raises RequestError for what no engine would accept."""
     match = _REFERENCE.fullmatch(text)
     if match is None:
         raise RequestError(
             f"{quoted(text)} is not an image reference",
-            hint="write one such as nvcr.io/nvidia/pytorch:24.06-py3",
+            hint="use one such as nvcr.io/nvidia/pytorch:24.06-py3",
         )
     tag = match["tag"] or ""
     month = _MONTH.fullmatch(tag)

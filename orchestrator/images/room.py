@@ -1,4 +1,4 @@
-"""Whether the disks have room for an image, before minutes go into a build that cannot end well."""
+"""Checks that the disks have space for an image, before minutes go into a build that must fail."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from orchestrator.units import parse_size, quantity
 
 PRUNE = "benchdock images prune"
 
-# What a build takes while it goes on, as multiples of the finished image. The engine keeps the
-# wheels twice and the installed packages twice (the stage that installs them, and the image):
-# measured with docker 20.10, overlay2 (docs/images.md). The wheels are a quarter of the image.
-BUILD = 2.0
+# Space that a build needs while it runs, as multiples of the finished image. The engine keeps the
+# wheels and the installed packages several times: pytorch-cpu, 0.98 GB, needed 2.98 GB (docker
+# 20.10, overlay2). The wheels are a quarter of the image.
+BUILD = 3.0
 WHEELS = 0.25
-# The last layers of an image whose framework is here: backends/ and its bytecode, in bytes.
+# Bytes of the last layers of an image whose framework is here: backends/ and its bytecode.
 LAST_LAYERS = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """So many bytes that something takes in a folder."""
+    """The number of bytes needed in a folder."""
 
     folder: Path
     size: int
 
 
 def to_build(row: ImageRow, data_root: Path | None, *, framework: bool) -> list[Need]:
-    """Return what a build takes; `framework` tells that its layers have to be made too.
+    """Return the space that a build needs; `framework` says that its layers must be built too.
 
     `data_root` is the folder where the engine keeps images, None if it is on another machine.
     """
@@ -43,13 +43,13 @@ def to_build(row: ImageRow, data_root: Path | None, *, framework: bool) -> list[
 
 
 def to_pull(row: ImageRow, data_root: Path | None) -> list[Need]:
-    """Return what a pull takes at least."""
+    """Return the minimum space that a pull needs."""
     size = _size(row)
     return [Need(folder=data_root, size=size)] if data_root is not None and size else []
 
 
 def shortages(needs: Iterable[Need], what: str) -> Iterator[str]:
-    """Say for each disk that has too little room for `what` how much it has."""
+    """Report each disk that has too little space for `what`, with its free space."""
     disks: dict[int, list[Need]] = {}
     for need in needs:
         existing = _existing(need.folder)
@@ -60,13 +60,13 @@ def shortages(needs: Iterable[Need], what: str) -> Iterator[str]:
         if free < size:
             folders = " and ".join(str(need.folder) for need in found)
             yield (
-                f"{what} takes about {quantity(size, 'bytes')} in {folders}, where "
+                f"{what} needs about {quantity(size, 'bytes')} in {folders}, but only "
                 f"{quantity(free, 'bytes')} are free"
             )
 
 
 def _size(row: ImageRow) -> int:
-    """Return the size that the table says, in bytes; 0 if it says none."""
+    """Return the size in the table, in bytes; 0 if it has none."""
     return parse_size(row.size) if row.size else 0
 
 

@@ -1,4 +1,4 @@
-"""Images ready to run: built, rebuilt when stale, pulled, or refused with the reason."""
+"""Images ready to run: built, pulled, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Action = Literal["found", "built", "rebuilt", "pulled"]
 
 
 class Policy(StrEnum):
-    """What may be done about an image that is missing or stale."""
+    """What to do about an image that is missing or out of date."""
 
     AUTO = "auto"
     NEVER = "never"
@@ -30,10 +30,10 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """How an image stands: `name` is what a run takes.
+    """The state of an image: `name` is what a run uses.
 
-    It is stale if there is only another build of it: `reason` says what differs, or why this
-    machine cannot build an absent one. `doubt` says that a vendor's image is not what is pinned.
+    It is stale if only another build of it is here: `reason` says what differs, or why this machine
+    cannot build a missing one. `doubt` says that a vendor's image is not the pinned one.
     """
 
     kind: Literal["absent", "current", "stale"]
@@ -45,11 +45,11 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadyImage:
-    """An image that may be run.
+    """An image that can be run.
 
-    Start it by `id`: a tag can move. `digest` is the registry's, None where it was built here.
-    `row` is None for an image that is not in the table. Where `mount_backends` is set the image
-    does not hold our code: mount paths.BACKENDS read-only at /opt/benchdock/backends.
+    Start it by `id`, because a tag can move. `digest` is the registry's, None if it was built here.
+    `row` is None for an image that is not in the table. If `mount_backends` is set the image does
+    not contain our code: mount paths.BACKENDS read-only at /opt/benchdock/backends.
     """
 
     reference: str
@@ -62,12 +62,12 @@ class ReadyImage:
 
 
 def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
-    """Tell how an image of the table stands at the engine."""
+    """Return the state of a table image at the engine."""
     if row.source == "vendor":
         return _vendors_state(row, table, engine)
     identity = digests.identity(row, table)
     name = digests.tag(row, identity)
-    # The readable name too: an image that is carried over from elsewhere may have no other.
+    # The readable name too: an image that was copied from elsewhere may have no other.
     found = engine.image(name) or engine.image(row.tag)
     if found is None:
         return State(kind="absent", name=name, reason=_obstacle(row, table, engine))
@@ -77,21 +77,21 @@ def state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> State:
 
 
 def name_of(row: ImageRow, table: ImageTable) -> str:
-    """Return the name of what a run takes: a vendor's reference, or the build of what is here."""
+    """Return the name of what a run uses: a vendor's reference, or today's build."""
     return row.reference or digests.tag(row, digests.identity(row, table))
 
 
 def is_other_build(reference: str, row: ImageRow, table: ImageTable) -> bool:
-    """Whether a name is that of a build of an image of ours which is not the one of today.
+    """Whether a name is of a build of one of our images other than today's.
 
-    The image's id and its readable name stand for the one of today.
+    The image's id and its readable name stand for today's build.
     """
     of_today = (row.id, row.tag, row.repository)
     return reference not in of_today and reference != name_of(row, table)
 
 
 def _obstacle(row: ImageRow, table: ImageTable, engine: ImageEngine) -> str:
-    """Say why this machine cannot make the base of an image; empty if it is here or can be made."""
+    """Say why this machine cannot build the base of an image; empty if it can, or has it."""
     base = table.bases[row.base]
     if not base.parent or engine.image(base.name) or interpreters.find(base.python):
         return ""
@@ -109,7 +109,7 @@ def _vendors_state(row: ImageRow, table: ImageTable, engine: ImageEngine) -> Sta
         return State(kind="absent", name=row.tag)
     digest = table.digests[row.reference]
     here = f"{row.tag} is {found.digest} here" if found.digest else f"{row.tag} has no digest here"
-    doubt = f"{here}, and {digest} is pinned: `{_pull_command(row.id)}` gets that"
+    doubt = f"{here}, but {digest} is pinned: run `{_pull_command(row.id)}` to get that"
     return State(kind="current", name=row.tag, doubt=doubt, found=found)
 
 
@@ -122,14 +122,14 @@ def ensure(
 ) -> ReadyImage:
     """Return an image of the table, ready to run; build or pull it as `policy` allows.
 
-    Another build of the image stays as it is, for whoever needs it. Raises ImageError, also for an
-    image that may not be built, and EngineError.
+    Another build of the image is not touched, because others may need it. Raises ImageError, also
+    for an image that may not be built, and EngineError.
     """
     now = state(row, table, engine)
     if now.found is not None and policy is not Policy.FORCE:
         return _found(row, now, now.found, engine)
     if policy is Policy.NEVER:
-        other = f", only another build of it: {now.reason}" if now.kind == "stale" else ""
+        other = f"; only another build of it is ({now.reason})" if now.kind == "stale" else ""
         how = _pull_command(row.id) if row.source == "vendor" else _build_command(row)
         raise ImageError(f"the image {now.name} is not here{other}", hint=f"`{how}`")
     if row.source == "vendor":
@@ -149,8 +149,8 @@ def resolve(
 ) -> ReadyImage:
     """Return the image of `--image REFERENCE`, ready to run.
 
-    A row's id or tag is that row. An image of ours under another name must be up to date, since
-    it cannot be rebuilt under a name that is not ours. Any other image is run as it is, with our
+    An id or tag of the table means that row. One of our images under another name must be up to
+    date, because it cannot be rebuilt under that name. Any other image is run unchanged, with our
     code mounted. Raises ImageError and EngineError.
     """
     row = table.row_of_tag(reference)
@@ -171,15 +171,15 @@ def resolve(
 
 
 def other_build(reference: str, row: ImageRow, engine: ImageEngine) -> ImageInfo:
-    """Return a build of an image of ours that is not the one of today, if it can be run.
+    """Return a build of one of our images other than today's, if it can be run.
 
-    No registry has it: somebody else's image of that name is not it. Raises ImageError.
+    No registry has it: an image of that name in one is somebody else's. Raises ImageError.
     """
     found = engine.image(reference)
     if found is None:
         raise ImageError(
-            f"{reference} is another build of {row.id}, and is not here",
-            hint=f"`--image {row.id}` takes the one of this benchdock",
+            f"{reference} is another build of {row.id}, which is not here",
+            hint=f"use `--image {row.id}` for the build of this benchdock",
         )
     _refuse_stale(reference, found)
     return found
@@ -188,10 +188,10 @@ def other_build(reference: str, row: ImageRow, engine: ImageEngine) -> ImageInfo
 def pull(name: str, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> ReadyImage:
     """Return the image of a vendor's row, or of any reference, as its registry has it now.
 
-    One whose pinned digest is here already is not pulled again. Raises RequestError for what is not
-    an image or is built here, ImageError and EngineError.
+    An image whose pinned digest is here already is not pulled again. Raises RequestError for an
+    invalid reference or an image that is built here, ImageError and EngineError.
     """
-    # One word is the id of a row, mistyped or not: references of others have a tag or a registry.
+    # One word is the id of a row, mistyped or not: other references have a tag or a registry.
     row = table.row_of_tag(name) if set(name) & set("/:@") else table.row(name)
     if row is None:
         parse_reference(name)
@@ -207,23 +207,23 @@ def pull(name: str, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -
 
 
 def as_it_is(found: ImageInfo, reference: str, table: ImageTable) -> ReadyImage:
-    """Return an image the engine has, current or stale: to repeat what was measured with it."""
+    """Return an image of the engine, current or stale, to repeat what was measured with it."""
     row = table.images.get(found.labels.get(digests.IMAGE, ""))
     return _ready(row or table.row_of_tag(reference), found, "found", reference=reference)
 
 
 def _refuse_stale(reference: str, found: ImageInfo) -> None:
-    # The recipe may differ: a registry of one's own may hold an image built in another way.
+    # The recipe may differ: your registry may have an image that was built in another way.
     reason = digests.why_code_stale(found.labels)
     if reason:
         raise ImageError(
-            f"the image {reference} is stale: {reason}",
+            f"the image {reference} is out of date: {reason}",
             hint="remove --image: the images of `benchdock images` are built as needed",
         )
 
 
 def _found(row: ImageRow, now: State, found: ImageInfo, engine: ImageEngine) -> ReadyImage:
-    """Return an image that is here, under the name that holds its digest."""
+    """Return an image that is here, under the name that contains its digest."""
     if row.source == "build" and found.reference != now.name:
         engine.tag_image(found.id, now.name)
     return _ready(row, found, "found", reference=now.name, doubt=now.doubt)
@@ -251,9 +251,8 @@ def _build(
     after = state(row, table, engine)
     if after.found is None:
         raise ImageError(
-            f"{before.name} was built, but is not what it should be: "
-            f"{after.reason or 'it is gone'}",
-            hint=f"something else changes it meanwhile; `{_build_command(row)}` again",
+            f"{before.name} was built, but is not as expected: {after.reason or 'it is gone'}",
+            hint=f"run `{_build_command(row)}` again: something else changes it meanwhile",
         )
     engine.tag_image(after.found.id, row.tag)
     did: Action = "rebuilt" if before.kind == "current" else "built"

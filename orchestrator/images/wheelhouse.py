@@ -1,6 +1,6 @@
-"""The folder of packages that an image is built from, filled on the host with the host's pip.
+"""The folder of packages that an image is built from, filled by the host's pip.
 
-They are wheels, and the sources of what an image compiles.
+It contains wheels, and the sources of packages that an image compiles.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from orchestrator.request import LenientRecord
 MANIFEST = "manifest.json"
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-# The oldest glibc that manylinux knows for the machine (PEP 600).
+# The oldest glibc of manylinux for each architecture (PEP 600).
 _OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
 _LEGACY = {
     "x86_64": ("manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"),
@@ -43,7 +43,7 @@ class Wheel(LenientRecord):
 
 
 class Manifest(LenientRecord):
-    """What a complete wheelhouse holds, and what it was fetched for."""
+    """The contents of a complete wheelhouse, and what it was fetched for."""
 
     image: str
     lock_sha256: str
@@ -54,25 +54,25 @@ class Manifest(LenientRecord):
 
 
 def machine() -> str:
-    """Return this machine's architecture as wheels name it."""
+    """Return this machine's architecture as in the names of wheels."""
     name = platform.machine().lower()
     return _MACHINES.get(name, name)
 
 
 def platform_tags(machine: str, glibc: str) -> list[str]:
-    """Name every platform whose wheels run with a glibc, the best first."""
+    """List every platform whose wheels run with a glibc, the best first."""
     newest = int(glibc.split(".")[1])
     modern = [f"manylinux_2_{n}_{machine}" for n in range(newest, _OLDEST_GLIBC[machine] - 1, -1)]
     return [*modern, *_LEGACY[machine], f"linux_{machine}"]
 
 
 def pins(lock: str) -> dict[str, str]:
-    """Return the version of every package in a lock file, by its normalised name."""
+    """Return the version of every package in a lock file, by its normalized name."""
     return {_normalised(name): version for name, version in _PIN.findall(lock)}
 
 
 def defect(row: ImageRow, table: ImageTable) -> str | None:
-    """Say why an image's wheelhouse is of no use; None where it is whole and up to date."""
+    """Say why an image's wheelhouse cannot be used; None if it is complete and up to date."""
     house = paths.wheelhouse(row.id)
     try:
         manifest = Manifest.model_validate_json((house / MANIFEST).read_bytes())
@@ -96,16 +96,15 @@ def fetch(
     source: Path | None = None,
     pip: Sequence[str] | None = None,
 ) -> Path:
-    """Make the wheelhouse of an image whole and return its folder.
+    """Complete the wheelhouse of an image and return its folder.
 
-    Nothing is fetched where it is whole already; otherwise only what is missing or damaged. With
-    `source`, wheels come from that folder alone and no index is asked. Raises ImageError, or
-    MachineError where there is no pip.
+    Fetches only what is missing or damaged. With `source`, wheels come only from that folder and no
+    index is used. Raises ImageError, or MachineError if pip is missing.
     """
     if row.packages:
         raise ImageError(
             f"{row.id} is made of Debian's packages, not of wheels",
-            hint="dockerfiles/README.md says how to keep them",
+            hint="see dockerfiles/README.md for how to keep them",
         )
     if machine() not in row.machines:
         known = " and ".join(row.machines)
@@ -119,7 +118,7 @@ def fetch(
     with file_lock.held(house.with_name(f".{house.name}.lock"), on_wait=say_waiting):
         reason = defect(row, table)
         if reason is None:
-            on_line(f"wheels of {row.id}: whole and up to date in {house}")
+            on_line(f"wheels of {row.id}: complete and up to date in {house}")
             return house
         on_line(f"fetching the wheels of {row.id} into {house}: {reason}")
         try:
@@ -165,7 +164,7 @@ def with_fallback(
     offline: bool,
     pip: Sequence[str] | None,
 ) -> None:
-    """Run pip with the host's own indexes; where they lack a package, with `extra_index` too."""
+    """Run pip with the host's indexes; if they lack a package, also with `extra_index`."""
     try:
         host_pip.run(arguments, on_line, pip=pip)
     except host_pip.NoMatchError as error:
@@ -176,7 +175,7 @@ def with_fallback(
 
 
 def _keep_intact(row: ImageRow, table: ImageTable, folder: Path) -> None:
-    """Link the wheels that are still good, and still wanted, into the new folder."""
+    """Link the wheels that are still good and needed into the new folder."""
     house = paths.wheelhouse(row.id)
     try:
         manifest = Manifest.model_validate_json((house / MANIFEST).read_bytes())
@@ -202,7 +201,7 @@ def _write_manifest(folder: Path, row: ImageRow, table: ImageTable) -> None:
 
 
 def _swap(aside: Path, house: Path) -> None:
-    """Put the new folder in the old one's place; a folder cannot be renamed over another."""
+    """Replace the old folder with the new one; a folder cannot be renamed over another."""
     old = house.with_name(f".{house.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if house.exists():

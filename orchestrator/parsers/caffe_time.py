@@ -182,7 +182,8 @@ def _times(run: Run) -> None:
 def _forward_backward(run: Run) -> float | None:
     """Return the milliseconds of an iteration: printed, or the total / iterations."""
     both, total = run.printed.get("Average Forward-Backward"), run.printed.get("Total Time")
-    if both is not None or total is None:
+    # The total of a forward-only run of Intel's is of forward passes.
+    if both is not None or total is None or run.facts.get("timed") == "forward":
         return both
     # Intel's technical preview has no averages, only minima and the total.
     iterations = run.facts.get("iterations") or sum(run.windows.last_key)

@@ -49,7 +49,12 @@ _FATAL_KINDS: tuple[tuple[FailureKind, re.Pattern[str]], ...] = (
             r"|Unknown bottom blob|Duplicate blobs? |produced by multiple sources"
         ),
     ),
-    ("unsupported", re.compile(r"Unknown (?:layer|solver) type|in CPU-only Caffe")),
+    (
+        "unsupported",
+        re.compile(
+            r"Unknown (?:layer|solver) type|in CPU-only Caffe|Support for \w+ is not enabled"
+        ),
+    ),
 )
 _PROTOBUF = re.compile(r"\[libprotobuf ERROR [^\]]*\] (?P<says>Error parsing text-format .*)")
 

@@ -106,8 +106,7 @@ PYTORCH_IMAGENET = Framework(
         "seed": "a seed would turn on deterministic, slower kernels",
     },
     remark="pytorch_imagenet's mean includes the first steps, and a fast GPU waits for the "
-    "processes that generate its images (--option workers); releases before August 2022 need "
-    "--data",
+    "processes that generate its images (--option workers)",
     flags=True,
 )
 

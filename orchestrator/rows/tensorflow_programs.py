@@ -67,6 +67,7 @@ TF_CNN_BENCHMARKS = Framework(
             "how devices share variables; auto: replicated on several GPUs, else parameter_server",
             "auto",
             ("auto", "parameter_server", "replicated", "independent", "horovod"),
+            needs={"horovod": "horovod_device"},
         ),
         "all_reduce": Option("how replicated variables are summed; none: through the host", "nccl",
                              ("nccl", "none")),
@@ -76,10 +77,10 @@ TF_CNN_BENCHMARKS = Framework(
         "data_format": Option("auto: NHWC on the CPU, NCHW on a GPU", "auto",
                               ("auto", "NCHW", "NHWC")),
         "optimizer": Option("how weights are updated", "sgd",
-                            ("momentum", "sgd", "rmsprop", "adam")),
+                            ("momentum", "sgd", "rmsprop", "adam"), needs={"adam": "adam"}),
         "xla": Option("XLA's automatic clustering", "off", _ON_OFF),
         "xla_compile": Option(
-            "compile the whole graph with XLA", "off", _ON_OFF, flag="xla_compile"
+            "compile the whole graph with XLA", "off", _ON_OFF, needs={"on": "xla_compile"}
         ),
         "display_every": Option("steps between two printed lines", "10"),
     },
@@ -122,7 +123,7 @@ NVCNN = Framework(
         "loss_scale": Option(
             "loss scale, against underflow of float16; default: the program's, which cannot be "
             "changed in early releases",
-            flag="loss_scale",
+            needs={"": "loss_scale"},
         ),
     },
     ignores=_ALWAYS_SEEDED,
@@ -173,7 +174,7 @@ NVTFCNN = Framework(
             "compile with XLA; the default is on for releases from 2020 on, off for older ones",
             "off",
             _ON_OFF,
-            flag="use_xla",
+            needs={"on": "use_xla"},
         ),
     },
     ignores={

@@ -71,8 +71,10 @@ def _wanted(row: Framework, options: Mapping[str, str]) -> Iterator[tuple[str, s
     for key, text in options.items():
         if key.startswith(FLAG):
             yield key.removeprefix(FLAG), key
-        elif key in row.options and row.options[key].flag and text != row.options[key].default:
-            yield row.options[key].flag, key
+        elif key in row.options and text != row.options[key].default:
+            needs = row.options[key].needs
+            if flag := needs.get(text) or needs.get(""):
+                yield flag, f"{key}={text}"
 
 
 def _flags(folder: Path) -> frozenset[str]:
@@ -110,10 +112,14 @@ def _is_known(flag: str, known: frozenset[str]) -> bool:
     return flag in known or not known.isdisjoint(negated)
 
 
-def _unknown(row: Framework, flag: str, option: str, known: frozenset[str]) -> RequestError:
-    near = nearest(flag, known) if option.startswith(FLAG) else None
-    instead = f"did you mean {FLAG}{near}?" if near else f"remove --option {option}"
+def _unknown(row: Framework, word: str, option: str, known: frozenset[str]) -> RequestError:
+    if not option.startswith(FLAG):
+        return RequestError(
+            f"the {row.name} in --source does not have {word}, which --option {option} needs",
+            hint=f"remove --option {option}",
+        )
+    near = nearest(word, known)
     return RequestError(
-        f"the {row.name} in --source has no flag --{flag}, so --option {option} would do nothing",
-        hint=instead,
+        f"the {row.name} in --source has no flag --{word}",
+        hint=f"did you mean {FLAG}{near}?" if near else f"remove --option {option}",
     )

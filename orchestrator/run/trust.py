@@ -104,10 +104,8 @@ def _of_vendor(reference: str) -> bool:
         named = parse_reference(reference)
     except RequestError:
         return False
-    registry = f"{named.registry}/" if named.registry else ""
-    repository = f"{registry}{named.repository}"
     return any(
-        repository == family.repository for family in container_table.shipped().families.values()
+        named.name == family.repository for family in container_table.shipped().families.values()
     )
 
 

@@ -222,13 +222,8 @@ def _of_image(row: Framework, plan: Plan) -> Iterator[Disagreement]:
         return
     own = row.images.get(plan.device)
     usual = image_table.load().row(own).tag if own else None
-    if usual is None or _repository(plan.image) != _repository(usual):
+    if usual is None or parse_reference(plan.image).name != parse_reference(usual).name:
         yield Disagreement("the image", REQUEST, usual, PLAN, plan.image)
-
-
-def _repository(reference: str) -> tuple[str, str]:
-    named = parse_reference(reference)
-    return named.registry, named.repository
 
 
 def _of_lines(expected: str, script: str) -> Iterator[Disagreement]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator.images import digests, image_table
 from orchestrator.images.builder import ImageEngine
+from orchestrator.images.reference import parse_reference
 from orchestrator.plan import Plan
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
     found = engine.image(plan.image_id) if plan.image_id else None
     if found and (own or _bears_name(found, plan, engine)):
         return Source(how="exact", image=found)
-    if plan.image_digest:
-        registry = f"{_repository(name)}@{plan.image_digest}"
+    if plan.image and plan.image_digest:
+        registry = f"{parse_reference(name).name}@{plan.image_digest}"
         found = engine.image(registry)
         return Source(how="exact" if found else "pull", image=found, registry=registry)
     why = f"its image {name} ({_short(plan.image_id)}) is no longer here and was in no registry"
@@ -52,16 +53,9 @@ def _bears_name(found: ImageInfo, plan: Plan, engine: ImageEngine) -> bool:
         return True
     names = [plan.image] if plan.image else []
     if plan.image and plan.image_digest:
-        names.append(f"{_repository(plan.image)}@{plan.image_digest}")
+        names.append(f"{parse_reference(plan.image).name}@{plan.image_digest}")
     same = [engine.image(name) for name in names]
     return any(one is not None and one.id == found.id for one in same)
-
-
-def _repository(reference: str) -> str:
-    """Return a reference without its tag and digest; a port is not a tag."""
-    name = reference.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 def _short(image_id: str | None) -> str:

@@ -1,59 +1,29 @@
 """Images built by a real engine: a tiny framework upon the real Dockerfile."""
 
-import hashlib
 import shutil
 import subprocess
-import zipfile
-from pathlib import Path
 
 import pytest
 
 from orchestrator import paths
 from orchestrator.errors import ImageError
-from orchestrator.images import digests, image_table, store
+from orchestrator.images import image_table, store
 from orchestrator.images.store import Policy
+from tests.engine import tiny_image
 
 pytestmark = pytest.mark.engine
-
-BASE = "debian:bookworm-slim"
-ROW = """
-schema = 1
-pip = "{pip}"
-[base."debian:bookworm-slim"]
-suite = "bookworm"
-python = "3.11"
-glibc = "2.36"
-[image.test-tiny]
-framework = "tiny"
-version = "1.0"
-device = "cpu"
-source = "build"
-base = "debian:bookworm-slim"
-python = "3.11"
-machines = ["x86_64", "aarch64"]
-lock = "requirements.lock"
-"""
 
 
 @pytest.fixture
 def place(engine, tmp_path, monkeypatch):
     """A project with one image, whose only package is a wheel made here."""
-    if shutil.which("docker") is None:
-        pytest.skip("no docker command here, which this test runs and cleans up with")
-    if engine.image(BASE) is None:
-        pytest.skip(f"no {BASE} here: `make base-images` makes it")
-    pip = bundled_pip()
+    tiny_image.skip_unless_it_can_be_built(engine)
     wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    (wheels / pip.name).write_bytes(pip.read_bytes())
-    make_wheel(wheels / "tiny-1.0-py3-none-any.whl")
+    pip = tiny_image.write_wheels(wheels)
     dockerfiles = tmp_path / "dockerfiles"
-    (dockerfiles / "test-tiny").mkdir(parents=True)
-    real = (paths.DOCKERFILES / "pytorch-cpu" / "Dockerfile").read_text()
-    (dockerfiles / "test-tiny" / "Dockerfile").write_text(real)
-    (dockerfiles / "test-tiny" / "requirements.lock").write_text("tiny==1.0\n")
-    last_layers = (paths.DOCKERFILES / "backends.Dockerfile").read_text()
-    (dockerfiles / "backends.Dockerfile").write_text(last_layers)
+    dockerfiles.mkdir()
+    tiny_image.write_recipe(dockerfiles / "test-tiny")
+    shutil.copy(paths.DOCKERFILES / "backends.Dockerfile", dockerfiles)
     backends = tmp_path / "backends" / "tiny"
     backends.mkdir(parents=True)
     (backends.parent / "__init__.py").write_text("")
@@ -69,56 +39,9 @@ def place(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("BENCHDOCK_BUILD_NETWORK", "none")
-    table = image_table.read(ROW.format(pip=pip.name.split("-")[1]), name="images.toml")
-    yield table, backends.parent
-    remove_all(table.row("test-tiny"))
-
-
-def bundled_pip() -> Path:
-    """Return the pip wheel that Python carries for ensurepip."""
-    import ensurepip
-
-    found = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
-    if not found:
-        pytest.skip("this Python bundles no pip wheel (a distribution's Python)")
-    return found[0]
-
-
-def make_wheel(path: Path) -> None:
-    """Write a wheel with the folders that the Dockerfile of PyTorch removes."""
-    info = "tiny-1.0.dist-info"
-    files = {
-        "torch/__init__.py": "NAME = 'tiny'\n",
-        "torch/test/x": "x",
-        "torch/include/x": "x",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = [f"{name},sha256={digest(text)},{len(text)}" for name, text in files.items()]
-    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-
-
-def digest(text: str) -> str:
-    import base64
-
-    raw = hashlib.sha256(text.encode()).digest()
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def remove_all(row):
-    """Remove every build of an image that tests made, and what failed ones left."""
-    own = f"--filter=label={digests.IMAGE}={row.id}"
-    named = f"--filter=reference={row.repository}*"
-    for chosen in (named, own):
-        listed = ["docker", "images", "--format={{.Repository}}:{{.Tag}} {{.ID}}", chosen]
-        told = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
-        names = [line.split()["<none>" in line] for line in told.splitlines()]
-        if names:
-            # Some of them go with others of them; then the command complains.
-            subprocess.run(["docker", "rmi", "--force", *names], capture_output=True, check=False)
+    text = tiny_image.TABLE.format(pip=pip, id="test-tiny")
+    yield image_table.read(text, name="images.toml"), backends.parent
+    tiny_image.remove_all("test-tiny")
 
 
 def run(image, *argv, user="12345:12345"):
@@ -173,8 +96,7 @@ def test_a_self_check_that_fails_fails_the_build_with_its_last_lines(place, engi
 def test_the_real_cpu_image_imports_its_framework(engine):
     table = image_table.load()
     row = table.row("pytorch-cpu")
-    name = store.name_of(row, table)
-    if engine.image(name) is None:
-        pytest.skip(f"no {name} here: `benchdock images build {row.id}` makes it")
-    said = run(name, "python3", "-c", "import numpy, torch; print(torch.__version__)")
+    if engine.image(row.tag) is None:  # whichever build that is: the framework is the same
+        pytest.skip(f"no {row.tag} here: `benchdock images build {row.id}` makes it")
+    said = run(row.tag, "python3", "-c", "import numpy, torch; print(torch.__version__)")
     assert said == f"{row.version}+cpu"

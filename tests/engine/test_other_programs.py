@@ -125,9 +125,51 @@ def test_nvidias_examples_where_their_images_have_them(engine, tmp_path, monkeyp
     assert outcome.measurement.metrics["throughput"].value > 0
 
 
-def _stand_in(engine, tag):
+PYTHON_2 = "python:2.7-slim"
+# A program of our own in the place of NVIDIA's: it takes its arguments and prints its lines.
+OLD_NVCNN = """\
+import argparse, sys
+parser = argparse.ArgumentParser()
+for flag in ("model", "num_gpus", "batch_size", "num_batches", "display_every"):
+    parser.add_argument("--" + flag, required=True)
+given = parser.parse_args()
+print "Python %d.%d" % sys.version_info[:2]
+print "Model:       %s" % given.model
+print "Batch size:  %d global" % (int(given.batch_size) * int(given.num_gpus))
+print "             %.1f per device" % float(given.batch_size)
+print "  Step Epoch Img/sec   Loss   LR"
+for step in (1, 10, 20, 30, int(given.num_batches)):
+    print "%6i %5i %7.1f %7.3f %7.5f" % (step, 1, step * 2.0, 7.9, 0.1)
+print "-" * 64
+print "Images/sec: 42.5 +/- 0.5 (jitter = 0.1)"
+"""
+
+
+@pytest.mark.parametrize("tag", ["18.04-py2", "17.12"])
+def test_images_with_python_2_run_their_programs_with_it(engine, tmp_path, monkeypatch, tag):
+    if engine.image(PYTHON_2) is None:
+        pytest.skip(f"no {PYTHON_2} here: `make base-images` makes it")
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "nvcnn.py").write_text(OLD_NVCNN)
+    (context / "Dockerfile").write_text(
+        f"FROM {PYTHON_2}\nCOPY nvcnn.py /workspace/nvidia-examples/cnn/nvcnn.py\n"
+    )
+    image = f"stand-in.invalid/nvidia/tensorflow:{tag}"
+    subprocess.run(["docker", "build", "-q", "-t", image, context], check=True, capture_output=True)
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
+    try:
+        outcome, log = _stand_in(engine, image, framework="nvcnn")
+    finally:
+        engine.remove_image(image)
+    assert outcome.failure is None, log
+    assert log.startswith("Python 2.7\n")
+    assert outcome.measurement.metrics["throughput"].value == 42.5
+
+
+def _stand_in(engine, tag, framework="nvtfcnn"):
     target = Target(device="gpu", gpus=("0", "1"))
-    request = Request(model="resnet50", framework="nvtfcnn", image=tag, batch=8, steps=100)
+    request = Request(model="resnet50", framework=framework, image=tag, batch=8, steps=100)
     row = resolve(request, target)
     folder = RunFolder.create(request.model, request.framework)
     place = Place(

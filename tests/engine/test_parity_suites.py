@@ -22,20 +22,38 @@ SUITES = {
 }
 
 
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory):
-    """A folder with pytest, which the images do not have, for any Python they have."""
-    folder = tmp_path_factory.mktemp("pytest")
-    lock = Path(__file__).with_name("in-image.lock")
+# Those of their tests that are marked `every_release`, in an image of an old one.
+OLD = {"test_tensorflow.py": "tensorflow1-cpu"}
+OLD_PYTHON = "3.7"
+
+
+def install(folder, lock, python):
+    """Install pytest, which the images do not have, for a Python and those after it."""
     subprocess.run(
         [
             sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder),
-            "--require-hashes", "--no-deps", "--only-binary=:all:", "--python-version=3.9",
-            "--implementation=py", "--abi=none", "--platform=any", "--requirement", str(lock),
+            "--require-hashes", "--no-deps", "--only-binary=:all:", f"--python-version={python}",
+            "--implementation=py", "--abi=none", "--platform=any",
+            "--requirement", str(Path(__file__).with_name(lock)),
         ],
         check=True,
     )  # fmt: skip
     return folder
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory):
+    return install(tmp_path_factory.mktemp("pytest"), "in-image.lock", "3.9")
+
+
+def run_suite(image, runner, *words):
+    done = in_image.run_module(
+        image,
+        *("pytest", "--confcutdir=tests/parity", "-p", "no:cacheprovider", *words),
+        mounts=[f"{runner}:/pytest"],
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout.splitlines()[-1], done.stdout
 
 
 def test_no_suite_is_forgotten():
@@ -45,10 +63,13 @@ def test_no_suite_is_forgotten():
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_it_passes_where_its_framework_is(engine, runner, suite):
-    done = in_image.run_module(
-        in_image.ready(engine, SUITES[suite]),
-        *("pytest", "--confcutdir=tests/parity", "-p", "no:cacheprovider", f"tests/parity/{suite}"),
-        mounts=[f"{runner}:/pytest"],
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "skipped" not in done.stdout.splitlines()[-1], done.stdout
+    run_suite(in_image.ready(engine, SUITES[suite]), runner, f"tests/parity/{suite}")
+
+
+@pytest.mark.parametrize("suite", OLD)
+def test_it_passes_on_an_old_release(engine, tmp_path, suite):
+    image = in_image.ready(engine, OLD[suite])
+    runner = install(tmp_path / "pytest", f"in-image-{OLD_PYTHON}.lock", OLD_PYTHON)
+    # What its own libraries warn of on an old Python is not ours.
+    words = ("-m", "every_release", "-W", "default", f"tests/parity/{suite}")
+    run_suite(image, runner, *words)

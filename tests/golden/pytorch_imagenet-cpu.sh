@@ -25,9 +25,23 @@ exec >>/benchdock/run/log.txt 2>&1
 # It saves what it trained where it is started.
 folder="$(mktemp -d)"
 cd -- "$folder"
+# Before August 2020 it had no words for a machine without a GPU, and died there.
+if ! grep -qs -e 'using CPU' -- /benchdock/source/main.py; then
+  echo "this main.py needs a GPU: give --source a release of August 2020 or later" >&2
+  exit 1
+fi
+# Before 2022 it had no --dummy and only took folders of images.
+set -- --dummy
+if ! grep -qs -e '--dummy' -- /benchdock/source/main.py; then
+  export BENCHDOCK_FAKE_DATA=1
+  set -- "$folder"
+fi
 export BENCHDOCK_STEPS=20
 cat >"$folder/benchdock_steps.py" <<'PYTHON'
-"""Starts a program whose passes over its data end after BENCHDOCK_STEPS batches."""
+"""Starts a program whose passes over its data end after BENCHDOCK_STEPS batches.
+
+With BENCHDOCK_FAKE_DATA its folders of images hold random ones, as many as ImageNet has.
+"""
 import itertools
 import os
 import sys
@@ -46,6 +60,14 @@ class DataLoader(torch.utils.data.DataLoader):
 
 
 torch.utils.data.DataLoader = DataLoader
+if os.environ.get("BENCHDOCK_FAKE_DATA"):
+    from torchvision import datasets, transforms
+
+    def folder(root, transform=None):
+        size = 50000 if os.path.basename(root) == "val" else 1281167
+        return datasets.FakeData(size, (3, 224, 224), 1000, transforms.ToTensor())
+
+    datasets.ImageFolder = folder
 if __name__ == "__main__":
     sys.argv = sys.argv[1:]
     sys.path.insert(0, os.path.dirname(sys.argv[0]))
@@ -58,4 +80,4 @@ exec python3 "$folder/benchdock_steps.py" /benchdock/source/main.py \
   --evaluate \
   --lr 0.1 --momentum 0.9 --weight-decay 0.0001 \
   --print-freq 1 \
-  --dummy
+  "$@"

@@ -27,7 +27,10 @@ folder="$(mktemp -d)"
 cd -- "$folder"
 export BENCHDOCK_STEPS=100
 cat >"$folder/benchdock_steps.py" <<'PYTHON'
-"""Starts a program whose passes over its data end after BENCHDOCK_STEPS batches."""
+"""Starts a program whose passes over its data end after BENCHDOCK_STEPS batches.
+
+With BENCHDOCK_FAKE_DATA its folders of images hold random ones, as many as ImageNet has.
+"""
 import itertools
 import os
 import sys
@@ -46,6 +49,14 @@ class DataLoader(torch.utils.data.DataLoader):
 
 
 torch.utils.data.DataLoader = DataLoader
+if os.environ.get("BENCHDOCK_FAKE_DATA"):
+    from torchvision import datasets, transforms
+
+    def folder(root, transform=None):
+        size = 50000 if os.path.basename(root) == "val" else 1281167
+        return datasets.FakeData(size, (3, 224, 224), 1000, transforms.ToTensor())
+
+    datasets.ImageFolder = folder
 if __name__ == "__main__":
     sys.argv = sys.argv[1:]
     sys.path.insert(0, os.path.dirname(sys.argv[0]))

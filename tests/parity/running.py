@@ -24,7 +24,7 @@ def start(command, **environment):
         check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith(TAG)]
-    return done, [json.loads(line.removeprefix(TAG)) for line in lines]
+    return done, [json.loads(line[len(TAG) :]) for line in lines]  # Python 3.7
 
 
 class Backend:
@@ -33,7 +33,8 @@ class Backend:
     def __init__(self, step, **usual):
         self.step = step
         self._usual = {"model": "deep_mnist", "device": "cpu", "dtype": "float32", "batch": 4}
-        self._usual |= {"steps": 5, "warmup": 1, "warmup-seconds": 0, **usual}
+        # Python 3.7 runs this too: its dictionaries have no `|=`.
+        self._usual.update({"steps": 5, "warmup": 1, "warmup-seconds": 0, **usual})
 
     def words(self, **changed):
         """The command line after `python`."""

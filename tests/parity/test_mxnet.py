@@ -276,7 +276,7 @@ def test_benchmarks_run_to_their_end(phase):
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
-        ({"dtype": "bfloat16"}, "unsupported", "bfloat16 is not an MXNet benchmark"),
+        ({"dtype": "bfloat16"}, "unsupported", "MXNet cannot be benchmarked in bfloat16"),
         ({"device": "gpu"}, "unsupported", "sees 0 GPUs"),
         ({"option": "subgrap=on"}, "unsupported", "did you mean subgraph"),
         ({"data": "/nonexistent"}, "data", "not a folder"),

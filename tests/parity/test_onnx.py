@@ -88,5 +88,5 @@ def test_an_operator_we_lack_is_a_declared_gap(monkeypatch):
 
 def test_weights_beyond_one_file_are_refused(monkeypatch):
     monkeypatch.setattr(build, "LARGEST", 2**20)
-    with pytest.raises(build.Unsupported, match="more weights than one ONNX file"):
+    with pytest.raises(build.Unsupported, match="more weights than fit into one ONNX file"):
         build.build(zoo.draw("deep_mnist"), None)

@@ -87,7 +87,7 @@ def test_real_data_reaches_the_logits(binding, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
-        ({"phase": "training"}, "unsupported", "does inference only"),
+        ({"phase": "training"}, "unsupported", "only supports inference"),
         ({"dtype": "bfloat16"}, "unsupported", "has no bfloat16"),
         ({"device": "gpu"}, "unsupported", "on the CPU"),
         ({"devices": "2"}, "unsupported", "as one device"),

@@ -89,7 +89,7 @@ def test_real_data_reaches_the_logits(hint, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
-        ({"phase": "training"}, "unsupported", "does inference only"),
+        ({"phase": "training"}, "unsupported", "only supports inference"),
         ({"dtype": "int8"}, "unsupported", "has no int8"),
         ({"device": "gpu"}, "unsupported", "on the CPU"),
         ({"devices": "2"}, "unsupported", "as one device"),

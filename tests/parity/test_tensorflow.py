@@ -1,4 +1,7 @@
-"""TensorFlow computes what was drawn, as a function and in a session."""
+"""TensorFlow computes what was drawn, as a function and in a session.
+
+Tests marked `every_release` run with TensorFlow 1 on Python 3.7 too, which has sessions only.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,15 @@ from backends.tensorflow import build, choices, device, training
 from tests.parity.running import Backend
 
 pytestmark = pytest.mark.parity
+every_release = pytest.mark.every_release
+
+EXECUTIONS = ["function", "session"] if device.version() >= (2, 0) else ["session"]
 
 BACKEND = Backend(step, phase="training")
 options, run = BACKEND.options, BACKEND.run
 
 
+@every_release
 def test_every_operator_of_the_zoo_is_in_the_table():
     assert set(build.OPERATORS) | {"input"} == set(OPS)
 
@@ -31,6 +38,7 @@ def test_every_node_has_the_shape_drawn(model):
     BACKEND.prove("P1", model)
 
 
+@every_release
 @pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "googlenet", "resnet18"])
 def test_logits_are_the_referees(model):
     BACKEND.prove("P2", model)
@@ -51,7 +59,8 @@ def test_options_do_not_change_the_computation(pairs):
     BACKEND.prove("P2", "resnet18", *pairs)
 
 
-@pytest.mark.parametrize("execution", ["function", "session"])
+@every_release
+@pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("model", ["deep_mnist", "resnet18"])
 def test_training_steps_are_the_referees(model, execution):
     BACKEND.prove("P3", model, "execution=" + execution)
@@ -84,7 +93,8 @@ def values_of(seed):
     return weights.for_graph(GRAPH, seed)
 
 
-@pytest.mark.parametrize("execution", ["function", "session"])
+@every_release
+@pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("freeze", ["on", "off"])
 def test_a_batch_that_is_fed_reaches_the_next_step(prepare, execution, freeze):
     job = prepare("inference", values_of(3), "execution=" + execution, "freeze=" + freeze)
@@ -99,7 +109,8 @@ def test_a_batch_that_is_fed_reaches_the_next_step(prepare, execution, freeze):
     np.testing.assert_allclose(job.logits(), fed[::-1], rtol=1e-5)
 
 
-@pytest.mark.parametrize("execution", ["function", "session"])
+@every_release
+@pytest.mark.parametrize("execution", EXECUTIONS)
 def test_state_is_a_copy_in_canonical_layouts(prepare, execution):
     job = prepare("training", values_of(3), "execution=" + execution)
     before = job.state()
@@ -109,13 +120,14 @@ def test_state_is_a_copy_in_canonical_layouts(prepare, execution):
     assert not any(velocity.any() for velocity in before.velocities.values())
     job.step()
     after = job.state()
-    for part, copy in zip(before, kept, strict=True):
+    for part, copy in zip(before, kept):  # noqa: B905 - Python 3.7 has no `strict`
         for name, array in part.items():
             np.testing.assert_array_equal(array, copy[name])
     assert all(velocity.any() for velocity in after.velocities.values())
 
 
-@pytest.mark.parametrize("execution", ["function", "session"])
+@every_release
+@pytest.mark.parametrize("execution", EXECUTIONS)
 def test_training_leaves_the_values_it_was_given(prepare, execution):
     values = values_of(3)
     job = prepare("training", values, "execution=" + execution)
@@ -166,6 +178,7 @@ def test_sums_in_float16_do_not_hold(monkeypatch):
     assert "(dense) is the first to differ" in verdict.detail
 
 
+@every_release
 def test_a_mistake_in_an_operator_is_found(monkeypatch):
     def doubled(node, drawing, x):
         return build._relu(node, drawing, x) * 2
@@ -176,6 +189,7 @@ def test_a_mistake_in_an_operator_is_found(monkeypatch):
     assert verdict.detail.startswith("relu1 (relu) is the first to differ")
 
 
+@every_release
 def test_an_operator_we_lack_is_a_declared_gap(monkeypatch):
     monkeypatch.delitem(build.OPERATORS, "lrn")
     with pytest.raises(Unsupported, match="alexnet needs lrn"):
@@ -183,9 +197,9 @@ def test_an_operator_we_lack_is_a_declared_gap(monkeypatch):
     build.Network(zoo.draw("vgg11"))
 
 
-@pytest.mark.parametrize("execution", ["function", "session"])
+@pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize("phase", ["training", "inference"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=every_release), "bfloat16"])
 def test_benchmarks_run_to_their_end(phase, dtype, execution):
     done, events = run(phase=phase, dtype=dtype, threads=1, option=f"execution={execution}")
     assert done.returncode == 0, done.stderr
@@ -196,7 +210,8 @@ def test_benchmarks_run_to_their_end(phase, dtype, execution):
     assert (events[-1]["loss"] is None) == (phase == "inference")
 
 
-@pytest.mark.parametrize("execution", ["function", "session"])
+@every_release
+@pytest.mark.parametrize("execution", EXECUTIONS)
 def test_training_lowers_the_loss(execution):
     losses = []
     for steps in (1, 30):
@@ -205,6 +220,7 @@ def test_training_lowers_the_loss(execution):
     assert losses[1] < losses[0]
 
 
+@every_release
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
@@ -219,6 +235,7 @@ def test_failures_are_told_apart(changed, kind, message):
     BACKEND.refuse(kind, message, phase="inference", **changed)
 
 
+@every_release
 def test_a_gpu_is_known_by_its_description():
     text = "device: 0, name: Tesla V100-SXM2-16GB, pci bus id: 0:1e.0, compute capability: 7.0"
     assert device.parse_description(text) == ("Tesla V100-SXM2-16GB", (7, 0))

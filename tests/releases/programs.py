@@ -1,15 +1,9 @@
 """`make programs`: programs of others in the releases that they were written for.
 
 They are not part of this project: $BENCHDOCK_UPSTREAM is a folder with clones of their
-<<<<<<< HEAD
 repositories, under their own names (programs.toml). Each is planned and started by the launcher
 like a run on the host, with an interpreter of the release, and its log is read as by
 `benchdock parse`.
-=======
-repositories, under their own names (programs.toml). Each is planned and started by the launcher as
-a user's run on the host is, with an interpreter of the release, and its log is read as
-`benchdock parse` reads it.
->>>>>>> main
 """
 
 from __future__ import annotations
@@ -28,7 +22,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from orchestrator import paths
+from orchestrator import catalogue, paths
+from orchestrator.errors import RequestError
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.plan import Plan
@@ -42,6 +37,8 @@ from tests.releases.matrix import Line
 
 HERE = Path(__file__).parent
 STAND_INS = HERE / "stand_ins"
+ARGUMENTS = HERE / "arguments"
+ACCEPTED = "all flags are known"
 VARIABLE = "BENCHDOCK_UPSTREAM"
 SECONDS = 1200
 HEADER = """\
@@ -60,6 +57,8 @@ class Program:
     ref: str = ""
     before: str = ""
     own: str = ""
+    steps: int | None = 6
+    unasked: tuple[str, ...] = ()
     gpu: bool = False
 
 
@@ -79,7 +78,8 @@ class Seen:
         figures = ["-" if one is None else f"{one:.6g}" for one in (self.own, self.figure)]
         of = self.program.ref or f"before {self.program.before}"
         cells = [line.framework, of, line.release, line.python, self.run, *figures]
-        return "| " + " | ".join([*cells, self.fault or "agrees"]) + " |"
+        verdict = "agrees" if self.own is not None else "read" if self.figure else "accepted"
+        return "| " + " | ".join([*cells, self.fault or verdict]) + " |"
 
 
 def load(path: Path = HERE / "programs.toml") -> list[Program]:
@@ -106,6 +106,8 @@ def _program(name: str, program: dict[str, Any], fields: dict[str, Any]) -> Prog
         ref=fields.get("ref", ""),
         before=fields.get("before", ""),
         own=program.get("own", ""),
+        steps=program.get("steps", 6) or None,
+        unasked=tuple(program.get("unasked", ())),
         gpu=program.get("gpu", False),
     )
 
@@ -113,8 +115,10 @@ def _program(name: str, program: dict[str, Any], fields: dict[str, Any]) -> Prog
 def main() -> int:
     """Run all programs, or those whose name starts with a word; exit status 1 on a fault."""
     parser = argparse.ArgumentParser(prog="make programs")
+    parser.add_argument("--flags", action="store_true", help="only ask for the launcher's flags")
     parser.add_argument("words", nargs="*", help="how names such as nvcnn-1.8.0 begin")
-    words = tuple(parser.parse_args().words) or ("",)
+    asked = parser.parse_args()
+    words = tuple(asked.words) or ("",)
     clones = os.environ.get(VARIABLE)
     if not clones:
         print(f"{VARIABLE} does not say where the clones are", file=sys.stderr)
@@ -124,14 +128,16 @@ def main() -> int:
     faults = 0
     for program in load():
         if f"{program.line.framework}-{program.line.release}".startswith(words):
-            for seen in tried(program, Path(clones), wheels):
+            for seen in tried(program, Path(clones), wheels, only_flags=asked.flags):
                 print(seen.row(), flush=True)
                 faults += bool(seen.fault)
     return 1 if faults else 0
 
 
-def tried(program: Program, clones: Path, wheels: Path) -> Iterator[Seen]:
-    """Run a program in an environment of its release, which is deleted afterwards."""
+def tried(
+    program: Program, clones: Path, wheels: Path, *, only_flags: bool = False
+) -> Iterator[Seen]:
+    """Try a program in an environment of its release, which is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="benchdock-program-") as name:
         folder = Path(name)
         try:
@@ -140,7 +146,8 @@ def tried(program: Program, clones: Path, wheels: Path) -> Iterator[Seen]:
         except running.NotRunError as error:
             yield Seen(program=program, run="-", fault=f"not run: {error}")
             return
-        for number, (model, phase) in enumerate(program.runs):
+        yield from accepted(program, source, python, folder)
+        for number, (model, phase) in enumerate(() if only_flags else program.runs):
             yield one_run(program, model, phase, source, python, folder / str(number))
 
 
@@ -157,15 +164,74 @@ def check_out(program: Program, clones: Path, folder: Path) -> Path:
     return folder
 
 
+def accepted(program: Program, source: Path, python: Path, folder: Path) -> Iterator[Seen]:
+    """Ask the program whether it knows all flags that the launcher can write.
+
+    What is refused before the start is not asked.
+    """
+    refused = []
+    asked = 0
+    for name, plan, files in cases(program, source, python, folder):
+        files.launcher.write_text(plan.script)
+        files.log.touch()
+        start(program, files, {"BENCHDOCK_PARSE_ONLY": "1"}, ARGUMENTS)
+        log = files.log.read_text(errors="replace")
+        asked += 1
+        if ACCEPTED not in log:
+            refused.append(f"{name}: {(log.strip().splitlines() or ['it said nothing'])[-1]}")
+    yield Seen(program=program, run=f"flags of {asked} cases", fault="; ".join(refused))
+
+
+def cases(
+    program: Program, source: Path, python: Path, folder: Path
+) -> Iterator[tuple[str, Plan, RunFolder]]:
+    """Plan a run for each device, phase and number of devices, by default and with all changed."""
+    row = catalogue.framework(program.line.framework)
+    for (device, phase), dtypes in row.dtypes.items():
+        for count in (1, 4) if device == "gpu" else (1,):
+            gpus = tuple(map(str, range(count))) if device == "gpu" else ()
+            target = Target(device=device, gpus=gpus)
+            model = program.runs[0][0]
+            fit = [d for d in dtypes if not any(u.forbids(model, phase, d) for u in row.unfit)]
+            usual = {"model": model, "phase": phase, "dtype": fit[-1]}
+            changed = _changed(program, source, usual, target)
+            for options in ({}, changed) if changed else ({},):
+                name = f"{count} x {device}, {phase}, {' '.join(options) or 'by default'}"
+                changes = {**usual, "options": options}
+                plan, files = planned(program, source, python, folder / name, target, changes)
+                yield name, plan, files
+
+
+def _changed(
+    program: Program, source: Path, usual: dict[str, Any], target: Target
+) -> dict[str, str]:
+    """Return another value for every option, but for those that are refused before the start."""
+    row = catalogue.framework(program.line.framework)
+    found = {}
+    for name, option in row.options.items():
+        if not option.values[1:] or name in program.unasked:
+            continue
+        options = {name: next(v for v in reversed(option.values) if v != option.default)}
+        fields = {**usual, "framework": row.name, "source": source, "options": options}
+        try:
+            planner.resolve(Request.model_validate(fields), target)
+        except RequestError:
+            continue
+        found |= options
+    return found
+
+
 def one_run(
     program: Program, model: str, phase: str, source: Path, python: Path, folder: Path
 ) -> Seen:
     """Plan a run, start its launcher and read its log."""
     run = f"{model} {phase}"
-    plan, files = planned(program, model, phase, source, python, folder)
+    target = Target(device="gpu", gpus=("0",)) if program.gpu else Target(device="cpu")
+    changes = {"model": model, "phase": phase}
+    plan, files = planned(program, source, python, folder, target, changes)
     files.launcher.write_text(plan.script)
     try:
-        status = start(program, files)
+        status = start(program, files, {}, STAND_INS if program.gpu else None)
     except subprocess.TimeoutExpired:
         return Seen(program=program, run=run, fault=f"still running after {SECONDS} s")
     found = parse(plan.program, files.log, hints_of(plan), exit_code=status)
@@ -173,19 +239,24 @@ def one_run(
 
 
 def planned(
-    program: Program, model: str, phase: str, source: Path, python: Path, folder: Path
+    program: Program,
+    source: Path,
+    python: Path,
+    folder: Path,
+    target: Target,
+    changes: dict[str, Any],
 ) -> tuple[Plan, RunFolder]:
-    """Plan a run as `benchdock run` does, for an interpreter in place of an image."""
-    target = Target(device="gpu", gpus=("0",)) if program.gpu else Target(device="cpu")
-    row_steps = {"nvcnn": 5, "nvtfcnn": 30, "mxnet_score": None}
+    """Plan a run as `benchdock run` does, for an interpreter in place of an image.
+
+    Raises RequestError.
+    """
     request = Request.model_validate(
         {
-            "model": model,
             "framework": program.line.framework,
-            "phase": phase,
             "source": source,
             "batch": 2,
-            "steps": row_steps.get(program.line.framework, 6),
+            "steps": program.steps,
+            **changes,
         }
     )
     row = planner.resolve(request, target)
@@ -195,12 +266,12 @@ def planned(
     return planner.make_plan(request, row, target, place, files), files
 
 
-def start(program: Program, files: RunFolder) -> int:
-    """Run a launcher to its end and return its exit status."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    if program.gpu:
-        environment["PYTHONPATH"] = str(STAND_INS)
-        environment["PATH"] = f"{STAND_INS}:{environment['PATH']}"
+def start(program: Program, files: RunFolder, variables: dict[str, str], first: Path | None) -> int:
+    """Run a launcher to its end and return its exit status; Python looks into `first` first."""
+    environment = {**os.environ, **variables, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment["PATH"] = f"{STAND_INS}:{environment['PATH']}"
+    if first is not None:
+        environment["PYTHONPATH"] = f"{first}:{STAND_INS}"
     finished = subprocess.run(
         ["bash", str(files.launcher)], env=environment, timeout=SECONDS, check=False
     )

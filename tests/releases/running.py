@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -137,7 +138,9 @@ def _events(python: Path, framework: str, *arguments: str) -> tuple[list[dict[st
         cwd=PROJECT,
         env=os.environ | {"PYTHONPATH": str(PROJECT)},
     )
-    said = finished.stderr.strip().splitlines() or ["it said nothing"]
+    status = finished.returncode
+    end = f"killed by {signal.Signals(-status).name}" if status < 0 else "it said nothing"
+    said = finished.stderr.strip().splitlines() or [end]
     return list(tagged(finished.stdout)), said[-1]
 
 

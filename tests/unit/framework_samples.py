@@ -35,6 +35,41 @@ I0228 23:02:00.849206 24487 caffe.cpp:383] Total Time: 128 ms.
 I0228 23:02:00.849210 24487 caffe.cpp:384] *** Benchmark ends ***
 """
 
+# Intel's drops layers before it prints the network, and again when it loads weights.
+CAFFE_TIME_INTEL = b"""I0614 10:00:00.100000    17 caffe.cpp:545] Use CPU.
+I0614 10:00:00.200000    17 cpu_info.cpp:707] Number of OpenMP threads: 2
+I0614 10:00:00.300000    17 net.cpp:663] Dropped layer: norm1_scale
+I0614 10:00:00.300001    17 remove_batch_norm.cpp:290] Dropped Layer: norm2
+I0614 10:00:00.300002    17 net.cpp:663] Dropped layer: relu1
+I0614 10:00:00.400000    17 net.cpp:207] Initializing net from parameters: \n\
+I0614 10:00:00.400001    17 net.cpp:208] \n\
+name: "two_norms"
+state {
+  phase: TEST
+}
+engine: "MKLDNN"
+layer {
+  name: "data"
+  type: "Input"
+  engine: "CAFFE"
+  input_param {
+    shape {
+      dim: 4
+    }
+  }
+}
+I0614 10:00:00.450000    17 net.cpp:400] data does not need backward computation.
+I0614 10:00:00.500000    17 net.cpp:663] Dropped layer: norm1_scale
+I0614 10:00:01.000000    17 caffe.cpp:334] *** Benchmark begins ***
+I0614 10:00:01.000001    17 caffe.cpp:335] Testing for 2 iterations.
+###0:40.25 ms
+I0614 10:00:01.100000    17 caffe.cpp:363] Iteration: 1 forward time: 40 ms.
+I0614 10:00:01.200000    17 caffe.cpp:363] Iteration: 2 forward time: 39 ms.
+I0614 10:00:01.300000    17 caffe.cpp:377] Average Forward pass: 40 ms.
+I0614 10:00:01.300001    17 caffe.cpp:383] Total Time: 80 ms.
+I0614 10:00:01.300002    17 caffe.cpp:384] *** Benchmark ends ***
+"""
+
 CAFFE_TIME_NVIDIA = b"""I0528 16:53:26.206513 22014 caffe.cpp:608] *** Benchmark begins ***
 I0528 16:53:26.206521 22014 caffe.cpp:609] Testing for 200 iterations.
 I0528 16:53:36.082623 22014 caffe.cpp:528] Iterations: 0-100 average forward-backward time: 2 ms.

@@ -36,6 +36,12 @@ def cases(plain):
             gpu_inference, "caffe_time", "resnet50", "nvidia", dtype="float16"
         ),
         "caffe_time-intel-inference": of_row(inference, "caffe_time", "resnet50", "intel"),
+        "caffe_time-intel-engine": of_row(
+            plain, "caffe_time", "resnet50", "intel", options={"engine": "CAFFE"}
+        ),
+        "caffe_train-intel-engine": of_row(
+            plain, "caffe_train", "resnet50", "intel", options={"engine": "MKL2017"}
+        ),
         "caffe_time-own": replace(
             of_row(plain, "caffe_time", "alexnet", "bvlc"),
             model="mine",

@@ -127,6 +127,18 @@ def test_a_merged_scale_is_the_end_of_its_batch_norm():
     assert arrays.places(net, made)["batch_norm1.beta"] == ("batch_norm1_scale", 1)
 
 
+def test_a_solvers_last_step_is_read_from_the_gradients_blobs():
+    graph, made, net, _ = filled(INTEL, merges=True)
+    for blobs in net.params.values():
+        for blob in blobs:
+            blob.diff = np.full_like(blob.data, 0.25)
+    net.params["batch_norm1"][3].diff[...] = 0.5
+    found = arrays.updates(net, made)
+    assert (found["batch_norm1.gamma"] == 0.5).all()
+    assert (found["conv1.weight"] == 0.25).all()
+    assert set(found) >= {parameter.name for parameter in graph.parameters}
+
+
 def test_layers_that_others_do_are_counted():
     _, _, merged, _ = filled(INTEL, merges=True)
     names = [*merged._layer_names, "batch_norm1_scale"]

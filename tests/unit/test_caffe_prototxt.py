@@ -47,7 +47,7 @@ def test_the_catalogue_declares_the_same_gaps(fork):
         if any(node.op in prototxt.GAPS for node in zoo.draw(name).nodes)
     ]
     assert sorted(catalogue.framework(fork).gaps) == gaps == ["deep_speech2"]
-    with pytest.raises(Unsupported, match=r"cannot draw deep_speech2: Caffe has no CTC loss"):
+    with pytest.raises(Unsupported, match=r"does not support deep_speech2: Caffe has no CTC loss"):
         prototxt.network(zoo.draw("deep_speech2"), DIALECTS[fork], 1, False)
 
 
@@ -255,7 +255,7 @@ def test_tensorrts_reader_is_given_what_it_knows(model):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        ("acoustic_model", "knows images, which acoustic_model does not take"),
+        ("acoustic_model", "only supports images, which acoustic_model does not take"),
         ("resnet50_v1.5", "rounds max_pool1 up and cannot cut it"),
     ],
 )

@@ -141,6 +141,22 @@ def test_what_follows_from_a_change_is_no_variable_of_its_own():
     assert {"image id"} == {change.name for change in found.changes if change.follows == "image"}
 
 
+def test_two_names_of_one_image_are_no_change():
+    old, new = (
+        result(plan=plan(model="alexnet", batch=2, image=name, image_id="sha256:1"))
+        for name in ("benchdock/x:1.0", "benchdock/x:1.0-0123456789ab")
+    )
+    assert compare(old, new).changes == ()
+    rebuilt = plan(
+        model="alexnet", batch=2, image="benchdock/x:1.0-ba9876543210", image_id="sha256:2"
+    )
+    assert [one.name for one in compare(new, result(plan=rebuilt)).variables] == ["image id"]
+    newer = plan(
+        model="alexnet", batch=2, image="benchdock/x:1.1-0123456789ab", image_id="sha256:2"
+    )
+    assert [one.name for one in compare(new, result(plan=newer)).variables] == ["image"]
+
+
 def test_changes_are_ranked_by_what_matters():
     changed = result(
         request={"dtype": "bfloat16", "seed": 3},

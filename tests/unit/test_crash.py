@@ -41,6 +41,7 @@ def judged(*lines):
         ),
         ("syncedmem.hpp:18] Check failed: error == cudaSuccess (2 vs. 0)", "out_of_memory"),
         ("common.cpp:66] Cannot use GPU in CPU-only Caffe: check mode.", "unsupported"),
+        ("engine_parser.hpp:151] Support for MKL2017 is not enabled", "unsupported"),
         (
             "layer_factory.hpp:81] Check failed: registry.count(type) == 1 (0 vs. 1) Unknown layer "
             "type: Foo (known types: AbsVal, Accuracy)",

@@ -310,7 +310,7 @@ def test_room_for_an_image_that_a_run_would_build(
     assert found["engine's disk"].remedy == "benchdock images prune"
     short = found[f"room for {rows[0].id}"]
     assert (short.state, short.remedy) == ("warning", "benchdock images prune")
-    assert short.detail.startswith("the build takes about ")
+    assert short.detail.startswith("the build needs about ")
     assert f"in {tmp_path}" in short.detail
     assert [name for name in found if name.startswith("room for ")] == [f"room for {rows[0].id}"]
     # The layers below are here: only the last ones have to be made.

@@ -44,9 +44,12 @@ def test_options_are_kept():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("layuot=contiguous", "no option 'layuot'; did you mean layout? possible: layout, compile"),
+        (
+            "layuot=contiguous",
+            "unknown option 'layuot'; did you mean layout? possible: layout, compile",
+        ),
         ("layout=chanels_last", "cannot be 'chanels_last'; did you mean channels_last?"),
-        ("zzz=on", "no option 'zzz'; possible: layout, compile"),
+        ("zzz=on", "unknown option 'zzz'; possible: layout, compile"),
         ("layout", "write key=value"),
         ("layout=", "write key=value"),
     ],
@@ -62,12 +65,12 @@ def test_wrong_options_say_what_is_possible(option, message):
     [
         ({"phase": "train"}, "invalid choice"),
         ({"dtype": "float64"}, "invalid choice"),
-        ({"batch": "0"}, "must be 1 or more, not 0"),
+        ({"batch": "0"}, "must be at least 1, not 0"),
         ({"batch": "2.5"}, "invalid integer value: '2.5'"),
-        ({"steps": "0"}, "must be 1 or more"),
-        ({"warmup": "-1"}, "must be 0 or more"),
-        ({"warmup-seconds": "nan"}, "must be 0 or more"),
-        ({"warmup-seconds": "inf"}, "must be 0 or more"),
+        ({"steps": "0"}, "must be at least 1"),
+        ({"warmup": "-1"}, "must be at least 0"),
+        ({"warmup-seconds": "nan"}, "must be at least 0"),
+        ({"warmup-seconds": "inf"}, "must be at least 0"),
         ({"model": None}, "--model"),
     ],
 )

@@ -45,12 +45,12 @@ def test_many_arrays_are_updated_at_a_time_where_that_is_faster():
 @pytest.mark.parametrize(
     ("facts", "option", "changed", "reason"),
     [
-        (NEW, "subgraph=on", {}, "for inference only"),
-        (NEW, "subgraph=on", {"phase": "inference", "device": "gpu"}, "for CPUs only"),
-        (OLD, "subgraph=on", {"phase": "inference"}, "MXNet 1.2 has none"),
+        (NEW, "subgraph=on", {}, "only for inference"),
+        (NEW, "subgraph=on", {"phase": "inference", "device": "gpu"}, "only for CPUs"),
+        (OLD, "subgraph=on", {"phase": "inference"}, "MXNet 1.2 does not have it"),
         (OLD, "optimizer=aggregated", {}, "updates one by one"),
-        (NEW, "optimizer=plain", {"phase": "inference"}, "for training only"),
-        (NEW, "cudnn_tune=fastest", {}, "for GPUs only"),
+        (NEW, "optimizer=plain", {"phase": "inference"}, "only for training"),
+        (NEW, "cudnn_tune=fastest", {}, "only for GPUs"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(facts, option, changed, reason):

@@ -130,7 +130,7 @@ def test_failing_before_the_start(log):
         ([], "required"),
         (["--model", "alexnet"], "required"),
         ([*ARGUMENTS, "--model", "alexnett"], "did you mean alexnet"),
-        ([*ARGUMENTS, "--option", "x=y"], "no option 'x'"),
+        ([*ARGUMENTS, "--option", "x=y"], "unknown option 'x'"),
         (["self-check", "please"], "no arguments"),
         (["parity", "--level", "P1"], "MODEL"),
     ],
@@ -178,7 +178,7 @@ def test_a_users_own_network_is_run_and_known_by_its_content(log, tmp_path):
         ("a.net", b"broken", (), "data", "a.net is broken: fix it"),
         ("a.net", None, (), "data", "a.net cannot be read: No such file or directory"),
         ("a.txt", b"x", (), "unsupported", "fake takes .net files, not a.txt"),
-        ("a.net", b"x", ("--data", "."), "unsupported", "a.net is fed with synthetic data only"),
+        ("a.net", b"x", ("--data", "."), "unsupported", "a.net can only run on synthetic data"),
     ],
 )
 def test_a_users_own_network_that_cannot_be_run(log, tmp_path, name, content, more, kind, message):
@@ -193,7 +193,7 @@ def test_a_users_own_network_that_cannot_be_run(log, tmp_path, name, content, mo
 
 def test_a_backend_that_takes_no_file_says_so(log, tmp_path):
     assert program.main(backend(), of_file(tmp_path / "a.onnx"), log) == 1
-    assert "takes no file: it runs the zoo's networks" in log[0][1]["message"]
+    assert "takes no files: it runs the zoo's networks" in log[0][1]["message"]
 
 
 class ComplaintError(Exception):

@@ -87,10 +87,10 @@ def test_a_scaled_loss_is_captured_with_a_fused_update_alone(facts, options, gra
 @pytest.mark.parametrize(
     ("option", "changed", "message"),
     [
-        ("cuda_graphs=on", {}, "for GPUs only"),
-        ("cuda_graphs=on", {"device": "gpu", "devices": 2}, "exchanged between GPUs"),
-        ("freeze=on", {}, "for inference only"),
-        ("optimizer=fused", {"phase": "inference"}, "for training only"),
+        ("cuda_graphs=on", {}, "only for GPUs"),
+        ("cuda_graphs=on", {"device": "gpu", "devices": 2}, "exchange gradients"),
+        ("freeze=on", {}, "only for inference"),
+        ("optimizer=fused", {"phase": "inference"}, "only for training"),
         ("compile=default", {}, "no C++ compiler"),
     ],
 )
@@ -105,8 +105,8 @@ def test_contradictions_are_refused_before_anything_runs(option, changed, messag
     [
         (OLD_CPU, ["optimizer=fused"], "no fused SGD"),
         (OLD_CPU, ["optimizer=foreach"], "no foreach SGD"),
-        (OLD_CPU, ["freeze=on"], "for inference only"),
-        (OLD_CPU, ["compile=default"], r"PyTorch 1\.7 has none"),
+        (OLD_CPU, ["freeze=on"], "only for inference"),
+        (OLD_CPU, ["compile=default"], r"PyTorch 1\.7 does not have it"),
     ],
 )
 def test_what_a_version_lacks(facts, options, message):

@@ -57,7 +57,7 @@ def test_without_mmdebstrap_the_error_says_what_to_type(monkeypatch, tmp_path):
 def test_a_failure_is_told_by_its_cause(mmdebstrap):
     mmdebstrap("echo 'E: apt-get update failed' >&2; echo 'I: removing tempdir'; exit 25")
     engine = FakeImages()
-    with pytest.raises(ImageError, match="could not make debian:bookworm-slim: E: apt") as caught:
+    with pytest.raises(ImageError, match="could not build debian:bookworm-slim: E: apt") as caught:
         base_images.bootstrap(BASE, REAL, engine, print)
     assert caught.value.details[-1] == "I: removing tempdir"
     assert engine.here == {}

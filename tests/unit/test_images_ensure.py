@@ -151,7 +151,7 @@ def test_changed_programs_build_only_the_last_layers(place, engine):
     events = Events()
     assert ensure(place, engine, events=events).did == "built"
     assert [build.tag for build in engine.builds] == [name(place)]
-    assert f"{TAG} is another build: it holds other benchmark programs" in events.stages[0]
+    assert f"{TAG} is another build: it contains different benchmark programs" in events.stages[0]
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_changed_networks_are_named(place, engine, monkeypatch):
     monkeypatch.setattr(digests, "backends_digest", lambda _: "4567")
     state = store.state(place.row, place.table, engine)
     assert state.kind == "stale"
-    assert "other definitions of the networks" in state.reason
+    assert "different definitions of the networks" in state.reason
 
 
 def test_a_base_that_is_missing_is_pulled(place, engine):
@@ -293,7 +293,7 @@ def test_the_hosts_proxy_reaches_the_framework_build_only(place, engine, monkeyp
 
 def test_an_image_that_is_wrong_after_its_build_is_not_used(place, engine):
     engine.forgetful = True
-    with pytest.raises(ImageError, match="is not what it should be: it is gone"):
+    with pytest.raises(ImageError, match="is not as expected: it is gone"):
         ensure(place, engine)
 
 
@@ -343,7 +343,7 @@ def test_an_image_of_the_tag_that_is_not_the_pinned_one_is_doubted(
     assert (ready.did, ready.digest) == ("found", digest)
     doubt = ready.warnings[0]
     assert told in doubt
-    assert f"{DIGEST} is pinned: `benchdock images pull vendor-tiny` gets that" in doubt
+    assert f"{DIGEST} is pinned: run `benchdock images pull vendor-tiny` to get that" in doubt
 
 
 def test_an_image_is_pulled_by_id_or_by_reference(place, engine, pinned):
@@ -390,11 +390,15 @@ def test_another_build_is_run_only_if_it_is_here_and_has_this_code(place, engine
     change_recipe(place)
     assert resolve(place, engine, before).reference == before
     change_backends(place)
-    with pytest.raises(ImageError, match=f"{before} is stale: it holds other benchmark programs"):
+    with pytest.raises(
+        ImageError, match=f"{before} is out of date: it contains different benchmark programs"
+    ):
         resolve(place, engine, before)
     gone = "benchdock/tiny-cpu:1.0-0123456789ab"
     engine.registry[gone] = info(gone, {})  # somebody else's
-    with pytest.raises(ImageError, match=r"another build of tiny-cpu, and is not here; `--image"):
+    with pytest.raises(
+        ImageError, match=r"another build of tiny-cpu, which is not here; use `--image"
+    ):
         resolve(place, engine, gone)
 
 
@@ -423,7 +427,7 @@ def test_our_image_under_another_name_must_be_up_to_date(place, engine):
 
     change_backends(place)
     engine.builds.clear()
-    with pytest.raises(ImageError, match=r"registry.mine/tiny:7 is stale: .*remove --image"):
+    with pytest.raises(ImageError, match=r"registry.mine/tiny:7 is out of date: .*remove --image"):
         resolve(place, engine, "registry.mine/tiny:7")
     assert engine.builds == []
 
@@ -434,7 +438,7 @@ def test_an_image_of_another_version_of_ours_is_not_taken_for_a_foreign_one(plac
     engine.here["registry.mine/other:1"] = info("registry.mine/other:1", stranger)
     assert not resolve(place, engine, "registry.mine/other:1").mount_backends
     change_backends(place)
-    with pytest.raises(ImageError, match=r"registry\.mine/other:1 is stale"):
+    with pytest.raises(ImageError, match=r"registry\.mine/other:1 is out of date"):
         resolve(place, engine, "registry.mine/other:1")
 
 
@@ -471,8 +475,8 @@ def test_a_disk_with_too_little_room_is_told_before_the_build(place, engine, tmp
     first = next(event for event in events if event.kind == "warning")
     assert events.index(first) == 0
     assert re.fullmatch(
-        r"a build of tiny-cpu takes about \d\.\d+ GiB in \S+ and \S+, where 512.0 MiB are free; "
-        r"`benchdock images prune` frees what nobody needs",
+        r"a build of tiny-cpu needs about \d\.\d+ GiB in \S+ and \S+, but only 512.0 MiB are free; "
+        r"run `benchdock images prune` to free some",
         first.text,
     )
     assert str(tmp_path) in first.text
@@ -495,7 +499,7 @@ def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_pa
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**30))
     events = Events()
     store.ensure(row, place.table, engine, Policy.AUTO, events)
-    assert events[0].text.startswith("a pull of vendor-tiny takes about 20.00 GiB in ")
+    assert events[0].text.startswith("a pull of vendor-tiny needs about 20.00 GiB in ")
 
 
 @pytest.mark.parametrize(
@@ -503,5 +507,5 @@ def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_pa
 )
 def test_a_build_that_fills_the_disk_is_told_of_prune(place, engine, line):
     engine.build_error = ImageError("step 3/9 (RUN pip): code 1", details=(line,))
-    with pytest.raises(ImageError, match="disk is full: `benchdock images prune`"):
+    with pytest.raises(ImageError, match="disk is full; run `benchdock images prune`"):
         ensure(place, engine)

@@ -153,13 +153,19 @@ def test_without_the_interpreter_nothing_is_made_and_one_sentence_says_so(table,
     with pytest.raises(NoInterpreterError) as caught:
         base_images.bootstrap(table.bases["python:9.7-slim"], table, engine, print)
     assert str(caught.value) == (
-        "python:9.7-slim cannot be made: this machine has no Python 9.7 (python9.7 on PATH, or "
-        "pyenv's); `pyenv install 9.7`"
+        "python:9.7-slim cannot be built: this machine has no Python 9.7 (python9.7 on PATH, or "
+        "pyenv's); run `pyenv install 9.7`"
     )
     assert engine.here == {}
 
 
-def test_the_state_of_an_image_says_that_its_base_cannot_be_made(table, machine):
+def test_the_state_of_an_image_says_that_its_base_cannot_be_made(
+    table, machine, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(paths, "DOCKERFILES", tmp_path)
+    (tmp_path / "old-cpu").mkdir()
+    for name in ("backends.Dockerfile", "old-cpu/Dockerfile", "old-cpu/requirements.lock"):
+        (tmp_path / name).write_text("")
     engine = FakeImages()
     row = table.row("old-cpu")
     state = store.state(row, table, engine)
@@ -174,7 +180,9 @@ def test_a_build_without_base_and_interpreter_names_both(table, machine):
     with pytest.raises(NoInterpreterError, match=r"cannot be pulled .* no Python 9.7 .*bootstrap"):
         builder._need_base(base, FakeImages(), print)
     machine(f"bin/python{OLD}")
-    with pytest.raises(ImageError, match=r"`benchdock images bootstrap python:9\.7-slim` makes"):
+    with pytest.raises(
+        ImageError, match=r"run `benchdock images bootstrap python:9\.7-slim` to build"
+    ):
         builder._need_base(base, FakeImages(), print)
 
 
@@ -199,7 +207,7 @@ def test_what_was_not_asked_for_by_name_is_left_out(table, machine, engine):
     ((told, text),) = images._bootstrap(table, (), force=False)
     assert told["did"] == "left out"
     assert text.startswith(
-        "python:9.7-slim: left out: python:9.7-slim cannot be made: this machine"
+        "python:9.7-slim: left out: python:9.7-slim cannot be built: this machine"
     )
     with pytest.raises(NoInterpreterError):
         list(images._bootstrap(table, ("python:9.7-slim",), force=False))
@@ -233,7 +241,7 @@ def test_a_base_brings_the_pip_that_runs_on_its_python(table):
         ('parent = "debian:bookworm-slim"', "", "needs either 'suite' or 'parent'"),
         ('suite = "bookworm"', 'suite = "bookworm"\nparent = "x"', "needs either 'suite' or"),
         ('parent = "debian:bookworm-slim"', 'parent = "x"', "the parent 'x', which is not a base"),
-        ('parent = "debian:bookworm-slim"', 'parent = "python:9.7-slim"', "not a base made of"),
+        ('parent = "debian:bookworm-slim"', 'parent = "python:9.7-slim"', "not a base built from"),
     ],
 )
 def test_a_mistake_in_a_base_is_named(old, new, told):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator import installation
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, ImageError
 from orchestrator.images import image_table, pins
@@ -36,7 +37,7 @@ def test_what_is_written_is_read(found):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("schema = ", "digests.toml is not TOML"),
+        ("schema = ", "digests.toml is not valid TOML"),
         ("schema = 1", "digest: it is missing"),
         ('schema = 1\n[digest]\n"a:1" = "latest"', "digest.a:1"),
         (f'schema = 1\n[digests]\n"a:1" = "{DIGEST}"', "digests: unknown key"),
@@ -123,6 +124,19 @@ def test_what_cannot_be_pinned_or_pulled_is_refused(engine, file, capsys, words,
     assert main(["images", *words]) == ExitStatus.BAD_REQUEST
     assert told in capsys.readouterr().err
     assert not any("distribution" in request or "create" in request for request in engine.requests)
+
+
+def test_an_installed_benchdock_does_not_write_into_its_installation(
+    engine, file, capsys, monkeypatch
+):
+    before = file.read_bytes() if file.exists() else None
+    monkeypatch.setattr(installation, "from_wheel", lambda: True)
+    assert main(["images", "pin", ROW]) == ExitStatus.MACHINE_CANNOT
+    err = capsys.readouterr().err
+    assert "`images pin` writes digests.toml of a checkout, and this benchdock is installed" in err
+    assert len(err.splitlines()) == 1
+    assert (file.read_bytes() if file.exists() else None) == before
+    assert not any("distribution" in request for request in engine.requests)
 
 
 def test_a_file_that_cannot_be_written_is_told_in_a_line(engine, capsys, monkeypatch, tmp_path):

@@ -146,7 +146,7 @@ def test_layers_stay_below_an_image_that_stays(place, engine):
     whole, below = build(engine, place, A), layers(engine, A)
     found = judged(engine, place, results={whole.id: "a-run"})
     assert found[whole.id].why == "to replay a-run"
-    assert found[below.id].why == f"benchdock/tiny-cpu:1.0-{A} stands on it"
+    assert found[below.id].why == f"benchdock/tiny-cpu:1.0-{A} is based on it"
 
 
 def test_an_image_of_a_container_stays(place, engine):
@@ -157,13 +157,13 @@ def test_an_image_of_a_container_stays(place, engine):
 
 def test_what_was_built_only_now_stays(place, engine):
     image = build(engine, place, A, age=-86400)
-    assert judged(engine, place)[image.id].why == "it was built only now"
+    assert judged(engine, place)[image.id].why == "it was built just now"
 
 
 def test_an_image_that_somebody_named_too_stays(place, engine):
     image = build(engine, place, A)
     engine.tag_image(image.id, "mine/kept:1")
-    assert judged(engine, place)[image.id].why == "it is mine/kept:1 too"
+    assert judged(engine, place)[image.id].why == "it is also named mine/kept:1"
 
 
 def test_only_ours_are_looked_at(place, engine):
@@ -351,6 +351,7 @@ def test_what_the_engine_keeps_is_told_with_its_reason(stocked, capsys, monkeypa
         (["prune", "--keep", "two"], "argument --keep: 'two' is not a whole number"),
         (["prune", "--force"], "--force only works with `images build` and `images bootstrap`"),
         (["prune", "tiny-cpuu"], "did you mean 'tiny-cpu'"),
+        (["prune", "vendor-tiny"], "which `images prune` never removes; run `docker rmi registry."),
     ],
 )
 def test_a_wrong_argument_gives_one_line(stocked, capsys, words, told):

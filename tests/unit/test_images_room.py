@@ -33,14 +33,14 @@ def test_a_real_small_disk(small_disk):
     assert list(room.shortages(needs, "a build of x")) == []
     (small_disk / "file").write_bytes(b"x" * 4 * MIB)
     assert list(room.shortages(needs, "a build of x")) == [
-        f"a build of x takes about 6.000 MiB in {small_disk}/not/yet, where 4.000 MiB are free"
+        f"a build of x needs about 6.000 MiB in {small_disk}/not/yet, but only 4.000 MiB are free"
     ]
 
 
 def test_needs_on_one_disk_are_added(small_disk):
     needs = [Need(folder=small_disk / name, size=5 * MIB) for name in ("a", "b")]
     (told,) = room.shortages(needs, "it")
-    assert told.startswith(f"it takes about 10.00 MiB in {small_disk}/a and {small_disk}/b")
+    assert told.startswith(f"it needs about 10.00 MiB in {small_disk}/a and {small_disk}/b")
 
 
 def test_disks_are_told_apart(small_disk, tmp_path):

@@ -110,6 +110,12 @@ def test_lookups():
     assert table.row_of_tag("pytorch-cpu") is table.row_of_tag("benchdock/pytorch-cpu:2.13.0")
     assert table.row_of_tag("nvcr.io/nvidia/pytorch:24.06-py3") is table.row("ngc-pytorch-24-06")
     assert table.row_of_tag("something/else") is None
+    # Names of other builds, older and newer.
+    for name in ("pytorch-cpu:2.12.0", "pytorch-cpu:2.13.0-0123456789ab", "pytorch-cpu"):
+        assert table.row_of_tag(f"benchdock/{name}") is table.row("pytorch-cpu")
+    for name in ("pytorch-cpu-framework:0123456789ab", "pytorch-cpu:2.13.0@sha256:0", "no-such:1"):
+        assert table.row_of_tag(f"benchdock/{name}") is None
+    assert table.row_of_tag("mine/pytorch-cpu:2.13.0") is None
     with pytest.raises(RequestError, match="did you mean 'pytorch-gpu'"):
         table.row("pytorch-gpus")
 
@@ -123,18 +129,26 @@ def test_lookups():
         ('device = "cpu"', 'device = "tpu"', "image.tiny-cpu.device"),
         ('lock = "requirements.lock"', "", "source = \"build\" needs 'lock'"),
         ('reference = "registry.example/tiny:24.06"', "", "needs 'reference'"),
-        ('source = "vendor"', 'source = "vendor"\nlock = "x"', "has no use for 'lock'"),
-        ('source = "build"', 'source = "build"\npackages = "x"', "has no use for 'lock'"),
-        ('source = "vendor"', 'source = "vendor"\ncuda = "12.5"', "has no use for 'cuda'"),
-        ('version = "1.0"', 'version = "1.0"\ninstead_of = ["x"]', "stands in for 'x', which"),
-        ('base = "debian:bookworm-slim"', 'base = "debian:sid"', "'debian:sid', which has no row"),
-        ('python = "3.11"\nmachines', 'python = "3.12"\nmachines', "says Python 3.12, its base"),
-        ('version = "1.0"', 'version = "1.0"\nshm_size = "much"', "'much' is no size"),
-        (LOCK, f'{LOCK}\nparent = "tiny"', "the parent 'tiny', which is not an image with"),
-        (LOCK, f'{LOCK}\nparent = "tiny-cpu"', "the parent 'tiny-cpu', which is not an image"),
-        ('source = "vendor"', 'source = "vendor"\nparent = "x"', "has no use for 'parent'"),
+        ('source = "vendor"', 'source = "vendor"\nlock = "x"', "'lock' does not apply to"),
+        ('source = "build"', 'source = "build"\npackages = "x"', "'lock' does not apply to"),
+        ('source = "vendor"', 'source = "vendor"\ncuda = "12.5"', "'cuda' does not apply to"),
+        (
+            'version = "1.0"',
+            'version = "1.0"\ninstead_of = ["x"]',
+            "stands in for the unknown image 'x'",
+        ),
+        ('base = "debian:bookworm-slim"', 'base = "debian:sid"', "the unknown base 'debian:sid'"),
+        (
+            'python = "3.11"\nmachines',
+            'python = "3.12"\nmachines',
+            "says Python 3.12, but its base",
+        ),
+        ('version = "1.0"', 'version = "1.0"\nshm_size = "much"', "'much' is not a size"),
+        (LOCK, f'{LOCK}\nparent = "tiny"', "the parent 'tiny', which must have"),
+        (LOCK, f'{LOCK}\nparent = "tiny-cpu"', "the parent 'tiny-cpu', which must have"),
+        ('source = "vendor"', 'source = "vendor"\nparent = "x"', "'parent' does not apply to"),
         ("schema = 1", "schema = 2", "schema"),
-        ("schema = 1", "schema = ", "is no TOML"),
+        ("schema = 1", "schema = ", "is not valid TOML"),
         ("[image.tiny-cpu]", "[image.Tiny_CPU]", "image.Tiny_CPU.id"),
     ],
 )

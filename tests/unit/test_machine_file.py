@@ -197,7 +197,7 @@ def test_a_malformed_file_is_told_in_one_line(capsys, file, document, told):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"benchdock: cannot read {path}: ")
     assert told in line
-    assert line.endswith("; write one on that machine: benchdock doctor --json")
+    assert line.endswith("; run `benchdock doctor --json` on that machine to write one")
     assert line.isprintable()
 
 

@@ -7,5 +7,5 @@ def test_a_number_type_that_the_processor_lacks_is_refused_with_what_it_has():
     assert refusal("float32", ["float32"]) is None
     assert refusal("bfloat16", ["float32", "bfloat16"]) is None
     assert refusal("bfloat16", ["float32"]) == (
-        "OpenVINO has no bfloat16 on this CPU; possible: float32"
+        "OpenVINO does not support bfloat16 on this CPU; use one of: float32"
     )

@@ -7,6 +7,7 @@ from framework_samples import (
     CAFFE2_NET,
     CAFFE2_TRAINER,
     CAFFE_TIME,
+    CAFFE_TIME_INTEL,
     CAFFE_TIME_NVIDIA,
     CAFFE_TRAIN,
     CAFFE_TRAIN_OLD,
@@ -45,6 +46,23 @@ def without(log, text):
 
 
 class TestCaffeTime:
+    def test_intels_tells_its_engine_and_how_many_layers_others_do(self):
+        found = measure("caffe_time", CAFFE_TIME_INTEL)
+        assert value(found) == pytest.approx(100)
+        assert found.begin["engine"] == "MKLDNN"
+        assert found.begin["folded_layers"] == 3
+        assert not any("backward" in warning for warning in found.warnings)
+        assert "forward_backward" not in found.metrics
+        assert "engine" not in measure("caffe_time", CAFFE_TIME).begin
+        assert "folded_layers" not in measure("caffe_time", CAFFE_TIME).begin
+
+    def test_each_of_two_runs_drops_layers_of_its_own(self):
+        less = CAFFE_TIME_INTEL.replace(b"MKLDNN", b"CAFFE")
+        less = without(without(less, b"Dropped layer: relu1"), b"norm1_scale")
+        one, other = measure("caffe_time", CAFFE_TIME_INTEL + less).begin["blocks"]
+        assert (one["engine"], one["folded_layers"]) == ("MKLDNN", 3)
+        assert (other["engine"], other["folded_layers"]) == ("CAFFE", 1)
+
     def test_a_hint_that_the_definition_contradicts_is_a_failure(self):
         found = measure("caffe_time", CAFFE_TIME, batch=128)
         assert "batch 64 per device, not batch 128 as requested" in refused(found)
@@ -658,7 +676,7 @@ def test_caffe_times_totals_of_2014_are_divided_by_the_iterations():
     uncounted = CAFFE_TIME_2014.replace(b"Testing for", b"Tested")
     assert "no number of iterations" in refused(measure("caffe_time", uncounted, batch=16))
     two = measure("caffe_time", 2 * CAFFE_TIME_2014, batch=16)
-    assert "holds 2 runs" in refused(two)
+    assert "contains 2 runs" in refused(two)
 
 
 @pytest.mark.parametrize(
@@ -732,7 +750,7 @@ OLD_RUN = b"Average over 10 runs is %d ms (percentile time is 30).\n"
 def test_trtexec_runs_are_told_apart_by_the_commands_typed(start):
     other = start.replace(b"=4", b"=8")
     log = start + OLD_RUN % 10 + other + OLD_RUN % 20
-    assert "holds 2 runs" in refused(measure("trtexec", log))
+    assert "contains 2 runs" in refused(measure("trtexec", log))
     assert value(measure("trtexec", log, block=1)) == pytest.approx(400)
     # A command without output tells nothing of the one that follows.
     assert value(measure("trtexec", start + other + OLD_RUN % 20)) == pytest.approx(400)
@@ -741,4 +759,4 @@ def test_trtexec_runs_are_told_apart_by_the_commands_typed(start):
 @pytest.mark.parametrize("option", [b"deploy: a.prototxt\n", b"onnx: a.onnx\n", b"uff: a.uff\n"])
 def test_trtexec_runs_are_told_apart_by_the_options_echoed(option):
     log = option + OLD_RUN % 10 + option + OLD_RUN % 20
-    assert "holds 2 runs" in refused(measure("trtexec", log, batch=1))
+    assert "contains 2 runs" in refused(measure("trtexec", log, batch=1))

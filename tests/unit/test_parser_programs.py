@@ -651,11 +651,11 @@ def test_tf_cnn_benchmarks_takes_one_of_the_logs_that_workers_wrote():
     assert value(found) == 1595
     assert "4 workers print one after the other: the first one counts" in found.warnings
     few = measure("tf_cnn_benchmarks", worker * 3)
-    assert "holds 3 runs" in few.failure.message
+    assert "contains 3 runs" in few.failure.message
     unlike = measure("tf_cnn_benchmarks", worker * 3 + worker.replace(b"1595.00", b"1700.00"))
-    assert "holds 4 runs" in unlike.failure.message
+    assert "contains 4 runs" in unlike.failure.message
     broken = measure("tf_cnn_benchmarks", worker * 3 + worker.split(b"-----")[0])
-    assert "holds 4 runs" in broken.failure.message
+    assert "contains 4 runs" in broken.failure.message
 
 
 def test_a_hint_that_the_log_contradicts_is_a_failure():
@@ -690,7 +690,7 @@ def test_horovod_leaves_out_what_the_keras_program_leaves_out():
 def test_horovod_tells_runs_apart_that_name_no_model():
     one = b"Running benchmark...\n" + KERAS
     other = one.replace(b"164.0", b"166.0")
-    assert "holds 2 runs" in measure("horovod", one + other).failure.message
+    assert "contains 2 runs" in measure("horovod", one + other).failure.message
     assert value(measure("horovod", one + other, block=2)) == 166
 
 

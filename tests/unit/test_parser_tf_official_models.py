@@ -126,7 +126,7 @@ def test_the_parser_of_tensorflow_1s_program_names_that_of_tensorflow_2s():
 
 def test_epochs_that_start_again_are_another_run():
     found = measure(TF2_BATCHES + TF2_BATCHES)
-    assert "holds 2 runs" in found.failure.message
+    assert "contains 2 runs" in found.failure.message
     assert value(measure(TF2_BATCHES + TF2_BATCHES, block=2)) == value(measure(TF2_BATCHES))
     # The number of the epoch is the same where each run has one.
     batches = b"BenchmarkMetric: {'num_batches':%d, 'time_taken': 1,'images_per_second': 100.0}\n"

@@ -38,6 +38,7 @@ def asked(tmp_path):
     [
         (OLD, {"xla": "on"}),
         (OLD, {"xla_compile": "off"}),
+        (OLD, {"variable_update": "independent"}),
         (NEW, {"xla_compile": "on"}),
         (NEW, {"flag.nosync_on_finish": ""}),
         (NEW, {"flag.sync_on_finish": "true"}),
@@ -52,9 +53,19 @@ def test_what_the_release_has_is_passed(asked, release, options):
 @pytest.mark.parametrize(
     ("release", "options", "told"),
     [
-        (OLD, {"xla_compile": "on"}, "has no flag --xla_compile, so --option xla_compile would do"),
-        (OLD, {"xla_compile": "on"}, "; remove --option xla_compile"),
-        (OLD, {"flag.nosuchflag": "3"}, "no flag --nosuchflag, so --option flag.nosuchflag would"),
+        (
+            OLD,
+            {"xla_compile": "on"},
+            "does not have xla_compile, which --option xla_compile=on needs",
+        ),
+        (OLD, {"xla_compile": "on"}, "; remove --option xla_compile=on"),
+        (NEW, {"optimizer": "adam"}, "does not have adam, which --option optimizer=adam needs"),
+        (OLD, {"variable_update": "horovod"}, "does not have horovod_device, which"),
+        (
+            OLD,
+            {"flag.nosuchflag": "3"},
+            "has no flag --nosuchflag; remove --option flag.nosuchflag",
+        ),
         (OLD, {"flag.verbosity": "1"}, "has no flag --verbosity"),
         (NEW, {"flag.sync_on_finsh": "true"}, "; did you mean flag.sync_on_finish?"),
     ],

@@ -243,7 +243,7 @@ def test_forward_shows_every_node_and_returns_the_logits():
 
 def test_data_of_another_shape_is_refused():
     graph = zoo.draw("deep_mnist")
-    with pytest.raises(ValueError, match=r"input: \(1, 28, 28\) was drawn, \(784,\) was computed"):
+    with pytest.raises(ValueError, match=r"input: expected \(1, 28, 28\), got \(784,\)"):
         referee.forward(graph, {}, np.zeros((1, 784)))
 
 

@@ -105,6 +105,14 @@ def test_a_program_that_dies_is_a_fault_with_its_last_line(interpreter):
     assert found.jobs == ()
 
 
+def test_a_program_that_is_killed_is_a_fault_with_the_signal(tmp_path):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    program.chmod(0o700)
+    found = running.tried(LINE, program)
+    assert found.faults[1:] == ("training: killed by SIGSEGV", "inference: killed by SIGSEGV")
+
+
 def test_an_error_is_a_fault_with_its_reason(interpreter):
     found = running.tried(LINE, interpreter([ERROR], 2, "noise"))
     assert found.faults[0].endswith("(no memory)")

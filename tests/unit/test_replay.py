@@ -12,7 +12,7 @@ from orchestrator.images import store
 from orchestrator.result import Result
 from orchestrator.run import benchmark, container_user, places
 from orchestrator.run.filing import to_json
-from orchestrator.stored import replay
+from orchestrator.stored import agreement, replay
 from orchestrator.stored.lookup import Stored, load
 from tests.fakes import plan
 from tests.unit import stand_in
@@ -246,3 +246,23 @@ def test_a_changed_program_in_its_folder_is_refused_unless_it_is_allowed(home, t
     assert any(f"unlike {first.run}: program's folder was" in text for text in warnings)
     # What a replay pins was not typed by anybody: it is no mistake that the command has no use for.
     assert not any("has no effect" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("asked", "planned", "agree"),
+    [
+        ("pytorch-cpu", "benchdock/pytorch-cpu:2.13.0-0123456789ab", True),
+        ("benchdock/pytorch-cpu:2.13.0", "benchdock/pytorch-cpu:2.13.0-0123456789ab", True),
+        # A result of before the tags held digests, and of another release.
+        ("pytorch-cpu", "benchdock/pytorch-cpu:2.13.0", True),
+        ("pytorch-cpu", "benchdock/pytorch-cpu:2.12.0", True),
+        ("pytorch-cpu", "benchdock/extras-cpu:2.13.0-0123456789ab", False),
+        ("pytorch-cpu", "mine/pytorch-cpu:2.13.0", False),
+        ("benchdock/pytorch-cpu:2.13.0-0123456789ab", "benchdock/pytorch-cpu:2.13.0", False),
+        ("mine/x:1", "mine/x:1", True),
+        (None, "mine/x:1", False),
+    ],
+)
+def test_the_image_of_a_request_is_that_of_its_plan(asked, planned, agree):
+    one, other = agreement._images(asked, planned)
+    assert (one == other) is agree

@@ -65,15 +65,15 @@ def test_layout(facts, phase, dtype, layout):
     [
         (CPU, "image", ["layout=channels_first"], {}, "no such kernels for CPUs"),
         (CPU, "vector", ["layout=channels_last"], {}, "only images"),
-        (CPU, "image", ["freeze=on"], {}, "for inference only"),
+        (CPU, "image", ["freeze=on"], {}, "only for inference"),
         (GPU, "speech", ["xla=on"], {}, "CTC has no XLA kernel"),
-        (CPU, "speech", ["freeze=on"], {"phase": "inference"}, "once for every step"),
-        (OLD_GPU, "image", ["execution=function"], {}, r"TensorFlow 1\.15 has sessions only"),
-        (OLD_GPU, "image", [], {"dtype": "bfloat16"}, r"TensorFlow 1\.15 lacks bfloat16"),
-        (MID_GPU, "image", [], {"dtype": "bfloat16"}, r"2\.12 lacks bfloat16 kernels for GPUs"),
-        (OLD_CPU, "image", [], {"dtype": "bfloat16"}, r"2\.3 lacks bfloat16 kernels for CPUs"),
+        (CPU, "speech", ["freeze=on"], {"phase": "inference"}, "once per step"),
+        (OLD_GPU, "image", ["execution=function"], {}, r"TensorFlow 1\.15 only has sessions"),
+        (OLD_GPU, "image", [], {"dtype": "bfloat16"}, r"TensorFlow 1\.15 has no bfloat16"),
+        (MID_GPU, "image", [], {"dtype": "bfloat16"}, r"2\.12 has no bfloat16 kernels for GPUs"),
+        (OLD_CPU, "image", [], {"dtype": "bfloat16"}, r"2\.3 has no bfloat16 kernels for CPUs"),
         (CPU, "image", [], {"dtype": "float16"}, "float16 needs a GPU"),
-        (GPU, "image", [], {"dtype": "int8"}, "int8 is no TensorFlow benchmark"),
+        (GPU, "image", [], {"dtype": "int8"}, "TensorFlow cannot be benchmarked in int8"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(facts, kind, options, changed, message):

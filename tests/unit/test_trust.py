@@ -121,6 +121,11 @@ def test_an_image_of_ours_from_a_registry_is_somebody_elses():
     assert trust.asks(request, image=ours) == ()
     (found,) = trust.asks(request, image=ours, digest=DIGEST)
     assert found.startswith(f"run the image '{ours}@sha256:")
+    build = f"{ours}-0123456789ab"
+    assert trust.asks(request, image=build) == ()
+    assert len(trust.asks(request, image=build, digest=DIGEST)) == 1
+    assert len(trust.asks(request, image=f"{build}@{DIGEST}")) == 1
+    assert len(trust.asks(request, image="benchdock/no-such-image:1")) == 1
     vendors = "nvcr.io/nvidia/pytorch:24.06-py3"
     assert trust.asks(request, image=vendors, digest=DIGEST) == ()
 
@@ -246,7 +251,9 @@ def test_a_strangers_image_id_must_be_of_the_image_that_is_named():
     assert replay.find_image(asked, engine).how == "exact"
     assert replay.find_image(asked, engine, own=False).how == "ours"
     engine.here["sha256:1"] = info("untagged", {digests.IMAGE: "pytorch-cpu"})
-    assert replay.find_image(asked, engine, own=False).how == "exact"
+    for name in (tag, f"{tag}-0123456789ab", "benchdock/pytorch-cpu:2.12.0"):
+        named = plan(image=name, image_id="sha256:1")
+        assert replay.find_image(named, engine, own=False).how == "exact"
     vendors = plan(image="nvcr.io/nvidia/pytorch:24.06-py3", image_id="sha256:1")
     assert replay.find_image(vendors, engine, own=False).how == "ours"
     engine.here[vendors.image] = engine.here["sha256:1"]

@@ -217,3 +217,29 @@ def test_options_of_tensorrt_are_known_though_its_row_is_ours():
     assert demands.options_of(row, request) == {"release": "10"}
     with pytest.raises(RequestError, match="unknown option of tensorrt 'builderLevel'"):
         demands.check(row, request.model_copy(update={"options": {"builderLevel": "5"}}), "gpu")
+
+
+@pytest.mark.parametrize("framework", ["caffe_time", "caffe_train"])
+def test_only_intels_caffe_has_a_choice_of_engine(framework):
+    def asked(fork, engine):
+        request = Request(
+            model="resnet50",
+            framework=framework,
+            phase="training",
+            image="me/caffe:1",
+            options={"fork": fork, "engine": engine},
+        )
+        return resolve(request, Target(device="cpu"))
+
+    assert of(asked("intel", "CAFFE")) == "intel"
+    with pytest.raises(RequestError, match=r"unknown option of .* 'engine'"):
+        asked("bvlc", "CAFFE")
+    with pytest.raises(RequestError, match="engine cannot be 'CUDNN'"):
+        asked("intel", "CUDNN")
+
+
+@pytest.mark.parametrize("framework", ["bvlc_caffe", "nvidia_caffe"])
+def test_our_own_programs_for_other_forks_have_no_engine(framework):
+    assert "engine" not in catalogue.framework(framework).options
+    engine = catalogue.framework("intel_caffe").options["engine"]
+    assert engine.values == ("auto", "MKLDNN", "CAFFE", "MKL2017")

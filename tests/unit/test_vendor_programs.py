@@ -355,6 +355,7 @@ def test_what_a_program_does_not_heed_is_said(tmp_path):
 
 
 COUNTING = """
+# using CPU, --dummy
 import torch.utils.data as data
 
 def main():
@@ -377,6 +378,48 @@ def test_an_epoch_ends_after_the_steps_that_are_asked_for(tmp_path, steps, epoch
     (tmp_path / "source" / "main.py").write_text(COUNTING)
     assert start(tmp_path, plan, folder, b"") == 0
     assert folder.log.read_text() == f"{counted} {counted}\n"
+
+
+IMAGES = """
+# using CPU
+import sys
+import torch.utils.data as data
+import torchvision.datasets as datasets
+
+def main():
+    sizes = [len(datasets.ImageFolder(part, transform=None)) for part in ("a/train", "a/val")]
+    print(sys.argv[-1].startswith("/"), *sizes)
+"""
+
+
+def test_a_pytorch_example_that_needs_a_gpu_says_so(tmp_path):
+    plan, folder = make(tmp_path, "pytorch_imagenet", "resnet18", "main.py", CPU)
+    (tmp_path / "source" / "main.py").write_text(COUNTING.replace("using CPU", ""))
+    assert start(tmp_path, plan, folder, b"") == 1
+    assert folder.log.read_text().startswith("this main.py needs a GPU: give --source a release")
+
+
+@pytest.mark.parametrize(("release", "told"), [("", "True 1281167 50000"), ("# --dummy", None)])
+def test_a_pytorch_example_without_dummy_data_is_given_some(tmp_path, release, told):
+    plan, folder = make(tmp_path, "pytorch_imagenet", "resnet18", "main.py", CPU, steps=3)
+    program = "import sys\n" + COUNTING.replace("print(len", "print(sys.argv[-1], len")
+    (tmp_path / "source" / "main.py").write_text((IMAGES if told else program) + release)
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    (package / "datasets.py").write_text("FakeData = lambda size, *_: range(size)\n")
+    (package / "transforms.py").write_text("ToTensor = object\n")
+    (package / "__init__.py").touch()
+    assert start(tmp_path, plan, folder, b"") == 0, folder.log.read_text()
+    assert folder.log.read_text() == f"{told or '--dummy 3 3'}\n"
+
+
+def test_a_pytorch_example_without_dummy_data_wants_data_for_a_whole_epoch(tmp_path):
+    plan, folder = make(
+        tmp_path, "pytorch_imagenet", "resnet18", "main.py", CPU, options={"epoch": "whole"}
+    )
+    (tmp_path / "source" / "main.py").write_text(COUNTING.replace("--dummy", ""))
+    assert start(tmp_path, plan, folder, b"") == 1
+    assert "has no --dummy: give --data, or remove --option epoch=whole" in folder.log.read_text()
 
 
 def custom(command, **changes):

@@ -1,6 +1,8 @@
 """What all twins share: our job, the timing in turn, the line that is printed."""
 
 import json
+import os
+import time
 from collections import OrderedDict
 
 from backends import zoo
@@ -9,6 +11,7 @@ from backends.zoo import weights
 from tests.bench.pairs import in_turn
 
 ROUNDS = {"inference": 25, "training": 11}
+CLOCK = time.process_time if os.environ.get("BENCH_CLOCK") == "cpu" else time.perf_counter
 
 
 def our_job(step, model, phase, batch, threads=None):
@@ -23,7 +26,7 @@ def compare(model, phase, batch, ours, twin, rounds=None):
     """Print the ratio of the two: above 1 where ours is the faster one."""
     for _ in range(2):
         ours(), twin()
-    pair = in_turn(ours, twin, rounds or ROUNDS[phase])
+    pair = in_turn(ours, twin, rounds or ROUNDS[phase], CLOCK)
     mine, theirs = pair.medians
     line = OrderedDict(
         model=model,

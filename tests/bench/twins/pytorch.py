@@ -1,6 +1,7 @@
 """Hand-written PyTorch networks as a person would write them, to measure our builder against.
 
 Twins get the options that ours chooses (layout, freezing, optimizer): the ratio is the builder's.
+Runs on old releases too, in an environment with PyTorch from 1.5 on.
 """
 
 import sys
@@ -11,7 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.pytorch import step
+from backends.harness.sgd import LEARNING_RATE
+from backends.pytorch import releases, step
 from tests.bench.twins.pairing import ROUNDS, compare, our_job
 
 BATCH = 4
@@ -153,22 +155,22 @@ TWINS = {"resnet50_v1.5": resnet50, "vgg16": vgg16, "inception3": inception3}
 
 def twin_step(network, options, x, y):
     """Return a function that does one step of a twin with the options that ours used."""
-    layout = step.layout(options)
-    network, x = network.to(memory_format=layout), x.contiguous(memory_format=layout)
+    layout = releases.layout(options)
+    network, x = network.to(x.device, **layout), x.contiguous(**layout)
     if "optimizer" not in options or options["optimizer"] == "off":
         network.eval().requires_grad_(False)
         if options["freeze"] == "on":
             network = step.frozen(network, x)
 
         def infer():
-            with torch.inference_mode():
+            with releases.no_gradients():
                 network(x)
 
         return infer
-    optimizer = step.make_optimizer(network, options["optimizer"], step.LEARNING_RATE)
+    optimizer = step.make_optimizer(network, options["optimizer"], LEARNING_RATE)
 
     def train():
-        optimizer.zero_grad(set_to_none=True)
+        releases.clear_gradients(optimizer)
         functional.cross_entropy(network(x), y).backward()
         optimizer.step()
 

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# model resnet50, training, float32, batch 8 per device, 1 x cpu
+# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4
+export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+
+# From here on everything that is printed belongs to the program, byte for byte.
+exec >>/benchdock/run/log.txt 2>&1
+
+network="$(mktemp -d)/network.prototxt"
+python3 -m backends.caffe train --fork=intel_caffe --dtype=float32 \
+  --batch=8 --data=dummy --round-mode=auto -- resnet50 >"$network"
+
+# NVIDIA's before 0.17, and others of its age, have no -phase: their `time` always trains.
+set -- -phase=TRAIN
+flags="$(caffe --help 2>&1 || true)"
+if [[ $flags == *" -iterations "* && $flags != *" -phase "* ]]; then
+  set --
+fi
+exec caffe time -logtostderr -model="$network" -iterations=20 \
+  -engine=CAFFE \
+  "$@"

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# model resnet50, training, float32, batch 8 per device, 1 x cpu
+# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4
+export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+
+# From here on everything that is printed belongs to the program, byte for byte.
+exec >>/benchdock/run/log.txt 2>&1
+
+folder="$(mktemp -d)"
+python3 -m backends.caffe train --fork=intel_caffe --dtype=float32 --batch=8 --devices=1 \
+  --data=dummy \
+  --round-mode=auto -- resnet50 >"$folder/train.prototxt"
+python3 -m backends.caffe solver --fork=intel_caffe --dtype=float32 --device=cpu \
+  --steps=24 --display=3 --seed=0 \
+  --net="$folder/train.prototxt" -- resnet50 >"$folder/solver.prototxt"
+exec caffe train -logtostderr -solver="$folder/solver.prototxt" -engine=MKL2017

@@ -1,0 +1,1 @@
+"""DALI as operations of TensorFlow: only a name here."""
