@@ -195,7 +195,7 @@ def test_a_build_that_is_killed_leaves_no_name_and_what_it_leaves_is_pruned(
     assert "building" in said
 
 
-def test_the_space_that_is_told_is_what_the_engine_frees(private_engine, tmp_path, monkeypatch):
+def test_the_space_that_is_reported_is_what_the_engine_frees(private_engine, tmp_path, monkeypatch):
     private_engine.up()
     monkeypatch.setenv("DOCKER_HOST", private_engine.address)
     table = image_table.load()

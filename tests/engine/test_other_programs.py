@@ -98,7 +98,7 @@ def test_tensorflows_own_benchmarks(home, phase):
     assert result["program"]["batch"] == 2
 
 
-def test_nvidias_examples_where_their_images_have_them(engine, tmp_path, monkeypatch):
+def test_nvidias_examples_if_their_images_have_them(engine, tmp_path, monkeypatch):
     if engine.image(BASE) is None:
         pytest.skip(f"no {BASE} here: `make base-images` makes it")
     context = tmp_path / "context"

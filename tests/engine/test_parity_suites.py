@@ -62,7 +62,7 @@ def test_no_suite_is_forgotten():
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_it_passes_where_its_framework_is(engine, runner, suite):
+def test_it_passes_with_its_framework(engine, runner, suite):
     run_suite(in_image.ready(engine, SUITES[suite]), runner, f"tests/parity/{suite}")
 
 

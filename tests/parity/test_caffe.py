@@ -122,7 +122,7 @@ def test_on_a_gpu_cudnn_pools_what_is_padded_evenly(backend):
     assert len(engines) == 4
 
 
-def test_the_gap_is_told(backend):
+def test_the_gap_is_reported(backend):
     with pytest.raises(Unsupported, match="deep_speech2"):
         list(backend.shapes(zoo.draw("deep_speech2")))
 

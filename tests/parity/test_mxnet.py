@@ -283,5 +283,5 @@ def test_benchmarks_run_to_their_end(phase):
         ({"model": "resnet5"}, "unsupported", "did you mean resnet50"),
     ],
 )
-def test_failures_are_told_apart(changed, kind, message):
+def test_failures_are_distinguished(changed, kind, message):
     BACKEND.refuse(kind, message, **changed)

@@ -97,5 +97,5 @@ def test_real_data_reaches_the_logits(binding, tmp_path):
         ({"model": "resnet5"}, "unsupported", "did you mean resnet50"),
     ],
 )
-def test_failures_are_told_apart(changed, kind, message):
+def test_failures_are_distinguished(changed, kind, message):
     BACKEND.refuse(kind, message, **changed)

@@ -231,7 +231,7 @@ def test_training_lowers_the_loss(execution):
         ({"batch": "99999999999"}, "out_of_memory", ""),
     ],
 )
-def test_failures_are_told_apart(changed, kind, message):
+def test_failures_are_distinguished(changed, kind, message):
     BACKEND.refuse(kind, message, phase="inference", **changed)
 
 

@@ -128,7 +128,7 @@ def sample(name):
     return planned(request, device, runtime="host" if name == "host" else "docker")
 
 
-def test_a_relative_folder_of_a_host_run_is_no_contradiction_elsewhere(tmp_path, monkeypatch):
+def test_a_relative_folder_of_a_host_run_is_not_a_contradiction_elsewhere(tmp_path, monkeypatch):
     request = Request(
         model="mine", framework="custom", gpus="none", command="bench {data}", data=Path("x"),
         pattern="fps=(.+)",
@@ -227,7 +227,7 @@ def changed(value):
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_whatever_is_forged_is_told_in_a_line(data):
+def test_whatever_is_forged_is_reported_in_a_line(data):
     result = sample(data.draw(st.sampled_from([*ASKED])))
     fields = data.draw(st.sets(st.sampled_from([*OTHERWISE]), max_size=6))
     request = {name: data.draw(st.sampled_from(OTHERWISE[name])) for name in sorted(fields)}

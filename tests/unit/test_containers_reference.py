@@ -55,7 +55,7 @@ def test_junk_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ["18.00-py3", "18.13-py3", "8.08", "118.08", "18.8", "18.08_py3"])
-def test_what_is_no_month_is_no_release(tag: str) -> None:
+def test_only_a_month_is_a_release(tag: str) -> None:
     assert parse_reference(f"nvcr.io/nvidia/caffe2:{tag}").release == ""
 
 

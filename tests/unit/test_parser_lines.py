@@ -94,7 +94,7 @@ def test_a_line_without_end_takes_constant_memory():
         b"\x1b[1;32m[1,0]<stdout>:\x1b[0m::tag 1",
     ],
 )
-def test_colours_and_rank_prefixes_are_no_part_of_a_line(line):
+def test_colours_and_rank_prefixes_are_not_part_of_a_line(line):
     assert clean(line) == b"::tag 1"
 
 

@@ -197,7 +197,7 @@ def test_a_prefix_is_not_given_up_before_the_programs_first_line():
     )
 
 
-def test_a_source_that_is_named_is_no_reason_to_believe_a_contradiction():
+def test_a_source_that_is_named_is_not_a_reason_to_believe_a_contradiction():
     """A pattern finds the same in lines with a prefix: two workers' rates are two rates."""
     log = b"".join(b"worker-%d  | fps=%d.5\n" % (n % 2, n % 2 + 7) for n in range(20))
     found = measured("custom", log, ParseHints(pattern=r"fps=(\S+)"))

@@ -72,7 +72,7 @@ def test_a_gpu_that_does_not_answer_is_not_passed_over_in_silence():
 @pytest.mark.parametrize(
     "changes", [{"model": "resnet50", "framework": "nvcnn"}, {"dtype": "float16"}]
 )
-def test_what_the_cpu_cannot_do_is_the_machines_fault_where_its_gpus_do_not_answer(
+def test_what_the_cpu_cannot_do_is_the_machines_fault_if_its_gpus_do_not_answer(
     changes,
 ):
     broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")

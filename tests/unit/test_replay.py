@@ -72,7 +72,7 @@ def test_a_failure_is_replayed_too_with_its_status(home):
         (lambda d: d["plan"].update(script="#!/bin/sh\nrm -rf /\n"), "launcher script"),
     ],
 )
-def test_what_is_no_longer_the_same_is_refused_until_it_is_allowed(home, capsys, change, told):
+def test_a_change_is_refused_until_it_is_allowed(home, capsys, change, told):
     first, folder = stand_in.run()
     altered(folder, change)
     runs = len(list(folder.root.parent.iterdir()))
@@ -211,7 +211,7 @@ def table():
     return image_table.load()
 
 
-def test_a_result_of_a_log_alone_cannot_be_run(tmp_path):
+def test_a_result_from_only_a_log_cannot_be_run(tmp_path):
     bare = Result(benchdock="0.1.0", status="ok")
     with pytest.raises(RequestError, match="use a result of `benchdock run`"):
         replay.prepare(Stored(name="x", path=tmp_path, kind="file", result=bare))

@@ -24,7 +24,7 @@ def installed(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("release", "value"), [((2, 5), "1"), ((2, 6), "0"), ((2, 16), "1"), ((1, 15), "1")]
 )
-def test_onednn_is_off_where_its_kernels_crash(installed, release, value):
+def test_onednn_is_off_if_its_kernels_crash(installed, release, value):
     installed("#define TF_MAJOR_VERSION {}\n#define TF_MINOR_VERSION {}\n".format(*release))
     assert environment.numbers() == release
     assert environment.onednn() == value
