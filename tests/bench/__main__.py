@@ -57,7 +57,7 @@ def builder(framework: str, engine: Engine) -> bool:
 
 
 def main() -> int:
-    """Run every part; parts named on the command line alone where there are any."""
+    """Run every part, or only the parts named on the command line."""
     wanted = sys.argv[1:] or [*OVERHEADS, *TWINS]
     if strange := set(wanted) - {*OVERHEADS, *TWINS}:
         print(f"no such part: {', '.join(strange)}; there are {', '.join((*OVERHEADS, *TWINS))}")

@@ -22,12 +22,12 @@ class Paired:
 
     @property
     def ratio(self) -> float:
-        """Return the median of ours / theirs, pair by pair."""
+        """Return the median of our time / their time, pair by pair."""
         return statistics.median(map(truediv, self.ours, self.theirs))
 
     @property
     def difference(self) -> float:
-        """Return the median of ours - theirs in seconds, pair by pair."""
+        """Return the median of our time - their time in seconds, pair by pair."""
         return statistics.median(map(sub, self.ours, self.theirs))
 
     @property

@@ -57,7 +57,7 @@ CAFFE2 = (
 
 @dataclass(frozen=True)
 class Case:
-    """A stand-in: where it lies in an image of which name, what it knows, and what is asked."""
+    """A stand-in: its path, its image's name, what it supports, and the request."""
 
     image: str
     path: str

@@ -172,7 +172,7 @@ def with_child(place: Place, sources: str = "compiled") -> tuple[ImageTable, Ima
 
 @dataclass
 class Build:
-    """One build: what the engine was asked for, and the files of the context with their modes."""
+    """One build: the engine's request, and the files of the context with their modes."""
 
     tag: str
     files: dict[str, int]

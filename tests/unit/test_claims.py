@@ -188,7 +188,7 @@ SAME = [
     ("custom", "seed", 1),
     ("custom", "seed", 2**40),
     ("file", "batch", None),  # a file may be made for one
-    *(("host", "data", Path(path)) for path in ("x", "data/y")),  # the log alone tells
+    *(("host", "data", Path(path)) for path in ("x", "data/y")),  # only the log says it
     *((name, "runtime", "docker") for name in ASKED),
     *((name, "data", Path("x")) for name in ("custom", "all")),
 ]
@@ -255,7 +255,7 @@ def test_a_plan_with_another_value_is_noticed(name, field):
     result = sample(name)
     value = getattr(result.plan, field)
     for other in WORDS.get(field) or changed(value):
-        # That of a file is told by the log alone.
+        # Only the log has that of a file.
         if other != value and (name, field) != ("file", "fingerprint"):
             assert disagreements(result, plan={field: other}), other
 

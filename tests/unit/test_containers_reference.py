@@ -40,8 +40,8 @@ def test_short_is_what_a_person_calls_it() -> None:
 def test_digest_with_and_without_a_tag() -> None:
     both = parse_reference(f"nvcr.io/nvidia/pytorch:24.06-py3@{DIGEST}")
     assert (both.release, both.digest) == ("24.06", DIGEST)
-    alone = parse_reference(f"nvcr.io/nvidia/pytorch@{DIGEST}")
-    assert (alone.tag, alone.release, alone.digest) == ("", "", DIGEST)
+    pinned = parse_reference(f"nvcr.io/nvidia/pytorch@{DIGEST}")
+    assert (pinned.tag, pinned.release, pinned.digest) == ("", "", DIGEST)
 
 
 @pytest.mark.parametrize(

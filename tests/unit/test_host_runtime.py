@@ -427,7 +427,7 @@ def gone() -> Owner:
 
 
 def test_the_reaper_ignores_containers_of_others(home: Path) -> None:
-    """The leader's number has passed to another process, which has no token of ours."""
+    """The leader's number has passed to another process, which does not have our token."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
         Record(
             run_id="r", token="t" * 32, owner=gone(), leader=stranger.pid, leader_start=1

@@ -176,7 +176,7 @@ def test_two_checkouts_share_an_engine(place, engine):
         again = ensure(place, engine)
         assert (again.did, again.id) == ("found", made[text].id)
         assert again.reference == made[text].reference
-        # The readable name is the newest build's, whoever runs.
+        # The readable name is the newest build's, whichever build runs.
         assert engine.here[TAG].id == made[theirs].id
     assert engine.builds == []
     assert engine.removed == []

@@ -752,7 +752,7 @@ def test_trtexec_runs_are_distinguished_by_the_commands_typed(start):
     log = start + OLD_RUN % 10 + other + OLD_RUN % 20
     assert "contains 2 runs" in refused(measure("trtexec", log))
     assert value(measure("trtexec", log, block=1)) == pytest.approx(400)
-    # A command without output tells nothing of the one that follows.
+    # A command without output says nothing about the next one.
     assert value(measure("trtexec", start + other + OLD_RUN % 20)) == pytest.approx(400)
 
 

@@ -104,7 +104,7 @@ def measured(program, log, hints):
 
 
 def same(one, other):
-    """Compare two measurements but for what tells how the lines were before they were read."""
+    """Compare two measurements, except for the form of the lines before they were read."""
 
     def bare(found):
         begin = {k: v for k, v in found.begin.items() if k not in ("evidence", "prefixes")}

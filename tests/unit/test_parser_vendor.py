@@ -36,7 +36,7 @@ def value(found, metric="throughput"):
 
 
 def without_lines(found):
-    """Return a measurement without what tells where in the log it was found."""
+    """Return a measurement without its place in the log."""
     return found.model_copy(update={"begin": {**found.begin, "evidence": None}})
 
 
@@ -161,7 +161,7 @@ def test_two_runs_are_distinguished_and_one_may_be_chosen(name):
     if name in {"dle_tensorflow", "timm"}:
         log = log.replace(b"150.5", b"150.25").replace(b"2350.5", b"2350.25")
     found = measure(program, SAMPLES[name][1] + log, hints)
-    if name == "custom":  # nothing tells where a run starts
+    if name == "custom":  # nothing shows the start of a run
         assert value(found) == headline
         return
     assert found.failure.kind == "no_result"

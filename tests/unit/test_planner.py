@@ -80,7 +80,7 @@ def test_what_the_cpu_cannot_do_is_the_machines_fault_if_its_gpus_do_not_answer(
     with pytest.raises(MachineError, match=r"on the cpu.* module is not loaded; .*--gpus 0 --dry"):
         planner.resolve_chosen(asked, cpu, broken)
     for refused, report in (
-        (asked, NONE),  # a machine without a GPU: the CPU is what was asked for
+        (asked, NONE),  # a machine without a GPU: the CPU was requested
         (request(**changes, gpus="none"), broken),
         (request(**{**changes, "model": "x"}), broken),  # wrong on every machine
     ):

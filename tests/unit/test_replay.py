@@ -244,7 +244,7 @@ def test_a_changed_program_in_its_folder_is_refused_unless_it_is_allowed(home, t
     assert main(["replay", first.run, "--allow-changed", "--json"]) == ExitStatus.OK
     warnings = json.loads(capsys.readouterr().out)["result"]["warnings"]
     assert any(f"unlike {first.run}: program's folder was" in text for text in warnings)
-    # What a replay pins was not typed by anybody: it is no mistake that the command has no use for.
+    # What a replay pins was not typed by anybody: it is not a mistake if the command ignores it.
     assert not any("has no effect" in text for text in warnings)
 
 

@@ -246,7 +246,7 @@ def test_options_that_bring_conditions_about_exist():
 
 
 def test_every_option_of_a_program_belongs_to_a_condition_or_says_why_not():
-    """An option that no aspect is about would be a silent default of ours."""
+    """An option without an aspect would be a silent default."""
     for entry in claim_rules.load().launchers:
         row = catalogue.FRAMEWORKS[entry.row]
         if not row.ours:

@@ -9,7 +9,7 @@ from backends.tensorflow import environment
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Return a function that puts a TensorFlow of a release on the path: its header alone."""
+    """Return a function that puts a TensorFlow of a release on the path: only its header."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def install(header):

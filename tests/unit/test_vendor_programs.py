@@ -1,6 +1,6 @@
 """Vendors' programs from request to figure, with a stand-in that has their arguments.
 
-None of their images is to be had for tests; TensorFlow's tf_cnn_benchmarks has been run for real.
+None of their images is available for tests; TensorFlow's tf_cnn_benchmarks has been run for real.
 """
 
 import os
@@ -273,7 +273,7 @@ def test_an_image_of_tensorflow_2_is_refused_for_a_program_of_tensorflow_1(tmp_p
     assert resolve("nvtfcnn", target=GPU, image=image.replace("tf2", "tf1")).name == "nvtfcnn"
     (tmp_path / "resnet.py").touch()
     own = resolve("nvtfcnn", target=GPU, image=image, source=tmp_path)
-    assert own.name == "nvtfcnn", "a folder of one's own is not the image's"
+    assert own.name == "nvtfcnn", "the user's folder is not the image's"
 
 
 def resolve(framework="tf_cnn_benchmarks", model="resnet50", target=CPU, **changes):
