@@ -8,28 +8,27 @@ here each step is requested separately, for which NVIDIA's solver starts a new t
 updates.
 """
 
-import os
 from collections import OrderedDict
 
 import numpy as np
 
 from backends import knobs, zoo
-from backends.caffe import arrays, dialects, prototxt
+from backends.caffe import arrays, dialects, own, prototxt
 from backends.caffe.history import Snapshots
+from backends.caffe.pycaffe import (
+    Forward,
+    Placed,
+    Solving,
+    choose_device,
+    chosen,
+    load,
+    parse,
+    rewritten,
+)
 from backends.caffe.text import as_file
-from backends.harness import blas, data, job, machine, trial
+from backends.harness import data, job, trial
 from backends.harness.errors import Unsupported
-from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-
-# Caffe logs a description of every layer it creates; warnings stay.
-os.environ.setdefault("GLOG_minloglevel", "1")
-
-
-def load():
-    """The caffe module; importing it costs a second."""
-    import caffe
-
-    return caffe
+from backends.harness.sgd import LEARNING_RATE
 
 
 class Backend(object):
@@ -64,16 +63,12 @@ class Backend(object):
 
     def read_file(self, path, settings):
         """The user's network; see `backends.harness.own`."""
-        from backends.caffe.own import CaffeNetwork
-
-        return CaffeNetwork(path, self.dialect, settings)
+        return own.CaffeNetwork(path, self.dialect, settings)
 
     def prepare_file(self, settings, network):
         """A ready job of the user's network, which was run once."""
-        from backends.caffe.own import prepare
-
         self._check(settings)
-        return prepare(self, settings, network)
+        return own.prepare(self, settings, network)
 
     def _check(self, settings):
         """Choose the device; raise `Unsupported` for what this backend does not support."""
@@ -84,7 +79,7 @@ class Backend(object):
             )
         if settings.devices != 1:
             raise Unsupported("pycaffe runs one device; `caffe train` runs several")
-        _choose_device(settings.device)
+        choose_device(settings.device)
 
     def choices(self, **choices):
         """Arguments of `prototxt.network` that depend on this Caffe's age."""
@@ -174,75 +169,9 @@ def gap(graph):
     return next((prototxt.GAPS[n.op] for n in graph.nodes if n.op in prototxt.GAPS), None)
 
 
-def parse(text):
-    """A network's text, parsed by Caffe's own schema; raises for an unknown word."""
-    from google.protobuf import text_format
-
-    return text_format.Parse(text, load().proto.caffe_pb2.NetParameter())
-
-
-def rewritten(dialect, net, text, layers=None):
-    """The engine that computes, and the number of layers that it does as part of others; {} in most
-    forks.
-
-    `layers` are those of the phase, by default all in the text.
-    """
-    if not dialect.rewrites:
-        return {}
-    message = parse(text)
-    names = [layer.name for layer in (message.layer if layers is None else layers)]
-    return {"engine": message.engine, "folded_layers": arrays.left_out(net, names)}
-
-
-def run(net):
-    """Forward through all layers, without pycaffe's copies of the outputs."""
-    return net._forward(0, len(net.layers) - 1)
-
-
 def fill(net, ours, values, dialect, graph):
     """Put parameters and statistics in their places."""
     arrays.fill(net, ours, values, dialect, graph, parse)
-
-
-def chosen(settings):
-    """The settings of a benchmark that change a network's text."""
-    choices = {"dtype": settings.dtype}
-    if "engine" in settings.options:
-        choices["engine"] = settings.options["engine"]
-    return choices
-
-
-def _choose_device(device):
-    caffe = load()
-    if device == "cpu":
-        caffe.set_mode_cpu()
-        return
-    caffe.set_device(0)
-    caffe.set_mode_gpu()
-
-
-def smallest(net):
-    """The smallest array of weights, to be read: that waits for a GPU and moves it to the host."""
-    return min((blob for blobs in net.params.values() for blob in blobs), key=lambda b: b.count)
-
-
-class Placed(job.Job):
-    """A job of pycaffe on its device."""
-
-    def __init__(self, settings):
-        """Set threads, and the reported facts about the place."""
-        super(Placed, self).__init__()
-        self.samples = settings.batch
-        self.device_names = [machine.cpu_name() if settings.device == "cpu" else "GPU 0"]
-        self.gpu = settings.device == "gpu"
-        if self.gpu:
-            self.timing = "host clock around each step; a step ends with a copy to the host"
-        library, self.threads = blas.set_threads(settings.threads or machine.cpus())
-        self.options["blas"] = library
-
-    def peak_memory(self):
-        """Of the process; pycaffe does not report a GPU's."""
-        return None if self.gpu else super(Placed, self).peak_memory()
 
 
 class _Step(Placed):
@@ -253,11 +182,12 @@ class _Step(Placed):
         self.backend = backend
         self.graph = graph
         self.options["pooling_round_mode"] = backend.choices()["round_mode"]
-        self._source = data.source(settings, graph)
+        source = data.source(settings, graph)
+        self.feeds = [(source, self.feed)]
         self.net, self.ours = self.open(settings, graph)
         self.options.update(rewritten(backend.dialect, self.net, self.ours.text))
         fill(self.net, self.ours, values, backend.dialect, graph)
-        self.feed(*self._source.next())
+        self.feed(*source.next())
 
     def open(self, settings, graph):
         """Caffe's network and ours."""
@@ -270,58 +200,31 @@ class _Step(Placed):
         if prototxt.LABEL in blobs:
             blobs[prototxt.LABEL].data[...] = labels
 
-    def step(self):
-        """One step; real data is fetched and copied within it."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
-        self.work()
 
-    def work(self):
-        """Forward, or a solver's step."""
-        raise NotImplementedError
-
-    def close(self):
-        """Stop reading data."""
-        self._source.close()
-
-
-class Inference(_Step):
+class Inference(_Step, Forward):
     """Forward to logits in the TEST phase, with the running statistics."""
 
     def open(self, settings, graph):
         """See `_Step`."""
         net, ours = self.backend.open_network(graph, settings.batch, **chosen(settings))
-        self._last = len(net.layers) - 1
         self._logits = net.blobs[ours.output]
+        self.read_out(net, self._logits)
         return net, ours
-
-    def work(self):
-        """Caffe's Forward; reading the logits waits for a GPU."""
-        self.net._forward(0, self._last)
-        if self.gpu:
-            self._logits.data.ravel()
 
     def logits(self):
         """Of the last step."""
         return np.array(self._logits.data, dtype=np.float32)
 
 
-class Training(_Step):
+class Training(_Step, Solving):
     """A solver's step: forward, loss, backward and a momentum SGD update."""
 
     def open(self, settings, graph):
         """See `_Step`."""
         self._snapshots = Snapshots()
-        self._solver, ours = self.backend.open_solver(settings, graph, self._snapshots)
-        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM, solver="SGD")
-        self._weight = smallest(self._solver.net)
-        return self._solver.net, ours
-
-    def work(self):
-        """Solver::Step; reading what it updated waits for a GPU."""
-        self._solver.step(1)
-        if self.gpu:
-            self._weight.data.ravel()
+        solver, ours = self.backend.open_solver(settings, graph, self._snapshots)
+        self.solve(solver)
+        return solver.net, ours
 
     def loss(self):
         """Of the last step."""

@@ -90,3 +90,31 @@ class Job(object):
 
     def close(self):
         """Stop threads and leave process groups."""
+
+
+class Fed(Job):
+    """A job whose steps take their batches from sources of `backends.harness.data`.
+
+    A framework fills in `work`, and sets `feeds`: pairs of a source and the function that copies
+    its inputs and labels to where the steps read them. Write it before a class of the framework's
+    own devices, if both are bases.
+    """
+
+    feeds = ()
+
+    def step(self):
+        """One step; real data is fetched and copied within it."""
+        for source, feed in self.feeds:
+            if not source.fixed:
+                feed(*source.next())
+        self.work()
+
+    def work(self):
+        """Do or queue a step on the batch that is there."""
+        raise NotImplementedError
+
+    def close(self):
+        """Stop reading data."""
+        for source, _ in self.feeds:
+            source.close()
+        super(Fed, self).close()

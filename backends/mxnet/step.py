@@ -10,13 +10,14 @@ one.)
 """
 
 from collections import OrderedDict
+from functools import partial
 
 import mxnet as mx
 import numpy as np
 
 from backends import zoo
-from backends.harness import data, release, trial
-from backends.harness.job import State
+from backends.harness import data, errors, release, trial
+from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.mxnet import bound, build, choices, device
 
@@ -28,8 +29,7 @@ BIASED_VARIANCE = ("cpu",)
 # Keeps small gradients above float16's smallest number.
 LOSS_SCALE = 128.0
 
-_MEMORY_WORDS = ("out of memory", "memory allocation failed", "bad_alloc", "alloc_failed")
-_UNSUPPORTED_WORDS = ("no kernel image is available", "compile with use_cuda", "driver version is")
+_UNSUPPORTED_WORDS = errors.GPU_WORDS + ("compile with use_cuda",)
 
 
 def version():
@@ -41,12 +41,7 @@ def version():
 
 def classify(error):
     """MXNet reports every error as MXNetError; only its text differs."""
-    text = str(error).lower()
-    if any(word in text for word in _MEMORY_WORDS):
-        return "out_of_memory"
-    if any(word in text for word in _UNSUPPORTED_WORDS):
-        return "unsupported"
-    return None
+    return errors.kind_by_words(error, unsupported=_UNSUPPORTED_WORDS)
 
 
 # -- benchmarks ----------------------------------------------------------------------------
@@ -60,19 +55,20 @@ def prepare(settings, graph, values):
     return kind(settings, graph, values, used, places)
 
 
-class Step(device.DeviceJob):
+class Step(Fed, device.DeviceJob):
     """Common to training and inference: networks in place, data fed."""
 
     def __init__(self, settings, graph, values, used, places):
         """Bind, fill and feed every device."""
         super(Step, self).__init__(settings, places)
         self.options = OrderedDict(used)
-        self._sources = [
-            data.source(settings, graph, rank, len(places)) for rank in range(len(places))
-        ]
+        sources = [data.source(settings, graph, rank, len(places)) for rank in range(len(places))]
         self._network = network_of(settings, graph, used)
-        batches = [source.next() for source in self._sources]
+        batches = [source.next() for source in sources]
         self._executors = [self._bind(place, *batch) for place, batch in zip(places, batches)]
+        self.feeds = [
+            (source, partial(_feed, executor)) for source, executor in zip(sources, self._executors)
+        ]
         for executor, batch in zip(self._executors, batches):
             bound.fill(self._network, executor, values)
             _feed(executor, *batch)
@@ -80,16 +76,6 @@ class Step(device.DeviceJob):
 
     def _bind(self, place, x, y):
         raise NotImplementedError
-
-    def _work(self):
-        raise NotImplementedError
-
-    def step(self):
-        """One step; real data is fetched and copied to the devices within it."""
-        for executor, source in zip(self._executors, self._sources):
-            if not source.fixed:
-                _feed(executor, *source.next())
-        self._work()
 
     def feed(self, inputs, labels):
         """Copy a batch to where the steps read theirs; several devices share it evenly."""
@@ -104,11 +90,6 @@ class Step(device.DeviceJob):
 
     def _last(self):
         raise NotImplementedError
-
-    def close(self):
-        """Stop reading data."""
-        for source in self._sources:
-            source.close()
 
 
 def network_of(settings, graph, used, **changed):
@@ -141,7 +122,8 @@ class Inference(Step):
         fuse = self.options["subgraph"] == "on"
         return bound.bind(self._network.logits, self._network, place, x.shape, fuse=fuse)
 
-    def _work(self):
+    def work(self):
+        """Queue it on every device."""
         for executor in self._executors:
             executor.forward(is_train=False)
 
@@ -185,7 +167,8 @@ class Training(Step):
         symbol = bound.loss_symbol(self._network, self._scale)
         return bound.bind(symbol, self._network, place, x.shape, y.shape)
 
-    def _work(self):
+    def work(self):
+        """Queue it on every device."""
         for executor in self._executors:
             executor.forward(is_train=True)
             executor.backward()

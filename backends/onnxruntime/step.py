@@ -10,7 +10,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from backends import knobs
-from backends.harness import release
+from backends.harness import errors, release
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
@@ -64,12 +64,8 @@ def version():
 
 def classify(error):
     """ONNX Runtime has a class for missing features, but none for lack of memory."""
-    text = str(error).lower()
-    if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
-        return "out_of_memory"
-    if isinstance(error, ort_errors.NotImplemented) or any(words in text for words in LACKING):
-        return "unsupported"
-    return None
+    kind = errors.kind_by_words(error, unsupported=LACKING)
+    return "unsupported" if kind is None and isinstance(error, ort_errors.NotImplemented) else kind
 
 
 def make_session(model, used, threads):
@@ -116,7 +112,8 @@ class Inference(runs.Inference):
         """See `runs.Inference`."""
         return [np.shape(output) for output in self._session.run(None, self._given)]
 
-    def _run(self):
+    def work(self):
+        """Run the session."""
         if self._binding is None:
             self._logits = self._session.run(None, self._given)[0]
         else:

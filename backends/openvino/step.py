@@ -11,7 +11,7 @@ from collections import OrderedDict
 import openvino
 
 from backends import knobs
-from backends.harness import release
+from backends.harness import errors, release
 from backends.harness.errors import Unsupported
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
@@ -51,12 +51,7 @@ def version():
 
 def classify(error):
     """OpenVINO reports most errors as RuntimeError; only the text differs."""
-    text = str(error).lower()
-    if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
-        return "out_of_memory"
-    if isinstance(error, RuntimeError) and any(words in text for words in LACKING):
-        return "unsupported"
-    return None
+    return errors.kind_by_words(error, (), LACKING if isinstance(error, RuntimeError) else ())
 
 
 def dtypes():
@@ -125,7 +120,8 @@ class Latency(Inference):
         self._request = self._compiled.create_infer_request()
         self._request.set_input_tensor(self._tensor)
 
-    def _run(self):
+    def work(self):
+        """Run the request."""
         self._request.infer(share_outputs=True)
 
     def logits(self):
@@ -146,18 +142,26 @@ class Throughput(Inference):
         self.options["requests"] = len(self._queue)
         self._done = []
         self._last = None
-        if self._source.fixed:
+        self._given = None
+        ((source, _),) = self.feeds
+        if source.fixed:
             for request in self._queue:
                 request.set_input_tensor(self._tensor)
+        else:
+            self.feeds = [(source, self._give)]
+
+    def _give(self, inputs, labels):
+        """Give the next request a batch of its own: others may still read theirs."""
+        del labels  # nothing to train
+        self._given = {0: inputs}
 
     def _note(self, request, _data):
         self._last = request
         self._done.append(time.perf_counter())
 
-    def step(self):
+    def work(self):
         """Wait for a free request and start it; real data is copied into the request."""
-        inputs = None if self._source.fixed else {0: self._source.next()[0]}
-        self._queue.start_async(inputs)
+        self._queue.start_async(self._given)
 
     def logits(self):
         """Of the request that was done last."""

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.harness import data, release, trial
-from backends.harness.job import State
+from backends.harness import data, errors, release, trial
+from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.pytorch import capture, choices, device, releases
 from backends.pytorch.build import build
@@ -21,14 +21,8 @@ from backends.pytorch.releases import HALF, layout
 FRAMEWORK = "pytorch"
 OPTIONS = choices.OPTIONS
 
-_MEMORY_WORDS = (
-    "out of memory",
-    "you tried to allocate",
-    "std::bad_alloc",
-    "cublas_status_alloc_failed",
-    "cudnn_status_alloc_failed",
-)
-_UNSUPPORTED_WORDS = ("no kernel image is available", "not implemented for '", "driver version is")
+_MEMORY_WORDS = ("you tried to allocate",)
+_UNSUPPORTED_WORDS = errors.GPU_WORDS + ("not implemented for '",)
 
 
 def version():
@@ -40,12 +34,8 @@ def version():
 
 def classify(error):
     """PyTorch reports most errors as RuntimeError; only the text differs."""
-    text = str(error).lower()
-    if any(word in text for word in _MEMORY_WORDS):
-        return "out_of_memory"
-    if isinstance(error, RuntimeError) and any(word in text for word in _UNSUPPORTED_WORDS):
-        return "unsupported"
-    return None
+    unsupported = _UNSUPPORTED_WORDS if isinstance(error, RuntimeError) else ()
+    return errors.kind_by_words(error, _MEMORY_WORDS, unsupported)
 
 
 # -- benchmarks ----------------------------------------------------------------------------
@@ -72,15 +62,16 @@ def _settle(settings, graph):
     return place, where, threads, used
 
 
-class Step(device.DeviceJob):
+class Step(Fed, device.DeviceJob):
     """Common to training and inference: data in place, options recorded, graphs."""
 
     def __init__(self, settings, graph, used, place, where):
         """Fill in `_work` and call `_begin` at the end."""
         super(Step, self).__init__(settings, place, where)
         self.options = OrderedDict(used)
-        self._source = data.source(settings, graph, place.rank, place.size)
-        x, y = self._source.next()
+        source = data.source(settings, graph, place.rank, place.size)
+        self.feeds = [(source, self.feed)]
+        x, y = source.next()
         self._x = torch.from_numpy(x).to(where).contiguous(**layout(used))
         self._y = torch.from_numpy(y).to(where)
         self._run = self._work
@@ -95,21 +86,14 @@ class Step(device.DeviceJob):
     def _work(self):
         raise NotImplementedError
 
-    def step(self):
-        """One step; real data is fetched and copied to the device within it."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
+    def work(self):
+        """One step, as a graph or not."""
         self._run()
 
     def feed(self, inputs, labels):
         """Copy a batch to where the steps read theirs."""
         self._x.copy_(torch.from_numpy(inputs))
         self._y.copy_(torch.from_numpy(labels))
-
-    def close(self):
-        """Stop reading data, leave the process group."""
-        self._source.close()
-        super(Step, self).close()
 
 
 class Inference(Step):

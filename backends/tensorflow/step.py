@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from backends import zoo
-from backends.harness import data, release, trial
+from backends.harness import data, errors, release, trial
+from backends.harness.job import Fed
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.tensorflow import choices
 from backends.tensorflow.build import Drawing, Network, v1
@@ -34,11 +35,11 @@ def version():
 
 def classify(error):
     """The errors module has a class for each."""
-    if isinstance(error, tf.errors.ResourceExhaustedError) or "bad_alloc" in str(error):
+    if isinstance(error, tf.errors.ResourceExhaustedError):
         return "out_of_memory"
     if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
         return "unsupported"  # NotFound is what a missing kernel is called
-    return None
+    return errors.kind_by_words(error)
 
 
 # -- benchmarks ----------------------------------------------------------------------------
@@ -63,7 +64,7 @@ def _execution(used, place):
     return KINDS[used["execution"]](place.config, used["xla"] == "on")
 
 
-class Step(device.DeviceJob):
+class Step(Fed, device.DeviceJob):
     """Common to training and inference: data in variables on the device, options recorded."""
 
     def __init__(self, settings, graph, used, where, place):
@@ -80,27 +81,21 @@ class Step(device.DeviceJob):
         self.dtype = DTYPES.get(settings.dtype, tf.float32)
         self._last = None
         self._run = None
-        self._source = data.source(settings, graph, where.rank, where.size)
+        source = data.source(settings, graph, where.rank, where.size)
+        self.feeds = [(source, self.feed)]
         self._network = network_of(graph, used)
-        x, y = self._source.next()
+        x, y = source.next()
         self._x = execution.variable("x", self._network.native_inputs(x))
         self._y = execution.variable("y", y)
 
-    def step(self):
-        """One step; real data is fetched and copied to the device within it."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
+    def work(self):
+        """One step; its result is copied to the host."""
         self._last = self.execution.array(self._run()[0])
 
     def feed(self, inputs, labels):
         """Copy a batch to the variables that the steps read."""
         self.execution.assign(self._x, self._network.native_inputs(inputs))
         self.execution.assign(self._y, labels)
-
-    def close(self):
-        """Stop reading data, free the device."""
-        self._source.close()
-        super(Step, self).close()
 
 
 class Inference(Step):
