@@ -66,7 +66,7 @@ def smallest(net):
 
 
 class Placed(job.Fed):
-    """A job of pycaffe on its device; `net` is its network."""
+    """A job of pycaffe on its device."""
 
     def __init__(self, settings):
         """Set threads, and the reported facts about the place."""
@@ -89,6 +89,7 @@ class Forward(Placed):
 
     def read_out(self, net, output):
         """Let steps run a network; its blob `output` tells when a GPU is done."""
+        self.net = net
         self._last = len(net.layers) - 1
         self._output = output
 

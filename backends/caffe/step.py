@@ -30,6 +30,20 @@ from backends.harness import data, job, trial
 from backends.harness.errors import Unsupported
 from backends.harness.sgd import LEARNING_RATE
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import (
+        Array,
+        Arrays,
+        Graph,
+        Job,
+        Kind,
+        OwnNetwork,
+        Settings,
+        Shapes,
+        Values,
+    )
+
 
 class Backend(object):
     """One fork of Caffe."""
@@ -43,7 +57,7 @@ class Backend(object):
         self.dialect = dialects.DIALECTS[name]
         self.REPLACES_STATISTICS = self.dialect.averages
 
-    def version(self):
+    def version(self) -> str:
         """Caffe's version, which is 1.0.0 for years of commits; raises for another fork."""
         caffe = load()
         found = fork(caffe.proto.caffe_pb2)
@@ -51,21 +65,22 @@ class Backend(object):
             raise Unsupported("the Caffe here is %s's, not %s" % (found.title, self.dialect.title))
         return str(getattr(caffe, "__version__", "unknown"))
 
-    def classify(self, _error):
+    def classify(self, error: Exception) -> "Kind":
         """Caffe's own failures end the process; Python sees only MemoryError."""
-        return
+        del error
+        return None
 
-    def prepare(self, settings, graph, values):
+    def prepare(self, settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
         """A ready job; see the contract."""
         self._check(settings)
         kind = Training if settings.phase == "training" else Inference
         return kind(self, settings, graph, values)
 
-    def read_file(self, path, settings):
+    def read_file(self, path: str, settings: "Settings") -> "OwnNetwork":
         """The user's network; see `backends.harness.own`."""
         return own.CaffeNetwork(path, self.dialect, settings)
 
-    def prepare_file(self, settings, network):
+    def prepare_file(self, settings: "Settings", network: "OwnNetwork") -> "Job":
         """A ready job of the user's network, which was run once."""
         self._check(settings)
         return own.prepare(self, settings, network)
@@ -110,7 +125,7 @@ class Backend(object):
 
     # -- parity and the self check ---------------------------------------------------------
 
-    def shapes(self, graph):
+    def shapes(self, graph: "Graph") -> "Shapes":
         """Every node's shape in the network that a benchmark runs.
 
         A node that is computed as part of another for inference has its shape in training.
@@ -130,7 +145,9 @@ class Backend(object):
         with as_file(ours.text) as path:
             return load().Net(path, load().TRAIN), ours
 
-    def activations(self, settings, graph, values, inputs):
+    def activations(
+        self, settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+    ) -> "Values":
         """Every node's value, nothing overwritten; not for a node that is part of another."""
         self._check(settings)
         net, ours = self.open_network(graph, len(inputs), plain=True, **chosen(settings))
@@ -141,7 +158,7 @@ class Backend(object):
             if ours.blobs[node.name] in found:
                 yield node.name, found[ours.blobs[node.name]]
 
-    def self_check(self):
+    def self_check(self) -> str:
         """Parse every model's network, and run the smallest through both phases."""
         load().set_mode_cpu()
         graphs = [graph for graph in map(zoo.draw, zoo.names()) if not gap(graph)]

@@ -22,6 +22,10 @@ from backends.harness import arguments, blas, data, errors, job, machine, trial 
 from backends.harness.errors import Unsupported  # noqa: E402
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
+
 FRAMEWORK = "caffe2"
 OPTIONS = knobs.KNOBS["caffe2"]
 
@@ -31,7 +35,7 @@ EVERY_LARGEST = ("cpu",)
 _MEMORY_WORDS = ("defaultcpuallocator",)
 
 
-def version():
+def version() -> str:
     """PyTorch's version, since Caffe2 became part of it; NGC's image only has Caffe2."""
     try:
         from torch.version import __version__ as found
@@ -40,12 +44,12 @@ def version():
     return str(found)
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """Caffe2 reports every error as RuntimeError."""
     return errors.kind_by_words(error, _MEMORY_WORDS)
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     kind = Training if settings.phase == "training" else Inference
     return kind(settings, graph, values, open_device(settings))
@@ -216,7 +220,7 @@ def walk(settings, graph, values, inputs, plain):
         yield node.name, workspace.FetchBlob(built.blobs[node.name])
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape in the net that a benchmark runs; the net is run to find them."""
     arrays = graph.parameters + graph.statistics
     zeros = {array.name: np.zeros(array.shape, dtype=np.float32) for array in arrays}
@@ -226,12 +230,14 @@ def shapes(graph):
         yield name, value.shape[1:]
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing overwritten."""
     return walk(settings, graph, values, inputs, plain=True)
 
 
-def self_check():
+def self_check() -> str:
     """Build every model's nets, and run the smallest through both phases."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     graphs = [g for g in graphs if not any(node.op in builder.GAPS for node in g.nodes)]

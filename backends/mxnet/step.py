@@ -21,6 +21,10 @@ from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.mxnet import bound, build, choices, device
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
+
 FRAMEWORK = "mxnet"
 OPTIONS = choices.OPTIONS
 LEAST = (1, 0)
@@ -32,14 +36,14 @@ LOSS_SCALE = 128.0
 _UNSUPPORTED_WORDS = errors.GPU_WORDS + ("compile with use_cuda",)
 
 
-def version():
+def version() -> str:
     """As MXNet reports it. Raises `Unsupported` if it is too old."""
     found = str(mx.__version__)
     release.check("MXNet", found, LEAST)
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """MXNet reports every error as MXNetError; only its text differs."""
     return errors.kind_by_words(error, unsupported=_UNSUPPORTED_WORDS)
 
@@ -47,7 +51,7 @@ def classify(error):
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     used = choices.resolve(settings, device.facts())
     places = device.contexts(settings)
@@ -206,7 +210,7 @@ class Training(Step):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape as MXNet infers it, nothing computed."""
     network = build.build(graph)
     everything = mx.sym.Group(list(network.symbols.values()))
@@ -215,7 +219,9 @@ def shapes(graph):
         yield node.name, build.batch_first(node, np.empty(shape)).shape[1:]
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing folded and nothing fused."""
     used = choices.resolve(settings, device.facts())
     (place,) = device.contexts(settings)
@@ -234,7 +240,7 @@ def _read(node, array):
     return build.batch_first(node, array.asnumpy().astype(np.float32))
 
 
-def self_check():
+def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     for graph in graphs:

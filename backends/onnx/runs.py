@@ -10,6 +10,10 @@ from backends.harness.errors import Unsupported
 from backends.onnx.build import build
 from backends.onnx.own import OnnxNetwork
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import OwnNetwork, Settings
+
 INPUT = "input"  # its name in the zoo
 
 
@@ -73,7 +77,7 @@ def model_file(settings, graph, values):
     return build(graph, values, settings.batch).proto.SerializeToString()
 
 
-def read_file(path, settings):
+def read_file(path: str, settings: "Settings") -> "OwnNetwork":
     """The user's ONNX file with the requested batch."""
     return OnnxNetwork(path, settings.batch)
 

@@ -17,6 +17,20 @@ from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES  # noqa: F401 - part of the contract
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import (
+        Array,
+        Arrays,
+        Graph,
+        Job,
+        Kind,
+        OwnNetwork,
+        Settings,
+        Shapes,
+        Values,
+    )
+
 FRAMEWORK = "openvino"
 TITLE = "OpenVINO"
 DEVICE = "CPU"
@@ -37,7 +51,7 @@ OPTIONS = knobs.KNOBS["openvino"]
 DEFAULTS = (("hint", "latency"),)
 
 
-def version():
+def version() -> str:
     """As OpenVINO reports it, without its build number. Raises `Unsupported` if it is too old.
 
     Until 2022.3 the package is only a name for others and has no version.
@@ -49,7 +63,7 @@ def version():
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """OpenVINO reports most errors as RuntimeError; only the text differs."""
     return errors.kind_by_words(error, (), LACKING if isinstance(error, RuntimeError) else ())
 
@@ -75,7 +89,7 @@ def compiled(model, used, dtype, threads):
     return openvino.Core().compile_model(read(model), DEVICE, settings)
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     runs.check(settings, TITLE, dtypes())
     used = runs.resolve(settings.options, DEFAULTS)
@@ -86,7 +100,7 @@ def prepare(settings, graph, values):
 read_file = runs.read_file
 
 
-def prepare_file(settings, network):
+def prepare_file(settings: "Settings", network: "OwnNetwork") -> "Job":
     """A ready job of the user's file."""
     return runs.prepare_file(settings, network, sys.modules[__name__], (RuntimeError,))
 
@@ -185,7 +199,7 @@ class Throughput(Inference):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape as OpenVINO infers it; weights are inputs, so none are generated."""
     serialised, tensors = with_outputs(build(graph, None, 1))
     model = read(serialised)
@@ -197,7 +211,9 @@ def shapes(graph):
         yield name, found[tensor]
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value; outputs keep their nodes from being fused away."""
     serialised, tensors = with_outputs(build(graph, values, len(inputs)))
     network = compiled(serialised, dict(DEFAULTS), settings.dtype, 1)
@@ -206,6 +222,6 @@ def activations(settings, graph, values, inputs):
         yield name, inputs if tensor == runs.INPUT else found[network.output(tensor)]
 
 
-def self_check():
+def self_check() -> str:
     """See `runs.self_check`."""
     return runs.self_check(sys.modules[__name__])

@@ -18,6 +18,10 @@ from backends.pytorch import capture, choices, device, releases
 from backends.pytorch.build import build
 from backends.pytorch.releases import HALF, layout
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
+
 FRAMEWORK = "pytorch"
 OPTIONS = choices.OPTIONS
 
@@ -25,14 +29,14 @@ _MEMORY_WORDS = ("you tried to allocate",)
 _UNSUPPORTED_WORDS = errors.GPU_WORDS + ("not implemented for '",)
 
 
-def version():
+def version() -> str:
     """As PyTorch reports it, with its build: 2.13.0+cpu. Raises `Unsupported` if it is too old."""
     found = str(torch.__version__)
     release.check("PyTorch", found, releases.LEAST)
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """PyTorch reports most errors as RuntimeError; only the text differs."""
     unsupported = _UNSUPPORTED_WORDS if isinstance(error, RuntimeError) else ()
     return errors.kind_by_words(error, _MEMORY_WORDS, unsupported)
@@ -41,7 +45,7 @@ def classify(error):
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     place, where, threads, used = _settle(settings, graph)
     device.join(place, where)
@@ -246,7 +250,7 @@ def criterion(graph):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape, computed without numbers if PyTorch can (2.0)."""
     meta = hasattr(torch, "get_default_device") or hasattr(torch, "set_default_device")
     where = torch.device("meta") if meta else torch.device("cpu")
@@ -256,7 +260,9 @@ def shapes(graph):
             yield name, tuple(value.shape[1:])
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing folded and nothing overwritten."""
     _, where, _, used = _settle(settings, graph)
     x = torch.from_numpy(inputs).to(where).contiguous(**layout(used))
@@ -274,7 +280,7 @@ def _arrays(tensors):
     )
 
 
-def self_check():
+def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     for graph in graphs:

@@ -19,6 +19,10 @@ from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
 from backends.tensorflow.training import Trainer
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
+
 FRAMEWORK = "tensorflow"
 OPTIONS = choices.OPTIONS
 LEAST = (1, 4)
@@ -26,14 +30,14 @@ LEAST = (1, 4)
 DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
 
 
-def version():
+def version() -> str:
     """As TensorFlow reports it. Raises `Unsupported` if it is too old."""
     found = str(tf.__version__)
     release.check("TensorFlow", found, LEAST)
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """The errors module has a class for each."""
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return "out_of_memory"
@@ -45,7 +49,7 @@ def classify(error):
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     where = device.world(settings)
     place, used = _settle(settings, graph, where)
@@ -171,7 +175,7 @@ def inference(network, values, execution, x, dtype, used):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape as TensorFlow infers it, without numbers."""
     network = Network(graph)
     arrays = OrderedDict((p.name, network.arrays.shape(p)) for p in _all(graph))
@@ -189,7 +193,9 @@ def _all(graph):
     return graph.parameters + graph.statistics
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing folded."""
     place, used = _settle(settings, graph, device.world(settings))
     execution = _execution(used, place)
@@ -209,7 +215,7 @@ def activations(settings, graph, values, inputs):
     execution.close()
 
 
-def self_check():
+def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     for graph in graphs:

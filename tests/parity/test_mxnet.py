@@ -195,6 +195,7 @@ def test_devices_stay_alike_and_the_step_is_that_of_both_batches():
     assert all(seconds >= 0 for seconds in job.intervals(3))
     for name, gradient in backward.step(graph, values, *batch).gradients.items():
         assert deviation(velocities[name], gradient) < 1e-5, name
+    assert isinstance(job, step.Training)
     first, second = (executor.arg_dict for executor in job._executors)
     assert not np.array_equal(first["input"].asnumpy(), second["input"].asnumpy())
     for name, array in first.items():
