@@ -82,8 +82,9 @@ class Backend(Protocol):
 class FileBackend(Backend, Protocol):
     """A backend that also runs the user's files; see `backends.harness.own`."""
 
-    FILES: tuple[str, ...]
-    """The endings of their names."""
+    @property
+    def FILES(self) -> tuple[str, ...]:  # noqa: N802 - a tuple of a known length fits, too
+        """The endings of their names."""
 
     def read_file(self, path: str, settings: Settings) -> OwnNetwork:
         """Read the network in a file. Raises `DataProblem` or `Unsupported`."""
