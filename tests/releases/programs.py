@@ -207,7 +207,7 @@ def _changed(
 ) -> dict[str, str]:
     """Return another value for every option, but for those that are refused before the start."""
     row = catalogue.framework(program.line.framework)
-    found = {}
+    found: dict[str, str] = {}
     for name, option in row.options.items():
         if not option.values[1:] or name in program.unasked:
             continue

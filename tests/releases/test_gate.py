@@ -32,14 +32,18 @@ LINES = {line.name: replace(line, models=matrix.MODELS[:1]) for line in matrix.l
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Path]]]:
+def installed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Path]]]:
     """Return the interpreters in the making: wheels are fetched while other releases are tried."""
     folder = tmp_path_factory.mktemp("releases")
     wheels = paths.home() / "releases" / "wheels"
+    asked = {item.name.partition("[")[2].rstrip("]") for item in request.session.items}
     with ThreadPoolExecutor(2) as pool:
         yield {
             name: pool.submit(running.environment, LINES[name], folder / name, wheels)
             for name in GATE
+            if name in asked
         }
 
 

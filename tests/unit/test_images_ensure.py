@@ -222,8 +222,8 @@ def test_force_makes_everything_anew(place, engine):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (change_backends, "is not here, only another build of it: it holds other benchmark"),
-        (change_recipe, "is not here, only another build of it: its recipe"),
+        (change_backends, r"is not here; only another build of it is \(it contains different"),
+        (change_recipe, r"is not here; only another build of it is \(its recipe"),
         (None, "is not here"),
     ],
 )

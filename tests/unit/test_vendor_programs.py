@@ -17,7 +17,7 @@ from orchestrator.errors import RequestError
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.request import Request
-from orchestrator.run import planner, program_release
+from orchestrator.run import places, planner, program_release
 from orchestrator.run.hints import hints_of
 from orchestrator.run.planner import Place, Target
 from tests.unit import vendor_samples
@@ -671,3 +671,11 @@ def test_an_old_mxnet_makes_as_many_batches_as_are_asked_for(tmp_path, batches, 
     (tmp_path / "source" / "train_imagenet.py").write_text(TRAIN_IMAGENET)
     assert start(tmp_path, plan, folder, b"") == 0, folder.log.read_text()
     assert folder.log.read_text().startswith(f"{made} --network=resnet-v1 --num-layers=50 ")
+
+
+def test_on_the_host_tensorflow_1_gives_way_to_packages_that_fit(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
+    request = Request(model="resnet50", framework="tf_cnn_benchmarks")
+    row = catalogue.framework("tf_cnn_benchmarks")
+    place = places.planned_place(request, row, Target(device="cpu"), None, "requested")
+    assert "/tensorflow-cpu-" in place.python
