@@ -21,7 +21,7 @@ from pathlib import Path
 
 from orchestrator.parsers import ParseHints, parse
 from orchestrator.result import Measurement
-from tests.unit import framework_samples, vendor_samples
+from tests.support import framework_samples, vendor_samples
 
 LOGS = Path(__file__).parent / "logs"
 SEED = 20171101

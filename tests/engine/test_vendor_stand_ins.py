@@ -18,7 +18,7 @@ from orchestrator.request import Request
 from orchestrator.run.planner import Place, Target, make_plan, resolve
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
-from tests.unit import framework_samples
+from tests.support import framework_samples
 
 pytestmark = pytest.mark.engine
 

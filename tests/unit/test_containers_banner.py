@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.containers.banner import Banner, last_words, read_banner
-from tests.unit.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
+from tests.support.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
 
 SAMPLE_LOGS = Path(__file__).parents[1] / "logs"
 

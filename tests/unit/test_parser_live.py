@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from framework_samples import SAMPLES as FRAMEWORKS
 
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.ui import words
-from tests.unit.vendor_samples import IMAGENET, TF_CNN
-from tests.unit.vendor_samples import SAMPLES as VENDORS
+from tests.support.framework_samples import SAMPLES as FRAMEWORKS
+from tests.support.vendor_samples import IMAGENET, TF_CNN
+from tests.support.vendor_samples import SAMPLES as VENDORS
 
 SAMPLES = {**VENDORS, **FRAMEWORKS}
 

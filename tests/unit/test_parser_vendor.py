@@ -17,7 +17,7 @@ from orchestrator.parsers import log as log_module
 from orchestrator.parsers import run as run_module
 from orchestrator.parsers.numbers import Line
 from orchestrator.result import Measurement
-from tests.unit.vendor_samples import HINTS, HOROVOD, NONE, NVTFCNN, SAMPLES, TF_CNN, TORCHVISION
+from tests.support.vendor_samples import HINTS, HOROVOD, NONE, NVTFCNN, SAMPLES, TF_CNN, TORCHVISION
 
 every_sample = pytest.mark.parametrize("name", SAMPLES)
 
