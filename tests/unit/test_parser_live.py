@@ -50,9 +50,9 @@ def test_the_live_rate_is_of_the_same_kind_as_the_result(name):
 @pytest.mark.parametrize(
     ("name", "unit", "rate"),
     [
-        ("caffe_time_nvidia", "iterations/s", 1000 / 3),
-        ("caffe_train_old", "iterations/s", 20 / 6),
-        ("trtexec_7", "batches/s", 2000),
+        ("caffe-time-nvidia", "iterations/s", 1000 / 3),
+        ("caffe-train-old", "iterations/s", 20 / 6),
+        ("trtexec-7", "batches/s", 2000),
         ("imagenet", "steps/s", 1.0),
     ],
 )
