@@ -198,6 +198,7 @@ def test_every_field_of_a_request_has_another_value_to_try():
     assert {*Request.model_fields} == {*OTHERWISE, "schema_version"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", OTHERWISE)
 @pytest.mark.parametrize("name", ASKED)
 def test_a_request_with_another_value_is_noticed(name, field):
@@ -225,6 +226,7 @@ def changed(value):
     return found[0] if found else []
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_whatever_is_forged_is_reported_in_a_line(data):
@@ -291,6 +293,7 @@ def test_other_limits_mounts_and_gpus_in_a_plan_are_noticed():
     assert disagreements(result, plan={"gpus": (), "device_count": 1})
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_any_other_script_is_noticed(data):
@@ -492,6 +495,7 @@ def test_what_the_result_must_tell_cannot_be_left_out(bundled, tmp_path):
     assert "monitor" in refusal(without)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_change_of_the_begin_event_is_noticed(bundled, tmp_path_factory, data):
@@ -528,6 +532,7 @@ def leaves(value, path=()):
     return [path, *(found for key, one in inside for found in leaves(one, (*path, key)))]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_value_in_a_document_is_a_bug(bundled, tmp_path_factory, capsys, data):

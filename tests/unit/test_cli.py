@@ -591,6 +591,7 @@ def test_help_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["parse"], ["parse", "tf_cnn_benchmarks"]])
 def test_a_device_without_an_end_is_not_a_log(words):
     done = benchdock(*words, "/dev/zero")

@@ -157,6 +157,7 @@ def test_a_mistake_is_named(old, new, told):
     assert told in mistake(TABLE.replace(old, new, 1))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_damaged_table_is_a_table_or_one_line(data):
     start = data.draw(st.integers(0, len(REAL)))

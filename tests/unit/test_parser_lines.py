@@ -37,6 +37,7 @@ def plain(data, needles):
     return [line for line in lines if any(needle in line for needle in needles)]
 
 
+@pytest.mark.slow
 @given(LOGS, st.lists(st.integers(min_value=0)))
 def test_lines_are_those_of_split_however_the_log_is_cut(data, places):
     for needles in ([b"ab"], [b"ab", b"z"], [b"a", b"yz", b"b"]):

@@ -23,8 +23,11 @@ IMAGES = ("input", "value", "x")  # what operations call their image
 OPERATIONS = (
     "conv2d",
     "max_pool",
+    "_max_pool",
     "avg_pool",
+    "_avg_pool",
     "bias_add",
+    "_bias_add",
     "fused_batch_norm",
     "_fused_batch_norm",
     "fused_batch_norm_v2",
