@@ -101,7 +101,7 @@ lint: $(VENV)/.setup-dev ## ruff, import rules, Python 3.5 for in-image code, sh
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/vermin --target=3.5- --no-tips --violations backends
+	$(VENV)/bin/vermin --target=3.5- --no-tips --violations --exclude-regex '\.pyi$$' backends
 	$(VENV)/bin/shellcheck .ci/run .ci/find-python
 	$(VENV)/bin/python .ci/check-english
 
@@ -171,5 +171,5 @@ bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench
 
 clean: ## remove the virtual environment and caches; results are kept
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +

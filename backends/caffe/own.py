@@ -9,10 +9,18 @@ import io
 import numpy as np
 
 from backends.caffe import dialects, prototxt
-from backends.caffe.step import Placed, chosen, load, parse, rewritten, run, smallest
+from backends.caffe.pycaffe import (
+    Forward,
+    Placed,
+    Solving,
+    chosen,
+    load,
+    parse,
+    rewritten,
+    run,
+)
 from backends.caffe.text import as_file, render
 from backends.harness.own import OwnNetwork, check_outputs
-from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.zoo import weights
 
 # Layers that read a dataset, as named in Caffe's present and former prototxt formats.
@@ -184,7 +192,7 @@ class _Own(Placed):
         raise network.unsupported("has labels that no loss uses: remove them")
 
 
-class Inference(_Own):
+class Inference(_Own, Forward):
     """Forward in the TEST phase."""
 
     def open(self, _settings, network):
@@ -195,19 +203,13 @@ class Inference(_Own):
     def __init__(self, backend, settings, network):
         """Check the outputs of the first run."""
         super(Inference, self).__init__(backend, settings, network)
-        self._last = len(self.net.layers) - 1
-        outputs = [self.net.blobs[name].data for name in self.net.outputs]
-        check_outputs(network, settings.batch, [output.shape for output in outputs])
-
-    def step(self):
-        """Caffe's Forward; reading an output waits for a GPU."""
-        self.net._forward(0, self._last)
-        if self.gpu:
-            self.net.blobs[self.net.outputs[-1]].data.ravel()
+        outputs = [self.net.blobs[name] for name in self.net.outputs]
+        check_outputs(network, settings.batch, [output.data.shape for output in outputs])
+        self.read_out(self.net, outputs[-1])
 
 
-class Training(_Own):
-    """A step of the zoo's solver on the user's network: forward, loss, backward, update."""
+class Training(_Own, Solving):
+    """A step of the zoo's solver on the user's network."""
 
     def open(self, settings, network):
         """See `_Own`. A network without a loss cannot be trained."""
@@ -222,22 +224,15 @@ class Training(_Own):
                 path=path,
             )
             with as_file(text) as solver:
-                self._solver = load().SGDSolver(solver)
-        if not any(self._solver.net._blob_loss_weights):
+                opened = load().SGDSolver(solver)
+        if not any(opened.net._blob_loss_weights):
             raise network.unsupported(
                 "has no loss in the TRAIN phase: use --phase inference, or add a loss layer"
             )
-        if not self._solver.net.params:
+        if not opened.net.params:
             raise network.unsupported("has no weights to train: use --phase inference")
-        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM, solver="SGD")
-        self._weight = smallest(self._solver.net)
-        return self._solver.net
-
-    def step(self):
-        """Solver::Step; reading what it updated waits for a GPU."""
-        self._solver.step(1)
-        if self.gpu:
-            self._weight.data.ravel()
+        self.solve(opened)
+        return opened.net
 
     def loss(self):
         """Of the last step: the sum of all losses with their weights."""

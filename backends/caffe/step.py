@@ -8,28 +8,41 @@ here each step is requested separately, for which NVIDIA's solver starts a new t
 updates.
 """
 
-import os
 from collections import OrderedDict
 
 import numpy as np
 
 from backends import knobs, zoo
-from backends.caffe import arrays, dialects, prototxt
+from backends.caffe import arrays, dialects, own, prototxt
 from backends.caffe.history import Snapshots
+from backends.caffe.pycaffe import (
+    Forward,
+    Placed,
+    Solving,
+    choose_device,
+    chosen,
+    load,
+    parse,
+    rewritten,
+)
 from backends.caffe.text import as_file
-from backends.harness import blas, data, job, machine, trial
+from backends.harness import data, job, trial
 from backends.harness.errors import Unsupported
-from backends.harness.sgd import LEARNING_RATE, MOMENTUM
+from backends.harness.sgd import LEARNING_RATE
 
-# Caffe logs a description of every layer it creates; warnings stay.
-os.environ.setdefault("GLOG_minloglevel", "1")
-
-
-def load():
-    """The caffe module; importing it costs a second."""
-    import caffe
-
-    return caffe
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import (
+        Array,
+        Arrays,
+        Graph,
+        Job,
+        Kind,
+        OwnNetwork,
+        Settings,
+        Shapes,
+        Values,
+    )
 
 
 class Backend(object):
@@ -44,7 +57,7 @@ class Backend(object):
         self.dialect = dialects.DIALECTS[name]
         self.REPLACES_STATISTICS = self.dialect.averages
 
-    def version(self):
+    def version(self) -> str:
         """Caffe's version, which is 1.0.0 for years of commits; raises for another fork."""
         caffe = load()
         found = fork(caffe.proto.caffe_pb2)
@@ -52,28 +65,25 @@ class Backend(object):
             raise Unsupported("the Caffe here is %s's, not %s" % (found.title, self.dialect.title))
         return str(getattr(caffe, "__version__", "unknown"))
 
-    def classify(self, _error):
+    def classify(self, error: Exception) -> "Kind":
         """Caffe's own failures end the process; Python sees only MemoryError."""
-        return
+        del error
+        return None
 
-    def prepare(self, settings, graph, values):
+    def prepare(self, settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
         """A ready job; see the contract."""
         self._check(settings)
         kind = Training if settings.phase == "training" else Inference
         return kind(self, settings, graph, values)
 
-    def read_file(self, path, settings):
+    def read_file(self, path: str, settings: "Settings") -> "OwnNetwork":
         """The user's network; see `backends.harness.own`."""
-        from backends.caffe.own import CaffeNetwork
+        return own.CaffeNetwork(path, self.dialect, settings)
 
-        return CaffeNetwork(path, self.dialect, settings)
-
-    def prepare_file(self, settings, network):
+    def prepare_file(self, settings: "Settings", network: "OwnNetwork") -> "Job":
         """A ready job of the user's network, which was run once."""
-        from backends.caffe.own import prepare
-
         self._check(settings)
-        return prepare(self, settings, network)
+        return own.prepare(self, settings, network)
 
     def _check(self, settings):
         """Choose the device; raise `Unsupported` for what this backend does not support."""
@@ -84,7 +94,7 @@ class Backend(object):
             )
         if settings.devices != 1:
             raise Unsupported("pycaffe runs one device; `caffe train` runs several")
-        _choose_device(settings.device)
+        choose_device(settings.device)
 
     def choices(self, **choices):
         """Arguments of `prototxt.network` that depend on this Caffe's age."""
@@ -115,7 +125,7 @@ class Backend(object):
 
     # -- parity and the self check ---------------------------------------------------------
 
-    def shapes(self, graph):
+    def shapes(self, graph: "Graph") -> "Shapes":
         """Every node's shape in the network that a benchmark runs.
 
         A node that is computed as part of another for inference has its shape in training.
@@ -135,7 +145,9 @@ class Backend(object):
         with as_file(ours.text) as path:
             return load().Net(path, load().TRAIN), ours
 
-    def activations(self, settings, graph, values, inputs):
+    def activations(
+        self, settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+    ) -> "Values":
         """Every node's value, nothing overwritten; not for a node that is part of another."""
         self._check(settings)
         net, ours = self.open_network(graph, len(inputs), plain=True, **chosen(settings))
@@ -146,7 +158,7 @@ class Backend(object):
             if ours.blobs[node.name] in found:
                 yield node.name, found[ours.blobs[node.name]]
 
-    def self_check(self):
+    def self_check(self) -> str:
         """Parse every model's network, and run the smallest through both phases."""
         load().set_mode_cpu()
         graphs = [graph for graph in map(zoo.draw, zoo.names()) if not gap(graph)]
@@ -174,75 +186,9 @@ def gap(graph):
     return next((prototxt.GAPS[n.op] for n in graph.nodes if n.op in prototxt.GAPS), None)
 
 
-def parse(text):
-    """A network's text, parsed by Caffe's own schema; raises for an unknown word."""
-    from google.protobuf import text_format
-
-    return text_format.Parse(text, load().proto.caffe_pb2.NetParameter())
-
-
-def rewritten(dialect, net, text, layers=None):
-    """The engine that computes, and the number of layers that it does as part of others; {} in most
-    forks.
-
-    `layers` are those of the phase, by default all in the text.
-    """
-    if not dialect.rewrites:
-        return {}
-    message = parse(text)
-    names = [layer.name for layer in (message.layer if layers is None else layers)]
-    return {"engine": message.engine, "folded_layers": arrays.left_out(net, names)}
-
-
-def run(net):
-    """Forward through all layers, without pycaffe's copies of the outputs."""
-    return net._forward(0, len(net.layers) - 1)
-
-
 def fill(net, ours, values, dialect, graph):
     """Put parameters and statistics in their places."""
     arrays.fill(net, ours, values, dialect, graph, parse)
-
-
-def chosen(settings):
-    """The settings of a benchmark that change a network's text."""
-    choices = {"dtype": settings.dtype}
-    if "engine" in settings.options:
-        choices["engine"] = settings.options["engine"]
-    return choices
-
-
-def _choose_device(device):
-    caffe = load()
-    if device == "cpu":
-        caffe.set_mode_cpu()
-        return
-    caffe.set_device(0)
-    caffe.set_mode_gpu()
-
-
-def smallest(net):
-    """The smallest array of weights, to be read: that waits for a GPU and moves it to the host."""
-    return min((blob for blobs in net.params.values() for blob in blobs), key=lambda b: b.count)
-
-
-class Placed(job.Job):
-    """A job of pycaffe on its device."""
-
-    def __init__(self, settings):
-        """Set threads, and the reported facts about the place."""
-        super(Placed, self).__init__()
-        self.samples = settings.batch
-        self.device_names = [machine.cpu_name() if settings.device == "cpu" else "GPU 0"]
-        self.gpu = settings.device == "gpu"
-        if self.gpu:
-            self.timing = "host clock around each step; a step ends with a copy to the host"
-        library, self.threads = blas.set_threads(settings.threads or machine.cpus())
-        self.options["blas"] = library
-
-    def peak_memory(self):
-        """Of the process; pycaffe does not report a GPU's."""
-        return None if self.gpu else super(Placed, self).peak_memory()
 
 
 class _Step(Placed):
@@ -253,11 +199,12 @@ class _Step(Placed):
         self.backend = backend
         self.graph = graph
         self.options["pooling_round_mode"] = backend.choices()["round_mode"]
-        self._source = data.source(settings, graph)
+        source = data.source(settings, graph)
+        self.feeds = [(source, self.feed)]
         self.net, self.ours = self.open(settings, graph)
         self.options.update(rewritten(backend.dialect, self.net, self.ours.text))
         fill(self.net, self.ours, values, backend.dialect, graph)
-        self.feed(*self._source.next())
+        self.feed(*source.next())
 
     def open(self, settings, graph):
         """Caffe's network and ours."""
@@ -270,58 +217,31 @@ class _Step(Placed):
         if prototxt.LABEL in blobs:
             blobs[prototxt.LABEL].data[...] = labels
 
-    def step(self):
-        """One step; real data is fetched and copied within it."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
-        self.work()
 
-    def work(self):
-        """Forward, or a solver's step."""
-        raise NotImplementedError
-
-    def close(self):
-        """Stop reading data."""
-        self._source.close()
-
-
-class Inference(_Step):
+class Inference(_Step, Forward):
     """Forward to logits in the TEST phase, with the running statistics."""
 
     def open(self, settings, graph):
         """See `_Step`."""
         net, ours = self.backend.open_network(graph, settings.batch, **chosen(settings))
-        self._last = len(net.layers) - 1
         self._logits = net.blobs[ours.output]
+        self.read_out(net, self._logits)
         return net, ours
-
-    def work(self):
-        """Caffe's Forward; reading the logits waits for a GPU."""
-        self.net._forward(0, self._last)
-        if self.gpu:
-            self._logits.data.ravel()
 
     def logits(self):
         """Of the last step."""
         return np.array(self._logits.data, dtype=np.float32)
 
 
-class Training(_Step):
+class Training(_Step, Solving):
     """A solver's step: forward, loss, backward and a momentum SGD update."""
 
     def open(self, settings, graph):
         """See `_Step`."""
         self._snapshots = Snapshots()
-        self._solver, ours = self.backend.open_solver(settings, graph, self._snapshots)
-        self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM, solver="SGD")
-        self._weight = smallest(self._solver.net)
-        return self._solver.net, ours
-
-    def work(self):
-        """Solver::Step; reading what it updated waits for a GPU."""
-        self._solver.step(1)
-        if self.gpu:
-            self._weight.data.ravel()
+        solver, ours = self.backend.open_solver(settings, graph, self._snapshots)
+        self.solve(solver)
+        return solver.net, ours
 
     def loss(self):
         """Of the last step."""

@@ -18,9 +18,13 @@ from caffe2.python import core, workspace  # noqa: E402
 from backends import knobs, zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
-from backends.harness import arguments, blas, data, job, machine, trial  # noqa: E402
+from backends.harness import arguments, blas, data, errors, job, machine, trial  # noqa: E402
 from backends.harness.errors import Unsupported  # noqa: E402
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
+
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "caffe2"
 OPTIONS = knobs.KNOBS["caffe2"]
@@ -28,10 +32,10 @@ OPTIONS = knobs.KNOBS["caffe2"]
 # Max pooling sends its whole gradient to every value that equals the largest; cuDNN chooses one.
 EVERY_LARGEST = ("cpu",)
 
-_MEMORY_WORDS = ("out of memory", "std::bad_alloc", "defaultcpuallocator")
+_MEMORY_WORDS = ("defaultcpuallocator",)
 
 
-def version():
+def version() -> str:
     """PyTorch's version, since Caffe2 became part of it; NGC's image only has Caffe2."""
     try:
         from torch.version import __version__ as found
@@ -40,13 +44,12 @@ def version():
     return str(found)
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """Caffe2 reports every error as RuntimeError."""
-    text = str(error).lower()
-    return "out_of_memory" if any(word in text for word in _MEMORY_WORDS) else None
+    return errors.kind_by_words(error, _MEMORY_WORDS)
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     kind = Training if settings.phase == "training" else Inference
     return kind(settings, graph, values, open_device(settings))
@@ -83,7 +86,7 @@ def start(settings):
     return blas.set_threads(threads)[0], threads
 
 
-class Step(job.Job):
+class Step(job.Fed):
     """Common to training and inference: one net, and its batch in the workspace."""
 
     def __init__(self, settings, graph, values, where):
@@ -94,14 +97,15 @@ class Step(job.Job):
         self.options["blas"], self.threads = start(settings)
         self._where, self._graph = where, graph
         self._training = settings.phase == "training"
-        self._source = data.source(settings, graph)
+        source = data.source(settings, graph)
+        self.feeds = [(source, self.feed)]
         self._net = None  # the net that a step runs
         self._built = built_for(settings, graph, where, exhaustive=True)
         self.options["net_type"] = self._built.net.Proto().type
         if where:
             self.options["cudnn_exhaustive_search"] = "on"
         place(values, where)
-        self.feed(*self._source.next())
+        self.feed(*source.next())
 
     def feed(self, inputs, labels):
         """Copy a batch into the blobs that the net reads; inference has no labels."""
@@ -109,10 +113,8 @@ class Step(job.Job):
         if self._training:
             workspace.FeedBlob(LABEL, labels.astype(np.int32), self._where)
 
-    def step(self):
+    def work(self):
         """One run of the net, which returns when all its operators are done."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
         workspace.RunNet(self._net)
 
     def peak_memory(self):
@@ -121,7 +123,7 @@ class Step(job.Job):
 
     def close(self):
         """Stop reading data, free the arrays."""
-        self._source.close()
+        super(Step, self).close()
         workspace.ResetWorkspace()
 
 
@@ -218,7 +220,7 @@ def walk(settings, graph, values, inputs, plain):
         yield node.name, workspace.FetchBlob(built.blobs[node.name])
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape in the net that a benchmark runs; the net is run to find them."""
     arrays = graph.parameters + graph.statistics
     zeros = {array.name: np.zeros(array.shape, dtype=np.float32) for array in arrays}
@@ -228,12 +230,14 @@ def shapes(graph):
         yield name, value.shape[1:]
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing overwritten."""
     return walk(settings, graph, values, inputs, plain=True)
 
 
-def self_check():
+def self_check() -> str:
     """Build every model's nets, and run the smallest through both phases."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     graphs = [g for g in graphs if not any(node.op in builder.GAPS for node in g.nodes)]

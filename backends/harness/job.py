@@ -4,6 +4,12 @@ import resource
 import time
 from collections import OrderedDict, namedtuple
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from typing import List, Optional
+
+    from backends.harness.contract import Array, Feeds, Node  # noqa: F401 - in a type comment
+
 State = namedtuple("State", "weights velocities statistics")
 State.__doc__ = """What training keeps from one step to the next, by the zoo's canonical names.
 
@@ -29,58 +35,58 @@ class Job(object):
 
     def __init__(self):
         """Set the attributes after this."""
-        self.device_names = []
-        self.options = OrderedDict()  # every knob as it was really used
-        self._marks = []
+        self.device_names = []  # type: List[str]
+        self.options = OrderedDict()  # type: OrderedDict  # every knob as it was really used
+        self._marks = []  # type: List[float]
 
-    def step(self):
+    def step(self) -> None:
         """Do or queue one step: forward to logits, or forward, loss, backward and update."""
         raise NotImplementedError
 
-    def synchronize(self):
+    def synchronize(self) -> None:
         """Return when all devices of all processes have done what was queued."""
 
-    def mark(self, index):
+    def mark(self, index: int) -> None:
         """Note the moment after everything queued so far, as number `index` of this block."""
         del self._marks[index:]
         self._marks.append(time.perf_counter())
 
-    def intervals(self, count):
+    def intervals(self, count: int) -> "List[float]":
         """Seconds between neighbours of marks 0 to `count`; called after `synchronize`."""
         return [self._marks[i + 1] - self._marks[i] for i in range(count)]
 
-    def agree(self, number):
+    def agree(self, number: float) -> float:
         """The leader's number, in every process: they must make the same decision."""
         return number
 
-    def peak_memory(self):
+    def peak_memory(self) -> "Optional[int]":
         """Most bytes of device memory in use at a time, of the fullest device; None if unknown.
 
         On a CPU the device's memory is the process's.
         """
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-    def loss(self):
+    def loss(self) -> "Optional[float]":
         """Loss of the last training step, None in inference."""
 
     # -- for parity, from the same object that is timed ----------------------------------------
 
-    def feed(self, inputs, labels):
+    def feed(self, inputs: "Array", labels: "Array") -> None:
         """Replace the synthetic batch, for the next steps.
 
         `inputs` is float32 (batch,) + input shape, `labels` int64, both in the host's memory.
         """
         raise NotImplementedError
 
-    def logits(self):
+    def logits(self) -> "Array":
         """What the last inference step computed, float32, batch first."""
         raise NotImplementedError
 
-    def state(self):
+    def state(self) -> State:
         """The `State` after the last training step, or before the first."""
         raise NotImplementedError
 
-    def held(self, node):
+    def held(self, node: "Node") -> "Optional[Array]":
         """A node's value after the last training step, None if it is unknown.
 
         It settles which of two values was the larger one for max pooling if they are equal but for
@@ -88,5 +94,33 @@ class Job(object):
         largest lists the devices on which it does so in its `EVERY_LARGEST`.
         """
 
-    def close(self):
+    def close(self) -> None:
         """Stop threads and leave process groups."""
+
+
+class Fed(Job):
+    """A job whose steps take their batches from sources of `backends.harness.data`.
+
+    A framework fills in `work`, and sets `feeds`: pairs of a source and the function that copies
+    its inputs and labels to where the steps read them. Write it before a class of the framework's
+    own devices, if both are bases.
+    """
+
+    feeds = ()  # type: Feeds
+
+    def step(self) -> None:
+        """One step; real data is fetched and copied within it."""
+        for source, feed in self.feeds:
+            if not source.fixed:
+                feed(*source.next())
+        self.work()
+
+    def work(self) -> None:
+        """Do or queue a step on the batch that is there."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop reading data."""
+        for source, _ in self.feeds:
+            source.close()
+        super(Fed, self).close()

@@ -7,8 +7,14 @@ from backends import zoo
 from backends.harness import VERSION, arguments, errors, events, loop, own, parity
 from backends.zoo import weights
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def main(backend, argv, emit=None):
+    from backends.harness.contract import Backend
+
+
+def main(backend: "Backend", argv: "Sequence[str]", emit=None) -> int:
     """Run one command; return the exit status: 0 done, 1 failed or parity does not hold."""
     emit = events.Emitter() if emit is None else emit
     commands = {"self-check": self_check, "parity": check_parity}

@@ -10,15 +10,20 @@ one.)
 """
 
 from collections import OrderedDict
+from functools import partial
 
 import mxnet as mx
 import numpy as np
 
 from backends import zoo
-from backends.harness import data, release, trial
-from backends.harness.job import State
+from backends.harness import data, errors, release, trial
+from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.mxnet import bound, build, choices, device
+
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "mxnet"
 OPTIONS = choices.OPTIONS
@@ -28,31 +33,25 @@ BIASED_VARIANCE = ("cpu",)
 # Keeps small gradients above float16's smallest number.
 LOSS_SCALE = 128.0
 
-_MEMORY_WORDS = ("out of memory", "memory allocation failed", "bad_alloc", "alloc_failed")
-_UNSUPPORTED_WORDS = ("no kernel image is available", "compile with use_cuda", "driver version is")
+_UNSUPPORTED_WORDS = errors.GPU_WORDS + ("compile with use_cuda",)
 
 
-def version():
+def version() -> str:
     """As MXNet reports it. Raises `Unsupported` if it is too old."""
     found = str(mx.__version__)
     release.check("MXNet", found, LEAST)
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """MXNet reports every error as MXNetError; only its text differs."""
-    text = str(error).lower()
-    if any(word in text for word in _MEMORY_WORDS):
-        return "out_of_memory"
-    if any(word in text for word in _UNSUPPORTED_WORDS):
-        return "unsupported"
-    return None
+    return errors.kind_by_words(error, unsupported=_UNSUPPORTED_WORDS)
 
 
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     used = choices.resolve(settings, device.facts())
     places = device.contexts(settings)
@@ -60,19 +59,20 @@ def prepare(settings, graph, values):
     return kind(settings, graph, values, used, places)
 
 
-class Step(device.DeviceJob):
+class Step(Fed, device.DeviceJob):
     """Common to training and inference: networks in place, data fed."""
 
     def __init__(self, settings, graph, values, used, places):
         """Bind, fill and feed every device."""
         super(Step, self).__init__(settings, places)
         self.options = OrderedDict(used)
-        self._sources = [
-            data.source(settings, graph, rank, len(places)) for rank in range(len(places))
-        ]
+        sources = [data.source(settings, graph, rank, len(places)) for rank in range(len(places))]
         self._network = network_of(settings, graph, used)
-        batches = [source.next() for source in self._sources]
+        batches = [source.next() for source in sources]
         self._executors = [self._bind(place, *batch) for place, batch in zip(places, batches)]
+        self.feeds = [
+            (source, partial(_feed, executor)) for source, executor in zip(sources, self._executors)
+        ]
         for executor, batch in zip(self._executors, batches):
             bound.fill(self._network, executor, values)
             _feed(executor, *batch)
@@ -80,16 +80,6 @@ class Step(device.DeviceJob):
 
     def _bind(self, place, x, y):
         raise NotImplementedError
-
-    def _work(self):
-        raise NotImplementedError
-
-    def step(self):
-        """One step; real data is fetched and copied to the devices within it."""
-        for executor, source in zip(self._executors, self._sources):
-            if not source.fixed:
-                _feed(executor, *source.next())
-        self._work()
 
     def feed(self, inputs, labels):
         """Copy a batch to where the steps read theirs; several devices share it evenly."""
@@ -104,11 +94,6 @@ class Step(device.DeviceJob):
 
     def _last(self):
         raise NotImplementedError
-
-    def close(self):
-        """Stop reading data."""
-        for source in self._sources:
-            source.close()
 
 
 def network_of(settings, graph, used, **changed):
@@ -141,7 +126,8 @@ class Inference(Step):
         fuse = self.options["subgraph"] == "on"
         return bound.bind(self._network.logits, self._network, place, x.shape, fuse=fuse)
 
-    def _work(self):
+    def work(self):
+        """Queue it on every device."""
         for executor in self._executors:
             executor.forward(is_train=False)
 
@@ -185,7 +171,8 @@ class Training(Step):
         symbol = bound.loss_symbol(self._network, self._scale)
         return bound.bind(symbol, self._network, place, x.shape, y.shape)
 
-    def _work(self):
+    def work(self):
+        """Queue it on every device."""
         for executor in self._executors:
             executor.forward(is_train=True)
             executor.backward()
@@ -223,7 +210,7 @@ class Training(Step):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape as MXNet infers it, nothing computed."""
     network = build.build(graph)
     everything = mx.sym.Group(list(network.symbols.values()))
@@ -232,7 +219,9 @@ def shapes(graph):
         yield node.name, build.batch_first(node, np.empty(shape)).shape[1:]
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing folded and nothing fused."""
     used = choices.resolve(settings, device.facts())
     (place,) = device.contexts(settings)
@@ -251,7 +240,7 @@ def _read(node, array):
     return build.batch_first(node, array.asnumpy().astype(np.float32))
 
 
-def self_check():
+def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     for graph in graphs:

@@ -10,6 +10,10 @@ from backends.harness.errors import Unsupported
 from backends.onnx.build import build
 from backends.onnx.own import OnnxNetwork
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import OwnNetwork, Settings
+
 INPUT = "input"  # its name in the zoo
 
 
@@ -38,8 +42,8 @@ def threads(settings):
     return settings.threads or machine.cpus()
 
 
-class Inference(job.Job):
-    """Feeds batches to a model with an array as input; a subclass fills in `_run`.
+class Inference(job.Fed):
+    """Feeds batches to a model with an array as input; a subclass fills in `work`.
 
     The array is the model's input itself: synthetic data is there before the clock starts,
     real data is copied into it within the step.
@@ -52,30 +56,18 @@ class Inference(job.Job):
         self.threads = threads(settings)
         self.samples = settings.batch
         self.device_names = [machine.cpu_name()]
-        self._source = data.source(settings, graph)
-        self._x = np.ascontiguousarray(self._source.next()[0])
-
-    def _run(self):
-        raise NotImplementedError
+        source = data.source(settings, graph)
+        self.feeds = [(source, self.feed)]
+        self._x = np.ascontiguousarray(source.next()[0])
 
     def try_out(self):
         """Run one batch; return the shapes of all outputs."""
         raise NotImplementedError
 
-    def step(self):
-        """One batch to logits."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
-        self._run()
-
     def feed(self, inputs, labels):
         """Copy a batch to the array that the model reads."""
         del labels  # nothing to train
         np.copyto(self._x, inputs)
-
-    def close(self):
-        """Stop reading data."""
-        self._source.close()
 
 
 def model_file(settings, graph, values):
@@ -85,7 +77,7 @@ def model_file(settings, graph, values):
     return build(graph, values, settings.batch).proto.SerializeToString()
 
 
-def read_file(path, settings):
+def read_file(path: str, settings: "Settings") -> "OwnNetwork":
     """The user's ONNX file with the requested batch."""
     return OnnxNetwork(path, settings.batch)
 

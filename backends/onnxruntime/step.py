@@ -10,10 +10,24 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from backends import knobs
-from backends.harness import release
+from backends.harness import errors, release
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
+
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import (
+        Array,
+        Arrays,
+        Graph,
+        Job,
+        Kind,
+        OwnNetwork,
+        Settings,
+        Shapes,
+        Values,
+    )
 
 FRAMEWORK = "onnxruntime"
 TITLE = "ONNX Runtime"
@@ -55,21 +69,17 @@ DEFAULTS = (
 )
 
 
-def version():
+def version() -> str:
     """As ONNX Runtime reports it. Raises `Unsupported` if it is too old."""
     found = str(ort.__version__)
     release.check(TITLE, found, LEAST)
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """ONNX Runtime has a class for missing features, but none for lack of memory."""
-    text = str(error).lower()
-    if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
-        return "out_of_memory"
-    if isinstance(error, ort_errors.NotImplemented) or any(words in text for words in LACKING):
-        return "unsupported"
-    return None
+    kind = errors.kind_by_words(error, unsupported=LACKING)
+    return "unsupported" if kind is None and isinstance(error, ort_errors.NotImplemented) else kind
 
 
 def make_session(model, used, threads):
@@ -85,7 +95,7 @@ def make_session(model, used, threads):
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     runs.check(settings, TITLE, DTYPES)
     return Inference(settings, graph, values, runs.resolve(settings.options, DEFAULTS))
@@ -116,7 +126,8 @@ class Inference(runs.Inference):
         """See `runs.Inference`."""
         return [np.shape(output) for output in self._session.run(None, self._given)]
 
-    def _run(self):
+    def work(self):
+        """Run the session."""
         if self._binding is None:
             self._logits = self._session.run(None, self._given)[0]
         else:
@@ -130,7 +141,7 @@ class Inference(runs.Inference):
 read_file = runs.read_file
 
 
-def prepare_file(settings, network):
+def prepare_file(settings: "Settings", network: "OwnNetwork") -> "Job":
     """A ready job of the user's file."""
     return runs.prepare_file(settings, network, sys.modules[__name__], ERRORS)
 
@@ -152,7 +163,7 @@ def bound(session, x, outputs):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape as the session infers it; weights are inputs, so none are made."""
     model, tensors = with_outputs(build(graph, None, 1))
     session = make_session(model, dict(DEFAULTS, graph_optimization="off"), 1)
@@ -161,8 +172,11 @@ def shapes(graph):
         yield name, tuple(found[tensor][1:])
 
 
-def activations(_settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing fused."""
+    del settings  # one thread, whatever they say
     model, tensors = with_outputs(build(graph, values, len(inputs)))
     used = dict(DEFAULTS, graph_optimization="off")
     session = make_session(model, used, 1)
@@ -173,6 +187,6 @@ def activations(_settings, graph, values, inputs):
         yield name, found[tensor]
 
 
-def self_check():
+def self_check() -> str:
     """See `runs.self_check`."""
     return runs.self_check(sys.modules[__name__])

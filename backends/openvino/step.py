@@ -11,11 +11,25 @@ from collections import OrderedDict
 import openvino
 
 from backends import knobs
-from backends.harness import release
+from backends.harness import errors, release
 from backends.harness.errors import Unsupported
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own import FILES  # noqa: F401 - part of the contract
+
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import (
+        Array,
+        Arrays,
+        Graph,
+        Job,
+        Kind,
+        OwnNetwork,
+        Settings,
+        Shapes,
+        Values,
+    )
 
 FRAMEWORK = "openvino"
 TITLE = "OpenVINO"
@@ -37,7 +51,7 @@ OPTIONS = knobs.KNOBS["openvino"]
 DEFAULTS = (("hint", "latency"),)
 
 
-def version():
+def version() -> str:
     """As OpenVINO reports it, without its build number. Raises `Unsupported` if it is too old.
 
     Until 2022.3 the package is only a name for others and has no version.
@@ -49,14 +63,9 @@ def version():
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """OpenVINO reports most errors as RuntimeError; only the text differs."""
-    text = str(error).lower()
-    if "bad_alloc" in text or "failed to allocate" in text or "out of memory" in text:
-        return "out_of_memory"
-    if isinstance(error, RuntimeError) and any(words in text for words in LACKING):
-        return "unsupported"
-    return None
+    return errors.kind_by_words(error, (), LACKING if isinstance(error, RuntimeError) else ())
 
 
 def dtypes():
@@ -80,7 +89,7 @@ def compiled(model, used, dtype, threads):
     return openvino.Core().compile_model(read(model), DEVICE, settings)
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     runs.check(settings, TITLE, dtypes())
     used = runs.resolve(settings.options, DEFAULTS)
@@ -91,7 +100,7 @@ def prepare(settings, graph, values):
 read_file = runs.read_file
 
 
-def prepare_file(settings, network):
+def prepare_file(settings: "Settings", network: "OwnNetwork") -> "Job":
     """A ready job of the user's file."""
     return runs.prepare_file(settings, network, sys.modules[__name__], (RuntimeError,))
 
@@ -125,7 +134,8 @@ class Latency(Inference):
         self._request = self._compiled.create_infer_request()
         self._request.set_input_tensor(self._tensor)
 
-    def _run(self):
+    def work(self):
+        """Run the request."""
         self._request.infer(share_outputs=True)
 
     def logits(self):
@@ -146,18 +156,26 @@ class Throughput(Inference):
         self.options["requests"] = len(self._queue)
         self._done = []
         self._last = None
-        if self._source.fixed:
+        self._given = None
+        ((source, _),) = self.feeds
+        if source.fixed:
             for request in self._queue:
                 request.set_input_tensor(self._tensor)
+        else:
+            self.feeds = [(source, self._give)]
+
+    def _give(self, inputs, labels):
+        """Give the next request a batch of its own: others may still read theirs."""
+        del labels  # nothing to train
+        self._given = {0: inputs}
 
     def _note(self, request, _data):
         self._last = request
         self._done.append(time.perf_counter())
 
-    def step(self):
+    def work(self):
         """Wait for a free request and start it; real data is copied into the request."""
-        inputs = None if self._source.fixed else {0: self._source.next()[0]}
-        self._queue.start_async(inputs)
+        self._queue.start_async(self._given)
 
     def logits(self):
         """Of the request that was done last."""
@@ -181,7 +199,7 @@ class Throughput(Inference):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape as OpenVINO infers it; weights are inputs, so none are generated."""
     serialised, tensors = with_outputs(build(graph, None, 1))
     model = read(serialised)
@@ -193,7 +211,9 @@ def shapes(graph):
         yield name, found[tensor]
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value; outputs keep their nodes from being fused away."""
     serialised, tensors = with_outputs(build(graph, values, len(inputs)))
     network = compiled(serialised, dict(DEFAULTS), settings.dtype, 1)
@@ -202,6 +222,6 @@ def activations(settings, graph, values, inputs):
         yield name, inputs if tensor == runs.INPUT else found[network.output(tensor)]
 
 
-def self_check():
+def self_check() -> str:
     """See `runs.self_check`."""
     return runs.self_check(sys.modules[__name__])

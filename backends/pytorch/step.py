@@ -11,47 +11,41 @@ from torch import nn
 from torch.nn import functional
 
 from backends import zoo
-from backends.harness import data, release, trial
-from backends.harness.job import State
+from backends.harness import data, errors, release, trial
+from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.pytorch import capture, choices, device, releases
 from backends.pytorch.build import build
 from backends.pytorch.releases import HALF, layout
 
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
+
 FRAMEWORK = "pytorch"
 OPTIONS = choices.OPTIONS
 
-_MEMORY_WORDS = (
-    "out of memory",
-    "you tried to allocate",
-    "std::bad_alloc",
-    "cublas_status_alloc_failed",
-    "cudnn_status_alloc_failed",
-)
-_UNSUPPORTED_WORDS = ("no kernel image is available", "not implemented for '", "driver version is")
+_MEMORY_WORDS = ("you tried to allocate",)
+_UNSUPPORTED_WORDS = errors.GPU_WORDS + ("not implemented for '",)
 
 
-def version():
+def version() -> str:
     """As PyTorch reports it, with its build: 2.13.0+cpu. Raises `Unsupported` if it is too old."""
     found = str(torch.__version__)
     release.check("PyTorch", found, releases.LEAST)
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """PyTorch reports most errors as RuntimeError; only the text differs."""
-    text = str(error).lower()
-    if any(word in text for word in _MEMORY_WORDS):
-        return "out_of_memory"
-    if isinstance(error, RuntimeError) and any(word in text for word in _UNSUPPORTED_WORDS):
-        return "unsupported"
-    return None
+    unsupported = _UNSUPPORTED_WORDS if isinstance(error, RuntimeError) else ()
+    return errors.kind_by_words(error, _MEMORY_WORDS, unsupported)
 
 
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     place, where, threads, used = _settle(settings, graph)
     device.join(place, where)
@@ -72,15 +66,16 @@ def _settle(settings, graph):
     return place, where, threads, used
 
 
-class Step(device.DeviceJob):
+class Step(Fed, device.DeviceJob):
     """Common to training and inference: data in place, options recorded, graphs."""
 
     def __init__(self, settings, graph, used, place, where):
         """Fill in `_work` and call `_begin` at the end."""
         super(Step, self).__init__(settings, place, where)
         self.options = OrderedDict(used)
-        self._source = data.source(settings, graph, place.rank, place.size)
-        x, y = self._source.next()
+        source = data.source(settings, graph, place.rank, place.size)
+        self.feeds = [(source, self.feed)]
+        x, y = source.next()
         self._x = torch.from_numpy(x).to(where).contiguous(**layout(used))
         self._y = torch.from_numpy(y).to(where)
         self._run = self._work
@@ -95,21 +90,14 @@ class Step(device.DeviceJob):
     def _work(self):
         raise NotImplementedError
 
-    def step(self):
-        """One step; real data is fetched and copied to the device within it."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
+    def work(self):
+        """One step, as a graph or not."""
         self._run()
 
     def feed(self, inputs, labels):
         """Copy a batch to where the steps read theirs."""
         self._x.copy_(torch.from_numpy(inputs))
         self._y.copy_(torch.from_numpy(labels))
-
-    def close(self):
-        """Stop reading data, leave the process group."""
-        self._source.close()
-        super(Step, self).close()
 
 
 class Inference(Step):
@@ -262,7 +250,7 @@ def criterion(graph):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape, computed without numbers if PyTorch can (2.0)."""
     meta = hasattr(torch, "get_default_device") or hasattr(torch, "set_default_device")
     where = torch.device("meta") if meta else torch.device("cpu")
@@ -272,7 +260,9 @@ def shapes(graph):
             yield name, tuple(value.shape[1:])
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing folded and nothing overwritten."""
     _, where, _, used = _settle(settings, graph)
     x = torch.from_numpy(inputs).to(where).contiguous(**layout(used))
@@ -290,7 +280,7 @@ def _arrays(tensors):
     )
 
 
-def self_check():
+def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     for graph in graphs:

@@ -11,12 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from backends import zoo
-from backends.harness import data, release, trial
+from backends.harness import data, errors, release, trial
+from backends.harness.job import Fed
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 from backends.tensorflow import choices
 from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
 from backends.tensorflow.training import Trainer
+
+TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
+if TYPE_CHECKING:
+    from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "tensorflow"
 OPTIONS = choices.OPTIONS
@@ -25,26 +30,26 @@ LEAST = (1, 4)
 DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
 
 
-def version():
+def version() -> str:
     """As TensorFlow reports it. Raises `Unsupported` if it is too old."""
     found = str(tf.__version__)
     release.check("TensorFlow", found, LEAST)
     return found
 
 
-def classify(error):
+def classify(error: Exception) -> "Kind":
     """The errors module has a class for each."""
-    if isinstance(error, tf.errors.ResourceExhaustedError) or "bad_alloc" in str(error):
+    if isinstance(error, tf.errors.ResourceExhaustedError):
         return "out_of_memory"
     if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
         return "unsupported"  # NotFound is what a missing kernel is called
-    return None
+    return errors.kind_by_words(error)
 
 
 # -- benchmarks ----------------------------------------------------------------------------
 
 
-def prepare(settings, graph, values):
+def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     where = device.world(settings)
     place, used = _settle(settings, graph, where)
@@ -63,7 +68,7 @@ def _execution(used, place):
     return KINDS[used["execution"]](place.config, used["xla"] == "on")
 
 
-class Step(device.DeviceJob):
+class Step(Fed, device.DeviceJob):
     """Common to training and inference: data in variables on the device, options recorded."""
 
     def __init__(self, settings, graph, used, where, place):
@@ -80,27 +85,21 @@ class Step(device.DeviceJob):
         self.dtype = DTYPES.get(settings.dtype, tf.float32)
         self._last = None
         self._run = None
-        self._source = data.source(settings, graph, where.rank, where.size)
+        source = data.source(settings, graph, where.rank, where.size)
+        self.feeds = [(source, self.feed)]
         self._network = network_of(graph, used)
-        x, y = self._source.next()
+        x, y = source.next()
         self._x = execution.variable("x", self._network.native_inputs(x))
         self._y = execution.variable("y", y)
 
-    def step(self):
-        """One step; real data is fetched and copied to the device within it."""
-        if not self._source.fixed:
-            self.feed(*self._source.next())
+    def work(self):
+        """One step; its result is copied to the host."""
         self._last = self.execution.array(self._run()[0])
 
     def feed(self, inputs, labels):
         """Copy a batch to the variables that the steps read."""
         self.execution.assign(self._x, self._network.native_inputs(inputs))
         self.execution.assign(self._y, labels)
-
-    def close(self):
-        """Stop reading data, free the device."""
-        self._source.close()
-        super(Step, self).close()
 
 
 class Inference(Step):
@@ -176,7 +175,7 @@ def inference(network, values, execution, x, dtype, used):
 # -- parity and the self check -------------------------------------------------------------
 
 
-def shapes(graph):
+def shapes(graph: "Graph") -> "Shapes":
     """Every node's shape as TensorFlow infers it, without numbers."""
     network = Network(graph)
     arrays = OrderedDict((p.name, network.arrays.shape(p)) for p in _all(graph))
@@ -194,7 +193,9 @@ def _all(graph):
     return graph.parameters + graph.statistics
 
 
-def activations(settings, graph, values, inputs):
+def activations(
+    settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
+) -> "Values":
     """Every node's value, nothing folded."""
     place, used = _settle(settings, graph, device.world(settings))
     execution = _execution(used, place)
@@ -214,7 +215,7 @@ def activations(settings, graph, values, inputs):
     execution.close()
 
 
-def self_check():
+def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     for graph in graphs:

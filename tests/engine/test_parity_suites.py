@@ -8,23 +8,13 @@ import pytest
 
 from orchestrator.paths import PROJECT
 from tests.engine import in_image
+from tests.parity.table import ROWS
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
-SUITES = {
-    "test_pytorch.py": "pytorch-cpu",
-    "test_tensorflow.py": "tensorflow-cpu",
-    "test_mxnet.py": "mxnet-cpu",
-    "test_caffe.py": "legacy-cpu",
-    "test_onnx.py": "onnxruntime-cpu",
-    "test_onnxruntime.py": "onnxruntime-cpu",
-    "test_openvino.py": "openvino-cpu",
-}
-
-
-# Those of their tests that are marked `every_release`, in an image of an old one.
-OLD = {"test_tensorflow.py": "tensorflow1-cpu"}
-OLD_PYTHON = "3.7"
+CONFORMANCE = "test_conformance.py"
+# Rows whose image has an older Python than the others.
+OLD = {"tensorflow1": "3.7"}
 
 
 def install(folder, lock, python):
@@ -46,10 +36,12 @@ def runner(tmp_path_factory):
     return install(tmp_path_factory.mktemp("pytest"), "in-image.lock", "3.9")
 
 
-def run_suite(image, runner, *words):
+def run_suite(image, runner, name, *words):
+    files = [f"tests/parity/{file}" for file in (CONFORMANCE, *ROWS[name].own)]
     done = in_image.run_module(
         image,
-        *("pytest", "--confcutdir=tests/parity", "-p", "no:cacheprovider", *words),
+        *("pytest", "--confcutdir=tests/parity", "-p", "no:cacheprovider", f"--backend={name}"),
+        *(*words, *files),
         mounts=[f"{runner}:/pytest"],
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -58,18 +50,17 @@ def run_suite(image, runner, *words):
 
 def test_no_suite_is_forgotten():
     here = {path.name for path in (PROJECT / "tests" / "parity").glob("test_*.py")}
-    assert here == set(SUITES)
+    assert here == {CONFORMANCE}.union(*(row.own for row in ROWS.values()))
 
 
-@pytest.mark.parametrize("suite", SUITES)
-def test_it_passes_where_its_framework_is(engine, runner, suite):
-    run_suite(in_image.ready(engine, SUITES[suite]), runner, f"tests/parity/{suite}")
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in OLD])
+def test_it_passes_where_its_framework_is(engine, runner, name):
+    run_suite(in_image.ready(engine, ROWS[name].image), runner, name)
 
 
-@pytest.mark.parametrize("suite", OLD)
-def test_it_passes_on_an_old_release(engine, tmp_path, suite):
-    image = in_image.ready(engine, OLD[suite])
-    runner = install(tmp_path / "pytest", f"in-image-{OLD_PYTHON}.lock", OLD_PYTHON)
+@pytest.mark.parametrize("name", OLD)
+def test_it_passes_on_an_old_release(engine, tmp_path, name):
+    image = in_image.ready(engine, ROWS[name].image)
+    runner = install(tmp_path / "pytest", f"in-image-{OLD[name]}.lock", OLD[name])
     # What its own libraries warn of on an old Python is not ours.
-    words = ("-m", "every_release", "-W", "default", f"tests/parity/{suite}")
-    run_suite(image, runner, *words)
+    run_suite(image, runner, name, "-W", "default")

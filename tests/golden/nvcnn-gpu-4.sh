@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # run 20260101T000000-pytorch-resnet50-abc123
 # model alexnet_owt, training, float16, batch 8 per device, 4 x gpu
-# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# benchdock quotes the values, so a $ in single quotes is meant literally.
 # shellcheck disable=SC2016
 set -euo pipefail
 
 cd -- /benchdock/run
 
-# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+# A user id that the image does not have has no home and no name; some frameworks need both.
 if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
   HOME="$(mktemp -d 2>/dev/null || pwd)"
   export HOME
@@ -19,15 +19,15 @@ fi
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
 export NVIDIA_TF32_OVERRIDE=0
 
-# From here on everything that is printed belongs to the program, byte for byte.
+# From here on all output belongs to the program.
 exec >>/benchdock/run/log.txt 2>&1
 
-# NVIDIA's alexnet is the one without LRN. HPE's copy calls that alexnet_owt, and another one alexnet.
+# NVIDIA's alexnet is the one without LRN. HPE's copy calls it alexnet_owt, and another one alexnet.
 network=alexnet
 if grep -qs -e "'alexnet_owt'" -- /workspace/nvidia-examples/cnn/nvcnn.py; then
   network=alexnet_owt
 fi
-# HPE's copy can be told how many of its steps are left out.
+# HPE's copy has a flag for the number of steps to leave out.
 set --
 if grep -qs -e '--nstep_burnin' -- /workspace/nvidia-examples/cnn/nvcnn.py; then
   set -- --nstep_burnin=20

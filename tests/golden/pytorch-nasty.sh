@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # run 'it'"'"'s "x" $(touch pwned) `touch pwned` $HOME \ ; & | * ~ # é 漢 '
 # model 'it'"'"'s "x" $(touch pwned) `touch pwned` $HOME \ ; & | * ~ # é 漢 ', training, float32, batch 8 per device, 1 x cpu
-# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# benchdock quotes the values, so a $ in single quotes is meant literally.
 # shellcheck disable=SC2016
 set -euo pipefail
 
 cd -- '/run/-it'"'"'s "x" $(touch pwned) `touch pwned` $HOME \ ; & | * ~ # é 漢 '
 
-# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+# A user id that the image does not have has no home and no name; some frameworks need both.
 if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
   HOME="$(mktemp -d 2>/dev/null || pwd)"
   export HOME
@@ -21,7 +21,7 @@ export PYTHONPATH='/a b:/c'"'"'d'"${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
 export A='it'"'"'s "x" $(touch pwned) `touch pwned` $HOME \ ; & | * ~ # é 漢 '
 
-# From here on everything that is printed belongs to the program, byte for byte.
+# From here on all output belongs to the program.
 exec >>'/run/it'"'"'s "x" $(touch pwned) `touch pwned` $HOME \ ; & | * ~ # é 漢 ' 2>&1
 
 exec python3 -m backends.pytorch \

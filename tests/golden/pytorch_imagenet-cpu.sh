@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # run 20260101T000000-pytorch-resnet50-abc123
 # model resnet18, inference, float32, batch 8 per device, 1 x cpu
-# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# benchdock quotes the values, so a $ in single quotes is meant literally.
 # shellcheck disable=SC2016
 set -euo pipefail
 
 cd -- /benchdock/run
 
-# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+# A user id that the image does not have has no home and no name; some frameworks need both.
 if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
   HOME="$(mktemp -d 2>/dev/null || pwd)"
   export HOME
@@ -19,18 +19,18 @@ fi
 export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
 
-# From here on everything that is printed belongs to the program, byte for byte.
+# From here on all output belongs to the program.
 exec >>/benchdock/run/log.txt 2>&1
 
-# It saves what it trained where it is started.
+# It saves the trained model in its working directory.
 folder="$(mktemp -d)"
 cd -- "$folder"
-# Before August 2020 it had no words for a machine without a GPU, and died there.
+# Before August 2020 it did not support machines without a GPU, and crashed.
 if ! grep -qs -e 'using CPU' -- /benchdock/source/main.py; then
   echo "this main.py needs a GPU: give --source a release of August 2020 or later" >&2
   exit 1
 fi
-# Before 2022 it had no --dummy and only took folders of images.
+# Before 2022 it had no --dummy and only accepted folders of images.
 set -- --dummy
 if ! grep -qs -e '--dummy' -- /benchdock/source/main.py; then
   export BENCHDOCK_FAKE_DATA=1

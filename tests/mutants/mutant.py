@@ -11,20 +11,13 @@ from pathlib import Path
 
 from orchestrator.paths import PROJECT
 from tests.engine import in_image
+from tests.parity.table import ROWS
 
 HERE = Path(__file__).parent
 TAG = "::benchdock "
 
 # Framework -> the image it runs in.
-IMAGES = {
-    "pytorch": "pytorch-cpu",
-    "tensorflow": "tensorflow-cpu",
-    "mxnet": "mxnet-cpu",
-    "caffe2": "legacy-cpu",
-    "bvlc_caffe": "legacy-cpu",
-    "onnxruntime": "onnxruntime-cpu",
-    "openvino": "openvino-cpu",
-}
+IMAGES = {row.framework: row.image for name, row in ROWS.items() if name == row.framework}
 
 
 @dataclass(frozen=True, kw_only=True)

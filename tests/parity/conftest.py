@@ -1,9 +1,25 @@
-"""Leaving after tests of old frameworks."""
+"""Choosing a backend; leaving after tests of old frameworks."""
 
 import os
 import sys
 
 import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--backend", metavar="NAME", help="only the tests of this row of the table")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what every backend must do, for all backends but the chosen one."""
+    chosen = config.getoption("backend")
+
+    def is_for(item):
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        return chosen in (None, params.get("backend", chosen))
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_for(item)])
+    items[:] = [item for item in items if is_for(item)]
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,23 +4,16 @@ Runs in the images, whichever Python they have, and prints one JSON object: mode
 `STEPS` steps on the benchmark's own synthetic batch, which stays the same.
 """
 
-import importlib
 import json
 import sys
 
 from backends import zoo
 from backends.harness import arguments
 from backends.zoo import weights
+from tests.parity import table
 
 STEPS = 20
 SEED = 1  # a benchmark's, unless it is given another
-
-
-def backend(framework):
-    """The object or module that fulfils the contract in `backends.harness`."""
-    if framework == "bvlc_caffe":
-        return importlib.import_module("backends.caffe.step").Backend(framework)
-    return importlib.import_module(f"backends.{framework}.step")
 
 
 def losses(step, model, batch):
@@ -38,6 +31,6 @@ def losses(step, model, batch):
 
 
 if __name__ == "__main__":
-    chosen = backend(sys.argv[1])
+    chosen = table.load(sys.argv[1])
     asked = [word.split(":") for word in sys.argv[2:]]
     print(json.dumps({model: losses(chosen, model, int(batch)) for model, batch in asked}))

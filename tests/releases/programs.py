@@ -1,4 +1,4 @@
-"""`make programs`: programs of others in the releases that they were written for.
+"""`make programs`: runs vendors' programs in the releases that they were written for.
 
 They are not part of this project: $BENCHDOCK_UPSTREAM is a folder with clones of their
 repositories, under their own names (programs.toml). Each is planned and started by the launcher
@@ -207,7 +207,7 @@ def _changed(
 ) -> dict[str, str]:
     """Return another value for every option, but for those that are refused before the start."""
     row = catalogue.framework(program.line.framework)
-    found = {}
+    found: dict[str, str] = {}
     for name, option in row.options.items():
         if not option.values[1:] or name in program.unasked:
             continue

@@ -1,4 +1,4 @@
-"""Arrays in Caffe's networks: where each fork keeps them, and that they come back as given."""
+"""Arrays in Caffe's networks: where each fork keeps them, and that they are read back unchanged."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backends.caffe import arrays, prototxt
+from backends.caffe import arrays, prototxt, step
 from backends.caffe.dialects import BVLC, INTEL
 from backends.zoo import weights
 from backends.zoo.graph import Graph
@@ -166,3 +166,41 @@ def test_a_value_is_taken_before_a_fused_sum_overwrites_it():
     found = arrays.as_computed(Fused())
     assert found["left"].tolist() == [1, 1]
     assert found["sum"].tolist() == [3, 3]
+
+
+def shaped(graph, made, *, missing):
+    """A network whose blobs have the drawn shapes, without those of the nodes in `missing`."""
+    kept = [node for node in graph.nodes if node.name not in missing]
+    return SimpleNamespace(
+        blobs={
+            made.blobs[node.name]: SimpleNamespace(data=np.zeros((1, *node.shape))) for node in kept
+        }
+    )
+
+
+@pytest.mark.parametrize(("fork", "found"), [("intel_caffe", True), ("bvlc_caffe", False)])
+def test_a_node_that_another_computes_has_its_shape_in_training(monkeypatch, fork, found):
+    graph = small()
+    made = prototxt.network(graph, BVLC, 1, False, plain=True)
+    backend = step.Backend(fork)
+    inference = shaped(graph, made, missing=["conv1", "batch_norm1"])
+    training = shaped(graph, made, missing=[])
+    monkeypatch.setattr(step, "load", lambda: SimpleNamespace(set_mode_cpu=lambda: None))
+    monkeypatch.setattr(backend, "open_network", lambda *_: (inference, made))
+    monkeypatch.setattr(backend, "_open_training", lambda *_: (training, made))
+    shapes = dict(backend.shapes(graph))
+    assert shapes["relu1"] == (40, 4, 4)
+    assert (shapes.get("conv1") == (40, 4, 4)) is found
+
+
+def test_a_result_tells_the_engine_and_the_layers_that_others_do(monkeypatch):
+    def parse(text):
+        layers = [SimpleNamespace(name=name) for name in ("conv1", "relu1", "loss")]
+        return SimpleNamespace(engine=text, layer=layers)
+
+    monkeypatch.setattr(step, "parse", parse)
+    net = SimpleNamespace(_layer_names=["conv1", "conv1_split", "loss"])
+    assert step.rewritten(INTEL, net, "CAFFE") == {"engine": "CAFFE", "folded_layers": 1}
+    phase = [SimpleNamespace(name="conv1")]
+    assert step.rewritten(INTEL, net, "MKLDNN", phase)["folded_layers"] == 0
+    assert step.rewritten(BVLC, net, "MKLDNN") == {}

@@ -1,4 +1,4 @@
-"""The judge, judged: builders with one mistake each must not pass."""
+"""Tests of the judge: builders with one mistake each must not pass."""
 
 from __future__ import annotations
 
@@ -71,6 +71,30 @@ def test_the_referee_agrees_with_itself():
         verdict = check(level, Numpy(), small())
         assert verdict.holds
         assert verdict.deviation <= 1e-6
+
+
+def test_a_node_that_is_part_of_another_is_passed_over():
+    class Fused(Numpy):
+        """Shows no convolution."""
+
+        def activations(self, settings, graph, values, inputs):
+            for name, value in super().activations(settings, graph, values, inputs):
+                if not name.startswith("conv"):
+                    yield name, value
+
+    def spoil(node, array):
+        return array + 1 if node.op == "batch_norm" else array
+
+    verdict = check("P2", Fused(spoil), small())
+    assert not verdict.holds
+    assert verdict.detail.startswith("batch_norm1 (batch_norm) is the first to differ")
+
+
+def test_a_node_that_was_not_drawn_is_named():
+    graph = small()
+    expected = [(node, np.zeros(1)) for node in graph.nodes]
+    found = parity.first_difference([("other", np.zeros(1))], expected, 1e-5)
+    assert found == "other was built, and not drawn there"
 
 
 @pytest.mark.parametrize("op", ["batch_norm", "conv", "max_pool", "dense"])
@@ -178,7 +202,7 @@ class Rounding(Numpy):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", BITS)
-def test_what_a_number_type_rounds_off_holds_in_that_type_alone(dtype):
+def test_what_a_number_type_rounds_off_holds_only_in_that_type(dtype):
     graph = zoo.draw("deep_mnist")
     for bits, held in ((BITS[dtype], True), (BITS[dtype] - 4, False)):
         verdict = check("P2", Rounding(bits), graph, dtype)

@@ -1,7 +1,9 @@
-"""Programs of others in their releases: what `make programs` takes and how it judges."""
+"""Vendors' programs in their releases: what `make programs` accepts and how it judges."""
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +43,13 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/local/bin"}
 
 def program(**changes):
     line = Line(framework="mxnet_score", release="1.5.1", python="3.7", packages=("mxnet==1.5.1",))
-    fields = {"line": line, "clone": "mine", "path": "example", "steps": None, "runs": ()}
+    fields: dict[str, Any] = {
+        "line": line,
+        "clone": "mine",
+        "path": "example",
+        "steps": None,
+        "runs": (),
+    }
     return programs.Program(**fields | {"ref": "HEAD", "own": r"images/sec: ([\d.]+)"} | changes)
 
 
@@ -60,13 +68,13 @@ def test_the_table_names_programs_that_are_here_and_models_that_they_have():
 def test_a_run_is_planned_started_and_compared_with_the_programs_own_figure(tmp_path, clone):
     source = programs.check_out(program(), clone.parent, tmp_path / "source")
     seen = programs.one_run(
-        program(), "alexnet", "inference", source, sys.executable, tmp_path / "run"
+        program(), "alexnet", "inference", source, Path(sys.executable), tmp_path / "run"
     )
     assert (seen.own, seen.figure, seen.fault) == (64.5, 64.5, "")
     assert seen.row().endswith("| alexnet inference | 64.5 | 64.5 | agrees |")
     other = program(own=r"batch size (\d)")
     found = programs.one_run(
-        other, "alexnet", "inference", source, sys.executable, tmp_path / "again"
+        other, "alexnet", "inference", source, Path(sys.executable), tmp_path / "again"
     )
     assert found.fault == "another figure than the program's"
 
@@ -75,7 +83,7 @@ def test_a_program_that_fails_is_a_fault(tmp_path, clone):
     source = programs.check_out(program(), clone.parent, tmp_path / "source")
     (source / "benchmark_score.py").write_text("raise SystemExit(\"no '--network' here\")")
     seen = programs.one_run(
-        program(), "alexnet", "inference", source, sys.executable, tmp_path / "run"
+        program(), "alexnet", "inference", source, Path(sys.executable), tmp_path / "run"
     )
     assert seen.figure is None
     assert seen.fault.startswith("crashed: ")
@@ -113,7 +121,7 @@ def test_a_program_is_asked_for_every_flag_of_the_launcher(tmp_path, flags, faul
         f"parser.{read}()\nraise SystemExit('it went on')\n"
     )
     mine = program(runs=(("alexnet", "inference"),))
-    (seen,) = programs.accepted(mine, source, sys.executable, tmp_path)
+    (seen,) = programs.accepted(mine, source, Path(sys.executable), tmp_path)
     assert seen.run == "flags of 3 cases"
     if not fault:
         assert seen.fault == ""

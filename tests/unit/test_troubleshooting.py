@@ -196,7 +196,7 @@ PROVOKED: dict[str, Callable[[World], list[str]]] = {
     "Containers get no GPU": no_toolkit,
     "The driver is too old for the image": old_driver,
     "The GPU is too new for the framework": new_gpu,
-    "A name that nobody knows": lambda world: world.typed("run", "resnet5", "-f", "pytorch"),
+    "An unknown name": lambda world: world.typed("run", "resnet5", "-f", "pytorch"),
     "A phase that the framework does not have": lambda world: world.typed(
         "run", "resnet50", "-f", "onnxruntime", "--phase", "training"
     ),
@@ -209,7 +209,7 @@ PROVOKED: dict[str, Callable[[World], list[str]]] = {
     "The program wants the network": no_network,
     "Not finished in time": too_slow,
     "The dataset cannot be read": bad_data,
-    "A bug of benchdock": bug,
+    "A bug in benchdock": bug,
 }
 
 

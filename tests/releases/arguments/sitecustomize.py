@@ -33,8 +33,9 @@ def all_args(self, args=None, namespace=None):
 # Python starts itself with arguments of its own in programs that import multiprocessing.
 READ = argparse.ArgumentParser.parse_known_args
 if os.environ.get("BENCHDOCK_PARSE_ONLY"):
-    argparse.ArgumentParser.parse_known_args = known_args
-    argparse.ArgumentParser.parse_args = all_args
+    # Replaced for the whole process, which is all that this module is for.
+    argparse.ArgumentParser.parse_known_args = known_args  # type: ignore[method-assign]
+    argparse.ArgumentParser.parse_args = all_args  # type: ignore[method-assign]
     try:
         from absl import flags
     except ImportError:

@@ -1,13 +1,17 @@
 """Lets a program of TensorFlow 1 that is written for a GPU run on a CPU, unmodified.
 
 Sessions place softly, and the operations that TensorFlow's CPU kernels do not have in NCHW are
-computed in NHWC between two transpositions. It says nothing of a GPU's speed; it shows that the
+computed in NHWC between two transpositions. It says nothing about a GPU's speed; it shows that the
 program takes the launcher's arguments and prints what the parser reads. Python imports this module
 if its folder is on PYTHONPATH.
 """
 
 import functools
+import itertools
+import sys
 
+if not hasattr(sys, "argv"):  # CPython 2.7 sets it later, and TensorFlow reads it
+    sys.argv = [""]
 try:
     import tensorflow as tf
     from tensorflow.python.client import session
@@ -16,6 +20,20 @@ except ImportError:
     tf = None
 
 IMAGES = ("input", "value", "x")  # what operations call their image
+OPERATIONS = (
+    "conv2d",
+    "max_pool",
+    "_max_pool",
+    "avg_pool",
+    "_avg_pool",
+    "bias_add",
+    "_bias_add",
+    "fused_batch_norm",
+    "_fused_batch_norm",
+    "fused_batch_norm_v2",
+    "_fused_batch_norm_v2",
+    "fused_batch_norm_v3",
+)
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
@@ -27,7 +45,7 @@ def moved(numbers):
 
 
 def in_nhwc(operation):
-    """Wrap an operation that takes `data_format`, and whose first result alone is an image."""
+    """Wrap an operation that takes `data_format`; of its results only the first is an image."""
 
     @functools.wraps(operation)
     def computed(*values, **options):
@@ -45,7 +63,7 @@ def in_nhwc(operation):
             image = tf.transpose(found[0], TO_NCHW)
             if hasattr(found, "_fields") and hasattr(found, "_replace"):
                 return found._replace(**{found._fields[0]: image})
-            return (image, *found[1:])
+            return tuple(itertools.chain([image], found[1:]))
         return tf.transpose(found, TO_NCHW)
 
     return computed
@@ -63,10 +81,7 @@ def place_softly(make):
 
 if tf is not None and tf.__version__.startswith("1."):
     session.BaseSession.__init__ = place_softly(session.BaseSession.__init__)
-    for name in (
-        *("conv2d", "max_pool", "avg_pool", "bias_add", "fused_batch_norm", "_fused_batch_norm"),
-        *("fused_batch_norm_v2", "_fused_batch_norm_v2", "fused_batch_norm_v3"),
-    ):
+    for name in OPERATIONS:
         for module in (gen_nn_ops, nn_ops, nn, tf.nn):
             own = getattr(module, name, None)
             # The others have operations of their own of the same names, which call these.
