@@ -28,7 +28,7 @@ class Device(Job):
 class Working(Fed, Device):
     def __init__(self, *sources):
         super().__init__()
-        self.log = []
+        self.log: list = []
         self.feeds = [(source, lambda x, y: self.log.append((x, y))) for source in sources]
 
     def work(self):
