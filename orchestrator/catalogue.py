@@ -167,10 +167,10 @@ def check(row: Framework, request: Request, device: Device) -> None:
         )
     phases = [phase for (where, phase) in row.dtypes if where == device]
     if request.phase not in phases:
-        elsewhere = sorted({f"{phase} on the {where}" for where, phase in row.dtypes})
+        elsewhere = sorted({f"{phase} on the {where.upper()}" for where, phase in row.dtypes})
         can = f"{' and '.join(phases)} there" if phases else " and ".join(elsewhere)
         raise RequestError(
-            f"{row.name} does not support {request.phase} on the {device}",
+            f"{row.name} does not support {request.phase} on the {device.upper()}",
             hint=f"it supports {can}",
         )
     _check_dtype(row, request, device)
@@ -191,7 +191,8 @@ def _check_dtype(row: Framework, request: Request, device: Device) -> None:
         f"{row.name} does not support {request.phase} of {request.model} in {request.dtype}: "
         f"{why[0]}"
         if why
-        else f"{row.name} does not support {request.phase} in {request.dtype} on the {device}"
+        else f"{row.name} does not support {request.phase} in {request.dtype} on the "
+        f"{device.upper()}"
     )
     other = f"`benchdock frameworks {row.name}` lists what it supports"
     raise RequestError(what, hint=f"use one of {', '.join(dtypes)}" if dtypes else other)

@@ -94,7 +94,7 @@ ONNX_FILES: Mapping[str, tuple[bytes, str | None, str]] = {
     "four.onnx": (onnx((4, 3, 8, 8)), None, ""),
     "one.onnx": (onnx((1, 3, 8, 8)), "unsupported", "fixed batch of 1, not 4: give --batch 1"),
     "free.onnx": (onnx(("N", 3, "h", "w")), "unsupported", "(N, 3, h, w): only the batch may"),
-    "flat.onnx": (onnx(("N",)), "unsupported", "of shape (N): give it a batch"),
+    "flat.onnx": (onnx(("N",)), "unsupported", "of shape (N): export it with a batch"),
     "reduced.onnx": (onnx(reduce=True), "unsupported", "its leading dimension is not a batch"),
     "two.onnx": (onnx(inputs=(value_info("s", (1,)),)), "unsupported", "2 inputs (x, s)"),
     "int64.onnx": (onnx(kind=INT64), "unsupported", "of int64: export it with float input"),

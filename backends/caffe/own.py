@@ -168,7 +168,7 @@ class _Own(Placed):
     def _set_batch(self, network, batch):
         shape = tuple(self.net.blobs[self._input].data.shape)
         if len(shape) < 2:
-            raise network.unsupported("has an input of shape %s: give it a batch" % (shape,))
+            raise network.unsupported("has an input of shape %s: add a batch dimension" % (shape,))
         network.input_shape = shape[1:]
         for name in filter(None, (self._input, self._label)):
             blob = self.net.blobs[name]

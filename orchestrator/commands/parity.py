@@ -84,7 +84,8 @@ def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None
     told = [f"{FIGURES[level]} {shown[level]:.2g}" for level in FIGURES if level in shown]
     if told:
         print(
-            f"\ndeviations in {setting.dtype} on the {setting.device}; allowed: {', '.join(told)}"
+            f"\ndeviations in {setting.dtype} on the {setting.device.upper()}; "
+            f"allowed: {', '.join(told)}"
         )
     for cell in cells:
         if _fails(cell):

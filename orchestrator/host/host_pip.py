@@ -26,7 +26,7 @@ _NO_INDEX = re.compile(
 )
 _CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED")
 _FOLDER_HINT = "folder that has the wheels: `benchdock images fetch --from DIR`"
-_UNREACHABLE_HINT = f"check `pip config list` (index-url, proxy), or give a {_FOLDER_HINT}"
+_UNREACHABLE_HINT = f"check `pip config list` (index-url, proxy), or use a {_FOLDER_HINT}"
 _FULL_DISK = re.compile(r"No space left on device")
 
 
@@ -102,7 +102,7 @@ def explain(lines: Sequence[str], code: int) -> PipError:
         none_at_all = "(from versions: none)" in text
         return NoMatchError(
             f"no package index has {package[1]} for this Python and machine",
-            hint=_UNREACHABLE_HINT if none_at_all else f"give a {_FOLDER_HINT}",
+            hint=_UNREACHABLE_HINT if none_at_all else f"use a {_FOLDER_HINT}",
             details=details,
         )
     if _BAD_HASH.search(text):

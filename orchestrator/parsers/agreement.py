@@ -90,9 +90,11 @@ def _differences(
     yield from _dtypes(stated, hints)
     yield from _counts(stated, hints)
     device = device_of(str(stated.get("device", "")))
-    if None not in (device, hints.device) and device != hints.device:
+    if device is not None and hints.device is not None and device != hints.device:
         gpus = "--gpus none" if device == "cpu" else "--gpus 0"
-        yield _Difference("device", f"it ran on the {device}", f"the {hints.device}", gpus)
+        yield _Difference(
+            "device", f"it ran on the {device.upper()}", f"the {hints.device.upper()}", gpus
+        )
 
 
 def _models(

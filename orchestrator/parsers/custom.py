@@ -84,7 +84,7 @@ def _refuse_different(run: Run) -> None:
 
 def _compiled(hints: ParseHints) -> re.Pattern[str]:
     if hints.pattern is None:
-        raise RequestError("the program custom needs a pattern", hint="give --pattern 'fps=(.+)'")
+        raise RequestError("the program custom needs a pattern", hint="use --pattern 'fps=(.+)'")
     try:
         pattern = re.compile(hints.pattern)
     except (re.error, RecursionError, OverflowError) as error:

@@ -258,7 +258,7 @@ def _batch(claim: Claim, wishes: Wishes, unmet: list[Condition]) -> int | None:
 
 def _no_image(row: Framework, request: Request, device: Device) -> str:
     if request.image is None and device not in row.images:
-        return f"{row.name} has no image for the {device} here: use --image REF"
+        return f"{row.name} has no image for the {device.upper()} here: use --image REF"
     return ""
 
 

@@ -23,7 +23,7 @@ def check(command: str, request: Request) -> None:
     for name in ("data", "source"):
         if name in used and getattr(request, name) is None:
             raise RequestError(
-                f"unknown placeholder {{{name}}} in the command", hint=f"give --{name} DIR"
+                f"unknown placeholder {{{name}}} in the command", hint=f"use --{name} DIR"
             )
 
 
@@ -62,5 +62,5 @@ def split(command: str, option: str) -> list[str]:
             hint="quote it as for a shell",
         ) from None
     if not found:
-        raise RequestError(f"{option} is empty", hint="give it a command and its arguments")
+        raise RequestError(f"{option} is empty", hint="use a command and its arguments")
     return found

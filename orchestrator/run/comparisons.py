@@ -88,7 +88,7 @@ def _all(wanted: Wanted) -> list[Framework]:
     if not rows:
         there = {dtype for row in on_device for dtype in _dtypes(row, wanted.setting.device)}
         raise RequestError(
-            f"no framework supports {wanted.setting.dtype} on the {wanted.setting.device}",
+            f"no framework supports {wanted.setting.dtype} on the {wanted.setting.device.upper()}",
             hint=f"use one of {_listed(there)}",
         )
     return rows
@@ -104,10 +104,10 @@ def _named(name: str, wanted: Wanted) -> Framework:
         )
     known = _dtypes(row, device)
     if not known or (device not in row.images and wanted.setting.image is None):
-        raise RequestError(f"{name} has no image for the {device}", hint=_possible(wanted))
+        raise RequestError(f"{name} has no image for the {device.upper()}", hint=_possible(wanted))
     if wanted.setting.dtype not in known:
         raise RequestError(
-            f"{name} does not support {wanted.setting.dtype} on the {wanted.setting.device}",
+            f"{name} does not support {wanted.setting.dtype} on the {device.upper()}",
             hint=f"use one of {_listed(known)}",
         )
     return row
@@ -139,7 +139,7 @@ def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str
             if not fits(level):
                 raise RequestError(
                     f"{row.name} does not support {LEVELS[level]} in {wanted.setting.dtype} on the "
-                    f"{wanted.setting.device}, so it has no {level}",
+                    f"{wanted.setting.device.upper()}, so it has no {level}",
                     hint=f"use {' and '.join(one for one in LEVELS if fits(one))}",
                 )
     return tuple(level for level in levels if fits(level))

@@ -172,7 +172,7 @@ def _check_command(row: Framework, request: Request) -> None:
         return
     if request.command is None:
         raise RequestError(
-            f"{row.name} needs a command", hint="give --command 'prog --batch {batch}'"
+            f"{row.name} needs a command", hint="use --command 'prog --batch {batch}'"
         )
     command_line.check(request.command, request)
     hints = ParseHints(pattern=request.pattern, unit=request.unit, estimator=request.estimator)

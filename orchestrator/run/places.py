@@ -164,7 +164,9 @@ def _teller(view: View) -> OnEvent:
 
 def _image_row(row: Framework, target: Target) -> ImageRow:
     if target.device not in row.images:
-        raise RequestError(f"{row.name} has no image for the {target.device}", hint="use --image")
+        raise RequestError(
+            f"{row.name} has no image for the {target.device.upper()}", hint="use --image"
+        )
     return image_table.load().row(row.images[target.device])
 
 

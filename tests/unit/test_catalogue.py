@@ -65,7 +65,7 @@ def test_a_declared_gap_names_who_can():
     ):
         catalogue.check(row, request(), "cpu")
     with pytest.raises(
-        RequestError, match="x does not support training on the cpu; it supports inference"
+        RequestError, match="x does not support training on the CPU; it supports inference"
     ):
         catalogue.check(row, request(model="vgg11"), "cpu")
 
@@ -131,7 +131,7 @@ def test_a_model_that_a_program_does_not_have_is_refused_for_every_row():
 def test_a_device_that_a_framework_does_not_know_is_refused_with_the_one_it_does():
     row = catalogue.framework("nvidia_caffe")
     told = refusal(row, "resnet50", "training", "float32", "cpu")
-    assert told.endswith("; it supports inference on the gpu and training on the gpu")
+    assert told.endswith("; it supports inference on the GPU and training on the GPU")
 
 
 def test_counts_are_chosen_if_the_request_is_silent():

@@ -87,7 +87,7 @@ CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
             "onnxruntime does not support training",
         ),
         (("parity", "-f", "horovod_pytorch"), 2, "a vendor's program"),
-        (("parity", "-f", "nvidia_caffe"), 2, "has no image for the cpu; use one of pytorch"),
+        (("parity", "-f", "nvidia_caffe"), 2, "has no image for the CPU; use one of pytorch"),
         (("images", "build", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
         (("images", "fetsh"), 2, "did you mean 'fetch'"),
         (("images", "build", "--force", "pytorch-cpuu"), 2, "did you mean 'pytorch-cpu'"),
@@ -520,9 +520,7 @@ def test_a_program_without_an_image_is_refused_before_a_run_begins(tmp_path):
     (source / "tensorflow2" / "tensorflow2_synthetic_benchmark.py").touch()
     done = benchdock("run", "resnet50", "-f", framework, "--source", str(source))
     assert done.returncode == 2
-    assert (
-        done.stderr == f"benchdock: {framework} has no image for the cpu; give one with --image\n"
-    )
+    assert done.stderr == f"benchdock: {framework} has no image for the CPU; use --image\n"
     assert not (tmp_path / "home" / "runs").exists()
 
 

@@ -87,7 +87,7 @@ def test_a_step_that_a_framework_does_not_take_is_refused_where_it_is_named(prov
     proven()
     assert main(["parity", "deep_mnist", "-f", "openvino", "--level", "P3"]) == 2
     err = capsys.readouterr().err
-    assert "openvino does not support training in float32 on the cpu, so it has no P3" in err
+    assert "openvino does not support training in float32 on the CPU, so it has no P3" in err
     assert "use P1 and P2" in err
 
 
@@ -115,7 +115,7 @@ def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, dev
     title, row = [" ".join(line.split()) for line in out.splitlines()[:2]]
     assert f"{title.removeprefix('model ')} {row}" == shown
     assert status == (deviation is None or "FAILS" in shown)
-    assert ("deviations in float32 on the cpu; allowed: " in out) == (levels != ("P1",))
+    assert ("deviations in float32 on the CPU; allowed: " in out) == (levels != ("P1",))
 
 
 def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, settings, capsys):
@@ -123,7 +123,7 @@ def test_half_precision_is_compared_in_the_frameworks_that_have_it(proven, setti
     assert main(["parity", "deep_mnist", "--dtype", "bfloat16"]) == 0
     assert asked == ["pytorch", "tensorflow", "openvino"]
     assert {one.dtype for one in settings} == {"bfloat16"}
-    assert "deviations in bfloat16 on the cpu; allowed: " in capsys.readouterr().out
+    assert "deviations in bfloat16 on the CPU; allowed: " in capsys.readouterr().out
 
 
 def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven, settings):
@@ -136,19 +136,19 @@ def test_a_gpu_is_used_by_the_frameworks_that_have_an_image_for_it(proven, setti
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--dtype tf32", ("no framework supports tf32 on the cpu", "float32, float16, bfloat16")),
+        ("--dtype tf32", ("no framework supports tf32 on the CPU", "float32, float16, bfloat16")),
         (
             "-f mxnet --dtype bfloat16",
-            ("mxnet does not support bfloat16 on the cpu", "use one of float32"),
+            ("mxnet does not support bfloat16 on the CPU", "use one of float32"),
         ),
-        ("-f bvlc_caffe --gpus 0", ("bvlc_caffe has no image for the gpu", "nvidia_caffe")),
-        ("-f intel_caffe", ("intel_caffe has no image for the cpu", "pytorch")),
+        ("-f bvlc_caffe --gpus 0", ("bvlc_caffe has no image for the GPU", "nvidia_caffe")),
+        ("-f intel_caffe", ("intel_caffe has no image for the CPU", "pytorch")),
         ("-f tf_cnn_benchmarks", ("tf_cnn_benchmarks runs a vendor's program",)),
         ("-f tensorrt --gpus 0", ("tensorrt runs a vendor's program", "use one of pytorch")),
         ("--image me/mine:1", ("--image needs exactly one framework", "add -f FRAMEWORK")),
         ("-f mxnet -f caffe2 --option a=b", ("--option needs exactly one framework",)),
         ("-f mxnet --option subgrap=on", ("subgrap", "did you mean 'subgraph'")),
-        ("-f openvino --level P3", ("openvino does not support training in float32 on the cpu",)),
+        ("-f openvino --level P3", ("openvino does not support training in float32 on the CPU",)),
         ("--dtype int8", ("int8",)),
         ("resnet5", ("did you mean", "resnet50")),
     ],

@@ -77,7 +77,7 @@ def test_what_the_cpu_cannot_do_is_the_machines_fault_if_its_gpus_do_not_answer(
 ):
     broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
     cpu, asked = Target(device="cpu"), request(**changes)
-    with pytest.raises(MachineError, match=r"on the cpu.* module is not loaded; .*--gpus 0 --dry"):
+    with pytest.raises(MachineError, match=r"on the CPU.* module is not loaded; .*--gpus 0 --dry"):
         planner.resolve_chosen(asked, cpu, broken)
     for refused, report in (
         (asked, NONE),  # a machine without a GPU: the CPU was requested

@@ -100,7 +100,7 @@ def test_without_an_image_for_the_device_there_is_nothing_to_settle():
     row = catalogue.framework("tensorrt")
     assert settled("tensorrt", "cpu") is row
     request = Request(model="vgg16", framework="tensorrt", phase="inference")
-    with pytest.raises(RequestError, match="tensorrt does not support inference on the cpu"):
+    with pytest.raises(RequestError, match="tensorrt does not support inference on the CPU"):
         resolve(request, Target(device="cpu"))
 
 
@@ -120,7 +120,7 @@ def test_rows_without_variants_stay_as_they_are():
         (
             "10",
             {"phase": "training"},
-            "does not support training on the gpu; it supports inference there",
+            "does not support training on the GPU; it supports inference there",
         ),
     ],
 )
