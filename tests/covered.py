@@ -1,4 +1,4 @@
-"""`make coverage`: what share of each package the unit tests run, and whether it is enough.
+"""`make coverage`: the share of each package that the unit tests run, and whether it is enough.
 
 Exit status 1 if the tests run less than 90 % of the branches of `orchestrator/`, or less than 80 %
 of the branches of any one package.

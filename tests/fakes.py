@@ -1,4 +1,4 @@
-"""A container engine that misbehaves when told to: it speaks Docker's HTTP API on a socket.
+"""A container engine that misbehaves on request: it implements Docker's HTTP API on a socket.
 
 The real SDK talks to it, so what the SDK makes of a broken connection is tested too.
 """

@@ -120,8 +120,8 @@ def blend(base: Base, everyone: list[Base], chance: random.Random) -> Mutant:
     lines: list[bytes] = []
     while any(left):
         lines.append(chance.choice([each for each in left if each]).pop(0))
-    alone = _parse(other.program, other.log, base.hints)
-    return Mutant(b"".join(lines), f"blended with {other.name}", base, alone)
+    single = _parse(other.program, other.log, base.hints)
+    return Mutant(b"".join(lines), f"blended with {other.name}", base, single)
 
 
 MUTATIONS: tuple[Callable[[Base, list[Base], random.Random], Mutant], ...] = (
@@ -159,7 +159,7 @@ def complaint(mutant: Mutant, kind: str) -> str:
 
 
 def _is_doubted(mutant: Mutant, kind: str, found: Measurement) -> bool:
-    """Tell whether the result says that it is not of a whole log."""
+    """Whether the result says that it is not of a complete log."""
     if kind == "cut":
         # Nothing tells a log that ends with an epoch from a whole one.
         told = _SAYS_CUT.search("\n".join(found.warnings))
@@ -168,7 +168,7 @@ def _is_doubted(mutant: Mutant, kind: str, found: Measurement) -> bool:
 
 
 def _ends_an_epoch(log: bytes) -> bool:
-    """Tell whether a log of timm's ends with the last step of an epoch."""
+    """Whether a log of timm ends with the last step of an epoch."""
     last = log.rstrip(b"\n").rpartition(b"\n")[2]
     return b"(100%)]" in last and b"Data: " in last
 

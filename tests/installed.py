@@ -1,4 +1,4 @@
-"""benchdock as users have it: a wheel, in an environment of its own."""
+"""benchdock as users have it: a wheel, in a separate environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks as users bring them, good and bad: ONNX files, written without ONNX, and prototxt."""
+"""Networks as users have them, good and bad: ONNX files, written without ONNX, and prototxt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def value_info(name: str, shape: tuple[int | str, ...], kind: int = FLOAT) -> by
 
 
 def tensor(name: str, dims: tuple[int, ...], *more: tuple[int, int | str | bytes]) -> bytes:
-    """Encode weights: ones, unless told where they are."""
+    """Encode weights: ones, unless their file is given."""
     count = 1
     for size in dims:
         count *= size

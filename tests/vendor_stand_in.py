@@ -1,4 +1,4 @@
-"""A stand-in for vendors' programs: knows their arguments, refuses others, prints a given log.
+"""A stand-in for vendors' programs: has their arguments, refuses others, prints a given log.
 
 Arguments as upstream's sources have them in every release that a row is for: nvcnn.py and
 nvutils/cmdline.py of NVIDIA's TensorFlow images, DeepLearningExamples, horovod's, PyTorch's and
@@ -99,8 +99,8 @@ def main():
     given = parser.parse_intermixed_args()
     if len(given.words) > WORDS.get(name, 0):
         parser.error(f"more words than the program takes: {given.words}")
-    alone = not any(word.endswith("main.py") for word in given.words)
-    if name == "deeplearningexamples_pytorch" and given.seed and alone:
+    single = not any(word.endswith("main.py") for word in given.words)
+    if name == "deeplearningexamples_pytorch" and given.seed and single:
         os.environ["WORLD_SIZE"]  # as the examples of 2020, which know a rank only with it
         int(os.environ["LOCAL_RANK"])
     with open(os.environ["STAND_IN_LOG"], "rb") as log:

@@ -101,16 +101,18 @@ class Trainer(object):
         return mean_loss(graph, tf.cast(logits, tf.float32), y), drawing.updates
 
     def _update(self, gradients):
-        return [
-            apply_momentum(
-                var=self._variables[name].handle,
-                accum=self._velocities[name].handle,
-                lr=np.float32(LEARNING_RATE),
-                grad=gradient,
-                momentum=np.float32(MOMENTUM),
-            )
-            for name, gradient in zip(self._parameters, gradients)
-        ]
+        # A variable that is still read is copied before it is written: all gradients come first.
+        with tf.control_dependencies(gradients):
+            return [
+                apply_momentum(
+                    var=self._variables[name].handle,
+                    accum=self._velocities[name].handle,
+                    lr=np.float32(LEARNING_RATE),
+                    grad=gradient,
+                    momentum=np.float32(MOMENTUM),
+                )
+                for name, gradient in zip(self._parameters, gradients)
+            ]
 
     def _scaled_update(self, scaled, scale):
         """No update after an overflow."""

@@ -164,7 +164,7 @@ def registry_digest(sdk: Sdk, reference: str) -> str:
         return sdk.registry_digest(reference)
     except (RefusedError, LostError) as error:
         why = error.text if isinstance(error, RefusedError) else error.what
-        raise ImageError(f"no registry tells the digest of {reference}: {why}") from error
+        raise ImageError(f"no registry gives the digest of {reference}: {why}") from error
 
 
 def build(
@@ -213,7 +213,9 @@ def _lines(events: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 class _BuildProgress:
-    """What the lines of a classic build tell: the step, each stage's last layer, the image."""
+    """The information in the lines of a classic build: the step, each stage's last layer, the
+    image.
+    """
 
     def __init__(self, tag: str, on_line: Callable[[str], None]) -> None:
         self._tag = tag

@@ -1,4 +1,4 @@
-"""`make bench-self`: benchdock measured by its own promises. Exit status 1 where one is missed.
+"""`make bench-self`: measures benchdock against its promises. Exit status 1 if one is missed.
 
 BENCH_CLOCK=cpu compares the networks in CPU seconds: other programs hardly disturb those.
 """
@@ -57,7 +57,7 @@ def builder(framework: str, engine: Engine) -> bool:
 
 
 def main() -> int:
-    """Run every part; parts named on the command line alone where there are any."""
+    """Run every part, or only the parts named on the command line."""
     wanted = sys.argv[1:] or [*OVERHEADS, *TWINS]
     if strange := set(wanted) - {*OVERHEADS, *TWINS}:
         print(f"no such part: {', '.join(strange)}; there are {', '.join((*OVERHEADS, *TWINS))}")

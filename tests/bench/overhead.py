@@ -1,4 +1,4 @@
-"""What benchdock itself costs: start-up, a container around nothing, a flood, a silent hour."""
+"""Overhead of benchdock itself: start-up, a container around nothing, a flood, a silent hour."""
 
 from __future__ import annotations
 

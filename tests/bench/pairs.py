@@ -1,4 +1,4 @@
-"""Timing two things in turn, so that what disturbs the machine disturbs both.
+"""Times two things in turn, so that disturbances of the machine affect both.
 
 Runs on Python 3.7 too, because some of our images have no newer one.
 """
@@ -22,12 +22,12 @@ class Paired:
 
     @property
     def ratio(self) -> float:
-        """Return the median of ours / theirs, pair by pair."""
+        """Return the median of our time / their time, pair by pair."""
         return statistics.median(map(truediv, self.ours, self.theirs))
 
     @property
     def difference(self) -> float:
-        """Return the median of ours - theirs in seconds, pair by pair."""
+        """Return the median of our time - their time in seconds, pair by pair."""
         return statistics.median(map(sub, self.ours, self.theirs))
 
     @property

@@ -15,7 +15,7 @@ def _say(event):
 
 
 def ready(engine, name):
-    """Return the reference of an image of ours, built if it is not here.
+    """Return the reference of one of our images, built if it is not here.
 
     Skips the test if this machine lacks the interpreter that the image is made with.
     """

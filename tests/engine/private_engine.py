@@ -1,4 +1,4 @@
-"""A Docker engine of our own, which tests may kill and restart. Root only.
+"""A private Docker engine, which tests may kill and restart. Root only.
 
 It has its own network namespace: a second dockerd with `--bridge none` beside another one deletes
 that one's bridge. A fake nvidia-container-runtime-hook is first on its PATH, so it accepts

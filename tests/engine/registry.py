@@ -1,4 +1,4 @@
-"""A registry that stands in for a vendor's: it serves images made here, over HTTP on this machine.
+"""A replacement for a vendor's registry: it serves images built here, over HTTP on this machine.
 
 Engines speak plain HTTP to registries at 127.0.0.1 without being told.
 """

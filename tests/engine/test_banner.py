@@ -1,4 +1,6 @@
-"""NGC's banners, printed by the entrypoint of a stand-in: the images cannot be had here."""
+"""NGC's banners, printed by the entrypoint of a stand-in, because the images are not available
+here.
+"""
 
 import json
 import os
@@ -83,7 +85,7 @@ def test_a_banner_is_kept_and_does_not_end_a_run(image, tmp_path, banner, kept):
     assert benchdock(tmp_path, "verify", bundle).returncode == 0
 
 
-def test_a_banner_is_no_reason_for_a_failure(image, tmp_path):
+def test_a_banner_is_not_a_reason_for_a_failure(image, tmp_path):
     tag = image(NGC_BANNER)
     words = ("run", *misbehaving.RUN_OPTIONS, f"--image={tag}", "--option=behaviour=noresult")
     run = benchdock(tmp_path, *words, "--json")

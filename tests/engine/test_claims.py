@@ -1,4 +1,4 @@
-"""A stranger's bundle on a real engine: nothing of its own starts until it is trusted."""
+"""A stranger's bundle on a real engine: none of its commands starts until it is trusted."""
 
 import json
 import os

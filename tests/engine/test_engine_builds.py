@@ -76,7 +76,7 @@ def test_a_tar_that_is_none(engine, tmp_path):
         engine.import_image(tmp_path / "x.tar", "benchdock-test-bad:1")
 
 
-def test_the_engine_tells_what_it_is(engine):
+def test_the_engine_says_what_it_is(engine):
     info = engine.info()
     assert info.name in {"docker", "podman"}
     assert info.version

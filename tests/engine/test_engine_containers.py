@@ -118,7 +118,7 @@ def test_no_rights(run, tiny_plan):
     assert fields["NoNewPrivs"] == "1"
 
 
-def test_a_capability_that_is_asked_for(run, tiny_plan):
+def test_a_capability_that_is_requested(run, tiny_plan):
     status = run(tiny_plan("cat", "/proc/self/status", capabilities=("SYS_NICE",)))[1]
     assert f"CapEff:\t{1 << 23:016x}" in status
 
@@ -127,7 +127,7 @@ def test_no_network(run, tiny_plan):
     assert run(tiny_plan("ls", "/sys/class/net"))[1].split() == ["lo"]
 
 
-def test_a_network_that_is_asked_for(run, tiny_plan):
+def test_a_network_that_is_requested(run, tiny_plan):
     interfaces = run(tiny_plan("ls", "/sys/class/net", network="bridge"))[1].split()
     assert set(interfaces) > {"lo"}
 

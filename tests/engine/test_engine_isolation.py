@@ -32,7 +32,7 @@ def mapping(private_engine, tmp_path, monkeypatch):
     return private_engine
 
 
-def test_a_run_writes_its_folder_where_the_engine_maps_user_ids(mapping, tmp_path):
+def test_a_run_writes_its_folder_if_the_engine_maps_user_ids(mapping, tmp_path):
     with Engine.connect() as engine, misbehaving.image(engine) as image:
         assert any("userns" in option for option in engine._sdk.info()["SecurityOptions"])
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Runs on an engine that goes away, and runs that ask for GPUs."""
+"""Runs on an engine that goes away, and runs that request GPUs."""
 
 import time
 

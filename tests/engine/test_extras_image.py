@@ -1,4 +1,4 @@
-"""The image extras-cpu, with programs as small as can be in place of timm's and torchvision's.
+"""The image extras-cpu, with minimal programs in place of timm's and torchvision's.
 
 Both are not part of this project, nor of the packages timm and torchvision. BENCHDOCK_TIMM and
 BENCHDOCK_TORCHVISION_REFERENCES say where copies are: then these run too.

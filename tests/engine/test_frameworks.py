@@ -1,4 +1,4 @@
-"""Each framework that runs on a CPU, really running in its own image, as a user starts it.
+"""Each framework that runs on a CPU, run in its image, as a user starts it.
 
 The images are built if they are not here; that takes minutes each on a new machine.
 """

@@ -1,4 +1,4 @@
-"""Programs in containers that turn against their own run: a typed result is filed all the same."""
+"""Programs in containers that attack their own run: a typed result is filed anyway."""
 
 import json
 import os
@@ -177,7 +177,7 @@ def test_a_dataset_that_the_container_cannot_read_is_refused_before_the_start(ho
         (f"echo fps=50; truncate -s 10T {RUN}/log.txt", "a gap of"),
     ],
 )
-def test_a_log_that_was_tampered_with_is_no_success(hostile, script, words):
+def test_a_log_that_was_tampered_with_is_not_a_success(hostile, script, words):
     began = time.monotonic()
     status, result = hostile.run(script)
     assert time.monotonic() - began < 60
@@ -264,7 +264,7 @@ FIVE = "for n in 1 2 3 4 5; do echo fps=100; done"
         f"{FIVE}; for n in $(seq 300); do touch file$n; done",
     ],
 )
-def test_a_disk_that_was_full_at_any_time_is_no_success(image, small_home, script):
+def test_a_disk_that_was_full_at_any_time_is_not_a_success(image, small_home, script):
     hostile = Hostile(image, small_home)
     status, result = hostile.run(script, "--estimator=mean")
     assert status == 1

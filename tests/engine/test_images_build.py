@@ -1,4 +1,4 @@
-"""Images built by a real engine: a tiny framework upon the real Dockerfile."""
+"""Images built by a real engine: a tiny framework with the real Dockerfile."""
 
 import shutil
 import subprocess

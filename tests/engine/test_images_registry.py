@@ -1,4 +1,4 @@
-"""Images of vendors on a real engine, from a registry that stands in for theirs."""
+"""Vendors' images on a real engine, from a replacement for their registry."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,6 @@
-"""Two checkouts on one engine: each runs its own build, and what neither needs can be removed."""
+"""Two checkouts on one engine: each runs its own build, and builds that neither needs can be
+removed.
+"""
 
 import json
 import os
@@ -193,7 +195,7 @@ def test_a_build_that_is_killed_leaves_no_name_and_what_it_leaves_is_pruned(
     assert "building" in said
 
 
-def test_the_space_that_is_told_is_what_the_engine_frees(private_engine, tmp_path, monkeypatch):
+def test_the_space_that_is_reported_is_what_the_engine_frees(private_engine, tmp_path, monkeypatch):
     private_engine.up()
     monkeypatch.setenv("DOCKER_HOST", private_engine.address)
     table = image_table.load()

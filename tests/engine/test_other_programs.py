@@ -1,4 +1,4 @@
-"""TensorFlow's own benchmarks, a user's command and NVIDIA's examples in real containers.
+"""TensorFlow's benchmarks, a user's command and NVIDIA's examples in real containers.
 
 NVIDIA's are played by a STAND-IN (tests/vendor_stand_in.py) that lies where their images have
 them, knows their arguments and prints a sample; tf_cnn_benchmarks is the real one where it is here.
@@ -98,7 +98,7 @@ def test_tensorflows_own_benchmarks(home, phase):
     assert result["program"]["batch"] == 2
 
 
-def test_nvidias_examples_where_their_images_have_them(engine, tmp_path, monkeypatch):
+def test_nvidias_examples_if_their_images_have_them(engine, tmp_path, monkeypatch):
     if engine.image(BASE) is None:
         pytest.skip(f"no {BASE} here: `make base-images` makes it")
     context = tmp_path / "context"

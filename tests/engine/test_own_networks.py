@@ -1,4 +1,4 @@
-"""Users' own ONNX files and prototxt, good and bad, in the real images of their frameworks."""
+"""Users' ONNX files and prototxt, good and bad, in the real images of their frameworks."""
 
 import json
 import os
@@ -141,7 +141,7 @@ def test_a_good_prototxt_is_measured_as_a_user_types_it(home, tmp_path, phase):
     path.write_bytes(own_files.PROTOTXT_FILES["train"][0])
     status, result, err = run(home, path, "caffe", f"--phase={phase}")
     assert status == 0, err
-    assert result["program"]["batch"] == 10  # the file's own: none was asked for
+    assert result["program"]["batch"] == 10  # the file's: none was requested
     assert result["metrics"]["throughput"]["value"] > 0
     assert ("loss" in result["metrics"]) == (phase == "training")
 

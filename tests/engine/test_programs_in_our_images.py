@@ -1,4 +1,4 @@
-"""Vendors' own programs that our CPU images hold, really running, as a user starts them."""
+"""Vendors' programs in our CPU images, run as a user starts them."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def mine(tmp_path):
     return tmp_path / "mine.prototxt"
 
 
-def test_a_network_of_ones_own_is_timed_with_the_batch_that_is_asked_for(home, mine):
+def test_the_users_network_is_timed_with_the_requested_batch(home, mine):
     result = measured(
         home, "my_net", "-f", "caffe_time", "--phase=inference", "--steps=5",
         "--source", str(mine.parent), "--option=prototxt=mine.prototxt",
@@ -84,7 +84,7 @@ def test_a_network_of_ones_own_is_timed_with_the_batch_that_is_asked_for(home, m
     assert "dim: 2\n" in (home / "runs" / result["run"] / "log.txt").read_text()
 
 
-def test_a_network_of_ones_own_is_named_in_place_of_a_model(home, mine):
+def test_the_users_network_is_named_in_place_of_a_model(home, mine):
     result = measured(home, str(mine), "-f", "caffe_time", "--phase=inference", "--steps=5")
     assert result["fingerprint"].startswith("file:")
     assert "dim: 2\n" in (home / "runs" / result["run"] / "log.txt").read_text()

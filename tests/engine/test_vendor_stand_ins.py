@@ -1,4 +1,4 @@
-"""Vendors' programs that need a GPU or an image nobody has here, by STAND-INS in real containers.
+"""Vendors' programs that need a GPU or an unavailable image, as STAND-INS in real containers.
 
 Proven: the image's name chooses the program, the script finds it where the vendor has it, its
 arguments are ones that the real program knows, and what the real one would print is read.
@@ -57,7 +57,7 @@ CAFFE2 = (
 
 @dataclass(frozen=True)
 class Case:
-    """A stand-in: where it lies in an image of which name, what it knows, and what is asked."""
+    """A stand-in: its path, its image's name, what it supports, and the request."""
 
     image: str
     path: str

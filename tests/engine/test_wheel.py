@@ -1,4 +1,4 @@
-"""An installed wheel measures in a container, from a folder that is not the checkout."""
+"""An installed wheel runs a benchmark in a container, from outside the checkout."""
 
 import json
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # run 20260101T000000-pytorch-resnet50-abc123
 # model resnet50, training, float32, batch 8 per device, 1 x cpu
-# Values are quoted by benchdock, so a $ in single quotes is meant as it is.
+# benchdock quotes the values, so a $ in single quotes is meant literally.
 # shellcheck disable=SC2016
 set -euo pipefail
 
 cd -- /benchdock/run
 
-# A user id that the image does not know has no home of its own and no name; some frameworks need both.
+# A user id that the image does not have has no home and no name; some frameworks need both.
 if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
   HOME="$(mktemp -d 2>/dev/null || pwd)"
   export HOME
@@ -20,7 +20,7 @@ export OMP_NUM_THREADS=4 MKL_NUM_THREADS=4 OPENBLAS_NUM_THREADS=4
 export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
 
-# From here on everything that is printed belongs to the program, byte for byte.
+# From here on all output belongs to the program.
 exec >>/benchdock/run/log.txt 2>&1
 
 folder="$(mktemp -d)"

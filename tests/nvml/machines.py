@@ -1,4 +1,4 @@
-"""GPU servers as NVML tells of them: answers for the stand-in, with figures of our own."""
+"""GPU servers as NVML describes them: answers for the stand-in, with our figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of all backends share: a backend's program as a process, and one comparison."""
+"""Common to the tests of all backends: a backend's program as a process, and one comparison."""
 
 import json
 import os

@@ -155,7 +155,7 @@ def test_half_precision_weights_have_master_copies():
     for how in ("aggregated", "plain"):
         update = bound.Updater(how, 1e-4, 0.0, half=True)
         start, before = arrays["w"].asnumpy(), arrays["b"].asnumpy()
-        for _ in range(20):  # each too small for float16 alone
+        for _ in range(20):  # each by itself too small for float16
             update(slopes, arrays)
         assert np.allclose(before - arrays["b"].asnumpy(), 20e-4, rtol=1e-3)
         kept = update.weights(arrays)

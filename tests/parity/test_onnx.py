@@ -1,4 +1,4 @@
-"""The ONNX files hold what was drawn, whoever reads them."""
+"""The ONNX files contain the zoo's networks, for every reader."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def test_a_file_holds_exactly_the_parameters_of_the_zoo(tmp_path):
         (("deep_mnist", "m.onnx", "--batch", "0"), "--batch must be 1 or more"),
     ],
 )
-def test_mistakes_are_told_and_leave_nothing(words, told, tmp_path):
+def test_mistakes_are_reported_and_leave_nothing(words, told, tmp_path):
     done = write(words[0], tmp_path / words[1], *words[2:])
     assert done.returncode == 2
     assert told in (done.stderr + done.stdout).splitlines()[-1]

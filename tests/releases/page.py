@@ -1,4 +1,4 @@
-"""The page docs/releases.md, from the matrix and what was seen of it."""
+"""The page docs/releases.md, from the matrix and its outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make programs`: programs of others in the releases that they were written for.
+"""`make programs`: runs vendors' programs in the releases that they were written for.
 
 They are not part of this project: $BENCHDOCK_UPSTREAM is a folder with clones of their
 repositories, under their own names (programs.toml). Each is planned and started by the launcher

@@ -1,4 +1,4 @@
-"""Old releases that every change must still run on, each in a virtual environment of its own.
+"""Old releases that every change must still support, each in a separate virtual environment.
 
 A part of the matrix that takes minutes: parity of the smallest network, and two jobs. `make
 releases` runs the whole of it. Needs the interpreters (pyenv) and an index with the old wheels.

@@ -95,7 +95,7 @@ def outcome(question: str = "", form: str = "", *, patience: float = 0.3) -> int
                 engine.always[QUESTIONS[question]] = FORMS[form]
             status = status_of(list(RUN))
         assert status in (0, 1, 2, 3), f"{question}, {form}: exit status {status}"
-        # What is asked for after the program has ended does not cost the measurement.
+        # A request after the program has ended does not cost the measurement.
         assert status == ExitStatus.OK or question not in ("", "logs", "remove"), (
             f"{question} {form}"
         )

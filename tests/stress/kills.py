@@ -1,4 +1,6 @@
-"""Signals at random moments of a run: what can be filed is, and nothing is left behind."""
+"""Signals at random moments of a run: everything that can be filed is filed, and nothing is left
+behind.
+"""
 
 from __future__ import annotations
 

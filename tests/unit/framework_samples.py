@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (programs print long lines)
-"""Logs as the frameworks' own benchmark programs print them, with figures of our own."""
+"""Logs in the format of the frameworks' benchmark programs, with our figures."""
 
 from orchestrator.parsers import ParseHints
 

@@ -1,4 +1,4 @@
-"""A small table of images in a folder of its own, a pip and an engine that do as they are told."""
+"""A small table of images in a separate folder, and a fake pip and engine that do as requested."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def with_child(place: Place, sources: str = "compiled") -> tuple[ImageTable, Ima
 
 @dataclass
 class Build:
-    """One build: what the engine was asked for, and the files of the context with their modes."""
+    """One build: the engine's request, and the files of the context with their modes."""
 
     tag: str
     files: dict[str, int]

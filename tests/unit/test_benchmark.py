@@ -1,4 +1,4 @@
-"""From request to filed result, with a stand-in program on the host runtime."""
+"""From a request to a filed result, with a stand-in program on the host runtime."""
 
 import errno
 import json
@@ -128,7 +128,7 @@ def test_a_bug_is_filed_and_then_reported(monkeypatch, tmp_path, bug):
     assert list((tmp_path / "unfinished").iterdir()) == []
 
 
-def test_what_the_machine_lacks_is_no_bug(monkeypatch, tmp_path):
+def test_what_the_machine_lacks_is_not_a_bug(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmark, "ready_place", no_descriptors)
     result, status = benchmark.run(request(), View())
     assert status is ExitStatus.MACHINE_CANNOT
@@ -203,7 +203,7 @@ def test_a_run_that_fell_back_to_the_cpu_says_so(monkeypatch, tmp_path):
         assert any("its kernel module is not loaded" in doubt for doubt in result.warnings)
 
 
-def test_what_only_a_broken_gpu_could_do_is_no_wrong_request(monkeypatch, tmp_path):
+def test_what_only_a_broken_gpu_could_do_is_not_a_wrong_request(monkeypatch, tmp_path):
     broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
     monkeypatch.setattr(benchmark, "gpu_report", lambda _: broken)
     asked = request(gpus=None, dtype="float16")

@@ -1,4 +1,4 @@
-"""A bundle: the same bytes for the same run, and nothing but one line for a broken one."""
+"""A bundle: the same bytes for the same run, and one line of error for a broken one."""
 
 import hashlib
 import json
@@ -108,7 +108,7 @@ def resealed(path, to, **changes):
     return to
 
 
-def test_an_interval_by_an_older_method_is_told_and_holds(tmp_path):
+def test_an_interval_by_an_older_method_is_reported_and_holds(tmp_path):
     with stand_in.home(tmp_path):
         result, folder = stand_in.run()
         bundle.write(folder, result, tmp_path / "new.zip")
@@ -212,7 +212,7 @@ def test_a_member_that_says_it_is_huge_is_refused_unread(measured, tmp_path, cap
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"PK\x05\x06" + b"\0" * 18, b"nonsense"])
-def test_what_is_no_archive_is_one_line(tmp_path, capsys, data):
+def test_what_is_not_an_archive_is_one_line(tmp_path, capsys, data):
     path = tmp_path / "x.zip"
     path.write_bytes(data)
     assert main(["verify", str(path)]) == ExitStatus.BAD_REQUEST
@@ -277,7 +277,7 @@ def test_what_is_not_there_is_one_line(measured, capsys, words, told):
     assert told in err
 
 
-def test_a_run_is_no_bundle_yet(measured, capsys):
+def test_a_run_is_not_a_bundle_yet(measured, capsys):
     result, folder, _ = measured
     for word in (result.run, str(folder.root)):
         assert main(["verify", word]) == ExitStatus.BAD_REQUEST

@@ -1,4 +1,4 @@
-"""Arrays in Caffe's networks: where each fork keeps them, and that they come back as given."""
+"""Arrays in Caffe's networks: where each fork keeps them, and that they are read back unchanged."""
 
 import json
 from pathlib import Path

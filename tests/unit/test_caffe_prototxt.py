@@ -97,8 +97,8 @@ def test_nothing_is_overwritten_that_another_layer_reads():
         return g.add(g.relu(x), x)
 
     assert 'top: "relu1"' in one(draw)["relu1"]
-    alone = one(lambda g, x: g.relu(g.conv(x, 4, 3)))
-    assert 'top: "conv1"' in alone["relu1"]
+    single = one(lambda g, x: g.relu(g.conv(x, 4, 3)))
+    assert 'top: "conv1"' in single["relu1"]
     plain = one(lambda g, x: g.relu(g.conv(x, 4, 3)), plain=True)
     assert 'top: "relu1"' in plain["relu1"]
 

@@ -1,4 +1,4 @@
-"""A user's own prototxt gets another batch and stays as it was otherwise."""
+"""The user's prototxt gets another batch and stays unchanged otherwise."""
 
 import subprocess
 import sys

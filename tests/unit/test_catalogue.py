@@ -134,7 +134,7 @@ def test_a_device_that_a_framework_does_not_know_is_refused_with_the_one_it_does
     assert told.endswith("; it supports inference on the gpu and training on the gpu")
 
 
-def test_counts_are_chosen_where_the_request_is_silent():
+def test_counts_are_chosen_if_the_request_is_silent():
     chosen = catalogue.DEFAULTS["cpu"]
     assert catalogue.check_counts(PYTORCH, request(), "cpu") == (
         chosen.batch,
@@ -170,5 +170,5 @@ def test_more_gpus_than_a_backend_can_use_are_refused():
     [("pytorch", "training"), ("caffe", "training"), ("onnxruntime", "inference"),
      ("tensorrt", "inference"), ("mxnet_score", "inference"), ("nvtfcnn", "training")],
 )  # fmt: skip
-def test_the_phase_where_nobody_names_one(name, phase):
+def test_the_phase_if_nobody_names_one(name, phase):
     assert catalogue.default_phase(name) == phase

@@ -66,6 +66,7 @@ def test_the_newest_image_that_works_is_chosen(machine: str) -> None:
     assert [image.id if image else "-" for image in found] == EXPECTED[machine].split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("framework", NAMED)
 def test_what_is_chosen_works_and_what_is_passed_over_does_not(

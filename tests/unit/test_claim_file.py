@@ -1,4 +1,4 @@
-"""A claim of one's own in YAML: read strictly, and whatever is wrong is one line."""
+"""The user's claim in YAML: it is read strictly, and each mistake is one line."""
 
 import pytest
 import yaml
@@ -66,17 +66,17 @@ def test_milliseconds_per_batch_become_samples_per_second(tmp_path):
         (CLAIM.replace("Tesla V100-SXM2-16GB", "''"), "gpu is empty; write a name there"),
         (CLAIM.replace("ResNet-50 v1.5", "' '"), "model is empty"),
         (CLAIM.replace("[synthetic]", "['']"), "conditions is empty"),
-        (CLAIM + "version: 2.10\n", "version is no text; write it in quotes"),
+        (CLAIM + "version: 2.10\n", "version is not text; put it in quotes"),
         (CLAIM + "batch: 3\n", "duplicate key 'batch'"),
         ("a: &x [1]\nb: *x\n", "aliases"),
         ("a: [1\n", "line 2"),
         ("a: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
-        ("[" * 5000, "no YAML"),
+        ("[" * 5000, "not valid YAML"),
         ("- 1\n", "does not contain a claim"),
         ("", "does not contain a claim"),
         ("date: 2024-99-99\n", "month must be in 1..12"),
-        (b"\xff\xfe\x00", "no YAML"),
-        ("a: '\x1b[31m'\n", "no YAML"),
+        (b"\xff\xfe\x00", "not valid YAML"),
+        ("a: '\x1b[31m'\n", "not valid YAML"),
         ("#" * (claim_file.LARGEST + 1), "larger than 64 KiB"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Claims of others: every part of a bundle is held against the others, and none is trusted."""
+"""Claims of others: every part of a bundle is compared with the others, and none is trusted."""
 
 import functools
 import json
@@ -128,7 +128,7 @@ def sample(name):
     return planned(request, device, runtime="host" if name == "host" else "docker")
 
 
-def test_a_relative_folder_of_a_host_run_is_no_contradiction_elsewhere(tmp_path, monkeypatch):
+def test_a_relative_folder_of_a_host_run_is_not_a_contradiction_elsewhere(tmp_path, monkeypatch):
     request = Request(
         model="mine", framework="custom", gpus="none", command="bench {data}", data=Path("x"),
         pattern="fps=(.+)",
@@ -188,7 +188,7 @@ SAME = [
     ("custom", "seed", 1),
     ("custom", "seed", 2**40),
     ("file", "batch", None),  # a file may be made for one
-    *(("host", "data", Path(path)) for path in ("x", "data/y")),  # the log alone tells
+    *(("host", "data", Path(path)) for path in ("x", "data/y")),  # only the log says it
     *((name, "runtime", "docker") for name in ASKED),
     *((name, "data", Path("x")) for name in ("custom", "all")),
 ]
@@ -198,6 +198,7 @@ def test_every_field_of_a_request_has_another_value_to_try():
     assert {*Request.model_fields} == {*OTHERWISE, "schema_version"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", OTHERWISE)
 @pytest.mark.parametrize("name", ASKED)
 def test_a_request_with_another_value_is_noticed(name, field):
@@ -225,9 +226,10 @@ def changed(value):
     return found[0] if found else []
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_whatever_is_forged_is_told_in_a_line(data):
+def test_whatever_is_forged_is_reported_in_a_line(data):
     result = sample(data.draw(st.sampled_from([*ASKED])))
     fields = data.draw(st.sets(st.sampled_from([*OTHERWISE]), max_size=6))
     request = {name: data.draw(st.sampled_from(OTHERWISE[name])) for name in sorted(fields)}
@@ -255,7 +257,7 @@ def test_a_plan_with_another_value_is_noticed(name, field):
     result = sample(name)
     value = getattr(result.plan, field)
     for other in WORDS.get(field) or changed(value):
-        # That of a file is told by the log alone.
+        # Only the log has that of a file.
         if other != value and (name, field) != ("file", "fingerprint"):
             assert disagreements(result, plan={field: other}), other
 
@@ -291,6 +293,7 @@ def test_other_limits_mounts_and_gpus_in_a_plan_are_noticed():
     assert disagreements(result, plan={"gpus": (), "device_count": 1})
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_any_other_script_is_noticed(data):
@@ -492,6 +495,7 @@ def test_what_the_result_must_tell_cannot_be_left_out(bundled, tmp_path):
     assert "monitor" in refusal(without)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_change_of_the_begin_event_is_noticed(bundled, tmp_path_factory, data):
@@ -528,6 +532,7 @@ def leaves(value, path=()):
     return [path, *(found for key, one in inside for found in leaves(one, (*path, key)))]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_value_in_a_document_is_a_bug(bundled, tmp_path_factory, capsys, data):

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: one line, the right status, never a traceback."""
+"""The command line as a user sees it: one line, the right status, never a traceback."""
 
 import errno
 import itertools
@@ -173,7 +173,7 @@ def test_a_refusal_is_a_document_too(words, status):
     assert done.stderr == f"benchdock: {line}\n"
 
 
-def test_the_host_is_a_way_out_for_a_run_alone(capsys):
+def test_only_a_run_can_use_the_host_instead(capsys):
     for words, helps in (
         (("run", "alexnet", "-f", "pytorch", "--runtime=docker", "--gpus=none"), True),
         (("images", "build", "pytorch-cpu"), False),
@@ -215,7 +215,7 @@ def shell(command, **environment):
         (f"{FAILED} --quiet", 1),
     ],
 )
-def test_a_full_disk_behind_the_output_is_told_and_a_run_keeps_its_status(
+def test_a_full_disk_behind_the_output_is_reported_and_a_run_keeps_its_status(
     words, status, unbuffered
 ):
     done = shell(f"$BENCHDOCK {words} >/dev/full", PYTHONUNBUFFERED=unbuffered)
@@ -248,7 +248,7 @@ def test_a_reader_that_leaves_does_not_change_the_status(words, reader, unbuffer
     assert "Traceback" not in done.stderr
 
 
-def test_a_ctrl_c_that_makes_something_stumble_is_no_bug(monkeypatch, capsys):
+def test_a_ctrl_c_that_makes_something_stumble_is_not_a_bug(monkeypatch, capsys):
     def stumble(_):
         try:
             raise KeyboardInterrupt
@@ -304,7 +304,7 @@ def test_what_no_script_can_hold_is_refused_before_a_folder_is_made(word, capsys
 
 
 @pytest.mark.parametrize("word", ["--source=--", "--data=--", "--batch=--", "-f=--", "--option=--"])
-def test_two_dashes_are_no_value(word, capsys):
+def test_two_dashes_are_not_a_value(word, capsys):
     assert main(["run", "resnet18", word, "-f", "pytorch"]) == ExitStatus.BAD_REQUEST
     assert "bug" not in capsys.readouterr().err
     assert main(["run", "resnet18", "-f", "pytorch", word]) == ExitStatus.BAD_REQUEST
@@ -396,7 +396,7 @@ def test_a_full_disk_behind_standard_error_changes_no_status(words, status):
 @pytest.mark.parametrize(
     ("words", "status"), [("models >&-", 0), ("parse benchdock - <&-", 1), ("models x 2>&-", 2)]
 )
-def test_closed_streams_are_no_bug(words, status):
+def test_closed_streams_are_not_a_bug(words, status):
     done = subprocess.run(
         f"{sys.executable} -m orchestrator {words}",
         shell=True,
@@ -439,7 +439,7 @@ def test_nobody_waits_for_a_pipe(tmp_path, monkeypatch, capsys, words):
 @pytest.mark.parametrize(
     "address", ["bogus", "tcp://1.2.3.4:x", "tcp://[::1", "npipe://", "fd://", "tcp://a b:1"]
 )
-def test_an_address_that_is_none_is_told(monkeypatch, capsys, address):
+def test_an_address_that_is_none_is_reported(monkeypatch, capsys, address):
     monkeypatch.setenv("DOCKER_HOST", address)
     assert main(["images", "build", "pytorch-cpu"]) == ExitStatus.MACHINE_CANNOT
     err = capsys.readouterr().err
@@ -571,7 +571,7 @@ def test_a_bug_is_a_line_with_a_file_to_report(monkeypatch, capsys):
     os.unlink(path)
 
 
-def test_a_reader_that_leaves_early_is_no_error():
+def test_a_reader_that_leaves_early_is_not_an_error():
     done = subprocess.run(
         f"{sys.executable} -m orchestrator models --json | head -c 1",
         shell=True,
@@ -593,8 +593,9 @@ def test_help_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["parse"], ["parse", "tf_cnn_benchmarks"]])
-def test_a_device_without_an_end_is_no_log(words):
+def test_a_device_without_an_end_is_not_a_log(words):
     done = benchdock(*words, "/dev/zero")
     assert done.returncode == 2
     assert done.stderr == "benchdock: /dev/zero is a device; use a file, or - to read a pipe\n"

@@ -97,7 +97,7 @@ def test_a_side_of_one_run_cannot_tell():
     assert "the single run of b cannot show" in told
 
 
-def test_runs_of_different_benchmarks_are_no_group():
+def test_runs_of_different_benchmarks_are_not_a_group():
     mixed = [result(run="r"), result(run="s", request={"batch": 4})]
     found = compare_groups(mixed, group(1, 2))
     assert found.ratio is None
@@ -107,7 +107,7 @@ def test_runs_of_different_benchmarks_are_no_group():
     )
 
 
-def test_what_differs_within_a_group_is_told_and_is_no_variable():
+def test_what_differs_within_a_group_is_reported_and_is_not_a_variable():
     here, there = ({"hostname": name} for name in ("here", "there"))
     mixed = [result(run="r", environment=here), result(run="s", environment=there)]
     found = compare_groups(mixed, group(4, 4, environment=there))
@@ -133,7 +133,7 @@ def test_one_variable_is_named_with_both_values():
     assert "b / a is 4.000" in told
 
 
-def test_what_follows_from_a_change_is_no_variable_of_its_own():
+def test_what_follows_from_a_change_is_not_a_variable_of_its_own():
     other = plan(model="alexnet", batch=2, image="tiny:2", image_id="sha256:2")
     before = result(plan=plan(model="alexnet", batch=2, image="tiny:1", image_id="sha256:1"))
     found = compare(before, result(plan=other))
@@ -141,7 +141,7 @@ def test_what_follows_from_a_change_is_no_variable_of_its_own():
     assert {"image id"} == {change.name for change in found.changes if change.follows == "image"}
 
 
-def test_two_names_of_one_image_are_no_change():
+def test_two_names_of_one_image_are_not_a_change():
     old, new = (
         result(plan=plan(model="alexnet", batch=2, image=name, image_id="sha256:1"))
         for name in ("benchdock/x:1.0", "benchdock/x:1.0-0123456789ab")
@@ -193,7 +193,7 @@ def test_what_has_no_throughput_has_no_ratio(changes, told):
     assert told in " ".join(sentences(found))
 
 
-def test_options_count_as_changed_only_where_somebody_asked():
+def test_options_count_as_changed_only_if_somebody_asked():
     before = result(program={"options": {"layout": "contiguous"}})
     after = result(program={"options": {"layout": "channels_last"}}, request={"batch": 4})
     assert [change.name for change in compare(before, after).variables] == ["batch"]
@@ -294,7 +294,7 @@ def test_what_is_not_two_sides_is_refused(tmp_path, capsys):
             assert err.count("\n") == 1
 
 
-def test_a_file_that_is_no_result_is_one_line(tmp_path, capsys):
+def test_a_file_that_is_not_a_result_is_one_line(tmp_path, capsys):
     path = tmp_path / "x.json"
     for text in ("{", "[]", '{"schema": 9, "benchdock": "1", "status": "ok"}', "\x1b[31m"):
         path.write_text(text)

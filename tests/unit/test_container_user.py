@@ -1,4 +1,4 @@
-"""Who a container runs as, and what that user may touch on the host."""
+"""The user of a container, and what that user can access on the host."""
 
 import os
 import stat
@@ -132,7 +132,7 @@ def folder(tmp_path):
     return made
 
 
-def test_a_run_folder_is_its_owners_alone(folder):
+def test_a_run_folder_belongs_only_to_its_owner(folder):
     assert stat.S_IMODE(folder.root.stat().st_mode) == 0o700
 
 

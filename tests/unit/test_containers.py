@@ -108,7 +108,7 @@ def test_a_newer_image_is_named_and_works(tag: str) -> None:
         assert newer.endswith("-tf1-py3")
 
 
-def test_no_newer_image_is_named_where_the_family_ended_too_early() -> None:
+def test_no_newer_image_is_named_if_the_family_ended_too_early() -> None:
     found = fitness.assess(f"{NGC}mxnet:20.03-py3", [B200])
     assert found.refusal is not None
     assert "No NGC image of MXNet supports it, the last one is 24.06-py3" in found.refusal

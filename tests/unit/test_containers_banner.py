@@ -1,4 +1,4 @@
-"""What is read back from the banners of NGC images."""
+"""What is read from the banners of NGC images."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def test_ranks_and_colours_are_stripped_and_repeats_listed_once() -> None:
     assert found.too_old == ("NVIDIA Tesla K80",)
 
 
-def test_a_version_without_a_release_before_it_is_no_banner() -> None:
+def test_a_version_without_a_release_before_it_is_not_a_banner() -> None:
     assert read_banner(["Python Version 3.6.9"]) == Banner()
 
 
@@ -102,7 +102,7 @@ NOTES = [
         (["NVIDIA Release 20.03 (build 1)", "ERROR: a", "   b"], "ERROR: a b"),
     ],
 )
-def test_a_banners_notes_are_no_reason_for_a_failure(lines: list[str], words: str) -> None:
+def test_a_banners_notes_are_not_a_reason_for_a_failure(lines: list[str], words: str) -> None:
     assert last_words(lines) == words
 
 

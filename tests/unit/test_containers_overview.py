@@ -1,4 +1,4 @@
-"""`benchdock images --all`: everything that is known, and what can run here."""
+"""`benchdock images --all`: everything known, and what can run here."""
 
 import json
 
@@ -88,6 +88,6 @@ def test_the_json(monkeypatch, capsys):
         (["list", "pytorch-cpu"], "--all lists all images and takes no names"),
     ],
 )
-def test_all_is_of_the_list_alone(capsys, words, told):
+def test_all_only_works_with_list(capsys, words, told):
     assert main(["images", *words, "--all"]) == ExitStatus.BAD_REQUEST
     assert told in capsys.readouterr().err

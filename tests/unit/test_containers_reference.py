@@ -1,4 +1,4 @@
-"""Image references: every form an engine takes, and junk."""
+"""Image references: every form that an engine accepts, and junk."""
 
 import pytest
 from hypothesis import given
@@ -40,8 +40,8 @@ def test_short_is_what_a_person_calls_it() -> None:
 def test_digest_with_and_without_a_tag() -> None:
     both = parse_reference(f"nvcr.io/nvidia/pytorch:24.06-py3@{DIGEST}")
     assert (both.release, both.digest) == ("24.06", DIGEST)
-    alone = parse_reference(f"nvcr.io/nvidia/pytorch@{DIGEST}")
-    assert (alone.tag, alone.release, alone.digest) == ("", "", DIGEST)
+    pinned = parse_reference(f"nvcr.io/nvidia/pytorch@{DIGEST}")
+    assert (pinned.tag, pinned.release, pinned.digest) == ("", "", DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_junk_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ["18.00-py3", "18.13-py3", "8.08", "118.08", "18.8", "18.08_py3"])
-def test_what_is_no_month_is_no_release(tag: str) -> None:
+def test_only_a_month_is_a_release(tag: str) -> None:
     assert parse_reference(f"nvcr.io/nvidia/caffe2:{tag}").release == ""
 
 

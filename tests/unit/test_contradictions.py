@@ -1,4 +1,4 @@
-"""A log that states something else than was asked for is a failed run; silence is none."""
+"""A log that contradicts the request is a failed run; a missing statement is not."""
 
 from dataclasses import replace
 from typing import Any
@@ -190,7 +190,7 @@ def cases():
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_a_log_that_says_what_was_asked_for_is_a_result(name):
+def test_a_log_that_says_what_was_requested_is_a_result(name):
     program, log, hints = STATED[name]
     found = measure(
         program, log, **{**hints, "model": hints.get("model", "m"), **NEEDED.get(name, {})}
@@ -230,7 +230,7 @@ FILTERED = {
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_silence_is_no_contradiction(name):
+def test_silence_is_not_a_contradiction(name):
     program, log, _ = STATED[name]
     if program != "benchdock":
         assert measure(program, log, **NEEDED.get(name, {})).failure is None
@@ -324,7 +324,7 @@ def test_a_network_without_loss_is_never_reported_as_training():
     assert trained.begin["phase"] == "training"
 
 
-def test_training_without_loss_is_no_result():
+def test_training_without_loss_is_not_a_result():
     found = measure("caffe_train", NO_LOSS_TRAIN)
     assert found.failure.kind == "unsupported"
     assert "the network has no loss" in found.failure.message

@@ -1,4 +1,4 @@
-"""The lists of CONTRIBUTING.md and docs/adding-a-framework.md name all that has to be added.
+"""The lists of CONTRIBUTING.md and docs/adding-a-framework.md name everything that has to be added.
 
 A toy is added to a copy of the program with the files that a list names, and used.
 """

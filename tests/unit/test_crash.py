@@ -1,4 +1,4 @@
-"""What the last lines of a log prove of a death; the texts are of real programs."""
+"""What the last lines of a log show about a crash; the texts are from real programs."""
 
 import pytest
 
@@ -174,7 +174,7 @@ def test_a_refused_command_line_is_named_as_the_cause(lines, proof):
     assert found.message == f"the program refuses its command line: {proof.strip()}"
 
 
-def test_what_protobuf_cannot_read_is_told_with_glogs_line():
+def test_what_protobuf_cannot_read_is_reported_with_glogs_line():
     line = f"{GLOG}upgrade_proto.cpp:90] Check failed: ReadProtoFromTextFile(f, p) Failed to parse"
     line += " NetParameter file: bad.prototxt"
     found = judged(PROTOBUF, line, *STACK)
@@ -248,7 +248,7 @@ def test_a_missing_module_is_the_images_fault(last, kind):
     assert (found.kind, found.evidence) == (kind, last)
 
 
-def test_an_exception_of_several_lines_is_told_with_its_cause():
+def test_an_exception_of_several_lines_is_reported_with_its_cause():
     found = judged(
         "Traceback (most recent call last):",
         '  File "x.py", line 1',
@@ -293,7 +293,7 @@ def test_the_last_words_before_an_abort_are_the_proof(line):
     assert (found.kind, found.evidence) == ("crashed", line)
 
 
-def test_what_cpp_threw_is_told():
+def test_what_cpp_threw_is_reported():
     thrown = "terminate called after throwing an instance of 'std::logic_error'"
     found = judged(thrown, "  what():  vector is wrong", "Fatal Python error: Aborted")
     assert (found.kind, found.evidence) == ("crashed", thrown)
@@ -336,7 +336,7 @@ def test_a_ranks_traceback_is_read_behind_its_prefix(prefix):
     assert (found.kind, found.evidence) == ("crashed", "KeyError: 'x'")
 
 
-def test_what_tensorflows_allocator_warns_of_is_no_death():
+def test_what_tensorflows_allocator_warns_of_is_not_a_death():
     """It is printed by good runs too, whenever a faster algorithm wants more than there is."""
     warning = (
         "2022-05-11 17:04:18.055323: W tensorflow/core/common_runtime/bfc_allocator.cc:275] "
@@ -428,7 +428,7 @@ def test_a_network_that_was_missed_long_ago_is_not_the_cause():
     assert judged(*early, *RAISED).evidence == RAISED[-1]
 
 
-def test_the_first_of_several_root_errors_is_told():
+def test_the_first_of_several_root_errors_is_reported():
     last = "tensorflow.python.framework.errors_impl.InternalError: 2 root error(s) found."
     after = ["  (0) Internal: cuDNN launch failure", "\t [[{{node a}}]]", "  (1) Internal: b"]
     found = judged(*RAISED[:2], last, *after)

@@ -1,4 +1,4 @@
-"""From a plan to the engine's JSON, and from the engine's words to ours."""
+"""From a plan to the engine's JSON, and from the engine's messages to ours."""
 
 import os
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_an_engine_that_hides_the_hosts_files_is_told_to_show_them():
     assert "maps user ids" in isolation.notes()[0]
     labelled, _ = made("name=selinux")
     assert labelled["HostConfig"]["SecurityOpt"] == ["no-new-privileges", "label=disable"]
-    # Somebody else's id is not the caller's: it stays what was asked for.
+    # Somebody else's id is not the caller's: it stays as requested.
     told = Isolation(rootless=True)
     other = container_config(plan(user="7:7"), labels={}, ulimits=(), isolation=told)
     assert other["User"] == "7:7"

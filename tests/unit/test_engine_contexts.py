@@ -1,4 +1,4 @@
-"""The engine that is asked for is the one that is used, or nothing is."""
+"""The requested engine is used, or none."""
 
 import hashlib
 import json

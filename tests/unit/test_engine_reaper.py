@@ -82,12 +82,12 @@ def test_what_is_kept_stays(gone):
 
 
 @pytest.mark.parametrize("labels", [{}, {"benchdock.pid": "x"}, {"benchdock.pid": "1"}])
-def test_strange_labels_are_left_alone(labels):
+def test_strange_labels_are_ignored(labels):
     strange = LabelledContainer(id="1", name="c", labels=labels, running=False)
     assert not is_orphan(strange, HERE)
 
 
-def test_reap_removes_orphans_alone(gone):
+def test_reap_removes_only_orphans(gone):
     removed: list[str] = []
 
     class Containers:

@@ -61,7 +61,7 @@ def test_connect_refuses_an_old_engine(fake):
         Engine.connect()
 
 
-def test_connect_refuses_what_is_no_engine(fake):
+def test_connect_refuses_what_is_not_an_engine(fake):
     fake.headers = {}
     with pytest.raises(EngineError, match="has API unknown"):
         Engine.connect()
@@ -105,7 +105,7 @@ def test_connect_without_permission(fake):
 # Waiting
 
 
-def test_the_end_is_told_at_once(fake, engine):
+def test_the_end_is_reported_at_once(fake, engine):
     with engine.start(plan(), run_id="r") as run:
         assert run.wait(0.05) is None
         later(0.1, lambda: fake.end(3))
@@ -201,7 +201,7 @@ def test_stop_kills_after_the_grace(fake, engine):
         assert container.signals == ["SIGTERM", "SIGKILL"]
 
 
-def test_stop_after_the_end_tells_the_end(fake, engine):
+def test_stop_after_the_end_says_the_end(fake, engine):
     with engine.start(plan(), run_id="r") as run:
         fake.end(5)
         assert run.stop(grace=5) == Exit(code=5)

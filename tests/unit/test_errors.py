@@ -1,4 +1,4 @@
-"""Suggestions: what a mistyped word is taken for."""
+"""Suggestions for mistyped words."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""`make setup` finds a Python, or says the command that installs one (.ci/find-python)."""
+"""`make setup` finds a Python, or prints the command that installs one (.ci/find-python)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_any_usual_name(stubs: Path, name: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{stubs}/{name}\n", "")
 
 
-def test_the_one_that_is_asked_for(stubs: Path) -> None:
+def test_the_one_that_is_requested(stubs: Path) -> None:
     put(stubs, "python3", GOOD)
     put(stubs, "mine", GOOD)
     put(stubs, "older", OLD)

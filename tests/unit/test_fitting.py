@@ -1,4 +1,4 @@
-"""What a request becomes on other people's servers, which a stand-in for NVML shows.
+"""What a request becomes on other servers, as shown by a stand-in for NVML.
 
 One process of its own answers for all: this one has no NVML, and the stand-in's answers may change.
 """
@@ -112,9 +112,7 @@ def test_all_gpus_of_a_server_get_it_too(benchdock: Benchdock) -> None:
 
 
 @pytest.mark.parametrize("name", ["V100", "P100"])
-def test_the_headline_command_is_for_the_gpu_where_it_can_be(
-    benchdock: Benchdock, name: str
-) -> None:
+def test_the_headline_command_is_for_the_gpu_if_it_can_be(benchdock: Benchdock, name: str) -> None:
     words = ("run", "vgg19", "-f", "caffe2", "--dry-run", "--json")
     plan = planned(benchdock(getattr(machines, name), *words))["plan"]
     assert (plan["device"], plan["image"]) == ("gpu", "nvcr.io/nvidia/caffe2:18.08-py3")
@@ -138,7 +136,7 @@ def test_the_headline_command_is_for_the_cpu_elsewhere_and_says_so_first(
 
 @pytest.mark.parametrize("gpus", ["0", "all"])
 @pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=["run", "dry run"])
-def test_gpus_that_are_asked_for_get_the_reason_and_the_commands_that_work(
+def test_gpus_that_are_requested_get_the_reason_and_the_commands_that_work(
     benchdock: Benchdock, gpus: str, more: tuple[str, ...]
 ) -> None:
     done = benchdock(machines.H200, "run", "vgg19", "-f", "caffe2", "--gpus", gpus, *more)

@@ -36,7 +36,7 @@ def test_normalisation_is_folded_once():
     assert resolve(NEW, phase="inference", device="gpu")["fold_batch_norm"] == "on"
 
 
-def test_many_arrays_are_updated_at_a_time_where_that_is_faster():
+def test_many_arrays_are_updated_at_a_time_if_that_is_faster():
     assert resolve(NEW)["optimizer"] == "plain"
     assert resolve(NEW, device="gpu")["optimizer"] == "aggregated"
     assert resolve(OLD, device="gpu")["optimizer"] == "plain"

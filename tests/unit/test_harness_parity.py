@@ -1,4 +1,4 @@
-"""The judge, judged: builders with one mistake each must not pass."""
+"""Tests of the judge: builders with one mistake each must not pass."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class Rounding(Numpy):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", BITS)
-def test_what_a_number_type_rounds_off_holds_in_that_type_alone(dtype):
+def test_what_a_number_type_rounds_off_holds_only_in_that_type(dtype):
     graph = zoo.draw("deep_mnist")
     for bits, held in ((BITS[dtype], True), (BITS[dtype] - 4, False)):
         verdict = check("P2", Rounding(bits), graph, dtype)

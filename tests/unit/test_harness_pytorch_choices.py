@@ -57,7 +57,7 @@ def test_layout_on_a_gpu_follows_the_tensor_cores(dtype, layout):
     assert resolve(NEW_GPU, device="gpu", dtype=dtype)["layout"] == layout
 
 
-def test_graphs_are_replayed_where_they_can_be():
+def test_graphs_are_replayed_if_they_can_be():
     assert resolve(NEW_GPU, device="gpu")["cuda_graphs"] == "on"
     assert resolve(NEW_GPU, device="gpu", devices=2)["cuda_graphs"] == "off"
     assert resolve(NEW_GPU, device="gpu", devices=2, phase="inference")["cuda_graphs"] == "on"
@@ -76,7 +76,7 @@ def test_graphs_are_replayed_where_they_can_be():
         (NEW_GPU._replace(fused_sgd=False), [], "off"),
     ],
 )
-def test_a_scaled_loss_is_captured_with_a_fused_update_alone(facts, options, graphs):
+def test_a_scaled_loss_is_captured_only_with_a_fused_update(facts, options, graphs):
     """The others ask the host whether the gradients are finite."""
     on_gpu = {"device": "gpu", "options": options}
     assert resolve(facts, dtype="float16", **on_gpu)["cuda_graphs"] == graphs

@@ -1,4 +1,4 @@
-"""Which releases of a framework the backends take."""
+"""Which releases of a framework the backends support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P3, judged: training jobs with one mistake each must not pass."""
+"""Tests of P3: training jobs with one mistake each must not pass."""
 
 from __future__ import annotations
 

@@ -426,8 +426,8 @@ def gone() -> Owner:
     return replace(Owner.here(), start="1")  # this process's number, another's start
 
 
-def test_the_reaper_leaves_strangers_alone(home: Path) -> None:
-    """The leader's number has passed to another process, which has no token of ours."""
+def test_the_reaper_ignores_containers_of_others(home: Path) -> None:
+    """The leader's number has passed to another process, which does not have our token."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
         Record(
             run_id="r", token="t" * 32, owner=gone(), leader=stranger.pid, leader_start=1

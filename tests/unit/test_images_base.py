@@ -1,4 +1,4 @@
-"""Base images made by mmdebstrap, here a script that does as it is told."""
+"""Base images built by mmdebstrap, here a script that does as requested."""
 
 import os
 
@@ -40,7 +40,7 @@ def test_a_base_is_made_under_its_public_name(mmdebstrap, tmp_path):
     assert not list((tmp_path / "home").glob(".base-*"))
 
 
-def test_a_base_that_is_here_is_left_alone_unless_forced(mmdebstrap):
+def test_a_base_that_is_here_is_kept_unless_forced(mmdebstrap):
     mmdebstrap(WELL)
     engine = FakeImages()
     engine.add(BASE.name)

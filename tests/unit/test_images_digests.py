@@ -1,4 +1,4 @@
-"""The digests that images are labelled with, and what a difference is called."""
+"""The digests that images are labelled with, and how a difference is described."""
 
 import os
 
@@ -115,7 +115,7 @@ def test_staleness_names_the_difference(place, label, told):
     assert "nothing there" in digests.staleness(missing, wanted)
 
 
-def test_changed_networks_are_told_rather_than_changed_programs(place):
+def test_changed_networks_are_reported_rather_than_changed_programs(place):
     wanted = digests.labels(place.row, place.table)
     found = {**wanted, digests.ZOO: "0", digests.BACKENDS: "0"}
     assert "networks" in digests.staleness(found, wanted)

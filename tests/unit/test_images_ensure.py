@@ -176,7 +176,7 @@ def test_two_checkouts_share_an_engine(place, engine):
         again = ensure(place, engine)
         assert (again.did, again.id) == ("found", made[text].id)
         assert again.reference == made[text].reference
-        # The readable name is the newest build's, whoever runs.
+        # The readable name is the newest build's, whichever build runs.
         assert engine.here[TAG].id == made[theirs].id
     assert engine.builds == []
     assert engine.removed == []
@@ -211,7 +211,7 @@ def test_a_failed_build_moves_no_name(place, engine):
     assert engine.image(name(place)) is None
 
 
-def test_force_makes_everything_anew(place, engine):
+def test_force_makes_everything_again(place, engine):
     ensure(place, engine)
     engine.builds.clear()
     assert ensure(place, engine, Policy.FORCE).did == "rebuilt"
@@ -255,7 +255,7 @@ def test_a_base_that_is_missing_is_pulled(place, engine):
     assert "pulling debian:bookworm-slim" in events.stages
 
 
-def test_where_no_registry_answers_the_error_says_how_to_make_the_base(place, engine):
+def test_if_no_registry_answers_the_error_says_how_to_make_the_base(place, engine):
     engine.here.clear()
     with pytest.raises(ImageError, match=r"no such host.*`benchdock images bootstrap`") as caught:
         ensure(place, engine)
@@ -466,7 +466,9 @@ def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
     ]
 
 
-def test_a_disk_with_too_little_room_is_told_before_the_build(place, engine, tmp_path, monkeypatch):
+def test_a_disk_with_too_little_room_is_reported_before_the_build(
+    place, engine, tmp_path, monkeypatch
+):
     row = place.row.model_copy(update={"size": "1.0 GB"})
     engine.data_root = tmp_path
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**29))
@@ -492,7 +494,9 @@ def test_a_disk_with_too_little_room_is_told_before_the_build(place, engine, tmp
     assert any(event.kind == "warning" for event in events)
 
 
-def test_a_disk_with_too_little_room_is_told_before_a_pull(place, engine, tmp_path, monkeypatch):
+def test_a_disk_with_too_little_room_is_reported_before_a_pull(
+    place, engine, tmp_path, monkeypatch
+):
     row = place.vendor.model_copy(update={"size": "20 GB"})
     engine.data_root = tmp_path
     engine.registry[row.tag] = info(row.tag, {})

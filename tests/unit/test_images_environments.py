@@ -1,4 +1,4 @@
-"""The host's virtual environments: complete or made anew."""
+"""The host's virtual environments: complete or built again."""
 
 import os
 import sys
@@ -37,7 +37,7 @@ def test_an_environment_is_made_once(place):
     assert environments.existing(place.row, place.table) == again
 
 
-def test_a_half_made_environment_is_made_anew(place):
+def test_a_half_made_environment_is_made_again(place):
     ready = ensure(place)
     (ready.root / environments.MARKER).unlink()
     (ready.root / "half").write_text("")
@@ -59,7 +59,7 @@ def test_other_pins_are_another_environment(place):
     assert environments.folder(place.row, place.table) != before
 
 
-def test_the_wheels_of_the_image_are_used_where_they_fit(place):
+def test_the_wheels_of_the_image_are_used_if_they_fit(place):
     place.fetch()
     ensure(place)
     offline = "--no-index" in place.pip.calls()[-1]

@@ -94,6 +94,7 @@ def test_a_shim_of_a_version_that_is_not_active_is_passed_over(machine, tmp_path
     assert interpreters.find(OLD) is None
 
 
+@pytest.mark.slow
 def test_a_real_interpreter_runs_from_its_archive(tmp_path, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()

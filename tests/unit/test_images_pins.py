@@ -94,7 +94,7 @@ def test_a_pin_is_made_from_what_the_registry_says(engine, file, capsys):
         Answer(body=[]),
     ],
 )
-def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monkeypatch, answer):
+def test_a_pin_stays_if_no_registry_tells_another(engine, file, capsys, monkeypatch, answer):
     table = image_table.load()
     before = table.model_copy(update={"digests": {REFERENCE: OTHER}})
     monkeypatch.setattr(image_table, "load", lambda: before)
@@ -104,7 +104,7 @@ def test_a_pin_stays_where_no_registry_tells_another(engine, file, capsys, monke
     assert main(words) == ExitStatus.MACHINE_CANNOT
     failed, pinned = json.loads(capsys.readouterr().out)["pin"]
     assert (failed["did"], pinned["did"]) == ("failed", "pinned")
-    assert f"no registry tells the digest of {REFERENCE}" in failed["why"]
+    assert f"no registry gives the digest of {REFERENCE}" in failed["why"]
     assert pins.load() == {REFERENCE: OTHER, "nvcr.io/nvidia/caffe2:18.08-py3": DIGEST}
 
 
@@ -139,7 +139,7 @@ def test_an_installed_benchdock_does_not_write_into_its_installation(
     assert not any("distribution" in request for request in engine.requests)
 
 
-def test_a_file_that_cannot_be_written_is_told_in_a_line(engine, capsys, monkeypatch, tmp_path):
+def test_a_file_that_cannot_be_written_is_reported_in_a_line(engine, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(pins, "file", lambda: tmp_path / "absent" / "digests.toml")
     engine.plan("^GET /distribution/", says(DIGEST))
     assert main(["images", "pin", ROW]) == ExitStatus.MACHINE_CANNOT

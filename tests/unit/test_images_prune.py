@@ -1,4 +1,4 @@
-"""`benchdock images prune` removes what nobody needs, and only what benchdock built."""
+"""`benchdock images prune` removes unneeded images, and only those that benchdock built."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_space_that_is_shared_is_counted_once_and_last(place, engine):
     ]  # fmt: skip
 
 
-def test_space_is_a_lower_bound_where_no_image_is_just_the_shared_layers(place, engine):
+def test_space_is_a_lower_bound_if_no_image_is_just_the_shared_layers(place, engine):
     build(engine, place, A)
     engine.add("mine/other:1", layers=("b", "f", "m"), size=895 * MIB)
     (found,) = pruning.judge(engine, place.table, keep=0, results={})
@@ -330,7 +330,7 @@ def test_an_image_of_a_result_goes_only_if_results_are_ignored(stocked, capsys):
     assert stocked.removed == [f"benchdock/tiny-cpu:1.0-{A}"]
 
 
-def test_what_the_engine_keeps_is_told_with_its_reason(stocked, capsys, monkeypatch):
+def test_what_the_engine_keeps_is_reported_with_its_reason(stocked, capsys, monkeypatch):
     def refuse(self, reference):
         raise ImageError(f"image {reference} stays: conflict")
 

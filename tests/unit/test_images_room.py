@@ -1,4 +1,4 @@
-"""Too little room for an image is told by what the disks really have."""
+"""Too little disk space for an image is reported, from the disks' real sizes."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def test_needs_on_one_disk_are_added(small_disk):
     assert told.startswith(f"it needs about 10.00 MiB in {small_disk}/a and {small_disk}/b")
 
 
-def test_disks_are_told_apart(small_disk, tmp_path):
+def test_disks_are_distinguished(small_disk, tmp_path):
     needs = [Need(folder=small_disk, size=9 * MIB), Need(folder=tmp_path, size=2**60)]
     assert os.stat(small_disk).st_dev != os.stat(tmp_path).st_dev
     assert len(list(room.shortages(needs, "it"))) == 2

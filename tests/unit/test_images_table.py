@@ -1,4 +1,4 @@
-"""The table of images: what is in it, and how mistakes in it are told."""
+"""The table of images: its contents, and how mistakes in it are reported."""
 
 import re
 
@@ -157,6 +157,7 @@ def test_a_mistake_is_named(old, new, told):
     assert told in mistake(TABLE.replace(old, new, 1))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_damaged_table_is_a_table_or_one_line(data):
     start = data.draw(st.integers(0, len(REAL)))

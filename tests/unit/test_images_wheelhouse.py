@@ -1,4 +1,6 @@
-"""The wheelhouse: whole or absent, refetched only where it is damaged, with pip's causes told."""
+"""The wheelhouse: complete or absent, fetched again only if it is damaged, with pip's errors
+explained.
+"""
 
 import json
 import os
@@ -91,7 +93,7 @@ def test_only_a_damaged_file_is_fetched_again(place, damage):
     assert wheelhouse.defect(place.row, place.table) is None
 
 
-def test_a_changed_lock_drops_what_is_no_longer_wanted(place):
+def test_a_changed_lock_drops_unneeded_wheels(place):
     house = place.fetch()
     place.row.lock_file.write_text(LOCK.replace("alpha==1.0", "alpha==1.1"))
     said: list[str] = []
@@ -102,7 +104,7 @@ def test_a_changed_lock_drops_what_is_no_longer_wanted(place):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"image": 1}'])
-def test_a_damaged_manifest_is_fetched_anew(place, content):
+def test_a_damaged_manifest_is_fetched_again(place, content):
     house = place.fetch()
     (house / "manifest.json").write_text(content)
     assert wheelhouse.defect(place.row, place.table) == "its manifest is damaged"
@@ -129,7 +131,7 @@ def test_a_failed_fetch_leaves_the_old_wheels(place):
     assert not list(place.house.parent.glob(".*.partial"))
 
 
-def test_the_extra_index_is_asked_only_where_the_hosts_own_lack_a_package(place):
+def test_the_extra_index_is_asked_only_if_the_hosts_own_lack_a_package(place):
     place.pip.fail(("download", "--extra-index-url", NO_MATCH))
     said: list[str] = []
     place.fetch(said)
@@ -169,14 +171,14 @@ def test_an_image_for_other_machines_is_refused(place, monkeypatch):
         place.fetch()
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(place, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(place, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "file"))
     with pytest.raises(MachineError, match=r"cannot write .*BENCHDOCK_HOME"):
         place.fetch()
 
 
-def test_a_full_disk_is_told_in_one_line(place, monkeypatch):
+def test_a_full_disk_is_reported_in_one_line(place, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

@@ -52,7 +52,7 @@ def test_a_checkout_without_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("pipx_metadata.json", "pipx reinstall"),
     ],
 )
-def test_whoever_installed_it_repairs_it(wheel: Path, mark: str, command: str) -> None:
+def test_the_installing_tool_repairs_it(wheel: Path, mark: str, command: str) -> None:
     (wheel / mark).touch()
     assert installation.repair([wheel / "x"]) == f"{command} {wheel.name}"
 

@@ -1,4 +1,4 @@
-"""The keeper as a program: what it passes on, and that nothing of its program is left."""
+"""The keeper as a program: what it passes on, and that no process of its program is left."""
 
 import os
 import signal

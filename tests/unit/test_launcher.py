@@ -1,4 +1,4 @@
-"""Scripts are compared whole, checked by shellcheck, and really run on this machine."""
+"""Scripts are compared completely, checked by shellcheck, and run on this machine."""
 
 import os
 import shlex
@@ -303,7 +303,7 @@ def test_an_images_own_module_path_is_kept(host):
     assert host.words("environment")[1] == "/opt/benchdock:/of/the image"
 
 
-def test_threads_are_left_alone_where_nothing_was_said(host):
+def test_threads_are_left_alone_if_nothing_was_said(host):
     assert host.run(host.context(threads=None), OMP_NUM_THREADS="3") == 0
     assert host.words("environment")[3] == "3"
     assert host.run(host.context(threads=2), OMP_NUM_THREADS="3") == 0

@@ -154,7 +154,7 @@ def test_torchvision_prints_every_step_of_an_evaluation(tmp_path, libraries):
     assert "evaluates, printing each 1\n" in log
 
 
-def test_an_image_size_is_no_place_for_code(tmp_path, libraries):
+def test_an_image_size_is_not_a_place_for_code(tmp_path, libraries):
     code, log, _ = ran(
         tmp_path, libraries, "train.py", TRAIN, "torchvision_references",
         options={"image_size": "8) or print('got in'"},

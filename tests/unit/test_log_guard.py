@@ -1,4 +1,4 @@
-"""No byte of a log is lost without a word."""
+"""No byte of a log is lost silently."""
 
 import errno
 import os
@@ -59,7 +59,7 @@ def test_a_log_that_nobody_touches_is_whole_and_takes_no_more_than_its_bytes(log
     assert log.stat().st_blocks * 512 < log_guard.AHEAD
 
 
-def test_lines_find_their_place_while_the_disk_is_full_and_it_is_told(small_disk):
+def test_lines_find_their_place_while_the_disk_is_full_and_it_is_reported(small_disk):
     log = small_disk / "log.txt"
     with LogGuard(log) as guard:
         append(log, b"before\n")
@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_between_two_looks_costs_no_line(small_disk):
     assert log.read_bytes() == b"y" * 40_000
 
 
-def test_a_program_that_fills_the_disk_with_its_log_is_told(small_disk):
+def test_a_program_that_fills_the_disk_with_its_log_is_reported(small_disk):
     log = small_disk / "log.txt"
     with LogGuard(log) as guard:
         with pytest.raises(OSError, match="No space left"):
@@ -92,7 +92,7 @@ def test_a_program_that_fills_the_disk_with_its_log_is_told(small_disk):
         assert "was full" in guard.lost()
 
 
-def test_a_disk_that_can_hold_no_more_files_is_told(small_disk):
+def test_a_disk_that_can_hold_no_more_files_is_reported(small_disk):
     with LogGuard(small_disk / "log.txt") as guard:
         made: list[pathlib.Path] = []
         with pytest.raises(OSError, match="No space left"):
@@ -106,7 +106,7 @@ def test_a_disk_that_can_hold_no_more_files_is_told(small_disk):
 
 
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG, errno.EIO])
-def test_a_quota_is_told_though_the_disk_has_room(log, monkeypatch, number):
+def test_a_quota_is_reported_though_the_disk_has_room(log, monkeypatch, number):
     monkeypatch.setattr(log_guard, "MOST_AHEAD", log_guard.AHEAD)
     with LogGuard(log) as guard:
         monkeypatch.setattr(log_guard, "_fallocate", lambda *_: number)
@@ -135,7 +135,7 @@ def test_a_disk_without_room_is_refused_before_the_start(small_disk):
         pass
 
 
-def test_bytes_that_the_disk_did_not_take_after_all_are_told(log, monkeypatch):
+def test_bytes_that_the_disk_did_not_take_after_all_are_reported(log, monkeypatch):
     def fail(_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 

@@ -191,7 +191,7 @@ GPUS = ("machine", "gpu", "gpus")
         (broken(("machine", "\x1b[2J"), "x"), "unknown key"),
     ],
 )
-def test_a_malformed_file_is_told_in_one_line(capsys, file, document, told):
+def test_a_malformed_file_is_reported_in_one_line(capsys, file, document, told):
     path = file(document)
     assert main([*RUN, "--machine", path]) == ExitStatus.BAD_REQUEST
     (line,) = capsys.readouterr().err.splitlines()
@@ -201,7 +201,7 @@ def test_a_malformed_file_is_told_in_one_line(capsys, file, document, told):
     assert line.isprintable()
 
 
-def test_a_file_that_is_not_there_is_told_in_one_line(capsys, tmp_path):
+def test_a_file_that_is_not_there_is_reported_in_one_line(capsys, tmp_path):
     assert main([*RUN, "--machine", str(tmp_path / "x.json")]) == ExitStatus.BAD_REQUEST
     (line,) = capsys.readouterr().err.splitlines()
     assert "x.json: No such file" in line

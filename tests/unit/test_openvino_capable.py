@@ -1,4 +1,4 @@
-"""benchmark_app computes in float32 where a processor has no bfloat16, and does not say so."""
+"""benchmark_app silently computes in float32 if a processor has no bfloat16."""
 
 from backends.openvino.capable import refusal
 

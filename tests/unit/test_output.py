@@ -1,4 +1,4 @@
-"""Standard output takes everything and remembers what it could not pass on."""
+"""Standard output accepts everything and remembers what it could not pass on."""
 
 import io
 import os
@@ -38,7 +38,7 @@ def test_what_is_printed_arrives(streams):
     write.close()
 
 
-def test_a_reader_that_left_is_no_loss(streams):
+def test_a_reader_that_left_is_not_a_loss(streams):
     read, write = pipe()
     os.close(read)
     out = streams(write)
@@ -78,7 +78,7 @@ def test_a_stream_that_does_not_wait_loses_nothing(streams):
     assert len(got) == 1_000_001
 
 
-def test_a_stream_of_a_tests_own_is_left_alone(streams):
+def test_a_stream_of_a_test_is_not_replaced(streams):
     out = io.StringIO()
     assert streams(out) is out
     assert output.lost() is None

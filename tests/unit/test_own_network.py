@@ -1,4 +1,4 @@
-"""A user's own network, as far as it is looked at before anything starts."""
+"""The user's network, as far as it is checked before anything starts."""
 
 import hashlib
 import os
@@ -340,7 +340,7 @@ def test_the_phase_without_a_word_of_the_users(tmp_path, framework, text, phase)
 
 @pytest.mark.parametrize("by_option", [False, True])
 def test_the_command_line_runs_a_network_without_loss_forward(tmp_path, capsys, by_option):
-    tmp_path.chmod(0o755)  # a container of root does not read what is root's alone
+    tmp_path.chmod(0o755)  # a container of root cannot read what only root may read
     path = prototxt_file(tmp_path, DEPLOY)
     words = ["run", str(path), "-f", "caffe_time", "--gpus", "none", "--dry-run", "--json"]
     if by_option:

@@ -1,4 +1,4 @@
-"""`benchdock parity`: what it was told beforehand, and what it tells where it is ended early."""
+"""`benchdock parity`: what it refuses in advance, and what it prints if it is interrupted."""
 
 import json
 import math
@@ -162,7 +162,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_starts(proven, capsy
         assert part in err
 
 
-def test_an_image_of_ones_own_is_compared_where_there_is_none_of_ours(proven, settings):
+def test_the_users_image_is_compared_if_there_is_none_of_ours(proven, settings):
     asked = proven()
     words = ["parity", "deep_mnist", "-f", "intel_caffe", "--image", "me/caffe:1"]
     assert main([*words, "--level", "P2"]) == 0

@@ -97,7 +97,7 @@ def test_every_estimator_and_scope_has_words():
 
 
 @pytest.mark.parametrize("option", ["--pattern=(x)", "--unit=ms", "--estimator=last"])
-def test_what_reads_any_program_is_refused_where_one_is_known(run, option):
+def test_what_reads_any_program_is_refused_if_one_is_known(run, option):
     with pytest.raises(RequestError, match="only works with the program custom; remove --"):
         run("horovod", HOROVOD, option)
 
@@ -106,7 +106,7 @@ DIED = ["Traceback (most recent call last):", '  File "x.py", line 3', "ValueErr
 
 
 @pytest.mark.parametrize("prefix", ["", "node07: ", "2024-05-06T07:08:09.5Z ", "a-1  | 0: "])
-def test_explain_shows_the_line_that_tells_why_a_program_died(run, prefix):
+def test_explain_shows_the_line_that_says_why_a_program_died(run, prefix):
     lines = [*HOROVOD.decode().splitlines()[:3], *DIED, "", "ended"]
     log = "\n".join(prefix + line for line in lines).encode()
     status, shown = run("horovod", log, "--explain")

@@ -115,7 +115,7 @@ def test_a_run_says_how_far_its_interval_goes():
     assert not any("interval" in text for text in (*long.warnings, *short.warnings))
 
 
-def test_where_there_is_no_interval_the_run_says_why():
+def test_if_there_is_no_interval_the_run_says_why():
     found = run_of([0.001] * 10 + [5.0] * 10)
     assert found.failure is None
     assert "throughput_ci95_low" not in found.metrics
@@ -246,7 +246,7 @@ def end(**changes):
         ([{**BEGIN, "devices": 1}, *GOOD[1:]], "16 samples per step, but batch x devices is 8"),
     ],
 )
-def test_what_is_no_result_and_why(events, words):
+def test_runs_without_a_result_and_why(events, words):
     found = failure(events)
     assert found.kind == "no_result"
     assert words in found.message
@@ -286,7 +286,7 @@ def test_an_exit_code_makes_a_good_log_a_failure():
     assert measure(b"", exit_code=1).failure.kind == "crashed"
 
 
-def test_an_empty_log_is_no_output():
+def test_an_empty_log_has_no_output():
     assert measure(b"").failure.kind == "no_output"
 
 

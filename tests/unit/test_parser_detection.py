@@ -1,4 +1,4 @@
-"""`benchdock parse LOG` finds the program of every sample by itself, and says by which line."""
+"""`benchdock parse LOG` detects the program of every sample, and says by which line."""
 
 import io
 import json

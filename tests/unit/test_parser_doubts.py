@@ -60,7 +60,7 @@ class TestWorkers:
         log += b"".join(b"1: " + line for line in (run * 2).splitlines(keepends=True))
         assert "same number of runs" in message(measure("mxnet_train_imagenet", log))
 
-    def test_two_jobs_are_no_workers_of_one(self):
+    def test_two_jobs_are_not_workers_of_one(self):
         other = MXNET_TRAIN.replace(b"batch_size=64", b"batch_size=32")
         pairs = zip(MXNET_TRAIN.splitlines(True), other.splitlines(True), strict=True)
         log = b"".join(a + b for a, b in pairs)
@@ -108,7 +108,7 @@ class TestTrtexec:
         asked = GIEXEC.replace(b"half2\n", b"half2\niterations: 2\n")
         assert measure("trtexec", asked).warnings == ()
 
-    def test_explain_shows_the_line_that_tells_the_batch(self):
+    def test_explain_shows_the_line_that_says_the_batch(self):
         lines = [text for _, text in measure("trtexec", TRTEXEC_8).begin["evidence"]]
         assert any("Batch: Explicit" in line for line in lines)
         assert any("images=4x3x64x64" in line for line in lines)

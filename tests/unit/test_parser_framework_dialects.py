@@ -1,4 +1,4 @@
-"""What the frameworks' benchmark programs print beside the usual, and what is made of it."""
+"""Unusual output of the frameworks' benchmark programs, and how it is read."""
 
 import io
 
@@ -103,7 +103,7 @@ class TestCaffeTime:
         inference = measure("caffe_time", quote, batch=64, phase="inference")
         assert value(inference) == pytest.approx(3200)
 
-    def test_minima_are_no_averages(self):
+    def test_minima_are_not_averages(self):
         log = CAFFE_TIME.replace(b"Average F", b"Min F").replace(b"Average B", b"Min B")
         found = measure("caffe_time", log)
         assert value(found) == pytest.approx(1000)
@@ -146,14 +146,14 @@ class TestCaffeTime:
         found = measure("caffe_time", CAFFE_TIME_NVIDIA.replace(b": 0.0005854", b": 5.8"), batch=8)
         assert found.begin["phase"] == "training"
 
-    def test_a_network_with_nothing_forward_is_no_result(self):
+    def test_a_network_with_nothing_forward_is_not_a_result(self):
         log = without(CAFFE_TIME, b"Average Forward pass")
         assert value(measure("caffe_time", log)) == pytest.approx(1000)
         log = log.replace(b"Forward-Backward: 64 ms", b"Forward-Backward: x ms")
         assert value(measure("caffe_time", log)) == pytest.approx(1000)  # by the Total Time
         assert "no time per iteration" in refused(measure("caffe_time", without(log, b"Total")))
 
-    def test_a_range_of_no_iterations_is_no_window(self):
+    def test_a_range_of_no_iterations_is_not_a_window(self):
         log = CAFFE_TIME_NVIDIA.replace(b"100-200", b"200-200")
         assert measure("caffe_time", log, batch=8).begin["windows"]["count"] == 1
 
@@ -202,7 +202,7 @@ class TestCaffeTrain:
         line = next(x for x in NVCAFFE_TRAIN.splitlines(keepends=True) if b"device 1" in x)
         assert measure("caffe_train", NVCAFFE_TRAIN.replace(line, line * 2)).begin["devices"] == 2
 
-    def test_windows_of_no_rate_are_no_result(self):
+    def test_windows_of_no_rate_give_no_result(self):
         log = CAFFE_TRAIN.replace(b"10 iter/s", b"0 iter/s")
         assert "not plausible" in refused(measure("caffe_train", log))
         log = CAFFE_TRAIN.replace(b"10 iter/s, 4s", b"10 iter/s, nans")
@@ -215,7 +215,7 @@ class TestCaffeTrain:
             )
         )
 
-    def test_a_window_in_which_no_time_went_by_is_no_result(self):
+    def test_a_window_in_which_no_time_went_by_is_not_a_result(self):
         log = CAFFE_TRAIN.replace(b"(10 iter/s, 4s/40", b"(40 iter/s, 0s/40")
         found = measure("caffe_train", log)
         assert "no time pass" in refused(found)
@@ -285,7 +285,7 @@ class TestCaffeTrain:
 
 
 class TestCaffe2:
-    def test_too_few_iterations_are_no_result(self):
+    def test_too_few_iterations_give_no_result(self):
         log = b"\n".join(CAFFE2_TRAINER.split(b"\n")[:5]) + b"\n"
         assert "the first 2 are warm-up" in refused(measure("caffe2_trainer", log))
 
@@ -304,7 +304,7 @@ class TestCaffe2:
         assert found.begin["devices"] == 1
         assert "device" not in found.begin
 
-    def test_a_rate_of_zero_is_no_result(self):
+    def test_a_rate_of_zero_is_not_a_result(self):
         found = measure("caffe2_trainer", CAFFE2_TRAINER.replace(b"(100.00", b"(0.00"))
         assert "not plausible" in refused(found)
 
@@ -344,7 +344,7 @@ class TestCaffe2:
         assert len(found.begin["blocks"]) == 2
         assert "model" not in found.begin["blocks"][1]
 
-    def test_times_that_do_not_fit_are_no_result(self):
+    def test_times_that_do_not_fit_give_no_result(self):
         log = CAFFE2_NET.replace(b"1.25", b"1.26")
         assert "are not" in refused(measure("caffe2_net", log, batch=8))
         log = CAFFE2_NET.replace(b"800", b"0").replace(b"1.25", b"inf")
@@ -352,7 +352,7 @@ class TestCaffe2:
 
 
 class TestMxnet:
-    def test_the_first_window_is_dropped_only_where_it_holds_the_first_batches(self):
+    def test_the_first_window_is_dropped_only_if_it_holds_the_first_batches(self):
         assert measure("mxnet_train_imagenet", MXNET_TRAIN).begin["windows"]["dropped_first"] == 1
         later = MXNET_TRAIN.replace(b"Batch [0-20]", b"Batch [10-20]")
         assert measure("mxnet_train_imagenet", later).begin["windows"]["dropped_first"] == 0
@@ -400,7 +400,7 @@ class TestMxnet:
         assert value(found, "throughput_mean_of_rates") == 200
         assert found.begin["estimator"] == "harmonic_mean"
 
-    def test_a_window_of_zero_is_no_result(self):
+    def test_a_window_of_zero_is_not_a_result(self):
         found = measure("mxnet_train_imagenet", MXNET_TRAIN.replace(b"100.00", b"0.00"))
         assert "not plausible" in refused(found)
 
@@ -438,7 +438,7 @@ SUMMARY = shape_lines(b"Throughput: 200.5 qps")
 
 
 class TestTrtexec:
-    def test_a_run_that_did_not_pass_is_no_result(self):
+    def test_a_run_that_did_not_pass_is_not_a_result(self):
         for log in (TRTEXEC_5, TRTEXEC_6, TRTEXEC_8):
             assert "PASSED" in refused(measure("trtexec", without(log, b"PASSED")))
             failed = log.replace(b"&&&& PASSED", b"&&&& FAILED")
@@ -524,7 +524,7 @@ class TestTrtexec:
         default = log.replace(b" --batch=64", b"")
         assert value(measure("trtexec", default)) == pytest.approx(1 / 10.5e-3)
 
-    def test_a_word_where_old_releases_print_a_number_is_no_batch(self):
+    def test_a_word_where_old_releases_print_a_number_is_not_a_batch(self):
         log = TRTEXEC_5.replace(b"batch: 64", b"batch: Explicit").replace(b" --batch=64", b"")
         assert value(measure("trtexec", log)) == pytest.approx(1 / 10.5e-3)
 
@@ -545,7 +545,7 @@ class TestTrtexec:
         assert value(measure("trtexec", quote)) == 13000
         assert value(measure("trtexec", quote, batch=8)) == 13000
 
-    def test_a_throughput_of_zero_without_times_is_no_result(self):
+    def test_a_throughput_of_zero_without_times_is_not_a_result(self):
         for name in (b"throughput", b"Throughput"):
             zero = shape_lines(name + b": 0 qps")
             assert "not plausible" in refused(measure("trtexec", zero, batch=8))
@@ -554,7 +554,7 @@ class TestTrtexec:
         found = measure("trtexec", shape_lines(b"mean: 0.5 ms") + SUMMARY, batch=1)
         assert set(found.metrics) == {"throughput", "queries_per_second"}
 
-    def test_averages_alone(self):
+    def test_a_log_with_only_averages(self):
         averages = b"".join(x for x in TRTEXEC_7.splitlines(True) if b"Average on" in x)
         found = measure("trtexec", averages, batch=8)
         assert value(found) == pytest.approx(16000)
@@ -565,7 +565,7 @@ class TestTrtexec:
             measure("trtexec", averages.replace(b"latency: 0.5", b"latency: 0"), batch=8)
         )
 
-    def test_several_percentiles_of_averages_are_no_percentile(self):
+    def test_several_percentiles_of_averages_are_not_a_percentile(self):
         lines = [x for x in TRTEXEC_5.splitlines(keepends=True) if b"Average" in x]
         found = measure("trtexec", lines[0] + lines[0].replace(b"11.5)", b"12.5)"), batch=64)
         assert value(found, "gpu_time_p99") == pytest.approx(12.5e-3)
@@ -639,7 +639,7 @@ class TestOpenvino:
         assert value(measure("openvino_benchmark_app", unknown, batch=4)) == 400
 
     @pytest.mark.parametrize("number", [b"0.00", b"nan", b"inf", b"-1"])
-    def test_what_is_no_throughput_is_refused(self, number):
+    def test_what_is_not_a_throughput_is_refused(self, number):
         log = OPENVINO.replace(b"800.50", number)
         assert "not plausible" in refused(measure("openvino_benchmark_app", log))
 
@@ -747,16 +747,16 @@ OLD_RUN = b"Average over 10 runs is %d ms (percentile time is 30).\n"
         b"trtexec --onnx=a.onnx --batch=4\n",
     ],
 )
-def test_trtexec_runs_are_told_apart_by_the_commands_typed(start):
+def test_trtexec_runs_are_distinguished_by_the_commands_typed(start):
     other = start.replace(b"=4", b"=8")
     log = start + OLD_RUN % 10 + other + OLD_RUN % 20
     assert "contains 2 runs" in refused(measure("trtexec", log))
     assert value(measure("trtexec", log, block=1)) == pytest.approx(400)
-    # A command without output tells nothing of the one that follows.
+    # A command without output says nothing about the next one.
     assert value(measure("trtexec", start + other + OLD_RUN % 20)) == pytest.approx(400)
 
 
 @pytest.mark.parametrize("option", [b"deploy: a.prototxt\n", b"onnx: a.onnx\n", b"uff: a.uff\n"])
-def test_trtexec_runs_are_told_apart_by_the_options_echoed(option):
+def test_trtexec_runs_are_distinguished_by_the_options_echoed(option):
     log = option + OLD_RUN % 10 + option + OLD_RUN % 20
     assert "contains 2 runs" in refused(measure("trtexec", log, batch=1))

@@ -1,4 +1,4 @@
-"""What holds for every parser of a framework's own benchmark program."""
+"""Rules for every parser of a framework's benchmark program."""
 
 import io
 import itertools
@@ -151,14 +151,14 @@ def test_noise_between_the_lines_changes_nothing(name, noise, seed):
 @every_sample
 @some_examples
 @given(junk=st.binary(max_size=300))
-def test_junk_is_no_result(name, junk):
+def test_junk_is_not_a_result(name, junk):
     found = measured(name, b"%" + junk)  # no compressed file
     assert found.failure is not None
     assert found.metrics == {}
 
 
 @every_sample
-def test_a_quote_within_a_sentence_is_no_result(name):
+def test_a_quote_within_a_sentence_is_not_a_result(name):
     log = SAMPLES[name][1].replace(b"\n", b"**\n")
     data = b"".join(b"> with 5.3 : **" + line for line in log.splitlines(keepends=True))
     assert measured(name, data).failure is not None
@@ -173,7 +173,7 @@ def test_ranks_that_print_the_same_are_one(name):
 
 
 @every_sample
-def test_two_runs_are_told_apart_and_one_may_be_chosen(name):
+def test_two_runs_are_distinguished_and_one_may_be_chosen(name):
     program, log, hints, headline, _ = SAMPLES[name]
     other = log.replace(b"alexnet", b"resnet")
     found = measure(program, log + other, hints)

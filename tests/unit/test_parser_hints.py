@@ -1,4 +1,4 @@
-"""What a run's plan tells a parser, where a program times more than was asked for."""
+"""The hints that a run's plan gives a parser, if a program times more than requested."""
 
 import io
 
@@ -144,7 +144,7 @@ def test_a_score_of_a_network_that_stays_in_float32_says_so(network):
     assert "contains 3 runs" in every.failure.message
 
 
-def test_a_score_in_float16_is_believed_of_a_network_that_heeds_it():
+def test_a_score_in_float16_is_believed_for_a_network_that_uses_it():
     found = measure("mxnet_score", SCORES, batch=32, device="gpu", dtype="float16")
     assert (found.begin["dtype"], found.warnings) == ("float16", ())
 

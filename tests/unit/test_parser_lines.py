@@ -37,6 +37,7 @@ def plain(data, needles):
     return [line for line in lines if any(needle in line for needle in needles)]
 
 
+@pytest.mark.slow
 @given(LOGS, st.lists(st.integers(min_value=0)))
 def test_lines_are_those_of_split_however_the_log_is_cut(data, places):
     for needles in ([b"ab"], [b"ab", b"z"], [b"a", b"yz", b"b"]):
@@ -94,7 +95,7 @@ def test_a_line_without_end_takes_constant_memory():
         b"\x1b[1;32m[1,0]<stdout>:\x1b[0m::tag 1",
     ],
 )
-def test_colours_and_rank_prefixes_are_no_part_of_a_line(line):
+def test_colours_and_rank_prefixes_are_not_part_of_a_line(line):
     assert clean(line) == b"::tag 1"
 
 

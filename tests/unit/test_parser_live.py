@@ -1,4 +1,4 @@
-"""What a run shows while it goes on is the same kind of figure as its result, or names its unit."""
+"""A running benchmark shows the same kind of figure as its result, or another unit."""
 
 from dataclasses import replace
 

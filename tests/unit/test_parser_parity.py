@@ -1,4 +1,4 @@
-"""What the parity program of our images printed."""
+"""The output of our parity program."""
 
 import io
 
@@ -53,7 +53,7 @@ def test_an_error_event_is_the_failure():
     assert found.failure.message == "KeyError: 1"
 
 
-def test_what_the_machine_cannot_do_is_told_in_the_programs_words():
+def test_what_the_machine_cannot_do_is_reported_in_the_programs_words():
     found = measure(line("error", kind="unsupported", message="no bfloat16 here"), exit_code=1)
     assert found.failure.kind == "unsupported"
     assert found.failure.message == "no bfloat16 here"
@@ -65,7 +65,7 @@ def test_cells_of_older_programs_are_float32_on_the_cpu():
     assert (cell["dtype"], cell["device"]) == ("float32", "cpu")
 
 
-def test_a_damaged_line_is_no_cell():
+def test_a_damaged_line_is_not_a_cell():
     found = measure(line(**CELL).replace(b"1e-07", b"1e-077"))
     assert found.begin["cells"] == []
     assert found.failure.kind == "crashed"

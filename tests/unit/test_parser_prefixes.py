@@ -1,4 +1,4 @@
-"""What collectors put before each line changes nothing, whatever the program and the collector."""
+"""Collectors' prefixes change no result, for all programs and collectors."""
 
 import io
 import itertools
@@ -104,7 +104,7 @@ def measured(program, log, hints):
 
 
 def same(one, other):
-    """Compare two measurements but for what tells how the lines were before they were read."""
+    """Compare two measurements, except for the form of the lines before they were read."""
 
     def bare(found):
         begin = {k: v for k, v in found.begin.items() if k not in ("evidence", "prefixes")}
@@ -197,7 +197,7 @@ def test_a_prefix_is_not_given_up_before_the_programs_first_line():
     )
 
 
-def test_a_source_that_is_named_is_no_reason_to_believe_a_contradiction():
+def test_a_source_that_is_named_is_not_a_reason_to_believe_a_contradiction():
     """A pattern finds the same in lines with a prefix: two workers' rates are two rates."""
     log = b"".join(b"worker-%d  | fps=%d.5\n" % (n % 2, n % 2 + 7) for n in range(20))
     found = measured("custom", log, ParseHints(pattern=r"fps=(\S+)"))

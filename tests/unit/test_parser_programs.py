@@ -117,7 +117,7 @@ def test_nvcnn_leaves_out_the_burn_in_steps_that_its_header_tells():
         (b"", "alexnet_owt", None),
     ],
 )
-def test_nvcnn_tells_which_alexnet_it_ran(title, model, kind):
+def test_nvcnn_says_which_alexnet_it_ran(title, model, kind):
     told = b"Model:      alexnet\n" + (title and b'__exp.model_title__="%s"\n' % title)
     log = NVCNN.replace(b"Model:       resnet50\n", told)
     found = measure("nvcnn", log, model=model, network="alexnet", planned=True)
@@ -295,7 +295,7 @@ def test_dlbs_later_values_win():
 
 
 @pytest.mark.parametrize("text", [b'"n/a"', b"[1]", b"null", b"0", b"-1.0", b"1e999", b"NaN"])
-def test_dlbs_refuses_what_is_no_throughput(text):
+def test_dlbs_refuses_what_is_not_a_throughput(text):
     found = dlbs(b"__results.throughput__=" + text)
     assert found.failure.kind == "no_result"
     assert "throughput" not in found.metrics
@@ -377,7 +377,7 @@ def test_dlbs_has_an_estimator_for_each_family_of_frameworks(lines, estimator):
     assert dlbs(*lines).begin["estimator"] == estimator
 
 
-def test_dlbs_skips_what_is_no_json():
+def test_dlbs_skips_lines_without_json():
     found = dlbs(
         b"__exp.model__=" + b"[" * 60000,
         b"__exp.effective_batch__=true",

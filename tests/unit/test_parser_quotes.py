@@ -1,4 +1,4 @@
-"""Runs that people quote one after the other, without the lines that begin them, are told apart."""
+"""Runs that are quoted one after the other, without their first lines, are recognized."""
 
 import io
 

@@ -9,7 +9,7 @@ from orchestrator.parsers.contract import ParseHints, ParserModule
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_parser_keeps_the_contract(program):
-    """What holds for every program: nothing in, or junk in, is no result and no exception."""
+    """Rules for every program: no input, or junk, gives neither a result nor an exception."""
     parsers: ParserModule = module(program)
     assert parsers.program == program
     for junk in (b"", b"\n", b"junk", bytes(range(256)) * 20, b"images/sec: nan\n0\n"):

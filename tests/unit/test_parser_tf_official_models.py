@@ -97,7 +97,7 @@ def test_the_estimators_hook_leaves_warm_up_out_itself():
 
 
 @pytest.mark.parametrize("log", [TF2_STEPS, TF2_SPANS, TF2_BATCHES, NVIDIA_TF2])
-def test_the_window_of_warm_up_alone_is_no_result(log):
+def test_only_a_window_of_warm_up_gives_no_result(log):
     lines = log.splitlines(keepends=True)
     rate = next(index for index, line in enumerate(lines) if b"second" in line or b"_sec" in line)
     found = measure(b"".join(lines[: rate + 1]))

@@ -1,4 +1,4 @@
-"""What holds for every vendor program's parser."""
+"""Rules for the parser of every vendor's program."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def value(found, metric="throughput"):
 
 
 def without_lines(found):
-    """Return a measurement without what tells where in the log it was found."""
+    """Return a measurement without its place in the log."""
     return found.model_copy(update={"begin": {**found.begin, "evidence": None}})
 
 
@@ -141,7 +141,7 @@ def test_noise_between_the_lines_changes_nothing(name, noise, seed):
 @every_sample
 @settings(max_examples=30)
 @given(junk=st.binary(max_size=300))
-def test_junk_is_no_result(name, junk):
+def test_junk_is_not_a_result(name, junk):
     found = measured(name, b"%" + junk)  # no compressed file
     assert found.failure is not None
     assert found.metrics == {}
@@ -156,12 +156,12 @@ def test_ranks_that_print_the_same_are_one(name):
 
 
 @every_sample
-def test_two_runs_are_told_apart_and_one_may_be_chosen(name):
+def test_two_runs_are_distinguished_and_one_may_be_chosen(name):
     program, log, hints, headline, _ = SAMPLES[name]
     if name in {"dle_tensorflow", "timm"}:
         log = log.replace(b"150.5", b"150.25").replace(b"2350.5", b"2350.25")
     found = measure(program, SAMPLES[name][1] + log, hints)
-    if name == "custom":  # nothing tells where a run starts
+    if name == "custom":  # nothing shows the start of a run
         assert value(found) == headline
         return
     assert found.failure.kind == "no_result"
@@ -210,11 +210,11 @@ def test_what_a_helper_of_ours_tells_before_the_program_is_the_failure(name, bef
         .replace(b"x", b"yx"),
     ],
 )
-def test_other_lines_of_ours_are_no_failure_of_a_vendors_program(line):
+def test_other_lines_of_ours_are_not_a_failure_of_a_vendors_program(line):
     assert measure("horovod", line + HOROVOD).failure is None
 
 
-def test_an_empty_log_is_no_output_and_a_dead_program_crashed():
+def test_an_empty_log_has_no_output_and_a_dead_program_crashed():
     assert measure("horovod", b"").failure.kind == "no_output"
     assert measure("horovod", b"", exit_code=1).failure.kind == "crashed"
     assert measure("horovod", b"hello\n").failure.kind == "no_result"
@@ -230,14 +230,14 @@ def test_the_same_result_twice_is_one_and_another_is_a_contradiction():
 
 
 @pytest.mark.parametrize("number", [b"0.0", b"nan", b"inf", b"-5", b"0"])
-def test_what_is_no_throughput_is_refused(number):
+def test_what_is_not_a_throughput_is_refused(number):
     found = measure("horovod", HOROVOD.replace(b" 800.0 ", b" " + number + b" "))
     assert found.failure.kind == "no_result"
     assert "throughput" not in found.metrics
 
 
 @pytest.mark.parametrize("number", [b"12,34", b"1.2.3", b"1e9999", b"1e", b"abc", b"0x10"])
-def test_what_is_no_number_is_no_line(number):
+def test_a_line_without_a_number_is_skipped(number):
     found = measure("horovod", HOROVOD.replace(b" 800.0 ", b" " + number + b" "))
     assert "no line" in found.failure.message
 
@@ -273,7 +273,7 @@ def test_too_many_ranks_are_not_kept(monkeypatch):
     assert len(parser._logs) == 2
 
 
-def test_too_many_runs_are_no_result(monkeypatch):
+def test_too_many_runs_give_no_result(monkeypatch):
     monkeypatch.setattr(log_module, "MOST_RUNS", 3)
     found = measure("horovod", HOROVOD * 5)
     assert len(found.begin["blocks"]) == 3
@@ -320,7 +320,7 @@ def test_a_window_that_the_end_of_the_log_cuts_is_none():
     assert not log.run.started
 
 
-def test_the_same_nan_again_is_no_contradiction():
+def test_the_same_nan_again_is_not_a_contradiction():
     run, line = run_module.Run(NONE), Line(1, "rate: nan")
     run.take("rate", math.nan, line)
     run.take("rate", math.nan, line)
@@ -360,13 +360,13 @@ def test_evidence_is_bounded():
     assert value(found) == pytest.approx(100)
 
 
-def test_a_crash_after_the_last_figure_is_a_failure_where_no_summary_is_printed():
+def test_a_crash_after_the_last_figure_is_a_failure_if_no_summary_is_printed():
     assert measure("nvtfcnn", NVTFCNN + b"Segmentation fault\n").failure.kind == "crashed"
     assert measure("nvtfcnn", b"Segmentation fault\n" + NVTFCNN).failure is None
     assert measure("tf_cnn_benchmarks", TF_CNN + b"Segmentation fault\n").failure is None
 
 
-def test_the_banner_of_an_image_is_told():
+def test_the_banner_of_an_image_is_reported():
     banner = b"== TensorFlow ==\nNVIDIA Release 18.07 (build 552349)\n" + (
         b"WARNING: Detected NVIDIA GeForce RTX 2080 SUPER GPU, which is not yet supported in this "
         b"version of the container\n"

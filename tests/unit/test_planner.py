@@ -72,7 +72,7 @@ def test_a_gpu_that_does_not_answer_is_not_passed_over_in_silence():
 @pytest.mark.parametrize(
     "changes", [{"model": "resnet50", "framework": "nvcnn"}, {"dtype": "float16"}]
 )
-def test_what_the_cpu_cannot_do_is_the_machines_fault_where_its_gpus_do_not_answer(
+def test_what_the_cpu_cannot_do_is_the_machines_fault_if_its_gpus_do_not_answer(
     changes,
 ):
     broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
@@ -80,7 +80,7 @@ def test_what_the_cpu_cannot_do_is_the_machines_fault_where_its_gpus_do_not_answ
     with pytest.raises(MachineError, match=r"on the cpu.* module is not loaded; .*--gpus 0 --dry"):
         planner.resolve_chosen(asked, cpu, broken)
     for refused, report in (
-        (asked, NONE),  # a machine without a GPU: the CPU is what was asked for
+        (asked, NONE),  # a machine without a GPU: the CPU was requested
         (request(**changes, gpus="none"), broken),
         (request(**{**changes, "model": "x"}), broken),  # wrong on every machine
     ):

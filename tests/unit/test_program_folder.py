@@ -1,4 +1,4 @@
-"""The folder of a vendor's program: known by what it holds, wherever it lies."""
+"""The folder of a vendor's program: it is identified by its contents, not by its path."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def test_what_git_and_python_write_does_not_count(folder):
     assert program_folder.digest(folder) == before
 
 
-def test_links_pipes_and_closed_files_are_read_by_name_alone(folder):
+def test_links_pipes_and_closed_files_count_only_by_name(folder):
     (folder / "link").symlink_to("dx")
     (folder / "nowhere").symlink_to("/absent")
     os.mkfifo(folder / "pipe")
@@ -121,7 +121,7 @@ def test_a_changed_program_is_the_variable_of_a_comparison():
     )
 
 
-def test_the_same_program_in_another_folder_or_commit_is_no_change():
+def test_the_same_program_in_another_folder_or_commit_is_not_a_change():
     one, other = ran("/a", digest="1" * 64, commit="c"), ran("/b", digest="1" * 64, commit="d")
     assert compare(one, other).changes == ()
 

@@ -1,4 +1,4 @@
-"""The release of a program in --source is asked for its flags before anything starts."""
+"""The flags of a program's release in --source are checked before anything starts."""
 
 import pytest
 

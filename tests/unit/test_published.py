@@ -1,4 +1,4 @@
-"""The catalogue of published results and the command that asks it."""
+"""The catalogue of published results and the command that lists it."""
 
 import argparse
 import collections
@@ -130,7 +130,7 @@ def test_an_empty_result_says_what_there_is(capsys) -> None:
     "words",
     [{"model": "deep_speech2"}, {"gpu": "b200"}, {"container": "nvcr.io/nvidia/pytorch:25.01-py3"}],
 )
-def test_what_exists_but_is_not_published_is_no_mistake(words: dict[str, str], capsys) -> None:
+def test_a_name_without_published_results_is_not_a_mistake(words: dict[str, str], capsys) -> None:
     assert run(**words) == ExitStatus.OK
     assert "no published result" in capsys.readouterr().out
 

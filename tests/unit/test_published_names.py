@@ -1,4 +1,4 @@
-"""One spelling for what sources write in many ways."""
+"""One spelling for names that sources write in many ways."""
 
 import pytest
 from hypothesis import given

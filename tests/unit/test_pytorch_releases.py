@@ -1,4 +1,4 @@
-"""What old releases of PyTorch lack, with a stand-in that has no more than they had."""
+"""Missing features of old releases of PyTorch, with a stand-in that has only what they had."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of others in their releases: what `make programs` takes and how it judges."""
+"""Vendors' programs in their releases: what `make programs` accepts and how it judges."""
 
 import subprocess
 import sys

@@ -58,7 +58,7 @@ def interpreter(tmp_path):
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """Give the records and the page to write, and a home, to the test alone."""
+    """Give the records and the page to write, and a home, only to the test."""
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
     monkeypatch.setattr(proven, "FILE", tmp_path / "proven.json")
     monkeypatch.setattr(page, "PAGE", tmp_path / "releases.md")

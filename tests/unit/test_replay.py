@@ -1,4 +1,4 @@
-"""Running a stored result again: the very same, or refused, or said to be changed."""
+"""Running a stored result again: it is the same, refused, or reported as changed."""
 
 import json
 import shutil
@@ -72,7 +72,7 @@ def test_a_failure_is_replayed_too_with_its_status(home):
         (lambda d: d["plan"].update(script="#!/bin/sh\nrm -rf /\n"), "launcher script"),
     ],
 )
-def test_what_is_no_longer_the_same_is_refused_until_it_is_allowed(home, capsys, change, told):
+def test_a_change_is_refused_until_it_is_allowed(home, capsys, change, told):
     first, folder = stand_in.run()
     altered(folder, change)
     runs = len(list(folder.root.parent.iterdir()))
@@ -211,7 +211,7 @@ def table():
     return image_table.load()
 
 
-def test_a_result_of_a_log_alone_cannot_be_run(tmp_path):
+def test_a_result_from_only_a_log_cannot_be_run(tmp_path):
     bare = Result(benchdock="0.1.0", status="ok")
     with pytest.raises(RequestError, match="use a result of `benchdock run`"):
         replay.prepare(Stored(name="x", path=tmp_path, kind="file", result=bare))
@@ -244,7 +244,7 @@ def test_a_changed_program_in_its_folder_is_refused_unless_it_is_allowed(home, t
     assert main(["replay", first.run, "--allow-changed", "--json"]) == ExitStatus.OK
     warnings = json.loads(capsys.readouterr().out)["result"]["warnings"]
     assert any(f"unlike {first.run}: program's folder was" in text for text in warnings)
-    # What a replay pins was not typed by anybody: it is no mistake that the command has no use for.
+    # What a replay pins was not typed by anybody: it is not a mistake if the command ignores it.
     assert not any("has no effect" in text for text in warnings)
 
 

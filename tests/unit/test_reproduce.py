@@ -1,4 +1,6 @@
-"""Claims are compared with what is like them: conditions said beforehand, a fair verdict."""
+"""Claims are compared with equal conditions: differences are listed in advance, the verdict is
+fair.
+"""
 
 import dataclasses
 import json
@@ -106,7 +108,7 @@ def test_each_condition_has_its_effect(changes, name, effect):
     assert setup.request is not None
 
 
-def test_the_claims_own_container_is_used_where_it_can_be():
+def test_the_claims_own_container_is_used_if_it_can_be():
     asked = claim(container="nvcr.io/nvidia/pytorch:20.06-py3")
     assert prepare(asked, world(V100)).request.image == asked.container
     without = prepare(
@@ -127,7 +129,7 @@ def test_a_container_too_old_for_the_gpu_is_not_started():
 
 
 @pytest.mark.parametrize("engine", ["", "nobody answers"])
-def test_an_older_image_stands_in_for_ours_where_that_dropped_the_gpu(engine):
+def test_an_older_image_stands_in_for_ours_if_that_dropped_the_gpu(engine):
     asked = claim(version="2.0", program="timm", conditions=("synthetic", "nhwc"))
     setup = prepare(asked, world(V100, no_engine=engine))
     assert setup.request.image is None  # the run chooses it as this does
@@ -135,7 +137,7 @@ def test_an_older_image_stands_in_for_ours_where_that_dropped_the_gpu(engine):
     assert [c.here for c in setup.unmet if c.name == "framework version"] == ["2.10.0"]
 
 
-def test_a_month_of_the_vendors_stands_in_where_no_image_of_ours_works():
+def test_a_month_of_the_vendors_stands_in_if_no_image_of_ours_works():
     asked = claim(version="2.0", program="timm", conditions=("synthetic", "nhwc"))
     old = world("Tesla V100-SXM2-16GB", driver="418.67")
     setup = prepare(asked, old)
@@ -146,7 +148,7 @@ def test_a_month_of_the_vendors_stands_in_where_no_image_of_ours_works():
     assert "needs NVIDIA driver 450.80.02 or newer" in on_host.why_not
 
 
-def test_nothing_is_run_where_no_image_is_known_to_work():
+def test_nothing_is_run_if_no_image_is_known_to_work():
     asked = claim(container="nvcr.io/nvidia/caffe2:18.08-py3", framework="caffe2", gpu="h200")
     setup = prepare(asked, world("NVIDIA H200", capability="9.0"))
     assert setup.request is None
@@ -244,7 +246,7 @@ def test_options_that_bring_conditions_about_exist():
 
 
 def test_every_option_of_a_program_belongs_to_a_condition_or_says_why_not():
-    """An option that no aspect is about would be a silent default of ours."""
+    """An option without an aspect would be a silent default."""
     for entry in claim_rules.load().launchers:
         row = catalogue.FRAMEWORKS[entry.row]
         if not row.ours:
@@ -648,7 +650,7 @@ def own(tmp_path):
         yield write
 
 
-def test_a_claim_of_ones_own_is_reproduced_end_to_end(own, capsys):
+def test_a_claim_of_the_user_is_reproduced_end_to_end(own, capsys):
     words = ["reproduce", own(4.1), "--json", "--runtime", "host"]
     assert main(words) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)

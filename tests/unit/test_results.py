@@ -1,4 +1,4 @@
-"""`benchdock results`: every run has its row, whatever lies in its folder, and few are read."""
+"""`benchdock results`: every run has its row, whatever is in its folder, and few are read."""
 
 import contextlib
 import io
@@ -190,7 +190,7 @@ def test_a_name_that_no_run_and_no_network_has_is_a_mistake(capsys):
     assert "unknown model 'mien'; did you mean 'mine'?" in capsys.readouterr().err
 
 
-def test_where_nothing_is_one_line_says_so(capsys, home):
+def test_one_line_says_that_there_is_nothing(capsys, home):
     assert main(["results"]) == ExitStatus.OK
     told = f"no runs in {home}/runs; run `benchdock run resnet50 -f pytorch` to make one\n"
     assert capsys.readouterr().out == told
@@ -289,7 +289,7 @@ def test_what_cannot_be_read_hides_nothing(capsys, make):
     assert "\x1b" not in told
 
 
-def test_a_folder_of_runs_that_cannot_be_listed_is_told(monkeypatch, capsys, tmp_path):
+def test_a_folder_of_runs_that_cannot_be_listed_is_reported(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / ("x" * 300)))
     assert main(["results"]) == ExitStatus.MACHINE_CANNOT
     assert "File name too long; set BENCHDOCK_HOME" in capsys.readouterr().err

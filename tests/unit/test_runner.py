@@ -1,4 +1,4 @@
-"""Following an execution to its end, with a runtime that does as it is told."""
+"""Following an execution to its end, with a runtime that does as requested."""
 
 import os
 import signal
@@ -202,7 +202,7 @@ def test_a_container_that_cannot_be_removed_does_not_cost_the_measurement(folder
     assert "container x stays" in outcome.notes
 
 
-def test_what_the_engine_kept_is_the_evidence_where_the_log_is_empty(folder):
+def test_what_the_engine_kept_is_the_evidence_if_the_log_is_empty(folder):
     outcome, _, _ = run(folder, Exit(code=127))
     assert outcome.failure.kind == "crashed"
     assert outcome.failure.evidence == "banner"

@@ -1,4 +1,4 @@
-"""`run --runs N`: separate runs, what they tell together, and how a series ends early."""
+"""`run --runs N`: separate runs, their summary, and how a series ends early."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def test_the_first_failure_ends_the_series_with_its_status(home, capsys, monkeyp
     assert "benchdock: run 2 of 5 failed: too slow\n" in err
 
 
-def test_what_is_refused_at_once_is_no_series(home, capsys):
+def test_what_is_refused_at_once_is_not_a_series(home, capsys):
     words = ["run", "no_such_network", *WORDS[2:], "--runs=3"]
     assert main([*words, "--json"]) == ExitStatus.BAD_REQUEST
     told = json.loads(capsys.readouterr().out)

@@ -40,7 +40,7 @@ def test_no_values_have_no_percentile():
         stats.percentile([], 50)
 
 
-def test_outliers_are_found_where_the_standard_deviation_would_hide_them():
+def test_outliers_are_found_if_the_standard_deviation_would_hide_them():
     values = noisy(50)
     values[7] = values[33] = 9.0
     assert stats.outliers(values) == [7, 33]
@@ -105,7 +105,7 @@ def test_equal_steps_have_an_interval_without_width():
         ([0.001] * 10 + [5.0] * 10, "the step times vary so much"),
     ],
 )
-def test_where_there_is_no_interval_the_reason_is_told(values, why):
+def test_if_there_is_no_interval_the_reason_is_reported(values, why):
     with pytest.raises(stats.NoInterval, match=why):
         stats.throughput_interval(values, 1)
 
@@ -140,12 +140,12 @@ def test_doubts_in_words(seconds, word):
     assert [doubt for doubt in stats.doubts(seconds) if word in doubt], stats.doubts(seconds)
 
 
-def test_noise_alone_is_no_drift():
+def test_noise_is_not_a_drift():
     for seed in range(30):
         assert not [d for d in stats.doubts(noisy(60, noise=0.009, seed=seed)) if "became" in d]
 
 
-def test_the_window_counts_where_it_is_known():
+def test_the_window_counts_if_it_is_known():
     assert stats.doubts(noisy(20, seconds=0.01, noise=1e-5), window=5.0) == []
 
 

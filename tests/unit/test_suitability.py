@@ -1,4 +1,4 @@
-"""An image that cannot work on a GPU is refused before it is fetched; what it says is kept."""
+"""An image that does not support a GPU is refused before it is pulled; its banner is recorded."""
 
 import json
 
@@ -197,7 +197,7 @@ def test_a_replay_on_another_gpu_is_refused_too(fake, gpus, capsys):
     assert fake.count("/containers/create") == 0
 
 
-def test_the_version_in_the_banner_counts_where_the_program_is_silent():
+def test_the_version_in_the_banner_counts_if_the_program_is_silent():
     told = {"framework_version": "1.8.0"}
     silent = Result(benchdock="0", status="ok", environment={"container": told})
     assert silent.framework_version == "1.8.0"

@@ -67,7 +67,7 @@ def test_they_are_in_the_plan_and_its_script(tmp_path):
     assert "\nexec python3 -m backends.pytorch \\\n" in plain.script
 
 
-def test_what_bash_lets_nobody_set_is_known():
+def test_readonly_variables_of_bash_are_known():
     listed = subprocess.run(
         ["bash", "-c", "readonly -p"], capture_output=True, text=True, check=True
     ).stdout
@@ -163,7 +163,7 @@ def test_a_dry_run_shows_them(capsys):
         (["--network", ""], "it is empty"),
     ],
 )
-def test_what_is_mistyped_is_told_in_a_line(words, told, capsys):
+def test_what_is_mistyped_is_reported_in_a_line(words, told, capsys):
     assert main(["run", "resnet18", "-f", "pytorch", "--dry-run", *words]) == ExitStatus.BAD_REQUEST
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line

@@ -1,4 +1,4 @@
-"""What of the TensorFlow backend needs no TensorFlow: options, layouts of arrays, padding."""
+"""Parts of the TensorFlow backend that need no TensorFlow: options, layouts of arrays, padding."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def conv(size, kernel, stride, pad):
         (8, 3, 1, (1, 1, 1, 0), None),
     ],
 )
-def test_same_is_said_only_where_it_is_what_was_drawn(size, kernel, stride, pad, word):
+def test_same_padding_is_used_only_if_it_gives_the_same_windows(size, kernel, stride, pad, word):
     assert native.native_padding(conv(size, kernel, stride, pad)) == word
 
 

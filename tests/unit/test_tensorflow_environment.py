@@ -1,4 +1,4 @@
-"""What is settled before TensorFlow is loaded."""
+"""What is set before TensorFlow is loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backends.tensorflow import environment
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Return a function that puts a TensorFlow of a release on the path: its header alone."""
+    """Return a function that puts a TensorFlow of a release on the path: only its header."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def install(header):
@@ -24,7 +24,7 @@ def installed(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("release", "value"), [((2, 5), "1"), ((2, 6), "0"), ((2, 16), "1"), ((1, 15), "1")]
 )
-def test_onednn_is_off_where_its_kernels_crash(installed, release, value):
+def test_onednn_is_off_if_its_kernels_crash(installed, release, value):
     installed("#define TF_MAJOR_VERSION {}\n#define TF_MINOR_VERSION {}\n".format(*release))
     assert environment.numbers() == release
     assert environment.onednn() == value

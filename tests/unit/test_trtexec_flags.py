@@ -50,5 +50,5 @@ def test_every_release_that_reads_onnx_is_looked_at():
     assert {name for name, row in rows.items() if row.launcher == "tensorrt"} == set(LACKS)
 
 
-def test_before_11_the_graph_and_the_transfers_are_asked_for():
+def test_before_11_the_graph_and_the_transfers_are_requested():
     assert {"useCudaGraph", "noDataTransfers"} <= flags("10", "float16")

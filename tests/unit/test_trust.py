@@ -1,4 +1,4 @@
-"""What a stranger's bundle, result or claim may do without being trusted: a benchmark of ours."""
+"""Without trust, a stranger's bundle, result or claim may only run one of our benchmarks."""
 
 import json
 import shutil

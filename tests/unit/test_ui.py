@@ -188,7 +188,7 @@ def test_failure_shows_the_last_lines(tmp_path: Path, monkeypatch: pytest.Monkey
     assert f"whole log  {folder / 'log.txt'}" in told
 
 
-def test_quiet_view_shows_the_result_alone() -> None:
+def test_quiet_view_shows_only_the_result() -> None:
     out = io.StringIO()
     view = QuietView(out)
     view.stage("starting")
@@ -422,7 +422,7 @@ def test_drawn_tables(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "20"])
-def test_where_nothing_can_be_drawn_lines_are_written(
+def test_if_nothing_can_be_drawn_lines_are_written(
     monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")

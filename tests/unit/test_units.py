@@ -61,7 +61,7 @@ def test_sizes(text, size):
     "text",
     ["", "g", "-1g", "0", "1e9", "1gg", "4x", "nan", "1,5g", "1.5.5g", "٤g", "9" * 30 + "t"],
 )
-def test_what_is_no_size_is_refused_with_an_example(text):
+def test_what_is_not_a_size_is_refused_with_an_example(text):
     with pytest.raises(RequestError, match="512m"):
         parse_size(text)
 
@@ -87,7 +87,7 @@ def test_durations(text, seconds):
 @pytest.mark.parametrize(
     "text", ["", "s", "0", "0s", "-5", "30m1h", "1h1h", "1x", "inf", "nan", "1e3", "400d", "٣s"]
 )
-def test_what_is_no_duration_is_refused(text):
+def test_what_is_not_a_duration_is_refused(text):
     with pytest.raises(RequestError, match="duration"):
         parse_duration(text)
 

@@ -1,4 +1,4 @@
-"""Which fork or release a run has, told by the user or by the image, before anything starts."""
+"""Which fork or release a run has, according to the user or the image, before anything starts."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_the_month_of_an_image_tells_tensorrts_release(image, release):
         (None, "tensorflow1-cpu"),
     ],
 )
-def test_the_code_of_tf_cnn_benchmarks_tells_which_tensorflow_it_needs(tmp_path, code, image):
+def test_the_code_of_tf_cnn_benchmarks_says_which_tensorflow_it_needs(tmp_path, code, image):
     if code is not None:
         (tmp_path / "models").mkdir()
         (tmp_path / "models" / "model.py").write_text(code)
@@ -165,7 +165,7 @@ def test_bfloat16_came_with_release_9():
         assert ("bfloat16" in row.dtypes["gpu", "inference"]) == (int(release) >= 9)
 
 
-def test_a_network_of_the_users_own_needs_its_file_and_has_no_fingerprint(tmp_path):
+def test_the_users_network_needs_its_file_and_has_no_fingerprint(tmp_path):
     (tmp_path / "mine.prototxt").write_text("")
     options = {"prototxt": "mine.prototxt"}
     row = settled("caffe_time", "cpu", "my_net", options=options)
@@ -185,7 +185,7 @@ def test_a_network_outside_its_folder_is_refused(file):
         settled("caffe_time", "cpu", "my_net", options={"prototxt": file})
 
 
-def test_a_network_of_the_users_own_needs_a_plain_name():
+def test_the_users_network_needs_a_plain_name():
     with pytest.raises(RequestError, match="is not a valid model name"):
         settled("caffe_time", "cpu", "../x", options={"prototxt": "x.prototxt"})
 

@@ -1,4 +1,7 @@
-"""Networks of vendors' programs: what a program cannot do with one, and how one is its own."""
+"""Networks of vendors' programs: what a program does not support with one, and how it differs from
+the
+zoo's.
+"""
 
 import json
 
@@ -61,7 +64,7 @@ def test_a_network_that_a_program_cannot_do_so_is_refused(framework, model, phas
     catalogue.check(row, wanted.model_copy(update={"model": "vgg16"}), "gpu")
 
 
-def test_a_network_of_the_programs_own_is_told_with_every_result():
+def test_a_network_of_the_programs_own_is_reported_with_every_result():
     row = catalogue.framework("mxnet_train_imagenet")
     notes = list(demands.notes(row, request(row.name, "alexnet")))
     assert any(
@@ -94,7 +97,7 @@ def test_both_are_listed(capsys):
     assert "alexnet" in described["differs"]
 
 
-def test_what_one_release_alone_cannot_do_is_listed_too(capsys):
+def test_what_only_one_release_cannot_do_is_listed_too(capsys):
     assert main(["frameworks", "tensorrt"]) == 0
     printed = capsys.readouterr().out
     assert "release=11: not supported in float16 bfloat16 int8: any network: TensorRT 11" in printed

@@ -1,6 +1,6 @@
-"""Vendors' programs from request to figure, with a stand-in that knows their arguments.
+"""Vendors' programs from request to figure, with a stand-in that has their arguments.
 
-None of their images is to be had for tests; TensorFlow's tf_cnn_benchmarks has been run for real.
+None of their images is available for tests; TensorFlow's tf_cnn_benchmarks has been run for real.
 """
 
 import os
@@ -273,7 +273,7 @@ def test_an_image_of_tensorflow_2_is_refused_for_a_program_of_tensorflow_1(tmp_p
     assert resolve("nvtfcnn", target=GPU, image=image.replace("tf2", "tf1")).name == "nvtfcnn"
     (tmp_path / "resnet.py").touch()
     own = resolve("nvtfcnn", target=GPU, image=image, source=tmp_path)
-    assert own.name == "nvtfcnn", "a folder of one's own is not the image's"
+    assert own.name == "nvtfcnn", "the user's folder is not the image's"
 
 
 def resolve(framework="tf_cnn_benchmarks", model="resnet50", target=CPU, **changes):
@@ -319,7 +319,7 @@ def test_what_cannot_be_is_refused_before_anything_starts(source, changes, told)
     assert len(str(refused.value).splitlines()) == 1
 
 
-def test_an_image_of_ones_own_is_thought_to_hold_the_program():
+def test_the_users_image_is_thought_to_hold_the_program():
     row = resolve("nvcnn", target=GPU, image="nvcr.io/nvidia/tensorflow:18.04-py3")
     assert row.name == "nvcnn"
     with pytest.raises(RequestError, match="needs the program's folder"):
@@ -346,7 +346,7 @@ def test_the_programs_folder_is_mounted_and_its_network_has_no_fingerprint(sourc
     assert plan.options["xla"] == "off"
 
 
-def test_what_a_program_does_not_heed_is_said(tmp_path):
+def test_what_a_program_ignores_is_a_note(tmp_path):
     given, _ = make(tmp_path, "pytorch_imagenet", "resnet18", "main.py", GPU, warmup=2, seed=4)
     told = "\n".join(given.warnings)
     assert "ignores --warmup" in told
@@ -370,7 +370,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("steps", "epoch", "counted"), [(3, "steps", 3), (2000, "steps", 1000), (3, "whole", 1000)]
 )
-def test_an_epoch_ends_after_the_steps_that_are_asked_for(tmp_path, steps, epoch, counted):
+def test_an_epoch_ends_after_the_steps_that_are_requested(tmp_path, steps, epoch, counted):
     plan, folder = make(
         tmp_path, "pytorch_imagenet", "resnet18", "main.py", CPU,
         steps=steps, options={"epoch": epoch},
@@ -451,7 +451,7 @@ def test_a_command_that_cannot_be_is_refused(command, changes, told):
     assert told in str(refused.value)
 
 
-def test_a_command_of_ones_own_gets_what_was_asked(tmp_path):
+def test_the_users_command_gets_the_requested_values(tmp_path):
     request = Request(
         model="my.net", framework="custom", batch=7, steps=9, phase="inference", dtype="int8",
         source=tmp_path, pattern=r"fps=(\S+)", estimator="last",
@@ -659,7 +659,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(("batches", "made"), [("500", 25), ("7", 7)])
-def test_an_old_mxnet_makes_as_many_batches_as_are_asked_for(tmp_path, batches, made):
+def test_an_old_mxnet_makes_as_many_batches_as_are_requested(tmp_path, batches, made):
     plan, folder = make(
         *(tmp_path, "mxnet_train_imagenet", "resnet50", "train_imagenet.py", CPU),
         steps=20, warmup=4,

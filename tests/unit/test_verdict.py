@@ -1,4 +1,4 @@
-"""What a finished run was."""
+"""The verdict on a finished run."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_a_result_followed_by_exit_code_one_is_a_crash():
 
 
 @pytest.mark.parametrize("code", [0, 137])
-def test_an_oom_kill_counts_even_where_the_exit_code_is_zero(code):
+def test_an_oom_kill_counts_even_if_the_exit_code_is_zero(code):
     failure = judge(GOOD, Exit(code=code, oom_killed=True), None)
     assert failure.kind == "out_of_memory"
     assert "--memory" in failure.message
@@ -41,7 +41,7 @@ def test_a_killed_container_is_a_crash_that_names_the_signal():
     assert failure.evidence == "last line"
 
 
-def test_a_silent_success_is_no_result():
+def test_a_silent_success_is_not_a_result():
     assert judge(SILENT, Exit(code=0), None).kind == "no_result"
 
 

@@ -1,4 +1,4 @@
-"""Weights and data: the same bits everywhere, and scales that let no mistake hide."""
+"""Weights and data: the same bits everywhere, and scales that reveal mistakes."""
 
 import hashlib
 

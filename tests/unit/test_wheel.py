@@ -1,4 +1,4 @@
-"""The wheel: from any folder it does what the checkout does."""
+"""The wheel: it works from any folder like the checkout."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ WRONG = {
     "negative padding": (lambda g: g.conv(g.input, 4, 3, pad=-1), "conv1: pad must be"),
     "stride zero": (lambda g: g.max_pool(g.input, 3, 0), "max_pool1: stride"),
     "a kernel that is no integer": (lambda g: g.conv(g.input, 4, 3.0), "conv1: kernel"),
-    "a pool of padding alone": (
+    "a pool of only padding": (
         lambda g: g.max_pool(g.input, 2, pad=2),
         "max_pool1: padding must be smaller",
     ),

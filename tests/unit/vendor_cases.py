@@ -1,4 +1,4 @@
-"""Launcher contexts of vendors' programs, made of their rows as a plan makes them."""
+"""Launcher contexts of vendors' programs, made from their rows as in a plan."""
 
 from dataclasses import replace
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""Logs as vendors' programs print them, with figures of our own."""
+"""Logs in the format of vendors' programs, with our figures."""
 
 from orchestrator.parsers import ParseHints
 
@@ -231,7 +231,7 @@ Epoch: [0]  [  20/5005]  eta: 1:00:00  lr: 0.1  img/s: 300.0  loss: 7.0 (7.0)
 Epoch: [0] Total time: 0:10:11
 """
 
-# Every step is printed: the mean time tells that of the steps after the first.
+# Every step is printed: the mean time gives that of the steps after the first.
 TORCHVISION_RUN = b"""| distributed init (rank 0): env://
 Namespace(data_path='/data', model='resnet50', device='cuda', batch_size=16, epochs=1, workers=4, \
 lr=0.1, print_freq=1, output_dir='', sync_bn=False, test_only=False, amp=True, world_size=2, \

@@ -1,4 +1,4 @@
-"""ONNX Runtime and OpenVINO: the same ONNX file run by five lines of a person's own."""
+"""ONNX Runtime and OpenVINO: the same ONNX file, run by five handwritten lines."""
 
 import importlib
 import io

@@ -1,4 +1,4 @@
-"""What all twins share: our job, the timing in turn, the line that is printed."""
+"""Common to all twins: our job, the timing in turn, the printed line."""
 
 import json
 import os

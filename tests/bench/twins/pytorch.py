@@ -1,4 +1,4 @@
-"""Hand-written PyTorch networks as a person would write them, to measure our builder against.
+"""Handwritten PyTorch networks, to compare our builder with.
 
 Twins get the options that ours chooses (layout, freezing, optimizer): the ratio is the builder's.
 Runs on old releases too, in an environment with PyTorch from 1.5 on.

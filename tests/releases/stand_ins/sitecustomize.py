@@ -1,7 +1,7 @@
 """Lets a program of TensorFlow 1 that is written for a GPU run on a CPU, unmodified.
 
 Sessions place softly, and the operations that TensorFlow's CPU kernels do not have in NCHW are
-computed in NHWC between two transpositions. It says nothing of a GPU's speed; it shows that the
+computed in NHWC between two transpositions. It says nothing about a GPU's speed; it shows that the
 program takes the launcher's arguments and prints what the parser reads. Python imports this module
 if its folder is on PYTHONPATH.
 """
@@ -23,8 +23,11 @@ IMAGES = ("input", "value", "x")  # what operations call their image
 OPERATIONS = (
     "conv2d",
     "max_pool",
+    "_max_pool",
     "avg_pool",
+    "_avg_pool",
     "bias_add",
+    "_bias_add",
     "fused_batch_norm",
     "_fused_batch_norm",
     "fused_batch_norm_v2",
@@ -42,7 +45,7 @@ def moved(numbers):
 
 
 def in_nhwc(operation):
-    """Wrap an operation that takes `data_format`, and whose first result alone is an image."""
+    """Wrap an operation that takes `data_format`; of its results only the first is an image."""
 
     @functools.wraps(operation)
     def computed(*values, **options):
