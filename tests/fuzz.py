@@ -12,18 +12,15 @@ import random
 import re
 import sys
 import time
-import tomllib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator.parsers import ParseHints, parse
 from orchestrator.result import Measurement
-from tests.unit import framework_samples, vendor_samples
+from tests.support import sample_logs
 
-LOGS = Path(__file__).parent / "logs"
 SEED = 20171101
 WRONG = (b"inf", b"1e999", b"nan", b"-1", b"0", b"0.00", b"1,234.56", b"9" * 400, b"1e-320")
 _NUMBER = re.compile(rb"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
@@ -75,11 +72,11 @@ def _values(found: Measurement) -> list[float]:
 
 def bases() -> list[Base]:
     """Return the sample logs of the tests; `custom` reads what its user says."""
-    samples = {**vendor_samples.SAMPLES, **framework_samples.SAMPLES}
-    logs = [(name, row[0], row[1], row[2]) for name, row in samples.items() if row[0] != "custom"]
-    for name, row in tomllib.loads((LOGS / "index.toml").read_text()).items():
-        hints = ParseHints(**row.get("hints", {}))
-        logs.append((name, row["program"], (LOGS / f"{name}.txt").read_bytes(), hints))
+    logs = [
+        (name, row["program"], sample_logs.log(name), sample_logs.hints(name))
+        for name, row in sample_logs.INDEX.items()
+        if row["program"] != "custom"
+    ]
     return [Base(*log, _parse(log[1], log[2], log[3])) for log in logs]
 
 

@@ -10,6 +10,14 @@ import venv
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+# A program: prints the labels of the images that are built here.
+LABELS = """
+import json
+from orchestrator.images import digests, image_table
+table = image_table.load()
+rows = [row for row in table.images.values() if row.source == "build"]
+print(json.dumps({row.id: digests.labels(row, table) for row in rows}))
+"""
 
 
 def build_wheel(folder: Path) -> Path:

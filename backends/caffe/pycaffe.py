@@ -88,7 +88,7 @@ class Forward(Placed):
     """A job whose work is Caffe's Forward."""
 
     def read_out(self, net, output):
-        """Let steps run a network; its blob `output` shows that a GPU is done."""
+        """Let steps run a network; reading its blob `output` waits for a GPU."""
         self.net = net
         self._last = len(net.layers) - 1
         self._output = output

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests import misbehaving
-from tests.unit.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
+from tests.support.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
 
 pytestmark = pytest.mark.engine
 

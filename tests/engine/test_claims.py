@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.paths import PROJECT
 from tests import misbehaving
-from tests.unit.test_claims import rewritten
+from tests.support.bundles import rewritten
 
 pytestmark = pytest.mark.engine
 

@@ -18,8 +18,8 @@ from orchestrator.run.planner import Place, Target, make_plan, resolve
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
 from tests.engine.test_frameworks import benchdock
-from tests.unit.test_vendor_programs import MPIRUN, STAND_IN
-from tests.unit.vendor_samples import NVTFCNN
+from tests.support.vendor_programs import MPIRUN, STAND_IN
+from tests.support.vendor_samples import NVTFCNN
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 

@@ -18,12 +18,12 @@ from orchestrator.request import Request
 from orchestrator.run.planner import Place, Target, make_plan, resolve
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
-from tests.unit import framework_samples
+from tests.support import framework_samples
+from tests.support.sample_logs import log
 
 pytestmark = pytest.mark.engine
 
 BASE = "debian:bookworm-slim"
-LOGS = Path(__file__).parents[1] / "logs"
 STAND_IN = Path(__file__).with_name("vendor_stand_in.py")
 
 MAKE = """#!/bin/sh
@@ -71,10 +71,6 @@ class Case:
     files: tuple = ("deploy", "solver")
 
 
-def sample(name):
-    return (LOGS / f"{name}.txt").read_bytes()
-
-
 def trt(batch, dtype, **more):
     return {
         "framework": "tensorrt", "model": "resnet50", "phase": "inference",
@@ -95,7 +91,7 @@ CASES = {
         image="nvidia/tensorrt:18.08-py3",
         path="/workspace/tensorrt/bin/trtexec",
         flags=TRTEXEC,
-        log=sample("trtexec-4"),
+        log=log("trtexec-4"),
         request=trt(16, "float32"),
         throughput=800,
     ),
@@ -103,7 +99,7 @@ CASES = {
         image="nvidia/tensorrt:19.05-py3",
         path="/usr/local/bin/trtexec",
         flags=TRTEXEC,
-        log=sample("trtexec-5-options"),
+        log=log("trtexec-5-options"),
         request=trt(64, "float16"),
         throughput=8000,
     ),
@@ -122,7 +118,7 @@ CASES = {
         image="nvidia/caffe:17.12-py3",
         path="/usr/local/bin/caffe",
         flags=CAFFE,
-        log=sample("nvcaffe-train-0_16"),
+        log=log("nvcaffe-train-0_16"),
         request={"framework": "caffe_train", "model": "alexnet", "batch": 64},
         throughput=3097.5,
         devices=4,
@@ -131,7 +127,7 @@ CASES = {
         image="nvidia/mxnet:18.06-py3",
         path="/opt/mxnet/example/image-classification/train_imagenet.py",
         flags=MXNET,
-        log=sample("mxnet-from-batch-20"),
+        log=log("mxnet-from-batch-20"),
         request={"framework": "mxnet_train_imagenet", "model": "inception3", "batch": 256},
         throughput=481,
         devices=2,
@@ -140,7 +136,7 @@ CASES = {
         image="nvidia/caffe2:18.08-py3",
         path="/stand-in/caffe2/python/examples/resnet50_trainer.py",
         flags=CAFFE2,
-        log=sample("caffe2-cut-epoch"),
+        log=log("caffe2-cut-epoch"),
         request={"framework": "caffe2_trainer", "model": "resnet50_v1.5", "batch": 32},
         throughput=225,
         data=True,

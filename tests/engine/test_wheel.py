@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests import installed
-from tests.unit.test_wheel import LABELS
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -19,5 +18,5 @@ def test_a_wheel_in_an_environment_of_its_own_runs_in_a_container(engine, tmp_pa
     assert result["metrics"]["throughput"]["value"] > 0
     assert result["environment"]["commit"] is None
     image = engine.image(result["plan"]["image"])
-    wanted = installed.run(benchdock.with_name("python"), "-c", LABELS)
+    wanted = installed.run(benchdock.with_name("python"), "-c", installed.LABELS)
     assert json.loads(wanted.stdout)["pytorch-cpu"].items() <= image.labels.items()

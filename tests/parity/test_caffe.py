@@ -8,7 +8,6 @@ pytest.importorskip("caffe", reason="Caffe is not installed in this environment"
 pytest.importorskip("caffe2.python", reason="Caffe2 is not installed in this environment")
 
 from backends.caffe import step
-from backends.caffe2 import build
 from tests.parity.running import Backend
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -16,6 +15,8 @@ pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::Deprecatio
 
 def test_on_a_gpu_cudnn_pools_what_is_padded_evenly():
     """It refuses the rest, forward and backward."""
+    from backends.caffe2 import build  # warns, which only a test may ignore
+
     engines = set()
     for model in ("googlenet", "vgg11", "resnet50_v1.5"):
         net = build.build(zoo.draw(model), True, gpu=True).net

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from backends import zoo
-from backends.harness import arguments
 from backends.harness.findings import deviation
 from backends.zoo import backward, weights
 from backends.zoo.graph import Graph
@@ -23,10 +22,8 @@ pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::Deprecatio
 BACKEND = Backend(step, phase="training")
 
 
-def given(phase, devices=1, data=None):
-    return arguments.one_step(
-        "deep_mnist", phase, 2, BACKEND.options(), devices=devices, seed=1, data=data
-    )
+def given(phase, devices=1):
+    return BACKEND.settings(zoo.draw("deep_mnist"), phase, devices=devices, seed=1)
 
 
 def lopsided():

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from orchestrator.catalogue import OURS
 from orchestrator.paths import PROJECT
+from tests.parity.table import ROWS
 
 BACKENDS = sorted(
     path.parent.name
@@ -54,3 +56,8 @@ def test_a_breach_of_the_contract_is_found(tmp_path):
         assert (name in BREACHES) == ("incompatible type Module" in mine), said
         if name in BREACHES:
             assert BREACHES[name][2] in mine, said
+
+
+def test_the_table_of_conformance_has_every_backend_and_its_image():
+    found = {row.framework: row.image for name, row in ROWS.items() if name == row.framework}
+    assert found == {row.name: row.images["cpu"] for row in OURS if "cpu" in row.images}

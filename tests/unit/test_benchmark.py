@@ -20,7 +20,7 @@ from orchestrator.run.filing import to_json
 from orchestrator.run.planner import Place
 from orchestrator.signals import ENDING, interruptible
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
-from tests.unit.stand_in import View, request
+from tests.support.stand_in import View, request
 
 FILES = {
     *("request.json", "launcher.sh", "log.txt", "out"),

@@ -1,6 +1,5 @@
 """A bundle: the same bytes for the same run, and one line of error for a broken one."""
 
-import hashlib
 import json
 import os
 import re
@@ -18,7 +17,8 @@ from orchestrator.paths import RunFolder
 from orchestrator.stored import bundle
 from orchestrator.stored.lookup import load
 from orchestrator.stored.verification import verify
-from tests.unit import stand_in
+from tests.support import stand_in
+from tests.support.bundles import resealed
 
 
 @pytest.fixture(scope="module")
@@ -89,22 +89,6 @@ def repacked(path, to, **changes):
             data = changes.get(name, old.read(name) if name in old.namelist() else b"")
             if data is not None:
                 new.writestr(name, data)
-    return to
-
-
-def resealed(path, to, **changes):
-    """Copy a bundle with other contents and hashes that fit: a careful forger's work."""
-    with zipfile.ZipFile(path) as old:
-        members = {name: old.read(name) for name in old.namelist()} | changes
-    manifest = json.loads(members.pop("manifest.json"))
-    manifest["files"] = {
-        name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-        for name, data in members.items()
-    }
-    with zipfile.ZipFile(to, "w") as new:
-        for name, data in members.items():
-            new.writestr(name, data)
-        new.writestr("manifest.json", json.dumps(manifest))
     return to
 
 

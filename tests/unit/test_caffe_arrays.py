@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from backends.caffe import arrays, prototxt, step
+from backends.caffe import arrays, prototxt, pycaffe, step
 from backends.caffe.dialects import BVLC, INTEL
 from backends.zoo import weights
 from backends.zoo.graph import Graph
@@ -198,9 +198,9 @@ def test_a_result_tells_the_engine_and_the_layers_that_others_do(monkeypatch):
         layers = [SimpleNamespace(name=name) for name in ("conv1", "relu1", "loss")]
         return SimpleNamespace(engine=text, layer=layers)
 
-    monkeypatch.setattr(step, "parse", parse)
+    monkeypatch.setattr(pycaffe, "parse", parse)
     net = SimpleNamespace(_layer_names=["conv1", "conv1_split", "loss"])
-    assert step.rewritten(INTEL, net, "CAFFE") == {"engine": "CAFFE", "folded_layers": 1}
+    assert pycaffe.rewritten(INTEL, net, "CAFFE") == {"engine": "CAFFE", "folded_layers": 1}
     phase = [SimpleNamespace(name="conv1")]
-    assert step.rewritten(INTEL, net, "MKLDNN", phase)["folded_layers"] == 0
-    assert step.rewritten(BVLC, net, "MKLDNN") == {}
+    assert pycaffe.rewritten(INTEL, net, "MKLDNN", phase)["folded_layers"] == 0
+    assert pycaffe.rewritten(BVLC, net, "MKLDNN") == {}

@@ -27,8 +27,8 @@ from orchestrator.run.planner import Place, Target
 from orchestrator.stored import agreement, bundle, scripts
 from orchestrator.stored.verification import verify
 from orchestrator.version import VERSION
-from tests.unit import stand_in
-from tests.unit.test_bundle import resealed
+from tests.support import stand_in
+from tests.support.bundles import resealed, rewritten
 
 RUN = "20260101T000000-x-y-abc123"
 THIS = {"benchdock": VERSION, "commit": inventory.commit(PROJECT), "dirty": False}
@@ -316,28 +316,6 @@ def bundled(tmp_path_factory):
         bundle.write(folder, result, home / "run.zip")
         rewritten(home / "run.zip", home / "sound.zip", environment=THIS)
         yield home / "sound.zip"
-
-
-def rewritten(path, to, *, request=None, plan=None, begin=None, script=None, **result):
-    """Copy a bundle with changed facts, in every file that holds them, and hashes that fit."""
-    with zipfile.ZipFile(path) as archive:
-        told = json.loads(archive.read("result.json"))
-        log = archive.read("log.txt").decode()
-    told["request"] |= request or {}
-    told["plan"] |= plan or {}
-    if script:
-        told["plan"]["script"] = script(told["plan"]["script"])
-    for key, value in result.items():
-        told[key] = {**told[key], **value} if isinstance(value, dict) else value
-    if begin:
-        line = re.search(r"^::benchdock (.*begin.*)$", log, re.MULTILINE)
-        log = log.replace(line[1], json.dumps(json.loads(line[1]) | begin))
-    members = {
-        "result.json": json.dumps(told), "request.json": json.dumps(told["request"]),
-        "plan.json": json.dumps(told["plan"]), "launcher.sh": told["plan"]["script"],
-        "log.txt": log,
-    }  # fmt: skip
-    return resealed(path, to, **{name: text.encode() for name, text in members.items()})
 
 
 def refusal(path):

@@ -9,42 +9,15 @@ from hypothesis import strategies as st
 
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
-from orchestrator.result import Failure, Metric, Result, StepSamples
+from orchestrator.result import Failure, Metric
 from orchestrator.run.filing import to_json
 from orchestrator.stored.comparison import compare, compare_groups
 from orchestrator.stored.differences import GROUPS, normal_script
 from orchestrator.stored.ratio import ratio
 from orchestrator.stored.telling import metric_rows, sentences
 from tests.fakes import plan
-from tests.unit import stand_in
-
-
-def result(seconds=(0.5, 0.5, 0.5, 0.5), samples=2, *, request=None, **changes):
-    """Return a result of these step times, with a plan that fits its request."""
-    asked = stand_in.request(**(request or {}))
-    usual = {
-        "benchdock": "0.1.0",
-        "run": "r",
-        "status": "ok",
-        "request": asked,
-        "plan": plan(
-            model=asked.model,
-            batch=asked.batch,
-            dtype=asked.dtype,
-            phase=asked.phase,
-            steps=asked.steps,
-            options=asked.options,
-        ),
-        "fingerprint": "feed",
-        "metrics": {
-            "throughput": Metric(
-                value=samples * len(seconds) / math.fsum(seconds), unit="samples/s"
-            )
-        },
-        "steps": (StepSamples(first=0, seconds=tuple(seconds), samples=samples),),
-        "environment": {"hostname": "here", "cpu": {"model": "A"}},
-    }
-    return Result(**usual | changes)
+from tests.support import stand_in
+from tests.support.results import result
 
 
 def summary(a, b):

@@ -1,15 +1,12 @@
 """What is read from the banners of NGC images."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.containers.banner import Banner, last_words, read_banner
-from tests.unit.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
-
-SAMPLE_LOGS = Path(__file__).parents[1] / "logs"
+from tests.support import sample_logs
+from tests.support.vendor_samples import NGC_BANNER, NGC_GPU_TOO_NEW, NGC_GPU_TOO_OLD
 
 
 def test_release_and_framework_of_a_banner() -> None:
@@ -32,7 +29,7 @@ def test_a_gpu_too_new_has_the_makers_name_once() -> None:
 
 
 def test_a_log_of_a_run_that_succeeded_all_the_same() -> None:
-    log = (SAMPLE_LOGS / "nvtfcnn-in-dlbs.txt").read_text(encoding="utf-8")
+    log = sample_logs.path("nvtfcnn-in-dlbs").read_text(encoding="utf-8")
     found = read_banner(log.splitlines())
     assert (found.product, found.release, found.build) == ("TensorFlow", "18.06", "424242")
     assert found.too_new == ("NVIDIA GeForce RTX 2060",)
@@ -40,7 +37,7 @@ def test_a_log_of_a_run_that_succeeded_all_the_same() -> None:
 
 
 def test_a_log_without_a_banner_says_nothing() -> None:
-    log = (SAMPLE_LOGS / "dlbs-nvtfcnn.txt").read_text(encoding="utf-8")
+    log = sample_logs.path("dlbs-nvtfcnn").read_text(encoding="utf-8")
     found = read_banner(log.splitlines())
     assert found == Banner()
     assert found.warnings() == ()

@@ -11,7 +11,7 @@ from orchestrator import catalogue
 from orchestrator.parsers import ParseHints, agreement, parser_for
 from orchestrator.run.hints import hints_of
 from tests.fakes import plan
-from tests.unit import framework_samples, vendor_samples
+from tests.support import framework_samples, vendor_samples
 
 NVCNN = vendor_samples.NVCNN.replace(
     b"  Step Epoch", b"Data format: NCHW\nData type:   fp16\n  Step Epoch"

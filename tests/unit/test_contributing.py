@@ -24,8 +24,6 @@ SIBLINGS = {
     "Add an image": ("ID", "openvino-cpu"),
     "Add a model": ("NAME", "vgg19"),
 }
-# Logs are named after what is special about them.
-LOG_OF_SIBLING = {"tests/logs/timm.txt": "tests/logs/timm-validate.txt"}
 
 PARSER = """
 import re
@@ -127,7 +125,7 @@ def test_the_files_of_a_list_exist_for_what_is_there(title):
     placeholder, sibling = SIBLINGS[title]
     named = [path.replace(placeholder, sibling) for path in FILE.findall(" ".join(steps(title)))]
     assert len(named) >= 3
-    assert [p for p in named if not (PROJECT / LOG_OF_SIBLING.get(p, p)).exists()] == []
+    assert [p for p in named if not (PROJECT / p).exists()] == []
 
 
 @pytest.mark.parametrize("framework", ["pytorch", "mxnet", "tensorflow"])

@@ -17,7 +17,7 @@ from orchestrator.errors import MachineError
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.result import Result
 from orchestrator.run import filing
-from tests.unit.stand_in import request
+from tests.support.stand_in import request
 
 RESULT = Result(benchdock="0", status="ok")
 

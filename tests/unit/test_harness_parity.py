@@ -94,7 +94,7 @@ def test_a_node_that_was_not_drawn_is_named():
     graph = small()
     expected = [(node, np.zeros(1)) for node in graph.nodes]
     found = parity.first_difference([("other", np.zeros(1))], expected, 1e-5)
-    assert found == "other was built, and not drawn there"
+    assert found == "other was built, but is not in the network there"
 
 
 @pytest.mark.parametrize("op", ["batch_norm", "conv", "max_pool", "dense"])

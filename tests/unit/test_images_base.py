@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import base_images, image_table
-from tests.unit.image_helpers import FakeImages
+from tests.support.image_helpers import FakeImages
 
 REAL = image_table.load()
 BASE = REAL.bases["debian:bookworm-slim"]

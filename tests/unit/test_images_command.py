@@ -11,7 +11,7 @@ from orchestrator.cli import main
 from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError, ExitStatus, ImageError
 from orchestrator.images import image_table, wheelhouse
-from tests.unit.image_helpers import TABLE, FakeImages, info, make_place, with_child
+from tests.support.image_helpers import TABLE, FakeImages, info, make_place, with_child
 
 BASE = "debian:bookworm-slim"
 VENDORS = "registry.example/tiny:24.06"

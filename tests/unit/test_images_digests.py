@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.images import digests
-from tests.unit.image_helpers import make_place
+from tests.support.image_helpers import make_place
 
 NAMES = st.from_regex(r"[a-z]{1,6}\.py", fullmatch=True)
 

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.errors import ImageError, MachineError, RequestError
 from orchestrator.images import builder, digests, store
 from orchestrator.images.store import Policy
-from tests.unit.image_helpers import FakeImages, info, make_place, with_child
+from tests.support.image_helpers import FakeImages, info, make_place, with_child
 
 TAG = "benchdock/tiny-cpu:1.0"
 

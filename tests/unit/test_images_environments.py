@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.host import host_pip
 from orchestrator.images import environments
-from tests.unit.image_helpers import make_place, with_child
+from tests.support.image_helpers import make_place, with_child
 
 NO_MATCH = "ERROR: No matching distribution found for beta_two==2.0+cpu"
 

@@ -14,7 +14,7 @@ from orchestrator.commands import images
 from orchestrator.errors import ImageError
 from orchestrator.images import base_images, builder, image_table, interpreters, store
 from orchestrator.images.interpreters import NoInterpreterError
-from tests.unit.image_helpers import FakeImages
+from tests.support.image_helpers import FakeImages
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 OLD = "9.7"

@@ -11,7 +11,7 @@ from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, ImageError
 from orchestrator.images import image_table, pins
 from tests.fakes import Answer, FakeEngine
-from tests.unit.image_helpers import TABLE
+from tests.support.image_helpers import TABLE
 
 ROW = "ngc-caffe-20-03"
 REFERENCE = "nvcr.io/nvidia/caffe:20.03-py3"

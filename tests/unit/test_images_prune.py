@@ -18,7 +18,7 @@ from orchestrator.images import builder, digests, pruning, store
 from orchestrator.images.pruning import Verdict
 from orchestrator.stored import needs
 from tests.fakes import Answer, FakeEngine
-from tests.unit.image_helpers import info, make_place
+from tests.support.image_helpers import info, make_place
 
 OLD = time.time() - 86400
 MIB = 2**20

@@ -9,7 +9,7 @@ import pytest
 from orchestrator import paths
 from orchestrator.images import room
 from orchestrator.images.room import Need
-from tests.unit.image_helpers import make_place
+from tests.support.image_helpers import make_place
 
 MIB = 2**20
 

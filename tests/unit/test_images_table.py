@@ -10,7 +10,7 @@ from orchestrator import paths
 from orchestrator.commands import images
 from orchestrator.errors import ImageError, RequestError
 from orchestrator.images import image_table, wheelhouse
-from tests.unit.image_helpers import TABLE
+from tests.support.image_helpers import TABLE
 
 LOCK = 'lock = "requirements.lock"'
 REAL = (paths.DOCKERFILES / "images.toml").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.host import host_pip
 from orchestrator.images import wheelhouse
-from tests.unit.image_helpers import LOCK, make_place, with_child
+from tests.support.image_helpers import LOCK, make_place, with_child
 
 ALPHA = "alpha-1.0-py3-none-any.whl"
 BETA = "beta_two-2.0+cpu-py3-none-any.whl"

@@ -12,7 +12,7 @@ from orchestrator.request import Request
 from orchestrator.run import planner
 from orchestrator.run.hints import hints_of
 from orchestrator.run.planner import Place, Target
-from tests.unit import framework_samples
+from tests.support import framework_samples
 
 CPU = Target(device="cpu")
 

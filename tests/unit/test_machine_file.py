@@ -21,7 +21,7 @@ from orchestrator.paths import PROJECT
 from orchestrator.result import Result
 from orchestrator.run import benchmark, planner
 from tests.nvml.stub import Stub
-from tests.unit import stand_in
+from tests.support import stand_in
 
 GIB = 2**30
 RUN = ["run", "resnet50", "-f", "pytorch", "--dry-run"]

@@ -16,7 +16,7 @@ from orchestrator.request import Request
 from orchestrator.run import benchmark, onnx_shape, own_network, planner, prototxt
 from orchestrator.run.planner import Place, Target
 from tests import misbehaving, own_files
-from tests.unit import stand_in
+from tests.support import stand_in
 
 PLACE = Place(runtime="docker", reason="test", python="python3", image="i")
 CPU = Target(device="cpu")

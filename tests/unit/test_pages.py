@@ -18,7 +18,7 @@ from orchestrator.cli import main
 from orchestrator.errors import RequestError
 from orchestrator.paths import PROJECT
 from orchestrator.ui.words import rows
-from tests.unit import stand_in
+from tests.support import stand_in
 
 INDEX = PROJECT / "docs" / "index.md"
 PAGES = sorted(

@@ -8,8 +8,8 @@ from orchestrator.commands import parse as parse_command
 from orchestrator.errors import RequestError
 from orchestrator.parsers.places import last_line_with
 from orchestrator.parsers.run import ESTIMATORS, Scope
-from tests.unit import test_parser_benchdock as our_programs
-from tests.unit.vendor_samples import DLBS_MXNET, HOROVOD, NVTFCNN, TORCHBENCH
+from tests.support import own_log
+from tests.support.vendor_samples import DLBS_MXNET, HOROVOD, NVTFCNN, TORCHBENCH
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_explain_shows_the_line_that_makes_a_log_contradict_itself(run):
 
 
 def test_explain_shows_the_end_event_of_our_own_programs(run):
-    log = b"noise\n" * 3 + our_programs.log(our_programs.GOOD)
+    log = b"noise\n" * 3 + own_log.log(own_log.GOOD)
     shown = run("benchdock", log, "--explain")[1]
     assert 'line 8: ::benchdock {"event": "end", "samples": 320' in shown
 

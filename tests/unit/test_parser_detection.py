@@ -8,10 +8,9 @@ import pytest
 from orchestrator.cli import main_inner
 from orchestrator.errors import RequestError
 from orchestrator.parsers import ParseHints, parse, parse_any
-from tests.unit import framework_samples
-from tests.unit import test_parser_benchdock as our_programs
-from tests.unit.vendor_samples import HOROVOD, NVCNN, TF_CNN, TORCHBENCH
-from tests.unit.vendor_samples import SAMPLES as VENDOR_SAMPLES
+from tests.support import framework_samples, own_log
+from tests.support.vendor_samples import HOROVOD, NVCNN, TF_CNN, TORCHBENCH
+from tests.support.vendor_samples import SAMPLES as VENDOR_SAMPLES
 
 SAMPLES = {**VENDOR_SAMPLES, **framework_samples.SAMPLES}
 KNOWN = sorted(name for name in SAMPLES if SAMPLES[name][0] != "custom")
@@ -48,7 +47,7 @@ def test_a_log_with_prefixes_is_of_the_same_program(name):
 
 
 def test_our_own_programs_are_found():
-    found = parse_any(io.BytesIO(b"noise\n" + our_programs.log(our_programs.GOOD)))
+    found = parse_any(io.BytesIO(b"noise\n" + own_log.log(own_log.GOOD)))
     assert (found.program, found.failure) == ("benchdock", None)
     assert found.begin["known_by"][0] == 2
 

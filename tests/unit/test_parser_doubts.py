@@ -3,10 +3,17 @@
 import io
 
 import pytest
-from framework_samples import GIEXEC, MXNET_TRAIN, OPENVINO, TRTEXEC_5, TRTEXEC_7, TRTEXEC_8
 
 from orchestrator.parsers import ParseHints, parse, parser_for
-from tests.unit.vendor_samples import DLBS, DLE_PYTORCH, DLE_TF, HOROVOD, IMAGENET, TF_CNN, TIMM
+from tests.support.framework_samples import (
+    GIEXEC,
+    MXNET_TRAIN,
+    OPENVINO,
+    TRTEXEC_5,
+    TRTEXEC_7,
+    TRTEXEC_8,
+)
+from tests.support.vendor_samples import DLBS, DLE_PYTORCH, DLE_TF, HOROVOD, IMAGENET, TF_CNN, TIMM
 
 
 def measure(program, data, **hints):

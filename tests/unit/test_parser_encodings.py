@@ -13,7 +13,7 @@ from orchestrator.cli import main_inner
 from orchestrator.errors import RequestError
 from orchestrator.parsers import ParseHints, parse
 from orchestrator.parsers.encodings import text_blocks
-from tests.unit.vendor_samples import HOROVOD, SAMPLES, TF_CNN
+from tests.support.vendor_samples import HOROVOD, SAMPLES, TF_CNN
 
 ENCODINGS = {
     "UTF-8 with a mark": lambda log: codecs.BOM_UTF8 + log,

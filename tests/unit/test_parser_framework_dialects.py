@@ -3,7 +3,9 @@
 import io
 
 import pytest
-from framework_samples import (
+
+from orchestrator.parsers import ParseHints, parse
+from tests.support.framework_samples import (
     CAFFE2_NET,
     CAFFE2_TRAINER,
     CAFFE_TIME,
@@ -23,8 +25,6 @@ from framework_samples import (
     TRTEXEC_7,
     TRTEXEC_8,
 )
-
-from orchestrator.parsers import ParseHints, parse
 
 
 def measure(program, data, **hints):

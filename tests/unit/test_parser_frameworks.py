@@ -7,13 +7,13 @@ import math
 import tracemalloc
 
 import pytest
-from framework_samples import ENDLESS, NONE, SAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.parsers import ParseHints, parse, parser_for
 from orchestrator.parsers.run import ESTIMATORS
 from orchestrator.result import Measurement
+from tests.support.framework_samples import ENDLESS, NONE, SAMPLES
 
 some_examples = settings(max_examples=40)  # of every sample
 every_sample = pytest.mark.parametrize("name", SAMPLES)

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from framework_samples import SAMPLES as FRAMEWORKS
 
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.ui import words
-from tests.unit.vendor_samples import IMAGENET, TF_CNN
-from tests.unit.vendor_samples import SAMPLES as VENDORS
+from tests.support.framework_samples import SAMPLES as FRAMEWORKS
+from tests.support.vendor_samples import IMAGENET, TF_CNN
+from tests.support.vendor_samples import SAMPLES as VENDORS
 
 SAMPLES = {**VENDORS, **FRAMEWORKS}
 
@@ -50,9 +50,9 @@ def test_the_live_rate_is_of_the_same_kind_as_the_result(name):
 @pytest.mark.parametrize(
     ("name", "unit", "rate"),
     [
-        ("caffe_time_nvidia", "iterations/s", 1000 / 3),
-        ("caffe_train_old", "iterations/s", 20 / 6),
-        ("trtexec_7", "batches/s", 2000),
+        ("caffe-time-nvidia", "iterations/s", 1000 / 3),
+        ("caffe-train-old", "iterations/s", 20 / 6),
+        ("trtexec-7", "batches/s", 2000),
         ("imagenet", "steps/s", 1.0),
     ],
 )

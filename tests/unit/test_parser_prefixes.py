@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from orchestrator.parsers import ParseHints, parse, parser_for
 from orchestrator.parsers.collected import CHUNK, CollectedLog
 from orchestrator.parsers.prefixes import PREFIXES, Remover, learn
-from tests.unit import framework_samples
-from tests.unit import test_parser_benchdock as our_programs
-from tests.unit.vendor_samples import HOROVOD, TF_CNN
-from tests.unit.vendor_samples import SAMPLES as VENDOR_SAMPLES
+from tests.support import framework_samples, own_log
+from tests.support.vendor_samples import HOROVOD, TF_CNN
+from tests.support.vendor_samples import SAMPLES as VENDOR_SAMPLES
 
 SAMPLES = {**VENDOR_SAMPLES, **framework_samples.SAMPLES}
 
@@ -129,7 +128,7 @@ def test_a_prefix_before_every_line_changes_nothing(name):
 
 
 def test_a_prefix_before_the_lines_of_our_own_programs_changes_nothing():
-    log = our_programs.log(our_programs.GOOD)
+    log = own_log.log(own_log.GOOD)
     plain = measured("benchdock", log, NONE)
     assert plain.failure is None
     for collector in COLLECTORS.values():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import RequestError
 from orchestrator.parsers import ParseHints, parse, slow_search, vendor
 from orchestrator.parsers.literals import longest_literal
-from tests.unit.vendor_samples import (
+from tests.support.vendor_samples import (
     CUSTOM,
     DLBS,
     DLBS_MXNET,

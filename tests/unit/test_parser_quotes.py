@@ -5,8 +5,8 @@ import io
 import pytest
 
 from orchestrator.parsers import ParseHints, parse
-from tests.unit.framework_samples import CAFFE_TIME, TRTEXEC_8
-from tests.unit.vendor_samples import HOROVOD
+from tests.support.framework_samples import CAFFE_TIME, TRTEXEC_8
+from tests.support.vendor_samples import HOROVOD
 
 
 def measured(program, log, **hints):

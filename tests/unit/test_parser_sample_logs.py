@@ -1,19 +1,14 @@
 """What a parser makes of each log in tests/logs, by its index."""
 
-import tomllib
-from pathlib import Path
-
 import pytest
 
 from orchestrator.parsers import ParseHints, parse
-
-LOGS = Path(__file__).parents[1] / "logs"
-INDEX = tomllib.loads((LOGS / "index.toml").read_text())
+from tests.support import sample_logs
+from tests.support.sample_logs import INDEX, LOGS, path
 
 
 def measured(name, **hints):
-    row = INDEX[name]
-    return parse(row["program"], LOGS / f"{name}.txt", ParseHints(**row.get("hints", {}) | hints))
+    return parse(INDEX[name]["program"], path(name), sample_logs.hints(name, **hints))
 
 
 def value(found, metric="throughput"):
@@ -36,14 +31,14 @@ def test_a_log_gives_its_figure_its_scope_and_its_doubt(name):
     assert found.failure is None
     assert value(found) == pytest.approx(row["throughput"], rel=1e-3)
     assert found.begin["scope"] == row["scope"]
-    lines = (LOGS / f"{name}.txt").read_text().splitlines()
+    lines = path(name).read_text().splitlines()
     assert found.begin["evidence"]
     for number, text in found.begin["evidence"]:
         assert lines[number - 1].rstrip().endswith(text.lstrip()[-20:]) or "\t" in lines[number - 1]
 
 
 def test_every_log_is_in_the_index():
-    assert {path.stem for path in LOGS.glob("*.txt")} == set(INDEX)
+    assert {*LOGS.rglob("*.txt")} == {path(name) for name in INDEX}
 
 
 @pytest.mark.parametrize(
@@ -103,8 +98,8 @@ def test_a_score_is_chosen_among_those_of_its_batch():
 
 
 def test_dlbs_finds_its_own_result_in_a_log_of_nvtfcnn_and_the_other_way_round():
-    own = parse("dlbs", LOGS / "nvtfcnn-in-dlbs.txt", ParseHints())
+    own = parse("dlbs", path("nvtfcnn-in-dlbs"), ParseHints())
     assert (value(own), value(own, "step_time_mean")) == (99.5, pytest.approx(8 / 99.5))
-    table = parse("nvtfcnn", LOGS / "dlbs-nvtfcnn.txt", ParseHints())
+    table = parse("nvtfcnn", path("dlbs-nvtfcnn"), ParseHints())
     assert value(table, "throughput_mean_of_rates") == 128.25
     assert value(table) == pytest.approx(4 / (1 / 128.5 + 1 / 127.5 + 1 / 128 + 1 / 129))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.parsers import ParseHints, parse
-from tests.unit.vendor_samples import (
+from tests.support.vendor_samples import (
     NVIDIA_TF2,
     TF2_BATCHES,
     TF2_SPANS,

@@ -17,7 +17,7 @@ from orchestrator.parsers import log as log_module
 from orchestrator.parsers import run as run_module
 from orchestrator.parsers.numbers import Line
 from orchestrator.result import Measurement
-from tests.unit.vendor_samples import HINTS, HOROVOD, NONE, NVTFCNN, SAMPLES, TF_CNN, TORCHVISION
+from tests.support.vendor_samples import HINTS, HOROVOD, NONE, NVTFCNN, SAMPLES, TF_CNN, TORCHVISION
 
 every_sample = pytest.mark.parametrize("name", SAMPLES)
 
@@ -72,7 +72,7 @@ def test_line_ends_colours_and_rank_prefixes_change_nothing(name, ending, prefix
 def test_a_log_that_breaks_off_anywhere_never_gives_another_figure(name):
     _, log, _, headline, _ = SAMPLES[name]
     # Where no summary is printed, what was printed so far is all there is.
-    endless = {"nvtfcnn", "imagenet", "timm_train", "custom"}
+    endless = {"nvtfcnn", "imagenet", "timm-train", "custom"}
     endless |= {name for name in SAMPLES if name.startswith("torchvision")}
     endless |= {name for name in SAMPLES if SAMPLES[name][0] == "tf_official_models"}
     for end in range(len(log)):
@@ -158,7 +158,7 @@ def test_ranks_that_print_the_same_are_one(name):
 @every_sample
 def test_two_runs_are_distinguished_and_one_may_be_chosen(name):
     program, log, hints, headline, _ = SAMPLES[name]
-    if name in {"dle_tensorflow", "timm"}:
+    if name in {"dle-tensorflow", "timm"}:
         log = log.replace(b"150.5", b"150.25").replace(b"2350.5", b"2350.25")
     found = measure(program, SAMPLES[name][1] + log, hints)
     if name == "custom":  # nothing shows the start of a run

@@ -12,7 +12,7 @@ from orchestrator.plan import ProgramFolder
 from orchestrator.run import program_folder
 from orchestrator.stored.comparison import compare
 from tests.fakes import plan
-from tests.unit.test_compare import result
+from tests.support.results import result
 
 NAMES = st.text("ab.é ", min_size=1, max_size=3).filter(lambda name: name.strip(". "))
 TREES = st.dictionaries(st.tuples(NAMES, NAMES), st.binary(max_size=3), max_size=4)

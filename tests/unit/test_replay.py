@@ -15,8 +15,8 @@ from orchestrator.run.filing import to_json
 from orchestrator.stored import agreement, replay
 from orchestrator.stored.lookup import Stored, load
 from tests.fakes import plan
-from tests.unit import stand_in
-from tests.unit.image_helpers import FakeImages, info
+from tests.support import stand_in
+from tests.support.image_helpers import FakeImages, info
 
 DIGEST = "sha256:" + "d" * 64
 NAME = "registry.example:5000/x/tiny:24.06"

@@ -23,14 +23,8 @@ from orchestrator.published.preparation import prepare
 from orchestrator.published.setup import RANKING, Wishes, World
 from orchestrator.result import Metric, Result
 from orchestrator.run import demands
-from tests.unit import stand_in
-
-CPU = "AMD EPYC 7R13 48-Core Processor"
-NOTHING = World(
-    gpus=GpuReport(state="no_gpu", reason="no NVIDIA driver is installed"),
-    cpu=CPU,
-    no_engine="no container engine answers",
-)
+from tests.support import stand_in
+from tests.support.worlds import CPU, NOTHING
 
 
 def world(*gpus, capability="7.0", driver="570.1", **changes):

@@ -23,7 +23,7 @@ from orchestrator.result import Failure, Metric, Result
 from orchestrator.run import unfinished
 from orchestrator.run.filing import to_json
 from tests.fakes import plan
-from tests.unit import stand_in
+from tests.support import stand_in
 
 # Reads what a list of runs reads, and says how many files of runs that were.
 COUNTING = """

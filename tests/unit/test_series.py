@@ -14,7 +14,7 @@ from orchestrator.paths import runs
 from orchestrator.result import Failure, Metric, Result
 from orchestrator.run import benchmark, series
 from orchestrator.signals import interruptible
-from tests.unit import stand_in
+from tests.support import stand_in
 
 WORDS = ["run", "deep_mnist", "-f", "pytorch", "--batch=2", "--steps=4", "--gpus=none"]
 WORDS += ["--runtime=host", "--option=behaviour=good"]

@@ -13,7 +13,7 @@ from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.run import benchmark
 from tests.fakes import FakeEngine, fake_image
-from tests.unit.stand_in import View
+from tests.support.stand_in import View
 
 TENSORFLOW = "nvcr.io/nvidia/tensorflow:18.07-py3"
 NEWEST = "nvcr.io/nvidia/tensorflow:25.02-tf2-py3"

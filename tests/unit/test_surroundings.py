@@ -17,7 +17,7 @@ from orchestrator.run import planner, surroundings
 from orchestrator.run.hints import hints_of
 from orchestrator.run.planner import Needs, Place, Target
 from orchestrator.stored.comparison import compare
-from tests.unit import stand_in
+from tests.support import stand_in
 
 CONTAINER = Place(runtime="docker", reason="test", python="python3", image="i")
 HOST = Place(runtime="host", reason="test", python="python3", code=PROJECT)

@@ -22,7 +22,8 @@ def installed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("release", "value"), [((2, 5), "1"), ((2, 6), "0"), ((2, 16), "1"), ((1, 15), "1")]
+    ("release", "value"),
+    [((2, 5), "0"), ((2, 6), "0"), ((2, 7), "1"), ((2, 16), "1"), ((1, 15), "1")],
 )
 def test_onednn_is_off_if_its_kernels_crash(installed, release, value):
     installed("#define TF_MAJOR_VERSION {}\n#define TF_MINOR_VERSION {}\n".format(*release))

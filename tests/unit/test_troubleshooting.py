@@ -31,7 +31,7 @@ from orchestrator.run import clocks, container_user, planner
 from orchestrator.run.verdict import judge
 from orchestrator.runtime import Exit
 from tests.fakes import Answer, FakeEngine
-from tests.unit.stand_in import request
+from tests.support.stand_in import request
 
 PAGE = PROJECT / "docs" / "troubleshooting.md"
 SECTION = re.compile(r"^### (.+?)\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)

@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator import catalogue
 from orchestrator.run.launcher import render
-from tests.unit.inference_and_caffe_cases import of_row
-from tests.unit.test_launcher import PLAIN
+from tests.support.inference_and_caffe_cases import of_row
+from tests.support.launcher_cases import PLAIN
 
 WRITTEN = {
     "onnx", "device", "noTF32", "fp16", "bf16", "int8", "warmUp", "workspace", "iterations",

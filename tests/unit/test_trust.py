@@ -19,9 +19,9 @@ from orchestrator.run import benchmark, places, trust
 from orchestrator.stored import replay
 from orchestrator.stored.lookup import load
 from tests.fakes import plan
-from tests.unit import stand_in
-from tests.unit.image_helpers import FakeImages, info
-from tests.unit.test_reproduce import NOTHING
+from tests.support import stand_in
+from tests.support.image_helpers import FakeImages, info
+from tests.support.worlds import NOTHING
 
 DIGEST = "sha256:" + "d" * 64
 

@@ -20,21 +20,14 @@ from orchestrator.request import Request
 from orchestrator.run import places, planner, program_release
 from orchestrator.run.hints import hints_of
 from orchestrator.run.planner import Place, Target
-from tests.unit import vendor_samples
+from tests.support import sample_logs, vendor_samples
+from tests.support.vendor_programs import MPIRUN, STAND_IN
 
-LOGS = Path(__file__).parents[1] / "logs"
-STAND_IN = Path(__file__).parents[1] / "vendor_stand_in.py"
 GPU, TWO, FOUR, EIGHT = (
     Target(device="gpu", gpus=tuple("abcdefgh"[:count])) for count in (1, 2, 4, 8)
 )
 CPU = Target(device="cpu")
 
-# Open MPI for one machine: what follows the count is started, once.
-MPIRUN = """#!/bin/bash
-[[ "$*" == "--allow-run-as-root --tag-output --bind-to none -np "* ]] || exit 64
-shift 6
-exec "$@"
-"""
 
 # The part of PyTorch that hands out batches.
 DATA_LOADER = """
@@ -175,7 +168,7 @@ def test_the_program_takes_our_arguments(
 ):
     plan, folder = make(tmp_path, framework, model, entry, target, **changes)
     if isinstance(log, str):
-        log = (LOGS / f"{log}.txt").read_bytes()
+        log = sample_logs.log(log)
     code = start(tmp_path, plan, folder, log or b"")
     assert code == 0, folder.log.read_text()
     if log is None:

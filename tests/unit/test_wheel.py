@@ -17,13 +17,6 @@ from tests import installed
 
 pytestmark = pytest.mark.slow
 
-LABELS = """
-import json
-from orchestrator.images import digests, image_table
-table = image_table.load()
-rows = [row for row in table.images.values() if row.source == "build"]
-print(json.dumps({row.id: digests.labels(row, table) for row in rows}))
-"""
 FACTS = """
 import json, sys
 import orchestrator
@@ -106,8 +99,8 @@ def test_it_answers_as_the_checkout_does(whole: Path, tmp_path: Path, words: str
 
 
 def test_an_image_that_the_checkout_built_is_current(whole: Path) -> None:
-    theirs = installed.run(whole.with_name("python"), "-c", LABELS)
-    ours = installed.run(Path(sys.executable), "-c", LABELS)
+    theirs = installed.run(whole.with_name("python"), "-c", installed.LABELS)
+    ours = installed.run(Path(sys.executable), "-c", installed.LABELS)
     assert json.loads(theirs.stdout) == json.loads(ours.stdout)
     assert "pytorch-cpu" in ours.stdout
 

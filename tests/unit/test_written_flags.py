@@ -7,7 +7,7 @@ import pytest
 from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.run import demands, written_flags
-from tests.unit.test_launcher import CASES, GOLDEN
+from tests.support.launcher_cases import CASES, GOLDEN
 
 ROWS = [row for row in catalogue.FRAMEWORKS.values() if row.flags]
 EVERY = [variant for row in ROWS for variant in (row, *row.variants.values())]
