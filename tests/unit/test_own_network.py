@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -201,11 +203,26 @@ def test_files_that_cannot_be_read_are_refused_before_anything_starts(onnx, tmp_
     assert "can only run on synthetic data" in str(refusal(onnx(own_files.onnx()), data=tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_a_file_of_somebody_else(onnx):
-    path = onnx(own_files.onnx())
-    path.chmod(0)
-    assert "cannot be read: Permission denied; `chmod a+r" in str(refusal(path))
+@contextmanager
+def without_root():
+    """Root reads every file."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_of_somebody_else():
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are for its user only
+        Path(folder).chmod(0o755)
+        path = Path(folder, "mine.onnx")
+        path.write_bytes(own_files.onnx())
+        path.chmod(0)
+        with without_root():
+            told = str(refusal(path))
+    assert "cannot be read: Permission denied; run `chmod a+r" in told
 
 
 def test_a_digest_of_a_file_that_went_away_is_an_error_of_data(tmp_path):
