@@ -105,7 +105,7 @@ CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
         ((*RUN, "--pids", "99999999999999999999"), 2, "the maximum is 4,194,304"),
         ((*RUN, "--data", ""), 2, "argument --data: it is empty"),
         ((*RUN, "--image", ""), 2, "argument --image: it is empty"),
-        ((*RUN, "--image", "a b"), 2, "'a b' is not an image reference; write one such as"),
+        ((*RUN, "--image", "a b"), 2, "'a b' is not an image reference; use one such as"),
         ((*RUN, "--image", "UPPER/x:1", "--dry-run"), 2, "is not an image reference"),
         (
             ("images", "fetch", "--from", "/absent", "openvino-cpu"),
@@ -370,8 +370,8 @@ def test_few_open_files_are_a_line(tmp_path):
     done = shell("ulimit -n 12; $BENCHDOCK run mine -f custom --runtime host")
     assert done.returncode == 3
     assert done.stderr == (
-        "benchdock: only 12 files may be open at once, and benchdock needs 64; "
-        "allow more: `ulimit -n 1024`\n"
+        "benchdock: only 12 files may be open at once; benchdock needs 64; "
+        "run `ulimit -n 1024` to allow more\n"
     )
     assert shell(f"ulimit -n 64; $BENCHDOCK {MEASURED}").returncode == 0
 

@@ -227,7 +227,7 @@ def test_the_catalogue_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> No
         ('"value": 747.3', '"value": 747.3, "value": 1', "duplicate 'value'"),
         ('"amp", "real", "nchw"]', '"amp", "real", "ncwh"]', "did you mean 'nchw'?"),
         ('"amp", "real", "nchw"]', '"real", "nhwc", "nchw"]', "name the layout 2 times"),
-        ('"gpu": "v100-16gb"', '"gpu": "V100 16G"', "is spelled 'v100-16gb' here"),
+        ('"gpu": "v100-16gb"', '"gpu": "V100 16G"', "must be written 'v100-16gb'"),
         ('"precision": "float16"', '"precision": "FP16"', "precision: it should be"),
         ('"source": "nvidia-dle-1"', '"source": "nvidia-dle-01"', "unknown source"),
         ('"code": {', '"code": {"dle-unused": {"repository": "a/b"}, ',
