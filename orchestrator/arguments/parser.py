@@ -104,7 +104,7 @@ def command(
 ) -> Command:
     """Add a command's parser with its summary, examples and exit statuses."""
     epilog = "\n".join(("examples:", *(f"  benchdock {line}" for line in examples)))
-    epilog += f"\nexit status: {status}; `benchdock --help` lists all of them"
+    epilog += f"\nexit status: {status}\n`benchdock --help` lists all exit statuses"
     parser: Command = commands.add_parser(
         name,
         help=summary,

@@ -106,13 +106,13 @@ def _add_run(commands: Any) -> None:
         "--first-output",
         type=values.duration,
         metavar="S",
-        help="stop if the program prints nothing this long after the start (default: 10m)",
+        help="stop if the first output takes longer than this (default: 10m)",
     )
     run.add_argument(
         "--silence",
         type=values.duration,
         metavar="S",
-        help="stop if the program prints nothing for this long later on (default: 10m)",
+        help="stop if the output pauses for longer than this (default: 10m)",
     )
     run.add_argument("--memory", type=values.size, metavar="SIZE", help="memory limit, such as 8g")
     run.add_argument(

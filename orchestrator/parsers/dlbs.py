@@ -191,7 +191,9 @@ def _uncut(run: Run, key: str) -> float | None:
     """Return the batch over the mean time, if it is the printed figure with all its digits."""
     printed, time = run.printed.get(key), run.metrics.get("step_time_mean")
     batch = run.facts.get("global_batch")
-    if run.facts.get("framework") not in _TRUNCATED or not batch or printed is None or not time:
+    # A damaged log may not name the framework.
+    may_be_cut = run.facts.get("framework", "") in {"", *_TRUNCATED}
+    if not may_be_cut or not batch or printed is None or not time:
         return None
     exact = float(batch / time.value)
     if not printed * (1 - _ROUNDING) <= exact <= (printed + 1) * (1 + _ROUNDING):
