@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator import installation, paths
-from orchestrator.containers.choice import Choice, choose
-from orchestrator.containers.listed import assess_row, facts_of
-from orchestrator.engine import reaper
-from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import BenchdockError, ExitStatus
-from orchestrator.host import host_pip, processes, records
 from orchestrator.images import digests, image_table, interpreters, room, store
 from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
 from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import EngineFacts, Machine, MachineFile
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, capabilities
+from orchestrator.runtimes.docker import reaper
+from orchestrator.runtimes.docker.client import Engine, EngineInfo
+from orchestrator.runtimes.host import host_pip, processes, records
 from orchestrator.units import quantity
+from orchestrator.vendor_images.choice import Choice, choose
+from orchestrator.vendor_images.listed import assess_row, facts_of
 from orchestrator.version import VERSION
 
 FindingState = Literal["ok", "warning", "missing"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backends import zoo
-from orchestrator.catalogue import OURS
+from orchestrator.frameworks.catalogue import OURS
 
 if TYPE_CHECKING:
-    from orchestrator.framework import Framework
+    from orchestrator.frameworks.record import Framework
     from orchestrator.request import Device, Dtype
 
 HEAD = """\

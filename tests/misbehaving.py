@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator import catalogue
 from orchestrator.cli import entry
-from orchestrator.engine.client import Engine
-from orchestrator.framework import Option
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Option
+from orchestrator.runtimes.docker.client import Engine
 
 PROGRAM = Path(__file__).parent / "engine" / "misbehaving-python3"
 TOOLS = (

@@ -4,9 +4,32 @@ from __future__ import annotations
 
 import argparse
 
-from orchestrator.arguments import looking, results, running
+from orchestrator.arguments import (
+    bundle,
+    compare,
+    completion,
+    doctor,
+    frameworks,
+    images,
+    models,
+    parity,
+    parse,
+    published,
+    replay,
+    reproduce,
+    results,
+    run,
+    verify,
+)
 from orchestrator.arguments.parser import Command, Parser
 from orchestrator.version import VERSION
+
+# In the order of `benchdock --help`: run, read, repeat, set up.
+COMMANDS = (
+    *(run, results, compare, parse),
+    *(parity, published, reproduce, replay, bundle, verify),
+    *(models, frameworks, images, doctor, completion),
+)
 
 
 def build_parser() -> Parser:
@@ -22,8 +45,8 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"benchdock {VERSION}")
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, parser_class=Command
+        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=Command
     )
-    for group in (running, looking, results):
-        group.add(commands)
+    for module in COMMANDS:
+        module.add(commands)
     return parser

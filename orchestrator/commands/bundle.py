@@ -9,9 +9,9 @@ from pathlib import Path
 
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.paths import RunFolder
-from orchestrator.stored.bundle import write
-from orchestrator.stored.lookup import Stored, load
-from orchestrator.stored.verification import verify
+from orchestrator.results.bundle import write
+from orchestrator.results.lookup import Stored, load
+from orchestrator.results.verification import verify
 
 SUFFIX = ".zip"
 

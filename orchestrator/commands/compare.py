@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 
 from orchestrator.errors import ExitStatus, RequestError, quoted
-from orchestrator.stored import comparison, telling
-from orchestrator.stored.comparison import Comparison, Side
-from orchestrator.stored.lookup import Stored, load
+from orchestrator.results import comparison, telling
+from orchestrator.results.comparison import Comparison, Side
+from orchestrator.results.lookup import Stored, load
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import subject

@@ -8,8 +8,8 @@ import shtab
 
 from backends import zoo
 from orchestrator.arguments.all import build_parser
-from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.errors import ExitStatus
+from orchestrator.frameworks.catalogue import FRAMEWORKS
 from orchestrator.images import image_table
 from orchestrator.programs import PROGRAMS
 

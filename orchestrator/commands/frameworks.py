@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator import catalogue
-from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.errors import ExitStatus
-from orchestrator.framework import FLAG, Framework, Option
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.catalogue import FRAMEWORKS
+from orchestrator.frameworks.record import FLAG, Framework, Option
 from orchestrator.ui.tables import print_table
 
 

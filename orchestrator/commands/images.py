@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.containers import listed
-from orchestrator.containers.overview import span
 from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestError, unknown
 from orchestrator.images import base_images, image_table, pins, store, wheelhouse
 from orchestrator.images.builder import Event
@@ -18,9 +16,11 @@ from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.images.interpreters import NoInterpreterError
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet
+from orchestrator.vendor_images import listed
+from orchestrator.vendor_images.overview import span
 
 if TYPE_CHECKING:
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
 _FACTS = ("python", "CUDA", "driver from", "GPUs")
 # What happened to an image: the key in a document and the word in a line.
@@ -138,7 +138,7 @@ def _build(
     table: ImageTable, rows: Sequence[ImageRow], *, force: bool, named: bool
 ) -> Iterator[Done]:
     """Build images; one that was not named is left out if its base needs a Python not here."""
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
     policy = store.Policy.FORCE if force else store.Policy.AUTO
     with Engine.connect() as engine:
@@ -156,7 +156,7 @@ def _build(
 
 
 def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
     if not names:
         raise RequestError(
@@ -191,7 +191,7 @@ def _vendors_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
 
 def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
     """Ask the registries for the digests of tags; keep a pin if its registry does not answer."""
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
     pins.refuse_in_wheel()
     kept = {
@@ -217,7 +217,7 @@ def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
 
 def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Iterator[Done]:
     """Make base images; without names those of our images that this machine can make."""
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
     for name in names:
         if name not in table.bases:
@@ -272,7 +272,7 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
 
 
 def _engine() -> tuple[Engine | None, str]:
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
     try:
         engine = Engine.connect()

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from backends import zoo
-from orchestrator import catalogue, models_page
+from orchestrator import models_page
 from orchestrator.errors import ExitStatus
+from orchestrator.frameworks import catalogue
 from orchestrator.ui.tables import print_table
 
 

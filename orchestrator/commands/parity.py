@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator import ui
 from orchestrator.errors import ExitStatus, Interrupted
+from orchestrator.parity import comparisons
+from orchestrator.parity import proof as parity
+from orchestrator.parity.comparisons import Setting, Work
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import RuntimeChoice
-from orchestrator.run import comparisons, parity
-from orchestrator.run.comparisons import Setting, Work
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet

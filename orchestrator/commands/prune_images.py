@@ -13,7 +13,7 @@ from orchestrator.images import pruning
 from orchestrator.images.builder import OnEvent
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.images.pruning import Verdict
-from orchestrator.stored import needs
+from orchestrator.results import needs
 from orchestrator.ui.tables import print_table
 from orchestrator.units import counted, quantity
 
@@ -25,7 +25,7 @@ def execute(arguments: argparse.Namespace, table: ImageTable, tell: OnEvent) -> 
 
     Raises RequestError, EngineError, and MachineError for results that cannot be read.
     """
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
     keep = pruning.KEPT if arguments.keep is None else arguments.keep
     only = [_own(table.row(name)).id for name in arguments.names]

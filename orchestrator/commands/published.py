@@ -108,7 +108,7 @@ def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:
 
         known["model"] = zoo.names()
     if asked.framework and asked.framework not in {claim.framework for claim in claims}:
-        from orchestrator.catalogue import OURS
+        from orchestrator.frameworks.catalogue import OURS
 
         known["framework"] = [row.name for row in OURS]
     return known

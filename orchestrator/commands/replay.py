@@ -10,11 +10,11 @@ from orchestrator import ui
 from orchestrator.commands.compare import show
 from orchestrator.commands.run import show_plan
 from orchestrator.errors import ExitStatus
+from orchestrator.results import comparison, replay, telling
+from orchestrator.results.lookup import load
+from orchestrator.results.replay import Replay
 from orchestrator.run import trust
 from orchestrator.signals import interruptible
-from orchestrator.stored import comparison, replay, telling
-from orchestrator.stored.lookup import load
-from orchestrator.stored.replay import Replay
 from orchestrator.ui.text import Outlet, clean
 from orchestrator.ui.words import subject
 

@@ -13,11 +13,12 @@ from typing import Any
 from orchestrator import ui
 from orchestrator.commands.published import describe
 from orchestrator.errors import ExitStatus, MachineError, RequestError
-from orchestrator.published import claim_file, collection, judgement, outline, preparation
+from orchestrator.published import claim_file, collection
 from orchestrator.published.collection import Claim
-from orchestrator.published.judgement import FEWEST_RUNS, Outcome
-from orchestrator.published.outline import Outline
-from orchestrator.published.setup import Setup, Wishes
+from orchestrator.reproduction import judgement, outline, preparation
+from orchestrator.reproduction.judgement import FEWEST_RUNS, Outcome
+from orchestrator.reproduction.outline import Outline
+from orchestrator.reproduction.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run import planner, series, trust
 from orchestrator.run.series import Series

@@ -6,12 +6,12 @@ import argparse
 import json
 from datetime import datetime
 
-from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, unknown
+from orchestrator.frameworks import catalogue
 from orchestrator.paths import runs
+from orchestrator.results.listing import Listing, Wanted, find
+from orchestrator.results.summary import Summary
 from orchestrator.run.filing import file_killed
-from orchestrator.stored.listing import Listing, Wanted, find
-from orchestrator.stored.summary import Summary
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import devices

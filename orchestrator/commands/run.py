@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError, quoted
+from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
 from orchestrator.records import first_mistake
 from orchestrator.request import Phase, Request

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.containers import container_table
-from orchestrator.containers.overview import overview, span
 from orchestrator.machine import gpu
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.ui.tables import print_table
+from orchestrator.vendor_images import vendor_table
+from orchestrator.vendor_images.overview import overview, span
 
 _FACTS = ("CUDA", "driver from", "GPUs")
 
@@ -19,7 +19,7 @@ _FACTS = ("CUDA", "driver from", "GPUs")
 def show(*, as_json: bool) -> None:
     """Print all vendors' images."""
     report = gpu.report()
-    found = overview(container_table.shipped(), report)
+    found = overview(vendor_table.shipped(), report)
     if as_json:
         machine = {"driver": report.driver, "gpus": [asdict(one) for one in report.gpus]}
         print(json.dumps({"schema": 1, "machine": machine, **found}, indent=2))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator import paths
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.stored.verification import verify
+from orchestrator.results.verification import verify
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import subject, title

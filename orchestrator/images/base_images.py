@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator import paths
 from orchestrator.errors import ImageError, MachineError
-from orchestrator.host.host_pip import KEPT_LINES, OnLine
 from orchestrator.images import interpreters
 from orchestrator.images.image_table import BaseImage, ImageTable
 from orchestrator.images.interpreters import Interpreter, NoInterpreterError
+from orchestrator.runtimes.host.host_pip import KEPT_LINES, OnLine
 
 if TYPE_CHECKING:
-    from orchestrator.engine.images import ImageInfo
+    from orchestrator.runtimes.docker.images import ImageInfo
 
 BOOTSTRAPPED = "benchdock.bootstrapped"
 _DOCKERFILE = "interpreter.Dockerfile"
@@ -40,7 +40,7 @@ _SLIM = (
 
 class ImportingEngine(Protocol):
     """The part of a container engine that a bootstrap needs; see
-    `orchestrator.engine.client.Engine`.
+    `orchestrator.runtimes.docker.client.Engine`.
     """
 
     def image(self, reference: str) -> ImageInfo | None:

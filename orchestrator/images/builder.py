@@ -22,8 +22,8 @@ from orchestrator.images import digests, interpreters, room
 from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
 
 if TYPE_CHECKING:
-    from orchestrator.engine.client import EngineInfo
-    from orchestrator.engine.images import ImageInfo, PullProgress
+    from orchestrator.runtimes.docker.client import EngineInfo
+    from orchestrator.runtimes.docker.images import ImageInfo, PullProgress
 
 # Name of the variable that chooses the network of builds: "host" if containers behind the engine's
 # bridge cannot reach Debian's mirrors, "none" to prove that a build needs no network.
@@ -52,7 +52,7 @@ OnEvent = Callable[[Event], None]
 
 
 class ImageEngine(Protocol):
-    """The part of a container engine that images need; see `orchestrator.engine.client.Engine`."""
+    """The part of a container engine that images need; see `runtimes.docker.client.Engine`."""
 
     def info(self) -> EngineInfo:
         """Return what the engine says about itself."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from orchestrator import file_lock, paths
 from orchestrator.errors import ImageError, MachineError
-from orchestrator.host import host_pip
-from orchestrator.host.host_pip import OnLine
 from orchestrator.images import wheelhouse
 from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.runtimes.host import host_pip
+from orchestrator.runtimes.host.host_pip import OnLine
 
 # Written last: an environment without it is incomplete. A virtual environment contains its own
 # path, so it cannot be built elsewhere and renamed.

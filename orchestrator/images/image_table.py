@@ -103,7 +103,7 @@ class ImageRow(StrictRecord):
         needed = ("base", pins) if self.source == "build" else ("reference",)
         of_wheels = ("lock", "parent", "compiled", "sources", "extra_index", "recipe")
         useless: tuple[str, ...] = ("base", "packages", *of_wheels)
-        useless += ("cuda", "driver", "compute_capabilities")  # containers.toml has them
+        useless += ("cuda", "driver", "compute_capabilities")  # vendor_images.toml has them
         if self.source == "build":
             useless = ("reference", *of_wheels) if self.packages else ("reference",)
         for key in needed:

@@ -21,8 +21,8 @@ from orchestrator.images.builder import Event, OnEvent
 from orchestrator.images.image_table import ImageTable
 
 if TYPE_CHECKING:
-    from orchestrator.engine.images import ImageInfo
-    from orchestrator.engine.stock import StockedImage
+    from orchestrator.runtimes.docker.images import ImageInfo
+    from orchestrator.runtimes.docker.stock import StockedImage
 
 # Builds of each image to keep beside the current one, for another checkout, perhaps.
 KEPT = 2
@@ -35,7 +35,7 @@ _OWN_STEPS = ("LABEL benchdock.", "/opt/benchdock/backends")
 
 
 class StockEngine(Protocol):
-    """The part of a container engine that pruning needs: see `orchestrator.engine.client`."""
+    """The part of a container engine that pruning needs; see `runtimes.docker.client.Engine`."""
 
     def image(self, reference: str) -> ImageInfo | None:
         """Look an image up."""

@@ -14,7 +14,7 @@ from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.images.reference import parse_reference
 
 if TYPE_CHECKING:
-    from orchestrator.engine.images import ImageInfo
+    from orchestrator.runtimes.docker.images import ImageInfo
 
 
 Action = Literal["found", "built", "rebuilt", "pulled"]

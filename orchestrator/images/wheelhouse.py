@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from orchestrator import file_lock, paths
 from orchestrator.errors import ImageError
-from orchestrator.host import host_pip
-from orchestrator.host.host_pip import OnLine
 from orchestrator.images.image_table import ImageRow, ImageTable
 from orchestrator.request import LenientRecord
+from orchestrator.runtimes.host import host_pip
+from orchestrator.runtimes.host.host_pip import OnLine
 
 MANIFEST = "manifest.json"
 

@@ -78,7 +78,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.containers.banner import read_banner
 from orchestrator.parsers import crash, events, failures, workers
 from orchestrator.parsers.broken import BrokenNumbers
 from orchestrator.parsers.contract import ParseHints, Progress
@@ -89,6 +88,7 @@ from orchestrator.parsers.run import ESTIMATORS, Run, Scope
 from orchestrator.parsers.windows import Added
 from orchestrator.result import Failure, Measurement
 from orchestrator.units import SAMPLES_PER_SECOND, counted
+from orchestrator.vendor_images.banner import read_banner
 
 __all__ = [
     "COUNT",

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.errors import BenchdockError
-from orchestrator.framework import Framework
+from orchestrator.frameworks.catalogue import FRAMEWORKS
+from orchestrator.frameworks.record import Framework
 from orchestrator.records import first_mistake
 from orchestrator.request import Dtype, Phase, StrictRecord
 

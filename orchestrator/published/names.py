@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.framework import SHORT_NAMES
+from orchestrator.frameworks.record import SHORT_NAMES
 
 _MAKERS = frozenset(
     {

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.containers import banner
-from orchestrator.containers.banner import Banner
 from orchestrator.errors import (
     BenchdockError,
     DataError,
@@ -18,7 +16,7 @@ from orchestrator.errors import (
     MachineError,
     machine_fault,
 )
-from orchestrator.framework import Framework
+from orchestrator.frameworks.record import Framework
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.machine.monitor import HostSource, Monitor, watched_host
@@ -48,8 +46,10 @@ from orchestrator.run.planner import (
 )
 from orchestrator.run.runner import Outcome, StageClock, execute
 from orchestrator.run.verdict import exit_status
-from orchestrator.runtime import Runtime
+from orchestrator.runtimes.contract import Runtime
 from orchestrator.signals import held, released
+from orchestrator.vendor_images import banner
+from orchestrator.vendor_images.banner import Banner
 from orchestrator.version import VERSION
 from orchestrator.view import View
 

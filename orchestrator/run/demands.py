@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 from orchestrator.errors import RequestError, unknown
-from orchestrator.framework import FLAG, Framework
+from orchestrator.frameworks.record import FLAG, Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request

@@ -10,17 +10,17 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator import catalogue
 from orchestrator.errors import MachineError
+from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
 from orchestrator.run import planner, suitability
 from orchestrator.run.planner import Target
 
 if TYPE_CHECKING:
-    from orchestrator.containers.choice import Choice
-    from orchestrator.framework import Framework
+    from orchestrator.frameworks.record import Framework
     from orchestrator.machine.gpu_facts import GpuReport
     from orchestrator.request import Request
+    from orchestrator.vendor_images.choice import Choice
 
 CPU = Target(device="cpu")
 
@@ -149,7 +149,7 @@ def _choice(
     """Choose an image of our table; None if there is no choice."""
     if target.device == "cpu" or request.image is not None or "gpu" not in row.images:
         return None
-    from orchestrator.containers import choice  # a run on the CPU needs none of its data
+    from orchestrator.vendor_images import choice  # a run on the CPU needs none of its data
 
     table = image_table.load()
     return choice.choose(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 from orchestrator.parsers.contract import ParseHints
 from orchestrator.plan import NO_NETWORK, Plan
 

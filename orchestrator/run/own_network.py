@@ -17,7 +17,7 @@ from orchestrator.records import refuse_stream
 from orchestrator.run import onnx_shape, prototxt
 
 if TYPE_CHECKING:
-    from orchestrator.framework import Framework
+    from orchestrator.frameworks.record import Framework
     from orchestrator.request import Phase, Request
 
 ONNX, PROTOTXT = ".onnx", ".prototxt"

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.engine.reaper import reap
 from orchestrator.errors import EngineError, RequestError
-from orchestrator.framework import Framework
+from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table, store
 from orchestrator.images.builder import Event, OnEvent
 from orchestrator.images.image_table import ImageRow
@@ -17,13 +16,14 @@ from orchestrator.paths import PROJECT
 from orchestrator.plan import Ulimit
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run.planner import Needs, Place, Target
-from orchestrator.runtime import Runtime
+from orchestrator.runtimes.contract import Runtime
+from orchestrator.runtimes.docker.reaper import reap
 from orchestrator.view import View
 
 if TYPE_CHECKING:
-    from orchestrator.engine.client import Engine
-    from orchestrator.engine.images import ImageInfo
     from orchestrator.machine.description import EngineFacts, Machine
+    from orchestrator.runtimes.docker.client import Engine
+    from orchestrator.runtimes.docker.images import ImageInfo
 
 
 _ASKED = "asked for"
@@ -82,7 +82,7 @@ def _check_host_can(request: Request, reason: str, *, in_container: bool) -> Non
 def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
     if choice is RuntimeChoice.HOST:
         return None, _ASKED
-    from orchestrator.engine.client import Engine
+    from orchestrator.runtimes.docker.client import Engine
 
     try:
         engine = Engine.connect()
@@ -137,8 +137,8 @@ def ready_place(
         _tell_reaped(reap(engine), view)
         return _container(request, row, target, engine, reason, events), engine
     # Imported only for the host: a run in a container would wait for it in vain.
-    from orchestrator.host.records import reap_host
-    from orchestrator.host.runtime import HostRuntime
+    from orchestrator.runtimes.host.records import reap_host
+    from orchestrator.runtimes.host.runtime import HostRuntime
 
     _tell_reaped(reap_host(), view)
     view.note(f"runtime host: {reason}")

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator import catalogue
 from orchestrator.errors import DataError, MachineError, RequestError
-from orchestrator.framework import Framework
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport

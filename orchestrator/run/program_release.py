@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.errors import RequestError, nearest
-from orchestrator.framework import FLAG, Framework
+from orchestrator.frameworks.record import FLAG, Framework
 from orchestrator.request import Request
 from orchestrator.units import counted
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-from orchestrator.containers import banner
 from orchestrator.errors import BenchdockError, EngineError, Interrupted, MachineError
 from orchestrator.parsers import crash, module, parser_for
 from orchestrator.parsers.contract import LogParser, Stage
@@ -23,8 +22,9 @@ from orchestrator.run.container_user import hand_over, strip_set_ids
 from orchestrator.run.hints import hints_of
 from orchestrator.run.log_guard import LogGuard, largest_file
 from orchestrator.run.verdict import judge, too_few_processes
-from orchestrator.runtime import Execution, Exit, Runtime
+from orchestrator.runtimes.contract import Execution, Exit, Runtime
 from orchestrator.tail import Tail
+from orchestrator.vendor_images import banner
 from orchestrator.view import View
 
 POLL_SECONDS = 0.25

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.machine.gpu_facts import capabilities
 
 if TYPE_CHECKING:
-    from orchestrator.framework import Framework
+    from orchestrator.frameworks.record import Framework
     from orchestrator.machine.gpu_facts import GpuReport
     from orchestrator.request import Request
     from orchestrator.run.planner import Target
@@ -38,8 +38,8 @@ def assess(
     """
     if target.device == "cpu":
         return Opinion()
-    from orchestrator.containers import fitness, listed
     from orchestrator.images import image_table
+    from orchestrator.vendor_images import fitness, listed
 
     reference = image or request.image or row.images.get(target.device, "")
     known = image_table.load().row_of_tag(reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.framework import Framework
+from orchestrator.frameworks.record import Framework
 from orchestrator.request import Request
 from orchestrator.run import demands
 

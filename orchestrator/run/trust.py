@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from orchestrator import catalogue
-from orchestrator.containers import container_table
 from orchestrator.errors import RequestError, quoted
-from orchestrator.framework import Option
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Option
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Request, RuntimeChoice
+from orchestrator.vendor_images import vendor_table
 
 OPTION = "--trust"
 
@@ -105,7 +105,7 @@ def _of_vendor(reference: str) -> bool:
     except RequestError:
         return False
     return any(
-        named.name == family.repository for family in container_table.shipped().families.values()
+        named.name == family.repository for family in vendor_table.shipped().families.values()
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.engine.reaper import Owner
 from orchestrator.errors import MachineError
 from orchestrator.paths import RunFolder, runs, unfinished, write_aside
+from orchestrator.runtimes.docker.reaper import Owner
 
 
 def note(folder: RunFolder) -> None:

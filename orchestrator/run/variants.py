@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from orchestrator import catalogue
 from orchestrator.errors import RequestError, unknown
-from orchestrator.framework import Framework, LaterSource
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Framework, LaterSource
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
@@ -19,7 +19,7 @@ from orchestrator.request import Device, Request
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.containers.container_table import ContainerTable
+    from orchestrator.vendor_images.vendor_table import ContainerTable
 
 # The option that names the user's network file.
 _OWN = "prototxt"
@@ -90,7 +90,7 @@ def _default_image(row: Framework, device: Device) -> str:
 
 def _vendors_containers() -> ContainerTable:
     # Few frameworks have variants, and every run would wait for this import.
-    from orchestrator.containers.container_table import shipped
+    from orchestrator.vendor_images.vendor_table import shipped
 
     return shipped()
 

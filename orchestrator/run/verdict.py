@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Measurement, Result
-from orchestrator.runtime import Exit
+from orchestrator.runtimes.contract import Exit
 
 # Messages of init programs, shells and thread libraries; of Python; of LLVM's OpenMP.
 _NO_PROCESS = re.compile(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from jinja2 import nodes
 
 from orchestrator.errors import RequestError
-from orchestrator.framework import FLAG, Framework
+from orchestrator.frameworks.record import FLAG, Framework
 from orchestrator.run import launcher
 
 _FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w-]*)")

@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.engine.client import Engine
 from orchestrator.images import image_table, store
 from orchestrator.paths import PROJECT
+from orchestrator.runtimes.docker.client import Engine
 from tests import misbehaving
 from tests.bench import overhead
 from tests.bench.pairs import report

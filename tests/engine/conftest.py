@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError
+from orchestrator.runtimes.docker.client import Engine
 from tests.engine.private_engine import PrivateEngine, missing
 from tests.fakes import plan
 from tests.misbehaving import add_folders, add_own_programs, libraries

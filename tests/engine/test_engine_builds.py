@@ -6,8 +6,8 @@ import secrets
 
 import pytest
 
-from orchestrator.engine.client import BuildError
 from orchestrator.errors import ImageError
+from orchestrator.runtimes.docker.client import BuildError
 
 pytestmark = pytest.mark.engine
 

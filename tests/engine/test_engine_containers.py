@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.client import Engine
-from orchestrator.engine.reaper import reap
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.plan import Limits, Mount, Ulimit
-from orchestrator.runtime import Exit
+from orchestrator.runtimes.contract import Exit
+from orchestrator.runtimes.docker.client import Engine
+from orchestrator.runtimes.docker.reaper import reap
 
 pytestmark = pytest.mark.engine
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from orchestrator.engine.client import Engine
 from orchestrator.paths import PROJECT
+from orchestrator.runtimes.docker.client import Engine
 from tests import misbehaving
 from tests.engine import private_engine as private
 

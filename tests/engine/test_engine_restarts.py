@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError
-from orchestrator.runtime import Exit
+from orchestrator.runtimes.contract import Exit
+from orchestrator.runtimes.docker.client import Engine
 from tests.fakes import plan
 
 pytestmark = [pytest.mark.engine, pytest.mark.private_engine]

@@ -11,13 +11,15 @@ import sys
 import pytest
 
 from backends import zoo
-from orchestrator import catalogue, paths
-from orchestrator.catalogue import OURS
+from orchestrator import paths
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.catalogue import OURS
 from orchestrator.images import image_table
 from orchestrator.machine import gpu
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
+from orchestrator.parity import comparisons
+from orchestrator.parity import proof as parity
 from orchestrator.request import RuntimeChoice
-from orchestrator.run import comparisons, parity
 from orchestrator.run.planner import parity_plan
 from orchestrator.ui.plain import SilentView
 

@@ -17,8 +17,8 @@ import pytest
 
 from orchestrator import paths
 from orchestrator.cli import main
-from orchestrator.engine.client import Engine
 from orchestrator.images import digests, image_table, pruning
+from orchestrator.runtimes.docker.client import Engine
 from tests.engine import tiny_image
 
 pytestmark = pytest.mark.engine

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orchestrator.catalogue import OURS
+from orchestrator.frameworks.catalogue import OURS
 from tests.engine import in_image
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]

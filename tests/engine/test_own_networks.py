@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from orchestrator import paths
-from orchestrator.catalogue import framework
+from orchestrator.frameworks.catalogue import framework
 from orchestrator.images import image_table
 from orchestrator.parsers import parse
 from tests import own_files

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator import paths
-from orchestrator.engine.client import Engine
 from orchestrator.images import digests
+from orchestrator.runtimes.docker.client import Engine
 
 BASE = "debian:bookworm-slim"
 ROW = """

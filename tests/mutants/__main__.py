@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from orchestrator.engine.client import Engine
+from orchestrator.runtimes.docker.client import Engine
 from tests.engine import in_image
 from tests.mutants import mutant
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from orchestrator import paths
-from orchestrator.containers import proven
-from orchestrator.containers.proven import Record
+from orchestrator.vendor_images import proven
+from orchestrator.vendor_images.proven import Record
 from tests.releases import matrix, page, running
 from tests.releases.matrix import Line
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.containers import proven
-from orchestrator.containers.proven import Record
 from orchestrator.paths import PROJECT
+from orchestrator.vendor_images import proven
+from orchestrator.vendor_images.proven import Record
 from tests.releases import matrix
 from tests.releases.matrix import LONG, MODELS, Line
 

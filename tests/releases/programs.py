@@ -22,8 +22,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from orchestrator import catalogue, paths
+from orchestrator import paths
 from orchestrator.errors import RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.plan import Plan

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.containers.proven import Record
 from orchestrator.paths import PROJECT
+from orchestrator.vendor_images.proven import Record
 from tests.releases.matrix import Line
 
 TAG = "::benchdock "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from orchestrator import stats
-from orchestrator.stored.ratio import ratio
+from orchestrator.results.ratio import ratio
 from tests.simulations.processes import PROCESSES
 
 RUNS = 2000

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.engine.client import Engine
+from orchestrator.runtimes.docker.client import Engine
 from tests import misbehaving
 from tests.stress import answers, arguments, kills
 

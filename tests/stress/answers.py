@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import client, execution
 from orchestrator.errors import ExitStatus
+from orchestrator.runtimes.docker import client, execution
 from tests.fakes import Answer, FakeContainer, FakeEngine, fake_image
 from tests.stress.arguments import status_of
 

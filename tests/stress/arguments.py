@@ -23,13 +23,13 @@ import pytest
 from orchestrator.arguments.all import build_parser
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
-from orchestrator.host import host_pip
-from orchestrator.host.host_pip import PipError
 from orchestrator.images import environments
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.run import benchmark, places
 from orchestrator.run.planner import Place
-from orchestrator.runtime import Exit
+from orchestrator.runtimes.contract import Exit
+from orchestrator.runtimes.host import host_pip
+from orchestrator.runtimes.host.host_pip import PipError
 
 # What looks like a value to some option and is none to another.
 WORDS = (

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from orchestrator import paths
-from orchestrator.engine.client import ImageInfo
 from orchestrator.errors import ImageError
 from orchestrator.images import image_table, wheelhouse
 from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.runtimes.docker.client import ImageInfo
 
 TABLE = """
 schema = 1
@@ -153,7 +153,7 @@ def make_place(tmp_path: Path, monkeypatch) -> Place:
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(wheelhouse, "machine", lambda: "x86_64")
     pip = FakePip(tmp_path / "pip")
-    monkeypatch.setattr("orchestrator.host.host_pip.command", lambda: pip.command)
+    monkeypatch.setattr("orchestrator.runtimes.host.host_pip.command", lambda: pip.command)
     return Place(image_table.read(TABLE, name="images.toml"), dockerfiles, backends, pip)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 
 DATA = PurePosixPath("/benchdock/data")
 SOURCE = PurePosixPath("/benchdock/source")

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from orchestrator.host.runtime import HostRuntime
 from orchestrator.paths import PROJECT, RunFolder, runs
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run import benchmark, places
 from orchestrator.run.planner import Place
+from orchestrator.runtimes.host.runtime import HostRuntime
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 from orchestrator.request import Request
 from orchestrator.run import demands
 

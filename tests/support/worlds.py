@@ -1,7 +1,7 @@
 """Machines that claims are compared with."""
 
 from orchestrator.machine.gpu_facts import GpuReport
-from orchestrator.published.setup import World
+from orchestrator.reproduction.setup import World
 
 CPU = "AMD EPYC 7R13 48-Core Processor"
 

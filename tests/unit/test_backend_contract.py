@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from orchestrator.catalogue import OURS
+from orchestrator.frameworks.catalogue import OURS
 from orchestrator.paths import PROJECT
 from tests.parity.table import ROWS
 

@@ -8,9 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.engine.reaper import Owner
 from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
-from orchestrator.host.runtime import HostRuntime
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
@@ -18,6 +16,8 @@ from orchestrator.result import Result
 from orchestrator.run import benchmark
 from orchestrator.run.filing import to_json
 from orchestrator.run.planner import Place
+from orchestrator.runtimes.docker.reaper import Owner
+from orchestrator.runtimes.host.runtime import HostRuntime
 from orchestrator.signals import ENDING, interruptible
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 from tests.support.stand_in import View, request

@@ -14,9 +14,9 @@ from orchestrator.cli import main
 from orchestrator.commands import bundle as bundle_command
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.paths import RunFolder
-from orchestrator.stored import bundle
-from orchestrator.stored.lookup import load
-from orchestrator.stored.verification import verify
+from orchestrator.results import bundle
+from orchestrator.results.lookup import load
+from orchestrator.results.verification import verify
 from tests.support import stand_in
 from tests.support.bundles import resealed
 

@@ -12,7 +12,7 @@ from backends.caffe.dialects import BVLC, DIALECTS, INTEL, NVIDIA
 from backends.caffe.text import render
 from backends.harness.errors import Unsupported
 from backends.zoo.graph import OPS, Graph
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 
 DRAWABLE = [name for name in zoo.names() if name != "deep_speech2"]
 

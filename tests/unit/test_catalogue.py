@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from backends import zoo
-from orchestrator import catalogue
 from orchestrator.errors import RequestError
-from orchestrator.framework import SHORT_NAMES, Framework
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import SHORT_NAMES, Framework
 from orchestrator.request import Request
 from orchestrator.units import counted
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import catalogue
-from orchestrator.containers import listed
-from orchestrator.containers.choice import Choice, choose
+from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
+from orchestrator.vendor_images import listed
+from orchestrator.vendor_images.choice import Choice, choose
 
 TABLE = image_table.load()
 NAMED = {

@@ -12,20 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
 from orchestrator.machine import inventory
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Result
+from orchestrator.results import agreement, bundle, scripts
+from orchestrator.results.verification import verify
 from orchestrator.run import planner, variants
 from orchestrator.run.own_files import OwnFiles
 from orchestrator.run.planner import Place, Target
-from orchestrator.stored import agreement, bundle, scripts
-from orchestrator.stored.verification import verify
 from orchestrator.version import VERSION
 from tests.support import stand_in
 from tests.support.bundles import resealed, rewritten

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Metric
+from orchestrator.results.comparison import compare, compare_groups
+from orchestrator.results.differences import GROUPS, normal_script
+from orchestrator.results.ratio import ratio
+from orchestrator.results.telling import metric_rows, sentences
 from orchestrator.run.filing import to_json
-from orchestrator.stored.comparison import compare, compare_groups
-from orchestrator.stored.differences import GROUPS, normal_script
-from orchestrator.stored.ratio import ratio
-from orchestrator.stored.telling import metric_rows, sentences
 from tests.fakes import plan
 from tests.support import stand_in
 from tests.support.results import result

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 from orchestrator.parsers import ParseHints, agreement, parser_for
 from orchestrator.run.hints import hints_of
 from tests.fakes import plan

@@ -205,7 +205,7 @@ def test_a_vendors_program_is_added_by_its_lists(tree):
     toys.allowed |= {"orchestrator/parsers/toy.py", "orchestrator/programs.py"}
     add_parser(toys)
     toys.add("launchers/toy.sh.j2", LAUNCHER)
-    toys.add("orchestrator/rows/other_programs.py", ROW)
+    toys.add("orchestrator/frameworks/other_programs.py", ROW)
     assert "toybench --batch 7" in toys.benchdock(
         "run", "toynet", "-f", "toy", "--dry-run", "--batch=7"
     )
@@ -244,6 +244,6 @@ def test_a_framework_is_added_by_its_page(tmp_path):
     toys.add("dockerfiles/toy-cpu/Dockerfile", "ARG BASE=debian:bookworm-slim\nFROM ${BASE}\n")
     toys.add("dockerfiles/toy-cpu/requirements.lock", "numpy==2.3.0\n")
     toys.add("dockerfiles/images.toml", IMAGE.replace("FRAMEWORK", "toy"))
-    toys.add("orchestrator/rows/ours.py", BACKEND_ROW)
+    toys.add("orchestrator/frameworks/ours.py", BACKEND_ROW)
     assert "toy" in toys.benchdock("frameworks", "toy")
     assert "-m backends.toy" in toys.benchdock("run", "vgg19", "-f", "toy", "--dry-run")

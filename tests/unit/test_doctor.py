@@ -11,14 +11,14 @@ from typing import Any, cast
 import pytest
 
 from orchestrator import doctor
-from orchestrator.containers.choice import Choice, choose
 from orchestrator.doctor import GIB, Finding
-from orchestrator.engine.client import Engine, EngineInfo
 from orchestrator.errors import EngineError, ExitStatus, MachineError
-from orchestrator.host import records
 from orchestrator.images import digests, image_table
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu import Gpu, GpuReport
+from orchestrator.runtimes.docker.client import Engine, EngineInfo
+from orchestrator.runtimes.host import records
+from orchestrator.vendor_images.choice import Choice, choose
 
 H200 = Gpu(
     index=0, uuid="GPU-1", name="NVIDIA H200", memory_total=140 * GIB, compute_capability="9.0"
@@ -212,7 +212,8 @@ def test_leftover_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     there = FakeEngine()
     there.containers = (SimpleNamespace(name="dead"), SimpleNamespace(name="alive"))
     monkeypatch.setattr(
-        "orchestrator.engine.reaper.is_orphan", lambda container, here: container.name == "dead"
+        "orchestrator.runtimes.docker.reaper.is_orphan",
+        lambda container, here: container.name == "dead",
     )
     found = by_name(doctor.engine_findings(cast(Engine, there), info(), NO_GPU))["leftovers"]
     assert found.remedy == "docker rm -f dead"
@@ -259,7 +260,7 @@ def test_host_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise MachineError("there is no pip", hint="python3 -m ensurepip")
 
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("orchestrator.host.host_pip.command", no_pip)
+    monkeypatch.setattr("orchestrator.runtimes.host.host_pip.command", no_pip)
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     found = list(doctor.host_findings())
     assert [one.state for one in found] == ["missing"] * 3

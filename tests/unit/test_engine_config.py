@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.config import Isolation, container_config, granted_gpus
-from orchestrator.engine.errors import RefusedError, explain, one_line, refused_ulimit
 from orchestrator.errors import BenchdockError, EngineError, ImageError, MachineError
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
+from orchestrator.runtimes.docker.config import Isolation, container_config, granted_gpus
+from orchestrator.runtimes.docker.errors import RefusedError, explain, one_line, refused_ulimit
 from tests.fakes import plan
 
 WRAPPED = (

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from orchestrator.engine import contexts
-from orchestrator.engine.client import Engine
-from orchestrator.engine.contexts import Endpoint
 from orchestrator.errors import MachineError
+from orchestrator.runtimes.docker import contexts
+from orchestrator.runtimes.docker.client import Engine
+from orchestrator.runtimes.docker.contexts import Endpoint
 from tests.fakes import FakeEngine
 
 

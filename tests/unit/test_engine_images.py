@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.engine.client import BuildError, Engine, PullProgress
 from orchestrator.errors import EngineError, ImageError
+from orchestrator.runtimes.docker.client import BuildError, Engine, PullProgress
 from tests.fakes import Answer, FakeEngine, fake_image
 
 TINY = "registry.example/tiny:1"
@@ -14,7 +14,7 @@ DIGEST = "sha256:" + "d" * 64
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
-    monkeypatch.setattr("orchestrator.engine.images.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("orchestrator.runtimes.docker.images.FIRST_PAUSE", 0.01)
     with FakeEngine(tmp_path) as engine:
         yield engine
 

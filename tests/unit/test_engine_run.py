@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError, ImageError, MachineError
 from orchestrator.plan import Limits, Ulimit
-from orchestrator.runtime import Exit, Runtime
+from orchestrator.runtimes.contract import Exit, Runtime
+from orchestrator.runtimes.docker.client import Engine
 from tests.fakes import Answer, FakeEngine, fake_image, plan, state
 
 TINY = "tiny:1"
@@ -216,7 +216,7 @@ def test_nothing_is_left_whatever_happens(fake, engine, error):
 
 
 def test_what_could_not_be_removed_is_said(fake, engine, monkeypatch):
-    monkeypatch.setattr("orchestrator.engine.execution.LEAVING_PATIENCE", 0.1)
+    monkeypatch.setattr("orchestrator.runtimes.docker.execution.LEAVING_PATIENCE", 0.1)
     fake.plan("^DELETE", *[Answer(500, {"message": "device busy"})] * 9)
     with (
         pytest.raises(EngineError, match=r"could not be removed: .* busy; run `docker rm -f"),
@@ -226,8 +226,8 @@ def test_what_could_not_be_removed_is_said(fake, engine, monkeypatch):
 
 
 def test_trouble_of_the_clean_up_does_not_hide_the_failure(fake, engine, monkeypatch):
-    monkeypatch.setattr("orchestrator.engine.execution.LEAVING_PATIENCE", 0.1)
-    monkeypatch.setattr("orchestrator.engine.execution.JOIN_PATIENCE", 0.1)
+    monkeypatch.setattr("orchestrator.runtimes.docker.execution.LEAVING_PATIENCE", 0.1)
+    monkeypatch.setattr("orchestrator.runtimes.docker.execution.JOIN_PATIENCE", 0.1)
     fake.plan("^DELETE", *[Answer(500, {"message": "device busy"})] * 9)
     with pytest.raises(KeyboardInterrupt) as raised, engine.start(plan(), run_id="r"):
         raise KeyboardInterrupt

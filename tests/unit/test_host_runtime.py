@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine.reaper import Owner
 from orchestrator.errors import MachineError
-from orchestrator.host import keeper, processes, runtime
-from orchestrator.host.processes import status
-from orchestrator.host.records import Record, leftovers, reap_host
-from orchestrator.host.runtime import HostExecution, HostRuntime
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
+from orchestrator.runtimes.docker.reaper import Owner
+from orchestrator.runtimes.host import keeper, processes, runtime
+from orchestrator.runtimes.host.processes import status
+from orchestrator.runtimes.host.records import Record, leftovers, reap_host
+from orchestrator.runtimes.host.runtime import HostExecution, HostRuntime
 
 ROOT = Path(__file__).parents[2]
 

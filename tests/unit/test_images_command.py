@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError, ExitStatus, ImageError
 from orchestrator.images import image_table, wheelhouse
+from orchestrator.runtimes.docker.client import Engine
 from tests.support.image_helpers import TABLE, FakeImages, info, make_place, with_child
 
 BASE = "debian:bookworm-slim"

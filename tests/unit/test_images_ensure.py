@@ -443,7 +443,7 @@ def test_an_image_of_another_version_of_ours_is_not_taken_for_a_foreign_one(plac
 
 
 def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
-    from orchestrator.engine.client import PullProgress
+    from orchestrator.runtimes.docker.client import PullProgress
 
     class Pulling(FakeImages):
         def pull(self, reference, on_progress):

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from orchestrator.errors import ImageError, MachineError
-from orchestrator.host import host_pip
 from orchestrator.images import environments
+from orchestrator.runtimes.host import host_pip
 from tests.support.image_helpers import make_place, with_child
 
 NO_MATCH = "ERROR: No matching distribution found for beta_two==2.0+cpu"

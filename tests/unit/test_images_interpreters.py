@@ -200,7 +200,7 @@ class Engine(FakeImages):
 @pytest.fixture
 def engine(monkeypatch):
     found = Engine()
-    monkeypatch.setattr("orchestrator.engine.client.Engine.connect", lambda: found)
+    monkeypatch.setattr("orchestrator.runtimes.docker.client.Engine.connect", lambda: found)
     return found
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from orchestrator import paths
 from orchestrator.cli import main
-from orchestrator.engine.client import Engine
-from orchestrator.engine.stock import StockedImage
 from orchestrator.errors import ExitStatus, ImageError, MachineError
 from orchestrator.images import builder, digests, pruning, store
 from orchestrator.images.pruning import Verdict
-from orchestrator.stored import needs
+from orchestrator.results import needs
+from orchestrator.runtimes.docker.client import Engine
+from orchestrator.runtimes.docker.stock import StockedImage
 from tests.fakes import Answer, FakeEngine
 from tests.support.image_helpers import info, make_place
 

@@ -69,7 +69,7 @@ def test_a_gpu_image_says_what_it_needs():
     for row in image_table.load().images.values():
         if row.device == "gpu":
             assert bool(row.cuda and row.driver and row.compute_capabilities) is (
-                row.source == "build"  # a vendor's are in containers.toml
+                row.source == "build"  # a vendor's are in vendor_images.toml
             )
             assert row.shm_size == 2**30
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ImageError, MachineError
-from orchestrator.host import host_pip
 from orchestrator.images import wheelhouse
+from orchestrator.runtimes.host import host_pip
 from tests.support.image_helpers import LOCK, make_place, with_child
 
 ALPHA = "alpha-1.0-py3-none-any.whl"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.host import keeper
+from orchestrator.runtimes.host import keeper
 
 
 @contextmanager

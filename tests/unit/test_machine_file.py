@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from orchestrator import doctor
 from orchestrator.cli import main
-from orchestrator.engine.client import Engine
 from orchestrator.errors import EngineError, ExitStatus, RequestError
 from orchestrator.machine import description, inventory
 from orchestrator.machine.description import EngineFacts, Machine
@@ -20,6 +19,7 @@ from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import PROJECT
 from orchestrator.result import Result
 from orchestrator.run import benchmark, planner
+from orchestrator.runtimes.docker.client import Engine
 from tests.nvml.stub import Stub
 from tests.support import stand_in
 

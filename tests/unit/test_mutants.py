@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backends import zoo
-from orchestrator.catalogue import OURS
+from orchestrator.frameworks.catalogue import OURS
 from orchestrator.paths import PROJECT
 from tests.mutants import mutant
 

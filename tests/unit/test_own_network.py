@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import DataError, RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
 from orchestrator.run import benchmark, onnx_shape, own_network, planner, prototxt

@@ -13,9 +13,9 @@ import pytest
 from backends.harness import data
 from backends.zoo import draw
 from orchestrator.arguments.all import build_parser
-from orchestrator.catalogue import FRAMEWORKS
 from orchestrator.cli import main
 from orchestrator.errors import RequestError
+from orchestrator.frameworks.catalogue import FRAMEWORKS
 from orchestrator.paths import PROJECT
 from orchestrator.ui.words import rows
 from tests.support import stand_in

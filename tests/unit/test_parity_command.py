@@ -9,9 +9,9 @@ from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.machine import gpu
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
+from orchestrator.parity import proof as parity
+from orchestrator.parity.proof import Proof
 from orchestrator.parsers.parity import Cell
-from orchestrator.run import parity
-from orchestrator.run.parity import Proof
 
 TWO = GpuReport(
     state="ok", reason="", gpus=tuple(Gpu(index=i, uuid=f"GPU-{i}", name="H100") for i in (0, 1))

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 from orchestrator.parsers import ParseHints, mxnet_score, parse
 
 CAFFE_TIME = b"""\

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import catalogue
 from orchestrator.errors import DataError, MachineError, RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.machine.gpu import Gpu, GpuReport
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request

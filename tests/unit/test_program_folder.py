@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.plan import ProgramFolder
+from orchestrator.results.comparison import compare
 from orchestrator.run import program_folder
-from orchestrator.stored.comparison import compare
 from tests.fakes import plan
 from tests.support.results import result
 

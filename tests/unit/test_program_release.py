@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.request import Request
 from orchestrator.run import program_release
 

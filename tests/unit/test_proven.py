@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import catalogue
-from orchestrator.containers import choice, container_table, listed, overview, proven
-from orchestrator.containers.container_table import CatalogueError
-from orchestrator.containers.fitness import fitting_image
-from orchestrator.containers.proven import Record
+from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.vendor_images import choice, listed, overview, proven, vendor_table
+from orchestrator.vendor_images.fitness import fitting_image
+from orchestrator.vendor_images.proven import Record
+from orchestrator.vendor_images.vendor_table import CatalogueError
 
 TABLE = image_table.load()
 V100 = [("Tesla V100-SXM2-16GB", "7.0")]
@@ -126,7 +126,7 @@ def test_if_nothing_else_is_left_the_refusal_names_the_unproven_image() -> None:
 
 
 def test_the_release_in_an_image_depends_on_its_suffix() -> None:
-    table = container_table.shipped()
+    table = vendor_table.shipped()
     found = {}
     for tag in ("23.01-tf1-py3", "23.01-tf2-py3", "22.10-tf2-py3", "24.06-tf2-py3"):
         row = table.describe(parse_reference(f"nvcr.io/nvidia/tensorflow:{tag}"))
@@ -137,14 +137,14 @@ def test_the_release_in_an_image_depends_on_its_suffix() -> None:
 
 @pytest.mark.usefixtures("seen")
 def test_another_image_is_suggested_only_if_its_release_is_proven() -> None:
-    table = container_table.shipped()
+    table = vendor_table.shipped()
     found = fitting_image(table, table.families["pytorch"], "7.0", driver="580.65")
     assert found == "nvcr.io/nvidia/pytorch:22.11-py3"
 
 
 @pytest.mark.usefixtures("seen")
 def test_the_overview_says_what_was_proven() -> None:
-    rows = overview.overview(container_table.shipped(), NO_GPU)["releases"]
+    rows = overview.overview(vendor_table.shipped(), NO_GPU)["releases"]
     by_image = {row["image"].removeprefix("nvcr.io/nvidia/"): row["proven_with"] for row in rows}
     assert by_image["tensorflow:23.01"] == ["1.15.5", "2.11.1"]
     assert by_image["tensorflow:24.06"] == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 from tests.releases import programs, running
 from tests.releases.matrix import Line
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from orchestrator.containers import proven
-from orchestrator.containers.proven import Record
+from orchestrator.vendor_images import proven
+from orchestrator.vendor_images.proven import Record
 from tests.releases import __main__ as releases
 from tests.releases import matrix, page, running
 

@@ -7,13 +7,13 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, ImageError, RequestError
-from orchestrator.host.runtime import HostRuntime
 from orchestrator.images import store
 from orchestrator.result import Result
+from orchestrator.results import agreement, replay
+from orchestrator.results.lookup import Stored, load
 from orchestrator.run import benchmark, container_user, places
 from orchestrator.run.filing import to_json
-from orchestrator.stored import agreement, replay
-from orchestrator.stored.lookup import Stored, load
+from orchestrator.runtimes.host.runtime import HostRuntime
 from tests.fakes import plan
 from tests.support import stand_in
 from tests.support.image_helpers import FakeImages, info

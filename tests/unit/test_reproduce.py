@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
+from orchestrator.frameworks import catalogue
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
-from orchestrator.published import claim_rules, collection, outline, preparation, surroundings
+from orchestrator.published import claim_rules, collection
 from orchestrator.published.collection import Claim, Code, Source
-from orchestrator.published.conditions import Terms
-from orchestrator.published.judgement import judge, summarize
-from orchestrator.published.preparation import prepare
-from orchestrator.published.setup import RANKING, Wishes, World
+from orchestrator.reproduction import outline, preparation, surroundings
+from orchestrator.reproduction.conditions import Terms
+from orchestrator.reproduction.judgement import judge, summarize
+from orchestrator.reproduction.preparation import prepare
+from orchestrator.reproduction.setup import RANKING, Wishes, World
 from orchestrator.result import Metric, Result
 from orchestrator.run import demands
 from tests.support import stand_in

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from orchestrator import paths
 from orchestrator.cli import main
-from orchestrator.engine.reaper import Owner
 from orchestrator.errors import ExitStatus
 from orchestrator.paths import RunFolder, runs
 from orchestrator.result import Failure, Metric, Result
 from orchestrator.run import unfinished
 from orchestrator.run.filing import to_json
+from orchestrator.runtimes.docker.reaper import Owner
 from tests.fakes import plan
 from tests.support import stand_in
 

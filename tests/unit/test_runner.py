@@ -12,7 +12,7 @@ from orchestrator.paths import RunFolder
 from orchestrator.plan import Limits, Timeouts
 from orchestrator.run import runner
 from orchestrator.run.runner import StageClock, execute
-from orchestrator.runtime import Exit
+from orchestrator.runtimes.contract import Exit
 from tests.fakes import plan
 
 BEGIN = (

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.containers.banner import Banner, of_run
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.run import benchmark
+from orchestrator.vendor_images.banner import Banner, of_run
 from tests.fakes import FakeEngine, fake_image
 from tests.support.stand_in import View
 

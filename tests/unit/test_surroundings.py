@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.paths import LAUNCHERS, PROJECT, RunFolder
+from orchestrator.results.comparison import compare
 from orchestrator.run import planner, surroundings
 from orchestrator.run.hints import hints_of
 from orchestrator.run.planner import Needs, Place, Target
-from orchestrator.stored.comparison import compare
 from tests.support import stand_in
 
 CONTAINER = Place(runtime="docker", reason="test", python="python3", image="i")

@@ -17,9 +17,6 @@ from backends.harness.errors import DataProblem
 from backends.zoo import draw
 from orchestrator.bugs import report_bug
 from orchestrator.cli import main
-from orchestrator.engine import errors as engine_errors
-from orchestrator.engine.client import Engine
-from orchestrator.engine.sdk import unreachable
 from orchestrator.errors import BenchdockError, machine_fault
 from orchestrator.machine import gpu
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
@@ -29,7 +26,10 @@ from orchestrator.plan import Timeouts
 from orchestrator.result import Failure, Measurement
 from orchestrator.run import clocks, container_user, planner
 from orchestrator.run.verdict import judge
-from orchestrator.runtime import Exit
+from orchestrator.runtimes.contract import Exit
+from orchestrator.runtimes.docker import errors as engine_errors
+from orchestrator.runtimes.docker.client import Engine
+from orchestrator.runtimes.docker.sdk import unreachable
 from tests.fakes import Answer, FakeEngine
 from tests.support.stand_in import request
 
@@ -122,7 +122,7 @@ def new_gpu(world: World) -> list[str]:
 
 
 def no_registry(world: World) -> list[str]:
-    world.patch.setattr("orchestrator.engine.images.FIRST_PAUSE", 0.01)
+    world.patch.setattr("orchestrator.runtimes.docker.images.FIRST_PAUSE", 0.01)
     world.patch.setenv("DOCKER_HOST", f"unix://{world.folder}/engine.sock")
     said = 'Get "https://nvcr.io/v2/": dial tcp: lookup nvcr.io: no such host'
     with FakeEngine(world.folder) as engine, Engine.connect() as connected:

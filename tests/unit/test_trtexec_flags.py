@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from orchestrator import catalogue
+from orchestrator.frameworks import catalogue
 from orchestrator.run.launcher import render
 from tests.support.inference_and_caffe_cases import of_row
 from tests.support.launcher_cases import PLAIN

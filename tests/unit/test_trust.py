@@ -10,14 +10,15 @@ from pydantic import Field
 
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.host.runtime import HostRuntime
 from orchestrator.images import digests, image_table
-from orchestrator.published import claim_file, preparation
-from orchestrator.published.setup import Wishes
+from orchestrator.published import claim_file
+from orchestrator.reproduction import preparation
+from orchestrator.reproduction.setup import Wishes
 from orchestrator.request import Request
+from orchestrator.results import replay
+from orchestrator.results.lookup import load
 from orchestrator.run import benchmark, places, trust
-from orchestrator.stored import replay
-from orchestrator.stored.lookup import load
+from orchestrator.runtimes.host.runtime import HostRuntime
 from tests.fakes import plan
 from tests.support import stand_in
 from tests.support.image_helpers import FakeImages, info

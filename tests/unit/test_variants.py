@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator import catalogue
 from orchestrator.errors import RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.request import Request
 from orchestrator.run import demands, variants
 from orchestrator.run.planner import Target, resolve

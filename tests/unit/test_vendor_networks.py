@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from orchestrator import catalogue
 from orchestrator.cli import main
 from orchestrator.errors import RequestError
-from orchestrator.framework import Unfit
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Unfit
 from orchestrator.request import Request
 from orchestrator.run import demands
 

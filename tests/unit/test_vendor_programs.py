@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import catalogue
 from orchestrator.errors import RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.request import Request

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Measurement, Result
 from orchestrator.run.verdict import describe_exit, exit_status, judge, too_few_processes
-from orchestrator.runtime import Exit
+from orchestrator.runtimes.contract import Exit
 
 GOOD = Measurement(program="benchdock")
 SILENT = Measurement(

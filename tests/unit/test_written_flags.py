@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from orchestrator import catalogue
 from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.frameworks import catalogue
 from orchestrator.run import demands, written_flags
 from tests.support.launcher_cases import CASES, GOLDEN
 

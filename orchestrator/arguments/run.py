@@ -1,0 +1,215 @@
+"""Arguments of `benchdock run`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from orchestrator.arguments import shared, values
+from orchestrator.arguments.parser import Collect, Once, command
+
+# The range that Linux accepts for a control group.
+MOST_PROCESSES = 4_194_304
+LARGEST_SEED = 2**63 - 1
+
+
+def add(commands: Any) -> None:
+    """Add the parser of the command."""
+    run = command(
+        commands,
+        "run",
+        "run one benchmark",
+        "run resnet50 -f pytorch",
+        "run alexnet -f pytorch --phase inference --batch 16 --steps 50 --gpus none",
+        "run vgg19 -f pytorch --dtype float16 --gpus 0,1 --timeout 10m --json",
+        "run resnet50 -f pytorch --dry-run",
+        "run resnet50 -f pytorch --gpus all --dry-run --machine server.json",
+        "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
+        "run resnet50 -f pytorch --runs 5",
+        "run ./mine.onnx -f onnxruntime --phase inference",
+        "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
+        "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
+        "--pattern 'fps=(.+)'",
+        status="0 measured, 1 the benchmark failed, 2 or 3 could not start, 130 interrupted",
+    )
+    _add_benchmark(run)
+    _add_place(run)
+    _add_limits(run)
+    _add_settings(run)
+    _add_own_command(run)
+    _add_manner(run)
+    run.set_defaults(handler="run")
+
+
+def _add_benchmark(run: ArgumentParser) -> None:
+    """Add what is measured; everything in it is stored in the result."""
+    run.add_argument(
+        "model",
+        type=values.recorded_path,
+        metavar="MODEL",
+        help="a network of `benchdock models`, a network of a vendor's program, or your own .onnx "
+        "or .prototxt file",
+    )
+    run.add_argument(
+        "-f",
+        "--framework",
+        action=Once,
+        required=True,
+        help="one of `benchdock frameworks`",
+    )
+    run.add_argument(
+        "--phase",
+        choices=shared.PHASES,
+        metavar="PHASE",
+        help="training (forward, loss, backward, update) or inference (default: training if "
+        "framework and network support it)",
+    )
+    run.add_argument(
+        "--dtype",
+        choices=shared.DTYPES,
+        default="float32",
+        metavar="DTYPE",
+        help=f"one of {', '.join(shared.DTYPES)} (default: float32)",
+    )
+    run.add_argument("--batch", type=values.positive, metavar="N", help="batch size per device")
+    run.add_argument(
+        "--gpus",
+        type=values.gpu_choice,
+        metavar="all|none|0,1",
+        help="all, none, or indices such as 0,1 (default: the first GPU if the framework supports "
+        "it, else the CPU)",
+    )
+    run.add_argument("--steps", type=values.positive, metavar="N", help="number of timed steps")
+    run.add_argument(
+        "--warmup",
+        type=values.not_negative,
+        metavar="N",
+        help="number of untimed steps before them",
+    )
+    run.add_argument(
+        "--data",
+        type=values.recorded_path,
+        metavar="DIR",
+        help="dataset folder (default: synthetic data)",
+    )
+
+
+def _add_place(run: ArgumentParser) -> None:
+    run.add_argument(
+        "--image", type=values.given, metavar="REF", help="use this image instead of the default"
+    )
+    run.add_argument(
+        "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"
+    )
+    shared.runtime(run)
+
+
+def _add_limits(run: ArgumentParser) -> None:
+    run.add_argument(
+        "--timeout",
+        type=values.duration,
+        metavar="S",
+        help="stop the program after this long (not counting image pulls and container start)",
+    )
+    run.add_argument(
+        "--first-output",
+        type=values.duration,
+        metavar="S",
+        help="stop if the first output takes longer than this (default: 10m)",
+    )
+    run.add_argument(
+        "--silence",
+        type=values.duration,
+        metavar="S",
+        help="stop if the output pauses for longer than this (default: 10m)",
+    )
+    run.add_argument("--memory", type=values.size, metavar="SIZE", help="memory limit, such as 8g")
+    run.add_argument(
+        "--pids",
+        type=values.whole(1, MOST_PROCESSES),
+        metavar="N",
+        help="maximum number of processes",
+    )
+    run.add_argument(
+        "--as-root",
+        action="store_true",
+        help="run as root in the container (default: as you; under sudo as the user who called "
+        "it; as nobody if you are root)",
+    )
+    run.add_argument("--shm-size", type=values.size, metavar="SIZE", help="size of /dev/shm")
+
+
+def _add_settings(run: ArgumentParser) -> None:
+    run.add_argument(
+        "--threads",
+        type=values.positive,
+        metavar="N",
+        help="number of CPU threads (default: all CPUs of this process)",
+    )
+    run.add_argument(
+        "--env",
+        type=values.option,
+        action=Collect,
+        default={},
+        metavar="K=V",
+        help="set an environment variable of the program, recorded in the result; repeatable",
+    )
+    run.add_argument(
+        "--prefix",
+        type=values.scripted,
+        metavar="WORDS",
+        help="run the program under this command, quoted as for a shell (but no shell runs): "
+        "'numactl --cpunodebind=0', 'taskset -c 0-7', 'nsys profile'",
+    )
+    run.add_argument(
+        "--network",
+        type=values.given,
+        metavar="NAME",
+        help="container network: none (default), bridge, or any of `docker network ls`",
+    )
+    run.add_argument(
+        "--seed",
+        type=values.whole(0, LARGEST_SEED),
+        default=0,
+        metavar="N",
+        help="random seed for weights and data (default: 0)",
+    )
+    shared.options(run)
+
+
+def _add_own_command(run: ArgumentParser) -> None:
+    custom = run.add_argument_group("-f custom: any program")
+    custom.add_argument(
+        "--command",
+        dest="own_command",
+        type=values.scripted,
+        metavar="WORDS",
+        help="the command to run, quoted as for a shell (but no shell runs); {batch} {model} "
+        "{devices} {steps} {warmup} {dtype} {phase} {data} {source} are replaced by their values",
+    )
+    shared.reading(custom)
+
+
+def _add_manner(run: ArgumentParser) -> None:
+    """Add how often it is run, or whether at all, and what is printed."""
+    run.add_argument(
+        "--runs",
+        type=values.positive,
+        metavar="N",
+        help="repeat the run N times, each in a new container and folder, and summarize; "
+        "`compare` needs several runs per side (stops at the first failure)",
+    )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show image, launcher script and container settings without starting anything",
+    )
+    run.add_argument(
+        "--machine",
+        type=values.path,
+        metavar="FILE",
+        help="with --dry-run: plan for the machine described in FILE (from `benchdock doctor "
+        "--json`)",
+    )
+    shared.loudness(run)
+    shared.json(run)

@@ -1,0 +1,259 @@
+"""What can run where: frameworks, phases, number types, images and gaps.
+
+Pure data and pure functions; nothing here looks at the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import RequestError, unknown
+from orchestrator.frameworks import (
+    caffe_programs,
+    inference_programs,
+    mxnet_programs,
+    other_programs,
+    ours,
+    pytorch_programs,
+    tensorflow_programs,
+)
+from orchestrator.frameworks.record import SHORT_NAMES, Framework
+from orchestrator.units import counted
+
+if TYPE_CHECKING:
+    from backends.zoo.graph import Graph
+    from orchestrator.request import Device, Phase, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What benchdock chooses if the request does not say. Warm-up ends by steps and by seconds."""
+
+    batch: int
+    steps: int
+    warmup: int
+    warmup_seconds: float
+
+
+DEFAULTS: Mapping[Device, Defaults] = {
+    "cpu": Defaults(batch=8, steps=20, warmup=3, warmup_seconds=0.0),
+    "gpu": Defaults(batch=32, steps=100, warmup=20, warmup_seconds=2.0),
+}
+
+FRAMEWORKS: Mapping[str, Framework] = {
+    row.name: row
+    for rows in (
+        ours.ROWS,
+        tensorflow_programs.ROWS,
+        pytorch_programs.ROWS,
+        caffe_programs.ROWS,
+        mxnet_programs.ROWS,
+        inference_programs.ROWS,
+        other_programs.ROWS,
+    )
+    for row in rows
+}
+OURS = tuple(row for row in FRAMEWORKS.values() if row.ours)
+# A model's name becomes part of a folder name.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,80}", re.ASCII)
+
+
+def framework(name: str) -> Framework:
+    """Look up a framework by id or alias. Raises RequestError with the nearest name."""
+    for row in FRAMEWORKS.values():
+        if name == row.name or name in row.aliases:
+            return row
+    known = [word for row in FRAMEWORKS.values() for word in (row.name, *row.aliases)]
+    meant = SHORT_NAMES.get(name.lower())
+    raise unknown("framework", name, known, listing="benchdock frameworks", meant=meant)
+
+
+def without_alias(name: str) -> str:
+    """Return the id for an alias; return any other name unchanged, even an unknown one."""
+    return next((row.name for row in FRAMEWORKS.values() if name in row.aliases), name)
+
+
+def all_networks() -> tuple[str, ...]:
+    """Return the names of the zoo's networks, then those that only vendors' programs have."""
+    from backends import zoo
+
+    named = (name for row in FRAMEWORKS.values() for name in row.networks or ())
+    return tuple(dict.fromkeys((*zoo.names(), *named)))
+
+
+def draw(name: str) -> Graph:
+    """Build a model of the zoo. Raises RequestError with the nearest name."""
+    from backends import zoo
+
+    _check_drawn(name)
+    return zoo.draw(name)
+
+
+def default_phase(name: str) -> Phase:
+    """Return the default phase of a framework: training if it can train."""
+    trains = any(phase == "training" for _, phase in framework(name).dtypes)
+    return "training" if trains else "inference"
+
+
+def _check_drawn(name: str) -> None:
+    from backends import zoo
+
+    if name not in zoo.names():
+        raise unknown("model", name, zoo.names(), listing="benchdock models")
+
+
+def network(row: Framework, model: str) -> str:
+    """Return the program's name for a model. Raises RequestError with the nearest name."""
+    if row.any_network:
+        return checked_name(model)
+    if row.networks is None:
+        _check_drawn(model)
+        return model
+    if model not in row.networks:
+        listing = f"benchdock frameworks {row.name}"
+        raise unknown(f"model of {row.name}", model, row.networks, listing=listing)
+    return row.networks[model]
+
+
+def checked_name(model: str) -> str:
+    """Return the name if it is valid. Raises RequestError otherwise."""
+    if not _NAME.fullmatch(model):
+        raise RequestError(
+            f"{model!r} is not a valid model name", hint="use letters, digits and _.+-"
+        )
+    return model
+
+
+def has(row: Framework, model: str) -> bool:
+    """Whether a framework can run a model of that name."""
+    try:
+        network(row, model)
+    except RequestError:
+        return False
+    return True
+
+
+def fingerprint(row: Framework, model: str) -> str | None:
+    """Return the fingerprint of a network of the zoo; None for a network of a vendor's program."""
+    of_zoo = row.networks is None and not row.any_network
+    return draw(model).fingerprint if of_zoo else None
+
+
+def frameworks_for(model: str) -> list[str]:
+    """Return the names of our frameworks that support a model."""
+    return [row.name for row in OURS if model not in row.gaps]
+
+
+def check_devices(row: Framework, count: int) -> None:
+    """Refuse several GPUs if the backend uses only one."""
+    if count > 1 and not row.multi_gpu:
+        raise RequestError(
+            f"{row.name} uses only one GPU in benchdock, {count} were requested",
+            hint="use --gpus 0",
+        )
+
+
+def check(row: Framework, request: Request, device: Device) -> None:
+    """Refuse an unsupported model, phase or dtype, and say what is supported."""
+    if request.model_file is None:
+        network(row, request.model)
+    if request.model_file is None and request.model in row.gaps:
+        raise RequestError(
+            f"{row.name} does not support {request.model}: {row.gaps[request.model]}",
+            hint=_who_can(request, device),
+        )
+    phases = [phase for (where, phase) in row.dtypes if where == device]
+    if request.phase not in phases:
+        elsewhere = sorted({f"{phase} on the {where.upper()}" for where, phase in row.dtypes})
+        can = f"{' and '.join(phases)} there" if phases else " and ".join(elsewhere)
+        raise RequestError(
+            f"{row.name} does not support {request.phase} on the {device.upper()}",
+            hint=f"it supports {can}",
+        )
+    _check_dtype(row, request, device)
+
+
+def _check_dtype(row: Framework, request: Request, device: Device) -> None:
+    """Refuse a number type that the framework, or this network of it, does not support."""
+    known = row.dtypes[device, request.phase]
+    dtypes = [
+        dtype
+        for dtype in known
+        if not any(unfit.forbids(request.model, request.phase, dtype) for unfit in row.unfit)
+    ]
+    if request.dtype in dtypes:
+        return
+    why = [u.why for u in row.unfit if u.forbids(request.model, request.phase, request.dtype)]
+    what = (
+        f"{row.name} does not support {request.phase} of {request.model} in {request.dtype}: "
+        f"{why[0]}"
+        if why
+        else f"{row.name} does not support {request.phase} in {request.dtype} on the "
+        f"{device.upper()}"
+    )
+    other = f"`benchdock frameworks {row.name}` lists what it supports"
+    raise RequestError(what, hint=f"use one of {', '.join(dtypes)}" if dtypes else other)
+
+
+def _who_can(request: Request, device: Device) -> str:
+    """Name the frameworks that support exactly this request, else those that have the network."""
+    drawn = frameworks_for(request.model)
+    just = [
+        name
+        for name in drawn
+        if request.dtype in FRAMEWORKS[name].dtypes.get((device, request.phase), ())
+    ]
+    if just:
+        return f"{', '.join(just)} can run it"
+    return f"{', '.join(drawn) or 'no framework'} can run it with another phase, dtype or device"
+
+
+def check_counts(row: Framework, request: Request, device: Device) -> tuple[int, int, int]:
+    """Return (batch, steps, warm-up steps), with defaults for what the request leaves open.
+
+    Raises RequestError if the warm-up would use up all steps, and for counts that a program does
+    not support.
+    """
+    chosen = DEFAULTS[device]
+    steps = request.steps if request.steps is not None else max(chosen.steps, row.least_steps)
+    batch = request.batch or chosen.batch
+    if steps < row.least_steps:
+        raise RequestError(
+            f"{row.name} prints no result for fewer than {counted(row.least_steps, 'step')}, got "
+            f"{steps}",
+            hint=f"use --steps {row.least_steps}",
+        )
+    if row.steps is not None:
+        if request.steps not in (None, row.steps):
+            raise RequestError(
+                f"{row.name} always times {counted(row.steps, 'step')}",
+                hint="remove --steps",
+            )
+        steps = row.steps
+    if steps % row.block:
+        raise RequestError(
+            f"{row.name} times {row.block} steps at a time, and {steps} is not a multiple of "
+            f"{row.block}",
+            hint=f"use --steps {(steps // row.block + 1) * row.block}",
+        )
+    if row.warmup is not None:
+        if request.warmup not in (None, row.warmup):
+            raise RequestError(
+                f"{row.name} always leaves out {counted(row.warmup, 'step')}",
+                hint="remove --warmup",
+            )
+        return batch, steps, row.warmup
+    warmup = request.warmup if request.warmup is not None else min(chosen.warmup, steps - 1)
+    if warmup >= steps:
+        raise RequestError(
+            f"the warm-up ({counted(warmup, 'step')}) must be shorter than the timed part "
+            f"({counted(steps, 'step')})",
+            hint=f"use --warmup {max(0, min(chosen.warmup, steps - 1))} or more --steps",
+        )
+    if row.windows:
+        warmup = max(1, warmup)
+        steps = -(-steps // warmup) * warmup
+    return batch, steps, warmup

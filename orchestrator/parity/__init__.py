@@ -1,0 +1,1 @@
+"""`benchdock parity`: what is compared with what, and the proof."""

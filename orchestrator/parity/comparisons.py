@@ -1,0 +1,154 @@
+"""Chooses the comparisons with the referee before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from orchestrator.errors import RequestError
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.catalogue import OURS
+from orchestrator.frameworks.record import Framework
+from orchestrator.request import Device, Dtype, Phase, RuntimeChoice
+from orchestrator.run import demands
+
+# What each level does; a framework may not support it in some number type.
+LEVELS: Mapping[str, Phase] = {"P1": "inference", "P2": "inference", "P3": "training"}
+
+GpuChoice = Literal["all", "none"] | tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """The setting of all comparisons, whatever the framework."""
+
+    dtype: Dtype = "float32"
+    gpus: GpuChoice = "none"
+    runtime: RuntimeChoice = RuntimeChoice.AUTO
+    image: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def device(self) -> Device:
+        """Return the device to compare on."""
+        return "cpu" if self.gpus == "none" else "gpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the user wants to compare; an empty tuple means everything."""
+
+    frameworks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    setting: Setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The comparisons of one framework."""
+
+    row: Framework
+    models: tuple[str, ...]
+    levels: tuple[str, ...]
+
+
+def choose(wanted: Wanted) -> list[Work]:
+    """Return what to compare in each framework.
+
+    Raises RequestError if something requested by name is not possible.
+    """
+    from backends import zoo
+
+    for model in wanted.models:
+        catalogue.draw(model)
+    if (wanted.setting.image or wanted.setting.options) and len(wanted.frameworks) != 1:
+        what = "--image" if wanted.setting.image else "--option"
+        raise RequestError(f"{what} needs exactly one framework", hint="add -f FRAMEWORK")
+    models = wanted.models or tuple(zoo.names())
+    levels = wanted.levels or tuple(LEVELS)
+    if wanted.frameworks:
+        rows = [_named(name, wanted) for name in wanted.frameworks]
+    else:
+        rows = _all(wanted)
+    work = [
+        Work(row=row, models=_able(row, models, wanted), levels=_fitting(row, levels, wanted))
+        for row in rows
+    ]
+    for row in rows:
+        demands.check_options(row, wanted.setting.options)
+    return [one for one in work if one.models and one.levels]
+
+
+def _all(wanted: Wanted) -> list[Framework]:
+    """Return the frameworks that support this type on this device."""
+    on_device = [row for row in OURS if row.is_our_program and wanted.setting.device in row.images]
+    rows = [row for row in on_device if wanted.setting.dtype in _dtypes(row, wanted.setting.device)]
+    if not rows:
+        there = {dtype for row in on_device for dtype in _dtypes(row, wanted.setting.device)}
+        raise RequestError(
+            f"no framework supports {wanted.setting.dtype} on the {wanted.setting.device.upper()}",
+            hint=f"use one of {_listed(there)}",
+        )
+    return rows
+
+
+def _named(name: str, wanted: Wanted) -> Framework:
+    """Look up a framework that has our networks and supports this type."""
+    row, device = catalogue.framework(name), wanted.setting.device
+    if not row.is_our_program:
+        raise RequestError(
+            f"{name} runs a vendor's program, which prints no logits to compare",
+            hint=_possible(wanted),
+        )
+    known = _dtypes(row, device)
+    if not known or (device not in row.images and wanted.setting.image is None):
+        raise RequestError(f"{name} has no image for the {device.upper()}", hint=_possible(wanted))
+    if wanted.setting.dtype not in known:
+        raise RequestError(
+            f"{name} does not support {wanted.setting.dtype} on the {device.upper()}",
+            hint=f"use one of {_listed(known)}",
+        )
+    return row
+
+
+def _possible(wanted: Wanted) -> str:
+    return f"use one of {', '.join(row.name for row in _all(wanted))}"
+
+
+def _listed(dtypes: set[Dtype]) -> str:
+    return ", ".join(dtype for dtype in get_args(Dtype) if dtype in dtypes)
+
+
+def _dtypes(row: Framework, device: Device) -> set[Dtype]:
+    """Return the number types that a framework supports on a device in any phase."""
+    return {
+        dtype for (where, _), dtypes in row.dtypes.items() if where == device for dtype in dtypes
+    }
+
+
+def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+    """Return the levels that a framework supports: without training there is no step to compare."""
+
+    def fits(level: str) -> bool:
+        return wanted.setting.dtype in row.dtypes.get((wanted.setting.device, LEVELS[level]), ())
+
+    if wanted.frameworks and wanted.levels:
+        for level in levels:
+            if not fits(level):
+                raise RequestError(
+                    f"{row.name} does not support {LEVELS[level]} in {wanted.setting.dtype} on the "
+                    f"{wanted.setting.device.upper()}, so it has no {level}",
+                    hint=f"use {' and '.join(one for one in LEVELS if fits(one))}",
+                )
+    return tuple(level for level in levels if fits(level))
+
+
+def _able(row: Framework, models: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+    """Return the models without a declared gap; refuse a gap that was requested by name."""
+    if wanted.frameworks and wanted.models:
+        for model in models:
+            if model in row.gaps:
+                raise RequestError(f"{row.name} does not support {model}: {row.gaps[model]}")
+    return tuple(model for model in models if model not in row.gaps)

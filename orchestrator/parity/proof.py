@@ -1,0 +1,91 @@
+"""Proves that frameworks compute the same networks, by running their parity programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.errors import RequestError
+from orchestrator.frameworks.record import Framework
+from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.parity.comparisons import Setting, Work
+from orchestrator.parsers.parity import Cell
+from orchestrator.request import Request
+from orchestrator.run import fitting
+from orchestrator.run.filing import new_folder, write_launcher
+from orchestrator.run.places import connect, ready_place
+from orchestrator.run.planner import Target, choose_device, gpu_report, parity_plan
+from orchestrator.run.runner import StageClock, execute
+from orchestrator.view import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """The comparisons made; `signal_number` is set if the user ended it early."""
+
+    cells: tuple[Cell, ...]
+    signal_number: int | None = None
+
+
+def prove(work: Work, setting: Setting, view: View) -> Proof:
+    """Compare one framework with the referee for each model and level.
+
+    A requested comparison that the program did not make is a cell that does not hold, unless the
+    user ended the program. Raises EngineError, ImageError or MachineError if the program cannot be
+    started.
+    """
+    row = work.row
+    request = Request(
+        model=work.models[0],
+        framework=row.name,
+        phase="inference",
+        dtype=setting.dtype,
+        gpus=setting.gpus,
+        image=setting.image,
+        runtime=setting.runtime,
+        options=dict(setting.options),
+    )
+    report = gpu_report(request)
+    target = _target(request, report)
+    folder = new_folder("parity", row.name)
+    clock = StageClock(view)
+    engine, reason = connect(request)
+    row = fitting.with_image(request, row, target, report, on_host=engine is None)
+    place, where = ready_place(request, row, target, engine, reason, view)
+    plan = parity_plan(request, row, target, place, folder, levels=work.levels, models=work.models)
+    write_launcher(folder, plan)
+    outcome = execute(plan, where, folder, view, clock)
+    cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin["cells"]]
+    if outcome.signal_number is not None:
+        return Proof(cells=tuple(cells), signal_number=outcome.signal_number)
+    made = {(cell.model, cell.level) for cell in cells}
+    told = outcome.failure.message if outcome.failure else "the program did not compare it"
+    for model in work.models:
+        for level in work.levels:
+            if (model, level) not in made:
+                why = f"{told}; see {folder.log}"
+                cells.append(_missing(row, setting, model, level, why))
+    return Proof(cells=tuple(cells))
+
+
+def _target(request: Request, report: GpuReport) -> Target:
+    """Choose the device. Raises MachineError without a GPU, RequestError for several."""
+    target = choose_device(request, report)
+    if target.count > 1:
+        raise RequestError(
+            f"parity runs on one GPU, not on {target.count}",
+            hint="name one GPU, such as --gpus 0",
+        )
+    return target
+
+
+def _missing(row: Framework, setting: Setting, model: str, level: str, why: str) -> Cell:
+    return Cell(
+        framework=row.name,
+        model=model,
+        level=level,
+        dtype=setting.dtype,
+        device=setting.device,
+        fingerprint="",
+        holds=False,
+        detail=why,
+    )

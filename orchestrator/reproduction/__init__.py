@@ -1,0 +1,1 @@
+"""Reproduces a published result: what it needs, the run, and the judgement."""

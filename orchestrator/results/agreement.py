@@ -1,0 +1,230 @@
+"""Checks that the request, plan, log and result of a bundle describe the same run.
+
+Explicit statements are compared whichever version of benchdock wrote them; what a version decides
+by itself (defaults, the text of a launcher) only if it is this version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.frameworks import catalogue
+from orchestrator.images import image_table
+from orchestrator.machine import inventory
+from orchestrator.plan import Plan
+from orchestrator.request import Request, RuntimeChoice
+from orchestrator.result import Measurement, Result
+from orchestrator.results import scripts
+from orchestrator.results.bundle import LOG, PLAN, REQUEST, RESULT
+from orchestrator.results.disagreement import Disagreement
+from orchestrator.run import container_user, planner
+from orchestrator.version import VERSION
+
+# What the reader of a log adds: a collector may have stored it since.
+_OF_READING = frozenset({"prefixes", "evidence"})
+
+
+def is_by_this_version(result: Result) -> bool:
+    """Whether the same code wrote a result as reads it, as far as the result says.
+
+    A clone with uncommitted changes may be any code.
+    """
+    told = result.environment
+    same = result.benchdock == VERSION and told.get("commit") == inventory.own_commit()
+    return same and not told.get("dirty")
+
+
+def of_plan(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
+    """Yield disagreements between request, plan, script and result."""
+    yield from _of_result(result, plan)
+    yield from _of_request(request, plan)
+    yield from _of_devices(plan)
+    yield from scripts.stated(result, request, plan)
+    if is_by_this_version(result):
+        yield from scripts.planned_again(result, request, plan)
+
+
+def of_log(result: Result, plan: Plan, found: Measurement) -> Iterator[Disagreement]:
+    """Yield disagreements between the log and the plan or the result."""
+    begin, told = _plain(found.begin), _plain(result.program)
+    ours, exact = plan.program == "benchdock", is_by_this_version(result)
+    if ours and begin:
+        yield from _of_data(result, begin)
+        planned = {**scripts.arguments(plan), "framework": plan.framework}
+        if (plan.fingerprint or "").startswith("file:"):
+            del planned["model"]  # there it is the name of the file
+        for fact, value in planned.items():
+            if begin.get(fact) not in (None, value):
+                yield Disagreement(fact, LOG, begin[fact], PLAN, value)
+    if ours and result.status == "ok" and not begin:
+        return  # which is a separate failure with a better message
+    # The result of a run that was lost in the middle may lack the figures of the log.
+    for name in (
+        sorted({**told, **begin}.keys() - _OF_READING) if told or result.status == "ok" else ()
+    ):
+        # Versions differ in what they read from a log, but not in what our program wrote there.
+        written = begin.get(name) is not None
+        comparable = exact or (ours and (written or name in told)) or (written and name in told)
+        if comparable and _text(begin.get(name)) != _text(told.get(name)):
+            yield Disagreement(name, LOG, begin.get(name), RESULT, told.get(name))
+    if exact and result.status == "ok":
+        yield from _lost("a warning", PLAN, plan.warnings, result.warnings)
+        yield from _lost("a warning", LOG, found.warnings, result.warnings)
+        yield from _lost("a note", LOG, found.notes, result.notes)
+
+
+def _of_data(result: Result, begin: Mapping[str, Any]) -> Iterator[Disagreement]:
+    asked = result.request.data if result.request else None
+    if begin.get("data") not in (None, "real" if asked else "synthetic"):
+        yield Disagreement("data", LOG, begin["data"], REQUEST, asked)
+
+
+def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return it as it would be in a file."""
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return plain
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _lost(
+    what: str, part: str, known: tuple[str, ...], told: tuple[str, ...]
+) -> Iterator[Disagreement]:
+    for text in known:
+        if text not in told:
+            yield Disagreement(what, part, text, RESULT, None)
+
+
+def _of_result(result: Result, plan: Plan) -> Iterator[Disagreement]:
+    """Yield disagreements within a result."""
+    if (result.status == "failed") != (result.failure is not None):
+        kind = result.failure.kind if result.failure else None
+        yield Disagreement("the end", "its status", result.status, "its failure", kind)
+    about = "its environment"
+    version = result.environment.get("benchdock")
+    if version not in (None, result.benchdock):
+        yield Disagreement("benchdock", RESULT, result.benchdock, about, version)
+    there = _uuids(result)
+    for gpu in plan.gpus if there else ():
+        if gpu.startswith("GPU-") and gpu not in there:
+            yield Disagreement("a GPU", PLAN, gpu, about, ", ".join(there))
+
+
+def _uuids(result: Result) -> list[str]:
+    """Return the ids of the machine's GPUs, as far as the file gives them."""
+    gpu = result.environment.get("gpu")
+    listed = gpu.get("gpus") if isinstance(gpu, dict) else None
+    known = [one.get("uuid") for one in _list(listed) if isinstance(one, dict)]
+    return [uuid for uuid in known if isinstance(uuid, str)]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _of_devices(plan: Plan) -> Iterator[Disagreement]:
+    count = len(plan.gpus) if plan.device == "gpu" else 1
+    if plan.device_count != count or (plan.device == "cpu" and plan.gpus):
+        counted = f"{plan.device_count} x {plan.device}"
+        listed = f"{len(plan.gpus)} GPUs"
+        yield Disagreement("the devices", f"{PLAN} (device_count)", counted, "its gpus", listed)
+
+
+def _of_request(request: Request, plan: Plan) -> Iterator[Disagreement]:
+    """Yield what was requested but not planned; benchdock chooses what nobody requested."""
+    for name, (asked, planned) in (_always(request, plan) | _chosen(request, plan)).items():
+        if asked != planned:
+            yield Disagreement(name, REQUEST, asked, PLAN, planned)
+    yield from _of_gpus(request, plan)
+    for key, text in request.options.items():
+        if plan.options.get(key) != text:
+            yield Disagreement(f"option {key}", REQUEST, text, PLAN, plan.options.get(key))
+    if request.as_root and plan.user != container_user.ROOT:
+        yield Disagreement("the user", REQUEST, "root", PLAN, plan.user)
+    for key, text in request.env.items():
+        if plan.environment.get(key) != text:
+            yield Disagreement(f"variable {key}", REQUEST, text, PLAN, plan.environment.get(key))
+    if plan.runtime == "docker":
+        yield from _of_mounts(request, plan)
+
+
+_Pairs = dict[str, tuple[object, object]]
+
+
+def _always(request: Request, plan: Plan) -> _Pairs:
+    """Return what must be planned as requested, even if not requested at all."""
+    names = ("model", "phase", "dtype", "pattern", "unit", "estimator")
+    return {
+        **{name: (getattr(request, name), getattr(plan, name)) for name in names},
+        "framework": (catalogue.without_alias(request.framework), plan.framework),
+        "timeout": (request.timeout, plan.timeouts.total),
+        "memory": (request.memory, plan.limits.memory),
+        "pids": (request.pids, plan.limits.pids),
+    }
+
+
+def _chosen(request: Request, plan: Plan) -> _Pairs:
+    """Return what must be planned as requested, if it was requested."""
+    anywhere = request.runtime is RuntimeChoice.AUTO
+    pairs: _Pairs = {
+        "batch": (request.batch, plan.batch),
+        "first output": (request.first_output_timeout, plan.timeouts.first_output),
+        "silence": (request.silence_timeout, plan.timeouts.silence),
+        "shm size": (request.shm_size, plan.limits.shm_size),
+        "runtime": (None if anywhere else str(request.runtime), plan.runtime),
+        "image": _images(request.image, plan.image),
+    }
+    row = catalogue.FRAMEWORKS.get(plan.framework)
+    if row is not None and not row.windows:  # which rounds them
+        pairs["steps"] = (request.steps, plan.steps)
+        pairs["warmup"] = (request.warmup, plan.warmup)
+    return {name: pair for name, pair in pairs.items() if pair[0] is not None}
+
+
+def _images(asked: str | None, planned: str | None) -> tuple[str | None, str | None]:
+    """Return the requested and the planned image in comparable form.
+
+    An id or a readable name stands for the build that was current at that time.
+    """
+    table = image_table.load()
+    row = table.row_of_tag(asked) if asked else None
+    if row is None or asked not in (row.id, row.tag, row.repository):
+        return asked, planned
+    return row.tag, row.tag if planned and table.row_of_tag(planned) is row else planned
+
+
+def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:
+    asked, fits = f"--gpus {request.gpus}", plan.device == "gpu"
+    if request.gpus == "none":
+        fits = plan.device == "cpu"
+    elif request.gpus is None:
+        asked, fits = "one device", plan.device_count == 1
+    elif isinstance(request.gpus, tuple):
+        asked = f"{len(request.gpus)} GPUs"
+        fits = fits and plan.device_count == len(request.gpus)
+    if not fits:
+        planned = f"{plan.device_count} x {plan.device}"
+        yield Disagreement("the devices", REQUEST, asked, PLAN, planned)
+
+
+def _of_mounts(request: Request, plan: Plan) -> Iterator[Disagreement]:
+    seen = {mount.target: mount.source for mount in plan.mounts}
+    own = request.model_file
+    asked = {planner.DATA: request.data, planner.SOURCE: request.source}
+    if own is not None:
+        asked[f"{planner.MODEL}/{own.name}"] = own
+    for target, path in asked.items():
+        if not _is_of(path, seen.get(target)):
+            yield Disagreement(f"what {target} is", REQUEST, path, PLAN, seen.get(target))
+
+
+def _is_of(asked: Path | None, mounted: Path | None) -> bool:
+    """Whether a mount is of a path; a relative path belongs to the folder of the original run."""
+    if asked is None or mounted is None or asked.is_absolute():
+        return asked == mounted
+    return mounted.parts[len(mounted.parts) - len(asked.parts) :] == asked.parts

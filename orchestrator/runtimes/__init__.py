@@ -1,0 +1,1 @@
+"""How a program is started: in a container (docker) or on this host."""

@@ -1,0 +1,104 @@
+"""Checks whether an image of our table, `dockerfiles/images.toml`, works on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.images.image_table import ImageRow
+from orchestrator.images.reference import parse_reference
+from orchestrator.vendor_images import fitness
+from orchestrator.vendor_images.fitness import Assessment
+from orchestrator.vendor_images.vendor_table import ContainerTable, Facts, numbers, shipped
+
+
+def facts_of(image: ImageRow, *, table: ContainerTable | None = None) -> Facts:
+    """Return CUDA, driver and kernels of an image of our table, or of its vendor."""
+    if image.source == "build":
+        return Facts(
+            version=image.version,
+            cuda=image.cuda or "",
+            driver=image.driver or "",
+            architectures=image.compute_capabilities,
+        )
+    row = (table or shipped()).describe(parse_reference(image.reference))
+    return row.facts if row else Facts()
+
+
+def assess_row(
+    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
+) -> Assessment:
+    """Compare any image of our table with GPUs and driver."""
+    if image.source == "build":
+        return assess_built(image, gpus, driver)
+    return fitness.assess(image.tag, gpus, driver)
+
+
+def assess_built(
+    image: ImageRow,
+    gpus: Sequence[tuple[str, str]],
+    driver: str | None = None,
+    *,
+    table: ContainerTable | None = None,
+) -> Assessment:
+    """Compare an image that is built here, as `fitness.assess` does for a vendor's.
+
+    It has no compatibility package of the vendor, so every GPU needs the driver. No driver can
+    compile its kernels for a newer GPU: PyTorch's packages contain no PTX, as the list in their
+    libtorch_python.so shows.
+    """
+    table = table or shipped()
+    refusals = [
+        f"{why}; {_instead(table, image, capability, driver)}"
+        for capability in dict.fromkeys(capability for _, capability in gpus)
+        if (why := _why_not(image, capability, driver))
+    ]
+    return Assessment(refusal=refusals[0] if refusals else None, warnings=(), row=None)
+
+
+def _why_not(image: ImageRow, capability: str, driver: str | None) -> str:
+    """Say why an image that is built here cannot work, "" if it can."""
+    facts = facts_of(image)
+    judged = facts.architectures and numbers(capability)
+    match fitness.fit(facts, capability) if judged else "fits":
+        case "too old":
+            lowest = min(facts.architectures, key=numbers)
+            return (
+                f"{image.tag} was built for GPUs of compute capability {lowest} or newer. This GPU "
+                f"is {fitness.with_generation(capability)}"
+            )
+        case "too new":
+            return (
+                f"{image.tag} has no kernels for compute capability "
+                f"{fitness.with_generation(capability)}, and none that a driver could compile for "
+                "it"
+            )
+    if facts.driver and driver and numbers(driver) < numbers(facts.driver):
+        return (
+            f"{image.tag} (CUDA {facts.cuda}) needs NVIDIA driver {facts.driver} or newer, and "
+            f"this machine has {driver}. Install a newer driver"
+        )
+    return ""
+
+
+def substitute(
+    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
+) -> str | None:
+    """Return another month's vendor image for GPUs that our image does not support.
+
+    None if our image supports them, or if no such image is known.
+    """
+    table = shipped()
+    found = assess_row(image, gpus, driver)
+    family = found.row.family if found.row else table.families.get(image.framework)
+    if not found.refusal or family is None:
+        return None
+    oldest = min((capability for _, capability in gpus), key=numbers)
+    like = found.row.tag.partition("-")[2] if found.row else ""
+    return fitness.fitting_image(table, family, oldest, driver=driver or "", like=like) or None
+
+
+def _instead(table: ContainerTable, image: ImageRow, capability: str, driver: str | None) -> str:
+    """Say which vendor's image to use instead of one that is built here."""
+    family = table.families.get(image.framework)
+    other = fitness.fitting_image(table, family, capability, driver=driver or "") if family else ""
+    return f"use another image, such as --image {other}" if other else "use --gpus none"

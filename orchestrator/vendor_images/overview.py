@@ -1,0 +1,139 @@
+"""Lists all vendors' images as rows of plain values, for tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from orchestrator.machine.gpu_facts import GpuReport, capabilities
+from orchestrator.vendor_images import proven
+from orchestrator.vendor_images.fitness import judge
+from orchestrator.vendor_images.vendor_table import (
+    ContainerTable,
+    Era,
+    Facts,
+    Family,
+    Program,
+    Release,
+    Row,
+)
+
+Here = Literal["yes", "perhaps", "no"]
+
+
+def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[str, Any]]]:
+    """Return what is known about months, families and single releases.
+
+    `here` says whether the GPUs of the report can run it; None without a GPU.
+    """
+    return {
+        "months": [_month(table, era, report) for era in table.eras],
+        "families": [_family(family) for family in table.families.values()],
+        "releases": [
+            _release(table, family, row, release, report)
+            for family in table.families.values()
+            for row, release in _rows(table, family)
+        ],
+    }
+
+
+def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, Release]]:
+    """Yield what is known about the images that a family's releases describe."""
+    for release in family.releases:
+        tag = release.first
+        row = table.row(family, tag, tag if tag[:1].isdigit() else "")
+        if row is not None:
+            yield row, release
+
+
+def _month(table: ContainerTable, era: Era, report: GpuReport) -> dict[str, Any]:
+    facts = Facts(**{name: getattr(era, name) for name in Facts.model_fields})
+    # The family is only used in refusals, which are not shown here.
+    family = next(iter(table.families.values()))
+    row = Row(
+        family=family,
+        tag=era.first,
+        release=era.first,
+        facts=facts,
+        stated=frozenset(),
+        programs=(),
+    )
+    return {"first": era.first, "last": era.last, **_facts(facts), **_here(table, row, report)}
+
+
+def _family(family: Family) -> dict[str, Any]:
+    return {
+        "family": family.name,
+        "repository": family.repository,
+        "first": family.first,
+        "last": family.last_tag,
+        "tags": [suffix.model_dump(by_alias=True) for suffix in family.suffixes],
+        "programs": [_program(program) for program in family.programs],
+        "end_of_life": family.end_of_life,
+        "shm_size": family.settings.shm_size,
+        "ulimits": dict(family.settings.ulimits),
+    }
+
+
+def _program(program: Program) -> dict[str, str]:
+    return program.model_dump(by_alias=True)
+
+
+def _release(
+    table: ContainerTable, family: Family, row: Row, release: Release, report: GpuReport
+) -> dict[str, Any]:
+    last = release.last
+    facts = row.facts if not last else _over_months(row)
+    return {
+        "family": family.name,
+        "image": f"{family.repository}:{row.tag}" + (f" to {last}" if last else ""),
+        "framework_version": facts.version,
+        "proven_with": _proven(family, release),
+        **_facts(facts),
+        "python": facts.python,
+        "programs": [_program(program) for program in row.programs],
+        "end_of_life": facts.end_of_life,
+        "stated": sorted(row.stated),
+        **_here(table, row, report),
+    }
+
+
+def _proven(family: Family, release: Release) -> list[str] | None:
+    """Name the releases that our backend was run with on a CPU; None if we have no backend."""
+    if not proven.covers(family.name):
+        return None
+    versions = release.versions.values() or [release.version]
+    found = (proven.proven_with(family.name, version) for version in versions)
+    return [version for version in found if version]
+
+
+def _over_months(row: Row) -> Facts:
+    """Return the facts that were stated for a whole range of months."""
+    return Facts(**{name: value for name, value in row.facts if name in row.stated})
+
+
+def _facts(facts: Facts) -> dict[str, Any]:
+    return {
+        "cuda": facts.cuda,
+        "driver": facts.driver,
+        "driver_branches": list(facts.driver_branches),
+        "compute_capabilities": list(facts.architectures),
+        "compiled_at_start": list(facts.jit),
+        "lowest_capability": facts.lowest,
+    }
+
+
+def _here(table: ContainerTable, row: Row, report: GpuReport) -> dict[str, Any]:
+    gpus = capabilities(report.gpus)
+    if not gpus or not row.facts.architectures:
+        return {"here": None, "why": []}
+    found = judge(table, row, gpus, report.driver)
+    here: Here = "no" if found.refusal else "perhaps" if found.warnings else "yes"
+    return {"here": here, "why": [found.refusal] if found.refusal else list(found.warnings)}
+
+
+def span(capabilities: Sequence[str]) -> str:
+    """Write a list of compute capabilities in short form: "6.0 to 7.5"."""
+    if len(capabilities) < 2:
+        return "".join(capabilities)
+    return f"{capabilities[0]} to {capabilities[-1]}"
