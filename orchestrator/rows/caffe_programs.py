@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PHASES: tuple[Phase, ...] = ("training", "inference")
 _FLOAT32: tuple[Dtype, ...] = ("float32",)
-_NO_SEED = "it cannot be told"
+_NO_SEED = "the program has no option for it"
 _OPTIONS = {
     "fork": Option("whose Caffe: they read different networks", values=("bvlc", "nvidia", "intel")),
     "round_mode": Option(

@@ -60,7 +60,7 @@ MXNET_SCORE = Framework(
     warmup=5,
     steps=10,
     refuses={"data": "it generates its inputs"},
-    ignores={"seed": "it cannot be told"},
+    ignores={"seed": "the program has no option for it"},
 )
 
 MXNET_TRAIN_IMAGENET = Framework(
@@ -108,7 +108,7 @@ MXNET_TRAIN_IMAGENET = Framework(
         "records": Option("with --data: the file of records in it", "train.rec"),
     },
     flags=True,
-    ignores={"seed": "it cannot be told"},
+    ignores={"seed": "the program has no option for it"},
 )
 
 ROWS = (MXNET_SCORE, MXNET_TRAIN_IMAGENET)
