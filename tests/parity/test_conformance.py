@@ -103,10 +103,14 @@ def test_half_precision_is_the_referees_but_for_its_rounding(backend, case):
 
 @every
 def test_a_mistake_is_found_and_named(backend, case, operators, monkeypatch):
-    monkeypatch.setitem(operators.OPERATORS, "avg_pool", operators.OPERATORS["max_pool"])
-    verdict = backend.compare("P2", "resnet18")
+    graph = Graph("pooled", (3, 8, 8), 4)
+    x = graph.max_pool(graph.relu(graph.conv(graph.input, 4, 3, pad=1)), 2, 2)
+    graph.finish(graph.dense(graph.flatten(x), 4))
+    backend.prove("P2", graph)
+    monkeypatch.setitem(operators.OPERATORS, "max_pool", operators.OPERATORS["avg_pool"])
+    verdict = backend.compare("P2", graph)
     assert not verdict.holds
-    assert verdict.detail.startswith("avg_pool1 (avg_pool) is the first to differ")
+    assert verdict.detail.startswith("max_pool1 (max_pool) is the first to differ")
 
 
 # -- the table of operators ----------------------------------------------------------------
