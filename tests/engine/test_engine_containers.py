@@ -217,7 +217,7 @@ def test_nothing_is_left_after_an_exception(engine, tiny_plan, run_id):
 
 STARTER = """
 import sys
-from orchestrator.engine.client import Engine
+from orchestrator.runtimes.docker.client import Engine
 from tests.fakes import plan
 sleeper = plan(image=sys.argv[1], argv=("sleep", "100"))
 with Engine.connect().start(sleeper, run_id=sys.argv[2]) as run:

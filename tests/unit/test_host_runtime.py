@@ -298,7 +298,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.unit.test_host_runtime import family, pids
-from orchestrator.host.runtime import HostExecution
+from orchestrator.runtimes.host.runtime import HostExecution
 with HostExecution(family(Path(sys.argv[1])), "abandoned") as running:
     pids(Path(sys.argv[1]))
     print("ready", flush=True)
