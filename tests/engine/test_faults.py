@@ -102,7 +102,7 @@ def test_a_good_run_is_measured_filed_and_reproduced_by_parse(command):
         ("memory", ("--memory=64m",), "out_of_memory", "--memory"),
         ("child-memory", ("--memory=64m",), "out_of_memory", "memory"),
         ("silent", ("--first-output=2s",), "no_output", "printed nothing for 2 s"),
-        ("stalls", ("--silence=2s",), "timeout", "silent for 2 s"),
+        ("stalls", ("--silence=2s",), "timeout", "printed nothing for 2 s"),
         ("stalls", ("--timeout=2s",), "timeout", "not finished after 2 s"),
     ],
 )
@@ -191,7 +191,7 @@ def test_what_a_killed_benchdock_leaves_behind_is_reaped_by_the_next(command, en
     assert left_over(engine)
     status, _, err = command.run("good")
     assert status == 0
-    assert "left behind" in err
+    assert "removed leftovers of a killed benchdock" in err
     assert not left_over(engine)
 
 

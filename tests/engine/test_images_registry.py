@@ -78,7 +78,7 @@ def test_a_tag_that_no_registry_has_stays_unpinned(capsys, registry, table):
     status, told = images(capsys, "pin")
     assert status == ExitStatus.MACHINE_CANNOT
     assert told["pin"][0]["did"] == "failed"
-    assert "no registry tells the digest" in told["pin"][0]["why"]
+    assert "no registry gives the digest" in told["pin"][0]["why"]
     assert pins.load() == {}
 
 
