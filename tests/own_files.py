@@ -92,7 +92,7 @@ def onnx(
 ONNX_FILES: Mapping[str, tuple[bytes, str | None, str]] = {
     "open.onnx": (onnx(), None, ""),
     "four.onnx": (onnx((4, 3, 8, 8)), None, ""),
-    "one.onnx": (onnx((1, 3, 8, 8)), "unsupported", "fixed batch of 1, not 4: give --batch 1"),
+    "one.onnx": (onnx((1, 3, 8, 8)), "unsupported", "fixed batch of 1, not 4: use --batch 1"),
     "free.onnx": (onnx(("N", 3, "h", "w")), "unsupported", "(N, 3, h, w): only the batch may"),
     "flat.onnx": (onnx(("N",)), "unsupported", "of shape (N): export it with a batch"),
     "reduced.onnx": (onnx(reduce=True), "unsupported", "its leading dimension is not a batch"),
@@ -159,7 +159,7 @@ PROTOTXT_FILES: Mapping[str, tuple[bytes, _Ends, _Ends]] = {
                 ("solver", "base_lr: 0.1\n", "data", "is a solver's file"),
                 ("hollow", 'name: "x"\n', "data", "has no layers"),
                 ("binary", "\xff\xfe\x00", "data", "is not text"),
-                ("foo", _DATA + _BODY.replace("ReLU", "Foo"), "unsupported", "lacks (Foo)"),
+                ("foo", _DATA + _BODY.replace("ReLU", "Foo"), "unsupported", "does not have (Foo)"),
                 (
                     "database",
                     'layer { name: "in" type: "Data" top: "data" top: "label" }\n' + _BODY,
