@@ -117,6 +117,7 @@ def test_a_link_to_nowhere_and_a_loop_are_the_programs_business(data):
     assert readable(data, "54321:54321")
 
 
+@pytest.mark.slow
 def test_a_million_files_are_not_all_looked_at(data):
     for number in range(1100):
         (data / f"{number:04}").touch()

@@ -125,6 +125,7 @@ def test_exit_status(places: list[Any], needs: list[Any], status: ExitStatus) ->
     assert doctor.exit_status(found) is status
 
 
+@pytest.mark.slow
 def test_absent_images_and_bases_say_how_to_get_them() -> None:
     found = by_name(doctor.engine_findings(engine(), info(), NO_GPU))
     row, *_ = fitting("cpu")
@@ -192,6 +193,7 @@ def test_a_gpu_that_no_image_knows() -> None:
     assert "14.0" in found.detail
 
 
+@pytest.mark.slow
 def test_only_the_image_that_a_run_would_take_is_looked_for() -> None:
     old = GpuReport(state="ok", reason="1 GPU", gpus=(H200,), driver="570.86.15")
     found = by_name(doctor.image_findings(engine(), image_table.load(), old))
@@ -208,6 +210,7 @@ def test_container_toolkit() -> None:
     assert there.state == "ok"
 
 
+@pytest.mark.slow
 def test_leftover_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     there = FakeEngine()
     there.containers = (SimpleNamespace(name="dead"), SimpleNamespace(name="alive"))

@@ -96,6 +96,7 @@ PYTORCH = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PYTORCH)
 def test_the_image_fits_the_machine(benchdock: Benchdock, name: str) -> None:
     words = ("run", "resnet50", "-f", "pytorch", "--dry-run", "--json")
@@ -118,6 +119,7 @@ def test_the_headline_command_is_for_the_gpu_if_it_can_be(benchdock: Benchdock, 
     assert (plan["device"], plan["image"]) == ("gpu", "nvcr.io/nvidia/caffe2:18.08-py3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["K80", "A100", "RTX_4090", "H200", "B200"])
 def test_the_headline_command_is_for_the_cpu_elsewhere_and_says_so_first(
     benchdock: Benchdock, name: str

@@ -31,6 +31,7 @@ def test_each_command_has_a_summary_examples_and_exit_statuses(monkeypatch):
         assert "exit status: 0" in text or name == "replay", name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "instead"),
     [

@@ -96,7 +96,7 @@ def test_wait_without_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("not permitted")
 
     monkeypatch.setattr(os, "pidfd_open", forbid)
-    with execution("sleep 3; exit 3") as running:
+    with execution("sleep 0.5; exit 3") as running:
         assert running.wait(0.05) is None
         ended = running.wait(20)
         assert ended is not None
@@ -155,10 +155,12 @@ def test_stop_kills_who_does_not_listen() -> None:
 
 
 FAMILY = """
-import os, subprocess, sys
+import os, sys, time
 folder = sys.argv[1]
 def note(name):
-    open(os.path.join(folder, name), "w").write(str(os.getpid()))
+    path = os.path.join(folder, name)
+    open(path + ".part", "w").write(str(os.getpid()))
+    os.rename(path + ".part", path)
 if os.fork() == 0:
     os.setsid()          # leaves the process group, as PyTorch's launcher does
     if os.fork() == 0:
@@ -169,6 +171,9 @@ if os.fork() == 0:
     while True:
         os.read(os.pipe()[0], 1)
 note("leader")
+# What it leaves is ended at once, perhaps before it noted anything.
+while not all(os.path.exists(os.path.join(folder, n)) for n in ("child", "grandchild")):
+    time.sleep(0.001)
 if len(sys.argv) == 2:
     while True:
         os.read(os.pipe()[0], 1)

@@ -76,6 +76,7 @@ def test_all_is_killed_when_the_lifeline_breaks():
         assert gone(child)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_signals_to_the_keeper_do_not_end_it(number):
     with kept("echo ready; read line < /dev/null; sleep 0.2; exit 3") as started:

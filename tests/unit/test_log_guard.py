@@ -105,6 +105,7 @@ def test_a_disk_that_can_hold_no_more_files_is_reported(small_disk):
         assert "cannot hold more files" in guard.lost()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.EFBIG, errno.EIO])
 def test_a_quota_is_reported_though_the_disk_has_room(log, monkeypatch, number):
     monkeypatch.setattr(log_guard, "MOST_AHEAD", log_guard.AHEAD)

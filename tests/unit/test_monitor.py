@@ -261,6 +261,7 @@ def test_stop_twice(tmp_path: Path) -> None:
     assert watching.warnings() == ()
 
 
+@pytest.mark.slow
 def test_it_costs_little(tmp_path: Path) -> None:
     """At one sample a second, 3 ms of CPU a sample are the 0.3 % of a core that are allowed."""
     path = tmp_path / "m"

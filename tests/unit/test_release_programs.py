@@ -104,6 +104,7 @@ def test_it_says_which_variable_is_missing(monkeypatch, capsys):
     assert "BENCHDOCK_UPSTREAM does not say" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "fault"),
     [

@@ -217,6 +217,7 @@ def test_a_result_from_only_a_log_cannot_be_run(tmp_path):
         replay.prepare(Stored(name="x", path=tmp_path, kind="file", result=bare))
 
 
+@pytest.mark.slow
 def test_a_program_of_others_is_the_same_with_another_benchdock(home, capsys):
     first, folder = stand_in.run(
         framework="custom", command="echo fps=3", pattern=r"fps=(\S+)", options={}
@@ -228,6 +229,7 @@ def test_a_program_of_others_is_the_same_with_another_benchdock(home, capsys):
     assert "changed:" not in told
 
 
+@pytest.mark.slow
 def test_a_changed_program_in_its_folder_is_refused_unless_it_is_allowed(home, tmp_path, capsys):
     source = tmp_path / "program"
     source.mkdir()

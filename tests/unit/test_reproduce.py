@@ -645,6 +645,7 @@ def own(tmp_path):
         yield write
 
 
+@pytest.mark.slow
 def test_a_claim_of_the_user_is_reproduced_end_to_end(own, capsys):
     words = ["reproduce", own(4.1), "--json", "--runtime", "host"]
     assert main(words) == ExitStatus.OK
@@ -657,6 +658,7 @@ def test_a_claim_of_the_user_is_reproduced_end_to_end(own, capsys):
     assert len(set(told["runs"])) == 3
 
 
+@pytest.mark.slow
 def test_a_claim_out_of_tolerance_misses_the_gate(own, capsys):
     assert main(["reproduce", own(5.0), "--runtime", "host", "--quiet"]) == ExitStatus.GATE_MISSED
     out, err = capsys.readouterr()

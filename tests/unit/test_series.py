@@ -44,6 +44,7 @@ def of(*throughputs, unit="samples/s"):
     return series.Series(asked=len(results), results=results, status=ExitStatus.OK)
 
 
+@pytest.mark.slow
 def test_runs_are_separate_and_summed_up_in_one_document(home, capsys):
     assert main([*WORDS, "--runs", "3", "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)

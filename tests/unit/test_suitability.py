@@ -223,6 +223,7 @@ def test_nothing_a_program_leaves_behind_makes_the_banner_raise(tmp_path):
     assert len(json.dumps(of_run(folder).facts())) < 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [V100, H200], ids=["the same GPU", "a newer GPU"])
 def test_a_replay_whose_image_is_gone_takes_one_that_works_there(fake, gpus, again, capsys):
     images = {"24.06": "nvcr.io/nvidia/tensorflow:24.06-tf2-py3", "25.02": NEWEST}
