@@ -3,8 +3,8 @@
 from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 
+from orchestrator.parity.plan import ParityContext
 from orchestrator.run.launcher import LauncherContext
-from orchestrator.run.planner import ParityContext
 from tests.support import inference_and_caffe_cases, vendor_cases
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -24,8 +24,9 @@ from orchestrator.result import Result
 from orchestrator.results import agreement, bundle, scripts
 from orchestrator.results.verification import verify
 from orchestrator.run import planner, variants
+from orchestrator.run.devices import Target
 from orchestrator.run.own_files import OwnFiles
-from orchestrator.run.planner import Place, Target
+from orchestrator.run.place import Place
 from orchestrator.version import VERSION
 from tests.support import stand_in
 from tests.support.bundles import resealed, rewritten

@@ -18,7 +18,7 @@ from orchestrator.machine.description import EngineFacts, Machine
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import PROJECT
 from orchestrator.result import Result
-from orchestrator.run import benchmark, planner
+from orchestrator.run import benchmark
 from orchestrator.runtimes.docker.client import Engine
 from tests.nvml.stub import Stub
 from tests.support import stand_in
@@ -70,7 +70,7 @@ def test_a_run_is_planned_for_the_machine_of_a_file(
     def unused(*_):
         raise AssertionError("this machine was looked at")
 
-    monkeypatch.setattr(planner, "gpu_report", unused)
+    monkeypatch.setattr("orchestrator.machine.gpu.report", unused)
     monkeypatch.setattr(Engine, "connect", unused)
     monkeypatch.setattr(inventory, "has_nvidia_device", unused)
     path = file(machine(count, name, capability, driver))

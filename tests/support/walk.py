@@ -1,0 +1,84 @@
+"""Follows which modules of benchdock control passes through, as a reader of a run would."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from orchestrator.paths import PROJECT
+
+_ROOT = str(PROJECT / "orchestrator")
+
+
+@dataclass
+class Walk:
+    """The modules in the order in which the main thread entered them.
+
+    A module is entered when one of its functions is called by another module's. Importing does not
+    count.
+    """
+
+    entered: list[str] = field(default_factory=list)
+    # Callers of each module: (from, to) -> times.
+    steps: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def modules(self) -> set[str]:
+        """Return the modules that ran code."""
+        return set(self.entered)
+
+    def counts(self) -> Counter[str]:
+        """Return how often each module was entered."""
+        return Counter(self.entered)
+
+
+@contextmanager
+def followed(until: Callable[[str, str], bool] | None = None) -> Iterator[Walk]:
+    """Follow the main thread; `until` gets module and function and ends the walk."""
+    walk = Walk()
+    stack: list[str] = []
+    done = False
+    importing = 0
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        nonlocal done, importing
+        if done or event not in ("call", "return"):
+            return
+        if frame.f_code.co_name == "<module>":
+            importing += 1 if event == "call" else -1
+            return
+        name = _module(frame)
+        if name is None or importing:
+            return
+        if event == "return":
+            if stack:
+                stack.pop()
+            return
+        if until is not None and until(name, frame.f_code.co_name):
+            done = True
+            return
+        before = stack[-1] if stack else ""
+        if name != before:
+            walk.entered.append(name)
+            walk.steps[(before, name)] += 1
+        stack.append(name)
+
+    sys.setprofile(profile)
+    try:
+        yield walk
+    finally:
+        sys.setprofile(None)
+
+
+def _module(frame: FrameType) -> str | None:
+    """Return the module of a function of ours, None for another's."""
+    file = frame.f_code.co_filename
+    if not file.startswith(_ROOT):
+        return None
+    parts = Path(file).relative_to(PROJECT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
