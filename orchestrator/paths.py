@@ -8,6 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from orchestrator import SHIPPED
@@ -146,12 +147,12 @@ class RunFolder:
         self.root.mkdir(mode=0o700)
         self.outputs.mkdir()
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """Return the run's name, unique on this machine."""
         return self.root.name
 
-    @property
+    @cached_property
     def made(self) -> datetime | None:
         """Return when the folder was made, according to its name; None for any other name."""
         stamp = _STAMP.match(self.run_id)
@@ -160,37 +161,37 @@ class RunFolder:
         except ValueError:  # there is no such day
             return None
 
-    @property
+    @cached_property
     def request(self) -> Path:
         """Return the path of the request."""
         return self.root / "request.json"
 
-    @property
+    @cached_property
     def launcher(self) -> Path:
         """Return the path of the rendered launcher script."""
         return self.root / "launcher.sh"
 
-    @property
+    @cached_property
     def log(self) -> Path:
         """Return the path of the program's output, stdout and stderr."""
         return self.root / "log.txt"
 
-    @property
+    @cached_property
     def outputs(self) -> Path:
         """Return the program's working folder, where its outputs stay."""
         return self.root / "out"
 
-    @property
+    @cached_property
     def engine_log(self) -> Path:
         """Return the path of what was printed before the launcher started."""
         return self.root / "engine.log"
 
-    @property
+    @cached_property
     def result(self) -> Path:
         """Return the path of the result."""
         return self.root / "result.json"
 
-    @property
+    @cached_property
     def monitor(self) -> Path:
         """Return the path of the machine's samples during the run."""
         return self.root / "monitor.jsonl"

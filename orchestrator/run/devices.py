@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import MachineError, RequestError
@@ -19,7 +20,7 @@ class Target:
     device: Device
     gpus: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of devices that work in parallel."""
         return len(self.gpus) or 1

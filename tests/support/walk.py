@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from types import FrameType
 
 from orchestrator.paths import PROJECT
 
+_GENERATOR = inspect.CO_GENERATOR
 _ROOT = str(PROJECT / "orchestrator")
 
 
@@ -19,8 +21,8 @@ _ROOT = str(PROJECT / "orchestrator")
 class Walk:
     """The modules in the order in which the main thread entered them.
 
-    A module is entered when one of its functions is called by another module's. Importing does not
-    count.
+    A module is entered when a function of another module calls it; a function that calls several
+    times enters it once. Importing does not count.
     """
 
     entered: list[str] = field(default_factory=list)
@@ -41,7 +43,9 @@ class Walk:
 def followed(until: Callable[[str, str], bool] | None = None) -> Iterator[Walk]:
     """Follow the main thread; `until` gets module and function and ends the walk."""
     walk = Walk()
-    stack: list[str] = []
+    # Module, identity of the running function, and the modules that it has entered.
+    stack: list[tuple[str, int, set[str]]] = [("", 0, set())]
+    suspended: dict[int, set[str]] = {}
     done = False
     importing = 0
 
@@ -56,17 +60,21 @@ def followed(until: Callable[[str, str], bool] | None = None) -> Iterator[Walk]:
         if name is None or importing:
             return
         if event == "return":
-            if stack:
+            if stack[-1][1] == id(frame):
                 stack.pop()
             return
         if until is not None and until(name, frame.f_code.co_name):
             done = True
             return
-        before = stack[-1] if stack else ""
-        if name != before:
+        resumed = frame.f_code.co_flags & _GENERATOR and id(frame) in suspended
+        before, _, known = stack[-1]
+        if name not in (before, *known) and not resumed:
             walk.entered.append(name)
             walk.steps[(before, name)] += 1
-        stack.append(name)
+            known.add(name)
+        entered = suspended.setdefault(id(frame), set()) if resumed else set()
+        suspended[id(frame)] = entered
+        stack.append((name, id(frame), entered))
 
     sys.setprofile(profile)
     try:
