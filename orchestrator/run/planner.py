@@ -405,7 +405,7 @@ def _context(
         module_path=(PurePath(place.code),) if row.backend else (),
         network="" if own else catalogue.network(row, request.model),
         model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
-        block=row.block,
+        block=row.step_rules.block,
         device=target.device,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
         threads=threads.per_process(row, request, target.count, place.cpus),
