@@ -21,7 +21,6 @@ from orchestrator.frameworks import (
     tensorflow_programs,
 )
 from orchestrator.frameworks.record import SHORT_NAMES, Framework
-from orchestrator.units import counted
 
 if TYPE_CHECKING:
     from backends.zoo.graph import Graph
@@ -218,42 +217,10 @@ def check_counts(row: Framework, request: Request, device: Device) -> tuple[int,
     not support.
     """
     chosen = DEFAULTS[device]
-    steps = request.steps if request.steps is not None else max(chosen.steps, row.least_steps)
-    batch = request.batch or chosen.batch
-    if steps < row.least_steps:
-        raise RequestError(
-            f"{row.name} prints no result for fewer than {counted(row.least_steps, 'step')}, got "
-            f"{steps}",
-            hint=f"use --steps {row.least_steps}",
-        )
-    if row.steps is not None:
-        if request.steps not in (None, row.steps):
-            raise RequestError(
-                f"{row.name} always times {counted(row.steps, 'step')}",
-                hint="remove --steps",
-            )
-        steps = row.steps
-    if steps % row.block:
-        raise RequestError(
-            f"{row.name} times {row.block} steps at a time, and {steps} is not a multiple of "
-            f"{row.block}",
-            hint=f"use --steps {(steps // row.block + 1) * row.block}",
-        )
-    if row.warmup is not None:
-        if request.warmup not in (None, row.warmup):
-            raise RequestError(
-                f"{row.name} always leaves out {counted(row.warmup, 'step')}",
-                hint="remove --warmup",
-            )
-        return batch, steps, row.warmup
-    warmup = request.warmup if request.warmup is not None else min(chosen.warmup, steps - 1)
-    if warmup >= steps:
-        raise RequestError(
-            f"the warm-up ({counted(warmup, 'step')}) must be shorter than the timed part "
-            f"({counted(steps, 'step')})",
-            hint=f"use --warmup {max(0, min(chosen.warmup, steps - 1))} or more --steps",
-        )
-    if row.windows:
-        warmup = max(1, warmup)
-        steps = -(-steps // warmup) * warmup
-    return batch, steps, warmup
+    steps, warmup = row.step_rules.settle(
+        row.name,
+        steps=request.steps,
+        warmup=request.warmup,
+        usual=(chosen.steps, chosen.warmup),
+    )
+    return request.batch or chosen.batch, steps, warmup

@@ -73,7 +73,7 @@ def prepare(
         runtime=wishes.runtime,
         timeout=wishes.timeout,
         options=terms.options(),
-        source=wishes.source if row.source else None,
+        source=wishes.source if row.vendor and row.vendor.source_help else None,
     )
     unmet += terms.unmet()
     unmet += _network(claim, row, wishes)
@@ -197,9 +197,10 @@ def _why_not_theirs(claim: Claim, row: Framework | None) -> str:
 
 def _not_given(claim: Claim, row: Framework, wishes: Wishes) -> str:
     """Say that the folder of the claim's program is missing, or ""."""
-    if row.source and wishes.source is None and ("gpu" if claim.gpus else "cpu") not in row.holds:
-        return f"{claim.program} needs --source: {row.source}"
-    return ""
+    vendor, device = row.vendor, "gpu" if claim.gpus else "cpu"
+    if vendor is None or not vendor.source_help or wishes.source is not None:
+        return ""
+    return "" if device in vendor.holds else f"{claim.program} needs --source: {vendor.source_help}"
 
 
 def _nothing_runs(

@@ -181,7 +181,7 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
         "image": _images(request.image, plan.image),
     }
     row = catalogue.FRAMEWORKS.get(plan.framework)
-    if row is not None and not row.windows:  # which rounds them
+    if row is not None and not row.step_rules.windows:  # which rounds them
         pairs["steps"] = (request.steps, plan.steps)
         pairs["warmup"] = (request.warmup, plan.warmup)
     return {name: pair for name, pair in pairs.items() if pair[0] is not None}

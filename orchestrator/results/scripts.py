@@ -163,7 +163,8 @@ def _row(request: Request, plan: Plan) -> Framework:
     demands.check_options(row, request.options)
     if lacking := demands.lacks_source(row, request, plan.device):
         raise RequestError(lacking)
-    if request.source is not None and not (row.source or row.any_network):
+    takes = row.any_network or (row.vendor is not None and row.vendor.source_help)
+    if request.source is not None and not takes:
         raise RequestError(f"--source does not apply to {row.name}")
     return row
 

@@ -46,7 +46,7 @@ def context_of(
         module_path=(PurePath(place.code),) if framework.backend else (),
         network="" if own else catalogue.network(framework, request.model),
         model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
-        block=framework.block,
+        block=framework.step_rules.block,
         device=target.device,
         warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
         threads=threads.per_process(framework, request, target.count, place.cpus),

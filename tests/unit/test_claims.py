@@ -80,7 +80,7 @@ def requests(row):
                     options={row.variant_option: name} if name else {},
                     gpus=(0,) if device == "gpu" else "none",
                     image=None if device in variant.images else "me/mine:1",
-                    source=Path("/programs/x") if row.source else None,
+                    source=Path("/programs/x") if row.vendor and row.vendor.source_help else None,
                     command="bench --batch={batch} {model}" if row.any_network else None,
                 ),
             )

@@ -63,7 +63,7 @@ ROW = """
 TOY = Framework(
     name="toy", title="Toy", ours=False, program="toy", launcher="toy",
     dtypes={("cpu", "training"): ("float32",)}, images={"cpu": "pytorch-cpu"},
-    networks={"toynet": "toynet"},
+    networks={"toynet": "toynet"}, vendor=VendorProgram(),
 )
 ROWS = (TOY, *ROWS)
 """
