@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RequestError
@@ -231,7 +232,7 @@ class Framework:
         name, _, value = self.processes.partition("=")
         return self.processes == "always" or bool(value and options.get(name) == value)
 
-    @property
+    @cached_property
     def is_our_program(self) -> bool:
         """Whether it runs our own program, which chooses the defaults of its options."""
         return self.vendor is None

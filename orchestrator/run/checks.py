@@ -30,17 +30,12 @@ class Question:
     elsewhere: bool = False
 
 
-def _catalogue(asked: Question) -> None:
-    catalogue.check(asked.framework, asked.request, asked.device)
-
-
 def _network_file(asked: Question) -> None:
     own_network.check(asked.framework, asked.request, catalogue.FRAMEWORKS.values())
 
 
 def _counts(asked: Question) -> None:
-    request = own_network.with_batch(asked.request)
-    catalogue.check_counts(asked.framework, request, asked.device)
+    catalogue.check_counts(asked.framework, asked.request, asked.device)
 
 
 def _program(asked: Question) -> None:
@@ -54,7 +49,6 @@ def _dataset(asked: Question) -> None:
 
 
 CHECKS: tuple[Callable[[Question], None], ...] = (
-    _catalogue,
     _network_file,
     _counts,
     _program,
@@ -81,6 +75,7 @@ def framework_for(
     if images is not None:
         framework = replace(framework, images=images)
     framework = variants.settle(framework, request, device)
+    catalogue.check(framework, request, device)
     asked = Question(request=request, framework=framework, device=device, elsewhere=elsewhere)
     for check in CHECKS:
         check(asked)

@@ -27,6 +27,7 @@ from orchestrator.run.devices import Target
 from orchestrator.run.facts import Facts
 
 if TYPE_CHECKING:
+    from orchestrator.images.image_table import ImageRow
     from orchestrator.machine.description import EngineFacts
     from orchestrator.runtimes.docker.client import Engine
 
@@ -37,7 +38,8 @@ _NOT_WANTED = GpuReport(state="no_gpu", reason="none was requested")
 class Decision:
     """What a request means on a machine.
 
-    `framework` names the image that works there, `engine` is None for the host, for the `reason`.
+    `image` is the image of our table that works there, None if the request names one, or for a
+    command that runs on the host as it is. `engine` is None for the host, for the `reason`.
     `refusals` say why nothing works on this machine, though the request itself is sound. `first`
     must be printed before anything else: why the CPU is used although there are GPUs. `doubts` are
     reasons to doubt what works, `notes` say why the image is not the newest, and `unchecked` what
@@ -47,6 +49,7 @@ class Decision:
     request: Request
     framework: Framework
     target: Target
+    image: ImageRow | None
     gpu: GpuReport
     cpus: int
     engine: Engine | EngineFacts | None
@@ -84,14 +87,16 @@ def decide(request: Request, facts: Facts, *, image: str | None = None) -> Decis
     site = fitting.Site(gpu=gpu, on_host=engine is None, elsewhere=facts.elsewhere)
     fitted = fitting.fit(request, framework, target, site, image=image)
     refusals: tuple[BenchdockError, ...] = (*lacking, *fitted.refusals())
-    if image is None and not refusals and not facts.elsewhere:
-        image_choice.check(request, fitted.framework, fitted.target, on_host=engine is None)
+    chosen = image_choice.choose(request, fitted.framework, fitted.target, site)
+    if image is None and not refusals:
+        image_choice.check(chosen, site)
     if engine is not None and not facts.elsewhere:
         refusals += _unreadable(request)
     return Decision(
         request=request,
         framework=fitted.framework,
         target=fitted.target,
+        image=chosen,
         gpu=gpu,
         cpus=facts.cpus,
         engine=engine,

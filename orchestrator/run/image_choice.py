@@ -8,32 +8,29 @@ from orchestrator.images import image_table
 from orchestrator.images.image_table import ImageRow
 from orchestrator.request import Request
 from orchestrator.run.devices import Target
+from orchestrator.run.fitting import Site
 
 
-def in_container(framework: Framework, target: Target) -> ImageRow:
-    """Return the image for a container. Raises RequestError if there is none for the device."""
+def choose(request: Request, framework: Framework, target: Target, site: Site) -> ImageRow | None:
+    """Return the image, on the host the one whose packages are installed there.
+
+    None if the request names an image, or for a command that runs on the host as it is. Raises
+    RequestError if there is none for the device.
+    """
+    if request.image is not None or (site.on_host and framework.any_network):
+        return None
     if target.device not in framework.images:
         raise RequestError(
             f"{framework.name} has no image for the {target.device.upper()}", hint="use --image"
         )
-    return image_table.load().row(framework.images[target.device])
+    table = image_table.load()
+    image = table.row(framework.images[target.device])
+    return table.for_host(image) if site.on_host else image
 
 
-def on_host(framework: Framework, target: Target) -> ImageRow:
-    """Return the image whose packages are installed on the host. Raises RequestError."""
-    return image_table.load().for_host(in_container(framework, target))
-
-
-def check(request: Request, framework: Framework, target: Target, *, on_host: bool) -> None:
-    """Check that there is something to run in.
-
-    Raises RequestError if nothing says what that is, and ImageError for an image that a host cannot
-    replace without an engine.
-    """
-    if request.image is not None or (on_host and framework.any_network):
-        return
-    image = in_container(framework, target)
-    if on_host:
+def check(image: ImageRow | None, site: Site) -> None:
+    """Raise ImageError for an image that a host cannot replace without an engine."""
+    if image is not None and site.on_host and not site.elsewhere:
         from orchestrator.images import environments
 
-        environments.check(image_table.load().for_host(image))
+        environments.check(image)

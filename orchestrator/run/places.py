@@ -12,7 +12,6 @@ from orchestrator.images.image_table import ImageRow
 from orchestrator.images.store import ReadyImage
 from orchestrator.paths import PROJECT
 from orchestrator.plan import Ulimit
-from orchestrator.run import image_choice
 from orchestrator.run.decision import Decision
 from orchestrator.run.place import Needs, Place
 from orchestrator.runtimes.contract import Runtime
@@ -73,11 +72,11 @@ def _teller(view: View) -> OnEvent:
 
 
 def _host_place(decision: Decision, events: OnEvent) -> Place:
-    if decision.framework.any_network:
+    image = decision.image
+    if image is None:
         return _bare_host(decision)
     from orchestrator.images import environments
 
-    image = image_choice.on_host(decision.framework, decision.target)
     events(Event("stage", f"preparing the environment of {image.id} on this host"))
     ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
     return _on_host(decision, str(ready.python))
@@ -105,8 +104,8 @@ def _container(decision: Decision, engine: Engine, events: OnEvent) -> Place:
     if request.image is not None:
         ready = store.resolve(request.image, table, engine, policy, events)
     else:
-        image = image_choice.in_container(decision.framework, decision.target)
-        ready = store.ensure(image, table, engine, policy, events)
+        assert decision.image is not None  # or the decision would have been refused
+        ready = store.ensure(decision.image, table, engine, policy, events)
     return place_in(ready, decision)
 
 
@@ -141,7 +140,8 @@ def _needs(image: ImageRow | None) -> Needs:
 def planned_place(decision: Decision) -> Place:
     """Return the place that a run would have, without building, pulling or starting anything."""
     if decision.engine is None:
-        return _bare_host(decision) if decision.framework.any_network else _planned_host(decision)
+        image = decision.image
+        return _bare_host(decision) if image is None else _planned_host(decision, image)
     image, reference = _named_image(decision)
     place = _planned_container(decision, image, reference)
     if decision.elsewhere:
@@ -186,8 +186,8 @@ def _named_image(decision: Decision) -> tuple[ImageRow | None, str]:
     """Return the image of our table that the request means, if any, and the engine's name of it."""
     table, named = image_table.load(), decision.request.image
     if named is None:
-        image = image_choice.in_container(decision.framework, decision.target)
-        return image, store.name_of(image, table)
+        assert decision.image is not None  # or the decision would have been refused
+        return decision.image, store.name_of(decision.image, table)
     known = table.row_of_tag(named)
     if known is None or store.is_other_build(named, known, table):
         return known, named
@@ -206,10 +206,9 @@ def _planned_container(decision: Decision, image: ImageRow | None, reference: st
     )
 
 
-def _planned_host(decision: Decision) -> Place:
+def _planned_host(decision: Decision, image: ImageRow) -> Place:
     from orchestrator.images import environments
 
-    image = image_choice.on_host(decision.framework, decision.target)
     environments.check(image)
     table = image_table.load()
     ready = environments.existing(image, table)

@@ -90,7 +90,7 @@ def plan_of(
         capabilities=_capabilities(request, place) if in_container else (),
         limits=_limits(request, place),
         timeouts=_timeouts(request),
-        options={**demands.options_of(framework, request), **request.options},
+        options={**context.options, **request.options},
         pattern=request.pattern,
         unit=request.unit,
         estimator=request.estimator,
