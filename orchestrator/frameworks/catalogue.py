@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RequestError, unknown
@@ -26,21 +25,6 @@ if TYPE_CHECKING:
     from backends.zoo.graph import Graph
     from orchestrator.request import Device, Phase, Request
 
-
-@dataclass(frozen=True, kw_only=True)
-class Defaults:
-    """What benchdock chooses if the request does not say. Warm-up ends by steps and by seconds."""
-
-    batch: int
-    steps: int
-    warmup: int
-    warmup_seconds: float
-
-
-DEFAULTS: Mapping[Device, Defaults] = {
-    "cpu": Defaults(batch=8, steps=20, warmup=3, warmup_seconds=0.0),
-    "gpu": Defaults(batch=32, steps=100, warmup=20, warmup_seconds=2.0),
-}
 
 FRAMEWORKS: Mapping[str, Framework] = {
     row.name: row
@@ -146,15 +130,6 @@ def frameworks_for(model: str) -> list[str]:
     return [row.name for row in OURS if model not in row.gaps]
 
 
-def check_devices(row: Framework, count: int) -> None:
-    """Refuse several GPUs if the backend uses only one."""
-    if count > 1 and not row.multi_gpu:
-        raise RequestError(
-            f"{row.name} uses only one GPU in benchdock, {count} were requested",
-            hint="use --gpus 0",
-        )
-
-
 def check(row: Framework, request: Request, device: Device) -> None:
     """Refuse an unsupported model, phase or dtype, and say what is supported."""
     if request.model_file is None:
@@ -208,19 +183,3 @@ def _who_can(request: Request, device: Device) -> str:
     if just:
         return f"{', '.join(just)} can run it"
     return f"{', '.join(drawn) or 'no framework'} can run it with another phase, dtype or device"
-
-
-def check_counts(row: Framework, request: Request, device: Device) -> tuple[int, int, int]:
-    """Return (batch, steps, warm-up steps), with defaults for what the request leaves open.
-
-    Raises RequestError if the warm-up would use up all steps, and for counts that a program does
-    not support.
-    """
-    chosen = DEFAULTS[device]
-    steps, warmup = row.step_rules.settle(
-        row.name,
-        steps=request.steps,
-        warmup=request.warmup,
-        usual=(chosen.steps, chosen.warmup),
-    )
-    return request.batch or chosen.batch, steps, warmup

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Any
 
-from orchestrator.frameworks import catalogue
+from orchestrator.frameworks import catalogue, counts
 from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.paths import RunFolder
@@ -20,7 +20,7 @@ def context_of(
     request: Request, framework: Framework, target: Target, place: Place, folder: RunFolder
 ) -> LauncherContext:
     """Return the values that a launcher may write; the request has the fixed batch."""
-    batch, steps, warmup = catalogue.check_counts(framework, request, target.device)
+    batch, steps, warmup = counts.settle(framework, request, target.device)
     in_container = place.runtime == "docker"
     data = _seen(request.data, DATA, in_container=in_container)
     mounted = _seen(request.source, SOURCE, in_container=in_container)
@@ -48,7 +48,7 @@ def context_of(
         model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
         block=framework.step_rules.block,
         device=target.device,
-        warmup_seconds=catalogue.DEFAULTS[target.device].warmup_seconds,
+        warmup_seconds=counts.DEFAULTS[target.device].warmup_seconds,
         threads=threads.per_process(framework, request, target.count, place.cpus),
         seed=request.seed,
         command=demands.command_of(request, told),

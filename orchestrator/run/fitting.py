@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import MachineError
+from orchestrator.errors import MachineError, RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
 from orchestrator.run import checks, devices, suitability
@@ -77,7 +77,11 @@ def fit(
     if fitted.target.count > 1 and not fitted.framework.multi_gpu:
         for refusal in fitted.refusals():
             raise refusal
-    catalogue.check_devices(fitted.framework, fitted.target.count)
+        raise RequestError(
+            f"{fitted.framework.name} uses only one GPU in benchdock, {fitted.target.count} were "
+            "requested",
+            hint="use --gpus 0",
+        )
     return fitted
 
 
