@@ -15,6 +15,8 @@ import numpy as np
 from backends import knobs, zoo
 from backends.caffe import arrays, dialects, own, prototxt
 from backends.caffe.history import Snapshots
+from backends.caffe.inputs import DATA, LABEL
+from backends.caffe.layers import GAPS
 from backends.caffe.pycaffe import (
     Forward,
     Placed,
@@ -26,6 +28,7 @@ from backends.caffe.pycaffe import (
     rewritten,
 )
 from backends.caffe.text import as_file
+from backends.caffe.writer import LOSS
 from backends.harness import data, job, trial
 from backends.harness.errors import Unsupported
 from backends.harness.sgd import LEARNING_RATE
@@ -152,7 +155,7 @@ class Backend(object):
         self._check(settings)
         net, ours = self.open_network(graph, len(inputs), plain=True, **chosen(settings))
         fill(net, ours, values, self.dialect, graph)
-        net.blobs[prototxt.DATA].data[...] = inputs
+        net.blobs[DATA].data[...] = inputs
         found = arrays.as_computed(net)
         for node in graph.nodes:
             if ours.blobs[node.name] in found:
@@ -183,7 +186,7 @@ def fork(schema):
 
 def gap(graph):
     """Why Caffe does not support a graph, or None."""
-    return next((prototxt.GAPS[n.op] for n in graph.nodes if n.op in prototxt.GAPS), None)
+    return next((GAPS[n.op] for n in graph.nodes if n.op in GAPS), None)
 
 
 def fill(net, ours, values, dialect, graph):
@@ -213,9 +216,9 @@ class _Step(Placed):
     def feed(self, inputs, labels):
         """Copy a batch into the blobs that the network reads; inference has no labels."""
         blobs = self.net.blobs
-        blobs[prototxt.DATA].data[...] = inputs
-        if prototxt.LABEL in blobs:
-            blobs[prototxt.LABEL].data[...] = labels
+        blobs[DATA].data[...] = inputs
+        if LABEL in blobs:
+            blobs[LABEL].data[...] = labels
 
 
 class Inference(_Step, Forward):
@@ -245,7 +248,7 @@ class Training(_Step, Solving):
 
     def loss(self):
         """Of the last step."""
-        return float(self.net.blobs[prototxt.LOSS].data)
+        return float(self.net.blobs[LOSS].data)
 
     def held(self, node):
         """What the last step left as a node's value."""

@@ -15,7 +15,7 @@ from backends.harness.job import Job as Job
 from backends.harness.own import OwnNetwork as OwnNetwork
 from backends.knobs import Option
 from backends.zoo.graph import Graph as Graph
-from backends.zoo.graph import Node as Node
+from backends.zoo.node import Node as Node
 
 Array = np.ndarray[Any, Any]
 # By the zoo's names of parameters, running statistics, or nodes.

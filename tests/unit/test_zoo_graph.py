@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import zoo
-from backends.zoo import resnet
-from backends.zoo.graph import OPS, Graph, GraphError
+from backends.zoo import OPS, Graph, GraphError, resnet
 
 
 @pytest.fixture
