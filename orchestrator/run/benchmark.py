@@ -19,7 +19,8 @@ from orchestrator.errors import (
 from orchestrator.frameworks.record import Framework
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
-from orchestrator.machine.monitor import HostSource, Monitor, watched_host
+from orchestrator.machine.host_samples import HostSource, watched_host
+from orchestrator.machine.monitor import Monitor
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
