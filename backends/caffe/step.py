@@ -12,8 +12,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from backends import knobs, zoo
-from backends.caffe import arrays, dialects, own, prototxt
+from backends import zoo
+from backends.caffe import arrays, dialects, own_network, prototxt
 from backends.caffe.history import Snapshots
 from backends.caffe.inputs import DATA, LABEL
 from backends.caffe.layers import GAPS
@@ -29,9 +29,10 @@ from backends.caffe.pycaffe import (
 )
 from backends.caffe.text import as_file
 from backends.caffe.writer import LOSS
-from backends.harness import data, job, trial
+from backends.harness import data, job, smoke
 from backends.harness.errors import Unsupported
 from backends.harness.sgd import LEARNING_RATE
+from backends.options import BY_FRAMEWORK
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Backend(object):
     def __init__(self, name):
         """`name` is the framework's id."""
         self.FRAMEWORK = name
-        self.OPTIONS = knobs.KNOBS[name]
+        self.OPTIONS = BY_FRAMEWORK[name]
         self.dialect = dialects.DIALECTS[name]
         self.REPLACES_STATISTICS = self.dialect.averages
 
@@ -80,13 +81,13 @@ class Backend(object):
         return kind(self, settings, graph, values)
 
     def read_file(self, path: str, settings: "Settings") -> "OwnNetwork":
-        """The user's network; see `backends.harness.own`."""
-        return own.CaffeNetwork(path, self.dialect, settings)
+        """The user's network; see `backends.harness.own_network`."""
+        return own_network.CaffeNetwork(path, self.dialect, settings)
 
     def prepare_file(self, settings: "Settings", network: "OwnNetwork") -> "Job":
         """A ready job of the user's network, which was run once."""
         self._check(settings)
-        return own.prepare(self, settings, network)
+        return own_network.prepare(self, settings, network)
 
     def _check(self, settings):
         """Choose the device; raise `Unsupported` for what this backend does not support."""
@@ -165,12 +166,12 @@ class Backend(object):
         """Parse every model's network, and run the smallest through both phases."""
         load().set_mode_cpu()
         graphs = [graph for graph in map(zoo.draw, zoo.names()) if not gap(graph)]
-        for graph in graphs:
-            for training in (False, True):
-                ours = prototxt.network(graph, self.dialect, 2, training, **self.choices())
-                parse(ours.text)
-        ran = trial.run_smallest(self.prepare, self.OPTIONS, graphs)
-        return "%d models parse, %s trains and infers" % (len(graphs), ran)
+        return smoke.check(self.prepare, self.OPTIONS, self._parse, "parse", graphs)
+
+    def _parse(self, graph: "Graph") -> None:
+        for training in (False, True):
+            ours = prototxt.network(graph, self.dialect, 2, training, **self.choices())
+            parse(ours.text)
 
 
 def fork(schema):
