@@ -17,7 +17,8 @@ from orchestrator.errors import (
     machine_fault,
 )
 from orchestrator.machine import inventory
-from orchestrator.machine.monitor import HostSource, Monitor, watched_host
+from orchestrator.machine.host_samples import HostSource, watched_host
+from orchestrator.machine.monitor import Monitor
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request

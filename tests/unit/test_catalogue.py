@@ -188,16 +188,6 @@ def test_the_numbers_of_steps_follow_the_rules_of_the_program(rules, asked, expe
         assert settled() == expected
 
 
-def test_more_gpus_than_a_backend_can_use_are_refused():
-    one = catalogue.framework("caffe2")
-    catalogue.check_devices(one, 1)
-    with pytest.raises(
-        RequestError, match="caffe2 uses only one GPU in benchdock, 4 were requested"
-    ):
-        catalogue.check_devices(one, 4)
-    catalogue.check_devices(catalogue.framework("pytorch"), 4)
-
-
 @pytest.mark.parametrize(
     ("name", "phase"),
     [("pytorch", "training"), ("caffe", "training"), ("onnxruntime", "inference"),

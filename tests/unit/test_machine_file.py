@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import doctor
 from orchestrator.cli import main
+from orchestrator.doctor import examination
 from orchestrator.errors import EngineError, ExitStatus, RequestError
 from orchestrator.machine import description, inventory
 from orchestrator.machine.description import EngineFacts, Machine
@@ -254,8 +254,8 @@ def test_a_described_machine_survives_the_file(file):
     )
     engine = EngineFacts(name="docker", version="28.2", gpu_support=True)
     found = description.of_this_machine(report, engine)
-    examined = doctor.Examination(findings=(), machine=found)
-    path = Path(file(doctor.machine_file(examined).model_dump_json(by_alias=True)))
+    examined = examination.Examination(findings=(), machine=found)
+    path = Path(file(examination.machine_file(examined).model_dump_json(by_alias=True)))
     assert description.read(path) == found
     assert found.cpu.usable == inventory.usable_cpus()
 

@@ -106,6 +106,21 @@ def test_a_gpu_without_driver_says_what_is_missing(gpus):
         decision.accepted()
 
 
+def test_more_gpus_than_a_backend_can_use_are_refused():
+    engine = EngineAnswer(engine=EngineFacts())
+    four = [
+        Gpu(index=i, uuid=f"GPU-{i}", name="Tesla V100", compute_capability="7.0") for i in range(4)
+    ]
+    report = GpuReport(state="ok", reason="4 GPUs", gpus=tuple(four), driver="450.80.02")
+    server = Known(gpu=report, container_engine=engine)
+    with pytest.raises(
+        RequestError, match="caffe2 uses only one GPU in benchdock, 4 were requested"
+    ):
+        decide(request(framework="caffe2", gpus="all"), server)
+    assert decide(request(framework="caffe2"), server).target.count == 1
+    assert decide(request(gpus="all"), server).target.count == 4
+
+
 def test_a_gpu_index_that_is_not_there_says_which_are():
     with pytest.raises(RequestError, match="this machine has no GPU 7; it has 0, 1"):
         devices.choose(request(gpus=(0, 7)), TWO)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import zoo
-from backends.zoo import resnet
-from backends.zoo.graph import OPS, Graph, GraphError
+from backends.zoo import OPS, Graph, GraphError, resnet
 
 
 @pytest.fixture
@@ -233,7 +232,7 @@ def _loss(graph):
     graph.kind = "vector"
 
 
-KNOBS = [
+CHANGES = [
     ("alexnet", _set("lrn", k=2.0)),
     ("alexnet", _set("lrn", size=11)),
     ("alexnet", _set("lrn", alpha=1e-3)),
@@ -250,8 +249,8 @@ KNOBS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "change"), KNOBS)
-def test_every_knob_changes_the_fingerprint(name, change):
+@pytest.mark.parametrize(("name", "change"), CHANGES)
+def test_every_attribute_changes_the_fingerprint(name, change):
     graph = zoo.draw(name)
     before = graph.fingerprint
     change(graph)
