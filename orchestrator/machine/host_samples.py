@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.machine.inventory import parse_meminfo
+from orchestrator.machine import meminfo
 
 STALE_SECONDS = 3.0
 
@@ -68,7 +68,7 @@ class HostSource:
             load=float(self._text("loadavg").split()[0]),
             cpu=(sum(passed) - idle - steal) / total,
             steal=steal / total,
-            memory_available=parse_meminfo(self._text("meminfo")).get("MemAvailable", 0),
+            memory_available=meminfo.parse(self._text("meminfo")).get("MemAvailable", 0),
         )
 
     def _read_ticks(self) -> list[int]:

@@ -16,12 +16,9 @@ from orchestrator.plan import Plan
 from orchestrator.result import Result
 from orchestrator.results import expectation, pinned, source
 from orchestrator.results.lookup import Stored
-from orchestrator.results.source import Source
 from orchestrator.run import benchmark
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import ThisMachine
-from orchestrator.run.place import Place
-from orchestrator.runtimes.contract import Runtime
 from orchestrator.view import View
 
 ALLOW = "--allow-changed"
@@ -36,7 +33,7 @@ class Replay:
 
     stored: Stored
     decision: Decision
-    source: Source
+    source: source.Source
     plan: Plan
     changed: tuple[str, ...]
     notes: tuple[str, ...]
@@ -98,7 +95,7 @@ def fetch(replay: Replay, view: View, *, allow_changed: bool) -> Replay:
             hint = f"{error.hint}, or use {ALLOW}" if error.hint else f"use {ALLOW}"
             raise ImageError(error.what, hint=hint, details=error.details) from None
         why = f"the image is not available: {error.what}"
-        ours = Source(how="ours", why=why)
+        ours = source.Source(how="ours", why=why)
         decision = decide(replay.decision.request, ThisMachine())
         return replace(replay, source=ours, decision=decision, changed=(*replay.changed, why))
     return replace(replay, source=found)
@@ -108,10 +105,9 @@ def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
     """Run it; differences are among the result's warnings. Raises as `benchmark.run` does."""
     said = tuple(f"unlike {replay.stored.name}: {text}" for text in replay.changed + replay.notes)
 
-    def find_place(decision: Decision, view: View) -> tuple[Place, Runtime]:
-        place, runtime = source.ready_place(replay.source, replay.plan, decision, view)
-        return replace(place, warnings=(*place.warnings, *said)), runtime
-
     return benchmark.run(
-        replay.decision.request, view, decided=replay.decision, find_place=find_place
+        replay.decision.request,
+        view,
+        decided=replay.decision,
+        find_place=source.finder(replay.source, replay.plan, said),
     )

@@ -10,10 +10,11 @@ from orchestrator.images.builder import ImageEngine
 from orchestrator.images.reference import parse_reference
 from orchestrator.plan import Plan
 from orchestrator.request import Request
-from orchestrator.run import engine_choice, places
+from orchestrator.run import places, runtime_choice
 from orchestrator.run.decision import Decision
 from orchestrator.run.facts import Facts
 from orchestrator.run.place import Place
+from orchestrator.run.places import FindPlace
 from orchestrator.runtimes.contract import Runtime
 from orchestrator.view import View
 
@@ -42,8 +43,8 @@ class Source:
 
 
 def find(request: Request, plan: Plan, facts: Facts, *, own: bool) -> Source:
-    """Look for the place of a plan. Raises as `engine_choice.choose` does."""
-    engine, _ = engine_choice.choose(request, facts)
+    """Look for the place of a plan. Raises as `runtime_choice.engine` does."""
+    engine, _ = runtime_choice.engine(request, facts)
     if engine is None:
         return Source(how="host")
     return find_image(plan, cast("Engine", engine), own=own)
@@ -73,13 +74,17 @@ def planned_place(source: Source, before: Plan, decision: Decision) -> Place:
     )
 
 
-def ready_place(
-    source: Source, before: Plan, decision: Decision, view: View
-) -> tuple[Place, Runtime]:
-    """Return a place that is ready, and its runtime. Raises as `places.ready_place` does."""
-    if source.image is None:
-        return places.ready_place(decision, view)
-    return _in_image(source.image, before, decision), places.live(decision)
+def finder(source: Source, before: Plan, warnings: tuple[str, ...]) -> FindPlace:
+    """Return what prepares the place of a replay; its result gets the warnings."""
+
+    def find_place(decision: Decision, view: View) -> tuple[Place, Runtime]:
+        if source.image is None:
+            place, runtime = places.ready_place(decision, view)
+        else:
+            place, runtime = _in_image(source.image, before, decision), places.live(decision)
+        return replace(place, warnings=(*place.warnings, *warnings)), runtime
+
+    return find_place
 
 
 def _in_image(image: ImageInfo, before: Plan, decision: Decision) -> Place:

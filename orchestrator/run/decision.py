@@ -19,9 +19,8 @@ from orchestrator.run import (
     checks,
     container_user,
     devices,
-    engine_choice,
     fitting,
-    image_choice,
+    runtime_choice,
 )
 from orchestrator.run.devices import Target
 from orchestrator.run.facts import Facts
@@ -87,9 +86,9 @@ def decide(request: Request, facts: Facts, *, image: str | None = None) -> Decis
     site = fitting.Site(gpu=gpu, on_host=engine is None, elsewhere=facts.elsewhere)
     fitted = fitting.fit(request, framework, target, site, image=image)
     refusals: tuple[BenchdockError, ...] = (*lacking, *fitted.refusals())
-    chosen = image_choice.choose(request, fitted.framework, fitted.target, site)
+    chosen = runtime_choice.image(request, fitted.framework, fitted.target, site)
     if image is None and not refusals:
-        image_choice.check(chosen, site)
+        runtime_choice.check_image(chosen, site)
     if engine is not None and not facts.elsewhere:
         refusals += _unreadable(request)
     return Decision(
@@ -123,7 +122,7 @@ def _runtime(
 ) -> tuple[Engine | EngineFacts | None, str]:
     """Choose the engine or the host; of two things that the machine lacks, name the GPU."""
     try:
-        return engine_choice.choose(request, facts)
+        return runtime_choice.engine(request, facts)
     except BenchdockError:
         for refusal in lacking:
             raise refusal from None

@@ -13,7 +13,6 @@ from types import FrameType
 
 from orchestrator.paths import PROJECT
 
-_GENERATOR = inspect.CO_GENERATOR
 _ROOT = str(PROJECT / "orchestrator")
 
 
@@ -28,6 +27,10 @@ class Walk:
     entered: list[str] = field(default_factory=list)
     # Callers of each module: (from, to) -> times.
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # How often each function was called, as "module:function".
+    functions: Counter[str] = field(default_factory=Counter)
+    # Whether it was ended before the code was.
+    ended: bool = False
 
     @property
     def modules(self) -> set[str]:
@@ -45,13 +48,13 @@ def followed(until: Callable[[str, str], bool] | None = None) -> Iterator[Walk]:
     walk = Walk()
     # Module, identity of the running function, and the modules that it has entered.
     stack: list[tuple[str, int, set[str]]] = [("", 0, set())]
-    suspended: dict[int, set[str]] = {}
-    done = False
+    # Frames of generators, kept alive so that no other frame gets their identity.
+    generators: dict[FrameType, set[str]] = {}
     importing = 0
 
     def profile(frame: FrameType, event: str, _: object) -> None:
-        nonlocal done, importing
-        if done or event not in ("call", "return"):
+        nonlocal importing
+        if walk.ended or event not in ("call", "return"):
             return
         if frame.f_code.co_name == "<module>":
             importing += 1 if event == "call" else -1
@@ -64,16 +67,19 @@ def followed(until: Callable[[str, str], bool] | None = None) -> Iterator[Walk]:
                 stack.pop()
             return
         if until is not None and until(name, frame.f_code.co_name):
-            done = True
+            walk.ended = True
             return
-        resumed = frame.f_code.co_flags & _GENERATOR and id(frame) in suspended
+        resumed = frame in generators
+        if not resumed:
+            walk.functions[f"{name}:{frame.f_code.co_name}"] += 1
         before, _, known = stack[-1]
         if name not in (before, *known) and not resumed:
             walk.entered.append(name)
             walk.steps[(before, name)] += 1
             known.add(name)
-        entered = suspended.setdefault(id(frame), set()) if resumed else set()
-        suspended[id(frame)] = entered
+        entered: set[str] = generators.get(frame, set())
+        if frame.f_code.co_flags & inspect.CO_GENERATOR:
+            generators[frame] = entered
         stack.append((name, id(frame), entered))
 
     sys.setprofile(profile)
