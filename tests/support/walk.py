@@ -90,7 +90,7 @@ def followed(until: Callable[[str, str], bool] | None = None) -> Iterator[Walk]:
 
 
 def _module(frame: FrameType) -> str | None:
-    """Return the module of a function of ours, None for another's."""
+    """Return the module of one of our functions, None for any other function."""
     file = frame.f_code.co_filename
     if not file.startswith(_ROOT):
         return None
