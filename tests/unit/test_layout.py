@@ -17,8 +17,6 @@ TREES = ("orchestrator", "backends")
 UNFINISHED = (
     "orchestrator/parsers/run.py",
     "orchestrator/results/differences.py",
-    "orchestrator/run/places.py",
-    "orchestrator/run/planner.py",
 )
 
 

@@ -200,14 +200,14 @@ def test_programs_with_fixed_counts_say_so():
 
 
 @pytest.mark.parametrize(
-    ("asked", "counts"),
+    ("asked", "settled"),
     [((20, 3), (21, 3)), ((100, 20), (100, 20)), ((5, 0), (5, 1)), ((7, None), (9, 3))],
 )
-def test_programs_with_windows_time_whole_ones(asked, counts):
+def test_programs_with_windows_time_whole_ones(asked, settled):
     row = catalogue.framework("mxnet_train_imagenet")
     steps, warmup = asked
     request = Request(model="alexnet", framework=row.name, steps=steps, warmup=warmup)
-    assert counts.settle(row, request, "cpu")[1:] == counts
+    assert counts.settle(row, request, "cpu")[1:] == settled
 
 
 def test_options_of_tensorrt_are_known_though_its_row_is_ours():
