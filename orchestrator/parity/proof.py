@@ -42,6 +42,8 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
         gpus=setting.gpus,
         image=setting.image,
         runtime=setting.runtime,
+        env=dict(setting.env),
+        prefix=setting.prefix,
         options=dict(setting.options),
     )
     decision = _decided(request)

@@ -87,7 +87,13 @@ CASES = {
     "openvino-cpu": replace(PLAIN, phase="inference", options={"hint": "throughput"}),
     "parity-cpu": PARITY,
     "parity-gpu": replace(
-        PARITY, device="gpu", dtype="float16", threads=None, options={"cudnn_tune": "off"}
+        PARITY,
+        device="gpu",
+        dtype="float16",
+        threads=None,
+        options={"cudnn_tune": "off"},
+        environment={"ONEDNN_VERBOSE": "1"},
+        prefix=("taskset", "-c", "0-7"),
     ),
     **inference_and_caffe_cases.cases(PLAIN),
     **vendor_cases.cases(PLAIN),
