@@ -37,6 +37,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add those filters, and those of a single run."""
     add_series(parser)
     parser.add_argument(
+        "--session", type=values.given, metavar="NAME", help="only runs of this session of a suite"
+    )
+    parser.add_argument("--tag", type=values.tag, metavar="TAG", help="only runs with this tag")
+    parser.add_argument(
         "--since",
         type=values.moment,
         metavar="TIME",
