@@ -148,10 +148,10 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _revision_now(connection: Connection) -> str | None:
-    """Return the last migration of the database, None if it has no tables of ours."""
+    """Return the last migration of the database, "" before the first; None without our tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
 
 
 def _create(connection: Connection) -> None:

@@ -15,8 +15,8 @@ from orchestrator.store.location import Location
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection, found: str | None, location: Location) -> None:
-    """Run the migrations after `found` in the caller's transaction.
+def upgrade(connection: Connection, found: str, location: Location) -> None:
+    """Run the migrations after `found` in the caller's transaction; "" means all of them.
 
     Raises NewerError if `found` is not a migration of this benchdock.
     """
@@ -24,7 +24,7 @@ def upgrade(connection: Connection, found: str | None, location: Location) -> No
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    if found and found not in known:
         raise NewerError(
             f"a newer benchdock wrote the database {location} (its tables are at {found})",
             hint="upgrade benchdock, or set BENCHDOCK_HOME to another folder",
