@@ -55,7 +55,7 @@ def wanted_by(arguments: argparse.Namespace) -> Wanted:
 
 
 def tell(note: str) -> None:
-    """Print a note about the database where it is no part of the output."""
+    """Print a note about the database on standard error."""
     print(clean(f"note: {note}"), file=sys.stderr)
 
 
@@ -96,7 +96,7 @@ def _more(older: int, what: str) -> str:
 def _cells(row: Summary) -> tuple[str, ...]:
     return (
         row.run,
-        _local(row.started),
+        local(row.started),
         row.model or _UNKNOWN,
         row.framework or _UNKNOWN,
         row.phase or _UNKNOWN,
@@ -108,7 +108,8 @@ def _cells(row: Summary) -> tuple[str, ...]:
     )
 
 
-def _local(moment: datetime | None) -> str:
+def local(moment: datetime | None) -> str:
+    """Format a time in this machine's time zone."""
     if moment is None:
         return _UNKNOWN
     try:

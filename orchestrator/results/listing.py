@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +79,15 @@ def _waiting(connection: Connection) -> list[_Entry]:
     """Return the runs without a readable result; folders of `parity` have no request either."""
     found = []
     for row in queries.pending(connection):
-        folder = RunFolder(_folder(row))
+        folder = RunFolder(folder_of(row))
         if may_exist(folder.result) or may_exist(folder.request):
             started = folder.made.timestamp() if folder.made is not None else 0.0
             found.append(_Entry(started=started, name=folder.run_id, folder=folder))
     return sorted(found, key=lambda entry: entry.place, reverse=True)
 
 
-def _folder(row: RowMapping) -> Path:
+def folder_of(row: RowMapping) -> Path:
+    """Return the folder of a run of the database, which may be on another machine."""
     return Path(row["home"], "imported" if row["imported"] else "runs", row["name"])
 
 
@@ -106,9 +106,9 @@ def _summary(entry: _Entry) -> Summary:
     failure = row["said"].get("failure")
     return Summary(
         run=row["name"],
-        folder=str(_folder(row)),
+        folder=str(folder_of(row)),
         status=row["status"],
-        started=_moment(row["started"]),
+        started=rows.moment(row["started"]),
         **{name: row[name] for name in ("model", "framework", "phase", "dtype", "batch")},
         **{name: row[name] for name in ("device", "devices")},
         throughput=_throughput(row),
@@ -123,13 +123,6 @@ def _throughput(row: RowMapping) -> Metric | None:
         return None
     value = row["throughput"]
     return Metric(value=float("nan") if value is None else value, unit=row["unit"])
-
-
-def _moment(seconds: float) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(seconds, UTC) if seconds else None
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def _fits(wanted: Wanted, row: Summary, folder: RunFolder | None) -> bool:

@@ -45,7 +45,7 @@ class NewerError(MachineError):
 
 
 def translated(error: DBAPIError, location: Location) -> MachineError | None:
-    """Return the error of a database for the user, None if it is a bug of ours."""
+    """Return the error of a database for the user, None if it is our bug."""
     if location.path is not None:
         return _of_sqlite(getattr(error.orig, "sqlite_errorname", None) or "", location)
     state = getattr(error.orig, "sqlstate", None)

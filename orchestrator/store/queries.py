@@ -1,4 +1,4 @@
-"""What is asked of the database. Every query goes by an index, so a million runs are no slower."""
+"""The queries of the database. Each goes by an index, so a million runs are no slower than ten."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Result,
     RowMapping,
     Select,
     and_,
@@ -46,7 +47,7 @@ def newest(connection: Connection, wanted: Wanted, most: int | None) -> Sequence
     found = _first(connection, and_(_run.c.id.in_(tried), _matching(wanted)), most)
     if len(found) == most:
         return found
-    # The index of series and start alone gives the newest ids of some series.
+    # The index of series and start is enough for the newest ids of some series.
     series = select(_series.c.id).where(*_of_series(wanted)).scalar_subquery()
     chosen = (
         select(_run.c.id)
@@ -156,3 +157,93 @@ def _seconds(connection: Connection, series: int) -> Sequence[float]:
         .limit(_TYPICAL)
     )
     return connection.execute(statement).scalars().all()
+
+
+def named(connection: Connection, name: str) -> RowMapping | None:
+    """Return a run as `newest` does, and of its series `what`, `place` and the number of `runs`."""
+    own = _run.alias()
+    same = select(func.count()).where(own.c.series_id == _run.c.series_id).scalar_subquery()
+    statement = (
+        _runs()
+        .add_columns(_series.c.what, _series.c.place, _series.c.decided, same.label("runs"))
+        .where(_run.c.name == name)
+    )
+    return connection.execute(statement).mappings().first()
+
+
+def tags(connection: Connection, run_id: int) -> Sequence[str]:
+    """Return the tags of a run, sorted."""
+    tag = schema.tag.c
+    return (
+        connection.execute(select(tag.tag).where(tag.run_id == run_id).order_by(tag.tag))
+        .scalars()
+        .all()
+    )
+
+
+def series(connection: Connection, wanted: Wanted) -> Sequence[RowMapping]:
+    """Return the series that match by what ran, each with its number of `runs` and its newest run.
+
+    Columns are those of `series`, `machine`, its host name, and of the run `name`, `started`,
+    `status`, `failure`, `throughput`, `unit`.
+    """
+    own = _run.alias()
+    last = (
+        select(own.c.id)
+        .where(own.c.series_id == _series.c.id)
+        .order_by(own.c.started.desc(), own.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    runs = select(func.count()).where(own.c.series_id == _series.c.id).scalar_subquery()
+    shown = (
+        _run.c[name] for name in ("name", "started", "status", "failure", "throughput", "unit")
+    )
+    statement = (
+        select(
+            *_series.c,
+            schema.machine.c.facts["hostname"].as_string().label("machine"),
+            runs.label("runs"),
+            *shown,
+        )
+        .join(schema.machine, _series.c.machine_id == schema.machine.c.id)
+        .join(_run, _run.c.id == last)
+        .where(_series.c.decided, *_of_series(wanted))
+        .order_by(_series.c.model, _series.c.framework, _series.c.phase, _series.c.id)
+    )
+    return connection.execute(statement).mappings().all()
+
+
+def history(connection: Connection, series: Collection[int], since: float) -> Sequence[RowMapping]:
+    """Return the runs of some series since a time (seconds since 1970), oldest first.
+
+    Columns are `series_id`, `session_id`, `pass`, `started`, `status`, `trust`, `throughput`,
+    `image_digest` and `driver`.
+    """
+    columns = ("series_id", "session_id", "pass", "started", "status", "trust", "throughput")
+    statement = (
+        select(*(_run.c[name] for name in (*columns, "image_digest", "driver")))
+        .where(_run.c.series_id.in_(series), _run.c.started >= since)
+        .order_by(_run.c.series_id, _run.c.started)
+    )
+    return connection.execute(statement).mappings().all()
+
+
+def exported(connection: Connection, wanted: Wanted) -> Result[Any]:
+    """Return the matching runs, oldest first, with everything that is known of them.
+
+    The rows are fetched a thousand at a time; read them in a transaction.
+    """
+    statement = (
+        _runs()
+        .add_columns(
+            _run.c.metrics,
+            _series.c.what,
+            _series.c.place,
+            schema.machine.c.facts["hostname"].as_string().label("machine"),
+        )
+        .join(schema.machine, _series.c.machine_id == schema.machine.c.id)
+        .where(_matching(wanted))
+        .order_by(_run.c.started, _run.c.name)
+    )
+    return connection.execution_options(yield_per=1000).execute(statement)

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.frameworks import catalogue
@@ -186,12 +186,20 @@ def _times(folder: RunFolder, result: Result) -> Values:
     }
 
 
-def _seconds(moment: datetime | None) -> float:
+def _seconds(told: datetime | None) -> float:
     """Return seconds since 1970, 0 if unknown."""
     try:
-        return moment.timestamp() if moment is not None else 0.0
+        return told.timestamp() if told is not None else 0.0
     except (OverflowError, ValueError, OSError):  # year 1 or 9999
         return 0.0
+
+
+def moment(seconds: float) -> datetime | None:
+    """Return a time of the database, None if unknown."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    except (OverflowError, ValueError, OSError):  # year 0 or 10000
+        return None
 
 
 def _outcome(result: Result) -> Values:
