@@ -11,6 +11,7 @@ from orchestrator.arguments import (
     doctor,
     frameworks,
     images,
+    import_dlbs,
     models,
     parity,
     parse,
@@ -26,7 +27,7 @@ from orchestrator.version import VERSION
 
 # In the order of `benchdock --help`: run, read, repeat, set up.
 COMMANDS = (
-    *(run, results, compare, parse),
+    *(run, import_dlbs, results, compare, parse),
     *(parity, published, reproduce, replay, bundle, verify),
     *(models, frameworks, images, doctor, completion),
 )
