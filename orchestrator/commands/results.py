@@ -28,7 +28,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         framework=catalogue.framework(arguments.framework).name if arguments.framework else None,
         phase=arguments.phase,
         dtype=arguments.dtype,
-        failed=arguments.failed,
+        batch=arguments.batch,
+        device=arguments.device,
+        status="failed" if arguments.failed else arguments.status,
+        since=arguments.since,
+        until=arguments.until,
     )
     file_killed()  # so that every listed run has its outcome
     found = find(wanted, None if arguments.all else arguments.last or USUAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from orchestrator.errors import MachineError
 from orchestrator.paths import RunFolder, runs
@@ -20,25 +21,35 @@ class Wanted:
     framework: str | None = None
     phase: str | None = None
     dtype: str | None = None
-    failed: bool = False
+    batch: int | None = None
+    device: str | None = None
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
     def fits(self, row: Summary) -> bool:
         """Whether a run matches."""
-        wanted = (self.model, self.framework, self.phase, self.dtype)
-        told = (row.model, row.framework, row.phase, row.dtype)
-        same = all(want in (None, value) for want, value in zip(wanted, told, strict=True))
-        return same and (row.status == "failed" or not self.failed)
+        return (
+            all(
+                want in (None, getattr(row, name))
+                for name, want in vars(self).items()
+                if name not in ("since", "until")
+            )
+            and (self.since is None or (row.started is not None and row.started >= self.since))
+            and (self.until is None or (row.started is not None and row.started < self.until))
+        )
 
     def words(self) -> str:
         """Return the filters as they are typed; "" without filters."""
-        named = (
-            ("--model", self.model),
-            ("--framework", self.framework),
-            ("--phase", self.phase),
-            ("--dtype", self.dtype),
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return " ".join(
+            "--failed" if (name, value) == ("status", "failed") else f"--{name} {_typed(value)}"
+            for name, value in given.items()
         )
-        given = [f"{option} {value}" for option, value in named if value is not None]
-        return " ".join((*given, *(["--failed"] if self.failed else [])))
+
+
+def _typed(value: object) -> str:
+    return f"{value:%Y-%m-%dT%H:%M}" if isinstance(value, datetime) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,55 @@
+"""Options that choose stored runs."""
+
+from __future__ import annotations
+
+import argparse
+
+from orchestrator.arguments import shared, values
+from orchestrator.arguments.parser import Once
+
+STATUSES = ("ok", "failed", "running", "no_result", "unreadable")
+
+
+def add_series(parser: argparse.ArgumentParser) -> None:
+    """Add the filters of what ran; each is an attribute of the same name, None without it."""
+    parser.add_argument("--model", type=values.given, metavar="MODEL", help="only this network")
+    parser.add_argument(
+        "-f", "--framework", action=Once, type=values.given, help="only this framework"
+    )
+    parser.add_argument(
+        "--phase", choices=shared.PHASES, metavar="PHASE", help="only training or only inference"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=shared.DTYPES,
+        metavar="DTYPE",
+        help=f"only this number type: {', '.join(shared.DTYPES)}",
+    )
+    parser.add_argument(
+        "--batch", type=values.positive, metavar="N", help="only this batch (per device)"
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "gpu"), metavar="DEVICE", help="only cpu or only gpu"
+    )
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add those filters, and those of a single run."""
+    add_series(parser)
+    parser.add_argument(
+        "--since",
+        type=values.moment,
+        metavar="TIME",
+        help="only runs since this time: 2026-01-31, 2026-01-31T20:15, or 7d (7 days ago)",
+    )
+    parser.add_argument(
+        "--until", type=values.moment, metavar="TIME", help="only runs before this time"
+    )
+    outcome = parser.add_mutually_exclusive_group()
+    outcome.add_argument(
+        "--status",
+        choices=STATUSES,
+        metavar="STATUS",
+        help=f"only runs with this status: {', '.join(STATUSES)}",
+    )
+    outcome.add_argument("--failed", action="store_true", help="only failed runs")
