@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-# A key is an axis rather than determined by another one the earlier it is here.
+# The keys by whose values runs are split in groups, the first ones first.
 _RANK = ("framework", "model", "phase", "dtype", "gpus", "batch")
+# Other keys may depend on these.
+_DECIDING = ("framework", "model")
 
 Run = Mapping[str, Any]
 
@@ -115,13 +117,12 @@ def _product(runs: Sequence[Run]) -> Group | None:
 
 
 def _determined(runs: Sequence[Run], varying: Sequence[str]) -> dict[str, str]:
-    """Return the keys whose value follows from that of another key, with that key."""
+    """Return the keys, such as the image, whose value follows from framework or model; with it."""
     found: dict[str, str] = {}
-    for key in sorted(varying, key=lambda key: (_rank(key), key), reverse=True):
-        for other in sorted(varying, key=lambda key: (_rank(key), key)):
-            if other != key and other not in found and _follows(runs, key, other):
-                found[key] = other
-                break
+    for key in varying:
+        for other in _DECIDING:
+            if key not in _RANK and other in varying and _follows(runs, key, other):
+                found.setdefault(key, other)
     return found
 
 

@@ -84,13 +84,14 @@ def _check_size(count: int) -> None:
         )
 
 
-def _extended(
-    first: Benchmark, extensions: Iterable[Extension], traps: Traps
-) -> Iterable[Benchmark]:
+def _extended(first: Benchmark, extensions: Iterable[Extension], traps: Traps) -> list[Benchmark]:
+    """Return what all extensions make of one benchmark."""
     benchmarks = [first]
     for extension in extensions:
-        benchmarks = [changed for one in benchmarks for changed in _applied(one, extension, traps)]
-        _check_size(len(benchmarks))
+        before, benchmarks = benchmarks, []
+        for one in before:
+            benchmarks += _applied(one, extension, traps)
+            _check_size(len(benchmarks))
     return benchmarks
 
 
