@@ -8,13 +8,14 @@ from typing import Any
 from orchestrator.arguments import (
     results_filters,
     results_show,
+    results_table,
     shared,
     values,
 )
 from orchestrator.arguments.parser import command
 
 # In the order of `benchdock results --help`: read, pass on, keep.
-SUBCOMMANDS = (results_show,)
+SUBCOMMANDS = (results_show, results_table)
 
 
 def add(commands: Any) -> None:
