@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from orchestrator.arguments import (
+    results_chart,
     results_filters,
     results_show,
     results_table,
@@ -15,7 +16,7 @@ from orchestrator.arguments import (
 from orchestrator.arguments.parser import command
 
 # In the order of `benchdock results --help`: read, pass on, keep.
-SUBCOMMANDS = (results_show, results_table)
+SUBCOMMANDS = (results_show, results_table, results_chart)
 
 
 def add(commands: Any) -> None:

@@ -117,7 +117,7 @@ def _count_note(found: Pivot) -> Iterator[str]:
 def _notes(found: Pivot) -> Iterator[str]:
     for why, count in found.left_out.items():
         yield f"{counted(count, 'run')} not in the tables: {why}"
-    uneven = sum(cell.spread > _LARGEST_SPREAD for cell in found.cells.values())
+    uneven = sum(cell.high > _LARGEST_SPREAD * cell.low for cell in found.cells.values())
     if uneven:
         yield (
             f"the runs of {counted(uneven, 'cell')} differ by more than 10 %; `benchdock compare` "

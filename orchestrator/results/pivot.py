@@ -53,14 +53,20 @@ LAYOUTS: Mapping[str, Layout] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The runs of one benchmark. `throughput` is their median, in samples/s; `time` the seconds of
-    a step with it, `spread` the largest throughput over the smallest.
+    """The runs of one benchmark: `samples` per step of all devices; the median, smallest and
+    largest throughput, in samples/s.
     """
 
     runs: int
+    samples: int
     throughput: float
-    time: float
-    spread: float
+    low: float
+    high: float
+
+    @property
+    def time(self) -> float:
+        """Return the seconds of a step at the median throughput."""
+        return self.samples / self.throughput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +143,10 @@ def _order(value: str | int) -> tuple[int, str]:
 
 def _cell(values: Sequence[tuple[float, int]]) -> Cell:
     throughputs = [throughput for throughput, _ in values]
-    middle = median(throughputs)
     return Cell(
         runs=len(values),
-        throughput=middle,
-        time=values[0][1] / middle,
-        spread=max(throughputs) / min(throughputs),
+        samples=values[0][1],
+        throughput=median(throughputs),
+        low=min(throughputs),
+        high=max(throughputs),
     )

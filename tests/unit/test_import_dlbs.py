@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from orchestrator.cli import main
 from orchestrator.dlbs.arrangement import frozen
 from orchestrator.dlbs.suite_text import Entry, repeated, suite, write
-from tests.unit.test_dlbs_plans import read
 
 GOLDEN = Path(__file__).parents[1] / "golden/dlbs"
 
@@ -402,8 +401,3 @@ def test_a_full_product_is_one_matrix(models, batches, gpus):
     assert list(group.get("matrix", {})) == [
         key for key, values in (("model", models), ("batch", batches), ("gpus", gpus)) if values[1:]
     ]
-
-
-def test_options_win_over_the_file():
-    found = read({"parameters": {"a": 1}}, parameters=[("a", "2")])
-    assert found.parameters == {"a": 2}
