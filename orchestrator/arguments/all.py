@@ -27,9 +27,9 @@ from orchestrator.version import VERSION
 
 # In the order of `benchdock --help`: run, read, repeat, set up.
 COMMANDS = (
-    *(run, import_dlbs, results, compare, parse),
+    *(run, results, compare, parse),
     *(parity, published, reproduce, replay, bundle, verify),
-    *(models, frameworks, images, doctor, completion),
+    *(models, frameworks, images, doctor, import_dlbs, completion),
 )
 
 

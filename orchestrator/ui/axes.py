@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-_MOST_LABELS = 9
+_BETWEEN_LABELS = 40  # pixels
 # Values that span more than this are on a logarithmic axis.
 _WIDE = 8
 
@@ -32,17 +32,18 @@ class Axis:
 
 
 def counts(values: Sequence[int], start: float, end: float) -> Axis:
-    """Return an axis for counts, such as batches; the labels are counts that occur."""
+    """Return an axis for counts, such as batches, from left to right.
+
+    The labels are counts that occur and have room.
+    """
     several = sorted(set(values))
-    every = math.ceil(len(several) / _MOST_LABELS)
-    return Axis(
-        low=several[0],
-        high=several[-1],
-        start=start,
-        end=end,
-        logarithmic=several[-1] >= _WIDE * several[0],
-        labels=tuple(several[::every]),
-    )
+    wide = several[-1] >= _WIDE * several[0]
+    axis = Axis(low=several[0], high=several[-1], start=start, end=end, logarithmic=wide)
+    labels: list[float] = []
+    for value in several:
+        if not labels or axis.at(value) - axis.at(labels[-1]) >= _BETWEEN_LABELS:
+            labels.append(value)
+    return replace(axis, labels=tuple(labels))
 
 
 def from_zero(highest: float, start: float, end: float) -> Axis:

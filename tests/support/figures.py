@@ -1,5 +1,7 @@
 """Runs that only have a throughput, for tests of tables and charts."""
 
+from typing import Any
+
 from orchestrator.paths import RunFolder, runs
 from orchestrator.result import Metric, Result
 from orchestrator.results.summary import Summary
@@ -10,7 +12,7 @@ from tests.support import stand_in
 
 def summary(throughput=100.0, *, unit="samples/s", **changes):
     """Return a run of vgg16 with this throughput, None for none."""
-    usual = {
+    usual: dict[str, Any] = {
         "run": "r",
         "folder": "/r",
         "status": "ok",

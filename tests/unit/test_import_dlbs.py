@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -368,7 +369,7 @@ RUNS = st.lists(
 
 
 def counted(pairs):
-    found = {}
+    found: dict[Any, int] = {}
     for run, repeat in pairs:
         found[frozen(run)] = found.get(frozen(run), 0) + repeat
     return found

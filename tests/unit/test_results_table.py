@@ -142,7 +142,7 @@ def test_every_run_is_in_one_cell_and_the_definitions_hold(several, by):
         for some, others in zip(speedups, efficiencies, strict=True):
             for column, speedup, efficiency in zip(found.columns, some, others, strict=True):
                 if speedup is not None:
-                    expected = speedup * found.columns[0] / column
+                    expected = speedup * int(found.columns[0]) / int(column)
                     assert efficiency == pytest.approx(expected)
 
 
