@@ -79,6 +79,24 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def imported() -> Path:
+    """Return the folder of runs from other machines, one folder per run.
+
+    They are not in `runs`, whose contents are trusted to be this user's.
+    """
+    return home() / "imported"
+
+
+def database() -> Path:
+    """Return the SQLite database of results, an index of the folders of runs."""
+    return home() / "results.db"
+
+
+def durations() -> Path:
+    """Return the file with how long a run of each series takes."""
+    return home() / "durations.json"
+
+
 def wheelhouse(image_id: str) -> Path:
     """Return the folder of the wheels that are installed in an image."""
     return home() / "wheels" / image_id
@@ -189,6 +207,16 @@ class RunFolder:
     def result(self) -> Path:
         """Return the path of the result."""
         return self.root / "result.json"
+
+    @property
+    def session(self) -> Path:
+        """Return the path of the note that says which session of a suite started the run."""
+        return self.root / "session.json"
+
+    @property
+    def tags(self) -> Path:
+        """Return the path of the tags that the user gave the run."""
+        return self.root / "tags.json"
 
     @property
     def monitor(self) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +17,22 @@ Record = TypeVar("Record", bound=BaseModel)
 LARGEST = 128 * 2**20
 # As pydantic calls it in a model and in a dataclass.
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+
+
+# Notes of benchdock beside a result are short.
+LARGEST_NOTE = 2**20
+
+
+def read_json(path: Path, largest: int) -> Any:
+    """Return the JSON of a small file; None if there is no such file, or if it is not valid."""
+    try:
+        if not path.is_file():  # a pipe would never end
+            return None
+        with path.open("rb") as stream:
+            data = stream.read(largest + 1)
+        return json.loads(data) if len(data) <= largest else None
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def may_exist(path: Path) -> bool:

@@ -7,16 +7,26 @@ from typing import Any
 
 from orchestrator.arguments import (
     results_chart,
+    results_export,
     results_filters,
+    results_import,
+    results_prune,
+    results_rebuild,
+    results_series,
     results_show,
     results_table,
+    results_tag,
     shared,
     values,
 )
 from orchestrator.arguments.parser import command
 
 # In the order of `benchdock results --help`: read, pass on, keep.
-SUBCOMMANDS = (results_show, results_table, results_chart)
+SUBCOMMANDS = (
+    *(results_show, results_series, results_table, results_chart),
+    *(results_export, results_import),
+    *(results_tag, results_prune, results_rebuild),
+)
 
 
 def add(commands: Any) -> None:

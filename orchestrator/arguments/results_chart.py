@@ -56,7 +56,7 @@ def add(subcommands: Any) -> None:
         help="output file; - is standard output. A file that exists is replaced",
     )
     results_filters.add_series(chart)
-    results_filters.add_times(chart)
+    results_filters.add_runs(chart)
     chart.set_defaults(handler="results_chart")
 
 

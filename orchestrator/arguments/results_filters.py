@@ -33,8 +33,12 @@ def add_series(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_times(parser: argparse.ArgumentParser) -> None:
-    """Add the filters by time."""
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Add the filters by session, tag and time."""
+    parser.add_argument(
+        "--session", type=values.given, metavar="NAME", help="only runs of this session of a suite"
+    )
+    parser.add_argument("--tag", type=values.tag, metavar="TAG", help="only runs with this tag")
     parser.add_argument(
         "--since",
         type=values.moment,
@@ -49,7 +53,7 @@ def add_times(parser: argparse.ArgumentParser) -> None:
 def add(parser: argparse.ArgumentParser) -> None:
     """Add all of them, and those of a run's outcome."""
     add_series(parser)
-    add_times(parser)
+    add_runs(parser)
     outcome = parser.add_mutually_exclusive_group()
     outcome.add_argument(
         "--status",

@@ -35,5 +35,5 @@ def add(subcommands: Any) -> None:
     how.add_argument("--csv", action="store_true", help="print CSV, one line per cell")
     shared.json(how)
     results_filters.add_series(table)
-    results_filters.add_times(table)
+    results_filters.add_runs(table)
     table.set_defaults(handler="results_table")

@@ -13,27 +13,11 @@ from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.parsers import PROGRAMS, ParseHints, blocks, parse, parse_any
 from orchestrator.parsers.places import last_line_with
 from orchestrator.result import Measurement, Result
+from orchestrator.results.parsed import as_result
 from orchestrator.run.demands import CUSTOM
 from orchestrator.run.filing import to_json
 from orchestrator.ui.plain import result_lines
 from orchestrator.ui.text import clean
-from orchestrator.version import VERSION
-
-
-def as_result(measurement: Measurement) -> Result:
-    """Return the result that a log contains, without request, plan or machine."""
-    return Result(
-        benchdock=VERSION,
-        status="failed" if measurement.failure else "ok",
-        failure=measurement.failure,
-        fingerprint=measurement.fingerprint,
-        metrics=measurement.metrics,
-        steps=measurement.steps,
-        program=measurement.begin,
-        warnings=measurement.warnings,
-        notes=measurement.notes,
-    )
-
 
 # Words that people type for "detect the program".
 _ANY_PROGRAM = ("auto", "any", "detect", "guess")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import fields
 from datetime import datetime
 
 from orchestrator.errors import ExitStatus, unknown
 from orchestrator.frameworks import catalogue
 from orchestrator.paths import runs
-from orchestrator.results.listing import Listing, Wanted, find
+from orchestrator.results.listing import Listing, find
 from orchestrator.results.summary import Summary
 from orchestrator.run.filing import file_killed
+from orchestrator.store.reading import read
+from orchestrator.store.wanted import Wanted
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import devices
@@ -27,7 +30,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     """List the runs that match the filters. Raises RequestError, MachineError."""
     wanted = wanted_by(arguments)
     file_killed()  # so that every listed run has its outcome
-    found = find(wanted, None if arguments.all else arguments.last or USUAL)
+    most = None if arguments.all else arguments.last or USUAL
+    found = read(lambda connection: find(connection, wanted, most), tell)
     if not found.rows and wanted.model is not None:
         check_model(wanted.model, found)
     if arguments.json:
@@ -48,6 +52,11 @@ def wanted_by(arguments: argparse.Namespace) -> Wanted:
     if getattr(arguments, "failed", False):
         named["status"] = "failed"
     return Wanted(**named)
+
+
+def tell(note: str) -> None:
+    """Print a note about the database on standard error."""
+    print(clean(f"note: {note}"), file=sys.stderr)
 
 
 def check_model(model: str, found: Listing) -> None:
@@ -88,7 +97,7 @@ def _more(older: int, what: str) -> str:
 def _cells(row: Summary) -> tuple[str, ...]:
     return (
         row.run,
-        _local(row.started),
+        local(row.started),
         row.model or _UNKNOWN,
         row.framework or _UNKNOWN,
         row.phase or _UNKNOWN,
@@ -100,7 +109,8 @@ def _cells(row: Summary) -> tuple[str, ...]:
     )
 
 
-def _local(moment: datetime | None) -> str:
+def local(moment: datetime | None) -> str:
+    """Format a time in this machine's time zone."""
     if moment is None:
         return _UNKNOWN
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +25,7 @@ _INSTRUCTION_SETS = (
     "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni",
     "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "sve2", "bf16",
 )  # fmt: skip
+_MACHINE_ID = re.compile("[0-9a-f]{32}", re.ASCII)
 _NVIDIA_VENDOR = "0x10de"
 SLOW_GOVERNORS = ("powersave", "conservative")
 _GIT_PATIENCE = 1.0  # seconds; on a slow disk "dirty" stays unknown rather than delay the run
@@ -52,6 +55,7 @@ def facts(gpus: GpuReport | None = None, *, root: Path = ROOT) -> dict[str, Any]
         "commit": own_commit(),
         "dirty": dirty(PROJECT),
         "python": platform.python_version(),
+        "machine": machine_key(root),
         "hostname": platform.node(),
         "os": os_name(root),
         "kernel": platform.release(),
@@ -160,6 +164,17 @@ def load(root: Path = ROOT) -> list[float] | None:
     """Return the load averages over 1, 5 and 15 minutes."""
     words = _text(root / "proc/loadavg").split()[:3]
     return [float(word) for word in words] if len(words) == 3 else None
+
+
+def machine_key(root: Path = ROOT) -> str | None:
+    """Return what identifies this installation of the system, None if nothing does.
+
+    machine-id(5) asks programs to show only a hash of it that other programs do not make.
+    """
+    told = _text(root / "etc/machine-id")
+    if not _MACHINE_ID.fullmatch(told):
+        return None
+    return hashlib.sha256(f"benchdock {told}".encode()).hexdigest()[:16]
 
 
 def os_name(root: Path = ROOT) -> str | None:
