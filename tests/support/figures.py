@@ -2,12 +2,9 @@
 
 from typing import Any
 
-from orchestrator.paths import RunFolder, runs
-from orchestrator.result import Metric, Result
+from orchestrator.result import Metric
 from orchestrator.results.summary import Summary
-from orchestrator.run.filing import to_json
-from tests.fakes import plan
-from tests.support import stand_in
+from tests.support.run_folders import stored
 
 
 def summary(throughput=100.0, *, unit="samples/s", **changes):
@@ -32,18 +29,13 @@ def summary(throughput=100.0, *, unit="samples/s", **changes):
 def store(name, throughput=100.0, *, failure=None, **planned):
     """Store a run of vgg16 with this throughput, or one that failed."""
     metrics = {"throughput": Metric(value=throughput, unit="samples/s")}
-    folder = RunFolder(runs() / name)
-    folder.root.mkdir(parents=True)
-    result = Result(
-        benchdock="0.1.0",
-        run=name,
+    stored(
+        name,
+        planned={"model": "vgg16"} | planned,
         status="failed" if failure else "ok",
         failure=failure,
-        request=stand_in.request(),
-        plan=plan(**{"model": "vgg16", "batch": 2} | planned),
         metrics={} if failure else metrics,
     )
-    folder.result.write_text(to_json(result), encoding="utf-8")
 
 
 def store_sweep(failure):
