@@ -18,6 +18,7 @@ from orchestrator.frameworks import catalogue
 from orchestrator.units import counted
 
 MOST_REPEATS = 1000
+_OWN_IMAGES = ("dlbs/", "hpe/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +128,9 @@ def _of_runs(
         row = catalogue.framework(program)
         if row.source and not row.home:
             yield f"{program} needs its own folder ({row.source}): add source: DIR"
+    for image in dict.fromkeys(str(run.keys.get("image", "")) for run in runs):
+        if image.startswith(_OWN_IMAGES):
+            yield f"the image {image} is built by DLBS: remove it to run in one of benchdock's"
     if len(entries) < len(runs):
         yield (
             f"{counted(len(runs), 'benchmark')} are {counted(len(entries), 'run')} with "

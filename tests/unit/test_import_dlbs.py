@@ -265,6 +265,7 @@ def test_benchmarks_that_cannot_run_are_left_out_and_counted(capsys):
          "not needed here: exp.rerun, monitor.frequency"),
         ({"exp_model": "googlenet"}, "is not DLBS's network: in DLBS it has other pools"),
         ({"exp_framework": "tensorflow"}, "tf_cnn_benchmarks needs its own folder"),
+        ({"exp_docker_image": "hpe/mxnet:1"}, "the image hpe/mxnet:1 is built by DLBS: remove it"),
     ],
 )  # fmt: skip
 def test_what_has_no_counterpart_is_named(changes, note, capsys):
