@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from orchestrator.arguments import (
+    results_chart,
     results_export,
     results_filters,
     results_import,
@@ -13,6 +14,7 @@ from orchestrator.arguments import (
     results_rebuild,
     results_series,
     results_show,
+    results_table,
     results_tag,
     shared,
     values,
@@ -21,7 +23,7 @@ from orchestrator.arguments.parser import command
 
 # In the order of `benchdock results --help`: read, pass on, keep.
 SUBCOMMANDS = (
-    *(results_show, results_series),
+    *(results_show, results_series, results_table, results_chart),
     *(results_export, results_import),
     *(results_tag, results_prune, results_rebuild),
 )

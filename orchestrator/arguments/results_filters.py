@@ -33,9 +33,8 @@ def add_series(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Add those filters, and those of a single run."""
-    add_series(parser)
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Add the filters by session, tag and time."""
     parser.add_argument(
         "--session", type=values.given, metavar="NAME", help="only runs of this session of a suite"
     )
@@ -49,6 +48,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--until", type=values.moment, metavar="TIME", help="only runs before this time"
     )
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add all of them, and those of a run's outcome."""
+    add_series(parser)
+    add_runs(parser)
     outcome = parser.add_mutually_exclusive_group()
     outcome.add_argument(
         "--status",

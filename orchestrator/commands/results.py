@@ -33,14 +33,14 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     most = None if arguments.all else arguments.last or USUAL
     found = read(lambda connection: find(connection, wanted, most), tell)
     if not found.rows and wanted.model is not None:
-        _check_model(wanted.model, found)
+        check_model(wanted.model, found)
     if arguments.json:
         rows = [row.as_json() for row in found.rows]
         print(json.dumps({"schema": 1, "runs": rows, "older": found.older}, indent=2))
     elif found.rows:
         _show(found, wanted)
     else:
-        print(clean(_nothing(found, wanted)))
+        print(clean(nothing(found, wanted)))
     return ExitStatus.OK
 
 
@@ -59,14 +59,15 @@ def tell(note: str) -> None:
     print(clean(f"note: {note}"), file=sys.stderr)
 
 
-def _check_model(model: str, found: Listing) -> None:
+def check_model(model: str, found: Listing) -> None:
     """Refuse a model name that neither the zoo nor any stored run has. Raises RequestError."""
     known = dict.fromkeys((*catalogue.all_networks(), *sorted(found.models)))
     if model not in known:
         raise unknown("model", model, known, listing="benchdock models")
 
 
-def _nothing(found: Listing, wanted: Wanted) -> str:
+def nothing(found: Listing, wanted: Wanted) -> str:
+    """Say why the list is empty."""
     if found.empty:
         return f"no runs in {runs()}; run `benchdock run resnet50 -f pytorch` to make one"
     return f"no stored run matches {wanted.words()}; `benchdock results` lists all"

@@ -54,7 +54,12 @@ def test_new_folders_are_taken_in_and_others_are_not_read_again(monkeypatch):
     assert names() == [FIRST]
     stored(SECOND)
     read = []
-    monkeypatch.setattr(taking_in, "read_file", lambda *told: read.append(told) or 1 / 0)
+
+    def failing(*words):
+        read.append(words)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(taking_in, "read_file", failing)
     with pytest.raises(ZeroDivisionError):
         names()
     assert [path.parent.name for _, path in read] == [SECOND]
