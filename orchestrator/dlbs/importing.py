@@ -125,9 +125,9 @@ def _of_runs(
     if names := sorted(name for name in set_ if is_not_needed(name)):
         yield f"not needed here: {', '.join(names)}"
     for program in dict.fromkeys(str(run.keys["framework"]) for run in runs):
-        row = catalogue.framework(program)
-        if row.source and not row.home:
-            yield f"{program} needs its own folder ({row.source}): add source: DIR"
+        vendor = catalogue.framework(program).vendor
+        if vendor is not None and vendor.source_help and not vendor.home:
+            yield f"{program} needs its own folder ({vendor.source_help}): add source: DIR"
     for image in dict.fromkeys(str(run.keys.get("image", "")) for run in runs):
         if image.startswith(_OWN_IMAGES):
             yield f"the image {image} is built by DLBS: remove it to run in one of benchdock's"
