@@ -69,7 +69,7 @@ def planned_devices(request: Request, report: GpuReport) -> tuple[Target, tuple[
 
 def _useful(request: Request, target: Target) -> Target:
     """Return the CPU instead of a default GPU that the framework cannot use."""
-    named = target.device == "cpu" or request.gpus is not None
+    named = target.device == "cpu" or not request.leaves_device_open
     if named or planner.is_able(request, "gpu") or not planner.is_able(request, "cpu"):
         return target
     return CPU
@@ -119,7 +119,7 @@ def _fit(
 ) -> Fitted:
     choice = None
     first: tuple[str, ...] = ()
-    if target.device == "cpu" and request.gpus is None and report.gpus:
+    if target.device == "cpu" and request.leaves_device_open and report.gpus:
         first = (f"on the CPU: {row.name} does not support {request.phase} on a GPU",)
     if image is None:
         choice = _choice(request, row, target, report, on_host=on_host)
@@ -184,7 +184,7 @@ def _without_image(
     on_host: bool,
     elsewhere: bool,
 ) -> Fitted:
-    if request.gpus is None and _runs_on_cpu(request, on_host=on_host):
+    if request.leaves_device_open and _runs_on_cpu(request, on_host=on_host):
         why = f"no image of {row.name} works with this GPU and driver: {refusal}"
         row = planner.resolve(request, CPU, elsewhere=elsewhere)
         return Fitted(target=CPU, row=row, first=(f"on the CPU, because {why}",))
@@ -241,4 +241,5 @@ def _typed(request: Request) -> str:
 
 
 def _gpus(request: Request) -> str:
-    return "all" if request.gpus == "all" else ",".join(map(str, request.gpus or (0,)))
+    chosen = request.gpus or range(request.devices or 1)
+    return "all" if request.gpus == "all" else ",".join(map(str, chosen))

@@ -33,6 +33,7 @@ from orchestrator.run import (
 )
 from orchestrator.run.launcher import LauncherContext, render
 from orchestrator.run.own_files import OwnFiles
+from orchestrator.units import counted
 
 if TYPE_CHECKING:
     from orchestrator.machine.gpu_facts import Gpu
@@ -107,7 +108,7 @@ def choose_device(request: Request, report: GpuReport) -> Target:
     Raises MachineError if a GPU was requested and there is none, saying what is missing, and
     RequestError for an index that does not exist.
     """
-    if request.gpus == "none" or (request.gpus is None and not report.gpus):
+    if request.gpus == "none" or (request.leaves_device_open and not report.gpus):
         return Target(device="cpu")
     if not report.gpus:
         raise MachineError(
@@ -116,16 +117,19 @@ def choose_device(request: Request, report: GpuReport) -> Target:
     if request.gpus == "all":
         chosen = report.gpus
     elif request.gpus is None:
-        chosen = report.gpus[:1]
+        chosen = _first(request.devices or 1, report)
     else:
         chosen = tuple(_gpu_at(index, report) for index in request.gpus)
+        if len(set(chosen)) < len(chosen):
+            named = ",".join(map(str, request.gpus))
+            raise RequestError(f"--gpus {named} names one GPU twice", hint="name it once")
     return Target(device="gpu", gpus=tuple(gpu.uuid or str(gpu.index) for gpu in chosen))
 
 
 def unused_gpus(request: Request, report: GpuReport) -> tuple[str, ...]:
     """Warn that a run is on the CPU because no GPU works, although nobody asked for the CPU."""
     broken = report.state in ("not_loaded", "mismatch", "failed")
-    if request.gpus is not None or report.gpus:
+    if not request.leaves_device_open or report.gpus:
         return ()
     if not (broken or report.on_bus):
         return ()
@@ -137,13 +141,24 @@ def planned_device(request: Request, report: GpuReport) -> tuple[Target, tuple[s
     try:
         return choose_device(request, report), ()
     except MachineError as error:
-        indices = request.gpus if isinstance(request.gpus, tuple) else (0,)
+        several = range(request.devices or 1)
+        indices = request.gpus if isinstance(request.gpus, tuple) else several
         return Target(device="gpu", gpus=tuple(map(str, indices))), (str(error),)
 
 
-def _gpu_at(index: int, report: GpuReport) -> Gpu:
+def _first(count: int, report: GpuReport) -> tuple[Gpu, ...]:
+    """Return the first GPUs. Raises RequestError if there are fewer."""
+    if count > len(report.gpus):
+        raise RequestError(
+            f"--devices {count} is too many: this machine has {counted(len(report.gpus), 'GPU')}",
+            hint=f"use --devices {len(report.gpus)}",
+        )
+    return report.gpus[:count]
+
+
+def _gpu_at(index: int | str, report: GpuReport) -> Gpu:
     for gpu in report.gpus:
-        if gpu.index == index:
+        if index in (gpu.index, gpu.uuid):
             return gpu
     there = ", ".join(str(gpu.index) for gpu in report.gpus)
     raise RequestError(f"this machine has no GPU {index}", hint=f"it has {there}")
