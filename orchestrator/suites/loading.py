@@ -113,14 +113,14 @@ def _merged(base: Suite, own: Suite) -> Suite:
 
 
 def _first(document: Document, error: ValidationError) -> RequestError:
-    """Return the mistake that stands first; a mistyped key before what is therefore missing."""
+    """Return the mistake that stands first; a mistake before what is therefore missing."""
     found = []
     for one in error.errors(include_url=False):
         path = _known(document, one["loc"])
         unknown = one["type"] == "extra_forbidden"
         mark = document.key_place(path) if unknown else document.place(path)
-        missing = one["type"] == "missing"
-        found.append(((missing, mark.line, mark.column), mark, path, one))
+        late = one["type"] in ("missing", "too_short")
+        found.append(((late, mark.line, mark.column), mark, path, one))
     _, mark, path, one = min(found, key=lambda entry: entry[0])
     what, hint = _told(path, one)
     if one["type"] == "missing":
@@ -161,6 +161,8 @@ def _told(path: Steps, one: Any) -> tuple[str, str]:
         case "string_pattern_mismatch" if path[-1:] == ("name",) or path[:1] == ("groups",):
             what = f"{given} is not a name"
             hint = "use up to 40 lower-case letters, digits and hyphens"
+        case "too_short":
+            what = "the list is empty"
         case "tuple_type":
             what = "it should be a list, such as [1, 2]"
         case "dict_type" | "model_type" | "model_attributes_type":

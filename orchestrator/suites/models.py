@@ -4,9 +4,18 @@ Keys of a request keep the names of `Request`; everything else is a closed set. 
 have no `from __future__ import annotations`: pydantic would have to compile every annotation again.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    WithJsonSchema,
+    create_model,
+)
 from pydantic import model_validator as check_model
 
 from orchestrator.errors import RequestError
@@ -158,33 +167,46 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def _made(name: str, text: str, kinds: dict[str, Any], base: type[StrictRecord]) -> Any:
+class Ordered(StrictRecord):
+    """A record that remembers the order in which its keys were written."""
+
+    _order: tuple[str, ...] = PrivateAttr(default=())
+
+    @check_model(mode="wrap")
+    @classmethod
+    def _remember(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        record = handler(data)
+        if isinstance(data, dict):
+            record._order = tuple(data)
+        return record
+
+
+def _made(name: str, text: str, kinds: dict[str, Any]) -> Any:
     fields: dict[str, Any] = {
         key: (kind, Field(default=None, json_schema_extra=_without_default))
         for key, kind in kinds.items()
     }
-    return create_model(name, __base__=base, __doc__=text, __module__=__name__, **fields)
+    return create_model(name, __base__=Ordered, __doc__=text, __module__=__name__, **fields)
 
 
 if TYPE_CHECKING:
 
-    class Settings(StrictRecord):
+    class Settings(Ordered):
         """Keys of a request with their values."""
 
-    class Axes(StrictRecord):
+    class Axes(Ordered):
         """Keys of a request with the values that they take, one after the other."""
 
-    class Condition(StrictRecord):
+    class Condition(Ordered):
         """Keys of a request with the values, any of which matches."""
 
 else:
     _KINDS = {key: _kind(key) for key in KEYS}
-    Settings = _made("Settings", "Keys of a request with their values.", _KINDS, StrictRecord)
+    Settings = _made("Settings", "Keys of a request with their values.", _KINDS)
     Axes = _made(
         "Axes",
         "Keys of a request with the values that they take, one after the other.",
         {key: Annotated[tuple[kind, ...], Field(min_length=1)] for key, kind in _KINDS.items()},
-        StrictRecord,
     )
     Condition = _made(
         "Condition",
@@ -197,7 +219,6 @@ else:
             ]
             for key, kind in _KINDS.items()
         },
-        StrictRecord,
     )
 
 
@@ -276,3 +297,11 @@ class Suite(StrictRecord):
     gate: Gate = Gate()
     control: tuple[Run, ...] = ()
     groups: Annotated[dict[Name, Group], Field(max_length=1000)] = Field(default_factory=dict)
+
+
+def given(record: Ordered | None, *, without: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what a person wrote in a part of a suite, as plain values in its order."""
+    if record is None:
+        return {}
+    names = dict.fromkeys((*record._order, *sorted(record.model_fields_set)))
+    return {name: getattr(record, name) for name in names if name not in without}
