@@ -119,10 +119,7 @@ def digest_of(settings: Settings) -> str:
     names = tuple(settings)
     # Most cells have the same keys; sorting them each time would take a third of the time.
     ordered = _ORDERED.get(names) or _ORDERED.setdefault(names, tuple(sorted(names)))
-    try:
-        parts = [_remembered(name, settings[name]) for name in ordered]
-    except TypeError:  # a mapping is not hashable
-        parts = [as_json(name, settings[name]) for name in ordered]
+    parts = [as_json(name, settings[name]) for name in ordered]
     text = f"[{SCHEMA},{{{','.join(filter(None, parts))}}}]"
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -132,6 +129,10 @@ _ORDERED: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 def as_json(name: str, value: Any) -> str:
     """Return a key and its value as JSON, "" for a usual value."""
+    return _written(name, value) if isinstance(value, dict) else _remembered(name, value)
+
+
+def _written(name: str, value: Any) -> str:
     if value == USUAL.get(name):
         return ""
     told = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_as_text)
@@ -139,7 +140,7 @@ def as_json(name: str, value: Any) -> str:
 
 
 # Values of one key have one type, so that 1 and true are not mixed up.
-_remembered = lru_cache(maxsize=None)(as_json)
+_remembered = lru_cache(maxsize=None)(_written)
 
 
 def _as_text(value: object) -> str:
