@@ -14,6 +14,7 @@ from orchestrator.arguments import (
     models,
     parity,
     parse,
+    plan,
     published,
     replay,
     reproduce,
@@ -26,7 +27,7 @@ from orchestrator.version import VERSION
 
 # In the order of `benchdock --help`: run, read, repeat, set up.
 COMMANDS = (
-    *(run, results, compare, parse),
+    *(run, plan, results, compare, parse),
     *(parity, published, reproduce, replay, bundle, verify),
     *(models, frameworks, images, doctor, completion),
 )

@@ -1,4 +1,4 @@
-"""What planning has to know about a request on a machine, whoever decides it."""
+"""What planning has to know about a request on a machine, apart from how it is decided."""
 
 from __future__ import annotations
 

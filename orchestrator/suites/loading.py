@@ -122,7 +122,7 @@ def _first(document: Document, error: ValidationError) -> RequestError:
         late = one["type"] in ("missing", "too_short")
         found.append(((late, mark.line, mark.column), mark, path, one))
     _, mark, path, one = min(found, key=lambda entry: entry[0])
-    what, hint = _told(path, one)
+    what, hint = told(path, one)
     if one["type"] == "missing":
         path = tuple(one["loc"])
     where = f"{written(path)}: " if path else ""
@@ -137,7 +137,7 @@ def _known(document: Document, steps: tuple[int | str, ...]) -> Steps:
     return path
 
 
-def _told(path: Steps, one: Any) -> tuple[str, str]:
+def told(path: Steps, one: Any) -> tuple[str, str]:
     """Say what is wrong, and what to write instead."""
     given = quoted(str(one["input"]))
     what = one["msg"].removeprefix("Value error, ").replace("Input should", "it should")

@@ -1,4 +1,4 @@
-"""Checks that the frameworks and models of a suite exist."""
+"""Checks that the frameworks, models and claims of a suite exist."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from orchestrator.suites.reader import Steps
 
 
 def check(loaded: Loaded) -> None:
-    """Refuse frameworks and models that do not exist. Raises RequestError."""
+    """Refuse frameworks, models and claims that do not exist. Raises RequestError."""
     found = list(_named(loaded.suite))
     rows = []
     for path, key, value in found:
-        if key == "framework":
-            try:
+        try:
+            if key == "framework":
                 rows.append(catalogue.framework(value))
-            except RequestError as error:
-                raise loaded.mistake(path, error.what, error.hint) from None
+            elif key == "claim":
+                _check_claim(value)
+        except RequestError as error:
+            raise loaded.mistake(path, error.what, error.hint) from None
     if any(row.any_network for row in rows):
         return
     known = catalogue.all_networks()
@@ -32,8 +34,14 @@ def check(loaded: Loaded) -> None:
             raise loaded.mistake(path, near.what, near.hint)
 
 
+def _check_claim(value: str) -> None:
+    from orchestrator.published import collection  # most suites have no claim, and it is large
+
+    collection.claim(value)
+
+
 def _named(suite: Suite) -> Iterator[tuple[Steps, str, str]]:
-    """Yield path, key and value of each framework and model that a suite names."""
+    """Yield path, key and value of each framework, model and claim that a suite names."""
     parts: list[tuple[Steps, Ordered | None]] = [(("defaults",), suite.defaults)]
     parts += [((CONTROL, index), run) for index, run in enumerate(suite.control)]
     for name, group in suite.groups.items():
@@ -45,7 +53,7 @@ def _named(suite: Suite) -> Iterator[tuple[Steps, str, str]]:
         ]
     for path, record in parts:
         for key, value in given(record).items():
-            if key not in ("model", "framework"):
+            if key not in ("model", "framework", "claim"):
                 continue
             if isinstance(value, tuple):
                 yield from (((*path, key, index), key, one) for index, one in enumerate(value))

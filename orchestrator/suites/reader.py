@@ -108,6 +108,15 @@ def _decoded(data: bytes, name: str) -> str:
     return text
 
 
+def plain(text: str) -> Any:
+    """Return what a word without quotes means: true, false, null, a number or text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
 class _Builder:
     """Builds values from events."""
 
@@ -195,18 +204,9 @@ class _Builder:
         return value
 
     def _scalar(self, event: Any) -> Any:
-        text = event.value
-        if not event.implicit[0]:
-            return text
-        if text in _WORDS:
-            return _WORDS[text]
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        if not _FLOAT.fullmatch(text):
-            return text
-        value = float(text)
-        if not math.isfinite(value):
-            raise mistake(self._mark(event.start_mark), f"{text} is too large")
+        value = plain(event.value) if event.implicit[0] else event.value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise mistake(self._mark(event.start_mark), f"{event.value} is too large")
         return value
 
     def _sequence(self, path: Steps) -> list[Any]:

@@ -17,6 +17,8 @@ from orchestrator.suites.loading import Loaded
 from orchestrator.suites.models import Suite
 from tests.support.suites import HEAD, expanded, loaded, refused
 
+CLAIM = "dlperf-mxnet-20.03-resnet50_v1.5-v100-sxm2-16gb-float32-training-b128x1-no-xla"
+
 
 def groups(text: str) -> str:
     return f"{HEAD}groups:\n  cnn:\n{text}"
@@ -121,11 +123,11 @@ def test_repeats_come_from_run_group_and_suite(tmp_path: Path) -> None:
 def test_a_claim_takes_what_belongs_to_this_machine(tmp_path: Path) -> None:
     text = (
         f"{HEAD}defaults: {{framework: pytorch, batch: 4, timeout: 15m, dtype: float16}}\n"
-        "groups: {vendor: {runs: [{claim: some-id, data: imagenet}]}}"
+        f"groups: {{vendor: {{runs: [{{claim: {CLAIM}, data: imagenet}}]}}}}"
     )
     (cell,) = expanded(tmp_path, text).cells
-    assert cell.claim == "some-id"
-    assert set(cell.settings) == {"timeout", "data"}
+    assert cell.claim == CLAIM
+    assert cell.settings == {"timeout": 900.0, "data": Path("imagenet")}
 
 
 @pytest.mark.parametrize(
