@@ -79,6 +79,11 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def sessions() -> Path:
+    """Return the folder that holds one folder per session of a suite."""
+    return home() / "sessions"
+
+
 def wheelhouse(image_id: str) -> Path:
     """Return the folder of the wheels that are installed in an image."""
     return home() / "wheels" / image_id
@@ -189,6 +194,11 @@ class RunFolder:
     def result(self) -> Path:
         """Return the path of the result."""
         return self.root / "result.json"
+
+    @property
+    def session(self) -> Path:
+        """Return the path of the note that says which session of a suite started the run."""
+        return self.root / "session.json"
 
     @property
     def monitor(self) -> Path:

@@ -20,6 +20,7 @@ from orchestrator.arguments import (
     reproduce,
     results,
     run,
+    suite,
     verify,
 )
 from orchestrator.arguments.parser import Command, Parser
@@ -27,7 +28,7 @@ from orchestrator.version import VERSION
 
 # In the order of `benchdock --help`: run, read, repeat, set up.
 COMMANDS = (
-    *(run, plan, results, compare, parse),
+    *(run, plan, suite, results, compare, parse),
     *(parity, published, reproduce, replay, bundle, verify),
     *(models, frameworks, images, doctor, completion),
 )

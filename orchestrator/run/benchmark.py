@@ -140,15 +140,17 @@ def run(
     *,
     find_place: FindPlace | None = None,
     image: str | None = None,
+    on_folder: Callable[[RunFolder], None] = lambda _: None,
 ) -> tuple[Result, ExitStatus]:
     """Run a request and file the result.
 
+    `on_folder` gets the run's folder before anything starts; what it raises is filed.
     A replay passes a `find_place` other than `places.ready_place`, and the `image` that it runs.
     Raises RequestError or MachineError if the request is refused before anything starts; failures
     after the start are filed as results, and `failure.kind` says what went wrong.
     """
     with watched_host() as host:
-        return _run_watched(request, view, find_place or ready_place, host, image)
+        return _run_watched(request, view, find_place or ready_place, host, image, on_folder)
 
 
 def _run_watched(
@@ -157,6 +159,7 @@ def _run_watched(
     find_place: FindPlace,
     host: Callable[[], HostSource],
     image: str | None,
+    on_folder: Callable[[RunFolder], None],
 ) -> tuple[Result, ExitStatus]:
     for name in file_killed():
         view.note(f"filed as interrupted, because its benchdock was killed: {name}")
@@ -180,6 +183,7 @@ def _run_watched(
         environment = inventory.facts(report)
 
     def carry_out(draft: _Draft) -> None:
+        on_folder(draft.folder)
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(request, row, target, engine, reason, view)
         place = replace(place, warnings=(*fitted.first, *place.warnings, *doubts))

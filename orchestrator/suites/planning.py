@@ -52,13 +52,15 @@ class SuitePlan:
         return sum(row.runs for row in self.rows)
 
     @property
-    def seconds(self) -> float:
-        """Return the seconds that all runs take whose duration is known or limited.
-
-        A run that never ran counts half of the limit of a run.
-        """
+    def usual_seconds(self) -> float | None:
+        """Return what counts for a run that never ran: half of the limit of a run."""
         limit = self.loaded.suite.budget.run
-        usual = limit / 2 if limit is not None else 0.0
+        return limit / 2 if limit is not None else None
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds that all runs take whose duration is known or limited."""
+        usual = self.usual_seconds or 0.0
         return sum(row.runs * (usual if row.seconds is None else row.seconds) for row in self.rows)
 
     @property

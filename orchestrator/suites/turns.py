@@ -18,6 +18,11 @@ class Turn(NamedTuple):
     cell: Cell
     round: int
 
+    @property
+    def is_last_control(self) -> bool:
+        """Whether it is the run of a control that ends the session."""
+        return self.cell.is_control and self.round > self.cell.repeat
+
 
 def turns(cells: Sequence[Cell]) -> Iterator[Turn]:
     """Yield all runs of ordered cells: pass by pass, and the controls once more at the end."""
