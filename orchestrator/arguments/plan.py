@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         "plan nightly.yaml --machine server.json",
         "plan --matrix model=resnet50,vgg16 --matrix batch=32,64 -f pytorch",
         "plan nightly.yaml --csv > plan.csv",
-        status="0 success, 2 the suite is wrong, 3 this machine can run nothing of it",
+        status="0 success, 2 the suite is wrong, 3 this machine can run none of it",
     )
     add_suite(plan)
     plan.add_argument(
