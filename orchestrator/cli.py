@@ -41,7 +41,7 @@ def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
     words = sys.argv[1:] if argv is None else argv
     if any("\0" in word for word in words):  # only a caller in this process can pass one
         raise RequestError("an argument contains a NUL character", hint="remove it")
-    parser = build_parser()
+    parser = build_parser(only=_command(words))
     parser.refuse_unknown_options(itertools.takewhile(lambda word: word.startswith("-"), words))
     arguments = parser.parse_args(words)
     _check_process()
@@ -91,9 +91,13 @@ def _status(words: Sequence[str]) -> ExitStatus:
         return ExitStatus.BUG
 
 
+def _command(words: Sequence[str]) -> str:
+    """Return the word that names the command."""
+    return next((word for word in words if not word.startswith("-")), "")
+
+
 def _files_results(words: Sequence[str]) -> bool:
-    command = next((word for word in words if not word.startswith("-")), "")
-    return command in ("run", "replay", "parity") and "--dry-run" not in words
+    return _command(words) in ("run", "replay", "parity") and "--dry-run" not in words
 
 
 def _say(line: str) -> None:

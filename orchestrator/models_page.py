@@ -64,9 +64,8 @@ Vendors' own programs: [programs of others](vendor-programs.md).
 def support() -> str:
     """Return a table: a row per framework that has a backend."""
     lines = [_line(["framework", "`-f`", "networks", "CPU", "GPU"]), _line(["---"] * 5)]
-    count = len(zoo.names())
     for row in OURS:
-        networks = f"all {count}" if not row.gaps else f"{count - len(row.gaps)} of {count}"
+        networks = f"all but {', '.join(row.gaps)}" if row.gaps else "all"
         cells = [_support(row, "cpu"), _support(row, "gpu")]
         lines.append(_line([row.title, f"`{row.name}`", networks, *cells]))
     return "\n".join(lines)

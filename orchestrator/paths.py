@@ -6,7 +6,7 @@ import os
 import pwd
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,16 @@ PROJECT = Path(SHIPPED).resolve() if os.path.isdir(SHIPPED) else Path(__file__).
 DOCKERFILES = PROJECT / "dockerfiles"
 LAUNCHERS = PROJECT / "launchers"
 BACKENDS = PROJECT / "backends"
+_FILES = {
+    "request": "request.json",
+    "launcher": "launcher.sh",
+    "log": "log.txt",
+    "outputs": "out",
+    "engine_log": "engine.log",
+    "result": "result.json",
+    "monitor": "monitor.jsonl",
+    "session": "session.json",
+}
 _STAMP = re.compile(r"\d{8}T\d{6}(?=-)", re.ASCII)
 
 
@@ -123,9 +133,33 @@ def write_aside(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder and the names of the files in it."""
+    """A run's folder and the names of the files in it.
+
+    run_id: the run's name, unique on this machine.
+    request: the request.
+    launcher: the rendered launcher script.
+    log: the program's output, stdout and stderr.
+    outputs: the program's working folder, where its outputs stay.
+    engine_log: what was printed before the launcher started.
+    result: the result.
+    monitor: the machine's samples during the run.
+    """
 
     root: Path
+    run_id: str = field(init=False, repr=False, compare=False)
+    request: Path = field(init=False, repr=False, compare=False)
+    launcher: Path = field(init=False, repr=False, compare=False)
+    log: Path = field(init=False, repr=False, compare=False)
+    outputs: Path = field(init=False, repr=False, compare=False)
+    engine_log: Path = field(init=False, repr=False, compare=False)
+    result: Path = field(init=False, repr=False, compare=False)
+    monitor: Path = field(init=False, repr=False, compare=False)
+    session: Path = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "run_id", self.root.name)
+        for name, file in _FILES.items():
+            object.__setattr__(self, name, self.root / file)
 
     @classmethod
     def create(cls, model: str, framework: str) -> RunFolder:
@@ -152,11 +186,6 @@ class RunFolder:
         self.outputs.mkdir()
 
     @property
-    def run_id(self) -> str:
-        """Return the run's name, unique on this machine."""
-        return self.root.name
-
-    @property
     def made(self) -> datetime | None:
         """Return when the folder was made, according to its name; None for any other name."""
         stamp = _STAMP.match(self.run_id)
@@ -164,43 +193,3 @@ class RunFolder:
             return datetime.fromisoformat(stamp[0]).replace(tzinfo=UTC) if stamp else None
         except ValueError:  # there is no such day
             return None
-
-    @property
-    def request(self) -> Path:
-        """Return the path of the request."""
-        return self.root / "request.json"
-
-    @property
-    def launcher(self) -> Path:
-        """Return the path of the rendered launcher script."""
-        return self.root / "launcher.sh"
-
-    @property
-    def log(self) -> Path:
-        """Return the path of the program's output, stdout and stderr."""
-        return self.root / "log.txt"
-
-    @property
-    def outputs(self) -> Path:
-        """Return the program's working folder, where its outputs stay."""
-        return self.root / "out"
-
-    @property
-    def engine_log(self) -> Path:
-        """Return the path of what was printed before the launcher started."""
-        return self.root / "engine.log"
-
-    @property
-    def result(self) -> Path:
-        """Return the path of the result."""
-        return self.root / "result.json"
-
-    @property
-    def session(self) -> Path:
-        """Return the path of the note that says which session of a suite started the run."""
-        return self.root / "session.json"
-
-    @property
-    def monitor(self) -> Path:
-        """Return the path of the machine's samples during the run."""
-        return self.root / "monitor.jsonl"

@@ -29,6 +29,7 @@ _DURATION = re.compile(
 )
 _PLAIN_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _LONGEST_NUMBER = 40
+_DIGITS = 4
 LARGEST_SIZE = 2**63 - 1
 LONGEST_DURATION = 365 * 86400.0
 
@@ -38,14 +39,20 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _significant(value: float, digits: int = 4) -> str:
-    """Format a number with the given number of significant digits, never in exponent notation."""
+def _significant(value: float) -> str:
+    """Format a number with four significant digits, never in exponent notation."""
     if not math.isfinite(value):
         return str(value)
     if value == 0:
         return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(f"{value:.{_DIGITS - 1}e}".partition("e")[2])
+    decimals = max(0, _DIGITS - 1 - exponent)
     return f"{value:,.{min(decimals, 12)}f}"
+
+
+def _rounded(value: float) -> float:
+    """Return a magnitude as it is shown: 1,023.9 MiB is 1 GiB, 999.96 ms is 1 s."""
+    return abs(float(f"{value:.{_DIGITS}g}"))
 
 
 def _seconds(value: float) -> str:
@@ -56,7 +63,7 @@ def _seconds(value: float) -> str:
         hours, minutes = divmod(minutes, 60)
         return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
     scale, unit = next(
-        (pair for pair in _TIME_SCALES if abs(value) >= pair[0]),
+        (pair for pair in _TIME_SCALES if _rounded(value / pair[0]) >= 1),
         _TIME_SCALES[-1] if value else _TIME_SCALES[0],
     )
     return f"{_significant(value / scale)} {unit}"
@@ -66,8 +73,8 @@ def _bytes(value: float) -> str:
     if not math.isfinite(value):
         return f"{value} B"
     power = 0
-    while abs(value) >= 1024 and power < len(_BYTE_UNITS) - 1:
-        value /= 1024
+    while _rounded(value) >= 1024 and power < len(_BYTE_UNITS) - 1:
+        value = math.copysign(max(1.0, abs(value) / 1024), value)
         power += 1
     digits = _significant(value) if power else f"{value:.0f}"
     return f"{digits} {_BYTE_UNITS[power]}"

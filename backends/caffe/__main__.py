@@ -20,6 +20,7 @@ import sys
 from backends import zoo
 from backends.caffe import prototxt, rebatch
 from backends.caffe.dialects import DIALECTS
+from backends.caffe.inputs import Source
 from backends.harness.errors import Unsupported
 
 
@@ -52,7 +53,7 @@ def _for_caffe(asked):
     return {
         "dtype": asked.dtype,
         "devices": asked.devices,
-        "source": prototxt.Source(asked.data, asked.source),
+        "source": Source(asked.data, asked.source),
         "fillers": True,
         "round_mode": asked.round_mode == "yes" or (asked.round_mode == "auto" and _rounds()),
     }

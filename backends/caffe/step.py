@@ -12,9 +12,11 @@ from collections import OrderedDict
 
 import numpy as np
 
-from backends import knobs, zoo
-from backends.caffe import arrays, dialects, own, prototxt
+from backends import zoo
+from backends.caffe import arrays, dialects, own_network, prototxt
 from backends.caffe.history import Snapshots
+from backends.caffe.inputs import DATA, LABEL
+from backends.caffe.layers import GAPS
 from backends.caffe.pycaffe import (
     Forward,
     Placed,
@@ -26,9 +28,11 @@ from backends.caffe.pycaffe import (
     rewritten,
 )
 from backends.caffe.text import as_file
-from backends.harness import data, job, trial
+from backends.caffe.writer import LOSS
+from backends.harness import data, job, smoke
 from backends.harness.errors import Unsupported
 from backends.harness.sgd import LEARNING_RATE
+from backends.options import BY_FRAMEWORK
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
@@ -53,7 +57,7 @@ class Backend(object):
     def __init__(self, name):
         """`name` is the framework's id."""
         self.FRAMEWORK = name
-        self.OPTIONS = knobs.KNOBS[name]
+        self.OPTIONS = BY_FRAMEWORK[name]
         self.dialect = dialects.DIALECTS[name]
         self.REPLACES_STATISTICS = self.dialect.averages
 
@@ -77,13 +81,13 @@ class Backend(object):
         return kind(self, settings, graph, values)
 
     def read_file(self, path: str, settings: "Settings") -> "OwnNetwork":
-        """The user's network; see `backends.harness.own`."""
-        return own.CaffeNetwork(path, self.dialect, settings)
+        """The user's network; see `backends.harness.own_network`."""
+        return own_network.CaffeNetwork(path, self.dialect, settings)
 
     def prepare_file(self, settings: "Settings", network: "OwnNetwork") -> "Job":
         """A ready job of the user's network, which was run once."""
         self._check(settings)
-        return own.prepare(self, settings, network)
+        return own_network.prepare(self, settings, network)
 
     def _check(self, settings):
         """Choose the device; raise `Unsupported` for what this backend does not support."""
@@ -152,7 +156,7 @@ class Backend(object):
         self._check(settings)
         net, ours = self.open_network(graph, len(inputs), plain=True, **chosen(settings))
         fill(net, ours, values, self.dialect, graph)
-        net.blobs[prototxt.DATA].data[...] = inputs
+        net.blobs[DATA].data[...] = inputs
         found = arrays.as_computed(net)
         for node in graph.nodes:
             if ours.blobs[node.name] in found:
@@ -162,12 +166,12 @@ class Backend(object):
         """Parse every model's network, and run the smallest through both phases."""
         load().set_mode_cpu()
         graphs = [graph for graph in map(zoo.draw, zoo.names()) if not gap(graph)]
-        for graph in graphs:
-            for training in (False, True):
-                ours = prototxt.network(graph, self.dialect, 2, training, **self.choices())
-                parse(ours.text)
-        ran = trial.run_smallest(self.prepare, self.OPTIONS, graphs)
-        return "%d models parse, %s trains and infers" % (len(graphs), ran)
+        return smoke.check(self.prepare, self.OPTIONS, self._parse, "parse", graphs)
+
+    def _parse(self, graph: "Graph") -> None:
+        for training in (False, True):
+            ours = prototxt.network(graph, self.dialect, 2, training, **self.choices())
+            parse(ours.text)
 
 
 def fork(schema):
@@ -183,7 +187,7 @@ def fork(schema):
 
 def gap(graph):
     """Why Caffe does not support a graph, or None."""
-    return next((prototxt.GAPS[n.op] for n in graph.nodes if n.op in prototxt.GAPS), None)
+    return next((GAPS[n.op] for n in graph.nodes if n.op in GAPS), None)
 
 
 def fill(net, ours, values, dialect, graph):
@@ -213,9 +217,9 @@ class _Step(Placed):
     def feed(self, inputs, labels):
         """Copy a batch into the blobs that the network reads; inference has no labels."""
         blobs = self.net.blobs
-        blobs[prototxt.DATA].data[...] = inputs
-        if prototxt.LABEL in blobs:
-            blobs[prototxt.LABEL].data[...] = labels
+        blobs[DATA].data[...] = inputs
+        if LABEL in blobs:
+            blobs[LABEL].data[...] = labels
 
 
 class Inference(_Step, Forward):
@@ -245,7 +249,7 @@ class Training(_Step, Solving):
 
     def loss(self):
         """Of the last step."""
-        return float(self.net.blobs[prototxt.LOSS].data)
+        return float(self.net.blobs[LOSS].data)
 
     def held(self, node):
         """What the last step left as a node's value."""

@@ -15,19 +15,20 @@ logging.getLogger().setLevel(logging.ERROR)
 from caffe2.proto import caffe2_pb2  # noqa: E402
 from caffe2.python import core, workspace  # noqa: E402
 
-from backends import knobs, zoo  # noqa: E402
+from backends import zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
-from backends.harness import arguments, blas, data, errors, job, machine, trial  # noqa: E402
+from backends.harness import arguments, blas, data, errors, job, machine, smoke  # noqa: E402
 from backends.harness.errors import Unsupported  # noqa: E402
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
+from backends.options import BY_FRAMEWORK  # noqa: E402
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
     from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "caffe2"
-OPTIONS = knobs.KNOBS["caffe2"]
+OPTIONS = BY_FRAMEWORK["caffe2"]
 
 # Max pooling sends its whole gradient to every value that equals the largest; cuDNN chooses one.
 EVERY_LARGEST = ("cpu",)
@@ -241,8 +242,9 @@ def self_check() -> str:
     """Build every model's nets, and run the smallest through both phases."""
     graphs = [zoo.draw(name) for name in zoo.names()]
     graphs = [g for g in graphs if not any(node.op in builder.GAPS for node in g.nodes)]
-    for graph in graphs:
-        for training in (False, True):
-            builder.build(graph, training)
-    ran = trial.run_smallest(prepare, OPTIONS, graphs)
-    return "%d models build, %s trains and infers" % (len(graphs), ran)
+    return smoke.check(prepare, OPTIONS, _build, "build", graphs)
+
+
+def _build(graph: "Graph") -> None:
+    for training in (False, True):
+        builder.build(graph, training)

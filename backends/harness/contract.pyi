@@ -12,10 +12,10 @@ import numpy as np
 
 from backends.harness.arguments import Settings as Settings
 from backends.harness.job import Job as Job
-from backends.harness.own import OwnNetwork as OwnNetwork
-from backends.knobs import Option
+from backends.harness.own_network import OwnNetwork as OwnNetwork
+from backends.options import Option
 from backends.zoo.graph import Graph as Graph
-from backends.zoo.graph import Node as Node
+from backends.zoo.node import Node as Node
 
 Array = np.ndarray[Any, Any]
 # By the zoo's names of parameters, running statistics, or nodes.
@@ -49,7 +49,7 @@ class Backend(Protocol):
     """The framework's id, as a user types it."""
 
     OPTIONS: tuple[Option, ...]
-    """The knobs that ``--option key=value`` may set; unset ones reach `prepare` as "auto"."""
+    """The options that ``--option key=value`` may set; unset ones reach `prepare` as "auto"."""
 
     def version(self) -> str:
         """Return the framework's version: called first, and may import the framework."""
@@ -80,7 +80,7 @@ class Backend(Protocol):
         """Return a line on what was checked; raises if something is wrong. Takes seconds."""
 
 class FileBackend(Backend, Protocol):
-    """A backend that also runs the user's files; see `backends.harness.own`."""
+    """A backend that also runs the user's files; see `backends.harness.own_network`."""
 
     @property
     def FILES(self) -> tuple[str, ...]:  # noqa: N802 - a tuple of a known length fits, too

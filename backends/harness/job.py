@@ -36,7 +36,7 @@ class Job(object):
     def __init__(self):
         """Set the attributes after this."""
         self.device_names = []  # type: List[str]
-        self.options = OrderedDict()  # type: OrderedDict  # every knob as it was really used
+        self.options = OrderedDict()  # type: OrderedDict  # each as it was really used
         self._marks = []  # type: List[float]
 
     def step(self) -> None:

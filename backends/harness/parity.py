@@ -60,14 +60,19 @@ def check(level, backend, graph, asked):
 
 def check_shapes(backend, _settings, graph):
     """P1; the deviation is the number of nodes that are missing or differ."""
-    found = OrderedDict((name, tuple(shape)) for name, shape in backend.shapes(graph))
-    wrong = [
+    wrong = misshapen(graph, backend.shapes(graph))
+    detail = wrong[0] if wrong else "%d nodes" % len(graph.nodes)
+    return Verdict(not wrong, float(len(wrong)), 0, detail)
+
+
+def misshapen(graph, shapes):
+    """A line per node that is missing or differs among (name, shape) pairs of a built network."""
+    found = OrderedDict((name, tuple(shape)) for name, shape in shapes)
+    return [
         "%s is %s, drawn %s" % (node.name, found.get(node.name, "missing"), node.shape)
         for node in graph.nodes
         if found.get(node.name) != node.shape
     ]
-    detail = wrong[0] if wrong else "%d nodes" % len(graph.nodes)
-    return Verdict(not wrong, float(len(wrong)), 0, detail)
 
 
 def check_forward(backend, settings, graph):

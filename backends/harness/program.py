@@ -4,7 +4,7 @@ import os
 import sys
 
 from backends import zoo
-from backends.harness import VERSION, arguments, errors, events, loop, own, parity
+from backends.harness import VERSION, arguments, errors, events, loop, own_network, parity
 from backends.zoo import weights
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
@@ -49,7 +49,11 @@ def draw(name):
 def benchmark(backend, argv, emit):
     """Prepare, announce, measure, report."""
     settings = arguments.parse(argv, "backends." + backend.FRAMEWORK, backend.OPTIONS)
-    graph = draw(settings.model) if settings.model_file is None else own.opened(settings, backend)
+    graph = (
+        draw(settings.model)
+        if settings.model_file is None
+        else own_network.opened(settings, backend)
+    )
     backend.version()
     job = prepared(backend, settings, graph)
     try:

@@ -60,7 +60,7 @@ def check(backend, settings, graph, tolerance):
     found = Findings()
     job = backend.prepare(settings._replace(batch=BATCH), steady, values)
     try:
-        walk(backend, settings, steady, job, inputs, found, tolerance)
+        walk(backend, settings, steady, job, _in_turn(inputs), found, tolerance)
     finally:
         job.close()
     if len(steady.nodes) < len(graph.nodes):
@@ -72,32 +72,37 @@ def check(backend, settings, graph, tolerance):
     return found.verdict(tolerance)
 
 
-def walk(backend, settings, graph, job, inputs, found, tolerance):
-    """Take `STEPS` steps and compare each; the batch is reversed and relabelled in turn."""
-    before = _scaled(settings, graph, job, inputs)
-    for number in range(STEPS):
-        x = np.ascontiguousarray(inputs[::-1] if number % 2 else inputs)
-        y = weights.labels(graph, len(x), SEED + number)
-        after = _taken(job, x, y)
-        rules = _rules(backend, settings, job, number)
-        expected = backward.step(graph, _values(before), x, y, rules)
+def _in_turn(inputs):
+    """A batch per step: reversed every other time."""
+    return [np.ascontiguousarray(inputs[::-1] if n % 2 else inputs) for n in range(STEPS)]
+
+
+def walk(backend, settings, graph, job, batches, found, tolerance, *, masks=None):
+    """Take a step with each batch, newly labelled, and compare it with the referee's.
+
+    `masks` returns what a step dropped (`backward.Rules.mask`), given the states before and after;
+    the referee drops the same.
+    """
+    before = _scaled(settings, graph, job, batches[0])
+    for number, inputs in enumerate(batches):
+        labels = weights.labels(graph, len(inputs), SEED + number)
+        after = _taken(job, inputs, labels)
+        mask = masks(before, after) if masks else None
+        rules = _rules(backend, settings, job, number, mask)
+        expected = backward.step(graph, _values(before), inputs, labels, rules)
         compare(found, tolerance, (before, after), job.loss(), expected, number)
         before = after
 
 
 def walk_dropping(backend, settings, graph, job, inputs, found, tolerance):
-    """Two steps with dropout: find what was dropped, and compare with the referee dropping the
-    same.
-    """
-    before, seen = _scaled(settings, graph, job, inputs), dropout.Seen()
-    for number in range(dropout.STEPS):
-        y = weights.labels(graph, len(inputs), SEED + number)
-        after = _taken(job, inputs, y)
-        masks = dropout.Masks(graph, _gradients(before, after), seen)
-        rules = _rules(backend, settings, job, number, masks.mask)
-        expected = backward.step(graph, _values(before), inputs, y, rules)
-        compare(found, tolerance, (before, after), job.loss(), expected, number)
-        before = after
+    """Steps on one batch with dropout: find what was dropped, and judge that too."""
+    seen = dropout.Seen()
+
+    def masks(before, after):
+        return dropout.Masks(graph, _gradients(before, after), seen).mask
+
+    batches = [inputs] * dropout.STEPS
+    walk(backend, settings, graph, job, batches, found, tolerance, masks=masks)
     seen.judge(found)
 
 
@@ -122,7 +127,7 @@ def _taken(job, inputs, labels):
     return job.state()
 
 
-def _rules(backend, settings, job, number, mask=None):
+def _rules(backend, settings, job, number, mask):
     biased = settings.device in getattr(backend, "BIASED_VARIANCE", ())
     replaces = getattr(backend, "REPLACES_STATISTICS", False) and number == 0
     # In half precision, values count as equal that are further apart than rounding explains here.

@@ -8,7 +8,7 @@ import mxnet as mx
 from backends.harness import job, machine, release
 from backends.harness.errors import Unsupported
 from backends.mxnet import environment
-from backends.mxnet.choices import Facts
+from backends.mxnet.option_defaults import Facts
 
 # Attributes of cuDeviceGetAttribute: compute capability, major and minor.
 CAPABILITY = (75, 76)

@@ -15,18 +15,17 @@ from functools import partial
 import mxnet as mx
 import numpy as np
 
-from backends import zoo
-from backends.harness import data, errors, release, trial
+from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.mxnet import bound, build, choices, device
+from backends.mxnet import bound, build, device, option_defaults
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
     from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "mxnet"
-OPTIONS = choices.OPTIONS
+OPTIONS = option_defaults.OPTIONS
 LEAST = (1, 0)
 BIASED_VARIANCE = ("cpu",)
 
@@ -53,7 +52,7 @@ def classify(error: Exception) -> "Kind":
 
 def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
-    used = choices.resolve(settings, device.facts())
+    used = option_defaults.resolve(settings, device.facts())
     places = device.contexts(settings)
     kind = Training if settings.phase == "training" else Inference
     return kind(settings, graph, values, used, places)
@@ -223,7 +222,7 @@ def activations(
     settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
 ) -> "Values":
     """Every node's value, nothing folded and nothing fused."""
-    used = choices.resolve(settings, device.facts())
+    used = option_defaults.resolve(settings, device.facts())
     (place,) = device.contexts(settings)
     network = network_of(settings, graph, used, fold=False)
     everything = mx.sym.Group(list(network.symbols.values()))
@@ -242,11 +241,4 @@ def _read(node, array):
 
 def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
-    graphs = [zoo.draw(name) for name in zoo.names()]
-    for graph in graphs:
-        found = dict(shapes(graph))
-        for node in graph.nodes:
-            if found[node.name] != node.shape:
-                raise ValueError("%s of %s is misshapen" % (node.name, graph.name))
-    ran = trial.run_smallest(prepare, OPTIONS, graphs)
-    return "%d models build, %s trains and infers" % (len(graphs), ran)
+    return smoke.check(prepare, OPTIONS, smoke.as_drawn(shapes), "build")

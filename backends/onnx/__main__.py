@@ -10,7 +10,7 @@ import sys
 from backends import zoo
 from backends.harness import errors, events
 from backends.onnx import build
-from backends.onnx.own import OnnxNetwork
+from backends.onnx.own_network import OnnxNetwork
 
 BAD_REQUEST = 2
 

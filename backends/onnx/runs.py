@@ -4,11 +4,10 @@ from collections import OrderedDict
 
 import numpy as np
 
-from backends import zoo
-from backends.harness import data, job, machine, own, trial
+from backends.harness import data, job, machine, own_network, smoke
 from backends.harness.errors import Unsupported
 from backends.onnx.build import build
-from backends.onnx.own import OnnxNetwork
+from backends.onnx.own_network import OnnxNetwork
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
@@ -87,19 +86,13 @@ def prepare_file(settings, network, backend, errors):
 
     `errors` are the framework's classes of errors about a model.
     """
-    with own.refusals(network, backend.TITLE, errors, backend.classify):
+    with own_network.refusals(network, backend.TITLE, errors, backend.classify):
         prepared = backend.prepare(settings, network, None)
-        own.check_outputs(network, settings.batch, prepared.try_out())
+        own_network.check_outputs(network, settings.batch, prepared.try_out())
     return prepared
 
 
 def self_check(backend):
     """Let the framework read every model without weights, and run the smallest with them."""
-    graphs = [zoo.draw(name) for name in zoo.names()]
-    for graph in graphs:
-        found = OrderedDict(backend.shapes(graph))
-        for node in graph.nodes:
-            if found[node.name] != node.shape:
-                raise ValueError("%s of %s is %s" % (node.name, graph.name, found[node.name]))
-    ran = trial.run_smallest(backend.prepare, backend.OPTIONS, graphs, ("inference",))
-    return "%d models load, %s infers" % (len(graphs), ran)
+    attempt = smoke.as_drawn(backend.shapes)
+    return smoke.check(backend.prepare, backend.OPTIONS, attempt, "load", phases=("inference",))

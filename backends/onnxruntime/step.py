@@ -9,11 +9,11 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from backends import knobs
 from backends.harness import errors, release
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
-from backends.onnx.own import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
+from backends.onnx.own_network import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
+from backends.options import BY_FRAMEWORK
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ ERRORS = (
 # Errors that a newer release or another runtime may not have.
 LACKING = ("is not a registered function", "no op registered", "is under development", "ir version")
 
-OPTIONS = knobs.KNOBS["onnxruntime"]
+OPTIONS = BY_FRAMEWORK["onnxruntime"]
 
 DEFAULTS = (
     ("graph_optimization", "all"),

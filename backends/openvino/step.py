@@ -10,12 +10,12 @@ from collections import OrderedDict
 
 import openvino
 
-from backends import knobs
 from backends.harness import errors, release
 from backends.harness.errors import Unsupported
 from backends.onnx import runs
 from backends.onnx.build import build, with_outputs
-from backends.onnx.own import FILES  # noqa: F401 - part of the contract
+from backends.onnx.own_network import FILES  # noqa: F401 - part of the contract
+from backends.options import BY_FRAMEWORK
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ LEAST = (2023, 1)
 
 LACKING = ("not supported", "unsupported", "does not support")
 
-OPTIONS = knobs.KNOBS["openvino"]
+OPTIONS = BY_FRAMEWORK["openvino"]
 
 # As in all frameworks here: a step is one batch, computed by all threads.
 DEFAULTS = (("hint", "latency"),)

@@ -11,7 +11,7 @@ import torch
 from backends.harness import job, machine, release
 from backends.harness.errors import Unsupported
 from backends.pytorch import releases
-from backends.pytorch.choices import Facts
+from backends.pytorch.option_defaults import Facts
 
 World = namedtuple("World", "rank size local_rank local_size")
 World.__doc__ = """This process among all that share the benchmark, one per device."""

@@ -10,11 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from backends import zoo
-from backends.harness import data, errors, release, trial
+from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.pytorch import capture, choices, device, releases
+from backends.pytorch import capture, device, option_defaults, releases
 from backends.pytorch.build import build
 from backends.pytorch.releases import HALF, layout
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "pytorch"
-OPTIONS = choices.OPTIONS
+OPTIONS = option_defaults.OPTIONS
 
 _MEMORY_WORDS = ("you tried to allocate",)
 _UNSUPPORTED_WORDS = errors.GPU_WORDS + ("not implemented for '",)
@@ -57,11 +56,11 @@ def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
 
 def _settle(settings, graph):
     """(place, device, threads, options used), the device set to this precision."""
-    choices.check_dtype(settings)
+    option_defaults.check_dtype(settings)
     place = device.world(settings)
     where = device.open_device(settings, place)
     threads = device.set_threads(settings, place)
-    used = choices.resolve(settings, graph.kind, device.facts(where))
+    used = option_defaults.resolve(settings, graph.kind, device.facts(where))
     device.set_precision(settings.dtype, used["cudnn_benchmark"] == "on")
     return place, where, threads, used
 
@@ -282,11 +281,12 @@ def _arrays(tensors):
 
 def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
-    graphs = [zoo.draw(name) for name in zoo.names()]
-    for graph in graphs:
-        tensors = build(graph).tensors()
-        for parameter in graph.parameters + graph.statistics:
-            if tuple(tensors[parameter.name].shape) != parameter.shape:
-                raise ValueError("%s of %s is misshapen" % (parameter.name, graph.name))
-    ran = trial.run_smallest(prepare, OPTIONS, graphs)
-    return "%d models build, %s trains and infers" % (len(graphs), ran)
+    return smoke.check(prepare, OPTIONS, _build, "build")
+
+
+def _build(graph: "Graph") -> None:
+    """Build a network without running it: the shapes of its tensors take no time."""
+    tensors = build(graph).tensors()
+    for parameter in graph.parameters + graph.statistics:
+        if tuple(tensors[parameter.name].shape) != parameter.shape:
+            raise ValueError("%s of %s is misshapen" % (parameter.name, graph.name))

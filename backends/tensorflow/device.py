@@ -18,7 +18,7 @@ from tensorflow.python.client import device_lib
 from backends.harness import job, machine, release
 from backends.harness.errors import Unsupported
 from backends.tensorflow.build import v1
-from backends.tensorflow.choices import Facts
+from backends.tensorflow.option_defaults import Facts
 
 World = namedtuple("World", "rank size local_rank horovod")
 World.__doc__ = """This process among all that share the benchmark, one per device."""

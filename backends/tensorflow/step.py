@@ -10,11 +10,10 @@ from backends.tensorflow import device  # isort: skip - sets variables that Tens
 import numpy as np
 import tensorflow as tf
 
-from backends import zoo
-from backends.harness import data, errors, release, trial
+from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.tensorflow import choices
+from backends.tensorflow import option_defaults
 from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
 from backends.tensorflow.training import Trainer
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "tensorflow"
-OPTIONS = choices.OPTIONS
+OPTIONS = option_defaults.OPTIONS
 LEAST = (1, 4)
 
 DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
@@ -59,9 +58,9 @@ def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
 
 def _settle(settings, graph, where):
     """(place, options used), the device set to this precision."""
-    choices.check_dtype(settings)
+    option_defaults.check_dtype(settings)
     place = device.open_place(settings, where)
-    return place, choices.resolve(settings, graph.kind, device.facts(place))
+    return place, option_defaults.resolve(settings, graph.kind, device.facts(place))
 
 
 def _execution(used, place):
@@ -217,10 +216,4 @@ def activations(
 
 def self_check() -> str:
     """Build every model, and run the smallest one through a training step and inference."""
-    graphs = [zoo.draw(name) for name in zoo.names()]
-    for graph in graphs:
-        for node, (name, shape) in zip(graph.nodes, shapes(graph)):
-            if (name, shape) != (node.name, node.shape):
-                raise ValueError("%s of %s is misshapen: %s" % (node.name, graph.name, shape))
-    ran = trial.run_smallest(prepare, OPTIONS, graphs)
-    return "%d models are drawn, %s trains and infers" % (len(graphs), ran)
+    return smoke.check(prepare, OPTIONS, smoke.as_drawn(shapes), "are drawn")

@@ -7,7 +7,8 @@ image. `weights` and `referee` need NumPy and are imported on demand.
 from collections import OrderedDict
 
 from backends.zoo import googlenet, inception, plain, resnet, speech
-from backends.zoo.graph import OPS, Graph, GraphError, Node, Parameter
+from backends.zoo.graph import Graph
+from backends.zoo.node import OPS, GraphError, Node, Parameter
 
 __all__ = ["OPS", "Graph", "GraphError", "Node", "Parameter", "UnknownModel", "draw", "names"]
 

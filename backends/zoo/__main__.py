@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from backends.zoo import UnknownModel, draw, names
-from backends.zoo.graph import OPS
+from backends.zoo.node import OPS
 
 
 def main(argv=None):

@@ -1,7 +1,7 @@
 """The referee's training step: loss, gradients and running statistics, in double precision.
 
 It is independent of all frameworks. Every operator's derivative is written from its definition in
-`backends.zoo.graph`; the unit tests compare each with finite differences of the referee's loss.
+`backends.zoo.node`; the unit tests compare each with finite differences of the referee's loss.
 """
 
 from collections import OrderedDict, namedtuple

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 
-from orchestrator.arguments import (
-    bundle,
-    compare,
-    completion,
-    doctor,
-    frameworks,
-    images,
-    models,
-    parity,
-    parse,
-    plan,
-    published,
-    replay,
-    reproduce,
-    results,
-    run,
-    suite,
-    verify,
-)
 from orchestrator.arguments.parser import Command, Parser
 from orchestrator.version import VERSION
 
 # In the order of `benchdock --help`: run, read, repeat, set up.
 COMMANDS = (
-    *(run, plan, suite, results, compare, parse),
-    *(parity, published, reproduce, replay, bundle, verify),
-    *(models, frameworks, images, doctor, completion),
+    *("run", "plan", "suite", "results", "compare", "parse"),
+    *("parity", "published", "reproduce", "replay", "bundle", "verify"),
+    *("models", "frameworks", "images", "doctor", "completion"),
 )
 
 
-def build_parser() -> Parser:
-    """Return the parser of all commands. Handlers are named, not imported."""
+def build_parser(only: str | None = None) -> Parser:
+    """Return the parser of all commands, or of one. Handlers are named, not imported."""
     parser = Parser(
         prog="benchdock",
         description="Benchmark deep-learning frameworks in containers, all with the same networks.",
@@ -49,6 +31,6 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True, parser_class=Command
     )
-    for module in COMMANDS:
-        module.add(commands)
+    for name in COMMANDS if only not in COMMANDS else (only,):
+        import_module(f"orchestrator.arguments.{name}").add(commands)
     return parser

@@ -62,6 +62,7 @@ def add(commands: Any) -> None:
         metavar="REF",
         help="use this image instead of the default, with exactly one -f",
     )
+    shared.around_program(parity)
     shared.options(parity)
     shared.runtime(parity)
     shared.json(parity)

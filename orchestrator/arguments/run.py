@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from orchestrator.arguments import shared, values
-from orchestrator.arguments.parser import Collect, Once, command
+from orchestrator.arguments.parser import Once, command
 
 # The range that Linux accepts for a control group.
 MOST_PROCESSES = 4_194_304
@@ -152,21 +152,7 @@ def _add_settings(run: ArgumentParser) -> None:
         metavar="N",
         help="number of CPU threads (default: all CPUs of this process)",
     )
-    run.add_argument(
-        "--env",
-        type=values.option,
-        action=Collect,
-        default={},
-        metavar="K=V",
-        help="set an environment variable of the program, recorded in the result; repeatable",
-    )
-    run.add_argument(
-        "--prefix",
-        type=values.scripted,
-        metavar="WORDS",
-        help="run the program under this command, quoted as for a shell (but no shell runs): "
-        "'numactl --cpunodebind=0', 'taskset -c 0-7', 'nsys profile'",
-    )
+    shared.around_program(run)
     run.add_argument(
         "--network",
         type=values.given,

@@ -76,3 +76,22 @@ def options(command: argparse.ArgumentParser) -> None:
         help="set an option of the program, recorded in the result; repeatable (`benchdock "
         "frameworks NAME` lists them)",
     )
+
+
+def around_program(command: argparse.ArgumentParser) -> None:
+    """Add --env and --prefix: what a user puts around a program."""
+    command.add_argument(
+        "--env",
+        type=values.option,
+        action=Collect,
+        default={},
+        metavar="K=V",
+        help="set an environment variable of the program, recorded in the result; repeatable",
+    )
+    command.add_argument(
+        "--prefix",
+        type=values.scripted,
+        metavar="WORDS",
+        help="run the program under this command, quoted as for a shell (but no shell runs): "
+        "'numactl --cpunodebind=0', 'taskset -c 0-7', 'nsys profile'",
+    )

@@ -1,4 +1,4 @@
-"""`benchdock completion SHELL`: print a script that completes words without starting benchdock."""
+"""`benchdock completion`: print a script that completes words without starting benchdock."""
 
 from __future__ import annotations
 

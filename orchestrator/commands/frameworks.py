@@ -10,12 +10,13 @@ from typing import Any
 from orchestrator.errors import ExitStatus
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.catalogue import FRAMEWORKS
-from orchestrator.frameworks.record import FLAG, Framework, Option
+from orchestrator.frameworks.record import FLAG, Framework, Option, VendorProgram
 from orchestrator.ui.tables import print_table
 
 
 def describe(row: Framework) -> dict[str, Any]:
     """Return one framework as plain values; number types are keyed "device phase"."""
+    vendor = row.vendor or VendorProgram()
     return {
         "name": row.name,
         "title": row.title,
@@ -35,15 +36,15 @@ def describe(row: Framework) -> dict[str, Any]:
             }
             for unfit in row.unfit
         ],
-        "differs": dict(row.differs),
-        "source": row.source or None,
+        "differs": dict(vendor.differs),
+        "source": vendor.source_help or None,
         "options": {
             name: {"meaning": o.meaning, "default": o.default, "values": list(o.values)}
             for name, o in row.options.items()
         },
-        "remark": row.remark or None,
-        "refuses": dict(row.refuses),
-        "ignores": dict(row.ignores),
+        "remark": vendor.remark or None,
+        "refuses": dict(vendor.refuses),
+        "ignores": dict(vendor.ignores),
     }
 
 
@@ -98,21 +99,22 @@ def _show_more(row: Framework) -> None:
             limits = " ".join((*unfit.phases, *unfit.dtypes)) or "all"
             networks = " ".join(unfit.networks) or "any network"
             print(f"\n{which}not supported in {limits}: {networks}: {unfit.why}")
-    if row.differs:
+    vendor = row.vendor or VendorProgram()
+    if vendor.differs:
         print(
             "\nnetworks that differ from benchdock's network of the same name, or need something:"
         )
-        print_table(("network", "it"), list(row.differs.items()))
-    if row.source:
-        print(f"\n--source: {row.source}")
-    for title, reasons in (("refused", row.refuses), ("ignored", row.ignores)):
+        print_table(("network", "it"), list(vendor.differs.items()))
+    if vendor.source_help:
+        print(f"\n--source: {vendor.source_help}")
+    for title, reasons in (("refused", vendor.refuses), ("ignored", vendor.ignores)):
         for field, why in reasons.items():
             print(f"\n--{field.replace('_', '-')} is {title}: {why}")
-    if row.remark:
-        print(f"\nnote: {row.remark}")
+    if vendor.remark:
+        print(f"\nnote: {vendor.remark}")
     _show_options("options (--option NAME=VALUE)", row.options)
     for which, one in _variants(row):
         own = {name: o for name, o in one.options.items() if name not in row.options}
         _show_options(f"{which}more options", own)
-    if row.flags:
+    if vendor.flags:
         print(f"\n--option {FLAG}NAME=VALUE passes --NAME=VALUE to the program")

@@ -33,6 +33,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         runtime=RuntimeChoice(arguments.runtime),
         image=arguments.image,
         options=arguments.option,
+        env=arguments.env,
+        prefix=arguments.prefix,
     )
     work = comparisons.choose(
         comparisons.Wanted(

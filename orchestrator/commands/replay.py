@@ -10,7 +10,7 @@ from orchestrator import ui
 from orchestrator.commands.compare import show
 from orchestrator.commands.run import show_plan
 from orchestrator.errors import ExitStatus
-from orchestrator.results import comparison, replay, telling
+from orchestrator.results import comparison, pinned, replay, telling
 from orchestrator.results.lookup import load
 from orchestrator.results.replay import Replay
 from orchestrator.run import trust
@@ -23,7 +23,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Run again and compare. Raises RequestError, MachineError, ImageError or EngineError."""
     stored = load(arguments.run)
     if not (arguments.dry_run or arguments.trust):
-        replay.refuse_untrusted(stored, arguments.run)
+        pinned.refuse_untrusted(stored, arguments.run)
     prepared = replay.prepare(stored)
     if arguments.dry_run:
         _show_plan(prepared, as_json=arguments.json)

@@ -20,7 +20,7 @@ from orchestrator.reproduction.judgement import FEWEST_RUNS, Outcome
 from orchestrator.reproduction.outline import Outline
 from orchestrator.reproduction.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.run import planner, series, trust
+from orchestrator.run import checks, series, trust
 from orchestrator.run.series import Series
 from orchestrator.signals import interruptible
 from orchestrator.ui.plain import SilentView
@@ -96,7 +96,7 @@ def _check_folders(wishes: Wishes) -> None:
             hint="use --source with the program's folder",
         )
     if wishes.data is not None:
-        planner.check_dataset(wishes.data)
+        checks.check_dataset(wishes.data)
 
 
 def _reproduce(

@@ -128,7 +128,8 @@ def _run(
         try:
             with interruptible():
                 before = resuming.begin(where, log, rerun=arguments.rerun)
-                tools = session.Tools(runner=_measure, view=view, stopped=stop)
+                runner = _runner(decider)
+                tools = session.Tools(runner=runner, view=view, stopped=stop)
                 status = session.carry_out(job, before, log, tools)
         except Interrupted as error:
             stopped = error
@@ -140,12 +141,17 @@ def _run(
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
 
 
-def _measure(
-    request: Request, view: View, on_folder: Callable[[RunFolder], None]
-) -> tuple[Result, ExitStatus]:
+def _runner(decider: deciding.MachineDecider) -> session.Runner:
+    """Return what runs a request: the machine has been looked at, so each run is only decided."""
     from orchestrator.run import benchmark
 
-    return benchmark.run(request, view, on_folder=on_folder)
+    def measure(
+        request: Request, view: View, on_folder: Callable[[RunFolder], None]
+    ) -> tuple[Result, ExitStatus]:
+        decided = decider.decision(request)
+        return benchmark.run(request, view, decided=decided, on_folder=on_folder)
+
+    return measure
 
 
 def _requests(plan: SuitePlan, decider: deciding.MachineDecider) -> Callable[[Cell], Request]:

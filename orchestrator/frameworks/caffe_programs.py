@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.frameworks.record import Framework, Option
+from orchestrator.frameworks.record import Framework, Option, StepRules, VendorProgram
 
 if TYPE_CHECKING:
     from orchestrator.request import Device, Dtype, Phase
@@ -58,7 +58,7 @@ def _forks(base: Framework, skipped: Mapping[str, int | None]) -> Framework:
                 **_FORKS_OPTIONS.get(fork, {}),
                 "fork": Option(base.options["fork"].meaning, fork, base.options["fork"].values),
             },
-            warmup=skipped[fork],
+            step_rules=replace(base.step_rules, warmup=skipped[fork]),
         )
         for fork, (devices, dtypes) in on.items()
     }
@@ -82,8 +82,10 @@ CAFFE_TIME = _forks(
         gaps={"deep_speech2": "Caffe has no CTC loss"},
         multi_gpu=False,
         options=_OPTIONS,
-        refuses={"data": "it times layers, on constants in memory"},
-        ignores={"seed": _NO_SEED},
+        vendor=VendorProgram(
+            refuses={"data": "it times layers, on constants in memory"},
+            ignores={"seed": _NO_SEED},
+        ),
     ),
     {"bvlc": 1, "nvidia": 5, "intel": 6},
 )
@@ -101,9 +103,12 @@ CAFFE_TRAIN = _forks(
         images={"cpu": "legacy-cpu", "gpu": "ngc-caffe-20-03"},
         gaps={"deep_speech2": "Caffe has no CTC loss"},
         options=_OPTIONS,
-        windows=True,
-        # At least one window of one step is left out, and two must remain.
-        least_steps=2,
+        step_rules=StepRules(
+            windows=True,
+            # At least one window of one step is left out, and two must remain.
+            least_steps=2,
+        ),
+        vendor=VendorProgram(),
     ),
     # The performance that NVIDIA's prints leaves out three iterations.
     {"bvlc": None, "nvidia": 3, "intel": None},
@@ -131,8 +136,10 @@ CAFFE2_NET = Framework(
         "order": Option("layout of images", "NCHW", ("NCHW", "NHWC")),
         "engine": Option("the engine that every operator prefers, such as CUDNN"),
     },
-    refuses={"data": "it generates its inputs"},
-    ignores={"seed": _NO_SEED},
+    vendor=VendorProgram(
+        refuses={"data": "it generates its inputs"},
+        ignores={"seed": _NO_SEED},
+    ),
 )
 
 CAFFE2_TRAINER = Framework(
@@ -155,13 +162,13 @@ CAFFE2_TRAINER = Framework(
         "resnet101_v1.5": "101",
         "resnet152_v1.5": "152",
     },
-    warmup=2,
     options={
         "nccl": Option("sum gradients with NCCL instead of Caffe2's copies", "off", ("off", "on")),
         "tensor_cores": Option("allow convolutions to use tensor cores", "off", ("off", "on")),
         "cudnn_workspace_mb": Option("memory for cuDNN's algorithms, in MB", "64"),
     },
-    ignores={"seed": _NO_SEED},
+    step_rules=StepRules(warmup=2),
+    vendor=VendorProgram(ignores={"seed": _NO_SEED}),
 )
 
 ROWS = (CAFFE_TIME, CAFFE_TRAIN, CAFFE2_NET, CAFFE2_TRAINER)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RequestError, unknown
@@ -21,27 +20,11 @@ from orchestrator.frameworks import (
     tensorflow_programs,
 )
 from orchestrator.frameworks.record import SHORT_NAMES, Framework
-from orchestrator.units import counted
 
 if TYPE_CHECKING:
     from backends.zoo.graph import Graph
     from orchestrator.request import Device, Phase, Request
 
-
-@dataclass(frozen=True, kw_only=True)
-class Defaults:
-    """What benchdock chooses if the request does not say. Warm-up ends by steps and by seconds."""
-
-    batch: int
-    steps: int
-    warmup: int
-    warmup_seconds: float
-
-
-DEFAULTS: Mapping[Device, Defaults] = {
-    "cpu": Defaults(batch=8, steps=20, warmup=3, warmup_seconds=0.0),
-    "gpu": Defaults(batch=32, steps=100, warmup=20, warmup_seconds=2.0),
-}
 
 FRAMEWORKS: Mapping[str, Framework] = {
     row.name: row
@@ -147,15 +130,6 @@ def frameworks_for(model: str) -> list[str]:
     return [row.name for row in OURS if model not in row.gaps]
 
 
-def check_devices(row: Framework, count: int) -> None:
-    """Refuse several GPUs if the backend uses only one."""
-    if count > 1 and not row.multi_gpu:
-        raise RequestError(
-            f"{row.name} uses only one GPU in benchdock, {count} were requested",
-            hint="use --gpus 0",
-        )
-
-
 def check(row: Framework, request: Request, device: Device) -> None:
     """Refuse an unsupported model, phase or dtype, and say what is supported."""
     if request.model_file is None:
@@ -209,51 +183,3 @@ def _who_can(request: Request, device: Device) -> str:
     if just:
         return f"{', '.join(just)} can run it"
     return f"{', '.join(drawn) or 'no framework'} can run it with another phase, dtype or device"
-
-
-def check_counts(row: Framework, request: Request, device: Device) -> tuple[int, int, int]:
-    """Return (batch, steps, warm-up steps), with defaults for what the request leaves open.
-
-    Raises RequestError if the warm-up would use up all steps, and for counts that a program does
-    not support.
-    """
-    chosen = DEFAULTS[device]
-    steps = request.steps if request.steps is not None else max(chosen.steps, row.least_steps)
-    batch = request.batch or chosen.batch
-    if steps < row.least_steps:
-        raise RequestError(
-            f"{row.name} prints no result for fewer than {counted(row.least_steps, 'step')}, got "
-            f"{steps}",
-            hint=f"use --steps {row.least_steps}",
-        )
-    if row.steps is not None:
-        if request.steps not in (None, row.steps):
-            raise RequestError(
-                f"{row.name} always times {counted(row.steps, 'step')}",
-                hint="remove --steps",
-            )
-        steps = row.steps
-    if steps % row.block:
-        raise RequestError(
-            f"{row.name} times {row.block} steps at a time, and {steps} is not a multiple of "
-            f"{row.block}",
-            hint=f"use --steps {(steps // row.block + 1) * row.block}",
-        )
-    if row.warmup is not None:
-        if request.warmup not in (None, row.warmup):
-            raise RequestError(
-                f"{row.name} always leaves out {counted(row.warmup, 'step')}",
-                hint="remove --warmup",
-            )
-        return batch, steps, row.warmup
-    warmup = request.warmup if request.warmup is not None else min(chosen.warmup, steps - 1)
-    if warmup >= steps:
-        raise RequestError(
-            f"the warm-up ({counted(warmup, 'step')}) must be shorter than the timed part "
-            f"({counted(steps, 'step')})",
-            hint=f"use --warmup {max(0, min(chosen.warmup, steps - 1))} or more --steps",
-        )
-    if row.windows:
-        warmup = max(1, warmup)
-        steps = -(-steps // warmup) * warmup
-    return batch, steps, warmup

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.frameworks.record import Framework, Option, Unfit
+from orchestrator.frameworks.record import Framework, Option, StepRules, Unfit, VendorProgram
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -22,6 +22,11 @@ _AS_WRITTEN = Unfit(
 )
 _NO_DATA = "it generates its inputs"
 
+_TRTEXEC = VendorProgram(
+    flags=True,
+    refuses={"data": _NO_DATA},
+    ignores={"warmup": "its warm-up has a fixed time"},
+)
 # trtexec times an ONNX file from our writer, which needs NumPy and onnx: NVIDIA's PyTorch image has
 # both beside TensorRT, its TensorRT image has neither. int8 without calibration has the right speed
 # and wrong values.
@@ -36,10 +41,8 @@ _TENSORRT = Framework(
     files=(".onnx",),
     multi_gpu=False,
     options={"release": _RELEASE},
-    flags=True,
-    refuses={"data": _NO_DATA},
-    ignores={"warmup": "its warm-up has a fixed time"},
     variant_option="release",
+    vendor=_TRTEXEC,
 )
 
 
@@ -75,8 +78,8 @@ def _caffe(release: str) -> Framework:
             "workspace": _WORKSPACE,
         },
         # Before release 6 nothing is left out.
-        warmup=0 if release in ("3", "4", "5") else None,
-        ignores={**_TENSORRT.ignores, "seed": "it generates its weights"},
+        step_rules=StepRules(warmup=0 if release in ("3", "4", "5") else None),
+        vendor=replace(_TRTEXEC, ignores={**_TRTEXEC.ignores, "seed": "it generates its weights"}),
     )
 
 
@@ -98,7 +101,6 @@ OPENVINO_BENCHMARK_APP = Framework(
     images={"cpu": "openvino-cpu"},
     files=(".onnx",),
     multi_gpu=False,
-    warmup=1,
     options={
         "hint": Option(
             "what OpenVINO chooses streams and requests for",
@@ -110,7 +112,8 @@ OPENVINO_BENCHMARK_APP = Framework(
         "streams": Option("with hint=none: batches computed side by side", "1"),
         "input": Option("number type of the input; the program's default is u8", "f32"),
     },
-    refuses={"data": _NO_DATA},
+    step_rules=StepRules(warmup=1),
+    vendor=VendorProgram(refuses={"data": _NO_DATA}),
 )
 
 # No wheel of ONNX Runtime contains it; you have to build it.
@@ -125,10 +128,6 @@ ONNXRUNTIME_PERF_TEST = Framework(
     images={"cpu": "onnxruntime-cpu", "gpu": "ngc-pytorch-24-06"},
     files=(".onnx",),
     multi_gpu=False,
-    source="the folder of your build of github.com/microsoft/onnxruntime with "
-    "onnxruntime_perf_test and its libraries",
-    entry="onnxruntime_perf_test",
-    warmup=1,
     options={
         "provider": Option(
             "execution provider, such as dnnl or tensorrt; auto: cpu or cuda", "auto"
@@ -140,7 +139,13 @@ ONNXRUNTIME_PERF_TEST = Framework(
             ("0", "1", "2", "3", "99"),
         ),
     },
-    refuses={"data": _NO_DATA},
+    step_rules=StepRules(warmup=1),
+    vendor=VendorProgram(
+        source_help="the folder of your build of github.com/microsoft/onnxruntime with "
+        "onnxruntime_perf_test and its libraries",
+        entry="onnxruntime_perf_test",
+        refuses={"data": _NO_DATA},
+    ),
 )
 
 ROWS = (TENSORRT, ONNXRUNTIME_PERF_TEST, OPENVINO_BENCHMARK_APP)

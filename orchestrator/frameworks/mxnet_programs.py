@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.frameworks.record import Framework, Option, Unfit
+from orchestrator.frameworks.record import Framework, Option, StepRules, Unfit, VendorProgram
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -49,18 +49,19 @@ MXNET_SCORE = Framework(
             why="the program leaves it out, or computes in float32 and calls it float16",
         ),
     ),
-    differs={
-        "alexnet": _ALEXNET,
-        "inception_resnet_v2": "gets images of 224 x 224, but the network is made for 299",
-    },
-    source=_FOLDER,
-    entry="benchmark_score.py",
-    home=_HOME,
-    holds=("gpu",),
-    warmup=5,
-    steps=10,
-    refuses={"data": "it generates its inputs"},
-    ignores={"seed": "the program has no option for it"},
+    step_rules=StepRules(warmup=5, steps=10),
+    vendor=VendorProgram(
+        differs={
+            "alexnet": _ALEXNET,
+            "inception_resnet_v2": "gets images of 224 x 224, but the network is made for 299",
+        },
+        source_help=_FOLDER,
+        entry="benchmark_score.py",
+        home=_HOME,
+        holds=("gpu",),
+        refuses={"data": "it generates its inputs"},
+        ignores={"seed": "the program has no option for it"},
+    ),
 )
 
 MXNET_TRAIN_IMAGENET = Framework(
@@ -90,13 +91,6 @@ MXNET_TRAIN_IMAGENET = Framework(
             why="its definition ignores the type and stays in float32",
         ),
     ),
-    differs={"alexnet": _ALEXNET, "googlenet": "has no LRN"},
-    source=_FOLDER,
-    entry="train_imagenet.py",
-    home=_HOME,
-    holds=("gpu",),
-    windows=True,
-    least_steps=2,
     options={
         "kv_store": Option(
             "where gradients are summed; local is the CPU",
@@ -107,8 +101,16 @@ MXNET_TRAIN_IMAGENET = Framework(
         "momentum": Option("momentum of sgd", "0.9"),
         "records": Option("with --data: the file of records in it", "train.rec"),
     },
-    flags=True,
-    ignores={"seed": "the program has no option for it"},
+    step_rules=StepRules(windows=True, least_steps=2),
+    vendor=VendorProgram(
+        differs={"alexnet": _ALEXNET, "googlenet": "has no LRN"},
+        source_help=_FOLDER,
+        entry="train_imagenet.py",
+        home=_HOME,
+        holds=("gpu",),
+        flags=True,
+        ignores={"seed": "the program has no option for it"},
+    ),
 )
 
 ROWS = (MXNET_SCORE, MXNET_TRAIN_IMAGENET)

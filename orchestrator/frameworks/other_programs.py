@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.frameworks.record import Framework, Option
+from orchestrator.frameworks.record import Framework, Option, StepRules, VendorProgram
 
 if TYPE_CHECKING:
     from orchestrator.request import Device, Dtype, Phase
@@ -27,7 +28,7 @@ CUSTOM = Framework(
     dtypes=_all_dtypes(),
     images={},
     any_network=True,
-    refuses={"seed": "put it into the command"},
+    vendor=VendorProgram(refuses={"seed": "put it into the command"}),
 )
 
 MXNET_EXAMPLES = Framework(
@@ -44,17 +45,26 @@ MXNET_EXAMPLES = Framework(
     },
     images={"gpu": "ngc-mxnet-24-06"},
     networks={"resnet50_v1.5": "resnetv15", "resnet50": "resnetv1"},
-    source="the folder MxNet/Classification/RN50v1.5 of github.com/NVIDIA/DeepLearningExamples "
-    "(April 2021 or later)",
-    entry="runner",
-    home="/workspace/rn50",
-    least_steps=20,
     options={"display_every": Option("steps between two printed rates", "20")},
-    ignores={"warmup": "it leaves out the first tenth of its steps"},
-    flags=True,
+    step_rules=StepRules(least_steps=20),
+    vendor=VendorProgram(
+        source_help="the folder MxNet/Classification/RN50v1.5 of "
+        "github.com/NVIDIA/DeepLearningExamples (April 2021 or later)",
+        entry="runner",
+        home="/workspace/rn50",
+        ignores={"warmup": "it leaves out the first tenth of its steps"},
+        flags=True,
+    ),
 )
 
-_HOROVOD_STEPS = 10  # it times ten at once; single ones would only time how fast work is queued
+# It times ten steps at once; single ones would only time how fast work is queued.
+_HOROVOD_STEPS = StepRules(block=10)
+_HOROVOD = VendorProgram(
+    source_help="the folder examples of github.com/horovod/horovod",
+    refuses={"data": "it generates them"},
+    ignores={"seed": "its weights and data are random"},
+    flags=True,
+)
 
 HOROVOD_TENSORFLOW = Framework(
     name="horovod_tensorflow",
@@ -71,13 +81,9 @@ HOROVOD_TENSORFLOW = Framework(
         **{f"resnet{n}": f"ResNet{n}" for n in (50, 101, 152)},
         **{f"resnet{n}_v2": f"ResNet{n}V2" for n in (50, 101, 152)},
     },
-    source="the folder examples of github.com/horovod/horovod",
-    entry="tensorflow2/tensorflow2_synthetic_benchmark.py",
-    block=_HOROVOD_STEPS,
     options={"fp16_allreduce": Option("send gradients as float16", "off", ("on", "off"))},
-    refuses={"data": "it generates them"},
-    ignores={"seed": "its weights and data are random"},
-    flags=True,
+    step_rules=_HOROVOD_STEPS,
+    vendor=replace(_HOROVOD, entry="tensorflow2/tensorflow2_synthetic_benchmark.py"),
 )
 
 HOROVOD_PYTORCH = Framework(
@@ -96,13 +102,9 @@ HOROVOD_PYTORCH = Framework(
         **{f"resnet{n}": f"resnet{n}" for n in (18, 34)},
         **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152)},
     },
-    source=HOROVOD_TENSORFLOW.source,
-    entry="pytorch/pytorch_synthetic_benchmark.py",
-    block=_HOROVOD_STEPS,
     options=HOROVOD_TENSORFLOW.options,
-    refuses=HOROVOD_TENSORFLOW.refuses,
-    ignores=HOROVOD_TENSORFLOW.ignores,
-    flags=True,
+    step_rules=_HOROVOD_STEPS,
+    vendor=replace(_HOROVOD, entry="pytorch/pytorch_synthetic_benchmark.py"),
 )
 
 ROWS = (MXNET_EXAMPLES, HOROVOD_TENSORFLOW, HOROVOD_PYTORCH, CUSTOM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from backends import knobs
+from backends.options import BY_FRAMEWORK
 from orchestrator.frameworks.record import Framework, Option
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _options(name: str) -> dict[str, Option]:
     return {
-        knob.name: Option(knob.help, "auto", ("auto", *knob.values)) for knob in knobs.KNOBS[name]
+        knob.name: Option(knob.help, "auto", ("auto", *knob.values)) for knob in BY_FRAMEWORK[name]
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.frameworks.record import Framework, Option, Unfit
+from orchestrator.frameworks.record import Framework, Option, StepRules, Unfit, VendorProgram
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -27,14 +27,6 @@ DEEPLEARNINGEXAMPLES = Framework(
         "resnext101_32x4d": "resnext101-32x4d",
         "se_resnext101_32x4d": "se-resnext101-32x4d",
     },
-    source="the folder PyTorch/Classification/ConvNets of "
-    "github.com/NVIDIA/DeepLearningExamples (June 2020 or later)",
-    entry="main.py",
-    home="/workspace/rn50",
-    # Its rate is the mean over all iterations, including the slow first ones.
-    warmup=0,
-    remark="deeplearningexamples_pytorch leaves out no warm-up: its rate includes the first "
-    "iterations",
     options={
         "memory_format": Option("layout", "nchw", ("nchw", "nhwc")),
         "data_backend": Option(
@@ -47,7 +39,19 @@ DEEPLEARNINGEXAMPLES = Framework(
         ),
         "label_smoothing": Option("label smoothing", "0.1"),
     },
-    flags=True,
+    step_rules=StepRules(
+        # Its rate is the mean over all iterations, including the slow first ones.
+        warmup=0,
+    ),
+    vendor=VendorProgram(
+        source_help="the folder PyTorch/Classification/ConvNets of "
+        "github.com/NVIDIA/DeepLearningExamples (June 2020 or later)",
+        entry="main.py",
+        home="/workspace/rn50",
+        remark="deeplearningexamples_pytorch leaves out no warm-up: its rate includes the first "
+        "iterations",
+        flags=True,
+    ),
 )
 
 _TORCHVISION = {
@@ -87,10 +91,6 @@ PYTORCH_IMAGENET = Framework(
     # Its images are 224 wide, so not inception_v3, which needs 299.
     networks=_TORCHVISION,
     unfit=_SEVERAL_OUTPUTS,
-    differs=_GOOGLENET,
-    source="the folder imagenet of github.com/pytorch/examples",
-    entry="main.py",
-    home="/workspace/examples/imagenet",
     options={
         "epoch": Option(
             "steps: an epoch ends after --steps batches; whole: 1,281,167 synthetic images in "
@@ -101,13 +101,19 @@ PYTORCH_IMAGENET = Framework(
         "display_every": Option("steps between two printed lines", "1"),
         "workers": Option("processes that generate data", "4"),
     },
-    ignores={
-        "warmup": "its mean is over all steps",
-        "seed": "a seed would turn on deterministic, slower kernels",
-    },
-    remark="pytorch_imagenet's mean includes the first steps, and a fast GPU waits for the "
-    "processes that generate its images (--option workers)",
-    flags=True,
+    vendor=VendorProgram(
+        differs=_GOOGLENET,
+        source_help="the folder imagenet of github.com/pytorch/examples",
+        entry="main.py",
+        home="/workspace/examples/imagenet",
+        ignores={
+            "warmup": "its mean is over all steps",
+            "seed": "a seed would turn on deterministic, slower kernels",
+        },
+        remark="pytorch_imagenet's mean includes the first steps, and a fast GPU waits for the "
+        "processes that generate its images (--option workers)",
+        flags=True,
+    ),
 )
 
 TIMM = Framework(
@@ -133,9 +139,6 @@ TIMM = Framework(
         **{f"resnet{n}_v1.5": f"resnet{n}" for n in (50, 101, 152, 200)},
     },
     multi_gpu=False,
-    source="the folder of github.com/huggingface/pytorch-image-models (2023 or later)",
-    entry="benchmark.py",
-    least_steps=5,
     options={
         "amp": Option("float16 and bfloat16 by autocast, not by conversion", "on", _ON_OFF),
         "layout": Option("memory format", "contiguous", ("contiguous", "channels_last")),
@@ -146,9 +149,14 @@ TIMM = Framework(
         ),
         "optimizer": Option("of training", "sgd"),
     },
-    refuses={"data": "it generates its images"},
-    ignores={"seed": "its weights and data are random"},
-    flags=True,
+    step_rules=StepRules(least_steps=5),
+    vendor=VendorProgram(
+        source_help="the folder of github.com/huggingface/pytorch-image-models (2023 or later)",
+        entry="benchmark.py",
+        refuses={"data": "it generates its images"},
+        ignores={"seed": "its weights and data are random"},
+        flags=True,
+    ),
 )  # fmt: skip
 
 TORCHVISION_REFERENCES = Framework(
@@ -169,19 +177,21 @@ TORCHVISION_REFERENCES = Framework(
     # It trains on images of 224, so not inception_v3, which needs 299.
     networks=_TORCHVISION,
     unfit=_SEVERAL_OUTPUTS,
-    differs=_GOOGLENET,
-    source="the folder references/classification of github.com/pytorch/vision",
-    entry="train.py",
     options={
         "workers": Option("processes that read or generate data", "4"),
         "image_size": Option("image size without --data", "224"),
     },
-    ignores={
-        "warmup": "its times are means of 20 steps; the first 20, or of fewer the first one, are "
-        "left out",
-        "seed": "its weights and data are random",
-    },
-    flags=True,
+    vendor=VendorProgram(
+        differs=_GOOGLENET,
+        source_help="the folder references/classification of github.com/pytorch/vision",
+        entry="train.py",
+        ignores={
+            "warmup": "its times are means of 20 steps; the first 20, or of fewer the first one, "
+            "are left out",
+            "seed": "its weights and data are random",
+        },
+        flags=True,
+    ),
 )
 
 TORCHBENCH = Framework(
@@ -211,10 +221,6 @@ TORCHBENCH = Framework(
         "shufflenet_v2_x1_0": "shufflenet_v2_x1_0",
     },
     multi_gpu=False,
-    source="the folder of github.com/pytorch/benchmark (2023 or later)",
-    entry="run.py",
-    warmup=3,
-    steps=10,
     options={
         "weights": Option(
             "random: nothing is downloaded; pretrained: those in --data, a folder that was "
@@ -223,8 +229,13 @@ TORCHBENCH = Framework(
             ("random", "pretrained"),
         ),
     },
-    ignores={"seed": "it sets its seed"},
-    flags=True,
+    step_rules=StepRules(warmup=3, steps=10),
+    vendor=VendorProgram(
+        source_help="the folder of github.com/pytorch/benchmark (2023 or later)",
+        entry="run.py",
+        ignores={"seed": "it sets its seed"},
+        flags=True,
+    ),
 )
 
 ROWS = (DEEPLEARNINGEXAMPLES, PYTORCH_IMAGENET, TORCHVISION_REFERENCES, TIMM, TORCHBENCH)

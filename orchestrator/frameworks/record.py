@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from orchestrator.errors import RequestError
+from orchestrator.units import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +67,7 @@ class Unfit:
 
 @dataclass(frozen=True, kw_only=True)
 class LaterSource:
-    """A state of a vendor's program that is too new for the row's images, and the images it needs.
+    """A state of a program that is too new for its framework's images, and the images it needs.
 
     The folder of `--source` is in that state if its `file` contains `word`.
     """
@@ -81,20 +85,79 @@ class LaterSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Framework:
-    """One entry of the framework table: a framework with our own program, or a vendor's program.
+class StepRules:
+    """Which numbers of steps a program can time.
 
-    `dtypes` lists what can run per device and phase; `gaps` names the models that our backend does
-    not support, with the reason; `images` are per device; `options` are by name; `files` are the
-    file name endings of the users' networks that it accepts.
+    warmup, steps: the number of steps that it always leaves out, and times; None if they can be
+        chosen.
+    windows: it prints rates of windows of steps, and the first window is the warm-up.
+    least_steps: the fewest timed steps for which it prints a result.
+    least_steps_where: the same for some releases, by a text in the program's `entry` that only
+        they have.
+    block: how many steps it times at once; the number of steps must be a multiple.
+    """
 
-    The rest is only for vendors' programs (`ours` is false):
-    networks: our name of each network -> the program's; None: the zoo's, which `backend` writes for
-        the program. With `any_network` the model is just a name.
-    source: what the folder of `--source` must be; "" if the program needs none.
-    unfit: what it does not support with some of these networks.
-    differs: our name of a network -> how the program's version differs from the zoo's, if that
-        changes the computation, or what it needs.
+    warmup: int | None = None
+    steps: int | None = None
+    windows: bool = False
+    least_steps: int = 1
+    least_steps_where: Mapping[str, int] = field(default_factory=dict)
+    block: int = 1
+
+    def settle(
+        self, name: str, *, steps: int | None, warmup: int | None, usual: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Return steps and warm-up steps; None and `usual` are what nobody requested.
+
+        `name` is the program's, for messages. Raises RequestError if the program does not support
+        such numbers, or the warm-up would leave no timed step.
+        """
+        timed = self._timed(name, steps, usual[0])
+        if self.warmup is not None:
+            return timed, _only(self.warmup, warmup, f"{name} always leaves out", "--warmup")
+        left_out = warmup if warmup is not None else min(usual[1], timed - 1)
+        if left_out >= timed:
+            raise RequestError(
+                f"the warm-up ({counted(left_out, 'step')}) must be shorter than the timed part "
+                f"({counted(timed, 'step')})",
+                hint=f"use --warmup {max(0, min(usual[1], timed - 1))} or more --steps",
+            )
+        if not self.windows:
+            return timed, left_out
+        window = max(1, left_out)
+        return -(-timed // window) * window, window
+
+    def _timed(self, name: str, asked: int | None, usual: int) -> int:
+        steps = asked if asked is not None else max(usual, self.least_steps)
+        if steps < self.least_steps:
+            raise RequestError(
+                f"{name} prints no result for fewer than {counted(self.least_steps, 'step')}, got "
+                f"{steps}",
+                hint=f"use --steps {self.least_steps}",
+            )
+        if self.steps is not None:
+            steps = _only(self.steps, asked, f"{name} always times", "--steps")
+        if steps % self.block:
+            raise RequestError(
+                f"{name} times {self.block} steps at a time, and {steps} is not a multiple of "
+                f"{self.block}",
+                hint=f"use --steps {(steps // self.block + 1) * self.block}",
+            )
+        return steps
+
+
+def _only(fixed: int, asked: int | None, does: str, option: str) -> int:
+    """Return a number of steps that cannot be chosen. Raises RequestError if another was."""
+    if asked not in (None, fixed):
+        raise RequestError(f"{does} {counted(fixed, 'step')}", hint=f"remove {option}")
+    return fixed
+
+
+@dataclass(frozen=True, kw_only=True)
+class VendorProgram:
+    """What is special about a program that is not ours.
+
+    source_help: what the folder of `--source` must be; "" if the program needs none.
     later_source: a state of that folder that needs other images.
     entry: a path that this folder must contain, relative to it.
     home: the program's folder in an image, used without `--source`.
@@ -102,19 +165,44 @@ class Framework:
     unfit_tags: parts of an image's tag that show that it has a different program -> the reason and
         what to do.
     flags: whether flag.NAME=VALUE is passed on too.
-    variants: the entry of each fork or release, by the value of the option `variant_option`; if
-        that is not given the image decides (`variants.settle`).
-    warmup, steps: the number of steps that the program always leaves out, and times; None if they
-        can be chosen.
-    windows: it prints rates of windows of steps, and the first window is the warm-up.
-    least_steps: the fewest timed steps for which it prints a result.
-    least_steps_where: the same for some releases, by a text in `entry` that only they have.
-    block: how many steps it times at once; the number of steps must be a multiple.
+    differs: our name of a network -> how the program's version differs from the zoo's, if that
+        changes the computation, or what it needs.
     refuses, ignores: fields of a request that do not apply to the program, with the reason; those
         that would change the measurement are refused.
     remark: a note for each of its results.
+    """
+
+    source_help: str = ""
+    later_source: LaterSource | None = None
+    entry: str = ""
+    home: str = ""
+    holds: tuple[Device, ...] = ()
+    unfit_tags: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    flags: bool = False
+    differs: Mapping[str, str] = field(default_factory=dict)
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    ignores: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framework:
+    """One entry of the framework table: what runs where, with our own program or a vendor's.
+
+    dtypes: what can run, per device and phase.
+    gaps: the models that our backend does not support, with the reason.
+    images: by device.
+    options: by name.
+    files: the file name endings of the users' networks that it accepts.
+    networks: our name of each network -> the program's; None: the zoo's, which `backend` writes for
+        a vendor's program. With `any_network` the model is just a name.
+    unfit: what it does not support with some of these networks.
+    variants: the entry of each fork or release, by the value of the option `variant_option`; if
+        that is not given the image decides (`variants.settle`).
     processes: whether its launcher starts one process per device: "always", "never", or the option
         `NAME=VALUE` that makes it do so.
+    ours: whether `benchdock models` lists it: it computes the zoo's networks as they are defined.
+    vendor: None for our own programs.
     """
 
     name: str
@@ -129,37 +217,22 @@ class Framework:
     aliases: tuple[str, ...] = ()
     gaps: Mapping[str, str] = field(default_factory=dict)
     multi_gpu: bool = True
-    ours: bool = True
     networks: Mapping[str, str] | None = None
-    unfit: tuple[Unfit, ...] = ()
-    differs: Mapping[str, str] = field(default_factory=dict)
     any_network: bool = False
-    source: str = ""
-    later_source: LaterSource | None = None
-    entry: str = ""
-    home: str = ""
-    holds: tuple[Device, ...] = ()
-    unfit_tags: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    flags: bool = False
+    unfit: tuple[Unfit, ...] = ()
     variants: Mapping[str, Framework] = field(default_factory=dict)
     variant_option: str = ""
-    warmup: int | None = None
-    steps: int | None = None
-    windows: bool = False
-    least_steps: int = 1
-    least_steps_where: Mapping[str, int] = field(default_factory=dict)
-    block: int = 1
-    refuses: Mapping[str, str] = field(default_factory=dict)
-    ignores: Mapping[str, str] = field(default_factory=dict)
-    remark: str = ""
     processes: str = "never"
+    step_rules: StepRules = StepRules()
+    ours: bool = True
+    vendor: VendorProgram | None = None
 
     def starts_processes(self, options: Mapping[str, str]) -> bool:
         """Whether one process per device is started with these options."""
         name, _, value = self.processes.partition("=")
         return self.processes == "always" or bool(value and options.get(name) == value)
 
-    @property
+    @cached_property
     def is_our_program(self) -> bool:
         """Whether it runs our own program, which chooses the defaults of its options."""
-        return self.program == "benchdock"
+        return self.vendor is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.frameworks.record import Framework, LaterSource, Option
+from orchestrator.frameworks.record import Framework, LaterSource, Option, StepRules, VendorProgram
 
 if TYPE_CHECKING:
     from orchestrator.request import Dtype
@@ -32,10 +32,6 @@ TF_CNN_BENCHMARKS = Framework(
     },
     # Upstream's branches cnn_tf_v1.8_compatible to cnn_tf_v2.1_compatible run on 1.15.
     images={"cpu": "tensorflow1-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
-    # Upstream's master imports a module that 1.15 does not have.
-    later_source=LaterSource(
-        file="models/model.py", word="import variable_v1", images={"cpu": "tensorflow-cpu"}
-    ),
     networks={
         name: name
         for name in (
@@ -46,22 +42,6 @@ TF_CNN_BENCHMARKS = Framework(
             *(f"official_resnet{n}_v2" for n in (18, 34, 50, 101, 152, 200)),
         )
     },
-    differs={
-        "alexnet": "has widths 64-192-384-384-256 and no LRN: neither of the zoo's",
-        "googlenet": _GOOGLENET,
-        **{
-            f"official_resnet{n}{version}": "needs the folder `official` of tensorflow/models "
-            "beside the program"
-            for n in (18, 34, 50, 101, 152, 200)
-            for version in ("", "_v2")
-        },
-    },
-    source="a folder with tf_cnn_benchmarks.py (scripts/tf_cnn_benchmarks of "
-    "github.com/tensorflow/benchmarks)",
-    entry="tf_cnn_benchmarks.py",
-    # The release for TensorFlow 1.5 starts its clock with the second step, and notices its end
-    # late.
-    least_steps_where={"\n  tf.app.run()": 3},
     options={
         "variable_update": Option(
             "how devices share variables; auto: replicated on several GPUs, else parameter_server",
@@ -84,7 +64,31 @@ TF_CNN_BENCHMARKS = Framework(
         ),
         "display_every": Option("steps between two printed lines", "10"),
     },
-    flags=True,
+    step_rules=StepRules(
+        # The release for TensorFlow 1.5 starts its clock with the second step, and notices its end
+        # late.
+        least_steps_where={"\n  tf.app.run()": 3},
+    ),
+    vendor=VendorProgram(
+        # Upstream's master imports a module that 1.15 does not have.
+        later_source=LaterSource(
+            file="models/model.py", word="import variable_v1", images={"cpu": "tensorflow-cpu"}
+        ),
+        differs={
+            "alexnet": "has widths 64-192-384-384-256 and no LRN: neither of the zoo's",
+            "googlenet": _GOOGLENET,
+            **{
+                f"official_resnet{n}{version}": "needs the folder `official` of tensorflow/models "
+                "beside the program"
+                for n in (18, 34, 50, 101, 152, 200)
+                for version in ("", "_v2")
+            },
+        },
+        source_help="a folder with tf_cnn_benchmarks.py (scripts/tf_cnn_benchmarks of "
+        "github.com/tensorflow/benchmarks)",
+        entry="tf_cnn_benchmarks.py",
+        flags=True,
+    ),
 )  # fmt: skip
 
 # Its evaluation needs a checkpoint, so it only trains. Its images are older than the tf1/tf2 tags.
@@ -109,15 +113,6 @@ NVCNN = Framework(
             )
         },
     },
-    differs={
-        "googlenet": _GOOGLENET,
-        "resnet18": f"{_BASIC}, and blocks four times as wide at their end",
-        "resnet34": f"{_BASIC}, and blocks four times as wide at their end",
-    },
-    source="a folder with nvcnn.py",
-    entry="nvcnn.py",
-    home="/workspace/nvidia-examples/cnn",
-    warmup=20,
     options={
         "display_every": Option("steps between two printed lines", "10"),
         "loss_scale": Option(
@@ -126,8 +121,19 @@ NVCNN = Framework(
             needs={"": "loss_scale"},
         ),
     },
-    ignores=_ALWAYS_SEEDED,
-    flags=True,
+    step_rules=StepRules(warmup=20),
+    vendor=VendorProgram(
+        differs={
+            "googlenet": _GOOGLENET,
+            "resnet18": f"{_BASIC}, and blocks four times as wide at their end",
+            "resnet34": f"{_BASIC}, and blocks four times as wide at their end",
+        },
+        source_help="a folder with nvcnn.py",
+        entry="nvcnn.py",
+        home="/workspace/nvidia-examples/cnn",
+        ignores=_ALWAYS_SEEDED,
+        flags=True,
+    ),
 )
 
 # 18.06 and later: one script per network; Horovod runs one process per GPU.
@@ -152,22 +158,6 @@ NVTFCNN = Framework(
         **{f"resnext{n}": f"resnext.py --layers={n}" for n in (50, 101, 152)},
         **{f"vgg{n}": f"vgg.py --layers={n}" for n in (11, 13, 16, 19)},
     },
-    differs={
-        "googlenet": _GOOGLENET,
-        "resnet18": f"{_BASIC}; before 2019 also blocks four times as wide at their end",
-        "resnet34": f"{_BASIC}; before 2019 also blocks four times as wide at their end",
-    },
-    source="a folder with resnet.py and nvutils, of TensorFlow 1",
-    entry="resnet.py",
-    home="/workspace/nvidia-examples/cnn",
-    holds=("gpu",),
-    unfit_tags={
-        "-tf2-": (
-            "its nvidia-examples/cnn is for TensorFlow 2, a different program with one network",
-            "use an image with -tf1- in its tag, 23.03 at most, or use -f tensorflow",
-        )
-    },
-    least_steps=30,
     options={
         "display_every": Option("steps of one printed window", "10"),
         "xla": Option(
@@ -177,11 +167,29 @@ NVTFCNN = Framework(
             needs={"on": "use_xla"},
         ),
     },
-    ignores={
-        **_ALWAYS_SEEDED,
-        "warmup": "it times all windows, and the first ones of its table are left out",
-    },
-    flags=True,
+    step_rules=StepRules(least_steps=30),
+    vendor=VendorProgram(
+        differs={
+            "googlenet": _GOOGLENET,
+            "resnet18": f"{_BASIC}; before 2019 also blocks four times as wide at their end",
+            "resnet34": f"{_BASIC}; before 2019 also blocks four times as wide at their end",
+        },
+        source_help="a folder with resnet.py and nvutils, of TensorFlow 1",
+        entry="resnet.py",
+        home="/workspace/nvidia-examples/cnn",
+        holds=("gpu",),
+        unfit_tags={
+            "-tf2-": (
+                "its nvidia-examples/cnn is for TensorFlow 2, a different program with one network",
+                "use an image with -tf1- in its tag, 23.03 at most, or use -f tensorflow",
+            )
+        },
+        ignores={
+            **_ALWAYS_SEEDED,
+            "warmup": "it times all windows, and the first ones of its table are left out",
+        },
+        flags=True,
+    ),
 )
 
 DEEPLEARNINGEXAMPLES = Framework(
@@ -199,17 +207,19 @@ DEEPLEARNINGEXAMPLES = Framework(
         "resnext101_32x4d": "resnext101-32x4d",
         "se_resnext101_32x4d": "se-resnext101-32x4d",
     },
-    source="the folder TensorFlow/Classification/ConvNets of "
-    "github.com/NVIDIA/DeepLearningExamples (June 2020 or later)",
-    entry="main.py",
-    home="/workspace/rn50v15_tf",
     options={
         "xla": Option("compile with XLA", "off", _ON_OFF),
         "data_format": Option("layout", "NHWC", ("NHWC", "NCHW")),
         "loss_scale": Option("static loss scale of float16; auto: dynamic", "128"),
         "display_every": Option("steps between two printed rates", "10"),
     },
-    flags=True,
+    vendor=VendorProgram(
+        source_help="the folder TensorFlow/Classification/ConvNets of "
+        "github.com/NVIDIA/DeepLearningExamples (June 2020 or later)",
+        entry="main.py",
+        home="/workspace/rn50v15_tf",
+        flags=True,
+    ),
 )
 
 ROWS = (TF_CNN_BENCHMARKS, NVCNN, NVTFCNN, DEEPLEARNINGEXAMPLES)

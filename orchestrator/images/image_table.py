@@ -114,12 +114,12 @@ class ImageRow(StrictRecord):
                 raise ValueError(f'{key!r} does not apply to source = "{self.source}"')
         return self
 
-    @property
+    @functools.cached_property
     def repository(self) -> str:
         """Return the name of all builds of one of our images, without a tag."""
         return f"benchdock/{self.id}"
 
-    @property
+    @functools.cached_property
     def tag(self) -> str:
         """Return the readable name: a vendor's reference, or the alias of the newest build.
 
@@ -127,22 +127,22 @@ class ImageRow(StrictRecord):
         """
         return self.reference or f"{self.repository}:{self.version}"
 
-    @property
+    @functools.cached_property
     def fits_host(self) -> bool:
         """Whether its packages are enough for the host runtime."""
         return bool(self.lock) and not self.container_only
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """Return the folder of the Dockerfile."""
         return paths.DOCKERFILES / (self.recipe or self.id)
 
-    @property
+    @functools.cached_property
     def frameworks(self) -> tuple[str, ...]:
         """Return the ids of every framework in the image."""
         return (self.framework, *self.also)
 
-    @property
+    @functools.cached_property
     def lock_file(self) -> Path:
         """Return the file of the exact packages, Python's or Debian's."""
         return self.folder / (self.packages or self.lock)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import installation
-from orchestrator.machine import git
+from orchestrator.machine import git, meminfo
 from orchestrator.paths import PROJECT
 from orchestrator.version import VERSION
 
@@ -142,18 +142,7 @@ def _turbo(root: Path) -> bool | None:
 
 def memory(root: Path = ROOT) -> dict[str, int]:
     """Return /proc/meminfo in bytes."""
-    return parse_meminfo(_text(root / "proc/meminfo"))
-
-
-def parse_meminfo(text: str) -> dict[str, int]:
-    """Parse the text of /proc/meminfo; sizes are returned in bytes, counts unchanged."""
-    found = {}
-    for line in text.split("\n"):
-        key, _, value = line.partition(":")
-        words = value.split()
-        if words and words[0].isdigit():
-            found[key] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
-    return found
+    return meminfo.parse(_text(root / "proc/meminfo"))
 
 
 def load(root: Path = ROOT) -> list[float] | None:

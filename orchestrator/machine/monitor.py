@@ -1,45 +1,27 @@
 """Watches the machine during a benchmark: load, memory, CPU and GPUs, once a second.
 
-Samples go to `monitor.jsonl`; the summary is kept as running minima, means and maxima, so that a
-run of days needs no memory. No error here ends a run.
+Samples go to `monitor.jsonl`; the summary is kept as running minima, means and maxima (`tally`). No
+error here ends a run.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from io import TextIOBase
 from pathlib import Path
 from typing import Protocol, Self
 
+from orchestrator.machine import disturbances
 from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess, GpuSample
-from orchestrator.machine.inventory import parse_meminfo
+from orchestrator.machine.host_samples import HostSample, HostSource
+from orchestrator.machine.tally import UNITS, Tally
 from orchestrator.result import Metric
-from orchestrator.units import share
 
 SCHEMA = 1
-UNITS = {
-    "load": "processes",
-    "cpu": "%",
-    "steal": "%",
-    "memory_available": "bytes",
-    "utilisation": "%",
-    "memory_used": "bytes",
-    "power": "W",
-    "temperature": "degC",
-    "sm_clock": "MHz",
-    "energy": "J",
-}
-# Disturbances shorter than this share of the run are not reported.
-THROTTLED_ENOUGH = 0.02
-STEAL_ENOUGH = 0.02
-BUSY_BEFORE = 0.10
-STALE_SECONDS = 3.0
 # A broken GPU driver may never answer; the run does not wait for it.
 JOIN_SECONDS = 3.0
 
@@ -58,162 +40,6 @@ class GpuSource(Protocol):
 
     def close(self) -> None:
         """Close it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostSample:
-    """One sample of the host; shares of all CPUs since the last sample."""
-
-    load: float
-    cpu: float
-    steal: float
-    memory_available: int
-
-
-@dataclass
-class Spread:
-    """Minimum, mean and maximum of a series."""
-
-    count: int = 0
-    total: float = 0.0
-    least: float = float("inf")
-    most: float = float("-inf")
-
-    def add(self, value: float) -> None:
-        """Add one value."""
-        self.count += 1
-        self.total += value
-        self.least = min(self.least, value)
-        self.most = max(self.most, value)
-
-
-@dataclass
-class Tally:
-    """Running totals of the samples."""
-
-    spreads: dict[str, Spread] = field(default_factory=dict)
-    throttled: dict[str, dict[str, int]] = field(default_factory=dict)
-    looks: dict[str, int] = field(default_factory=dict)
-    energy: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def host(self, sample: HostSample) -> None:
-        """Count one sample of the host."""
-        for name, value in asdict(sample).items():
-            share = UNITS[name] == "%"
-            self.spreads.setdefault(name, Spread()).add(value * 100 if share else value)
-
-    def gpu(self, name: str, sample: GpuSample) -> None:
-        """Count one sample of a GPU, known as `name`."""
-        for metric in ("utilisation", "memory_used", "power", "temperature", "sm_clock"):
-            value = getattr(sample, metric)
-            if value is not None:
-                share = UNITS[metric] == "%"
-                spread = self.spreads.setdefault(f"{name}.{metric}", Spread())
-                spread.add(value * 100 if share else value)
-        self.looks[name] = self.looks.get(name, 0) + 1
-        reasons = self.throttled.setdefault(name, {})
-        for reason in sample.throttle:
-            reasons[reason] = reasons.get(reason, 0) + 1
-        if sample.energy is not None:
-            first = self.energy.get(name, (sample.energy, 0.0))[0]
-            self.energy[name] = (first, sample.energy)
-
-    def metrics(self) -> dict[str, Metric]:
-        """Return `<what>.min|mean|max`, throttled shares and energy, each with its unit."""
-        found = {}
-        for name, spread in sorted(self.spreads.items()):
-            unit = UNITS[name.rpartition(".")[2]]
-            found[f"{name}.min"] = Metric(value=spread.least, unit=unit)
-            found[f"{name}.mean"] = Metric(value=spread.total / spread.count, unit=unit)
-            found[f"{name}.max"] = Metric(value=spread.most, unit=unit)
-        for name, reasons in sorted(self.throttled.items()):
-            for reason, count in sorted(reasons.items()):
-                share = 100 * count / self.looks[name]
-                found[f"{name}.throttled.{reason.replace(' ', '_')}"] = Metric(
-                    value=share, unit="%"
-                )
-        for name, (first, last) in sorted(self.energy.items()):
-            if last > first:
-                found[f"{name}.energy"] = Metric(value=last - first, unit="J")
-        return found
-
-
-class HostSource:
-    """Reads the host's state from /proc through files that stay open. Raises OSError."""
-
-    def __init__(self, proc: Path = Path("/proc")) -> None:
-        self._files = {
-            name: os.open(proc / name, os.O_RDONLY | os.O_CLOEXEC)
-            for name in ("stat", "loadavg", "meminfo")
-        }
-        self._ticks = self._read_ticks()
-        self._since = time.monotonic()
-        self._own = _own_cpu()
-
-    def before(self, window: float) -> HostSample:
-        """Sample what other processes do, since this was made; wait until that is `window` seconds.
-
-        Our own CPU time is subtracted. If too much time has passed (an image was built meanwhile),
-        that says nothing about now: then the window begins here.
-        """
-        if time.monotonic() - self._since > STALE_SECONDS:
-            self.sample()
-            self._since, self._own = time.monotonic(), _own_cpu()
-        time.sleep(max(0.0, self._since + window - time.monotonic()))
-        passed = (time.monotonic() - self._since) * (os.cpu_count() or 1)
-        sample = self.sample()
-        own = (_own_cpu() - self._own) / passed if passed else 0.0
-        return replace(sample, cpu=max(0.0, sample.cpu - own))
-
-    def close(self) -> None:
-        """Close the files."""
-        for descriptor in self._files.values():
-            os.close(descriptor)
-        self._files = {}
-
-    def sample(self) -> HostSample:
-        """Take one sample; shares are since the last one."""
-        before, self._ticks = self._ticks, self._read_ticks()
-        # max: the kernel's iowait may run backwards.
-        passed = [max(0, now - then) for now, then in zip(self._ticks, before, strict=True)]
-        total = max(sum(passed), 1)
-        idle, steal = passed[3] + passed[4], passed[7]
-        return HostSample(
-            load=float(self._text("loadavg").split()[0]),
-            cpu=(sum(passed) - idle - steal) / total,
-            steal=steal / total,
-            memory_available=parse_meminfo(self._text("meminfo")).get("MemAvailable", 0),
-        )
-
-    def _read_ticks(self) -> list[int]:
-        # user nice system idle iowait irq softirq steal; guest time is part of user time
-        words = self._text("stat").split(maxsplit=9)[1:9]
-        return [int(word) for word in words]
-
-    def _text(self, name: str) -> str:
-        return os.pread(self._files[name], 2048, 0).decode("ascii", "replace")
-
-
-@contextmanager
-def watched_host() -> Iterator[Callable[[], HostSource]]:
-    """Start watching the host now, for the `host_source` of a Monitor that starts later.
-
-    So the time until then, which passes anyway, shows what others do before the run.
-    """
-    try:
-        source = HostSource()
-    except OSError:
-        yield HostSource  # which raises again in the monitor, which reports it
-        return
-    try:
-        yield lambda: source
-    finally:
-        source.close()
-
-
-def _own_cpu() -> float:
-    """Return the CPU seconds of this process and its ended children."""
-    return sum(os.times()[:4])
 
 
 def _nvml() -> GpuSource:
@@ -282,15 +108,7 @@ class Monitor:
 
     def warnings(self) -> tuple[str, ...]:
         """Return sentences about what makes the measurement, or the monitor itself, doubtful."""
-        tally = self._decisive()
-        found = list(self._warnings)
-        for name, reasons in sorted(tally.throttled.items()):
-            found += _throttle_words(name, reasons, tally)
-        steal = tally.spreads.get("steal")
-        if steal is not None and steal.total / steal.count > 100 * STEAL_ENOUGH:
-            share = steal.total / steal.count
-            found.append(f"other virtual machines took {share:.0f} % of this one's CPU time")
-        return tuple(found)
+        return (*self._warnings, *disturbances.disturbances(self._decisive()))
 
     def _decisive(self) -> Tally:
         return self._timed if self._timed.spreads else self._whole
@@ -320,10 +138,9 @@ class Monitor:
     def _meet(self, nvml: GpuSource, uuid: str) -> None:
         """Find a GPU's index, and the processes that used it before the run."""
         self._gpus[uuid] = name = f"gpu{nvml.index(uuid)}"
-        others = nvml.processes(uuid)
-        if others:
-            pids = ", ".join(str(one.pid) for one in others[:5])
-            self._warn(f"{_title(name)} was in use before the run (process {pids})")
+        used = disturbances.in_use(name, nvml.processes(uuid))
+        if used:
+            self._warn(used)
 
     def _try_gpu(self, uuid: str, action: Callable[[GpuSource, str], None]) -> None:
         """Sample a GPU; one that no longer answers is not asked again."""
@@ -333,19 +150,16 @@ class Monitor:
             action(self._nvml, uuid)
         except GpuGoneError as error:
             name = self._gpus.pop(uuid)
-            self._warn(f"{_title(name)} stopped answering the monitor: {error}")
+            self._warn(f"{disturbances.title(name)} stopped answering the monitor: {error}")
 
     def _before(self) -> None:
         """Record the host's state just before the run."""
         if self._host is None:
             return
         sample = self._look_at_host(lambda host: host.before(self._baseline))
-        if sample is not None and sample.cpu > BUSY_BEFORE:
-            cores = os.cpu_count() or 1
-            self._warn(
-                f"other processes used {share(sample.cpu)} of the CPU before the run: "
-                f"load {sample.load:.1f} on {cores} cores"
-            )
+        busy = disturbances.busy_before(sample) if sample is not None else ""
+        if busy:
+            self._warn(busy)
 
     def _look_at_host(
         self, look: Callable[[HostSource], HostSample] = lambda host: host.sample()
@@ -438,16 +252,3 @@ def _rounded(values: Mapping[str, object]) -> dict[str, object]:
         for key, value in values.items()
         if value is not None and value != ()
     }
-
-
-def _title(name: str) -> str:
-    return f"GPU {name.removeprefix('gpu')}" if name.startswith("gpu") else f"GPU {name}"
-
-
-def _throttle_words(name: str, reasons: Mapping[str, int], tally: Tally) -> list[str]:
-    looks = tally.looks[name]
-    return [
-        f"{_title(name)} was throttled by {reason} for {100 * count / looks:.0f} % of the samples"
-        for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1])
-        if count / looks >= THROTTLED_ENOUGH
-    ]

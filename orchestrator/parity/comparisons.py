@@ -28,6 +28,8 @@ class Setting:
     runtime: RuntimeChoice = RuntimeChoice.AUTO
     image: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    prefix: str | None = None
 
     @property
     def device(self) -> Device:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from orchestrator.errors import RequestError
 from orchestrator.frameworks.record import Framework
-from orchestrator.machine.gpu_facts import GpuReport
-from orchestrator.parity.comparisons import Setting, Work
+from orchestrator.parity.comparisons import LEVELS, Setting, Work
+from orchestrator.parity.plan import parity_plan
 from orchestrator.parsers.parity import Cell
 from orchestrator.request import Request
-from orchestrator.run import fitting
+from orchestrator.run.decision import Decision, decide
+from orchestrator.run.facts import ThisMachine
 from orchestrator.run.filing import new_folder, write_launcher
-from orchestrator.run.places import connect, ready_place
-from orchestrator.run.planner import Target, choose_device, gpu_report, parity_plan
+from orchestrator.run.places import ready_place
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.view import View
 
@@ -37,21 +37,23 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     request = Request(
         model=work.models[0],
         framework=row.name,
-        phase="inference",
+        phase=LEVELS[work.levels[0]],
         dtype=setting.dtype,
         gpus=setting.gpus,
         image=setting.image,
         runtime=setting.runtime,
+        env=dict(setting.env),
+        prefix=setting.prefix,
         options=dict(setting.options),
     )
-    report = gpu_report(request)
-    target = _target(request, report)
+    decision = _decided(request)
     folder = new_folder("parity", row.name)
     clock = StageClock(view)
-    engine, reason = connect(request)
-    row = fitting.with_image(request, row, target, report, on_host=engine is None)
-    place, where = ready_place(request, row, target, engine, reason, view)
-    plan = parity_plan(request, row, target, place, folder, levels=work.levels, models=work.models)
+    place, where = ready_place(decision, view)
+    plan = parity_plan(
+        request, decision.framework, decision.target, place, folder,
+        levels=work.levels, models=work.models,
+    )  # fmt: skip
     write_launcher(folder, plan)
     outcome = execute(plan, where, folder, view, clock)
     cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin["cells"]]
@@ -67,15 +69,15 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     return Proof(cells=tuple(cells))
 
 
-def _target(request: Request, report: GpuReport) -> Target:
-    """Choose the device. Raises MachineError without a GPU, RequestError for several."""
-    target = choose_device(request, report)
-    if target.count > 1:
+def _decided(request: Request) -> Decision:
+    """Decide on the device. Raises MachineError without a GPU, RequestError for several."""
+    decision = decide(request, ThisMachine()).accepted()
+    if decision.target.count > 1:
         raise RequestError(
-            f"parity runs on one GPU, not on {target.count}",
+            f"parity runs on one GPU, not on {decision.target.count}",
             hint="name one GPU, such as --gpus 0",
         )
-    return target
+    return decision
 
 
 def _missing(row: Framework, setting: Setting, model: str, level: str, why: str) -> Cell:

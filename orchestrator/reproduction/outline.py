@@ -15,7 +15,9 @@ from orchestrator.published.collection import Claim
 from orchestrator.reproduction.setup import World
 from orchestrator.request import Device, Request
 from orchestrator.run import demands, variants
-from orchestrator.run.planner import Place, Target, make_plan
+from orchestrator.run.devices import Target
+from orchestrator.run.place import Place
+from orchestrator.run.planner import make_plan
 
 # From this line on, a launcher script belongs to the program.
 _PROGRAM = "exec >>"

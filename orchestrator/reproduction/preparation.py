@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from orchestrator.errors import EngineError, RequestError
+from orchestrator.errors import BenchdockError, EngineError
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.published import claim_rules
@@ -20,8 +20,8 @@ from orchestrator.reproduction import provenance, surroundings
 from orchestrator.reproduction.conditions import Terms
 from orchestrator.reproduction.setup import Condition, Setup, Wishes, World, incomparable, ranked
 from orchestrator.request import Device, Dtype, Request, RuntimeChoice
-from orchestrator.run import demands, suitability, trust, variants
-from orchestrator.run.planner import Target
+from orchestrator.run import trust
+from orchestrator.run.decision import decide
 
 _MONTH = re.compile(r":(\d\d)\.(\d\d)\b", re.ASCII)
 
@@ -55,7 +55,7 @@ def prepare(
     if row is None or launcher is None:
         return Setup(planned=None, why_not=problem, unmet=ranked(unmet))
     device: Device = "gpu" if claim.gpus else "cpu"
-    row, no_image_works = surroundings.with_image(claim, world, row)
+    row = surroundings.with_image(claim, world, row)
     terms = Terms(
         claim=_in_full(claim, rules), launcher=launcher, row=row, wishes=wishes, rules=rules
     )
@@ -73,20 +73,14 @@ def prepare(
         runtime=wishes.runtime,
         timeout=wishes.timeout,
         options=terms.options(),
-        source=wishes.source if row.source else None,
+        source=wishes.source if row.vendor and row.vendor.source_help else None,
     )
     unmet += terms.unmet()
     unmet += _network(claim, row, wishes)
     if launcher.program == claim.program and not problem:
         unmet += provenance.compare(claim, request.source)
     lacking = problem or _no_batch(request) or _no_image(row, request, device)
-    why = (
-        lacking
-        or _refused(row, request, device)
-        or surroundings.no_device(claim, world)
-        or ("" if request.image else no_image_works)
-        or _unsuitable(row, request, device, world)
-    )
+    why = lacking or _refused(request, world)
     return Setup(planned=request, why_not=why, unmet=ranked(unmet), lacks_option=bool(lacking))
 
 
@@ -203,9 +197,10 @@ def _why_not_theirs(claim: Claim, row: Framework | None) -> str:
 
 def _not_given(claim: Claim, row: Framework, wishes: Wishes) -> str:
     """Say that the folder of the claim's program is missing, or ""."""
-    if row.source and wishes.source is None and ("gpu" if claim.gpus else "cpu") not in row.holds:
-        return f"{claim.program} needs --source: {row.source}"
-    return ""
+    vendor, device = row.vendor, "gpu" if claim.gpus else "cpu"
+    if vendor is None or not vendor.source_help or wishes.source is not None:
+        return ""
+    return "" if device in vendor.holds else f"{claim.program} needs --source: {vendor.source_help}"
 
 
 def _nothing_runs(
@@ -256,21 +251,10 @@ def _no_image(row: Framework, request: Request, device: Device) -> str:
     return ""
 
 
-def _refused(row: Framework, request: Request, device: Device) -> str:
-    """Say why the catalogue refuses a request, or ""."""
+def _refused(request: Request, world: World) -> str:
+    """Say why this machine does not run a request, or ""."""
     try:
-        row = variants.settle(row, request, device)
-        catalogue.check(row, request, device)
-        catalogue.check_counts(row, request, device)
-        demands.check(row, request, device)
-    except RequestError as error:
+        decision = decide(request, world)
+    except BenchdockError as error:
         return str(error)
-    return ""
-
-
-def _unsuitable(row: Framework, request: Request, device: Device, world: World) -> str:
-    """Say why the image that would run does not support this machine's GPUs, or ""."""
-    indices = request.gpus if isinstance(request.gpus, tuple) else ()
-    target = Target(device=device, gpus=tuple(map(str, indices)))
-    in_container = not world.no_engine
-    return suitability.assess(request, row, target, world.gpus, in_container=in_container).refusal
+    return next((refusal.what for refusal in decision.refusals), "")

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.machine import inventory
+from orchestrator.machine.description import EngineFacts
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.published.claim_rules import Consequence, Effect
 from orchestrator.request import Request, RuntimeChoice
+from orchestrator.run.facts import EngineAnswer
 from orchestrator.units import share
 
 # Other labs came within 2 % with the same container on the same GPU, and within 7 % with containers
@@ -33,6 +36,24 @@ class World:
     gpus: GpuReport
     cpu: str
     no_engine: str = ""
+    elsewhere: bool = False
+
+    @property
+    def cpus(self) -> int:
+        """Return the number of CPUs that a program may use."""
+        return inventory.usable_cpus()
+
+    @property
+    def gpu(self) -> GpuReport:
+        """Return the GPUs under the name that a decision reads."""
+        return self.gpus
+
+    @property
+    def container_engine(self) -> EngineAnswer:
+        """Return whether an engine answers; which one does not matter before the run."""
+        if self.no_engine:
+            return EngineAnswer(why_not=self.no_engine)
+        return EngineAnswer(engine=EngineFacts())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,13 +57,6 @@ def _gpu_names(world: World) -> str:
     return ", ".join(dict.fromkeys(gpu.name for gpu in world.gpus.gpus)) or "none"
 
 
-def no_device(claim: Claim, world: World) -> str:
-    """Say that no GPU works, or ""."""
-    if claim.gpus and not world.gpus.gpus:
-        return f"no GPU can be used: {world.gpus.reason}"
-    return ""
-
-
 def gpus(
     claim: Claim, world: World, row: Framework, unmet: list[Condition]
 ) -> Literal["none"] | tuple[int, ...]:
@@ -125,13 +118,12 @@ def container(
     return claim.container
 
 
-def with_image(claim: Claim, world: World, row: Framework) -> tuple[Framework, str]:
-    """Return a row with the newest image of our table that supports the claim's GPUs here.
-
-    Also return why none does, "" if one does.
+def with_image(claim: Claim, world: World, row: Framework) -> Framework:
+    """Return a row with the newest image of our table that supports the claim's GPUs here, if any
+    does.
     """
     if not claim.gpus or "gpu" not in row.images:
-        return row, ""
+        return row
     table = image_table.load()
     found = choice.choose(
         table.row(row.images["gpu"]),
@@ -143,7 +135,7 @@ def with_image(claim: Claim, world: World, row: Framework) -> tuple[Framework, s
     )
     if found.image is not None:
         row = replace(row, images={**row.images, "gpu": found.image.id})
-    return row, found.refusal
+    return row
 
 
 def _gpus_here(claim: Claim, world: World) -> list[tuple[str, str]]:

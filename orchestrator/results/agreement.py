@@ -20,7 +20,8 @@ from orchestrator.result import Measurement, Result
 from orchestrator.results import scripts
 from orchestrator.results.bundle import LOG, PLAN, REQUEST, RESULT
 from orchestrator.results.disagreement import Disagreement
-from orchestrator.run import container_user, planner
+from orchestrator.run import container_user
+from orchestrator.run.place import DATA, MODEL, SOURCE
 from orchestrator.version import VERSION
 
 # What the reader of a log adds: a collector may have stored it since.
@@ -180,7 +181,7 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
         "image": _images(request.image, plan.image),
     }
     row = catalogue.FRAMEWORKS.get(plan.framework)
-    if row is not None and not row.windows:  # which rounds them
+    if row is not None and not row.step_rules.windows:  # which rounds them
         pairs["steps"] = (request.steps, plan.steps)
         pairs["warmup"] = (request.warmup, plan.warmup)
     return {name: pair for name, pair in pairs.items() if pair[0] is not None}
@@ -218,9 +219,9 @@ def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:
 def _of_mounts(request: Request, plan: Plan) -> Iterator[Disagreement]:
     seen = {mount.target: mount.source for mount in plan.mounts}
     own = request.model_file
-    asked = {planner.DATA: request.data, planner.SOURCE: request.source}
+    asked = {DATA: request.data, SOURCE: request.source}
     if own is not None:
-        asked[f"{planner.MODEL}/{own.name}"] = own
+        asked[f"{MODEL}/{own.name}"] = own
     for target, path in asked.items():
         if not _is_of(path, seen.get(target)):
             yield Disagreement(f"what {target} is", REQUEST, path, PLAN, seen.get(target))

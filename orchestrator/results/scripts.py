@@ -23,8 +23,9 @@ from orchestrator.result import Result
 from orchestrator.results.bundle import LAUNCHER, PLAN, REQUEST, RESULT
 from orchestrator.results.disagreement import Disagreement
 from orchestrator.run import command_line, demands, planner, variants
+from orchestrator.run.devices import Target
 from orchestrator.run.own_files import OwnFiles
-from orchestrator.run.planner import Needs, Place, Target
+from orchestrator.run.place import CODE, DATA, MODEL, SOURCE, Needs, Place
 
 # Not stated elsewhere, or compared in another way.
 UNSTATED = frozenset(
@@ -83,8 +84,8 @@ def _of_command(request: Request, command: str, plan: Plan) -> Iterator[Disagree
     """Compare the words of the user's command, which follow the last `exec`."""
     asked = _with_folders(request, plan)
     folders = {
-        "data": planner.DATA if plan.runtime == "docker" else asked.data,
-        "source": planner.SOURCE if plan.runtime == "docker" else asked.source,
+        "data": DATA if plan.runtime == "docker" else asked.data,
+        "source": SOURCE if plan.runtime == "docker" else asked.source,
     }
     try:
         words = command_line.words(command, {**arguments(plan), **folders})
@@ -130,7 +131,7 @@ def _knows_paths(request: Request, plan: Plan) -> bool:
 
 
 # The folders and files that a request names; the rest was where it was on that machine.
-_ASKED = (planner.DATA, planner.SOURCE, planner.MODEL)
+_ASKED = (DATA, SOURCE, MODEL)
 
 
 def _of_mounts(result: Result, expected: Plan, plan: Plan) -> Iterator[Disagreement]:
@@ -138,7 +139,7 @@ def _of_mounts(result: Result, expected: Plan, plan: Plan) -> Iterator[Disagreem
     if asked != planned:
         yield Disagreement("what is mounted", REQUEST, asked, PLAN, planned)
     for mount in plan.mounts:
-        of_run = not _is_below(mount, *_ASKED, planner.CODE)
+        of_run = not _is_below(mount, *_ASKED, CODE)
         if of_run and result.run is not None and result.run not in mount.source.parts:
             yield Disagreement("the run folder", RESULT, result.run, PLAN, mount.source)
 
@@ -162,7 +163,8 @@ def _row(request: Request, plan: Plan) -> Framework:
     demands.check_options(row, request.options)
     if lacking := demands.lacks_source(row, request, plan.device):
         raise RequestError(lacking)
-    if request.source is not None and not (row.source or row.any_network):
+    takes = row.any_network or (row.vendor is not None and row.vendor.source_help)
+    if request.source is not None and not takes:
         raise RequestError(f"--source does not apply to {row.name}")
     return row
 
@@ -173,8 +175,8 @@ def _with_folders(request: Request, plan: Plan) -> Request:
     seen = {mount.target: mount.source for mount in plan.mounts}
     chosen = {
         "threads": request.threads or (int(threads[1]) if threads else None),
-        "data": seen.get(planner.DATA, request.data),
-        "source": seen.get(planner.SOURCE, request.source),
+        "data": seen.get(DATA, request.data),
+        "source": seen.get(SOURCE, request.source),
     }
     if request.model_file is not None:
         chosen["batch"] = plan.batch
@@ -186,13 +188,13 @@ def _place(plan: Plan) -> Place:
     on_host = plan.runtime == "host"
     python = _PYTHON.search(plan.script) if on_host else None
     code = _CODE.search(plan.script) if on_host else None
-    mounted = f"{planner.CODE}/backends"
+    mounted = f"{CODE}/backends"
     return Place(
         runtime=plan.runtime,
         reason=plan.runtime_reason,
         python=_word(python[1] or python[2]) if python else "python3",
         image=plan.image,
-        code=_word(code[1]) if code else planner.CODE,
+        code=_word(code[1]) if code else CODE,
         mount_code=any(mount.target == mounted for mount in plan.mounts),
         environment=plan.environment,
         needs=Needs(
@@ -211,7 +213,7 @@ def _folder(result: Result, plan: Plan) -> RunFolder:
 
 def _found(plan: Plan) -> OwnFiles:
     """Return what was found in files that are not here; only the plan says it."""
-    beside = f"{planner.MODEL}/"
+    beside = f"{MODEL}/"
     files = tuple(one.source for one in plan.mounts if one.target.startswith(beside))
     return OwnFiles(fingerprint=plan.fingerprint, model_files=files, source=plan.source)
 

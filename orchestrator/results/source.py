@@ -1,16 +1,25 @@
-"""Finds the image of a stored result."""
+"""Finds the image of a stored result, and the place that it gives."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, cast
 
-from orchestrator.images import digests, image_table
+from orchestrator.images import builder, digests, image_table, store
 from orchestrator.images.builder import ImageEngine
 from orchestrator.images.reference import parse_reference
 from orchestrator.plan import Plan
+from orchestrator.request import Request
+from orchestrator.run import places, runtime_choice
+from orchestrator.run.decision import Decision
+from orchestrator.run.facts import Facts
+from orchestrator.run.place import Place
+from orchestrator.run.places import FindPlace
+from orchestrator.runtimes.contract import Runtime
+from orchestrator.view import View
 
 if TYPE_CHECKING:
+    from orchestrator.runtimes.docker.client import Engine
     from orchestrator.runtimes.docker.images import ImageInfo
 
 How = Literal["exact", "pull", "ours", "host"]
@@ -27,6 +36,60 @@ class Source:
     image: ImageInfo | None = None
     registry: str = ""
     why: str = ""
+
+    def named(self, plan: Plan) -> str | None:
+        """Return the name under which a plan's image runs again, None if today's image does."""
+        return plan.image if self.how in ("exact", "pull") else None
+
+
+def find(request: Request, plan: Plan, facts: Facts, *, own: bool) -> Source:
+    """Look for the place of a plan. Raises as `runtime_choice.engine` does."""
+    engine, _ = runtime_choice.engine(request, facts)
+    if engine is None:
+        return Source(how="host")
+    return find_image(plan, cast("Engine", engine), own=own)
+
+
+def pull(source: Source, decision: Decision, view: View) -> Source:
+    """Pull the image. Raises ImageError."""
+    engine = places.live(decision)
+    found = builder.pull(source.registry, engine, lambda event: view.stage(event.text))
+    return Source(how="exact", image=found, registry=source.registry)
+
+
+def planned_place(source: Source, before: Plan, decision: Decision) -> Place:
+    """Return the place that a replay would have, without pulling or starting anything."""
+    if source.image is not None:
+        return _in_image(source.image, before, decision)
+    place = places.planned_place(decision)
+    if source.how != "pull":
+        return place
+    # A registry's digest identifies the image: it will be the same.
+    return replace(
+        place,
+        image=before.image,
+        image_id=before.image_id,
+        image_digest=before.image_digest,
+        warnings=(),
+    )
+
+
+def finder(source: Source, before: Plan, warnings: tuple[str, ...]) -> FindPlace:
+    """Return what prepares the place of a replay; its result gets the warnings."""
+
+    def find_place(decision: Decision, view: View) -> tuple[Place, Runtime]:
+        if source.image is None:
+            place, runtime = places.ready_place(decision, view)
+        else:
+            place, runtime = _in_image(source.image, before, decision), places.live(decision)
+        return replace(place, warnings=(*place.warnings, *warnings)), runtime
+
+    return find_place
+
+
+def _in_image(image: ImageInfo, before: Plan, decision: Decision) -> Place:
+    name = before.image or image.reference
+    return places.place_in(store.as_it_is(image, name, image_table.load()), decision)
 
 
 def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,34 +16,19 @@ from orchestrator.errors import (
     MachineError,
     machine_fault,
 )
-from orchestrator.frameworks.record import Framework
 from orchestrator.machine import inventory
-from orchestrator.machine.gpu_facts import GpuReport
-from orchestrator.machine.monitor import HostSource, Monitor, watched_host
+from orchestrator.machine.host_samples import HostSource, watched_host
+from orchestrator.machine.monitor import Monitor
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Failure, FailureKind, Result
-from orchestrator.run import container_user, fitting
+from orchestrator.run.decision import Decision, decide
+from orchestrator.run.facts import OtherMachine, ThisMachine
 from orchestrator.run.filing import Desk, file_killed, write_launcher
-from orchestrator.run.fitting import Fitted
-from orchestrator.run.places import (
-    FindPlace,
-    check_image,
-    connect,
-    connect_described,
-    described_place,
-    planned_place,
-    ready_place,
-)
-from orchestrator.run.planner import (
-    Place,
-    Target,
-    gpu_report,
-    make_plan,
-    resolve_chosen,
-    unused_gpus,
-)
+from orchestrator.run.place import Place
+from orchestrator.run.places import FindPlace, planned_place, ready_place
+from orchestrator.run.planner import make_plan
 from orchestrator.run.runner import Outcome, StageClock, execute
 from orchestrator.run.verdict import exit_status
 from orchestrator.runtimes.contract import Runtime
@@ -138,56 +123,43 @@ def run(
     request: Request,
     view: View,
     *,
+    decided: Decision | None = None,
     find_place: FindPlace | None = None,
-    image: str | None = None,
     on_folder: Callable[[RunFolder], None] = lambda _: None,
 ) -> tuple[Result, ExitStatus]:
     """Run a request and file the result.
 
+    A replay passes what it has `decided`, and a `find_place` other than `places.ready_place`.
     `on_folder` gets the run's folder before anything starts; what it raises is filed.
-    A replay passes a `find_place` other than `places.ready_place`, and the `image` that it runs.
     Raises RequestError or MachineError if the request is refused before anything starts; failures
     after the start are filed as results, and `failure.kind` says what went wrong.
     """
     with watched_host() as host:
-        return _run_watched(request, view, find_place or ready_place, host, image, on_folder)
+        return _run_watched(request, view, decided, find_place or ready_place, host, on_folder)
 
 
 def _run_watched(
     request: Request,
     view: View,
+    decided: Decision | None,
     find_place: FindPlace,
     host: Callable[[], HostSource],
-    image: str | None,
     on_folder: Callable[[RunFolder], None],
 ) -> tuple[Result, ExitStatus]:
     for name in file_killed():
         view.note(f"filed as interrupted, because its benchdock was killed: {name}")
     clock = StageClock(view)
     with clock.stage("check"):
-        report = gpu_report(request)
-        target = fitting.devices(request, report)
-        row = resolve_chosen(request, target, report)
-        engine, reason = connect(request)
-        fitted = fitting.fit(
-            request, row, target, report, on_host=engine is None, image=image
-        ).accepted()
-        target, row = fitted.target, fitted.row
-        if image is None:
-            check_image(request, row, target, engine)
-        if engine is not None:
-            container_user.check_readable(request)
-        for text in (*fitted.first, *fitted.notes):
+        decision = (decided or decide(request, ThisMachine())).accepted()
+        for text in (*decision.first, *decision.notes):
             view.note(text)
-        doubts = (*unused_gpus(request, report), *fitted.doubts)
-        environment = inventory.facts(report)
+        environment = inventory.facts(decision.gpu)
 
     def carry_out(draft: _Draft) -> None:
         on_folder(draft.folder)
         with clock.stage("image", "looking for a place to run"):
-            place, runtime = find_place(request, row, target, engine, reason, view)
-        place = replace(place, warnings=(*fitted.first, *place.warnings, *doubts))
-        _execute(draft, make_plan(request, row, target, place, draft.folder), runtime, view, host)
+            place, runtime = find_place(decision, view)
+        _execute(draft, plan(decision, place, draft.folder), runtime, view, host)
 
     # Nothing may come between making the folder and filing its result.
     with held():
@@ -197,10 +169,16 @@ def _run_watched(
             folder=desk.folder,
             clock=clock,
             environment=environment,
-            notes=fitted.notes,
+            notes=decision.notes,
             started=datetime.now(UTC),
         )
         return _file(draft, desk, carry_out, view)
+
+
+def plan(decision: Decision, place: Place, folder: RunFolder) -> Plan:
+    """Plan a decided run, with the decision's warnings before those of the place."""
+    place = replace(place, warnings=(*decision.warnings(), *place.warnings))
+    return make_plan(decision.request, decision.framework, decision.target, place, folder)
 
 
 def _execute(
@@ -290,55 +268,16 @@ def dry_run(request: Request, machine: Machine | None = None) -> Result:
     `machine` is a different machine. Raises RequestError, and MachineError if the request needs a
     GPU and none works.
     """
-    report = machine.gpu if machine else gpu_report(request)
-    target, warnings = fitting.planned_devices(request, report)
-    row = resolve_chosen(request, target, report, elsewhere=machine is not None)
+    decision = decide(request, OtherMachine(machine) if machine else ThisMachine())
     folder = RunFolder.planned(request.model, request.framework)
-    place, fitted = _planned(request, row, target, report, machine)
-    target, row = fitted.target, fitted.row
-    place = replace(place, warnings=(*fitted.first, *place.warnings, *fitted.noted()))
-    plan = make_plan(request, row, target, place, folder)
+    planned = plan(decision, planned_place(decision), folder)
     return Result(
         benchdock=VERSION,
         status="planned",
         request=request,
-        plan=plan,
-        fingerprint=plan.fingerprint,
+        plan=planned,
+        fingerprint=planned.fingerprint,
         environment=machine.model_dump(mode="json") if machine else {},
-        warnings=(
-            *plan.warnings,
-            *warnings,
-            *unused_gpus(request, report),
-            *_unseen(request, machine),
-        ),
-        notes=fitted.notes,
+        warnings=planned.warnings,
+        notes=decision.notes,
     )
-
-
-def _planned(
-    request: Request,
-    row: Framework,
-    target: Target,
-    report: GpuReport,
-    machine: Machine | None,
-) -> tuple[Place, Fitted]:
-    """Return where a request would run, on this machine or another one, and what works there."""
-    if machine is not None:
-        engine, reason = connect_described(request, machine)
-        fitted = fitting.fit(request, row, target, report, on_host=engine is None, elsewhere=True)
-        found = fitted.row, fitted.target, machine, engine, reason
-        return described_place(request, *found), fitted
-    here, reason = connect(request)
-    fitted = fitting.fit(request, row, target, report, on_host=here is None)
-    if here is not None:
-        container_user.check_readable(request)
-    return planned_place(request, fitted.row, fitted.target, here, reason), fitted
-
-
-def _unseen(request: Request, machine: Machine | None) -> Iterator[str]:
-    """Name the folders that are not on this machine but may be on the other one."""
-    if machine is None:
-        return
-    for option, folder in (("--data", request.data), ("--source", request.source)):
-        if folder is not None and not folder.exists():
-            yield f"{option} {folder} is not on this machine, so its contents are not checked"

@@ -26,7 +26,7 @@ def check(row: Framework, request: Request, device: Device, *, elsewhere: bool =
         raise RequestError(
             f"{row.name} is built in, so --source does not apply", hint="remove --source"
         )
-    for field, why in row.refuses.items():
+    for field, why in row.vendor.refuses.items() if row.vendor else ():
         if _given(request, field):
             raise RequestError(
                 f"--{_flag(field)} does not apply to {row.name}: {why}",
@@ -62,11 +62,14 @@ def flags_of(request: Request) -> dict[str, str]:
 
 def notes(row: Framework, request: Request) -> Iterator[str]:
     """Yield notes for the result: ignored options and caveats of the program."""
-    if row.remark:
-        yield row.remark
-    if request.model in row.differs:
-        yield f"{row.name}'s {request.model} {row.differs[request.model]}"
-    for field, why in row.ignores.items():
+    vendor = row.vendor
+    if vendor is None:
+        return
+    if vendor.remark:
+        yield vendor.remark
+    if request.model in vendor.differs:
+        yield f"{row.name}'s {request.model} {vendor.differs[request.model]}"
+    for field, why in vendor.ignores.items():
         if _given(request, field):
             yield f"{row.name} ignores --{_flag(field)}: {why}"
     if row.any_network and request.command is not None:
@@ -85,21 +88,23 @@ def source_of(row: Framework, request: Request, mounted: PurePath | None) -> Pur
     """Return the program's folder as the program sees it, None if there is none."""
     if request.source is not None:
         return mounted
-    return PurePath(row.home) if row.home else None
+    return PurePath(row.vendor.home) if row.vendor and row.vendor.home else None
 
 
 def lacks_source(row: Framework, request: Request, device: Device) -> str:
     """Say what folder is missing, or ""."""
-    in_image = bool(row.home) and (request.image is not None or device in row.holds)
-    if not row.source or request.source is not None or in_image:
+    vendor = row.vendor
+    if vendor is None or not vendor.source_help or request.source is not None:
         return ""
-    return f"{row.name} needs the program's folder: point --source to {row.source}"
+    if vendor.home and (request.image is not None or device in vendor.holds):
+        return ""
+    return f"{row.name} needs the program's folder: point --source to {vendor.source_help}"
 
 
 def check_options(row: Framework, options: Mapping[str, str]) -> None:
     """Refuse an option, or its value, that a program does not have or accept."""
     for key, text in options.items():
-        if row.flags and key.startswith(FLAG) and key != FLAG:
+        if row.vendor and row.vendor.flags and key.startswith(FLAG) and key != FLAG:
             written_flags.check(row, key.removeprefix(FLAG))
             continue
         if key not in row.options:
@@ -123,9 +128,9 @@ def _check_image(row: Framework, request: Request) -> None:
             "Python 2",
             hint="use an image with -py3 in its tag",
         )
-    if request.source is not None or not row.unfit_tags:
+    if request.source is not None or row.vendor is None:
         return
-    for part, (why, instead) in row.unfit_tags.items():
+    for part, (why, instead) in row.vendor.unfit_tags.items():
         if part in reference.tag:
             raise RequestError(f"{row.name} cannot run in {request.image}: {why}", hint=instead)
 
@@ -136,7 +141,8 @@ def _check_source(row: Framework, request: Request, device: Device, *, elsewhere
             what, _, hint = lacking.partition(": ")
             raise RequestError(what, hint=hint)
         return
-    if not row.source and not row.any_network:
+    vendor = row.vendor
+    if vendor is None or not (vendor.source_help or row.any_network):
         raise RequestError(
             f"--source does not apply to {row.name}",
             hint="remove --source: its images contain the program",
@@ -148,13 +154,15 @@ def _check_source(row: Framework, request: Request, device: Device, *, elsewhere
     except OSError as error:
         raise RequestError(
             f"--source {request.source} cannot be read: {error.strerror}",
-            hint=f"point --source to {row.source}" if row.source else "use a folder",
+            hint=f"point --source to {vendor.source_help}"
+            if vendor.source_help
+            else "use a folder",
         ) from None
-    if row.entry and not (Path(request.source) / row.entry).is_file():
+    if vendor.entry and not (Path(request.source) / vendor.entry).is_file():
         there = ", ".join(sorted(inside)[:5]) or "nothing"
         raise RequestError(
-            f"--source {request.source} does not contain {row.entry} (it contains {there})",
-            hint=f"point --source to {row.source}",
+            f"--source {request.source} does not contain {vendor.entry} (it contains {there})",
+            hint=f"point --source to {vendor.source_help}",
         )
 
 

@@ -136,6 +136,11 @@ class LauncherContext:
         return ("exec", *self.prefix)
 
     @property
+    def prefixed_python(self) -> tuple[str, ...]:
+        """Return the words that start Python in a script that starts several programs."""
+        return (*self.prefix, self.python)
+
+    @property
     def network_words(self) -> tuple[str, ...]:
         """Return the parts of a network name that has several: `resnet` and `50`."""
         return tuple(self.network.split())
@@ -151,6 +156,7 @@ _COMPUTED = (
     "window_samples",
     "device_list",
     "exec",
+    "prefixed_python",
     "network_words",
 )
 

@@ -4,145 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from orchestrator.errors import EngineError, RequestError
-from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table, store
 from orchestrator.images.builder import Event, OnEvent
 from orchestrator.images.image_table import ImageRow
 from orchestrator.images.store import ReadyImage
 from orchestrator.paths import PROJECT
 from orchestrator.plan import Ulimit
-from orchestrator.request import Request, RuntimeChoice
-from orchestrator.run.planner import Needs, Place, Target
+from orchestrator.run.decision import Decision
+from orchestrator.run.place import Needs, Place
 from orchestrator.runtimes.contract import Runtime
 from orchestrator.runtimes.docker.reaper import reap
 from orchestrator.view import View
 
 if TYPE_CHECKING:
-    from orchestrator.machine.description import EngineFacts, Machine
     from orchestrator.runtimes.docker.client import Engine
     from orchestrator.runtimes.docker.images import ImageInfo
 
 
-_ASKED = "asked for"
-
-
 class FindPlace(Protocol):
-    """Chooses where a request runs and prepares that place; `ready_place` is one."""
+    """Prepares the place of a decided run; `ready_place` is one."""
 
-    def __call__(
-        self,
-        request: Request,
-        row: Framework,
-        target: Target,
-        engine: Engine | None,
-        reason: str,
-        view: View,
-    ) -> tuple[Place, Runtime]:
+    def __call__(self, decision: Decision, view: View) -> tuple[Place, Runtime]:
         """Return the place and its runtime. Raises EngineError, ImageError or MachineError."""
 
 
-def connect(request: Request) -> tuple[Engine | None, str]:
-    """Return the engine, or None for the host, and the reason.
-
-    Raises EngineError if the user asked for a container and no engine answers, and RequestError if
-    there is no engine for an image or a limit.
-    """
-    engine, reason = _choose(request.runtime)
-    _check_host_can(request, reason, in_container=engine is not None)
-    return engine, reason
-
-
-def _check_host_can(request: Request, reason: str, *, in_container: bool) -> None:
-    """Refuse an image, and everything else that needs an engine, for a run on the host."""
-    if in_container:
-        return
-    if request.image is not None:
-        raise RequestError(
-            f"--image {request.image} needs a container engine, but this run is on the host "
-            f"({reason})",
-            hint="remove --image, or start an engine (see `benchdock doctor`)",
-        )
-    asked = {
-        "--memory": request.memory is not None,
-        "--pids": request.pids is not None,
-        "--network": request.network is not None,
-        "--as-root": request.as_root,
-    }
-    for option, given in asked.items():
-        if given:
-            raise RequestError(
-                f"{option} needs a container engine, but this run is on the host ({reason})",
-                hint=f"remove {option}, or start an engine (see `benchdock doctor`)",
-            )
-
-
-def _choose(choice: RuntimeChoice) -> tuple[Engine | None, str]:
-    if choice is RuntimeChoice.HOST:
-        return None, _ASKED
-    from orchestrator.runtimes.docker.client import Engine
-
-    try:
-        engine = Engine.connect()
-    except EngineError as error:
-        if choice is RuntimeChoice.DOCKER:
-            hint = f"{error.hint}, or use --runtime host"
-            raise EngineError(error.what, hint=hint) from None
-        return None, error.what
-    return engine, _why(choice, engine)
-
-
-def _why(choice: RuntimeChoice, engine: Engine | EngineFacts) -> str:
-    why = _ASKED if choice is RuntimeChoice.DOCKER else "an engine answers"
-    return f"{why}: {engine.name} {engine.version}"
-
-
-def check_image(request: Request, row: Framework, target: Target, engine: Engine | None) -> None:
-    """Check that there is something to run in; `engine` comes from `connect`.
-
-    Raises RequestError if nothing says what that is, and ImageError for an image that this host
-    cannot replace without an engine.
-    """
-    if request.image is not None or (engine is None and row.any_network):
-        return
-    if engine is None:
-        _check_host(_host_row(row, target))
-    else:
-        _image_row(row, target)
-
-
-def _check_host(image: ImageRow) -> None:
-    from orchestrator.images import environments
-
-    environments.check(image)
-
-
-def ready_place(
-    request: Request,
-    row: Framework,
-    target: Target,
-    engine: Engine | None,
-    reason: str,
-    view: View,
-) -> tuple[Place, Runtime]:
+def ready_place(decision: Decision, view: View) -> tuple[Place, Runtime]:
     """Return a place that is ready to run in, and its runtime.
 
-    `engine` and `reason` come from `connect`. Builds, pulls or installs what is missing. Raises
-    EngineError, ImageError or MachineError.
+    Builds, pulls or installs what is missing. Raises EngineError, ImageError or MachineError.
     """
     events = _teller(view)
-    if engine is not None:
+    if decision.engine is not None:
+        engine = live(decision)
         _tell_reaped(reap(engine), view)
-        return _container(request, row, target, engine, reason, events), engine
+        return _container(decision, engine, events), engine
     # Imported only for the host: a run in a container would wait for it in vain.
     from orchestrator.runtimes.host.records import reap_host
     from orchestrator.runtimes.host.runtime import HostRuntime
 
     _tell_reaped(reap_host(), view)
-    view.note(f"runtime host: {reason}")
-    return _host_place(row, target, reason, events), HostRuntime()
+    view.note(f"runtime host: {decision.reason}")
+    return _host_place(decision, events), HostRuntime()
+
+
+def live(decision: Decision) -> Engine:
+    """Return the engine of this machine, for which the decision was made."""
+    return cast("Engine", decision.engine)
 
 
 def _tell_reaped(names: Iterable[str], view: View) -> None:
@@ -162,64 +71,55 @@ def _teller(view: View) -> OnEvent:
     return tell
 
 
-def _image_row(row: Framework, target: Target) -> ImageRow:
-    if target.device not in row.images:
-        raise RequestError(
-            f"{row.name} has no image for the {target.device.upper()}", hint="use --image"
-        )
-    return image_table.load().row(row.images[target.device])
-
-
-def _host_row(row: Framework, target: Target) -> ImageRow:
-    return image_table.load().for_host(_image_row(row, target))
-
-
-def _host(image: ImageRow, reason: str, events: OnEvent) -> Place:
+def _host_place(decision: Decision, events: OnEvent) -> Place:
+    image = decision.image
+    if image is None:
+        return _bare_host(decision)
     from orchestrator.images import environments
 
     events(Event("stage", f"preparing the environment of {image.id} on this host"))
     ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
-    return Place(runtime="host", reason=reason, python=str(ready.python), code=PROJECT)
+    return _on_host(decision, str(ready.python))
 
 
-def _host_place(row: Framework, target: Target, reason: str, events: OnEvent) -> Place:
-    if row.any_network:
-        return _bare_host(reason)
-    return _host(_host_row(row, target), reason, events)
+def _on_host(decision: Decision, python: str, warnings: tuple[str, ...] = ()) -> Place:
+    return Place(
+        runtime="host",
+        reason=decision.reason,
+        python=python,
+        code=PROJECT,
+        cpus=decision.cpus,
+        warnings=warnings,
+    )
 
 
-def _bare_host(reason: str) -> Place:
+def _bare_host(decision: Decision) -> Place:
     """Return this host as it is: the user's command brings its environment."""
-    return Place(runtime="host", reason=reason, python="python3", code=PROJECT)
+    return _on_host(decision, "python3")
 
 
-def _container(
-    request: Request,
-    row: Framework,
-    target: Target,
-    engine: Engine,
-    reason: str,
-    events: OnEvent,
-) -> Place:
-    table = image_table.load()
+def _container(decision: Decision, engine: Engine, events: OnEvent) -> Place:
+    table, request = image_table.load(), decision.request
     policy = store.Policy.AUTO
     if request.image is not None:
         ready = store.resolve(request.image, table, engine, policy, events)
     else:
-        ready = store.ensure(_image_row(row, target), table, engine, policy, events)
-    return place_in(ready, reason)
+        assert decision.image is not None  # or the decision would have been refused
+        ready = store.ensure(decision.image, table, engine, policy, events)
+    return place_in(ready, decision)
 
 
-def place_in(ready: ReadyImage, reason: str) -> Place:
+def place_in(ready: ReadyImage, decision: Decision) -> Place:
     """Return a container of an image as the place to run in, with what the image needs."""
     return Place(
         runtime="docker",
-        reason=reason,
+        reason=decision.reason,
         python="python3",
         image=ready.reference,
         image_id=ready.id,
         image_digest=ready.digest,
         mount_code=ready.mount_backends,
+        cpus=decision.cpus,
         warnings=ready.warnings,
         needs=_needs(ready.row),
     )
@@ -237,20 +137,21 @@ def _needs(image: ImageRow | None) -> Needs:
     )
 
 
-def planned_place(
-    request: Request, row: Framework, target: Target, engine: Engine | None, reason: str
-) -> Place:
-    """Return the place that a run would have, without building, pulling or starting anything.
+def planned_place(decision: Decision) -> Place:
+    """Return the place that a run would have, without building, pulling or starting anything."""
+    if decision.engine is None:
+        image = decision.image
+        return _bare_host(decision) if image is None else _planned_host(decision, image)
+    image, reference = _named_image(decision)
+    place = _planned_container(decision, image, reference)
+    if decision.elsewhere:
+        return replace(place, warnings=_elsewhere(decision))
+    return _as_here(place, image, reference, live(decision))
 
-    `engine` and `reason` come from `connect`.
-    """
-    if engine is None:
-        if row.any_network:
-            return _bare_host(reason)
-        return _planned_host(_host_row(row, target), reason)
-    table = image_table.load()
-    image, reference = _named_image(request, row, target)
-    state = store.state(image, table, engine) if image else None
+
+def _as_here(place: Place, image: ImageRow | None, reference: str, engine: Engine) -> Place:
+    """Return the place with the image as the engine has it, and warnings if it has not."""
+    state = store.state(image, image_table.load(), engine) if image else None
     if image and state and state.name != reference:
         found: ImageInfo | None = store.other_build(reference, image, engine)
     else:
@@ -263,86 +164,49 @@ def planned_place(
     if state and state.doubt:
         warnings.append(state.doubt)
     return replace(
-        _planned_container(image, reference, reason),
+        place,
         image_id=found.id if found else None,
         image_digest=found.digest if found else None,
         warnings=tuple(warnings),
     )
 
 
-def _named_image(request: Request, row: Framework, target: Target) -> tuple[ImageRow | None, str]:
-    """Return the table row of the request's image, if it has one, and the engine's name of the
-    image.
-    """
-    table = image_table.load()
-    if request.image is None:
-        image = _image_row(row, target)
-        return image, store.name_of(image, table)
-    named = table.row_of_tag(request.image)
-    if named is None or store.is_other_build(request.image, named, table):
-        return named, request.image
-    return named, store.name_of(named, table)
-
-
-def connect_described(request: Request, machine: Machine) -> tuple[EngineFacts | None, str]:
-    """Return what `connect` would return on a described machine."""
-    engine, reason = _described_engine(request.runtime, machine)
-    _check_host_can(request, reason, in_container=engine is not None)
-    return engine, reason
-
-
-def described_place(
-    request: Request,
-    row: Framework,
-    target: Target,
-    machine: Machine,
-    engine: EngineFacts | None,
-    reason: str,
-) -> Place:
-    """Return the place that a run would have on a described machine.
-
-    `engine` and `reason` come from `connect_described`. Which images that machine has is unknown.
-    """
-    cpus = machine.cpu.usable
-    if engine is None:
-        host = _bare_host(reason) if row.any_network else None
-        return replace(host or _planned_host(_host_row(row, target), reason), cpus=cpus)
-    image, reference = _named_image(request, row, target)
-    lacks = target.device == "gpu" and not engine.gpu_support
-    warning = (
+def _elsewhere(decision: Decision) -> tuple[str, ...]:
+    """Warn about another machine's engine; which images that machine has is unknown."""
+    able = decision.engine is not None and getattr(decision.engine, "gpu_support", True)
+    if decision.target.device == "cpu" or able:
+        return ()
+    return (
         "the engine of that machine cannot give containers access to GPUs (run `benchdock "
-        "doctor` there)"
-    )
-    return replace(
-        _planned_container(image, reference, reason),
-        cpus=cpus,
-        warnings=(warning,) if lacks else (),
+        "doctor` there)",
     )
 
 
-def _described_engine(choice: RuntimeChoice, machine: Machine) -> tuple[EngineFacts | None, str]:
-    if choice is RuntimeChoice.HOST:
-        return None, _ASKED
-    if machine.engine is not None:
-        return machine.engine, _why(choice, machine.engine)
-    why = machine.no_engine or "that machine has no container engine"
-    if choice is RuntimeChoice.DOCKER:
-        raise EngineError(why, hint="use --runtime host")
-    return None, why
+def _named_image(decision: Decision) -> tuple[ImageRow | None, str]:
+    """Return the image of our table that the request means, if any, and the engine's name of it."""
+    table, named = image_table.load(), decision.request.image
+    if named is None:
+        assert decision.image is not None  # or the decision would have been refused
+        return decision.image, store.name_of(decision.image, table)
+    known = table.row_of_tag(named)
+    if known is None or store.is_other_build(named, known, table):
+        return known, named
+    return known, store.name_of(known, table)
 
 
-def _planned_container(image: ImageRow | None, reference: str, reason: str) -> Place:
+def _planned_container(decision: Decision, image: ImageRow | None, reference: str) -> Place:
     return Place(
         runtime="docker",
-        reason=reason,
+        reason=decision.reason,
         python="python3",
         image=reference,
         mount_code=image is None or image.source == "vendor",
+        cpus=decision.cpus,
         needs=_needs(image),
     )
 
 
-def _planned_host(image: ImageRow, reason: str) -> Place:
+def _planned_host(decision: Decision, image: ImageRow) -> Place:
     from orchestrator.images import environments
 
     environments.check(image)
@@ -351,4 +215,4 @@ def _planned_host(image: ImageRow, reason: str) -> Place:
     folder = environments.folder(image, table)
     python = ready.python if ready else folder / "bin" / "python"
     warnings = () if ready else (f"{folder} would be created first",)
-    return Place(runtime="host", reason=reason, python=str(python), code=PROJECT, warnings=warnings)
+    return _on_host(decision, str(python), warnings)

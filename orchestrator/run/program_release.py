@@ -42,9 +42,9 @@ def check(row: Framework, request: Request) -> None:
     Without --source, or if its files cannot be read, the program must refuse them itself. Raises
     RequestError.
     """
-    if request.source is None or not row.entry:
+    if request.source is None or row.vendor is None or not row.vendor.entry:
         return
-    _check_steps(row, request, request.source / row.entry)
+    _check_steps(row, request, request.source / row.vendor.entry)
     wanted = dict(_wanted(row, request.options))
     if not wanted:
         return
@@ -55,10 +55,10 @@ def check(row: Framework, request: Request) -> None:
 
 
 def _check_steps(row: Framework, request: Request, entry: Path) -> None:
-    if request.steps is None or not row.least_steps_where:
+    if request.steps is None or not row.step_rules.least_steps_where:
         return
     text = _text(entry)
-    for mark, least in row.least_steps_where.items():
+    for mark, least in row.step_rules.least_steps_where.items():
         if mark in text and request.steps < least:
             raise RequestError(
                 f"this release of {row.name} prints no rate for {counted(request.steps, 'step')}",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from orchestrator.frameworks.record import Framework
     from orchestrator.machine.gpu_facts import GpuReport
     from orchestrator.request import Request
-    from orchestrator.run.planner import Target
+    from orchestrator.run.devices import Target
 
 
 @dataclass(frozen=True, kw_only=True)

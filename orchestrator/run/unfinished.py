@@ -17,19 +17,20 @@ from orchestrator.runtimes.docker.reaper import Owner
 
 def note(folder: RunFolder) -> None:
     """Note that this process runs a benchmark. Raises OSError."""
-    unfinished().mkdir(parents=True, exist_ok=True)
-    write_aside(_path(folder.run_id), json.dumps(Owner.here().labels()) + "\n")
+    notes = unfinished()
+    notes.mkdir(parents=True, exist_ok=True)
+    write_aside(_path(folder.run_id, notes), json.dumps(Owner.here().labels()) + "\n")
 
 
 def forget(run_id: str) -> None:
     """Remove a run's note: its result is filed, or the run never started."""
     with suppress(OSError):  # the next benchdock finds the result, and tries again
-        _path(run_id).unlink(missing_ok=True)
+        _path(run_id, unfinished()).unlink(missing_ok=True)
 
 
 def lives(run_id: str) -> bool | None:
     """Whether the benchdock of a run is alive, None if unknown."""
-    owner, here = _owner(_path(run_id)), Owner.here()
+    owner, here = _owner(_path(run_id, unfinished())), Owner.here()
     if owner is None:
         return None
     if owner.is_gone(here):
@@ -46,8 +47,8 @@ def killed() -> Iterator[RunFolder]:
             yield RunFolder(runs() / path.stem)
 
 
-def _path(run_id: str) -> Path:
-    return unfinished() / f"{run_id}.json"
+def _path(run_id: str, notes: Path) -> Path:
+    return notes / f"{run_id}.json"
 
 
 def _notes() -> list[Path]:

@@ -34,8 +34,9 @@ def settle(row: Framework, request: Request, device: Device) -> Framework:
 
     Raises RequestError if none of them does.
     """
-    if row.later_source is not None and request.source is not None:
-        return _with_images_of_source(row, row.later_source, request.source)
+    later = row.vendor.later_source if row.vendor else None
+    if later is not None and request.source is not None:
+        return _with_images_of_source(row, later, request.source)
     if not row.variants:
         return row
     return _with_own_network(_variant(row, request, device), request)
@@ -69,7 +70,7 @@ def _with_images_of_source(row: Framework, later: LaterSource, source: Path) -> 
 def _with_own_network(row: Framework, request: Request) -> Framework:
     """Return the row for the user's network file, whose model is just a name."""
     file = request.options.get(_OWN)
-    if not file or _OWN not in row.options:
+    if not file or _OWN not in row.options or row.vendor is None:
         return row
     if request.model_file is not None:
         raise RequestError(
@@ -81,7 +82,8 @@ def _with_own_network(row: Framework, request: Request) -> Framework:
             f"{row.name}: {_OWN} cannot be {file!r}", hint="use a path within --source"
         )
     name = catalogue.checked_name(request.model)
-    return replace(row, networks={name: name}, gaps={}, source=f"the folder of {file}", entry=file)
+    program = replace(row.vendor, source_help=f"the folder of {file}", entry=file)
+    return replace(row, networks={name: name}, gaps={}, vendor=program)
 
 
 def _default_image(row: Framework, device: Device) -> str:

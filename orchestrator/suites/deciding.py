@@ -7,84 +7,69 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.errors import BenchdockError, RequestError
-from orchestrator.frameworks import catalogue
-from orchestrator.images.image_table import ImageRow
+from orchestrator.frameworks import catalogue, counts
+from orchestrator.images import image_table, store
 from orchestrator.request import Device, Request
-from orchestrator.run import fitting, places, planner
+from orchestrator.run.decision import Decision, decide
+from orchestrator.run.facts import Facts, OtherMachine, ThisMachine
 from orchestrator.suites.cells import Cell
 from orchestrator.suites.decisions import Decided, Need
 from orchestrator.units import parse_size
 
 if TYPE_CHECKING:
+    from orchestrator.images.image_table import ImageRow
     from orchestrator.machine.description import Machine
-    from orchestrator.machine.gpu_facts import GpuReport
     from orchestrator.reproduction.setup import World
+    from orchestrator.runtimes.docker.client import Engine
 
 
 class MachineDecider:
-    """Decides for this machine, or for one that is described."""
+    """Decides for this machine, which is looked at once, or for one that is described.
+
+    Relative paths in the settings of a claim start from `folder`.
+    """
 
     def __init__(self, machine: Machine | None = None, *, folder: Path | None = None) -> None:
         self._machine = machine
+        self._facts: Facts = OtherMachine(machine) if machine else ThisMachine()
         self._folder = folder or Path()
         self._needs: dict[str, Need] = {}
 
-    @cached_property
-    def _gpu(self) -> GpuReport:
-        if self._machine is not None:
-            return self._machine.gpu
-        from orchestrator.machine import gpu
-
-        return gpu.report()
+    def decision(self, request: Request) -> Decision:
+        """Return the decision that a run starts from. Raises BenchdockError."""
+        return decide(request, self._facts)
 
     def decide(self, request: Request) -> Decided:
         """Return what would run; what is refused is not raised."""
         try:
-            return self._decided(request)
+            decision = self.decision(request).accepted()
         except BenchdockError as error:
             return Decided(refusal=error.what, hint=error.hint)
-
-    def _decided(self, request: Request) -> Decided:
-        elsewhere = self._machine is not None
-        report = self._gpu if request.gpus != "none" else planner.gpu_report(request)
-        target = fitting.devices(request, report)
-        row = planner.resolve_chosen(request, target, report, elsewhere=elsewhere)
-        engine: Any
-        if self._machine is not None:
-            engine, _ = places.connect_described(request, self._machine)
-        else:
-            engine, _ = places.connect(request)
-        fitted = fitting.fit(
-            request, row, target, report, on_host=engine is None, elsewhere=elsewhere
-        ).accepted()
-        if not elsewhere:
-            places.check_image(request, fitted.row, fitted.target, engine)
-        need = None
-        if engine is not None:
-            image, name = places._named_image(request, fitted.row, fitted.target)
-            need = self._need(image, name, None if elsewhere else engine)
         return Decided(
-            device=fitted.target.device,
-            devices=fitted.target.count,
-            need=need,
-            warnings=(*fitted.first, *fitted.doubts),
+            device=decision.target.device,
+            devices=decision.target.count,
+            need=self._need(decision),
+            warnings=decision.warnings(),
         )
 
-    def _need(self, image: ImageRow | None, name: str, engine: Any) -> Need:
-        if name not in self._needs:
-            found = engine.image(name) if engine is not None else None
-            size = parse_size(image.size) if image is not None and image.size else None
-            self._needs[name] = Need(
-                reference=name, here=found is not None, size=found.size if found else size
-            )
-        return self._needs[name]
+    def _need(self, decision: Decision) -> Need | None:
+        if decision.engine is None:
+            return None
+        row = decision.image
+        named = decision.request.image or (row.id if row else "")
+        if named not in self._needs:
+            table = image_table.load()
+            known = row or table.row_of_tag(named)
+            name = store.name_of(known, table) if known else named
+            engine = None if decision.elsewhere else cast("Engine", decision.engine)
+            self._needs[named] = _looked_up(known, name, engine)
+        return self._needs[named]
 
     def counts(self, framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
         """Return why a framework refuses these numbers of steps, "" if it does not."""
-        row = catalogue.framework(framework)
         request = Request(model="any", framework=framework, steps=steps, warmup=warmup)
         try:
-            catalogue.check_counts(row, request, device)
+            counts.settle(catalogue.framework(framework), request, device)
         except RequestError as error:
             return str(error)
         return ""
@@ -117,12 +102,14 @@ class MachineDecider:
     @cached_property
     def _world(self) -> World:
         from orchestrator.machine import inventory
-        from orchestrator.reproduction import preparation
-        from orchestrator.reproduction.setup import Wishes, World
+        from orchestrator.reproduction.setup import World
 
-        if self._machine is None:
-            return preparation.look(Wishes())
-        engine = self._machine.engine
-        no_engine = "" if engine else self._machine.no_engine or "it has no container engine"
-        cpu = self._machine.cpu.model or cast(str, inventory.cpu()["model"])
-        return World(gpus=self._gpu, cpu=cpu, no_engine=no_engine)
+        cpu = self._machine.cpu.model if self._machine else str(inventory.cpu()["model"])
+        answer = self._facts.container_engine
+        return World(gpus=self._facts.gpu, cpu=cpu, no_engine=answer.why_not)
+
+
+def _looked_up(row: ImageRow | None, name: str, engine: Engine | None) -> Need:
+    found = engine.image(name) if engine is not None else None
+    size = parse_size(row.size) if row is not None and row.size else None
+    return Need(reference=name, here=found is not None, size=found.size if found else size)

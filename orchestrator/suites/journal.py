@@ -74,7 +74,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                 if event is None:
                     damaged = damaged or number
                     continue
-                # Whoever resumes a session begins with a line of its own, after the torn one.
+                # A resumed session begins with a line of its own, after the torn one.
                 if damaged and event["event"] != "begin":
                     raise RequestError(f"{path}:{damaged}: this is not a line of a journal")
                 damaged = 0

@@ -17,7 +17,7 @@ from orchestrator.ui.live import console
 from orchestrator.ui.text import Outlet, clean
 
 if TYPE_CHECKING:
-    from orchestrator.doctor import Finding
+    from orchestrator.doctor.finding import Finding
 
 # Shorter cells stay on one line.
 _WORTH_FOLDING = 24

@@ -14,7 +14,7 @@ from orchestrator.ui import is_capable
 from orchestrator.ui.text import clean
 
 if TYPE_CHECKING:
-    from orchestrator.doctor import Finding
+    from orchestrator.doctor.finding import Finding
 
 
 def print_table(

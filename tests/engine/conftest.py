@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.errors import EngineError
 from orchestrator.runtimes.docker.client import Engine
+from tests import misbehaving
 from tests.engine.private_engine import PrivateEngine, missing
 from tests.fakes import plan
 from tests.misbehaving import add_folders, add_own_programs, libraries
@@ -68,6 +69,13 @@ def tiny(engine, tiny_archive):
     engine.import_image(tiny_archive, tag)
     yield tag
     engine.remove_image(tag)
+
+
+@pytest.fixture(scope="session")
+def misbehaving_image(engine):
+    """The tag of an image whose python3 misbehaves on request."""
+    with misbehaving.image(engine) as tag:
+        yield tag
 
 
 @pytest.fixture

@@ -25,14 +25,8 @@ exec "$@"
 """
 
 
-@pytest.fixture(scope="module")
-def base(engine):
-    with misbehaving.image(engine) as tag:
-        yield tag
-
-
 @pytest.fixture
-def image(engine, base, tmp_path):
+def image(engine, misbehaving_image, tmp_path):
     """Return a function that builds the stand-in of a banner's image."""
     built = []
 
@@ -41,7 +35,7 @@ def image(engine, base, tmp_path):
         context.mkdir()
         (context / "banner.txt").write_text(banner)
         (context / "entrypoint.sh").write_text(ENTRYPOINT)
-        (context / "Dockerfile").write_text(DOCKERFILE.format(base=base))
+        (context / "Dockerfile").write_text(DOCKERFILE.format(base=misbehaving_image))
         tag = f"benchdock-test-banner:{secrets.token_hex(4)}"
         engine.build(context, tag=tag, on_line=lambda line: None)
         built.append(tag)

@@ -8,16 +8,9 @@ import sys
 import pytest
 
 from orchestrator.paths import PROJECT
-from tests import misbehaving
 from tests.support.bundles import rewritten
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module")
-def image(engine):
-    with misbehaving.image(engine) as tag:
-        yield tag
 
 
 def benchdock(home, *words):
@@ -31,11 +24,19 @@ def benchdock(home, *words):
     return done
 
 
-def test_a_strangers_bundle_of_a_container_runs_only_if_it_is_trusted(image, tmp_path):
+def test_a_strangers_bundle_of_a_container_runs_only_if_it_is_trusted(misbehaving_image, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     (data / "secret").write_text("42")
-    words = ("run", "mine", "-f", "custom", "--gpus=none", "--runtime=docker", f"--image={image}")
+    words = (
+        "run",
+        "mine",
+        "-f",
+        "custom",
+        "--gpus=none",
+        "--runtime=docker",
+        f"--image={misbehaving_image}",
+    )
     command = "bash -c 'while read -r n; do echo fps=$n; done < {data}/secret; echo fps=42'"
     more = (f"--command={command}", "--pattern=fps=(.+)", "--estimator=last", f"--data={data}")
     done = benchdock(tmp_path / "theirs", *words, *more, "--json")
@@ -47,19 +48,24 @@ def test_a_strangers_bundle_of_a_container_runs_only_if_it_is_trusted(image, tmp
 
     refused = benchdock(tmp_path / "mine", "replay", bundle)
     assert refused.returncode == 2
-    for told in (f"the folder '{data}'", f"the image '{image}'", "the command", "--trust"):
+    for told in (
+        f"the folder '{data}'",
+        f"the image '{misbehaving_image}'",
+        "the command",
+        "--trust",
+    ):
         assert told in refused.stderr
     assert not (tmp_path / "mine" / "runs").exists()
 
     shown = benchdock(tmp_path / "mine", "replay", bundle, "--dry-run").stdout
     assert f"{data} as /benchdock/data, read-only" in shown
-    assert f"image           {image}" in shown
+    assert f"image           {misbehaving_image}" in shown
     assert "exec bash -c 'while read" in shown
     assert not (tmp_path / "mine" / "runs").exists()
 
     replayed = benchdock(tmp_path / "mine", "replay", bundle, "--trust", "--json")
     assert replayed.returncode == 0, replayed.stderr
-    assert json.loads(replayed.stdout)["result"]["plan"]["image"] == image
+    assert json.loads(replayed.stdout)["result"]["plan"]["image"] == misbehaving_image
 
     forged = rewritten(bundle, tmp_path / "forged.zip", request={"dtype": "float16"})
     found = benchdock(tmp_path / "mine", "verify", forged)

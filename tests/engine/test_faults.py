@@ -19,13 +19,6 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
-def image(engine):
-    """An image whose python3 misbehaves on request."""
-    with misbehaving.image(engine) as tag:
-        yield tag
-
-
 class Command:
     """`benchdock run` of the misbehaving image, in a home of its own."""
 
@@ -56,8 +49,8 @@ class Command:
 
 
 @pytest.fixture
-def command(image, tmp_path):
-    return Command(image, tmp_path)
+def command(misbehaving_image, tmp_path):
+    return Command(misbehaving_image, tmp_path)
 
 
 def left_over(engine):
@@ -216,7 +209,7 @@ def test_the_program_is_not_root_in_the_image_beyond_its_own_files(command):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="making a small disk needs root")
-def test_a_full_disk_is_named_and_the_result_is_filed_all_the_same(image, tmp_path):
+def test_a_full_disk_is_named_and_the_result_is_filed_all_the_same(misbehaving_image, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     mounted = subprocess.run(
@@ -225,7 +218,7 @@ def test_a_full_disk_is_named_and_the_result_is_filed_all_the_same(image, tmp_pa
     if mounted.returncode:
         pytest.skip("this machine does not allow mounting a small disk")
     try:
-        command = Command(image, home)
+        command = Command(misbehaving_image, home)
         status, result, _ = command.run("fill")
         assert status == 1
         assert "disk" in result["failure"]["message"]

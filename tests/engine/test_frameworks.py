@@ -19,8 +19,8 @@ from orchestrator.machine import gpu
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.parity import comparisons
 from orchestrator.parity import proof as parity
+from orchestrator.parity.plan import parity_plan
 from orchestrator.request import RuntimeChoice
-from orchestrator.run.planner import parity_plan
 from orchestrator.ui.plain import SilentView
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.paths import PROJECT
-from tests import misbehaving
 from tests.stress import kills
 
 pytestmark = pytest.mark.engine
@@ -28,12 +27,6 @@ FILES = {
     "request.json",
     "result.json",
 }
-
-
-@pytest.fixture(scope="module")
-def image(engine):
-    with misbehaving.image(engine) as tag:
-        yield tag
 
 
 class Hostile:
@@ -83,8 +76,8 @@ class Hostile:
 
 
 @pytest.fixture
-def hostile(image, tmp_path, engine):
-    made = Hostile(image, tmp_path / "home")
+def hostile(misbehaving_image, tmp_path, engine):
+    made = Hostile(misbehaving_image, tmp_path / "home")
     yield made
     left = [one.name for one in engine.our_containers() if made.name in one.name]
     assert not left
@@ -264,26 +257,28 @@ FIVE = "for n in 1 2 3 4 5; do echo fps=100; done"
         f"{FIVE}; for n in $(seq 300); do touch file$n; done",
     ],
 )
-def test_a_disk_that_was_full_at_any_time_is_not_a_success(image, small_home, script):
-    hostile = Hostile(image, small_home)
+def test_a_disk_that_was_full_at_any_time_is_not_a_success(misbehaving_image, small_home, script):
+    hostile = Hostile(misbehaving_image, small_home)
     status, result = hostile.run(script, "--estimator=mean")
     assert status == 1
     assert "was full while the program ran" in result["failure"]["message"]
     assert "throughput" not in result["metrics"]
 
 
-def test_lines_that_are_printed_while_the_disk_is_full_are_not_lost(image, small_home):
+def test_lines_that_are_printed_while_the_disk_is_full_are_not_lost(misbehaving_image, small_home):
     """So fast that nobody sees the disk full: then the log must be whole."""
     full = (
         f"{FIVE}; head -c 50M /dev/zero > junk; for n in $(seq 10); do "
         f"echo fps=10 $(head -c 4000 /dev/zero | tr \\\\0 x); done; rm junk; {FIVE}"
     )
-    status, result = Hostile(image, small_home).run(full, "--estimator=mean")
+    status, result = Hostile(misbehaving_image, small_home).run(full, "--estimator=mean")
     assert status == 1 or result["metrics"]["throughput"]["value"] == pytest.approx(55.0)
 
 
-def test_hits_at_random_moments_leave_neither_container_nor_unfiled_run(image, engine, tmp_path):
-    more = ["--runtime=docker", f"--image={image}"]
+def test_hits_at_random_moments_leave_neither_container_nor_unfiled_run(
+    misbehaving_image, engine, tmp_path
+):
+    more = ["--runtime=docker", f"--image={misbehaving_image}"]
     kills.attack(len(kills.SIGNALS), 5, tmp_path / "home", more)
     last = kills.command("1", more)
     environment = kills.environment(tmp_path / "home")

@@ -14,7 +14,10 @@ import pytest
 from orchestrator import paths
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run.planner import Place, Target, make_plan, resolve
+from orchestrator.run.checks import framework_for
+from orchestrator.run.devices import Target
+from orchestrator.run.place import Place
+from orchestrator.run.planner import make_plan
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
 from tests.engine.test_frameworks import benchdock
@@ -170,7 +173,7 @@ def test_images_with_python_2_run_their_programs_with_it(engine, tmp_path, monke
 def _stand_in(engine, tag, framework="nvtfcnn"):
     target = Target(device="gpu", gpus=("0", "1"))
     request = Request(model="resnet50", framework=framework, image=tag, batch=8, steps=100)
-    row = resolve(request, target)
+    row = framework_for(request, target.device)
     folder = RunFolder.create(request.model, request.framework)
     place = Place(
         runtime="docker", reason="a test", python="python3", image=tag, mount_code=True,

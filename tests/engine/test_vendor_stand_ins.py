@@ -15,7 +15,10 @@ import pytest
 
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run.planner import Place, Target, make_plan, resolve
+from orchestrator.run.checks import framework_for
+from orchestrator.run.devices import Target
+from orchestrator.run.place import Place
+from orchestrator.run.planner import make_plan
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.ui.plain import SilentView
 from tests.support import framework_samples
@@ -191,7 +194,7 @@ def test_the_vendors_place_arguments_and_words(engine, case, image, tmp_path, mo
     data.mkdir()
     (data / "data.mdb").write_text("x")
     request = Request(image=image, data=data if case.data else None, steps=100, **case.request)
-    row = resolve(request, Target(device="gpu", gpus=tuple(map(str, range(case.devices)))))
+    row = framework_for(request, "gpu")
     folder = RunFolder.create(request.model, request.framework)
     place = Place(
         runtime="docker",

@@ -18,6 +18,7 @@ fi
 
 export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+export ONEDNN_VERBOSE=1
 
 # From here on all output belongs to the program.
 exec >>/benchdock/run/log.txt 2>&1
@@ -25,7 +26,7 @@ exec >>/benchdock/run/log.txt 2>&1
 status=0
 for model in resnet50 vgg11 alexnet; do
   code=0
-  python3 -m backends.mxnet parity \
+  taskset -c 0-7 python3 -m backends.mxnet parity \
     --level=P1 \
     --level=P3 \
     --dtype=float16 --device=gpu \

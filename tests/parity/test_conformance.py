@@ -18,8 +18,7 @@ from backends.harness import parity
 from backends.harness.errors import Unsupported
 from backends.harness.findings import deviation
 from backends.harness.sgd import MOMENTUM
-from backends.zoo import referee, weights
-from backends.zoo.graph import OPS, Graph
+from backends.zoo import OPS, Graph, referee, weights
 from tests.parity import table
 from tests.parity.running import Backend
 from tests.parity.table import ROWS

@@ -12,7 +12,7 @@ from backends.zoo import weights
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed in this environment")
 
-from backends.pytorch import build, choices, releases, step  # noqa: E402 - only with PyTorch
+from backends.pytorch import build, option_defaults, releases, step  # noqa: E402 - only with PyTorch
 from tests.parity.running import Backend, start  # noqa: E402
 
 pytestmark = pytest.mark.parity
@@ -29,7 +29,7 @@ def test_every_optimizer_makes_the_same_update(optimizer):
 @pytest.mark.parametrize("level", ["P2", "P3"])
 def test_float16_with_its_scaled_loss_is_the_referees(monkeypatch, level, model):
     """A benchmark needs a GPU for it; a CPU computes the same, slowly."""
-    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    monkeypatch.setattr(option_defaults, "check_dtype", lambda settings: None)
     BACKEND.prove(level, model, dtype="float16")
 
 

@@ -11,7 +11,7 @@ from backends.zoo import weights
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed in this environment")
 
 from backends.tensorflow import step  # noqa: I001 - sets variables TensorFlow reads
-from backends.tensorflow import choices, device, training
+from backends.tensorflow import option_defaults, device, training
 from tests.parity.running import Backend
 
 pytestmark = pytest.mark.parity
@@ -47,12 +47,12 @@ def values_of(seed):
 
 def test_so_are_steps_in_float16_with_its_scaled_loss(monkeypatch):
     """A benchmark needs a GPU for it; a CPU computes the same, slowly."""
-    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    monkeypatch.setattr(option_defaults, "check_dtype", lambda settings: None)
     BACKEND.prove("P3", "deep_mnist", dtype="float16")
 
 
 def test_a_step_that_overflows_halves_the_scale_and_updates_nothing(monkeypatch, prepare):
-    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    monkeypatch.setattr(option_defaults, "check_dtype", lambda settings: None)
     monkeypatch.setattr(training, "FIRST_SCALE", 2.0**40)
     job = prepare("training", values_of(3), dtype="float16")
     before = job.state()
@@ -65,7 +65,7 @@ def test_a_step_that_overflows_halves_the_scale_and_updates_nothing(monkeypatch,
 
 def test_sums_in_float16_do_not_hold(monkeypatch):
     """TensorFlow's float16 products on a CPU have them, which no GPU's library has."""
-    monkeypatch.setattr(choices, "check_dtype", lambda settings: None)
+    monkeypatch.setattr(option_defaults, "check_dtype", lambda settings: None)
     verdict = BACKEND.compare("P2", "deep_mnist", dtype="float16")
     assert not verdict.holds
     assert "(dense) is the first to differ" in verdict.detail

@@ -30,9 +30,10 @@ from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.result import Measurement
-from orchestrator.run import planner
+from orchestrator.run import checks, planner
+from orchestrator.run.devices import Target
 from orchestrator.run.hints import hints_of
-from orchestrator.run.planner import Place, Target
+from orchestrator.run.place import Place
 from tests.releases import running
 from tests.releases.matrix import Line
 
@@ -215,7 +216,7 @@ def _changed(
         options = {name: next(v for v in reversed(option.values) if v != option.default)}
         fields = {**usual, "framework": row.name, "source": source, "options": options}
         try:
-            planner.resolve(Request.model_validate(fields), target)
+            checks.framework_for(Request.model_validate(fields), target.device)
         except RequestError:
             continue
         found |= options
@@ -260,7 +261,7 @@ def planned(
             **changes,
         }
     )
-    row = planner.resolve(request, target)
+    row = checks.framework_for(request, target.device)
     files = RunFolder(folder)
     files.make()
     place = Place(runtime="host", reason="a release", python=str(python), code=PROJECT)

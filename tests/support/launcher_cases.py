@@ -3,8 +3,8 @@
 from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 
+from orchestrator.parity.plan import ParityContext
 from orchestrator.run.launcher import LauncherContext
-from orchestrator.run.planner import ParityContext
 from tests.support import inference_and_caffe_cases, vendor_cases
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -87,7 +87,13 @@ CASES = {
     "openvino-cpu": replace(PLAIN, phase="inference", options={"hint": "throughput"}),
     "parity-cpu": PARITY,
     "parity-gpu": replace(
-        PARITY, device="gpu", dtype="float16", threads=None, options={"cudnn_tune": "off"}
+        PARITY,
+        device="gpu",
+        dtype="float16",
+        threads=None,
+        options={"cudnn_tune": "off"},
+        environment={"ONEDNN_VERBOSE": "1"},
+        prefix=("taskset", "-c", "0-7"),
     ),
     **inference_and_caffe_cases.cases(PLAIN),
     **vendor_cases.cases(PLAIN),

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.paths import PROJECT, RunFolder, runs
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run import benchmark, places
-from orchestrator.run.planner import Place
+from orchestrator.run.place import Place
 from orchestrator.runtimes.host.runtime import HostRuntime
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 

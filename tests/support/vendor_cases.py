@@ -21,7 +21,7 @@ def context(plain, name, model, *, options=None, source=SOURCE, **changes):
         model=model,
         module_path=plain.module_path if row.backend else (),
         network=catalogue.network(row, model),
-        block=row.block,
+        block=row.step_rules.block,
         source=source,
         options=demands.options_of(row, request),
         flags=demands.flags_of(request),

@@ -14,8 +14,9 @@ from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.result import Result
 from orchestrator.run import benchmark
+from orchestrator.run.facts import ThisMachine
 from orchestrator.run.filing import to_json
-from orchestrator.run.planner import Place
+from orchestrator.run.place import Place
 from orchestrator.runtimes.docker.reaper import Owner
 from orchestrator.runtimes.host.runtime import HostRuntime
 from orchestrator.signals import ENDING, interruptible
@@ -197,7 +198,7 @@ def test_a_run_whose_benchdock_was_killed_is_filed_by_the_next(tmp_path):
 
 def test_a_run_that_fell_back_to_the_cpu_says_so(monkeypatch, tmp_path):
     broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
-    monkeypatch.setattr(benchmark, "gpu_report", lambda _: broken)
+    monkeypatch.setattr(ThisMachine, "gpu", broken)
     asked = request(gpus=None, runtime="host")
     for result in (benchmark.dry_run(asked), benchmark.run(asked, View())[0]):
         assert any("its kernel module is not loaded" in doubt for doubt in result.warnings)
@@ -205,7 +206,7 @@ def test_a_run_that_fell_back_to_the_cpu_says_so(monkeypatch, tmp_path):
 
 def test_what_only_a_broken_gpu_could_do_is_not_a_wrong_request(monkeypatch, tmp_path):
     broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
-    monkeypatch.setattr(benchmark, "gpu_report", lambda _: broken)
+    monkeypatch.setattr(ThisMachine, "gpu", broken)
     asked = request(gpus=None, dtype="float16")
     for start in (benchmark.dry_run, lambda one: benchmark.run(one, View())):
         with pytest.raises(MachineError, match="its kernel module is not loaded"):

@@ -9,9 +9,11 @@ import pytest
 from backends import zoo
 from backends.caffe import prototxt
 from backends.caffe.dialects import BVLC, DIALECTS, INTEL, NVIDIA
+from backends.caffe.inputs import Source
+from backends.caffe.layers import GAPS, OPERATORS
 from backends.caffe.text import render
 from backends.harness.errors import Unsupported
-from backends.zoo.graph import OPS, Graph
+from backends.zoo import OPS, Graph
 from orchestrator.frameworks import catalogue
 
 DRAWABLE = [name for name in zoo.names() if name != "deep_speech2"]
@@ -35,17 +37,13 @@ def one(draw, shape=(3, 8, 8), **choices):
 
 
 def test_every_operator_is_in_the_table_or_a_gap():
-    assert set(prototxt.OPERATORS) | set(prototxt.GAPS) == set(OPS)
-    assert not set(prototxt.OPERATORS) & set(prototxt.GAPS)
+    assert set(OPERATORS) | set(GAPS) == set(OPS)
+    assert not set(OPERATORS) & set(GAPS)
 
 
 @pytest.mark.parametrize("fork", DIALECTS)
 def test_the_catalogue_declares_the_same_gaps(fork):
-    gaps = [
-        name
-        for name in zoo.names()
-        if any(node.op in prototxt.GAPS for node in zoo.draw(name).nodes)
-    ]
+    gaps = [name for name in zoo.names() if any(node.op in GAPS for node in zoo.draw(name).nodes)]
     assert sorted(catalogue.framework(fork).gaps) == gaps == ["deep_speech2"]
     with pytest.raises(Unsupported, match=r"does not support deep_speech2: Caffe has no CTC loss"):
         prototxt.network(zoo.draw("deep_speech2"), DIALECTS[fork], 1, False)
@@ -190,11 +188,13 @@ def test_intels_sums_have_no_coefficients(training):
 
 
 def test_only_nvidia_divides_a_databases_batch_among_its_gpus():
-    graph, source = zoo.draw("resnet18"), prototxt.Source("lmdb", "/data/train")
+    graph, source = zoo.draw("resnet18"), Source("lmdb", "/data/train")
     for dialect, batch in ((BVLC, 16), (INTEL, 16), (NVIDIA, 64)):
         text = prototxt.network(graph, dialect, 16, True, source=source, devices=4).text
         assert f"batch_size: {batch}\n" in text
-        made = prototxt.network(graph, dialect, 16, True, source=prototxt.DUMMY, devices=4).text
+        made = prototxt.network(
+            graph, dialect, 16, True, source=Source("dummy", None), devices=4
+        ).text
         assert "dim: 16\n" in made
         assert "dim: 64\n      dim: 3" not in made
 

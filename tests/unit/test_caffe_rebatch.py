@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from backends import zoo
 from backends.caffe import prototxt, rebatch
 from backends.caffe.dialects import BVLC
+from backends.caffe.inputs import Source
 from backends.harness.errors import Unsupported
 
 
@@ -50,7 +51,7 @@ def test_a_network_without_a_batch_is_refused(text):
 def test_our_own_networks_with_another_batch_are_those_written_for_it(kind, training):
     def written(batch):
         graph = zoo.draw("resnet18")
-        source = prototxt.Source(kind, "/data")
+        source = Source(kind, "/data")
         return prototxt.network(graph, BVLC, batch, training, source=source).text
 
     assert rebatch.with_batch(written(3), 16) == written(16)

@@ -8,8 +8,8 @@ import pytest
 
 from backends import zoo
 from orchestrator.errors import RequestError
-from orchestrator.frameworks import catalogue
-from orchestrator.frameworks.record import SHORT_NAMES, Framework
+from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks.record import SHORT_NAMES, Framework, StepRules
 from orchestrator.request import Request
 from orchestrator.units import counted
 
@@ -135,14 +135,14 @@ def test_a_device_that_a_framework_does_not_know_is_refused_with_the_one_it_does
 
 
 def test_counts_are_chosen_if_the_request_is_silent():
-    chosen = catalogue.DEFAULTS["cpu"]
-    assert catalogue.check_counts(PYTORCH, request(), "cpu") == (
+    chosen = counts.DEFAULTS["cpu"]
+    assert counts.settle(PYTORCH, request(), "cpu") == (
         chosen.batch,
         chosen.steps,
         chosen.warmup,
     )
-    assert catalogue.check_counts(PYTORCH, request(steps=2), "cpu")[2] == 1
-    assert catalogue.check_counts(PYTORCH, request(steps=1), "cpu")[2] == 0
+    assert counts.settle(PYTORCH, request(steps=2), "cpu")[2] == 1
+    assert counts.settle(PYTORCH, request(steps=1), "cpu")[2] == 0
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(5, 5), (5, 9), (1, 1)])
@@ -152,17 +152,40 @@ def test_a_warm_up_that_takes_every_step_is_refused(steps, warmup):
         f"({counted(steps, 'step')})"
     )
     with pytest.raises(RequestError, match=told):
-        catalogue.check_counts(PYTORCH, request(steps=steps, warmup=warmup), "cpu")
+        counts.settle(PYTORCH, request(steps=steps, warmup=warmup), "cpu")
 
 
-def test_more_gpus_than_a_backend_can_use_are_refused():
-    one = catalogue.framework("caffe2")
-    catalogue.check_devices(one, 1)
-    with pytest.raises(
-        RequestError, match="caffe2 uses only one GPU in benchdock, 4 were requested"
-    ):
-        catalogue.check_devices(one, 4)
-    catalogue.check_devices(catalogue.framework("pytorch"), 4)
+def test_only_our_program_has_no_vendor():
+    rows = catalogue.FRAMEWORKS.values()
+    assert {row.name for row in rows if row.vendor is None} == {
+        row.name for row in rows if row.program == "benchdock"
+    }
+
+
+RULES: list[tuple[StepRules, tuple[int | None, int | None], tuple[int, int] | str]] = [
+    (StepRules(), (None, None), (20, 3)),
+    (StepRules(least_steps=30), (None, None), (30, 3)),
+    (StepRules(least_steps=30), (29, None), "no result for fewer than 30 steps, got 29; use --s"),
+    (StepRules(steps=10), (None, 1), (10, 1)),
+    (StepRules(steps=10), (20, None), "x always times 10 steps; remove --steps"),
+    (StepRules(warmup=5), (2, None), (2, 5)),
+    (StepRules(warmup=5), (2, 4), "x always leaves out 5 steps; remove --warmup"),
+    (StepRules(block=10), (15, 3), "15 is not a multiple of 10; use --steps 20"),
+    (StepRules(windows=True), (10, 4), (12, 4)),
+    (StepRules(windows=True), (10, 0), (10, 1)),
+]
+
+
+@pytest.mark.parametrize(("rules", "asked", "expected"), RULES)
+def test_the_numbers_of_steps_follow_the_rules_of_the_program(rules, asked, expected):
+    def settled():
+        return rules.settle("x", steps=asked[0], warmup=asked[1], usual=(20, 3))
+
+    if isinstance(expected, str):
+        with pytest.raises(RequestError, match=re.escape(expected)):
+            settled()
+    else:
+        assert settled() == expected
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from orchestrator.result import Result
 from orchestrator.results import agreement, bundle, scripts
 from orchestrator.results.verification import verify
 from orchestrator.run import planner, variants
+from orchestrator.run.devices import Target
 from orchestrator.run.own_files import OwnFiles
-from orchestrator.run.planner import Place, Target
+from orchestrator.run.place import Place
 from orchestrator.version import VERSION
 from tests.support import stand_in
 from tests.support.bundles import resealed, rewritten
@@ -79,7 +80,7 @@ def requests(row):
                     options={row.variant_option: name} if name else {},
                     gpus=(0,) if device == "gpu" else "none",
                     image=None if device in variant.images else "me/mine:1",
-                    source=Path("/programs/x") if row.source else None,
+                    source=Path("/programs/x") if row.vendor and row.vendor.source_help else None,
                     command="bench --batch={batch} {model}" if row.any_network else None,
                 ),
             )

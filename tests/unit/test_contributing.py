@@ -63,7 +63,7 @@ ROW = """
 TOY = Framework(
     name="toy", title="Toy", ours=False, program="toy", launcher="toy",
     dtypes={("cpu", "training"): ("float32",)}, images={"cpu": "pytorch-cpu"},
-    networks={"toynet": "toynet"},
+    networks={"toynet": "toynet"}, vendor=VendorProgram(),
 )
 ROWS = (TOY, *ROWS)
 """
@@ -239,7 +239,7 @@ def test_a_framework_is_added_by_its_page(tmp_path):
     toys = Tree(tmp_path, named_in_table("toy"))
     for name in ("__init__.py", "build.py", "step.py", "__main__.py"):
         toys.add(f"backends/toy/{name}", '"""A toy."""\n')
-    toys.replace("backends/knobs.py", "KNOBS = {", 'KNOBS = {\n    "toy": (),')
+    toys.replace("backends/options.py", "BY_FRAMEWORK = {", 'BY_FRAMEWORK = {\n    "toy": (),')
     toys.add("launchers/toy.sh.j2", BACKEND_LAUNCHER)
     toys.add("dockerfiles/toy-cpu/Dockerfile", "ARG BASE=debian:bookworm-slim\nFROM ${BASE}\n")
     toys.add("dockerfiles/toy-cpu/requirements.lock", "numpy==2.3.0\n")

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator import doctor
-from orchestrator.doctor import GIB, Finding
+from orchestrator.doctor import disk, engine, examination, gpus, host, images
+from orchestrator.doctor.disk import GIB
+from orchestrator.doctor.finding import Finding
 from orchestrator.errors import EngineError, ExitStatus, MachineError
 from orchestrator.images import digests, image_table
 from orchestrator.machine import inventory
@@ -66,7 +67,7 @@ class FakeEngine:
         return self.containers
 
 
-def engine(**fields: Any) -> Engine:
+def fake_engine(**fields: Any) -> Engine:
     return cast(Engine, FakeEngine(**fields))
 
 
@@ -85,14 +86,14 @@ def fitting(device: str) -> list[image_table.ImageRow]:
 
 @pytest.mark.slow
 def test_this_machine() -> None:
-    examined = doctor.examine()
+    examined = examination.examine()
     found = examined.findings
     names = set(by_name(found))
     assert {"engine", "host runtime", "home", "memory"} <= names
-    document = doctor.machine_file(examined).model_dump(mode="json", by_alias=True)
+    document = examination.machine_file(examined).model_dump(mode="json", by_alias=True)
     assert json.loads(json.dumps(document)) == document
     assert set(document["findings"][0]) == {"name", "state", "detail", "remedy", "role"}
-    assert document["can_run"] is (doctor.exit_status(found) is ExitStatus.OK)
+    assert document["can_run"] is (examination.exit_status(found) is ExitStatus.OK)
     for one in found:
         assert one.remedy or one.state != "missing", f"nothing fixes {one}"
 
@@ -102,7 +103,7 @@ def test_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise EngineError("permission denied", hint="sudo usermod -aG docker $USER")
 
     monkeypatch.setattr(Engine, "connect", refuse)
-    examined = doctor.examine()
+    examined = examination.examine()
     assert (examined.machine.engine, examined.machine.no_engine) == (None, "permission denied")
     found = by_name(examined.findings)["engine"]
     assert (found.state, found.detail) == ("missing", "permission denied")
@@ -122,12 +123,12 @@ def test_exit_status(places: list[Any], needs: list[Any], status: ExitStatus) ->
     found = [Finding(name="p", state=state, detail="", role="place") for state in places]
     found += [Finding(name="n", state=state, detail="", role="need") for state in needs]
     found.append(Finding(name="other", state="missing", detail=""))
-    assert doctor.exit_status(found) is status
+    assert examination.exit_status(found) is status
 
 
 @pytest.mark.slow
 def test_absent_images_and_bases_say_how_to_get_them() -> None:
-    found = by_name(doctor.engine_findings(engine(), info(), NO_GPU))
+    found = by_name(engine.engine_findings(fake_engine(), info(), NO_GPU))
     row, *_ = fitting("cpu")
     image, base = found[f"image {row.id}"], found[f"base {row.base}"]
     assert (image.state, image.remedy) == ("missing", f"benchdock images build {row.id}")
@@ -139,7 +140,7 @@ def test_a_base_that_cannot_be_made_here_says_what_is_lacking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("orchestrator.images.interpreters.find", lambda _: None)
-    found = by_name(doctor.engine_findings(engine(), info(), NO_GPU))
+    found = by_name(engine.engine_findings(fake_engine(), info(), NO_GPU))
     assert "image tensorflow-cpu" in found
     base = found["base python:3.7-slim"]
     assert "this machine has no Python 3.7" in base.detail
@@ -151,12 +152,12 @@ def test_current_and_stale_images() -> None:
     table = image_table.load()
     row, *others = fitting("cpu")
     here = {one.tag: SimpleNamespace(labels=digests.labels(one, table)) for one in (row, *others)}
-    found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
+    found = by_name(images.image_findings(fake_engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "ok"
     assert f"base {row.base}" not in found
     stale = digests.labels(row, table) | {digests.BACKENDS: "other"}
     here[row.tag] = SimpleNamespace(labels=stale)
-    found = by_name(doctor.image_findings(engine(images=here), table, NO_GPU))
+    found = by_name(images.image_findings(fake_engine(images=here), table, NO_GPU))
     assert found[f"image {row.id}"].state == "warning"
     assert "only another build" in found[f"image {row.id}"].detail
 
@@ -169,17 +170,17 @@ def chosen(report: GpuReport) -> Choice:
 
 def test_a_driver_that_is_too_old_for_the_newest_image() -> None:
     old = GpuReport(state="ok", reason="1 GPU", gpus=(H200,), driver="570.86.15")
-    (found,) = doctor.driver_findings(chosen(old), old)
+    (found,) = images.driver_findings(chosen(old), old)
     assert found.state == "warning"
     assert "driver 570.86.15 is older than 580" in found.detail
     assert "a run uses pytorch-gpu-cuda12" in found.detail
-    assert list(doctor.driver_findings(chosen(WITH_GPU), WITH_GPU)) == []
+    assert list(images.driver_findings(chosen(WITH_GPU), WITH_GPU)) == []
 
 
 def test_a_driver_that_is_too_old_for_every_image() -> None:
     v100 = Gpu(index=0, uuid="GPU-0", name="Tesla V100", compute_capability="7.0")
     old = GpuReport(state="ok", reason="1 GPU", gpus=(v100,), driver="418.67")
-    (found,) = doctor.driver_findings(chosen(old), old)
+    (found,) = images.driver_findings(chosen(old), old)
     assert found.state == "missing"
     assert "needs NVIDIA driver 450.80.02 or newer" in found.detail
     assert "nvidia-driver" in found.remedy
@@ -188,7 +189,7 @@ def test_a_driver_that_is_too_old_for_every_image() -> None:
 def test_a_gpu_that_no_image_knows() -> None:
     later = Gpu(index=0, uuid="GPU-0", name="later", compute_capability="14.0")
     report = GpuReport(state="ok", reason="1 GPU", gpus=(later,), driver="700.1")
-    (found,) = doctor.driver_findings(chosen(report), report)
+    (found,) = images.driver_findings(chosen(report), report)
     assert (found.state, found.name, found.remedy) == ("missing", "image pytorch-gpu", "")
     assert "14.0" in found.detail
 
@@ -196,17 +197,17 @@ def test_a_gpu_that_no_image_knows() -> None:
 @pytest.mark.slow
 def test_only_the_image_that_a_run_would_take_is_looked_for() -> None:
     old = GpuReport(state="ok", reason="1 GPU", gpus=(H200,), driver="570.86.15")
-    found = by_name(doctor.image_findings(engine(), image_table.load(), old))
+    found = by_name(images.image_findings(fake_engine(), image_table.load(), old))
     assert found["image pytorch-gpu-cuda12"].remedy == "benchdock images build pytorch-gpu-cuda12"
     assert not {"image pytorch-gpu", "image pytorch-gpu-cuda11"} & set(found)
 
 
 def test_container_toolkit() -> None:
-    assert list(doctor.toolkit_findings(info(), NO_GPU)) == []
-    (missing,) = doctor.toolkit_findings(info(), WITH_GPU)
+    assert list(engine.toolkit_findings(info(), NO_GPU)) == []
+    (missing,) = engine.toolkit_findings(info(), WITH_GPU)
     assert missing.state == "missing"
     assert "nvidia-ctk runtime configure" in missing.remedy
-    (there,) = doctor.toolkit_findings(info(gpu_support=True), WITH_GPU)
+    (there,) = engine.toolkit_findings(info(gpu_support=True), WITH_GPU)
     assert there.state == "ok"
 
 
@@ -218,12 +219,12 @@ def test_leftover_containers(monkeypatch: pytest.MonkeyPatch) -> None:
         "orchestrator.runtimes.docker.reaper.is_orphan",
         lambda container, here: container.name == "dead",
     )
-    found = by_name(doctor.engine_findings(cast(Engine, there), info(), NO_GPU))["leftovers"]
+    found = by_name(engine.engine_findings(cast(Engine, there), info(), NO_GPU))["leftovers"]
     assert found.remedy == "docker rm -f dead"
 
 
 def test_gpus() -> None:
-    found = by_name(doctor.gpu_findings(WITH_GPU))
+    found = by_name(gpus.gpu_findings(WITH_GPU))
     assert found["NVIDIA driver"].detail == "580.65, CUDA up to 13.0"
     assert found["GPU 0"].detail == "NVIDIA H200, 140.0 GiB, compute capability 9.0"
 
@@ -232,12 +233,12 @@ def test_mig() -> None:
     sliced = GpuReport(
         state="ok", reason="", gpus=(Gpu(index=1, uuid="GPU-1", name="A100", mig=True),)
     )
-    found = by_name(doctor.gpu_findings(sliced))["GPU 1"]
+    found = by_name(gpus.gpu_findings(sliced))["GPU 1"]
     assert (found.state, found.remedy) == ("warning", "sudo nvidia-smi -i 1 -mig 0")
 
 
 def test_a_gpu_without_a_driver(tmp_path: Path) -> None:
-    (plain,) = doctor.gpu_findings(NO_GPU)
+    (plain,) = gpus.gpu_findings(NO_GPU)
     assert (plain.name, plain.state) == ("GPU", "warning")
     for number, (vendor, kind) in enumerate([("0x8086", "0x030000"), ("0x10de", "0x040300")]):
         device = tmp_path / f"sys/bus/pci/devices/{number}"
@@ -247,14 +248,14 @@ def test_a_gpu_without_a_driver(tmp_path: Path) -> None:
     assert inventory.has_nvidia_device(tmp_path) is False
     (device / "class").write_text("0x030200\n")
     assert inventory.has_nvidia_device(tmp_path) is True
-    (missing,) = doctor.gpu_findings(replace(NO_GPU, on_bus=True))
+    (missing,) = gpus.gpu_findings(replace(NO_GPU, on_bus=True))
     assert (missing.name, missing.state) == ("NVIDIA driver", "missing")
     assert "nvidia-driver" in missing.remedy
 
 
 def test_a_driver_that_is_not_loaded() -> None:
     report = GpuReport(state="not_loaded", reason="not loaded", hint="sudo modprobe nvidia")
-    (found,) = doctor.gpu_findings(report)
+    (found,) = gpus.gpu_findings(report)
     assert (found.state, found.remedy) == ("missing", "sudo modprobe nvidia")
 
 
@@ -264,18 +265,18 @@ def test_host_runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("orchestrator.runtimes.host.host_pip.command", no_pip)
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
-    found = list(doctor.host_findings())
+    monkeypatch.setattr(host, "find_spec", lambda name: None)
+    found = list(host.host_findings())
     assert [one.state for one in found] == ["missing"] * 3
     assert all(one.role == "place" and one.remedy for one in found)
 
 
 def test_home(tmp_path: Path) -> None:
-    found = doctor.home_finding(tmp_path / "a" / "b")
+    found = disk.home_finding(tmp_path / "a" / "b")
     assert found.role == "need"
     assert str(tmp_path / "a" / "b") in found.detail
     (tmp_path / "file").write_text("")
-    found = doctor.home_finding(tmp_path / "file" / "home")
+    found = disk.home_finding(tmp_path / "file" / "home")
     assert (found.state, found.role) == ("missing", "need")
     assert "BENCHDOCK_HOME" in found.remedy
 
@@ -283,7 +284,7 @@ def test_home(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
     home = Path("/", "long" * 100)  # as a folder without permission, which root always has
     monkeypatch.setenv("BENCHDOCK_HOME", str(home))
-    assert str(home) in doctor.home_finding(home).detail
+    assert str(home) in disk.home_finding(home).detail
     assert records.leftovers() == ()
 
 
@@ -292,7 +293,7 @@ def test_a_home_that_cannot_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_room(free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
-    found = doctor.room_finding("home", tmp_path, remedy="benchdock images prune")
+    found = disk.room_finding("home", tmp_path, remedy="benchdock images prune")
     assert found.state == state
     assert bool(found.remedy) is (state != "ok")
 
@@ -307,8 +308,8 @@ def test_room_for_an_image_that_a_run_would_build(
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=GIB // 2))
 
     def told(data_root: Path) -> dict[str, Finding]:
-        fake = engine(images=here, root_dir=str(data_root))
-        return by_name(doctor.engine_findings(fake, fake.info(), NO_GPU))
+        fake = fake_engine(images=here, root_dir=str(data_root))
+        return by_name(engine.engine_findings(fake, fake.info(), NO_GPU))
 
     found = told(tmp_path)
     assert found["engine's disk"].remedy == "benchdock images prune"
@@ -330,10 +331,10 @@ def test_the_disk_of_an_engine_on_another_machine_is_not_looked_at(tmp_path: Pat
 
 
 def test_memory_and_governors() -> None:
-    assert doctor.memory_finding({"MemAvailable": 8 * GIB, "MemTotal": 16 * GIB}).state == "ok"
-    assert doctor.memory_finding({"MemAvailable": GIB, "MemTotal": 16 * GIB}).state == "warning"
-    assert list(doctor.governor_findings([])) == []
-    (good,) = doctor.governor_findings(["performance"])
+    assert host.memory_finding({"MemAvailable": 8 * GIB, "MemTotal": 16 * GIB}).state == "ok"
+    assert host.memory_finding({"MemAvailable": GIB, "MemTotal": 16 * GIB}).state == "warning"
+    assert list(host.governor_findings([])) == []
+    (good,) = host.governor_findings(["performance"])
     assert good.state == "ok"
-    (slow,) = doctor.governor_findings(["performance", "powersave"])
+    (slow,) = host.governor_findings(["performance", "powersave"])
     assert (slow.state, slow.remedy) == ("warning", "sudo cpupower frequency-set -g performance")

@@ -6,7 +6,7 @@ import pytest
 
 from backends.harness import arguments, machine
 from backends.harness.errors import Unsupported
-from backends.knobs import Option
+from backends.options import Option
 
 OPTIONS = (
     Option("layout", ("contiguous", "channels_last"), "memory order"),

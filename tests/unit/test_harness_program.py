@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from backends import zoo
-from backends.harness import own, program
+from backends.harness import own_network, program
 from backends.harness.errors import DataProblem, OutOfMemory, Unsupported
 from backends.harness.job import Job
-from backends.knobs import Option
-from orchestrator.run import own_network
+from backends.options import Option
+from orchestrator.run import own_network as host_networks
 
 COMMAND = (
     "--model alexnet --phase training --dtype float32 --batch 4 --device cpu --steps 20 "
@@ -143,7 +143,7 @@ def test_wrong_arguments_are_error_events(log, argv, message):
 
 
 def read_file(path, settings):
-    network = own.OwnNetwork(path)
+    network = own_network.OwnNetwork(path)
     if b"broken" in Path(path).read_bytes():
         raise network.broken("is broken: fix it")
     return network
@@ -168,7 +168,7 @@ def test_a_users_own_network_is_run_and_known_by_its_content(log, tmp_path):
     assert program.main(file_backend(), of_file(path), log) == 0
     begin = log[0][1]
     assert begin["model"] == "mine.net"
-    assert begin["fingerprint"] == own_network.fingerprint(path)
+    assert begin["fingerprint"] == host_networks.fingerprint(path)
     assert (begin["parameters"], begin["learnable"]) == (7, None)
 
 
@@ -212,16 +212,16 @@ def test_what_a_framework_says_of_a_file_becomes_a_complaint_about_it(
     tmp_path, kind, error, message
 ):
     (tmp_path / "a.net").write_bytes(b"x")
-    network = own.OwnNetwork(str(tmp_path / "a.net"))
-    complaints = own.refusals(network, "Stub", (ComplaintError,), lambda _: kind)
+    network = own_network.OwnNetwork(str(tmp_path / "a.net"))
+    complaints = own_network.refusals(network, "Stub", (ComplaintError,), lambda _: kind)
     with pytest.raises(error, match=message), complaints:
         raise ComplaintError("no\n good")
-    with pytest.raises(KeyError), own.refusals(network, "Stub", (ComplaintError,), None):
+    with pytest.raises(KeyError), own_network.refusals(network, "Stub", (ComplaintError,), None):
         raise KeyError("a bug stays one")
 
 
 def test_of_a_long_complaint_the_middle_is_left_out():
-    words = own.shortened("a" * 1000 + "cause")
+    words = own_network.shortened("a" * 1000 + "cause")
     assert len(words) < 400
     assert words.endswith("cause")
 

@@ -20,7 +20,6 @@ from orchestrator.runtimes.docker.stock import StockedImage
 from tests.fakes import Answer, FakeEngine
 from tests.support.image_helpers import info, make_place
 
-OLD = time.time() - 86400
 MIB = 2**20
 # Layers and sizes: a base, the framework's layers upon it, and a build upon those.
 BASE, FRAMEWORK, WHOLE = ("b",), ("b", "f"), ("b", "f", "w")
@@ -42,7 +41,7 @@ class FakeStock:
             labels=labels or {},
             layers=layers,
             size=size or {1: 100, 2: 900, 3: 901}[len(layers)] * MIB,
-            created=int(OLD - age),
+            created=int(time.time() - 86400 - age),
             is_step=is_step,
         )
         self.stock.append(image)

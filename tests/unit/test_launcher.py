@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from jinja2 import Environment, FileSystemLoader, UndefinedError
 
 from orchestrator.errors import RequestError
+from orchestrator.parity.plan import ParityContext
 from orchestrator.paths import LAUNCHERS
 from orchestrator.run import launcher
 from orchestrator.run.launcher import check_template, quote, render
-from orchestrator.run.planner import ParityContext
 from tests.support.launcher_cases import CASES, GOLDEN, NASTY, PARITY, PLAIN
 
 

@@ -9,9 +9,10 @@ import pytest
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.request import Request
-from orchestrator.run import planner
+from orchestrator.run import checks, planner
+from orchestrator.run.devices import Target
 from orchestrator.run.hints import hints_of
-from orchestrator.run.planner import Place, Target
+from orchestrator.run.place import Place
 from tests.support import framework_samples
 
 CPU = Target(device="cpu")
@@ -117,7 +118,7 @@ def ran(tmp_path, libraries, entry, text, framework, **changes):
     folder = RunFolder(tmp_path / "run")
     folder.make()
     place = Place(runtime="host", reason="test", python=sys.executable, code=libraries)
-    plan = planner.make_plan(request, planner.resolve(request, CPU), CPU, place, folder)
+    plan = planner.make_plan(request, checks.framework_for(request, "cpu"), CPU, place, folder)
     folder.launcher.write_text(plan.script, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(libraries), "PRINTED": str(tmp_path / "printed")}
     done = subprocess.run(["bash", folder.launcher], env=environment, check=False)
@@ -230,7 +231,7 @@ def test_nvidias_examples_log_with_dllogger_or_what_stands_in_for_it(tmp_path, i
     folder = RunFolder(tmp_path / "run")
     folder.make()
     place = Place(runtime="host", reason="test", python=sys.executable, code=PROJECT)
-    plan = planner.make_plan(request, planner.resolve(request, gpu), gpu, place, folder)
+    plan = planner.make_plan(request, checks.framework_for(request, gpu.device), gpu, place, folder)
     folder.launcher.write_text(plan.script, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(libraries)}
     done = subprocess.run(["bash", folder.launcher], env=environment, check=False)

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import doctor
 from orchestrator.cli import main
+from orchestrator.doctor import examination
 from orchestrator.errors import EngineError, ExitStatus, RequestError
 from orchestrator.machine import description, inventory
 from orchestrator.machine.description import EngineFacts, Machine
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import PROJECT
 from orchestrator.result import Result
-from orchestrator.run import benchmark, planner
+from orchestrator.run import benchmark
 from orchestrator.runtimes.docker.client import Engine
 from tests.nvml.stub import Stub
 from tests.support import stand_in
@@ -70,7 +70,7 @@ def test_a_run_is_planned_for_the_machine_of_a_file(
     def unused(*_):
         raise AssertionError("this machine was looked at")
 
-    monkeypatch.setattr(planner, "gpu_report", unused)
+    monkeypatch.setattr("orchestrator.machine.gpu.report", unused)
     monkeypatch.setattr(Engine, "connect", unused)
     monkeypatch.setattr(inventory, "has_nvidia_device", unused)
     path = file(machine(count, name, capability, driver))
@@ -254,8 +254,8 @@ def test_a_described_machine_survives_the_file(file):
     )
     engine = EngineFacts(name="docker", version="28.2", gpu_support=True)
     found = description.of_this_machine(report, engine)
-    examined = doctor.Examination(findings=(), machine=found)
-    path = Path(file(doctor.machine_file(examined).model_dump_json(by_alias=True)))
+    examined = examination.Examination(findings=(), machine=found)
+    path = Path(file(examination.machine_file(examined).model_dump_json(by_alias=True)))
     assert description.read(path) == found
     assert found.cpu.usable == inventory.usable_cpus()
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from orchestrator.machine.gpu import GpuGoneError, GpuProcess, GpuSample
-from orchestrator.machine.monitor import HostSample, HostSource, Monitor, Tally
+from orchestrator.machine.host_samples import HostSample, HostSource
+from orchestrator.machine.monitor import Monitor
+from orchestrator.machine.tally import Tally
 
 UUID = "GPU-1"
 
@@ -111,7 +113,7 @@ def test_host_shares(tmp_path: Path) -> None:
 
 def test_what_others_did_before_leaves_out_what_we_did(monkeypatch: pytest.MonkeyPatch) -> None:
     own = 5.0
-    monkeypatch.setattr("orchestrator.machine.monitor._own_cpu", lambda: own)
+    monkeypatch.setattr("orchestrator.machine.host_samples._own_cpu", lambda: own)
     source = HostSource()
     monkeypatch.setattr(source, "sample", lambda: host(0.9))
     own = 5.0 + 0.1

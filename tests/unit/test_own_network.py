@@ -15,8 +15,9 @@ from orchestrator.errors import DataError, RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run import benchmark, onnx_shape, own_network, planner, prototxt
-from orchestrator.run.planner import Place, Target
+from orchestrator.run import benchmark, checks, onnx_shape, own_network, planner, prototxt
+from orchestrator.run.devices import Target
+from orchestrator.run.place import Place
 from tests import misbehaving, own_files
 from tests.support import stand_in
 
@@ -118,7 +119,7 @@ def test_a_plan_has_the_files_batch_digest_and_mount(onnx, tmp_path):
     beside = onnx(b"weights", "mine.onnx.data")
     onnx(b"other", "other.data")
     asked = request(path)
-    row = planner.resolve(asked, CPU)
+    row = checks.framework_for(asked, "cpu")
     plan = planner.make_plan(asked, row, CPU, PLACE, RunFolder(tmp_path))
     assert plan.batch == 4
     assert plan.model == "mine"
@@ -147,7 +148,7 @@ def test_on_the_host_the_file_is_read_where_it_is(onnx, tmp_path):
 def test_a_file_with_the_name_of_a_network_that_cannot_be_drawn_is_none(tmp_path):
     path = tmp_path / "deep_speech2.prototxt"
     path.write_text("layer { }")
-    assert planner.resolve(request(path, "caffe"), CPU).name == "bvlc_caffe"
+    assert checks.framework_for(request(path, "caffe"), "cpu").name == "bvlc_caffe"
 
 
 @pytest.mark.parametrize("program", ["caffe_time", "caffe_train"])
@@ -155,7 +156,7 @@ def test_caffes_own_programs_run_a_file_where_it_lies(tmp_path, program):
     path = tmp_path / "my net.prototxt"
     path.write_text("input: 'data' input_dim: 7 input_dim: 3")
     asked = request(path, program, phase="training")
-    row = planner.resolve(asked, CPU)
+    row = checks.framework_for(asked, "cpu")
     place = Place(runtime="host", reason="test", python="python3")
     plan = planner.make_plan(asked, row, CPU, place, RunFolder(tmp_path))
     assert plan.batch == 7
@@ -173,7 +174,7 @@ def test_a_file_and_another_in_a_folder_are_one_too_many(tmp_path):
 
 def refusal(path, framework="onnxruntime", **changes):
     with pytest.raises(RequestError) as caught:
-        planner.resolve(request(path, framework, **changes), CPU)
+        checks.framework_for(request(path, framework, **changes), "cpu")
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -283,7 +284,7 @@ def prototxt_file(tmp_path, text, name="deploy.prototxt"):
 
 def planned(path, framework, **changes):
     asked = request(path, framework, **{"phase": "training", **changes})
-    return planner.resolve(asked, CPU)
+    return checks.framework_for(asked, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ def test_an_option_that_names_a_file_is_looked_at_too(tmp_path):
         options={"prototxt": "deploy.prototxt"},
     )
     with pytest.raises(RequestError, match=r"no loss in the TRAIN phase.*; use --phase inference"):
-        planner.resolve(asked, CPU)
+        checks.framework_for(asked, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,16 @@ def test_a_step_that_a_framework_does_not_take_is_refused_where_it_is_named(prov
     assert "use P1 and P2" in err
 
 
+def test_variables_and_a_prefix_are_those_of_every_comparison(proven, settings):
+    proven()
+    words = ["parity", "deep_mnist", "-f", "mxnet", "-f", "caffe2", "--env", "A=b", "--env", "C=d"]
+    assert main([*words, "--prefix", "taskset -c 0"]) == ExitStatus.OK
+    assert [(one.env, one.prefix) for one in settings] == [
+        ({"A": "b", "C": "d"}, "taskset -c 0"),
+        ({"A": "b", "C": "d"}, "taskset -c 0"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("levels", "deviation", "shown"),
     [

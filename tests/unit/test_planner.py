@@ -6,11 +6,17 @@ import pytest
 
 from orchestrator.errors import DataError, MachineError, RequestError
 from orchestrator.frameworks import catalogue
+from orchestrator.machine.description import EngineFacts
 from orchestrator.machine.gpu import Gpu, GpuReport
+from orchestrator.parity.plan import parity_plan
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run import container_user, planner
-from orchestrator.run.planner import Needs, Place, Target
+from orchestrator.run import checks, container_user, devices, planner
+from orchestrator.run.decision import decide
+from orchestrator.run.devices import Target
+from orchestrator.run.facts import EngineAnswer
+from orchestrator.run.place import CODE, DATA, RUN, Needs, Place
+from tests.support.machines import Known
 
 NONE = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
 TWO = GpuReport(
@@ -49,7 +55,7 @@ def plan(tmp_path, place=PLACE, target=None, **changes):
     ],
 )
 def test_devices_are_handed_on_by_uuid(gpus, report, expected):
-    target = planner.choose_device(request(gpus=gpus), report)
+    target = devices.choose(request(gpus=gpus), report)
     assert target.gpus == expected
     assert target.device == ("gpu" if expected else "cpu")
     assert target.count == (len(expected) or 1)
@@ -57,7 +63,7 @@ def test_devices_are_handed_on_by_uuid(gpus, report, expected):
 
 def test_a_gpu_that_does_not_answer_is_not_passed_over_in_silence():
     broken = GpuReport(state="mismatch", reason="updated without a restart")
-    (doubt,) = planner.unused_gpus(request(), broken)
+    (doubt,) = devices.unused_gpus(request(), broken)
     assert "on the CPU, because no GPU can be used: updated without a restart" in doubt
     for asked, report in (
         (request(), NONE),
@@ -65,8 +71,8 @@ def test_a_gpu_that_does_not_answer_is_not_passed_over_in_silence():
         (request(gpus="none"), broken),
         (request(gpus="all"), broken),
     ):
-        assert not planner.unused_gpus(asked, report)
-    assert planner.unused_gpus(request(), replace(NONE, on_bus=True))
+        assert not devices.unused_gpus(asked, report)
+    assert devices.unused_gpus(request(), replace(NONE, on_bus=True))
 
 
 @pytest.mark.parametrize(
@@ -76,42 +82,60 @@ def test_what_the_cpu_cannot_do_is_the_machines_fault_if_its_gpus_do_not_answer(
     changes,
 ):
     broken = GpuReport(state="not_loaded", reason="its kernel module is not loaded")
-    cpu, asked = Target(device="cpu"), request(**changes)
+    asked = request(**changes)
     with pytest.raises(MachineError, match=r"on the CPU.* module is not loaded; .*--gpus 0 --dry"):
-        planner.resolve_chosen(asked, cpu, broken)
+        decide(asked, Known(gpu=broken))
     for refused, report in (
         (asked, NONE),  # a machine without a GPU: the CPU was requested
         (request(**changes, gpus="none"), broken),
         (request(**{**changes, "model": "x"}), broken),  # wrong on every machine
     ):
         with pytest.raises(RequestError):
-            planner.resolve_chosen(refused, cpu, report)
+            decide(refused, Known(gpu=report))
 
 
 @pytest.mark.parametrize("gpus", ["all", (0,)])
 def test_a_gpu_without_driver_says_what_is_missing(gpus):
     with pytest.raises(MachineError, match="no NVIDIA driver is installed; use --gpus none"):
-        planner.choose_device(request(gpus=gpus), NONE)
-    target, warnings = planner.planned_device(request(gpus=gpus), NONE)
-    assert target.device == "gpu"
-    assert "no NVIDIA driver" in warnings[0]
+        devices.choose(request(gpus=gpus), NONE)
+    engine = EngineAnswer(engine=EngineFacts())
+    decision = decide(request(gpus=gpus), Known(gpu=NONE, container_engine=engine))
+    assert decision.target.device == "gpu"
+    assert "no NVIDIA driver" in decision.warnings()[0]
+    with pytest.raises(MachineError, match="no NVIDIA driver is installed; use --gpus none"):
+        decision.accepted()
+
+
+def test_more_gpus_than_a_backend_can_use_are_refused():
+    engine = EngineAnswer(engine=EngineFacts())
+    four = [
+        Gpu(index=i, uuid=f"GPU-{i}", name="Tesla V100", compute_capability="7.0") for i in range(4)
+    ]
+    report = GpuReport(state="ok", reason="4 GPUs", gpus=tuple(four), driver="450.80.02")
+    server = Known(gpu=report, container_engine=engine)
+    with pytest.raises(
+        RequestError, match="caffe2 uses only one GPU in benchdock, 4 were requested"
+    ):
+        decide(request(framework="caffe2", gpus="all"), server)
+    assert decide(request(framework="caffe2"), server).target.count == 1
+    assert decide(request(gpus="all"), server).target.count == 4
 
 
 def test_a_gpu_index_that_is_not_there_says_which_are():
     with pytest.raises(RequestError, match="this machine has no GPU 7; it has 0, 1"):
-        planner.choose_device(request(gpus=(0, 7)), TWO)
+        devices.choose(request(gpus=(0, 7)), TWO)
 
 
 def test_a_dataset_must_be_a_readable_folder_that_holds_something(tmp_path):
     with pytest.raises(DataError, match=r"the dataset .* does not exist"):
-        planner.check_dataset(tmp_path / "absent")
+        checks.check_dataset(tmp_path / "absent")
     with pytest.raises(DataError, match="is empty"):
-        planner.check_dataset(tmp_path)
+        checks.check_dataset(tmp_path)
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(DataError, match="is a file"):
-        planner.check_dataset(file)
-    planner.check_dataset(tmp_path)
+        checks.check_dataset(file)
+    checks.check_dataset(tmp_path)
 
 
 def test_more_threads_than_cpus_are_a_doubt(tmp_path, monkeypatch):
@@ -127,16 +151,16 @@ def test_only_the_log_and_the_outputs_are_writable(tmp_path):
     data.mkdir()
     made = plan(tmp_path, place=PLACE, data=data)
     writable = [mount.target for mount in made.mounts if not mount.read_only]
-    assert writable == [f"{planner.RUN}/log.txt", f"{planner.RUN}/out"]
+    assert writable == [f"{RUN}/log.txt", f"{RUN}/out"]
     read_only = {mount.target for mount in made.mounts if mount.read_only}
-    assert read_only == {f"{planner.RUN}/launcher.sh", planner.DATA}
-    assert f"--data={planner.DATA}" in made.script
+    assert read_only == {f"{RUN}/launcher.sh", DATA}
+    assert f"--data={DATA}" in made.script
 
 
 def test_a_foreign_image_gets_our_code_mounted_read_only(tmp_path):
     place = Place(runtime="docker", reason="", python="python3", image="x", mount_code=True)
     mount = plan(tmp_path, place=place).mounts[-1]
-    assert mount.target == f"{planner.CODE}/backends"
+    assert mount.target == f"{CODE}/backends"
     assert mount.read_only
     assert (mount.source / "zoo").is_dir()
 
@@ -147,7 +171,7 @@ def test_the_host_sees_host_paths_and_no_mounts(tmp_path):
     assert made.mounts == ()
     assert made.argv == ("bash", f"{tmp_path}/launcher.sh")
     assert "/venv/bin/python" in made.script
-    assert planner.RUN not in made.script
+    assert RUN not in made.script
     assert made.image is None
 
 
@@ -176,7 +200,7 @@ def test_more_than_one_gpu_starts_one_process_each(tmp_path):
 
 def test_a_parity_plan_runs_the_parity_program(tmp_path):
     row = catalogue.framework("pytorch")
-    made = planner.parity_plan(
+    made = parity_plan(
         request(dtype="bfloat16"),
         row,
         Target(device="gpu", gpus=("GPU-a",)),

@@ -264,8 +264,8 @@ def _pool1_padded(graph):
     _change(graph, "max_pool", pad=(1, 1, 0, 0))
 
 
-# Network, knob, and about how far it moves the logits with other random weights.
-KNOBS = [
+# Network, changed attribute, and about how far it moves the logits with other random weights.
+CHANGES = [
     ("googlenet", lambda g: _change(g, "lrn", k=2.0), 0.65),
     ("googlenet", lambda g: _change(g, "lrn", size=11), None),
     ("resnet18", _pool1_padded, 0.046),
@@ -275,8 +275,8 @@ KNOBS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "change", "known"), KNOBS)
-def test_no_knob_hides_from_these_weights(name, change, known):
+@pytest.mark.parametrize(("name", "change", "known"), CHANGES)
+def test_no_attribute_hides_from_these_weights(name, change, known):
     """Parity compares at 1e-5, so whatever differs must move the logits by more."""
     graph = zoo.draw(name)
     values, x, before = _before(name)

@@ -11,12 +11,15 @@ from orchestrator.images import store
 from orchestrator.result import Result
 from orchestrator.results import agreement, replay
 from orchestrator.results.lookup import Stored, load
-from orchestrator.run import benchmark, container_user, places
+from orchestrator.results.source import find_image
+from orchestrator.run import container_user, places
+from orchestrator.run.facts import ThisMachine
 from orchestrator.run.filing import to_json
 from orchestrator.runtimes.host.runtime import HostRuntime
 from tests.fakes import plan
 from tests.support import stand_in
 from tests.support.image_helpers import FakeImages, info
+from tests.support.machines import answered
 
 DIGEST = "sha256:" + "d" * 64
 NAME = "registry.example:5000/x/tiny:24.06"
@@ -119,16 +122,16 @@ def test_an_image_is_found_by_id_then_by_digest_then_pulled():
     asked = plan(image=NAME, image_id="sha256:1", image_digest=DIGEST)
     engine = FakeImages()
     reference = f"registry.example:5000/x/tiny@{DIGEST}"
-    source = replay.find_image(asked, engine)
+    source = find_image(asked, engine)
     assert (source.how, source.registry) == ("pull", reference)
     engine.here[reference] = info(reference, {}, DIGEST)
-    assert replay.find_image(asked, engine).how == "exact"
+    assert find_image(asked, engine).how == "exact"
     engine.here["sha256:1"] = info(NAME, {})
-    assert replay.find_image(asked, engine).image == engine.here["sha256:1"]
+    assert find_image(asked, engine).image == engine.here["sha256:1"]
 
 
 def test_an_image_built_here_and_gone_is_said_to_be_gone():
-    source = replay.find_image(plan(image="benchdock/x:1", image_id="sha256:abc"), FakeImages())
+    source = find_image(plan(image="benchdock/x:1", image_id="sha256:abc"), FakeImages())
     assert source.how == "ours"
     assert "benchdock/x:1 (abc) is no longer here" in source.why
 
@@ -143,8 +146,7 @@ class FakeEngine(FakeImages, HostRuntime):
 def stored(home, monkeypatch):
     """A result that was measured in a container, and the engine it may be replayed on."""
     engine = FakeEngine()
-    for module in (benchmark, places):
-        monkeypatch.setattr(module, "connect", lambda request: (engine, "fake"))
+    monkeypatch.setattr(ThisMachine, "container_engine", answered(engine))
     first, folder = stand_in.run()
     in_container = first.plan.model_copy(
         update={"runtime": "docker", "image": NAME, "image_id": "sha256:1", "image_digest": DIGEST}
@@ -178,7 +180,6 @@ def test_a_pulled_image_is_the_one_that_runs(stored, monkeypatch):
         return stand_in.the_place()
 
     monkeypatch.setattr(places, "place_in", place_in)
-    monkeypatch.setattr(replay.places, "place_in", place_in)
     result, status = replay.run(fetched, stand_in.View())
     assert status is ExitStatus.OK, result.failure
     assert ran == [(engine.registry[reference].id, NAME, True)]
@@ -191,7 +192,7 @@ def test_needs_of_a_container_come_from_our_table_and_not_from_a_bundle(stored):
     result = what.result.model_copy(update={"plan": greedy})
     prepared = replay.prepare(Stored(name="x", path=what.path, kind="file", result=result))
     assert prepared.plan.capabilities == ()
-    assert prepared.plan.user == container_user.choose(prepared.request)
+    assert prepared.plan.user == container_user.choose(prepared.decision.request)
 
 
 def test_an_exact_image_with_our_code_keeps_the_network_of_its_time(stored):

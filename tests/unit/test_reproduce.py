@@ -340,7 +340,7 @@ def test_several_gpus_are_asked_for_more():
 
 
 def test_a_dataset_is_read_as_the_claim_says(source, tmp_path):
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train").mkdir(parents=True)
     wishes = Wishes(source=source, data=tmp_path / "data")
     asked = claim(**DLE, conditions=("real", "no-dali", "nchw"))
     setup = prepare(asked, world(V100), wishes)

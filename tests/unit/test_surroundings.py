@@ -14,9 +14,10 @@ from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.paths import LAUNCHERS, PROJECT, RunFolder
 from orchestrator.results.comparison import compare
-from orchestrator.run import planner, surroundings
+from orchestrator.run import checks, planner, surroundings
+from orchestrator.run.devices import Target
 from orchestrator.run.hints import hints_of
-from orchestrator.run.planner import Needs, Place, Target
+from orchestrator.run.place import Needs, Place
 from tests.support import stand_in
 
 CONTAINER = Place(runtime="docker", reason="test", python="python3", image="i")
@@ -51,7 +52,7 @@ def test_what_no_run_can_be_given_is_refused(changes, told):
     with pytest.raises(RequestError, match=told):
         surroundings.check(stand_in.request(**changes))
     with pytest.raises(RequestError, match=told):
-        planner.resolve(stand_in.request(options={}, **changes), Target(device="cpu"))
+        checks.framework_for(stand_in.request(options={}, **changes), "cpu")
 
 
 def test_they_are_in_the_plan_and_its_script(tmp_path):

@@ -24,7 +24,7 @@ from orchestrator.parsers import crash
 from orchestrator.paths import PROJECT
 from orchestrator.plan import Timeouts
 from orchestrator.result import Failure, Measurement
-from orchestrator.run import clocks, container_user, planner
+from orchestrator.run import clocks, container_user, devices
 from orchestrator.run.verdict import judge
 from orchestrator.runtimes.contract import Exit
 from orchestrator.runtimes.docker import errors as engine_errors
@@ -96,7 +96,7 @@ def bad_drivers(world: World) -> list[str]:
     said = []
     for code in codes:
         world.patch.setattr(pynvml, "nvmlInit", lambda code=code: fail(code))
-        said.append(raised(planner.choose_device, request(gpus=(0,)), gpu.report()))
+        said.append(raised(devices.choose, request(gpus=(0,)), gpu.report()))
     return said
 
 

@@ -17,11 +17,14 @@ from orchestrator.reproduction.setup import Wishes
 from orchestrator.request import Request
 from orchestrator.results import replay
 from orchestrator.results.lookup import load
-from orchestrator.run import benchmark, places, trust
+from orchestrator.results.source import find_image
+from orchestrator.run import trust
+from orchestrator.run.facts import ThisMachine
 from orchestrator.runtimes.host.runtime import HostRuntime
 from tests.fakes import plan
 from tests.support import stand_in
 from tests.support.image_helpers import FakeImages, info
+from tests.support.machines import answered
 from tests.support.worlds import NOTHING
 
 DIGEST = "sha256:" + "d" * 64
@@ -224,8 +227,7 @@ class FakeEngine(FakeImages, HostRuntime):
 def test_folders_that_a_bundle_names_are_shown_and_not_mounted(home, monkeypatch, capsys):
     _, folder = stand_in.run()
     engine = FakeEngine()
-    for module in (benchmark, places):
-        monkeypatch.setattr(module, "connect", lambda _: (engine, "fake"))
+    monkeypatch.setattr(ThisMachine, "container_engine", answered(engine))
     tag = image_table.load().row("pytorch-cpu").tag
     engine.here[tag] = engine.here["sha256:1"] = info(tag, {digests.IMAGE: "pytorch-cpu"})
     document = json.loads(folder.result.read_text())
@@ -249,16 +251,16 @@ def test_a_strangers_image_id_must_be_of_the_image_that_is_named():
     asked = plan(image=tag, image_id="sha256:1")
     engine = FakeImages()
     engine.here["sha256:1"] = info("private/of/mine:1", {})
-    assert replay.find_image(asked, engine).how == "exact"
-    assert replay.find_image(asked, engine, own=False).how == "ours"
+    assert find_image(asked, engine).how == "exact"
+    assert find_image(asked, engine, own=False).how == "ours"
     engine.here["sha256:1"] = info("untagged", {digests.IMAGE: "pytorch-cpu"})
     for name in (tag, f"{tag}-0123456789ab", "benchdock/pytorch-cpu:2.12.0"):
         named = plan(image=name, image_id="sha256:1")
-        assert replay.find_image(named, engine, own=False).how == "exact"
+        assert find_image(named, engine, own=False).how == "exact"
     vendors = plan(image="nvcr.io/nvidia/pytorch:24.06-py3", image_id="sha256:1")
-    assert replay.find_image(vendors, engine, own=False).how == "ours"
+    assert find_image(vendors, engine, own=False).how == "ours"
     engine.here[vendors.image] = engine.here["sha256:1"]
-    assert replay.find_image(vendors, engine, own=False).how == "exact"
+    assert find_image(vendors, engine, own=False).how == "exact"
 
 
 CLAIM = """

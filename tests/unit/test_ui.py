@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from orchestrator import ui
-from orchestrator.doctor import Finding
+from orchestrator.doctor.finding import Finding
 from orchestrator.parsers.contract import Progress, Stage
 from orchestrator.result import Failure, Metric, Result
 from orchestrator.ui import tables, words

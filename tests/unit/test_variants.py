@@ -3,10 +3,11 @@
 import pytest
 
 from orchestrator.errors import RequestError
-from orchestrator.frameworks import catalogue
+from orchestrator.frameworks import catalogue, counts
 from orchestrator.request import Request
 from orchestrator.run import demands, variants
-from orchestrator.run.planner import Target, resolve
+from orchestrator.run.checks import framework_for
+from orchestrator.run.devices import Target
 
 
 def settled(framework, device="gpu", model="vgg16", **changes):
@@ -101,7 +102,7 @@ def test_without_an_image_for_the_device_there_is_nothing_to_settle():
     assert settled("tensorrt", "cpu") is row
     request = Request(model="vgg16", framework="tensorrt", phase="inference")
     with pytest.raises(RequestError, match="tensorrt does not support inference on the CPU"):
-        resolve(request, Target(device="cpu"))
+        framework_for(request, "cpu")
 
 
 def test_rows_without_variants_stay_as_they_are():
@@ -128,7 +129,7 @@ def test_each_release_refuses_what_it_cannot_do(release, changes, says):
     given = {"model": "vgg16", "phase": "inference", **changes}
     request = Request(framework="tensorrt", options={"release": release}, **given)
     with pytest.raises(RequestError, match=says):
-        resolve(request, Target(device="gpu", gpus=("0",)))
+        framework_for(request, "gpu")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
@@ -141,7 +142,7 @@ def test_tensorrt_11_computes_as_the_network_is_written(dtype, told):
     )
     gpu = Target(device="gpu", gpus=("0",))
     with pytest.raises(RequestError) as refused:
-        resolve(request, gpu)
+        framework_for(request, gpu.device)
     assert str(refused.value) == (
         f"tensorrt does not support inference of resnet50 in {dtype}: "
         "TensorRT 11 computes in the types "
@@ -149,7 +150,7 @@ def test_tensorrt_11_computes_as_the_network_is_written(dtype, told):
         "can); use one of float32, tf32"
     )
     for other in ("float32", "tf32"):
-        row = resolve(request.model_copy(update={"dtype": other}), gpu)
+        row = framework_for(request.model_copy(update={"dtype": other}), gpu.device)
         assert (of(row), row.launcher) == ("11", "tensorrt")
 
 
@@ -193,20 +194,20 @@ def test_the_users_network_needs_a_plain_name():
 def test_programs_with_fixed_counts_say_so():
     score = catalogue.framework("mxnet_score")
     request = Request(model="alexnet", framework="mxnet_score", phase="inference")
-    assert catalogue.check_counts(score, request, "gpu") == (32, 10, 5)
+    assert counts.settle(score, request, "gpu") == (32, 10, 5)
     with pytest.raises(RequestError, match="always times 10 steps; remove --steps"):
-        catalogue.check_counts(score, request.model_copy(update={"steps": 20}), "gpu")
+        counts.settle(score, request.model_copy(update={"steps": 20}), "gpu")
 
 
 @pytest.mark.parametrize(
-    ("asked", "counts"),
+    ("asked", "settled"),
     [((20, 3), (21, 3)), ((100, 20), (100, 20)), ((5, 0), (5, 1)), ((7, None), (9, 3))],
 )
-def test_programs_with_windows_time_whole_ones(asked, counts):
+def test_programs_with_windows_time_whole_ones(asked, settled):
     row = catalogue.framework("mxnet_train_imagenet")
     steps, warmup = asked
     request = Request(model="alexnet", framework=row.name, steps=steps, warmup=warmup)
-    assert catalogue.check_counts(row, request, "cpu")[1:] == counts
+    assert counts.settle(row, request, "cpu")[1:] == settled
 
 
 def test_options_of_tensorrt_are_known_though_its_row_is_ours():
@@ -229,7 +230,7 @@ def test_only_intels_caffe_has_a_choice_of_engine(framework):
             image="me/caffe:1",
             options={"fork": fork, "engine": engine},
         )
-        return resolve(request, Target(device="cpu"))
+        return framework_for(request, "cpu")
 
     assert of(asked("intel", "CAFFE")) == "intel"
     with pytest.raises(RequestError, match=r"unknown option of .* 'engine'"):

@@ -23,7 +23,7 @@ def request(framework, model, **changes):
 
 @pytest.mark.parametrize("row", VENDORS, ids=lambda row: row.name)
 def test_what_is_said_of_a_network_is_said_of_one_that_the_program_has(row):
-    said = {*row.differs, *(name for unfit in row.unfit for name in unfit.networks)}
+    said = {*row.vendor.differs, *(name for unfit in row.unfit for name in unfit.networks)}
     assert said <= set(row.networks or ())
     for unfit in row.unfit:
         can = {dtype for dtypes in row.dtypes.values() for dtype in dtypes}

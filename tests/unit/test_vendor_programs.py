@@ -17,10 +17,13 @@ from orchestrator.frameworks import catalogue
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.request import Request
-from orchestrator.run import places, planner, program_release
+from orchestrator.run import checks, places, planner, program_release
+from orchestrator.run.decision import decide
+from orchestrator.run.devices import Target
 from orchestrator.run.hints import hints_of
-from orchestrator.run.planner import Place, Target
+from orchestrator.run.place import CODE, SOURCE, Place
 from tests.support import sample_logs, vendor_samples
+from tests.support.machines import Known
 from tests.support.vendor_programs import MPIRUN, STAND_IN
 
 GPU, TWO, FOUR, EIGHT = (
@@ -130,7 +133,7 @@ def make(tmp_path, framework, model, entry, target, **changes):
     request = Request(
         model=model, framework=framework, source=source, **{"batch": 32, "steps": 100, **changes}
     )
-    row = planner.resolve(request, target)
+    row = checks.framework_for(request, target.device)
     folder = RunFolder(tmp_path / "run")
     folder.make()
     place = Place(runtime="host", reason="test", python=sys.executable, code=tmp_path)
@@ -270,7 +273,7 @@ def test_an_image_of_tensorflow_2_is_refused_for_a_program_of_tensorflow_1(tmp_p
 
 
 def resolve(framework="tf_cnn_benchmarks", model="resnet50", target=CPU, **changes):
-    return planner.resolve(Request(model=model, framework=framework, **changes), target)
+    return checks.framework_for(Request(model=model, framework=framework, **changes), target.device)
 
 
 @pytest.fixture
@@ -327,13 +330,13 @@ def test_the_programs_folder_is_mounted_and_its_network_has_no_fingerprint(sourc
         options={"flag.sync_on_finish": "true"},
     )  # fmt: skip
     place = Place(runtime="docker", reason="", python="python3", image="i", mount_code=True)
-    row = planner.resolve(request, CPU)
+    row = checks.framework_for(request, "cpu")
     plan = planner.make_plan(request, row, CPU, place, RunFolder(tmp_path))
     assert plan.fingerprint is None
     mounts = {mount.target: mount for mount in plan.mounts}
-    assert mounts[planner.SOURCE].source == source
-    assert mounts[planner.SOURCE].read_only
-    assert f"{planner.CODE}/backends" not in mounts, "a program that is not ours needs no code"
+    assert mounts[SOURCE].source == source
+    assert mounts[SOURCE].read_only
+    assert f"{CODE}/backends" not in mounts, "a program that is not ours needs no code"
     assert "PYTHONPATH" not in plan.script
     assert "--sync_on_finish=true" in plan.script
     assert plan.options["xla"] == "off"
@@ -454,7 +457,7 @@ def test_the_users_command_gets_the_requested_values(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.make()
     place = Place(runtime="host", reason="", python="python3", code=tmp_path)
-    row = planner.resolve(request, CPU)
+    row = checks.framework_for(request, "cpu")
     plan = planner.make_plan(request, row, CPU, place, folder)
     assert start(tmp_path, plan, folder, b"") == 0
     assert folder.log.read_text().splitlines() == [
@@ -470,7 +473,7 @@ def test_a_command_without_steps_says_that_they_have_no_effect(tmp_path):
         model="m", framework="custom", steps=9, warmup=1, pattern="(.)", command="p {warmup}"
     )
     place = Place(runtime="host", reason="", python="python3", code=tmp_path)
-    row = planner.resolve(request, CPU)
+    row = checks.framework_for(request, "cpu")
     plan = planner.make_plan(request, row, CPU, place, RunFolder(tmp_path))
     assert plan.warnings == ("--steps has no effect: the command has no {steps}",)
 
@@ -499,7 +502,7 @@ def test_an_old_caffe_is_not_told_a_phase(tmp_path, monkeypatch, flags, phase, c
     request = Request(
         model="deep_mnist", framework="caffe_time", phase=phase, batch=2, steps=100, gpus="none"
     )
-    row = planner.resolve(request, CPU)
+    row = checks.framework_for(request, "cpu")
     folder = RunFolder(tmp_path / "run")
     folder.make()
     place = Place(runtime="host", reason="test", python=sys.executable, code=PROJECT)
@@ -668,7 +671,7 @@ def test_an_old_mxnet_makes_as_many_batches_as_are_requested(tmp_path, batches, 
 
 def test_on_the_host_tensorflow_1_gives_way_to_packages_that_fit(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
-    request = Request(model="resnet50", framework="tf_cnn_benchmarks")
-    row = catalogue.framework("tf_cnn_benchmarks")
-    place = places.planned_place(request, row, Target(device="cpu"), None, "requested")
+    request = Request(model="resnet50", framework="tf_cnn_benchmarks", source=tmp_path)
+    tmp_path.joinpath("tf_cnn_benchmarks.py").touch()
+    place = places.planned_place(decide(request, Known()))
     assert "/tensorflow-cpu-" in place.python

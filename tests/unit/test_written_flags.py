@@ -9,7 +9,7 @@ from orchestrator.frameworks import catalogue
 from orchestrator.run import demands, written_flags
 from tests.support.launcher_cases import CASES, GOLDEN
 
-ROWS = [row for row in catalogue.FRAMEWORKS.values() if row.flags]
+ROWS = [row for row in catalogue.FRAMEWORKS.values() if row.vendor and row.vendor.flags]
 EVERY = [variant for row in ROWS for variant in (row, *row.variants.values())]
 
 

@@ -6,10 +6,10 @@ gives its reason.
 
 from collections import OrderedDict, namedtuple
 
-from backends import knobs
 from backends.harness.errors import Unsupported
+from backends.options import BY_FRAMEWORK
 
-OPTIONS = knobs.KNOBS["mxnet"]
+OPTIONS = BY_FRAMEWORK["mxnet"]
 
 Facts = namedtuple("Facts", "version subgraph aggregation")
 Facts.__doc__ = """What this MXNet has.

@@ -8,10 +8,10 @@ fused, foreach and plain SGD within 2 %. Nothing was measured on GPUs; each rule
 
 from collections import OrderedDict, namedtuple
 
-from backends import knobs
 from backends.harness.errors import Unsupported
+from backends.options import BY_FRAMEWORK
 
-OPTIONS = knobs.KNOBS["pytorch"]
+OPTIONS = BY_FRAMEWORK["pytorch"]
 
 CHANNELS_LAST = (1, 5)  # the first release whose networks can have that order
 

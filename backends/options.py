@@ -1,18 +1,18 @@
 """The options of every backend, `--option key=value`, by framework.
 
 Like the zoo this needs no framework, so the host has it too and refuses a mistyped option before
-anything starts. Each backend decides what "auto" means (`choices.resolve`).
+anything starts. Each backend decides what "auto" means (`option_defaults`).
 """
 
 from collections import namedtuple
 
 Option = namedtuple("Option", "name values help")
-Option.__doc__ = """A knob of a backend; `values` are what may be typed besides "auto"."""
+Option.__doc__ = """An option of a backend; `values` are what may be typed besides "auto"."""
 
 ON_OFF = ("on", "off")
 _FOLD = Option("fold_batch_norm", ON_OFF, "inference: normalization inside convolutions")
 
-KNOBS = {
+BY_FRAMEWORK = {
     "pytorch": (
         Option("layout", ("contiguous", "channels_last"), "memory order of images"),
         _FOLD,

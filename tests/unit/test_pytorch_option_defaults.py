@@ -8,21 +8,21 @@ import pytest
 
 from backends.harness.arguments import choose, one_step
 from backends.harness.errors import Unsupported
-from backends.pytorch import choices
+from backends.pytorch import option_defaults
 
-NEW_CPU = choices.Facts((2, 13), True, True, False, False, False, True)
-OLD_CPU = choices.Facts((1, 7), False, False, False, False, False, False)
-NEW_GPU = choices.Facts((2, 13), True, True, True, True, True, True)
+NEW_CPU = option_defaults.Facts((2, 13), True, True, False, False, False, True)
+OLD_CPU = option_defaults.Facts((1, 7), False, False, False, False, False, False)
+NEW_GPU = option_defaults.Facts((2, 13), True, True, True, True, True, True)
 
 
 def resolve(facts, kind="image", options=(), **changed):
-    asked = choose(choices.OPTIONS, [word.split("=") for word in options])
+    asked = choose(option_defaults.OPTIONS, [word.split("=") for word in options])
     settings = one_step("m", "training", 2, asked)
-    return choices.resolve(settings._replace(**changed), kind, facts)
+    return option_defaults.resolve(settings._replace(**changed), kind, facts)
 
 
 def test_every_option_gets_a_value_it_declares():
-    declared = OrderedDict((o.name, o.values) for o in choices.OPTIONS)
+    declared = OrderedDict((o.name, o.values) for o in option_defaults.OPTIONS)
     for facts in (NEW_CPU, OLD_CPU, NEW_GPU):
         device = "gpu" if facts is NEW_GPU else "cpu"
         for phase in ("training", "inference"):

@@ -6,7 +6,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.external_data_helper import load_external_data_for_model
 
-from backends.harness.own import OwnNetwork
+from backends.harness.own_network import OwnNetwork
 from backends.onnx.build import LARGEST
 
 FILES = (".onnx",)

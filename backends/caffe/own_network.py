@@ -20,7 +20,7 @@ from backends.caffe.pycaffe import (
     run,
 )
 from backends.caffe.text import as_file, render
-from backends.harness.own import OwnNetwork, check_outputs
+from backends.harness.own_network import OwnNetwork, check_outputs
 from backends.zoo import weights
 
 # Layers that read a dataset, as named in Caffe's present and former prototxt formats.

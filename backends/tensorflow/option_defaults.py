@@ -5,10 +5,10 @@ Framework-free, so that every rule has a unit test.
 
 from collections import OrderedDict, namedtuple
 
-from backends import knobs
 from backends.harness.errors import Unsupported
+from backends.options import BY_FRAMEWORK
 
-OPTIONS = knobs.KNOBS["tensorflow"]
+OPTIONS = BY_FRAMEWORK["tensorflow"]
 
 Facts = namedtuple("Facts", "version tensor_cores")
 Facts.__doc__ = """What this TensorFlow on this machine has; `version` is (major, minor)."""

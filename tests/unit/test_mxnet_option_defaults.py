@@ -7,20 +7,20 @@ import pytest
 from backends.harness import machine, tf32
 from backends.harness.arguments import choose, one_step
 from backends.harness.errors import Unsupported
-from backends.mxnet import choices, environment
+from backends.mxnet import environment, option_defaults
 
-NEW = choices.Facts((1, 9), True, True)
-OLD = choices.Facts((1, 2), False, False)
+NEW = option_defaults.Facts((1, 9), True, True)
+OLD = option_defaults.Facts((1, 2), False, False)
 
 
 def resolve(facts, options=(), **changed):
-    asked = choose(choices.OPTIONS, [word.split("=") for word in options])
+    asked = choose(option_defaults.OPTIONS, [word.split("=") for word in options])
     settings = one_step("m", "training", 2, asked)
-    return choices.resolve(settings._replace(**changed), facts)
+    return option_defaults.resolve(settings._replace(**changed), facts)
 
 
 def test_every_option_gets_a_value_it_declares():
-    declared = {option.name: option.values for option in choices.OPTIONS}
+    declared = {option.name: option.values for option in option_defaults.OPTIONS}
     for facts in (NEW, OLD):
         for device in ("cpu", "gpu"):
             for phase in ("training", "inference"):

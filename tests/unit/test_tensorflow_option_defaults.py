@@ -11,28 +11,28 @@ from backends import zoo
 from backends.harness import folding
 from backends.harness.arguments import choose, one_step
 from backends.harness.errors import Unsupported
-from backends.tensorflow import choices, native
+from backends.tensorflow import native, option_defaults
 from backends.zoo import Graph, referee, weights
 
-CPU = choices.Facts((2, 15), False)
-GPU = choices.Facts((2, 17), True)
-OLD_GPU = choices.Facts((1, 15), True)
-MID_GPU = choices.Facts((2, 12), True)
-OLD_CPU = choices.Facts((2, 3), False)
+CPU = option_defaults.Facts((2, 15), False)
+GPU = option_defaults.Facts((2, 17), True)
+OLD_GPU = option_defaults.Facts((1, 15), True)
+MID_GPU = option_defaults.Facts((2, 12), True)
+OLD_CPU = option_defaults.Facts((2, 3), False)
 
 
 def resolve(facts, kind="image", options=(), **changed):
-    asked = choose(choices.OPTIONS, [word.split("=") for word in options])
+    asked = choose(option_defaults.OPTIONS, [word.split("=") for word in options])
     device = "cpu" if facts in (CPU, OLD_CPU) else "gpu"
     settings = one_step("m", "training", 2, asked, device=device)
-    return choices.resolve(settings._replace(**changed), kind, facts)
+    return option_defaults.resolve(settings._replace(**changed), kind, facts)
 
 
 @pytest.mark.parametrize("facts", [CPU, GPU, OLD_GPU])
 @pytest.mark.parametrize("phase", ["training", "inference"])
 @pytest.mark.parametrize("kind", ["image", "vector", "speech"])
 def test_every_option_gets_a_value_it_declares(facts, phase, kind):
-    declared = OrderedDict((o.name, o.values) for o in choices.OPTIONS)
+    declared = OrderedDict((o.name, o.values) for o in option_defaults.OPTIONS)
     used = resolve(facts, kind, phase=phase)
     assert list(used) == list(declared)
     for name, value in used.items():

@@ -1,0 +1,1 @@
+"""`benchdock doctor`: checks of this machine, and a command that fixes each problem."""

@@ -1,0 +1,109 @@
+"""Checks a request on a device before anything starts.
+
+`CHECKS` is the list; each check raises a RequestError or DataError that says what to type instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.errors import DataError, RequestError
+from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks.record import Framework
+from orchestrator.images.reference import parse_reference
+from orchestrator.request import Device, Request
+from orchestrator.run import demands, own_network, surroundings, variants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Whether a framework can run a request on a device; on a machine `elsewhere`, its folders
+    need not exist here.
+    """
+
+    request: Request
+    framework: Framework
+    device: Device
+    elsewhere: bool = False
+
+
+def _network_file(asked: Question) -> None:
+    own_network.check(asked.framework, asked.request, catalogue.FRAMEWORKS.values())
+
+
+def _counts(asked: Question) -> None:
+    counts.settle(asked.framework, asked.request, asked.device)
+
+
+def _program(asked: Question) -> None:
+    demands.check(asked.framework, asked.request, asked.device, elsewhere=asked.elsewhere)
+
+
+def _dataset(asked: Question) -> None:
+    data = asked.request.data
+    if data is not None and not (asked.elsewhere and not data.exists()):
+        check_dataset(data)
+
+
+CHECKS: tuple[Callable[[Question], None], ...] = (
+    _network_file,
+    _counts,
+    _program,
+    _dataset,
+)
+
+
+def framework_for(
+    request: Request,
+    device: Device,
+    *,
+    elsewhere: bool = False,
+    images: Mapping[Device, str] | None = None,
+) -> Framework:
+    """Return the framework, in the release that the request names, that passes every check.
+
+    `images` replace those of the framework. How many devices it can use is checked later, when one
+    is known to work (`fitting.fit`). Raises RequestError, DataError.
+    """
+    if request.image is not None:
+        parse_reference(request.image)
+    surroundings.check(request)
+    framework = catalogue.framework(request.framework)
+    if images is not None:
+        framework = replace(framework, images=images)
+    framework = variants.settle(framework, request, device)
+    catalogue.check(framework, request, device)
+    asked = Question(request=request, framework=framework, device=device, elsewhere=elsewhere)
+    for check in CHECKS:
+        check(asked)
+    return framework
+
+
+def is_able(request: Request, device: Device) -> bool:
+    """Whether the framework supports the model, phase and number type on a device."""
+    try:
+        framework = variants.settle(catalogue.framework(request.framework), request, device)
+        catalogue.check(framework, request, device)
+    except RequestError:
+        return False
+    return True
+
+
+def check_dataset(folder: Path) -> None:
+    """Raise DataError unless the folder can be read and is not empty."""
+    if folder.resolve() == Path("/"):
+        raise DataError("a dataset cannot be the whole file system", hint="use --data FOLDER")
+    try:
+        with os.scandir(folder) as entries:
+            empty = next(entries, None) is None
+    except FileNotFoundError:
+        raise DataError(f"the dataset {folder} does not exist", hint="use --data FOLDER") from None
+    except NotADirectoryError:
+        raise DataError(f"the dataset {folder} is a file", hint="use --data FOLDER") from None
+    except OSError as error:
+        raise DataError(f"the dataset {folder} cannot be read: {error.strerror}") from None
+    if empty:
+        raise DataError(f"the dataset folder {folder} is empty")

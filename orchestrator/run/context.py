@@ -1,0 +1,72 @@
+"""The values that a launcher script gets: a request as the program will see it in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any
+
+from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks.record import Framework
+from orchestrator.images.reference import parse_reference
+from orchestrator.paths import RunFolder
+from orchestrator.request import Request
+from orchestrator.run import demands, surroundings, threads
+from orchestrator.run.devices import Target
+from orchestrator.run.launcher import LauncherContext
+from orchestrator.run.place import DATA, MODEL, RUN, SOURCE, Place
+
+
+def context_of(
+    request: Request, framework: Framework, target: Target, place: Place, folder: RunFolder
+) -> LauncherContext:
+    """Return the values that a launcher may write; the request has the fixed batch."""
+    batch, steps, warmup = counts.settle(framework, request, target.device)
+    in_container = place.runtime == "docker"
+    data = _seen(request.data, DATA, in_container=in_container)
+    mounted = _seen(request.source, SOURCE, in_container=in_container)
+    own = request.model_file
+    run = PurePath(RUN) if in_container else folder.root
+    told: dict[str, Any] = {
+        "model": request.model,
+        "phase": request.phase,
+        "dtype": request.dtype,
+        "batch": batch,
+        "devices": target.count,
+        "steps": steps,
+        "warmup": warmup,
+        "data": data,
+        "source": demands.source_of(framework, request, mounted),
+    }
+    return LauncherContext(
+        **told,
+        run_id=folder.run_id,
+        work_folder=run / folder.outputs.name,
+        log=run / folder.log.name,
+        python=_python(place),
+        module_path=(PurePath(place.code),) if framework.backend else (),
+        network="" if own else catalogue.network(framework, request.model),
+        model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
+        block=framework.step_rules.block,
+        device=target.device,
+        warmup_seconds=counts.DEFAULTS[target.device].warmup_seconds,
+        threads=threads.per_process(framework, request, target.count, place.cpus),
+        seed=request.seed,
+        command=demands.command_of(request, told),
+        prefix=surroundings.prefix_of(request),
+        environment=surroundings.exported(request),
+        options=demands.options_of(framework, request),
+        flags=demands.flags_of(request),
+    )
+
+
+def _python(place: Place) -> str:
+    """Return the interpreter: `python` in NVIDIA's oldest images is Python 2.7."""
+    old = place.image is not None and parse_reference(place.image).has_python_2
+    return "python" if old else place.python
+
+
+def _seen(path: Path | None, mounted_at: str, *, in_container: bool) -> PurePath | None:
+    """Return a file or folder of the host as the program sees it."""
+    if path is None:
+        return None
+    return PurePath(mounted_at) if in_container else path.absolute()

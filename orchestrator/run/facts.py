@@ -1,0 +1,93 @@
+"""What a decision needs to know of a machine: this one, looked at when asked, or another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.errors import EngineError
+from orchestrator.machine import inventory
+from orchestrator.machine.gpu_facts import GpuReport
+
+if TYPE_CHECKING:
+    from orchestrator.machine.description import EngineFacts, Machine
+    from orchestrator.runtimes.docker.client import Engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineAnswer:
+    """The container engine of a machine, or why there is none and what fixes that.
+
+    It is a client for this machine's engine, and only facts of another machine's.
+    """
+
+    engine: Engine | EngineFacts | None = None
+    why_not: str = ""
+    hint: str = ""
+
+
+class Facts(Protocol):
+    """A machine; `elsewhere` says that it is not this one, so its files cannot be looked at."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is another machine."""
+
+    @property
+    def cpus(self) -> int:
+        """Number of CPUs that a program may use there."""
+
+    @property
+    def gpu(self) -> GpuReport:
+        """Its GPUs, or why there are none."""
+
+    @property
+    def container_engine(self) -> EngineAnswer:
+        """Its container engine, or why there is none."""
+
+
+class ThisMachine:
+    """This machine. Each fact is looked at once, and only if it is asked for.
+
+    A request for the CPU needs no driver, and one for the host no engine.
+    """
+
+    elsewhere = False
+
+    @cached_property
+    def cpus(self) -> int:
+        """Return the number of CPUs that a program may use."""
+        return inventory.usable_cpus()
+
+    @cached_property
+    def gpu(self) -> GpuReport:
+        """Ask the driver for the GPUs."""
+        from orchestrator.machine import gpu
+
+        found = gpu.report()
+        return found if found.gpus else replace(found, on_bus=inventory.has_nvidia_device())
+
+    @cached_property
+    def container_engine(self) -> EngineAnswer:
+        """Connect to the container engine."""
+        from orchestrator.runtimes.docker.client import Engine
+
+        try:
+            return EngineAnswer(engine=Engine.connect())
+        except EngineError as error:
+            return EngineAnswer(why_not=error.what, hint=error.hint)
+
+
+class OtherMachine:
+    """A machine described in a file."""
+
+    elsewhere = True
+
+    def __init__(self, machine: Machine) -> None:
+        self.cpus = machine.cpu.usable
+        self.gpu = machine.gpu
+        why = machine.no_engine or "that machine has no container engine"
+        self.container_engine = EngineAnswer(
+            engine=machine.engine, why_not="" if machine.engine else why
+        )

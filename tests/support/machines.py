@@ -1,0 +1,27 @@
+"""Machines to decide for, as facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.run.facts import EngineAnswer
+
+NO_GPU = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
+NO_ENGINE = EngineAnswer(why_not="no engine answers", hint="start one")
+
+
+def answered(engine: Any) -> EngineAnswer:
+    """Return what a machine with that engine, or a fake of one, answers."""
+    return EngineAnswer(engine=engine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A machine about which everything is known."""
+
+    gpu: GpuReport = NO_GPU
+    container_engine: EngineAnswer = NO_ENGINE
+    cpus: int = 2
+    elsewhere: bool = False
