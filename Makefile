@@ -16,6 +16,7 @@ PHASE ?=
 DTYPE ?=
 BATCH ?=
 GPUS ?=
+DEVICES ?=
 STEPS ?=
 DATA ?=
 RUNTIME ?=
@@ -32,7 +33,7 @@ EXAMPLES ?= 500
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= ARGS=]"
+	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= DEVICES= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= ARGS=]"
 	@echo "  make parity [MODEL= FRAMEWORK= DTYPE= GPUS= RUNTIME= IMAGE= ARGS=]"
 
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
@@ -57,6 +58,7 @@ bench: export BENCH_PHASE := $(PHASE)
 bench: export BENCH_DTYPE := $(DTYPE)
 bench: export BENCH_BATCH := $(BATCH)
 bench: export BENCH_GPUS := $(GPUS)
+bench: export BENCH_DEVICES := $(call GIVEN,DEVICES)
 bench: export BENCH_STEPS := $(STEPS)
 bench: export BENCH_DATA := $(DATA)
 bench: export BENCH_RUNTIME := $(RUNTIME)
@@ -69,6 +71,7 @@ bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 	@read -r -a variables <<<"$$BENCH_ENV"; $(BENCHDOCK) run --framework="$$BENCH_FRAMEWORK" \
 		$${BENCH_PHASE:+--phase="$$BENCH_PHASE"} $${BENCH_DTYPE:+--dtype="$$BENCH_DTYPE"} \
 		$${BENCH_BATCH:+--batch="$$BENCH_BATCH"} $${BENCH_GPUS:+--gpus="$$BENCH_GPUS"} \
+		$${BENCH_DEVICES:+--devices="$$BENCH_DEVICES"} \
 		$${BENCH_STEPS:+--steps="$$BENCH_STEPS"} $${BENCH_DATA:+--data="$$BENCH_DATA"} \
 		$${BENCH_RUNTIME:+--runtime="$$BENCH_RUNTIME"} $${BENCH_IMAGE:+--image="$$BENCH_IMAGE"} \
 		$${BENCH_SOURCE:+--source="$$BENCH_SOURCE"} $${BENCH_PREFIX:+--prefix="$$BENCH_PREFIX"} \

@@ -108,6 +108,11 @@ def durations() -> Path:
     return home() / "durations.json"
 
 
+def sessions() -> Path:
+    """Return the folder that holds one folder per session of a suite."""
+    return home() / "sessions"
+
+
 def wheelhouse(image_id: str) -> Path:
     """Return the folder of the wheels that are installed in an image."""
     return home() / "wheels" / image_id

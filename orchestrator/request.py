@@ -4,11 +4,12 @@ Modules of records have no `from __future__ import annotations`: pydantic would 
 every annotation again, which takes a third of the import time.
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Phase = Literal["training", "inference"]
 Dtype = Literal["float32", "tf32", "float16", "bfloat16", "int8"]
@@ -18,6 +19,30 @@ LARGEST_BATCH = 1_000_000
 # More than any machine has CPUs, far below Linux's usual 32768 process ids: a container without a
 # limit could use up all of them.
 MOST_THREADS = 4096
+
+
+# The most devices that one machine has.
+MOST_DEVICES = 1024
+# Of a GPU, or of a part of one (MIG), as `nvidia-smi -L` prints it.
+_UUID = r"(GPU|MIG)-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+GpuUuid = Annotated[str, Field(pattern=f"^{_UUID}$")]
+GpuIndex = Annotated[int, Field(ge=0, le=MOST_DEVICES)]
+GpuChoice = Literal["all", "none"] | tuple[GpuIndex | GpuUuid, ...]
+
+
+def gpu_choice(text: str) -> Literal["all", "none"] | tuple[int | str, ...]:
+    """Read "all", "none", or a list of indices and UUIDs such as 0,1. Raises ValueError."""
+    if text == "all":
+        return "all"
+    if text == "none":
+        return "none"
+    words = text.split(",")
+    chosen = tuple(int(word) if word.isascii() and word.isdigit() else word for word in words)
+    if not all(isinstance(one, int) or re.fullmatch(_UUID, one) for one in chosen):
+        raise ValueError("is not all, none, or GPU indices or UUIDs such as 0,1")
+    if len(set(chosen)) < len(chosen):
+        raise ValueError("names a GPU twice")
+    return chosen
 
 
 class RuntimeChoice(StrEnum):
@@ -44,8 +69,9 @@ class LenientRecord(BaseModel):
 class Request(StrictRecord):
     """One requested benchmark; None means "benchdock chooses".
 
-    Times are in seconds, memory in bytes. `gpus` is "all", "none", a tuple of GPU indices, or None:
-    the first GPU if there is one, else the CPU. `source` is the folder of a vendor's program; the
+    Times are in seconds, memory in bytes. `gpus` is "all", "none", a tuple of GPU indices and
+    UUIDs, or None: the first GPU if there is one, else the CPU. `devices` is how many GPUs are
+    used, the first ones that work. `source` is the folder of a vendor's program; the
     next four are for the program `custom`: what to run, how to read its figure. `model_file` is the
     user's network, and `model` is then only its name. `as_root` runs the container as root. `env`
     are variables of the program's environment, `prefix` is a command put before the program's,
@@ -58,7 +84,8 @@ class Request(StrictRecord):
     phase: Phase = "training"
     dtype: Dtype = "float32"
     batch: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
-    gpus: Literal["all", "none"] | tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    gpus: GpuChoice | None = None
+    devices: Annotated[int, Field(ge=1, le=MOST_DEVICES)] | None = None
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     warmup: Annotated[int, Field(ge=0)] | None = None
     data: Path | None = None
@@ -85,3 +112,14 @@ class Request(StrictRecord):
     network: str | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _check_devices(self) -> Self:
+        if self.devices is not None and self.gpus is not None:
+            raise ValueError("devices is a number of GPUs and gpus says which; use one of them")
+        return self
+
+    @property
+    def leaves_device_open(self) -> bool:
+        """Whether benchdock chooses between the CPU and a GPU."""
+        return self.gpus is None and self.devices is None

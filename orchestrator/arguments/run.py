@@ -76,8 +76,14 @@ def _add_benchmark(run: ArgumentParser) -> None:
         "--gpus",
         type=values.gpu_choice,
         metavar="all|none|0,1",
-        help="all, none, or indices such as 0,1 (default: the first GPU if the framework supports "
-        "it, else the CPU)",
+        help="all, none, or indices or UUIDs such as 0,1 (default: the first GPU if the framework "
+        "supports it, else the CPU)",
+    )
+    run.add_argument(
+        "--devices",
+        type=values.positive,
+        metavar="N",
+        help="use the first N GPUs instead of naming them",
     )
     run.add_argument("--steps", type=values.positive, metavar="N", help="number of timed steps")
     run.add_argument(

@@ -124,19 +124,14 @@ def moment(text: str) -> datetime:
     )
 
 
-def gpu_choice(text: str) -> str | tuple[int, ...]:
-    """Read "all", "none" or a list of GPU indices such as 0,1."""
-    if text in ("all", "none"):
-        return text
-    words = text.split(",")
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise argparse.ArgumentTypeError(
-            f"{quoted(text)} is not all, none, or GPU indices such as 0,1"
-        )
-    indices = tuple(map(int, words))
-    if len(set(indices)) < len(indices):
-        raise argparse.ArgumentTypeError(f"{text!r} names a GPU twice")
-    return indices
+def gpu_choice(text: str) -> str | tuple[int | str, ...]:
+    """Read "all", "none", or GPU indices and UUIDs such as 0,1."""
+    from orchestrator.request import gpu_choice as read
+
+    try:
+        return read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} {error}") from None
 
 
 def option(text: str) -> tuple[str, str]:

@@ -40,6 +40,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             dtype=arguments.dtype,
             batch=arguments.batch,
             gpus=arguments.gpus,
+            devices=arguments.devices,
             steps=arguments.steps,
             warmup=arguments.warmup,
             data=Path(arguments.data) if arguments.data is not None else None,

@@ -203,6 +203,9 @@ def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:
     asked, fits = f"--gpus {request.gpus}", plan.device == "gpu"
     if request.gpus == "none":
         fits = plan.device == "cpu"
+    elif request.devices is not None:
+        asked = f"--devices {request.devices}"
+        fits = fits and plan.device_count == request.devices
     elif request.gpus is None:
         asked, fits = "one device", plan.device_count == 1
     elif isinstance(request.gpus, tuple):

@@ -109,6 +109,8 @@ def _asked(request: Request | None) -> dict[str, Any]:
         device, devices = "cpu", 1
     elif isinstance(request.gpus, tuple) and request.gpus:
         device, devices = "gpu", len(request.gpus)
+    elif request.devices is not None:
+        device, devices = "gpu", request.devices
     return {
         "model": request.model,
         "framework": catalogue.without_alias(request.framework),

@@ -125,15 +125,17 @@ def run(
     *,
     decided: Decision | None = None,
     find_place: FindPlace | None = None,
+    on_folder: Callable[[RunFolder], None] = lambda _: None,
 ) -> tuple[Result, ExitStatus]:
     """Run a request and file the result.
 
     A replay passes what it has `decided`, and a `find_place` other than `places.ready_place`.
+    `on_folder` gets the run's folder before anything starts; what it raises is filed.
     Raises RequestError or MachineError if the request is refused before anything starts; failures
     after the start are filed as results, and `failure.kind` says what went wrong.
     """
     with watched_host() as host:
-        return _run_watched(request, view, decided, find_place or ready_place, host)
+        return _run_watched(request, view, decided, find_place or ready_place, host, on_folder)
 
 
 def _run_watched(
@@ -142,6 +144,7 @@ def _run_watched(
     decided: Decision | None,
     find_place: FindPlace,
     host: Callable[[], HostSource],
+    on_folder: Callable[[RunFolder], None],
 ) -> tuple[Result, ExitStatus]:
     for name in file_killed():
         view.note(f"filed as interrupted, because its benchdock was killed: {name}")
@@ -153,6 +156,7 @@ def _run_watched(
         environment = inventory.facts(decision.gpu)
 
     def carry_out(draft: _Draft) -> None:
+        on_folder(draft.folder)
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(decision, view)
         _execute(draft, plan(decision, place, draft.folder), runtime, view, host)

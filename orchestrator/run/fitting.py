@@ -58,7 +58,7 @@ class Fitted:
 
 def useful(request: Request, target: Target) -> Target:
     """Return the CPU instead of a default GPU that the framework cannot use."""
-    named = target.device == "cpu" or request.gpus is not None
+    named = target.device == "cpu" or not request.leaves_device_open
     if named or checks.is_able(request, "gpu") or not checks.is_able(request, "cpu"):
         return target
     return CPU
@@ -89,7 +89,7 @@ def _fit(
     request: Request, framework: Framework, target: Target, site: Site, *, image: str | None
 ) -> Fitted:
     first: tuple[str, ...] = ()
-    if target.device == "cpu" and request.gpus is None and site.gpu.gpus:
+    if target.device == "cpu" and request.leaves_device_open and site.gpu.gpus:
         first = (f"on the CPU: {framework.name} does not support {request.phase} on a GPU",)
     choice = _choice(request, framework, target, site) if image is None else None
     if choice is not None and choice.image is None:
@@ -144,7 +144,7 @@ def _chosen(
 def _without_image(
     request: Request, framework: Framework, target: Target, site: Site, refusal: str
 ) -> Fitted:
-    if request.gpus is None and _runs_on_cpu(request, site):
+    if request.leaves_device_open and _runs_on_cpu(request, site):
         why = f"no image of {framework.name} works with this GPU and driver: {refusal}"
         framework = checks.framework_for(request, "cpu", elsewhere=site.elsewhere)
         return Fitted(target=CPU, framework=framework, first=(f"on the CPU, because {why}",))
@@ -201,4 +201,5 @@ def _typed(request: Request) -> str:
 
 
 def _gpus(request: Request) -> str:
-    return "all" if request.gpus == "all" else ",".join(map(str, request.gpus or (0,)))
+    chosen = request.gpus or range(request.devices or 1)
+    return "all" if request.gpus == "all" else ",".join(map(str, chosen))

@@ -24,8 +24,8 @@ OPTION = "--trust"
 # other field needs trust, also one that a later version adds.
 HARMLESS = frozenset(
     {
-        "schema_version", "model", "framework", "phase", "dtype", "batch", "gpus", "steps",
-        "warmup", "timeout", "first_output_timeout", "silence_timeout", "memory", "pids",
+        "schema_version", "model", "framework", "phase", "dtype", "batch", "gpus", "devices",
+        "steps", "warmup", "timeout", "first_output_timeout", "silence_timeout", "memory", "pids",
         "shm_size", "threads", "seed", "pattern", "unit", "estimator",
     }
 )  # fmt: skip

@@ -42,7 +42,7 @@ def test_a_value_is_read(read, text, value):
         (values.scripted, "a\x1b[0m", r"'a\x1b[0m' contains a control character"),
         (values.recorded_path, "/a\nb", r"'/a\nb' contains a control character"),
         (values.size, "4", "'4' would be bytes; add a unit, such as 4g"),
-        (values.gpu_choice, "0,x", "'0,x' is not all, none, or GPU indices such as 0,1"),
+        (values.gpu_choice, "0,x", "'0,x' is not all, none, or GPU indices or UUIDs such as 0,1"),
         (values.gpu_choice, "1,1", "'1,1' names a GPU twice"),
         (values.option, "=x", "'=x' is not of the form KEY=VALUE"),
     ],

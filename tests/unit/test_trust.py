@@ -97,15 +97,15 @@ def test_every_field_of_a_request_is_harmless_or_has_to_be_trusted():
     class Later(Request):
         wrapper: tuple[str, ...] = ()
         secrets: dict[str, str] = Field(default_factory=dict)
-        devices: str = "none"
+        drivers: str = "none"
 
     usual = {"model": "deep_mnist", "framework": "pytorch"}
     assert trust.asks(Later(**usual)) == ()
-    later = Later(**usual, wrapper=("strace",), secrets={"TOKEN": "x"}, devices="all")
+    later = Later(**usual, wrapper=("strace",), secrets={"TOKEN": "x"}, drivers="all")
     assert trust.asks(later) == (
         "set wrapper to \"('strace',)\"",
         "set secrets to \"{'TOKEN': 'x'}\"",
-        "set devices to 'all'",
+        "set drivers to 'all'",
     )
 
 

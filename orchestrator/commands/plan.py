@@ -1,0 +1,236 @@
+"""`benchdock plan SUITE`: show what a suite would run on a machine."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.machine import description
+from orchestrator.suites import deciding, expansion, inline, loading, planning
+from orchestrator.suites.cells import shown
+from orchestrator.suites.loading import Loaded
+from orchestrator.suites.planning import Row, SuitePlan
+from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import clean
+from orchestrator.units import BYTES, SECONDS, counted, quantity
+
+_COLUMNS = ("model", "framework", "phase", "dtype", "batch")
+_UNKNOWN = "?"
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Print the plan. Raises RequestError."""
+    loaded = chosen(arguments)
+    machine = description.read(Path(arguments.machine)) if arguments.machine else None
+    expanded = expansion.expand(loaded, most=arguments.max_runs or expansion.MOST_RUNS)
+    decider = deciding.MachineDecider(machine, folder=loaded.folder)
+    plan = planning.plan(loaded, expanded, decider)
+    if arguments.json:
+        print(json.dumps(_document(plan), indent=2))
+    elif arguments.csv:
+        _print_csv(plan)
+    else:
+        if machine is not None:
+            print(clean(f"machine: {machine}"))
+        _show(plan)
+    return ExitStatus.OK if plan.rows else ExitStatus.MACHINE_CANNOT
+
+
+def chosen(arguments: argparse.Namespace) -> Loaded:
+    """Return the suite that the command line names. Raises RequestError."""
+    axes = dict(arguments.matrix)
+    if arguments.framework is not None:
+        if "framework" in axes:
+            raise RequestError("-f and --matrix framework= are both given", hint="remove one")
+        axes["framework"] = arguments.framework
+    words = bool(axes or arguments.settings or arguments.repeat)
+    if arguments.suite is not None:
+        if words:
+            raise RequestError(
+                "--matrix, -f, --set and --repeat are for a suite without a file",
+                hint=f"write them into {arguments.suite}",
+            )
+        return loading.load(Path(arguments.suite))
+    if not axes:
+        raise RequestError(
+            "there is no suite", hint="name a file, or use --matrix model=A,B -f FRAMEWORK"
+        )
+    return inline.suite(axes, arguments.settings, repeat=arguments.repeat or 1)
+
+
+def _settings(row: Row) -> Iterator[str]:
+    for key in _COLUMNS:
+        value = row.cell.settings.get(key)
+        yield shown(value) if value is not None else ""
+
+
+def _more(row: Row) -> str:
+    """Write the other keys that vary."""
+    settings = row.cell.settings
+    return " ".join(
+        f"{key}={shown(settings[key])}"
+        for key in row.cell.origin.axes
+        if key in settings and key not in (*_COLUMNS, "devices", "gpus")
+    )
+
+
+def _device(row: Row) -> str:
+    decided = row.decided
+    return "cpu" if decided.device == "cpu" else counted(decided.devices, "GPU")
+
+
+def _where(row: Row) -> str:
+    need = row.decided.need
+    return need.reference if need else "this host"
+
+
+def _each(row: Row) -> str:
+    return _UNKNOWN if row.seconds is None else quantity(row.seconds, SECONDS)
+
+
+def _show(plan: SuitePlan) -> None:
+    print(clean(_headline(plan)))
+    if plan.rows:
+        print()
+        titles = ("", *_COLUMNS, "devices", "more", "group", "runs", "each", "image")
+        lines = [
+            (
+                str(number), *_settings(row), _device(row), _more(row), row.cell.origin.group,
+                str(row.runs), _each(row), _where(row),
+            )
+            for number, row in enumerate(plan.rows, start=1)
+        ]  # fmt: skip
+        used = [index for index in range(len(titles)) if any(line[index] for line in lines)]
+        print_table(
+            [titles[index] for index in used],
+            [[line[index] for index in used] for line in lines],
+            right=[place for place, index in enumerate(used) if titles[index] in ("", "runs")],
+        )
+    _show_refused(plan)
+    _show_excluded(plan)
+    _show_images(plan)
+
+
+def _headline(plan: SuitePlan) -> str:
+    words = [f"{len(plan.rows)} series"]
+    words.append(counted(plan.runs, "run"))
+    if plan.seconds:
+        words.append(f"about {quantity(plan.seconds, SECONDS)}")
+    if plan.unknown:
+        words.append(f"{plan.unknown} series never ran here")
+    if plan.merged:
+        words.append(f"{plan.merged} equal to another after an override")
+    night = plan.loaded.suite.budget.night
+    if night is not None:
+        words.append(f"budget {quantity(night, SECONDS)}")
+    return f"{plan.loaded.suite.name}: {', '.join(words)}"
+
+
+def _show_refused(plan: SuitePlan) -> None:
+    """Print what cannot run, by reason."""
+    if not plan.refused:
+        return
+    reasons: dict[str, list[Row]] = {}
+    for row in plan.refused:
+        reasons.setdefault(row.decided.why_not, []).append(row)
+    print(f"\ncannot run on this machine: {len(plan.refused)}")
+    for why, rows in reasons.items():
+        print(clean(f"  {why}"))
+        for row in rows:
+            print(clean(f"    {row.cell.title}"))
+
+
+def _show_excluded(plan: SuitePlan) -> None:
+    if not plan.excluded:
+        return
+    print(f"\nexcluded by a rule: {len(plan.excluded)}")
+    for one in plan.excluded:
+        print(clean(f"  {one.title}: {plan.why_excluded(one)}"))
+
+
+def _show_images(plan: SuitePlan) -> None:
+    missing = [need for need in plan.needs() if not need.here]
+    if missing:
+        print("\nimages to get first, in the order of need")
+        for need in missing:
+            size = quantity(need.size, BYTES) if need.size else "size unknown"
+            print(clean(f"  {need.reference} ({size})"))
+    if plan.rows:
+        roughly = "at least" if any(need.size is None for need in missing) else "about"
+        print(f"\ndisk: {roughly} {quantity(plan.disk, BYTES)}")
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    decided, cell = row.decided, row.cell
+    return {
+        "group": cell.origin.group,
+        "tags": list(cell.origin.tags),
+        "priority": cell.origin.priority,
+        "claim": cell.claim,
+        "request": {key: _json(value) for key, value in cell.settings.items()},
+        "digest": cell.digest,
+        "runs": row.runs,
+        "seconds": row.seconds,
+        "device": decided.device,
+        "devices": decided.devices,
+        "image": decided.need.reference if decided.need else None,
+        "warnings": list(decided.warnings),
+    }
+
+
+def _json(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _document(plan: SuitePlan) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "suite": plan.loaded.suite.name,
+        "runs": plan.runs,
+        "seconds": plan.seconds,
+        "never_ran": plan.unknown,
+        "disk": plan.disk,
+        "plan": [_plain(row) for row in plan.rows],
+        "refused": [
+            {**_plain(row), "why": row.decided.refusal, "hint": row.decided.hint}
+            for row in plan.refused
+        ],
+        "excluded": [
+            {
+                "group": one.origin.group,
+                "request": {key: _json(value) for key, value in one.settings.items()},
+                "rule": plan.why_excluded(one),
+                "why": one.why,
+            }
+            for one in plan.excluded
+        ],
+        "images": [vars(need) for need in plan.needs()],
+    }
+
+
+def _print_csv(plan: SuitePlan) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(
+        ("order", *_COLUMNS, "device", "devices", "more", "group", "runs", "seconds", "image",
+         "why_not")
+    )  # fmt: skip
+    numbered = [*enumerate(plan.rows, start=1), *(("", row) for row in plan.refused)]
+    for number, row in numbered:
+        writer.writerow(
+            (
+                number, *_settings(row), row.decided.device, row.decided.devices, _more(row),
+                row.cell.origin.group, row.runs, "" if row.seconds is None else row.seconds,
+                row.decided.need.reference if row.decided.need else "", row.decided.why_not,
+            )
+        )  # fmt: skip
+    for one in plan.excluded:
+        settings = [shown(one.settings.get(key, "")) for key in _COLUMNS]
+        writer.writerow(
+            ("", *settings, "", "", "", one.origin.group, 0, "", "", plan.why_excluded(one))
+        )

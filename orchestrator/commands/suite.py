@@ -1,0 +1,217 @@
+"""`benchdock suite`: run a suite, or continue one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.commands import plan as plans
+from orchestrator.errors import ExitStatus, Interrupted, RequestError
+from orchestrator.paths import RunFolder, home
+from orchestrator.records import first_mistake
+from orchestrator.request import Request
+from orchestrator.result import Result
+from orchestrator.suites import (
+    deciding,
+    expansion,
+    folder,
+    planning,
+    preflight,
+    resuming,
+    session,
+    stopping,
+    summary,
+)
+from orchestrator.suites.cells import Cell
+from orchestrator.suites.folder import Facts, SessionFolder
+from orchestrator.suites.journal import Journal
+from orchestrator.suites.loading import Loaded
+from orchestrator.suites.models import Suite
+from orchestrator.suites.notes import SessionNote
+from orchestrator.suites.planning import SuitePlan
+from orchestrator.suites.requests import request_of
+from orchestrator.suites.summary import SeriesSummary
+from orchestrator.ui.of_session import SessionLines
+from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import clean
+from orchestrator.units import PERCENT, SAMPLES_PER_SECOND, SECONDS, counted, quantity
+from orchestrator.view import View
+
+RESUME = "benchdock suite --resume"
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Run what the command line says. Raises RequestError, MachineError, Interrupted."""
+    if arguments.schema:
+        print(json.dumps(Suite.model_json_schema(by_alias=True), indent=2))
+        return ExitStatus.OK
+    if arguments.rerun is not None and not arguments.resume:
+        raise RequestError("--rerun only works with --resume", hint="add --resume")
+    if arguments.resume:
+        where, loaded = _unfinished(arguments)
+    else:
+        where, loaded = None, plans.chosen(arguments)
+    expanded = expansion.expand(loaded, most=arguments.max_runs or expansion.MOST_RUNS)
+    decider = deciding.MachineDecider(folder=loaded.folder)
+    plan = planning.plan(loaded, expanded, decider)
+    preflight.check(plan, home())
+    with folder.only_session(where.name if where else loaded.suite.name):
+        if where is None:
+            where = folder.create(loaded, datetime.now(), arguments.name)
+        return _run(where, plan, decider, arguments)
+
+
+def _unfinished(arguments: argparse.Namespace) -> tuple[SessionFolder, Loaded]:
+    """Return the session to continue, and its suite: as it is now, or as it was."""
+    given = plans.chosen(arguments) if arguments.suite or arguments.matrix else None
+    if arguments.name is not None:
+        where = folder.named(arguments.name)
+    else:
+        where = _newest(given.suite.name if given else None, arguments.rerun is not None)
+    facts = folder.read_facts(where)
+    return where, given or _as_it_was(where, facts)
+
+
+def _newest(suite: str | None, also_finished: bool) -> SessionFolder:
+    """Return the newest session that is not finished. Raises RequestError."""
+    for where in reversed(folder.existing()):
+        if suite is not None and folder.read_facts(where).suite.get("name") != suite:
+            continue
+        if also_finished or not resuming.read(where).finished:
+            return where
+    what = f"of {suite} " if suite else ""
+    raise RequestError(
+        f"no session {what}is unfinished", hint="start one with `benchdock suite SUITE`"
+    )
+
+
+def _as_it_was(where: SessionFolder, facts: Facts) -> Loaded:
+    try:
+        return Loaded(suite=Suite.model_validate(facts.suite), folder=facts.folder)
+    except ValidationError as error:
+        raise RequestError(
+            f"cannot read {where.facts}: suite: {first_mistake(error)}",
+            hint="name the suite's file too",
+        ) from None
+
+
+def _run(
+    where: SessionFolder,
+    plan: SuitePlan,
+    decider: deciding.MachineDecider,
+    arguments: argparse.Namespace,
+) -> ExitStatus:
+    from orchestrator.signals import interruptible
+
+    facts = folder.read_facts(where)
+    view = SessionLines(where.log, quiet=arguments.quiet)
+    _announce(plan, where, view)
+    cells = [row.cell for row in plan.rows]
+    job = session.Job(
+        cells=cells,
+        request_of=_requests(plan, decider),
+        note=SessionNote(
+            name=where.name, suite=plan.loaded.suite.name, digest=facts.digest, night=facts.night
+        ),
+        known={row.cell.digest: row.seconds for row in plan.rows if row.seconds is not None},
+        usual=plan.usual_seconds,
+        budget=arguments.budget or plan.loaded.suite.budget.night,
+    )
+    stopped: Interrupted | None = None
+    status = ExitStatus.OK
+    with Journal(where.journal) as log, stopping.on_signal() as stop:
+        try:
+            with interruptible():
+                before = resuming.begin(where, log, rerun=arguments.rerun)
+                runner = _runner(decider)
+                tools = session.Tools(runner=runner, view=view, stopped=stop)
+                status = session.carry_out(job, before, log, tools)
+        except Interrupted as error:
+            stopped = error
+        finally:
+            series = summary.of_session(cells, resuming.read(where).ended)
+            _report(where, plan, series, as_json=arguments.json)
+    if stopped is not None:
+        raise stopped
+    return ExitStatus.BENCHMARK_FAILED if plan.refused else status
+
+
+def _runner(decider: deciding.MachineDecider) -> session.Runner:
+    """Return what runs a request: the machine has been looked at, so each run is only decided."""
+    from orchestrator.run import benchmark
+
+    def measure(
+        request: Request, view: View, on_folder: Callable[[RunFolder], None]
+    ) -> tuple[Result, ExitStatus]:
+        decided = decider.decision(request)
+        return benchmark.run(request, view, decided=decided, on_folder=on_folder)
+
+    return measure
+
+
+def _requests(plan: SuitePlan, decider: deciding.MachineDecider) -> Callable[[Cell], Request]:
+    def make(cell: Cell) -> Request:
+        limit = plan.loaded.suite.budget.run
+        if cell.claim is None:
+            return request_of(cell.settings, plan.loaded.folder, timeout=limit)
+        request, decided = decider.claimed(cell)
+        if request is None:
+            raise RequestError(decided.refusal, hint=decided.hint)
+        return request
+
+    return make
+
+
+def _announce(plan: SuitePlan, where: SessionFolder, view: SessionLines) -> None:
+    about = f", about {quantity(plan.seconds, SECONDS)}" if plan.seconds else ""
+    view.note(f"session {where.name}: {len(plan.rows)} series, {counted(plan.runs, 'run')}{about}")
+    for row in plan.refused:
+        view.note(f"cannot run here: {row.cell.title}: {row.decided.why_not}")
+
+
+def _report(
+    where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary], *, as_json: bool
+) -> None:
+    if as_json:
+        print(json.dumps(_document(where, plan, series), indent=2))
+        return
+    print()
+    print_table(
+        ("series", "group", "measured", "median", "CV"),
+        [
+            (
+                one.cell.title,
+                one.cell.origin.group,
+                f"{len(one.throughputs)} of {len(one.ends) + one.left}",
+                quantity(one.median, SAMPLES_PER_SECOND) if one.median is not None else "-",
+                quantity(100 * one.spread, PERCENT) if one.spread is not None else "-",
+            )
+            for one in series
+        ],
+    )
+    for one in series:
+        for why, count in one.problems().items():
+            print(clean(f"{one.cell.title}: {count} x {why}"))
+    left = sum(one.left for one in series)
+    if left:
+        print(f"{counted(left, 'run')} left: continue with `{RESUME} --name {where.name}`")
+
+
+def _document(where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary]) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "session": where.name,
+        "suite": plan.loaded.suite.name,
+        "folder": str(where.root),
+        "series": [one.as_json() for one in series],
+        "refused": [
+            {"title": row.cell.title, "digest": row.cell.digest, "why": row.decided.why_not}
+            for row in plan.refused
+        ],
+        "left": sum(one.left for one in series),
+    }

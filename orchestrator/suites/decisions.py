@@ -1,0 +1,64 @@
+"""What planning has to know about a request on a machine, apart from how it is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.request import Device, Request
+from orchestrator.suites.cells import Cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """An image that a run needs: `size` in bytes, None if unknown; `here` if it is ready."""
+
+    reference: str
+    here: bool
+    size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What would run for a request on a machine; `refusal` says why nothing would.
+
+    `need` is None if it runs on the host. `warnings` are reasons to doubt its result.
+    """
+
+    refusal: str = ""
+    hint: str = ""
+    device: Device = "cpu"
+    devices: int = 1
+    need: Need | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def why_not(self) -> str:
+        """Return refusal and hint as one line."""
+        return f"{self.refusal}; {self.hint}" if self.hint else self.refusal
+
+
+class Decider(Protocol):
+    """Decides requests for one machine; `deciding` has the one that looks at it."""
+
+    def decide(self, request: Request) -> Decided:
+        """Return what would run. A refusal is not raised."""
+
+    def counts(self, framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
+        """Return why a framework refuses these numbers of steps, "" if it does not."""
+
+    def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
+        """Return what would run for a published claim."""
+
+
+class Durations(Protocol):
+    """How long runs took so far."""
+
+    def __call__(self, cell: Cell) -> float | None:
+        """Return the seconds that one run is expected to take, None if it never ran."""
+
+
+def never_ran(cell: Cell) -> float | None:
+    """Return None: nothing is known about any run."""
+    del cell
+    return None

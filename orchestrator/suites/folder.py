@@ -1,0 +1,186 @@
+"""The folder of a session: what it runs, and what became of it.
+
+The journal is the truth about a session; everything else in the folder is there for people.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from orchestrator.errors import MachineError, RequestError, nearest, quoted
+from orchestrator.paths import sessions, write_aside
+from orchestrator.records import read_file
+from orchestrator.request import LenientRecord
+from orchestrator.suites import writer
+from orchestrator.suites.loading import Loaded
+from orchestrator.version import VERSION
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,80}", re.ASCII)
+_MOST_OF_A_MINUTE = 1000
+
+
+class Facts(LenientRecord):
+    """What a session is: `suite` is what was written, relative paths in it start from `folder`.
+
+    `night` is the local date of its start.
+    """
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: str
+    night: str
+    benchdock: str
+    digest: str
+    folder: Path
+    suite: Annotated[dict[str, Any], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class SessionFolder:
+    """A session's folder and the names of the files in it."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """Return the session's name."""
+        return self.root.name
+
+    @property
+    def facts(self) -> Path:
+        """Return the path of what the session is."""
+        return self.root / "session.json"
+
+    @property
+    def journal(self) -> Path:
+        """Return the path of the journal."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Return the path of what was printed."""
+        return self.root / "log.txt"
+
+
+def create(loaded: Loaded, now: datetime, name: str | None = None) -> SessionFolder:
+    """Make the folder of a new session. Raises RequestError for a name in use, MachineError."""
+    base = f"{loaded.suite.name}-{now:%Y%m%d-%H%M}" if name is None else name
+    if not _NAME.fullmatch(base):
+        raise RequestError(
+            f"{quoted(base)} is not a name for a session",
+            hint="use up to 80 lower-case letters, digits and ._-",
+        )
+    folder = _made(base, exact=name is not None)
+    facts = {
+        "schema": 1,
+        "name": folder.name,
+        "night": f"{now:%Y-%m-%d}",
+        "benchdock": VERSION,
+        "digest": writer.digest(loaded.suite),
+        "folder": str(loaded.folder),
+        "suite": writer.plain(loaded.suite),
+    }
+    try:
+        write_aside(folder.facts, json.dumps(facts, indent=2) + "\n")
+    except OSError as error:
+        raise _unwritable(folder.root, error) from None
+    return folder
+
+
+def _made(base: str, *, exact: bool) -> SessionFolder:
+    """Make a folder with a name, or with the first free number after it."""
+    for number in range(1, _MOST_OF_A_MINUTE):
+        root = sessions() / (base if number == 1 else f"{base}-{number}")
+        try:
+            root.parent.mkdir(parents=True, exist_ok=True)
+            root.mkdir(mode=0o700)
+        except FileExistsError:
+            if exact:
+                raise RequestError(
+                    f"the session {base} exists already",
+                    hint=f"use --resume --name {base}, or another name",
+                ) from None
+            continue
+        except OSError as error:
+            raise _unwritable(root, error) from None
+        return SessionFolder(root)
+    raise MachineError(f"there are {_MOST_OF_A_MINUTE} sessions of this minute", hint="use --name")
+
+
+def _unwritable(path: Path, error: OSError) -> MachineError:
+    return MachineError(
+        f"cannot write {path}: {error.strerror}", hint="set BENCHDOCK_HOME to a writable folder"
+    )
+
+
+def existing() -> list[SessionFolder]:
+    """Return the folders of all sessions, oldest first by their names' files."""
+    try:
+        found = [entry for entry in os.scandir(sessions()) if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise MachineError(f"cannot read {sessions()}: {error.strerror}") from None
+    return [SessionFolder(Path(entry.path)) for entry in sorted(found, key=_age)]
+
+
+def _age(entry: os.DirEntry[str]) -> tuple[int, str]:
+    """Return when a session was made; its facts are written once."""
+    try:
+        return os.stat(f"{entry.path}/session.json").st_mtime_ns, entry.name
+    except OSError:
+        return 0, entry.name
+
+
+def named(name: str) -> SessionFolder:
+    """Return the session of that name. Raises RequestError."""
+    known = {folder.name: folder for folder in existing()}
+    if name not in known:
+        near = nearest(name, known)
+        raise RequestError(
+            f"there is no session {quoted(name)}",
+            hint=f"did you mean {near!r}?" if near else "start one with `benchdock suite SUITE`",
+        )
+    return known[name]
+
+
+def read_facts(folder: SessionFolder) -> Facts:
+    """Return what a session is. Raises RequestError, for one of another version too."""
+    return read_file(Facts, folder.facts)
+
+
+@contextmanager
+def only_session(name: str) -> Iterator[None]:
+    """Hold the lock of this home's sessions: two at once would disturb each other's numbers.
+
+    Raises MachineError if another one runs.
+    """
+    path = sessions() / ".lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a+")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            other = " ".join(stream.read(200).split()) or "another session"
+            raise MachineError(
+                f"{other} is running", hint="wait for it, or stop it with `kill -USR1 PID`"
+            ) from None
+        stream.truncate(0)
+        stream.write(f"session {name} (process {os.getpid()})\n")
+        stream.flush()
+        yield
