@@ -19,7 +19,7 @@ from typing import Protocol, Self
 
 from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess, GpuSample
 from orchestrator.machine.inventory import parse_meminfo
-from orchestrator.result import Metric
+from orchestrator.metric import Metric
 from orchestrator.units import share
 
 SCHEMA = 1

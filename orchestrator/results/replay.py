@@ -19,13 +19,13 @@ from orchestrator.errors import ExitStatus, ImageError, MachineError, RequestErr
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.images import builder, image_table, store
-from orchestrator.machine import inventory
+from orchestrator.machine.facts import MachineFacts
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.records import first_mistake
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.result import Result
+from orchestrator.result import Environment, Result
 from orchestrator.results.differences import Change, differences
 from orchestrator.results.lookup import Stored
 from orchestrator.results.source import Source, find_image
@@ -144,7 +144,7 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
         )
     if asked.model_file is not None:
         catalogue.checked_name(asked.model)
-    threads = stored.result.program.get("threads")
+    threads = stored.result.program.threads
     counts = ("batch", "steps", "warmup")
     used = counts if asked.command is None else placeholders(asked.command).intersection(counts)
     chosen: dict[str, Any] = {
@@ -257,7 +257,7 @@ def _expected(
         # An image with our code in it contains the networks of its time; if our definition is
         # unchanged, the program will build the same.
         fingerprint=before.fingerprint if inside or same else plan.fingerprint,
-        environment=inventory.facts(report),
+        environment=Environment.of(MachineFacts.of_this_machine(report)),
     )
 
 

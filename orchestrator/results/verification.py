@@ -100,7 +100,7 @@ def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
         raise _differs(bundle.path, "the log is of a different network than the result")
     told = result.metrics.get("throughput")
     detail = _written(told) if told else "no throughput, as the result says"
-    if prefixes := found.begin.get("prefixes"):
+    if prefixes := found.begin.prefixes:
         detail += f", without the prefixes of {', '.join(prefixes)}"
     if _ends(found.metrics) != _ends(result.metrics):
         detail += f", with another interval than in the result ({_versions(result)})"
@@ -125,7 +125,7 @@ def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
     if _comparable(found.metrics) == _comparable(result.metrics):
         return found
     bare = _read(bundle, result, CollectedLog(lambda: _parser_for(plan.program, hints_of(plan))))
-    return bare if "prefixes" in bare.begin else found
+    return bare if bare.begin.prefixes is not None else found
 
 
 def _read(bundle: Bundle, result: Result, parser: LogParser | CollectedLog) -> Measurement:
@@ -150,7 +150,7 @@ def _written(metric: Metric | None) -> str:
 
 
 def _versions(result: Result) -> str:
-    by, here = result.environment.get("commit"), inventory.commit(PROJECT)
+    by, here = result.environment.commit, inventory.commit(PROJECT)
     written = " ".join((result.benchdock, str(by or "")[:12])).strip()
     read = " ".join((VERSION, (here or "")[:12])).strip()
     return f"result by benchdock {written}, read by {read}"
