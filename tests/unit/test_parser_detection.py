@@ -33,7 +33,8 @@ def test_the_program_of_a_log_is_found(name):
     program, log, hints, _, _ = SAMPLES[name]
     found = parse_any(io.BytesIO(log), hints)
     known_by = found.begin.known_by
-    assert found == parse(program, io.BytesIO(log), hints)
+    named = found.model_copy(update={"begin": found.begin.model_copy(update={"known_by": None})})
+    assert named == parse(program, io.BytesIO(log), hints)
     number, text = known_by
     assert log.decode().split("\n")[number - 1].expandtabs(8)[:300] == text
 

@@ -44,7 +44,7 @@ def test_nothing_is_timed_while_it_compares():
 
 
 def test_the_last_cell_needs_no_line_end():
-    assert measure(line(**CELL).rstrip(b"\n")).begin.cells == [CELL]
+    assert measure(line(**CELL).rstrip(b"\n")).begin.cells == (CELL,)
 
 
 def test_an_error_event_is_the_failure():
@@ -67,7 +67,7 @@ def test_cells_of_older_programs_are_float32_on_the_cpu():
 
 def test_a_damaged_line_is_not_a_cell():
     found = measure(line(**CELL).replace(b"1e-07", b"1e-077"))
-    assert found.begin.cells == []
+    assert found.begin.cells == ()
     assert found.failure.kind == "crashed"
 
 
