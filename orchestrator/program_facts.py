@@ -15,7 +15,7 @@ class ProgramFacts(Facts):
     The order is the ranking in comparisons.
     """
 
-    model: Annotated[Text, Fact("network", "model", "network", planned="model")] = None
+    model: Annotated[Text, Fact("name of the network", "model", "network", planned="model")] = None
     fingerprint: Annotated[Text, Fact("digest of the network's definition")] = None
     phase: Annotated[Text, Fact("`training` or `inference`", "phase", "work", planned="phase")] = (
         None
@@ -26,17 +26,19 @@ class ProgramFacts(Facts):
     ] = None
     devices: Annotated[
         Count,
-        Fact("how many", "device count", "work", follows=("device",), planned="device_count"),
+        Fact(
+            "number of devices", "device count", "work", follows=("device",), planned="device_count"
+        ),
     ] = None
     batch: Annotated[
         Count, Fact("samples per step", "batch", "work", "per device", planned="batch")
     ] = None
-    framework: Annotated[Text, Fact("framework", "framework", "program", planned="framework")] = (
-        None
-    )
+    framework: Annotated[
+        Text, Fact("framework that computed", "framework", "program", planned="framework")
+    ] = None
     program: Annotated[
         Text,
-        Fact("program", "program", "program", follows=("framework",), planned="program"),
+        Fact("what was timed", "program", "program", follows=("framework",), planned="program"),
     ] = None
     version: Annotated[Text, Fact("version of our program in the image")] = None
     framework_version: Annotated[Text, Fact("version of the framework")] = None
@@ -61,14 +63,14 @@ class ProgramFacts(Facts):
     image_release: Annotated[Text, Fact("release of NVIDIA's image whose banner is in the log")] = (
         None
     )
-    image_product: Annotated[Text, Fact("name of that image")] = None
+    image_product: Annotated[Text, Fact("name of the image whose banner is in the log")] = None
     estimator: Annotated[Text, Fact("how the program computes its figure")] = None
-    scope: Annotated[Text, Fact("what it covers: `all_devices`, `device` or `rank`")] = None
+    scope: Annotated[Text, Fact("what the figure covers: `all_devices`, `device` or `rank`")] = None
     windows: Annotated[Values, Fact("printed windows: how many, and which are used")] = None
     evidence: Annotated[
         tuple[_Line, ...] | None,
         KNOWN,
-        Fact("numbers and texts of the lines that it was read from"),
+        Fact("numbers and texts of the lines with the figure"),
     ] = None
     blocks: Annotated[
         tuple[dict[str, Any], ...] | None, KNOWN, Fact("the runs, if the log contains several")
@@ -76,7 +78,9 @@ class ProgramFacts(Facts):
     problem: Annotated[Text, Fact("in `blocks`: why that run has no figure")] = None
     prefixes: Annotated[Texts, Fact("whose prefixes were removed from each line")] = None
     known_as: Annotated[Text, Fact("the program that `benchdock parse` detected")] = None
-    known_by: Annotated[_Line | None, KNOWN, Fact("by which line")] = None
+    known_by: Annotated[
+        _Line | None, KNOWN, Fact("number and text of the line by which it was detected")
+    ] = None
     cells: Annotated[
         tuple[dict[str, Any], ...] | None, KNOWN, Fact("comparisons of a parity program")
     ] = None

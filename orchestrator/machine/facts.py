@@ -31,9 +31,9 @@ class GpuFacts(Facts):
 
     index: Annotated[Count, Fact("number of the GPU")] = None
     uuid: Annotated[Text, Fact("id of the GPU")] = None
-    name: Annotated[Text, Fact("model", "GPU", "hardware", follows=("device", "device count"))] = (
-        None
-    )
+    name: Annotated[
+        Text, Fact("name of the GPU", "GPU", "hardware", follows=("device", "device count"))
+    ] = None
     memory_total: Annotated[Count, Fact("memory", unit="bytes")] = None
     compute_capability: Annotated[Text, Fact("compute capability")] = None
     bus_id: Annotated[Text, Fact("PCI address")] = None
@@ -44,16 +44,18 @@ class GpuFacts(Facts):
         Count, Fact("highest clock", "GPU top clock", "hardware", "MHz", ("GPU",))
     ] = None
     ecc: Annotated[Flag, Fact("error correction", "ECC", "hardware", follows=("GPU",))] = None
-    mig: Annotated[Flag, Fact("whether it is partitioned", "MIG", "hardware", follows=("GPU",))] = (
-        None
-    )
+    mig: Annotated[
+        Flag, Fact("whether the GPU is partitioned", "MIG", "hardware", follows=("GPU",))
+    ] = None
 
 
 class DriverFacts(Facts):
     """The GPUs and their driver."""
 
     state: Annotated[Text, Fact("`ok`, or why there are no GPUs")] = None
-    driver: Annotated[Text, Fact("version", "GPU driver", "system", follows=_MACHINE)] = None
+    driver: Annotated[
+        Text, Fact("version of NVIDIA's driver", "GPU driver", "system", follows=_MACHINE)
+    ] = None
     cuda: Annotated[
         Text,
         Fact(
@@ -74,7 +76,11 @@ class CpuFacts(Facts):
     model: Annotated[
         Text,
         Fact(
-            "model", "CPU", "hardware", follows=_MACHINE, read=lambda s: inventory.cpu_model(s.root)
+            "name of the CPU",
+            "CPU",
+            "hardware",
+            follows=_MACHINE,
+            read=lambda s: inventory.cpu_model(s.root),
         ),
     ] = None
     logical: Annotated[
@@ -87,7 +93,7 @@ class CpuFacts(Facts):
     affinity: Annotated[
         Text,
         Fact(
-            "which ones",
+            "numbers of those CPUs",
             "usable CPUs",
             "hardware",
             follows=_MACHINE,
@@ -97,7 +103,7 @@ class CpuFacts(Facts):
     instruction_sets: Annotated[
         Texts,
         Fact(
-            "those that decide how fast networks are computed",
+            "those that decide how fast the CPU computes networks",
             "instruction sets",
             "hardware",
             follows=_HARDWARE,
@@ -177,7 +183,7 @@ class MachineFacts(Facts):
     memory_total: Annotated[
         Count,
         Fact(
-            "memory",
+            "memory of the machine",
             "memory",
             "hardware",
             "bytes",
@@ -200,7 +206,7 @@ class MachineFacts(Facts):
     virtualised: Annotated[
         Text,
         Fact(
-            "what the machine runs inside, a hint",
+            "what this system runs inside, as far as it shows",
             "virtualised",
             "hardware",
             follows=_HARDWARE,
@@ -210,7 +216,7 @@ class MachineFacts(Facts):
     kernel: Annotated[
         Text,
         Fact(
-            "release of Linux",
+            "release of the kernel",
             "kernel",
             "system",
             follows=_MACHINE,
@@ -220,7 +226,7 @@ class MachineFacts(Facts):
     os: Annotated[
         Text,
         Fact(
-            "distribution",
+            "name of the distribution",
             "operating system",
             "system",
             follows=_MACHINE,
@@ -237,7 +243,9 @@ class MachineFacts(Facts):
             read=lambda _: platform.python_version(),
         ),
     ] = None
-    architecture: Annotated[Text, Fact("such as x86_64", read=lambda _: platform.machine())] = None
+    architecture: Annotated[
+        Text, Fact("instruction set, such as x86_64", read=lambda _: platform.machine())
+    ] = None
 
     @classmethod
     def of_this_machine(

@@ -41,14 +41,14 @@ class Banner(Facts):
     release: Annotated[
         Text,
         Fact(
-            "its release",
+            "release of the image",
             "image release",
             "image",
             follows=("device", "runtime", "framework", "image", "image id"),
         ),
     ] = None
-    build: Annotated[Text, Fact("number of its build")] = None
-    framework: Annotated[Text, Fact("the framework in it")] = None
+    build: Annotated[Text, Fact("number of the build")] = None
+    framework: Annotated[Text, Fact("framework in the image")] = None
     framework_version: Annotated[Text, Fact("version of the framework")] = None
     too_new: Annotated[Texts, Fact("GPUs that it does not know yet, by name")] = None
     too_old: Annotated[Texts, Fact("GPUs that it no longer supports, by name")] = None
