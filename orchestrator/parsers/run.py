@@ -4,48 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 from orchestrator import stats
 from orchestrator.parsers.agreement import contradiction
 from orchestrator.parsers.contract import ParseHints
+from orchestrator.parsers.estimators import (
+    LONGEST_TIME,
+    SHORTEST_TIME,
+    Estimator,
+    Scope,
+    are_equal,
+    is_plausible,
+)
 from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.running_means import RunningMeans
 from orchestrator.parsers.windows import Windows
 from orchestrator.result import FailureKind, Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, counted, quantity, share
 
-# How a program computes its headline figure.
-Estimator = Literal[
-    "total",  # samples of all timed steps / their total time
-    "mean_of_rates",  # arithmetic mean of window rates: too high if they vary
-    "harmonic_mean",  # of equally long windows: the same as total
-    "running_mean",  # since the program's start, warm-up included or not
-    "single_steps",  # harmonic mean of the rates of some steps: the others are unknown
-    "window",  # the last window only
-    "median",  # of step times
-    "mean_time",  # samples / arithmetic mean of step times: the same as total
-    "unknown",
-]
-ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
-# What the printed figure covers; the metric `throughput` is always of all devices.
-Scope = Literal["all_devices", "device", "rank"]
-
 MOST_EVIDENCE = 24
 MOST_WARNINGS = 20
 LARGEST_SPREAD = 0.10
-_CONTRADICTS = (
-    5  # times another figure of the same: a digit is missing, or it belongs to another run
-)
-# No network is that slow or that fast; a clock that ran backwards causes such figures.
-PLAUSIBLE_RATES = (1e-6, 1e10)  # samples/s
-LONGEST_TIME = 1e7  # seconds
-SHORTEST_TIME = 1e-12  # seconds
-
-
-def is_plausible(rate: float) -> bool:
-    """Whether a rate in samples/s is plausible for a network."""
-    return PLAUSIBLE_RATES[0] < rate < PLAUSIBLE_RATES[1]
+# Times another figure of the same: a digit is missing, or it belongs to another run.
+_CONTRADICTS = 5
 
 
 class Run:
@@ -119,7 +101,7 @@ class Run:
         elif name not in self.printed:
             self.printed[name] = value
             self._taken[name] = line
-        elif not _same(self.printed[name], value, tolerance):
+        elif not are_equal(self.printed[name], value, tolerance):
             self.contradicts = True
             self.fail(f"the log has two results, {self.printed[name]:.10g} and {value:.10g}", line)
         else:
@@ -366,9 +348,3 @@ class Run:
         value = self.throughput
         shown = "no result" if value is None else quantity(value, SAMPLES_PER_SECOND)
         return f"{name}: {shown}" if name else shown
-
-
-def _same(one: float, other: float, tolerance: float) -> bool:
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(one) and math.isnan(other)
-    return math.isclose(one, other, rel_tol=max(tolerance, 1e-12))

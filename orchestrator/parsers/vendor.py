@@ -81,10 +81,11 @@ from typing import Any
 from orchestrator.parsers import crash, events, failures, workers
 from orchestrator.parsers.broken import BrokenNumbers
 from orchestrator.parsers.contract import ParseHints, Progress
+from orchestrator.parsers.estimators import ESTIMATORS, Scope
 from orchestrator.parsers.lines import SelectedLines, clean_with_rank, printable
 from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, NUMBER, SHOWN, Found, Line
-from orchestrator.parsers.run import ESTIMATORS, Run, Scope
+from orchestrator.parsers.run import Run
 from orchestrator.parsers.windows import Added
 from orchestrator.result import Failure, Measurement
 from orchestrator.units import SAMPLES_PER_SECOND, counted

@@ -15,7 +15,7 @@ from orchestrator.result import Environment
 from orchestrator.results.compared import FACTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
-RECORDS = {"environment": Environment, "program": ProgramFacts}
+RECORDS: dict[str, type[facts.Facts]] = {"environment": Environment, "program": ProgramFacts}
 NAMED = [(record, *found) for record in RECORDS for found in facts.registry(RECORDS[record])]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.parsers import ParseHints, parse, parser_for
-from orchestrator.parsers.run import ESTIMATORS
+from orchestrator.parsers.estimators import ESTIMATORS
 from orchestrator.result import Measurement
 from tests.support.framework_samples import ENDLESS, NONE, SAMPLES
 

@@ -15,6 +15,7 @@ from orchestrator.errors import RequestError
 from orchestrator.parsers import ParseHints, module, parse, parser_for
 from orchestrator.parsers import log as log_module
 from orchestrator.parsers import run as run_module
+from orchestrator.parsers.estimators import ESTIMATORS
 from orchestrator.parsers.numbers import Line
 from orchestrator.result import Measurement
 from tests.support.vendor_samples import HINTS, HOROVOD, NONE, NVTFCNN, SAMPLES, TF_CNN, TORCHVISION
@@ -49,7 +50,7 @@ def test_the_figure_and_the_same_recomputed_from_the_windows(name):
     assert found.metrics["throughput"].unit == "samples/s"
     again = value(found, "throughput_recomputed")
     assert again == (recomputed and pytest.approx(recomputed))
-    assert found.begin.estimator in run_module.ESTIMATORS
+    assert found.begin.estimator in ESTIMATORS
     assert Measurement.model_validate_json(found.model_dump_json()) == found
     lines = log.decode().split("\n")
     assert found.begin.evidence
