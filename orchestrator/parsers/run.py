@@ -17,29 +17,29 @@ from orchestrator.parsers.estimators import (
     are_equal,
     is_plausible,
 )
+from orchestrator.parsers.figures import Figures
 from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.running_means import RunningMeans
 from orchestrator.parsers.windows import Windows
 from orchestrator.result import FailureKind, Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, counted, quantity, share
 
-MOST_EVIDENCE = 24
 MOST_WARNINGS = 20
 LARGEST_SPREAD = 0.10
 # Times another figure of the same: a digit is missing, or it belongs to another run.
 _CONTRADICTS = 5
 
 
-class Run:
+class Run(Figures):
     """What was printed in one run, and what `conclude` makes of it."""
 
     def __init__(self, hints: ParseHints) -> None:
+        super().__init__()
         self.hints = hints
         self.synonyms: Mapping[
             str, str
         ] = {}  # model names: as printed -> as the program accepts them
         self.facts: dict[str, Any] = {}
-        self.printed: dict[str, float] = {}
         self.metrics: dict[str, Metric] = {}
         self.windows = Windows()
         self.others: dict[object, Windows] = {}  # of the other workers of a job, by name or number
@@ -56,9 +56,7 @@ class Run:
         self.means = RunningMeans()
         self.estimator: Estimator = "unknown"
         self.scope: Scope = "all_devices"
-        self._taken: dict[str, Line] = {}
         self._stated: dict[str, Line] = {}
-        self._evidence: list[Line] = []
         self._used: dict[str, Any] = {}
 
     @property
@@ -109,12 +107,6 @@ class Run:
             if value != self.printed[name] and not math.isnan(value):
                 self.warn(f"{name} is printed again as {value:.10g}: the first one counts")
 
-    def replace(self, name: str, value: float | None, line: Line) -> None:
-        """Store a printed number in place of an earlier one, if the program means it so."""
-        if value is not None:
-            self.printed[name] = value
-            self._taken[name] = line
-
     def fail(
         self, problem: str, line: Line | None = None, *, kind: FailureKind = "no_result"
     ) -> None:
@@ -156,18 +148,6 @@ class Run:
             return
         self.rate("throughput", result)
 
-    def prove(self, *names: str) -> None:
-        """Show the lines of these taken numbers as evidence."""
-        self._evidence += [self._taken[name] for name in names if name in self._taken]
-
-    def remember(self, name: str, line: Line) -> None:
-        """Remember a line with a fact, so that `prove` can show it as evidence."""
-        self._taken.setdefault(name, line)
-
-    def prove_by(self, *lines: Line) -> None:
-        """Show these lines as evidence."""
-        self._evidence += lines
-
     def seconds(self, metric: str, name: str, *, scale: float = 1.0) -> None:
         """Set a metric to a taken number * scale, in seconds, if it was printed and is one.
 
@@ -188,16 +168,6 @@ class Run:
     def rate(self, metric: str, value: float) -> None:
         """Set a metric in samples/s over all devices."""
         self.metrics[metric] = Metric(value=value, unit=SAMPLES_PER_SECOND)
-
-    def prefer(self, name: str, other: str) -> None:
-        """Replace one taken number, with its line, by another."""
-        self.printed[name] = self.printed[other]
-        self._taken[name] = self._taken[other]
-
-    def share(self, name: str, other: str, parts: int) -> None:
-        """Replace one taken number, with its line, by a part of another."""
-        self.printed[name] = self.printed[other] / parts
-        self._taken[name] = self._taken[other]
 
     def needs(self, option: str, what: str) -> None:
         """Refuse a throughput that cannot be computed without an option such as --batch."""
@@ -325,15 +295,12 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """Return facts, estimator, scope, windows and evidence."""
-        lines = self._evidence
-        if len(lines) > MOST_EVIDENCE:
-            lines = [*lines[: MOST_EVIDENCE // 2], *lines[-MOST_EVIDENCE // 2 :]]
         return {
             **self.facts,
             "estimator": self.estimator,
             "scope": self.scope,
             "windows": self._used,
-            "evidence": [line.evidence() for line in lines],
+            "evidence": self.evidence(),
         }
 
     def block(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from orchestrator.parsers import ParseHints, module, parse, parser_for
 from orchestrator.parsers import log as log_module
 from orchestrator.parsers import run as run_module
 from orchestrator.parsers.estimators import ESTIMATORS
+from orchestrator.parsers.figures import MOST_EVIDENCE
 from orchestrator.parsers.numbers import Line
 from orchestrator.result import Measurement
 from tests.support.vendor_samples import HINTS, HOROVOD, NONE, NVTFCNN, SAMPLES, TF_CNN, TORCHVISION
@@ -356,7 +357,7 @@ def test_of_much_evidence_the_first_and_the_last_is_shown():
 def test_evidence_is_bounded():
     rows = b"".join(b"%6d   1.0   100.0  1.000  1.000 0.10000\n" % (i + 1) for i in range(500))
     found = measure("nvtfcnn", b"  Step Epoch Img/sec   Loss  LR\n" + rows)
-    assert len(found.begin.evidence) <= run_module.MOST_EVIDENCE
+    assert len(found.begin.evidence) <= MOST_EVIDENCE
     assert found.begin.windows["dropped_first"] == 10
     assert value(found) == pytest.approx(100)
 
