@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import (
     ConfigDict,
-    SerializerFunctionWrapHandler,
+    GetCoreSchemaHandler,
     StrictBool,
     StrictFloat,
     StrictInt,
@@ -22,8 +22,8 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    model_serializer,
 )
+from pydantic_core import core_schema
 
 from orchestrator.request import LenientRecord
 
@@ -72,6 +72,11 @@ Flag = Annotated[StrictBool | None, KNOWN]
 Values = Annotated[dict[str, Any] | None, KNOWN]
 
 
+def _write(record: "Facts", serialize: Callable[["Facts"], dict[str, Any]]) -> dict[str, Any]:
+    absent = record._absent()
+    return {name: value for name, value in serialize(record).items() if name not in absent}
+
+
 class Facts(LenientRecord):
     """A record of facts; None is unknown. It keeps the facts of other versions of benchdock.
 
@@ -80,10 +85,13 @@ class Facts(LenientRecord):
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
-    @model_serializer(mode="wrap")
-    def _stated(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        absent = self._absent()
-        return {name: value for name, value in serialize(self).items() if name not in absent}
+    # Not `@model_serializer`: every run would wait for the import of its module.
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        written = core_schema.wrap_serializer_function_ser_schema(_write)
+        return cast(core_schema.CoreSchema, {**handler(source), "serialization": written})
 
     @classmethod
     def made_of(cls, values: Mapping[str, Any]) -> Self:
