@@ -32,9 +32,17 @@ TF_CNN_BENCHMARKS = Framework(
     },
     # Upstream's branches cnn_tf_v1.8_compatible to cnn_tf_v2.1_compatible run on 1.15.
     images={"cpu": "tensorflow1-cpu", "gpu": "ngc-tensorflow-23-03-tf1"},
-    # Upstream's master imports a module that 1.15 does not have.
+    # Upstream's master imports a module that 2.12 does not have, and classes of Keras 2.
     later_source=LaterSource(
-        file="models/model.py", word="import variable_v1", images={"cpu": "tensorflow-cpu"}
+        file="models/model.py",
+        word="import variable_v1",
+        framework="tensorflow",
+        title="TensorFlow",
+        first="2.13",
+        last="2.15",
+        newer_with="TF_USE_LEGACY_KERAS",
+        images={"cpu": "tensorflow-cpu"},
+        otherwise="use upstream's branch cnn_tf_v1.15_compatible, or --image",
     ),
     networks={
         name: name
