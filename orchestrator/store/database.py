@@ -114,6 +114,7 @@ def _postgresql(location: Location) -> Engine:
         raise MachineError(
             "PostgreSQL needs the package psycopg", hint=f"run `{extra('postgresql')}`"
         )
+    schema.complete_for_postgresql()
     wait = {} if "connect_timeout" in location.url.query else {"connect_timeout": _CONNECT_PATIENCE}
     engine = create_engine(location.url, poolclass=NullPool, connect_args=wait)
 

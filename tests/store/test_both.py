@@ -16,7 +16,7 @@ from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Metric
 from orchestrator.run.filing import to_json
-from orchestrator.store import database, durations, migrating, queries, schema
+from orchestrator.store import database, durations, location, migrating, queries, schema
 from orchestrator.store.database import connected
 from tests.support.run_folders import filed, in_session, result, stored
 

@@ -308,7 +308,8 @@ def test_a_full_disk_leaves_nothing_of_an_import(elsewhere, capsys, monkeypatch,
 
 
 def test_logs_of_dlbs_are_imported(capsys, home, tmp_path):
-    log = shutil.copy(PROJECT / "tests/logs/dlbs/dlbs.txt", tmp_path / "vgg16.log")
+    log = tmp_path / "vgg16.log"
+    shutil.copy(PROJECT / "tests/logs/dlbs/dlbs.txt", log)
     os.utime(log, (1500000000, 1500000000))
     (one,) = document(capsys, "import", "--dlbs", str(log))["runs"]
     assert one["run"].startswith("20170714T024000-")
