@@ -112,4 +112,10 @@ class MachineDecider:
 def _looked_up(row: ImageRow | None, name: str, engine: Engine | None) -> Need:
     found = engine.image(name) if engine is not None else None
     size = parse_size(row.size) if row is not None and row.size else None
-    return Need(reference=name, here=found is not None, size=found.size if found else size)
+    return Need(
+        image=row.id if row else name,
+        reference=name,
+        built=row is not None and row.source == "build",
+        here=found is not None,
+        size=found.size if found else size,
+    )

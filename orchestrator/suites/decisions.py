@@ -11,9 +11,14 @@ from orchestrator.suites.cells import Cell
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """An image that a run needs: `size` in bytes, None if unknown; `here` if it is ready."""
+    """An image that a run needs: `size` in bytes, None if unknown; `here` if it is ready.
 
+    `image` is its name in our table, else the same as `reference`; `built` if it is made here.
+    """
+
+    image: str
     reference: str
+    built: bool
     here: bool
     size: int | None = None
 

@@ -35,7 +35,8 @@ class FakeDecider:
         self.asked.append(request)
         if request.framework == "mxnet":
             return Decided(refusal="mxnet is not here", hint="install it")
-        need = Need(reference=f"img/{request.framework}:1", here=request.framework == "pytorch")
+        name = f"img/{request.framework}:1"
+        need = Need(image=name, reference=name, built=False, here=request.framework == "pytorch")
         return Decided(device="gpu", devices=request.devices or 1, need=need)
 
     def counts(self, framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
