@@ -127,6 +127,7 @@ def _run(
     with Journal(where.journal) as log, stopping.on_signal() as stop:
         try:
             with interruptible():
+                _file_killed(view)
                 before = resuming.begin(where, log, rerun=arguments.rerun)
                 runner = _runner(decider)
                 tools = session.Tools(runner=runner, view=view, stopped=stop)
@@ -139,6 +140,14 @@ def _run(
     if stopped is not None:
         raise stopped
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
+
+
+def _file_killed(view: SessionLines) -> None:
+    """File the runs whose benchdock was killed, of this session or any other."""
+    from orchestrator.run.filing import file_killed
+
+    for name in file_killed():
+        view.note(f"filed as interrupted, because its benchdock was killed: {name}")
 
 
 def _runner(decider: deciding.MachineDecider) -> session.Runner:

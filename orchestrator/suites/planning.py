@@ -14,11 +14,10 @@ from orchestrator.suites.decisions import Decided, Decider, Durations, Need, nev
 from orchestrator.suites.loading import Loaded, written
 from orchestrator.suites.requests import request_of
 
-# They do not change what a request runs in, only how much: one decision serves all of them, so
-# that 100,000 runs are planned in seconds.
-_COUNTS = frozenset(
-    {"batch", "steps", "warmup", "seed", "timeout", "first_output_timeout", "silence_timeout"}
-)
+# They do not change what a request runs in, only how much: in a suite of very many cells one
+# decision serves all of them, so that 100,000 are planned in seconds. A decision takes 1 ms.
+_COUNTS = frozenset({"batch", "steps", "warmup"})
+SHARED_FROM = 500
 # A run's folder has 12 to 4,116 kB, half of them less than 32.
 RUN_BYTES = 64 * 1024
 
@@ -91,7 +90,8 @@ def plan(
 ) -> SuitePlan:
     """Decide each cell of a suite and put what can run in order."""
     cells = expansion.cells
-    decisions = list(_decisions(loaded, cells, decider))
+    decide = _shared if len(cells) >= SHARED_FROM else _exact
+    decisions = list(decide(loaded, cells, decider))
     seconds = [durations(cell) for cell in cells]
     rows = list(map(Row, cells, decisions, seconds))
     able = [row for row in rows if not row.decided.refusal]
@@ -118,7 +118,15 @@ def _rank(row: Row) -> tuple[bool, int, int, float]:
     )
 
 
-def _decisions(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator[Decided]:
+def _exact(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator[Decided]:
+    for cell in cells:
+        if cell.claim is not None:
+            yield decider.claimed(cell)[1]
+        else:
+            yield _decided(loaded, cell.settings, decider)
+
+
+def _shared(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator[Decided]:
     shared: dict[Hashable, Decided] = {}
     counts: dict[Hashable, Decided] = {}
     for cell in cells:
@@ -129,7 +137,7 @@ def _decisions(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Itera
         kind = _kind(settings)
         decided = shared.get(kind)
         if decided is None:
-            decided = shared[kind] = _decided(loaded, settings, decider)
+            decided = shared[kind] = _decided(loaded, _without_steps(settings), decider)
         if not decided.refusal:
             told = (kind, settings.get("steps"), settings.get("warmup"))
             if told not in counts:
@@ -157,9 +165,12 @@ def _kind(settings: Settings) -> Hashable:
 _GETTERS: dict[tuple[str, ...], Callable[[Settings], Any]] = {}
 
 
+def _without_steps(settings: Settings) -> Settings:
+    return {key: value for key, value in settings.items() if key not in ("steps", "warmup")}
+
+
 def _decided(loaded: Loaded, settings: Settings, decider: Decider) -> Decided:
-    usual = {key: value for key, value in settings.items() if key not in ("steps", "warmup")}
     try:
-        return decider.decide(request_of(usual, loaded.folder))
+        return decider.decide(request_of(settings, loaded.folder))
     except RequestError as error:
         return Decided(refusal=error.what, hint=error.hint)

@@ -100,7 +100,10 @@ def test_runs_go_in_passes_and_end_with_the_controls(tmp_path: Path) -> None:
     assert len(told) == plan.runs
 
 
-def test_cells_that_differ_in_counts_share_a_decision(tmp_path: Path) -> None:
+def test_cells_of_a_large_suite_that_differ_in_counts_share_a_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "SHARED_FROM", 1)
     text = (
         f"{HEAD}groups:\n  a:\n    matrix: {{model: [vgg16], framework: [pytorch, mxnet], "
         "steps: [11, 12, 13], batch: [1, 2]}\n"
