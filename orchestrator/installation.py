@@ -82,6 +82,23 @@ def repair(lost: Sequence[Path] = ()) -> str:
     return shlex.join([sys.executable, "-m", "pip", "install", "--force-reinstall", _requirement()])
 
 
+def extra(name: str) -> str:
+    """Return the command that installs the packages of one of our extras."""
+    if not from_wheel():
+        python, project = shlex.quote(sys.executable), f"{paths.PROJECT}[{name}]"
+        return f"{python} -m pip install --editable {shlex.quote(project)}"
+    environment = Path(sys.prefix)
+    requirement = _requirement()
+    wanted = f"{DISTRIBUTION}[{name}]" + (
+        "" if requirement == DISTRIBUTION else f" @ {requirement}"
+    )
+    if (environment / "uv-receipt.toml").is_file():
+        return shlex.join(["uv", "tool", "install", "--force", wanted])
+    if (environment / "pipx_metadata.json").is_file():
+        return shlex.join(["pipx", "install", "--force", wanted])
+    return shlex.join([sys.executable, "-m", "pip", "install", wanted])
+
+
 def _requirement() -> str:
     """Return the requirement that pip would install this from."""
     told = source()

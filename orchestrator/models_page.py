@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from backends import zoo
 from orchestrator.frameworks.catalogue import OURS
+from orchestrator.table import markdown_line
 
 if TYPE_CHECKING:
     from orchestrator.frameworks.record import Framework
@@ -29,7 +30,10 @@ def page() -> str:
     frameworks = OURS
     titles = ["model", "input", "#parameters", "learnable", "MiB", "GMACs"]
     titles += [row.name for row in frameworks]
-    lines = [_line(titles), _line(["---", "---", *["---:"] * 4, *[":-:"] * len(frameworks)])]
+    lines = [
+        markdown_line(titles),
+        markdown_line(["---", "---", *["---:"] * 4, *[":-:"] * len(frameworks)]),
+    ]
     for name in zoo.names():
         graph = zoo.draw(name)
         cells = [
@@ -43,12 +47,16 @@ def page() -> str:
         for row in frameworks:
             phases = sorted({phase[0].upper() for _, phase in row.dtypes}, reverse=True)
             cells.append("-" if name in row.gaps else "".join(phases))
-        lines.append(_line(cells))
+        lines.append(markdown_line(cells))
     lines += [SUPPORT.rstrip("\n"), "", support()]
-    gaps = [_line([row.name, model, why]) for row in frameworks for model, why in row.gaps.items()]
+    gaps = [
+        markdown_line([row.name, model, why])
+        for row in frameworks
+        for model, why in row.gaps.items()
+    ]
     if gaps:
-        lines += ["", "## Declared gaps", "", _line(["framework", "model", "why"])]
-        lines += [_line(["---"] * 3), *gaps]
+        lines += ["", "## Declared gaps", "", markdown_line(["framework", "model", "why"])]
+        lines += [markdown_line(["---"] * 3), *gaps]
     return HEAD + "\n".join(lines) + "\n"
 
 
@@ -63,11 +71,14 @@ Vendors' own programs: [programs of others](vendor-programs.md).
 
 def support() -> str:
     """Return a table: a row per framework that has a backend."""
-    lines = [_line(["framework", "`-f`", "networks", "CPU", "GPU"]), _line(["---"] * 5)]
+    lines = [
+        markdown_line(["framework", "`-f`", "networks", "CPU", "GPU"]),
+        markdown_line(["---"] * 5),
+    ]
     for row in OURS:
         networks = f"all but {', '.join(row.gaps)}" if row.gaps else "all"
         cells = [_support(row, "cpu"), _support(row, "gpu")]
-        lines.append(_line([row.title, f"`{row.name}`", networks, *cells]))
+        lines.append(markdown_line([row.title, f"`{row.name}`", networks, *cells]))
     return "\n".join(lines)
 
 
@@ -79,7 +90,3 @@ def _support(row: Framework, device: Device) -> str:
             phases.setdefault(dtypes, []).append(phase)
     told = [f"{' and '.join(names)}: {', '.join(dtypes)}" for dtypes, names in phases.items()]
     return "; ".join(told) or "-"
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -28,6 +28,7 @@ _FILES = {
     "result": "result.json",
     "monitor": "monitor.jsonl",
     "session": "session.json",
+    "tags": "tags.json",
 }
 _STAMP = re.compile(r"\d{8}T\d{6}(?=-)", re.ASCII)
 
@@ -89,6 +90,24 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def imported() -> Path:
+    """Return the folder of runs from other machines, one folder per run.
+
+    They are not in `runs`, whose contents are trusted to be this user's.
+    """
+    return home() / "imported"
+
+
+def database() -> Path:
+    """Return the SQLite database of results, an index of the folders of runs."""
+    return home() / "results.db"
+
+
+def durations() -> Path:
+    """Return the file with how long a run of each series takes."""
+    return home() / "durations.json"
+
+
 def sessions() -> Path:
     """Return the folder that holds one folder per session of a suite."""
     return home() / "sessions"
@@ -143,6 +162,8 @@ class RunFolder:
     engine_log: what was printed before the launcher started.
     result: the result.
     monitor: the machine's samples during the run.
+    session: which session of a suite started the run.
+    tags: the tags that the user gave the run.
     """
 
     root: Path
@@ -155,6 +176,7 @@ class RunFolder:
     result: Path = field(init=False, repr=False, compare=False)
     monitor: Path = field(init=False, repr=False, compare=False)
     session: Path = field(init=False, repr=False, compare=False)
+    tags: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "run_id", self.root.name)

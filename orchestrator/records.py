@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +17,22 @@ Record = TypeVar("Record", bound=BaseModel)
 LARGEST = 128 * 2**20
 # As pydantic calls it in a model and in a dataclass.
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+
+
+# Notes of benchdock beside a result are short.
+LARGEST_NOTE = 2**20
+
+
+def read_json(path: Path, largest: int) -> Any:
+    """Return the JSON of a small file; None if there is no such file, or if it is not valid."""
+    try:
+        if not path.is_file():  # a pipe would never end
+            return None
+        with path.open("rb") as stream:
+            data = stream.read(largest + 1)
+        return json.loads(data) if len(data) <= largest else None
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def may_exist(path: Path) -> bool:
@@ -71,16 +88,22 @@ def read_record(
         raise RequestError(f"cannot read {name}: {first_mistake(error, keys)}") from None
 
 
-def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> Record:
-    """Read a record from a file of at most 128 MiB, as `read_record` does. Raises RequestError."""
+def read_bytes(path: Path) -> bytes:
+    """Read a file of at most 128 MiB. Raises OSError, and RequestError for anything else."""
     refuse_stream(path)
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
+    with path.open("rb") as stream:
+        data = stream.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise RequestError(
             f"{path} is larger than {LARGEST // 2**20} MiB, so it is not a file of benchdock"
         )
+    return data
+
+
+def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> Record:
+    """Read a record from a file of at most 128 MiB, as `read_record` does. Raises RequestError."""
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
     return read_record(kind, data, str(path), keys=keys)

@@ -1,4 +1,4 @@
-"""Aligned plain tables. Fast to import, so `benchdock models` feels instant."""
+"""Aligned plain tables, and tables in Markdown. Fast to import: `benchdock models` is instant."""
 
 from __future__ import annotations
 
@@ -17,3 +17,16 @@ def print_table(
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
+
+
+def markdown(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
+) -> str:
+    """Return a table in Markdown; `right` are the columns aligned to the right."""
+    rule = ["---:" if column in right else "---" for column in range(len(titles))]
+    return "".join(f"{markdown_line(cells)}\n" for cells in (titles, rule, *rows))
+
+
+def markdown_line(cells: Sequence[str]) -> str:
+    """Return one line of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

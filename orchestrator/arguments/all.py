@@ -12,7 +12,7 @@ from orchestrator.version import VERSION
 COMMANDS = (
     *("run", "plan", "suite", "results", "compare", "parse"),
     *("parity", "published", "reproduce", "replay", "bundle", "verify"),
-    *("models", "frameworks", "images", "doctor", "completion"),
+    *("models", "frameworks", "images", "doctor", "import-dlbs", "completion"),
 )
 
 
@@ -32,5 +32,6 @@ def build_parser(only: str | None = None) -> Parser:
         title="commands", dest="command", metavar="COMMAND", required=True, parser_class=Command
     )
     for name in COMMANDS if only not in COMMANDS else (only,):
-        import_module(f"orchestrator.arguments.{name}").add(commands)
+        module = name.replace("-", "_")
+        import_module(f"orchestrator.arguments.{module}").add(commands)
     return parser

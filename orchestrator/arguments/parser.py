@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -41,17 +42,29 @@ class Parser(argparse.ArgumentParser):
 
 
 class Command(Parser):
-    """The parser of one command: names and options in any order."""
+    """The parser of one command: names and options in any order, or subcommands.
+
+    A command that has subcommands can also be used with only its own options.
+    """
 
     _mixing = False
+    _group: argparse._SubParsersAction[Command] | None = None
+
+    def subcommands(self) -> argparse._SubParsersAction[Command]:
+        """Return what `command` adds this command's subcommands to."""
+        self._group = self.add_subparsers(
+            title="subcommands", dest="subcommand", metavar="SUBCOMMAND", parser_class=Command
+        )
+        return self._group
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse a command's words. Raises RequestError for unexpected ones."""
-        if self._mixing:
+        if self._mixing or (self._group and args and not args[0].startswith("-")):
             return super().parse_known_args(args, namespace)
-        self.refuse_unknown_options(args)
+        choices = self._group.choices if self._group else ()
+        self.refuse_unknown_options(itertools.takewhile(lambda word: word not in choices, args))
         # After "--" there are only names; argparse forgets this when it mixes names and options.
-        self._mixing = "--" not in args
+        self._mixing = "--" not in args and not self._group
         try:
             parse = self.parse_known_intermixed_args if self._mixing else super().parse_known_args
             found, left = parse(args, namespace)
@@ -59,6 +72,11 @@ class Command(Parser):
             self._mixing = False
         if left:
             self.error(f"unexpected argument {quoted(left[0])}")
+        if self._group and found.subcommand is not None:
+            own = f"{self.prog} {found.subcommand}"
+            raise RequestError(
+                f"the options of `{own}` come after its name", hint=f"see `{own} -h`"
+            )
         return found, left
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import BenchdockError, quoted
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 T = TypeVar("T")
 
 # Nobody limits a program to less than this, so a number without a unit is a mistake.
 _LEAST_WITHOUT_UNIT = 2**20
+_LONGEST_TAG = 40
+_TAG = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST_TAG - 1}}}", re.ASCII)
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -91,6 +98,30 @@ def _converted(convert: Callable[[str], T], text: str) -> T:
         return convert(text)
     except BenchdockError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def tag(text: str) -> str:
+    """Read a tag of a run, which may be typed anywhere without quotes."""
+    if not _TAG.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is not a tag; use at most {_LONGEST_TAG} letters, digits, and . _ -"
+        )
+    return text
+
+
+def moment(text: str) -> datetime:
+    """Read a local time such as 2026-01-31 or 2026-01-31T20:15, or an age such as 7d."""
+    from datetime import UTC, datetime, timedelta
+
+    from orchestrator.units import parse_duration
+
+    with suppress(ValueError, OverflowError):
+        return datetime.fromisoformat(text).astimezone()
+    with suppress(BenchdockError):
+        return datetime.now(UTC) - timedelta(seconds=parse_duration(text))
+    raise argparse.ArgumentTypeError(
+        f"{quoted(text)} is not a time; write it like 2026-01-31, 2026-01-31T20:15 or 7d"
+    )
 
 
 def gpu_choice(text: str) -> str | tuple[int | str, ...]:

@@ -4,54 +4,70 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from dataclasses import fields
 from datetime import datetime
 
 from orchestrator.errors import ExitStatus, unknown
 from orchestrator.frameworks import catalogue
 from orchestrator.paths import runs
-from orchestrator.results.listing import Listing, Wanted, find
+from orchestrator.results.listing import Listing, find
 from orchestrator.results.summary import Summary
 from orchestrator.run.filing import file_killed
+from orchestrator.store.reading import read
+from orchestrator.store.wanted import Wanted
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import devices
 from orchestrator.units import quantity
 
 USUAL = 20
+_FILTERS = {field.name for field in fields(Wanted)}
 _UNKNOWN = "-"
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """List the runs that match the filters. Raises RequestError, MachineError."""
-    wanted = Wanted(
-        model=arguments.model,
-        framework=catalogue.framework(arguments.framework).name if arguments.framework else None,
-        phase=arguments.phase,
-        dtype=arguments.dtype,
-        failed=arguments.failed,
-    )
+    wanted = wanted_by(arguments)
     file_killed()  # so that every listed run has its outcome
-    found = find(wanted, None if arguments.all else arguments.last or USUAL)
+    most = None if arguments.all else arguments.last or USUAL
+    found = read(lambda connection: find(connection, wanted, most), tell)
     if not found.rows and wanted.model is not None:
-        _check_model(wanted.model, found)
+        check_model(wanted.model, found)
     if arguments.json:
         rows = [row.as_json() for row in found.rows]
         print(json.dumps({"schema": 1, "runs": rows, "older": found.older}, indent=2))
     elif found.rows:
         _show(found, wanted)
     else:
-        print(clean(_nothing(found, wanted)))
+        print(clean(nothing(found, wanted)))
     return ExitStatus.OK
 
 
-def _check_model(model: str, found: Listing) -> None:
+def wanted_by(arguments: argparse.Namespace) -> Wanted:
+    """Return the filters that were typed. Raises RequestError for an unknown framework."""
+    named = {name: value for name, value in vars(arguments).items() if name in _FILTERS}
+    if named["framework"]:
+        named["framework"] = catalogue.framework(named["framework"]).name
+    if getattr(arguments, "failed", False):
+        named["status"] = "failed"
+    return Wanted(**named)
+
+
+def tell(note: str) -> None:
+    """Print a note about the database on standard error."""
+    print(clean(f"note: {note}"), file=sys.stderr)
+
+
+def check_model(model: str, found: Listing) -> None:
     """Refuse a model name that neither the zoo nor any stored run has. Raises RequestError."""
     known = dict.fromkeys((*catalogue.all_networks(), *sorted(found.models)))
     if model not in known:
         raise unknown("model", model, known, listing="benchdock models")
 
 
-def _nothing(found: Listing, wanted: Wanted) -> str:
+def nothing(found: Listing, wanted: Wanted) -> str:
+    """Say why the list is empty."""
     if found.empty:
         return f"no runs in {runs()}; run `benchdock run resnet50 -f pytorch` to make one"
     return f"no stored run matches {wanted.words()}; `benchdock results` lists all"
@@ -81,7 +97,7 @@ def _more(older: int, what: str) -> str:
 def _cells(row: Summary) -> tuple[str, ...]:
     return (
         row.run,
-        _local(row.started),
+        local(row.started),
         row.model or _UNKNOWN,
         row.framework or _UNKNOWN,
         row.phase or _UNKNOWN,
@@ -93,7 +109,8 @@ def _cells(row: Summary) -> tuple[str, ...]:
     )
 
 
-def _local(moment: datetime | None) -> str:
+def local(moment: datetime | None) -> str:
+    """Format a time in this machine's time zone."""
     if moment is None:
         return _UNKNOWN
     try:

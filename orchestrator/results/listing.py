@@ -1,52 +1,29 @@
-"""Lists stored runs, newest first, and reads only as many as are shown."""
+"""Lists stored runs, newest first: those of the database, and those without a readable result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from orchestrator.errors import MachineError
-from orchestrator.paths import RunFolder, runs
+from sqlalchemy import Connection, RowMapping
+
+from orchestrator.paths import RunFolder
 from orchestrator.records import may_exist
-from orchestrator.results.lookup import all_runs
+from orchestrator.result import Failure, Metric
 from orchestrator.results.summary import Summary, summarize
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which runs to list; None is any. A run whose value is unknown does not match."""
-
-    model: str | None = None
-    framework: str | None = None
-    phase: str | None = None
-    dtype: str | None = None
-    failed: bool = False
-
-    def fits(self, row: Summary) -> bool:
-        """Whether a run matches."""
-        wanted = (self.model, self.framework, self.phase, self.dtype)
-        told = (row.model, row.framework, row.phase, row.dtype)
-        same = all(want in (None, value) for want, value in zip(wanted, told, strict=True))
-        return same and (row.status == "failed" or not self.failed)
-
-    def words(self) -> str:
-        """Return the filters as they are typed; "" without filters."""
-        named = (
-            ("--model", self.model),
-            ("--framework", self.framework),
-            ("--phase", self.phase),
-            ("--dtype", self.dtype),
-        )
-        given = [f"{option} {value}" for option, value in named if value is not None]
-        return " ".join((*given, *(["--failed"] if self.failed else [])))
+from orchestrator.store import queries, rows
+from orchestrator.store.wanted import Wanted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """The matching runs, newest first.
 
-    `older` is the number of runs that were not read because enough were found; `models` are the
-    networks of those that were. `empty` says that no run is stored at all.
+    `older` is the number of runs after the last one, of any kind, if enough were found; `models`
+    are the networks of all runs if none was found. `empty` says that no run is stored at all.
     """
 
     rows: tuple[Summary, ...]
@@ -55,45 +32,115 @@ class Listing:
     models: frozenset[str]
 
 
-def find(wanted: Wanted, most: int | None) -> Listing:
-    """Read runs until `most` are found; None means all.
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A run in the order of the list; either `stored`, or a folder without a readable result."""
 
-    Raises MachineError if the folder of runs cannot be listed.
-    """
-    folders = _newest_first()
-    rows: list[Summary] = []
-    models, older = set(), len(folders)
-    for folder in folders:
-        row = summarize(folder)
-        older -= 1
+    started: float
+    name: str
+    stored: RowMapping | None = None
+    folder: RunFolder | None = None
+
+    @property
+    def place(self) -> tuple[float, str]:
+        """Return its place in the list, greatest first."""
+        return self.started, self.name
+
+
+def find(connection: Connection, wanted: Wanted, most: int | None) -> Listing:
+    """Find the newest runs; None means all. Only folders without a readable result are read."""
+    stored = [
+        _Entry(started=row["started"], name=row["name"], stored=row)
+        for row in queries.newest(connection, wanted, most)
+    ]
+    waiting = _waiting(connection)
+    found: list[Summary] = []
+    models: set[str | None] = set()
+    merged = heapq.merge(stored, waiting, key=lambda entry: entry.place, reverse=True)
+    last: _Entry | None = None
+    for entry in merged:
+        row = _summary(entry)
         models.add(row.model)
-        if wanted.fits(row):
-            rows.append(row)
-            if len(rows) == most:
+        if entry.stored is not None or _fits(wanted, row, entry.folder):
+            found.append(row)
+            if len(found) == most:
+                last = entry
                 break
     return Listing(
-        rows=tuple(rows),
-        older=older,
-        empty=not folders,
-        models=frozenset(model for model in models if model is not None),
+        rows=tuple(found),
+        older=_older(connection, waiting, last) if last is not None else 0,
+        empty=not found and not waiting and queries.count(connection) == 0,
+        models=frozenset(model for model in models if model is not None)
+        | (frozenset() if found else queries.models(connection)),
     )
 
 
-def _newest_first() -> list[RunFolder]:
-    """Return the runs; those without a time in the name come last."""
-    try:
-        folders = list(_runs())
-    except OSError as error:
-        raise MachineError(
-            f"cannot list the runs in {runs()}: {error.strerror or error}",
-            hint="set BENCHDOCK_HOME to a readable folder",
-        ) from None
-    return sorted(folders, key=lambda run: (run.made is not None, run.run_id), reverse=True)
-
-
-def _runs() -> Iterator[RunFolder]:
-    """Yield the folders of runs; those of `parity` have neither result nor request."""
-    for path in all_runs():
-        folder = RunFolder(path)
+def _waiting(connection: Connection) -> list[_Entry]:
+    """Return the runs without a readable result; folders of `parity` have no request either."""
+    found = []
+    for row in queries.pending(connection):
+        folder = RunFolder(folder_of(row))
         if may_exist(folder.result) or may_exist(folder.request):
-            yield folder
+            started = folder.made.timestamp() if folder.made is not None else 0.0
+            found.append(_Entry(started=started, name=folder.run_id, folder=folder))
+    return sorted(found, key=lambda entry: entry.place, reverse=True)
+
+
+def folder_of(row: RowMapping) -> Path:
+    """Return the folder of a run of the database, which may be on another machine."""
+    return Path(row["home"], "imported" if row["imported"] else "runs", row["name"])
+
+
+def _older(connection: Connection, waiting: Sequence[_Entry], last: _Entry) -> int:
+    """Return how many runs come after one in the list."""
+    return queries.count(connection, after=last.place) + sum(
+        entry.place < last.place for entry in waiting
+    )
+
+
+def _summary(entry: _Entry) -> Summary:
+    if entry.folder is not None:
+        return summarize(entry.folder)
+    row = entry.stored
+    assert row is not None
+    failure = row["said"].get("failure")
+    return Summary(
+        run=row["name"],
+        folder=str(folder_of(row)),
+        status=row["status"],
+        started=rows.moment(row["started"]),
+        **{name: row[name] for name in ("model", "framework", "phase", "dtype", "batch")},
+        **{name: row[name] for name in ("device", "devices")},
+        throughput=_throughput(row),
+        failure=Failure(**failure) if failure else None,
+        warnings=tuple(row["said"]["warnings"]),
+    )
+
+
+def _throughput(row: RowMapping) -> Metric | None:
+    """Return the throughput; the database has no number for one that is not finite."""
+    if row["unit"] is None:
+        return None
+    value = row["throughput"]
+    return Metric(value=float("nan") if value is None else value, unit=row["unit"])
+
+
+def _fits(wanted: Wanted, row: Summary, folder: RunFolder | None) -> bool:
+    """Whether a run without a readable result matches."""
+    return folder is not None and all(
+        _has(name, value, row, folder) for name, value in wanted.given().items()
+    )
+
+
+def _has(name: str, value: Any, row: Summary, folder: RunFolder) -> bool:
+    match name:
+        case "since":
+            return row.started is not None and row.started >= value
+        case "until":
+            return row.started is not None and row.started < value
+        case "session":
+            return bool(rows.session(folder).get("name") == value)
+        case "tag":
+            return value in rows.tags(folder)
+        case _:
+            return bool(getattr(row, name) == value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,7 +69,8 @@ def load(word: str) -> Stored:
 
 def locate(word: str) -> Path:
     """Return the run folder or file that `word` names. Raises RequestError with the nearest id."""
-    folders = [paths.runs() / word, *_beginning(word)] if _is_name(word) else []
+    exact = [root / word for root in _roots()]
+    folders = [*exact, *_beginning(word)] if _is_name(word) else []
     for folder in folders:
         if _exists(RunFolder(folder).result):
             return folder
@@ -109,19 +111,24 @@ def _beginning(word: str) -> Iterator[Path]:
     yield from found
 
 
+def _roots() -> tuple[Path, ...]:
+    return paths.runs(), paths.imported()
+
+
 def _known_runs() -> list[Path]:
-    try:
-        return all_runs()
-    except OSError:
-        return []
+    found: list[Path] = []
+    for root in _roots():
+        with suppress(OSError):
+            found += all_runs(root)
+    return sorted(found, key=lambda folder: folder.name)
 
 
-def all_runs() -> list[Path]:
-    """Return every folder in the folder of runs, sorted by name, which for our runs is by time.
+def all_runs(root: Path | None = None) -> list[Path]:
+    """Return every folder in a folder of runs, sorted by name, which for our runs is by time.
 
-    Raises OSError if it cannot be listed.
+    The folder is this home's by default. Raises OSError if it cannot be listed.
     """
-    root = paths.runs()
+    root = root or paths.runs()
     try:
         with os.scandir(root) as entries:
             names = [entry.name for entry in entries if _is_folder(entry)]

@@ -14,6 +14,7 @@ from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import Facts, OtherMachine, ThisMachine
 from orchestrator.suites.cells import Cell
 from orchestrator.suites.decisions import Decided, Need
+from orchestrator.suites.history import History
 from orchestrator.units import parse_size
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class MachineDecider:
         self._facts: Facts = OtherMachine(machine) if machine else ThisMachine()
         self._folder = folder or Path()
         self._needs: dict[str, Need] = {}
+        self._history = History()
 
     def decision(self, request: Request) -> Decision:
         """Return the decision that a run starts from. Raises BenchdockError."""
@@ -49,6 +51,7 @@ class MachineDecider:
             device=decision.target.device,
             devices=decision.target.count,
             need=self._need(decision),
+            seconds=self._history.seconds(decision),
             warnings=decision.warnings(),
         )
 
@@ -104,7 +107,7 @@ class MachineDecider:
         from orchestrator.machine import inventory
         from orchestrator.reproduction.setup import World
 
-        cpu = self._machine.cpu.model if self._machine else str(inventory.cpu()["model"])
+        cpu = self._machine.cpu.model if self._machine else inventory.cpu_model()
         answer = self._facts.container_engine
         return World(gpus=self._facts.gpu, cpu=cpu, no_engine=answer.why_not)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from orchestrator.errors import RequestError
 from orchestrator.suites import turns
 from orchestrator.suites.cells import Cell, Excluded, Expansion, Settings
-from orchestrator.suites.decisions import Decided, Decider, Durations, Need, never_ran
+from orchestrator.suites.decisions import Decided, Decider, Need
 from orchestrator.suites.loading import Loaded, written
 from orchestrator.suites.requests import request_of
 
@@ -23,11 +23,15 @@ RUN_BYTES = 64 * 1024
 
 
 class Row(NamedTuple):
-    """One series of a plan; `seconds` is what one run is expected to take."""
+    """One series of a plan."""
 
     cell: Cell
     decided: Decided
-    seconds: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Return what one run is expected to take."""
+        return self.decided.seconds
 
     @property
     def runs(self) -> int:
@@ -85,15 +89,12 @@ class SuitePlan:
         return f"{written(excluded.rule)}{line}{': ' if excluded.why else ''}{excluded.why}"
 
 
-def plan(
-    loaded: Loaded, expansion: Expansion, decider: Decider, durations: Durations = never_ran
-) -> SuitePlan:
+def plan(loaded: Loaded, expansion: Expansion, decider: Decider) -> SuitePlan:
     """Decide each cell of a suite and put what can run in order."""
     cells = expansion.cells
     decide = _shared if len(cells) >= SHARED_FROM else _exact
     decisions = list(decide(loaded, cells, decider))
-    seconds = [durations(cell) for cell in cells]
-    rows = list(map(Row, cells, decisions, seconds))
+    rows = list(map(Row, cells, decisions))
     able = [row for row in rows if not row.decided.refusal]
     return SuitePlan(
         loaded=loaded,
@@ -137,13 +138,14 @@ def _shared(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator
         kind = _kind(settings)
         decided = shared.get(kind)
         if decided is None:
-            decided = shared[kind] = _decided(loaded, _without_steps(settings), decider)
+            told = _decided(loaded, _without_steps(settings), decider)
+            decided = shared[kind] = replace(told, seconds=None)
         if not decided.refusal:
-            told = (kind, settings.get("steps"), settings.get("warmup"))
-            if told not in counts:
-                why = decider.counts(settings["framework"], decided.device, *told[1:])
-                counts[told] = Decided(refusal=why) if why else decided
-            decided = counts[told]
+            steps, warmup = settings.get("steps"), settings.get("warmup")
+            if (kind, steps, warmup) not in counts:
+                why = decider.counts(settings["framework"], decided.device, steps, warmup)
+                counts[kind, steps, warmup] = Decided(refusal=why) if why else decided
+            decided = counts[kind, steps, warmup]
         yield decided
 
 

@@ -1,6 +1,7 @@
 """`benchdock --help` and the help of each command, as a new user reads them."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ GOLDEN = ROOT / "tests/golden/help.txt"
 
 
 def helps(monkeypatch):
-    """Return the help of benchdock and of each command, by command."""
+    """Return the help of benchdock and of each command and subcommand, by its words."""
     monkeypatch.setenv("COLUMNS", "100")
-    parser = build_parser()
-    actions: list[Any] = parser._actions
-    commands = next(action.choices for action in actions if action.dest == "command")
-    return {"": parser.format_help(), **{name: one.format_help() for name, one in commands.items()}}
+    return dict(_helps(build_parser(), ()))
+
+
+def _helps(parser: Any, words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    yield " ".join(words), parser.format_help()
+    for action in parser._actions:
+        if action.dest in ("command", "subcommand") and isinstance(action.choices, dict):
+            for name, one in action.choices.items():
+                yield from _helps(one, (*words, name))
 
 
 def test_the_help_is_the_golden_one(monkeypatch):
@@ -27,7 +33,7 @@ def test_the_help_is_the_golden_one(monkeypatch):
 
 def test_each_command_has_a_summary_examples_and_exit_statuses(monkeypatch):
     for name, text in helps(monkeypatch).items():
-        assert "examples:\n  benchdock" in text, name
+        assert f"examples:\n  {' '.join(('benchdock', *name.split()))}" in text, name
         assert "exit status: 0" in text or name == "replay", name
 
 

@@ -28,8 +28,9 @@ GOLDEN = ROOT / "tests/golden/suites"
 class FakeDecider:
     """Decides by name; counts what it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: dict[str, float] | None = None) -> None:
         self.asked: list[Request] = []
+        self.seconds = seconds or {}
 
     def decide(self, request: Request) -> Decided:
         self.asked.append(request)
@@ -37,7 +38,8 @@ class FakeDecider:
             return Decided(refusal="mxnet is not here", hint="install it")
         name = f"img/{request.framework}:1"
         need = Need(image=name, reference=name, built=False, here=request.framework == "pytorch")
-        return Decided(device="gpu", devices=request.devices or 1, need=need)
+        seconds = self.seconds.get(request.model)
+        return Decided(device="gpu", devices=request.devices or 1, need=need, seconds=seconds)
 
     def counts(self, framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
         return f"{framework} does not like {steps}" if steps == 13 else ""
@@ -50,12 +52,8 @@ def planned(
     folder: Path, text: str, *, seconds: dict[str, float] | None = None
 ) -> tuple[planning.SuitePlan, FakeDecider]:
     suite = loaded(folder, text)
-    decider = FakeDecider()
-
-    def durations(cell: Cell) -> float | None:
-        return (seconds or {}).get(cell.settings["model"])
-
-    return planning.plan(suite, expansion.expand(suite), decider, durations), decider
+    decider = FakeDecider(seconds)
+    return planning.plan(suite, expansion.expand(suite), decider), decider
 
 
 SUITE = (

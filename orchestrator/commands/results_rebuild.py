@@ -1,0 +1,30 @@
+"""`benchdock results rebuild`: read all run folders again into the database."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from sqlalchemy import Connection
+
+from orchestrator.commands import results
+from orchestrator.errors import ExitStatus
+from orchestrator.store import location, reading
+from orchestrator.store.taking_in import Taken, forget, take_in
+from orchestrator.units import counted
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Rebuild the database from the folders. Raises RequestError, MachineError."""
+    place = location.here()
+    taken = reading.use(place, _rebuilt, results.tell)
+    if arguments.json:
+        print(json.dumps({"schema": 1, "database": str(place), "runs": taken.added}, indent=2))
+    else:
+        print(f"the database {place} has {counted(taken.added, 'run')} of this home")
+    return ExitStatus.OK
+
+
+def _rebuilt(connection: Connection) -> Taken:
+    forget(connection)
+    return take_in(connection, results.tell)

@@ -1,0 +1,1 @@
+"""Configurations of DLBS (HPE's Deep Learning Benchmarking Suite), turned into suite files."""

@@ -1,0 +1,79 @@
+"""Which runs belong together: a series is what was requested, decided, and the place it ran.
+
+Image digest, driver, versions, host name, paths and the number of repeats are not part of either:
+they are what changed when a series gets slower. Runs with the same `what` in another place compare
+two machines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from orchestrator.plan import Plan
+from orchestrator.request import Request
+
+# In front of what is hashed: another choice of fields is another tag, so old and new never mix.
+_WHAT = "benchdock what 1"
+_ASKED = "benchdock asked 1"
+_PLACE = "benchdock place 1"
+_DIGITS = 32  # 128 bits
+
+# What a person may request that changes how fast a program is. Not `seed`, timeouts, `as_root`.
+_ASKED_FOR = (
+    *("image", "options", "env", "prefix", "network", "threads", "memory", "pids", "shm_size"),
+    *("command", "pattern", "unit", "estimator"),
+)
+
+
+def what(request: Request, plan: Plan) -> str:
+    """Return the digest of a decided request, 32 hexadecimal digits."""
+    return _digest(_WHAT, decided(request, plan))
+
+
+def decided(request: Request, plan: Plan) -> dict[str, Any]:
+    """Return the fields whose digest `what` is, as plain values.
+
+    `fingerprint` is that of the zoo's network or of the user's file. `data` is only the name of the
+    data's folder.
+    """
+    asked = request.model_dump(mode="json", include=set(_ASKED_FOR))
+    return {
+        "model": plan.model,
+        "fingerprint": plan.fingerprint,
+        "framework": plan.framework,
+        "program": plan.program,
+        "phase": plan.phase,
+        "dtype": plan.dtype,
+        "batch": plan.batch,
+        "device": plan.device,
+        "devices": plan.device_count,
+        "steps": plan.steps,
+        "warmup": plan.warmup,
+        "data": request.data.name if request.data is not None else None,
+        "runtime": plan.runtime,
+        **asked,
+    }
+
+
+def undecided(told: dict[str, Any]) -> str:
+    """Return the digest of a run that was never planned, of what is known of it as plain values."""
+    return _digest(_ASKED, told)
+
+
+def place(
+    machine: str, *, gpus: tuple[str, ...] = (), cpu: str | None = None, cpus: str | None = None
+) -> str:
+    """Return the digest of a place, 32 hexadecimal digits.
+
+    `machine` identifies the machine. A GPU run is on `gpus`, UUIDs in order; any other is on the
+    CPUs `cpus`, such as "0-3,8", of the model `cpu`.
+    """
+    where: dict[str, Any] = {"gpus": list(gpus)} if gpus else {"cpu": cpu, "cpus": cpus}
+    return _digest(_PLACE, {"machine": machine, **where})
+
+
+def _digest(tag: str, told: dict[str, Any]) -> str:
+    text = json.dumps([tag, told], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
