@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from functools import cache, cached_property
 
 from orchestrator.errors import BenchdockError
@@ -39,16 +41,15 @@ class History:
         return expected.seconds if expected else None
 
     def _place(self, decision: Decision) -> str:
-        cpu = _cpu()
-        machine = inventory.machine_key() or ""
-        return identity.place(
-            machine, gpus=decision.target.gpus, cpu=str(cpu["model"]), cpus=str(cpu["affinity"])
-        )
+        machine, cpu, cpus = _here()
+        return identity.place(machine, gpus=decision.target.gpus, cpu=cpu, cpus=cpus)
 
 
 @cache
-def _cpu() -> dict[str, object]:
-    return dict(inventory.cpu())
+def _here() -> tuple[str, str, str]:
+    """Return what identifies this machine, its CPU, and the CPUs that may be used."""
+    key = inventory.machine_key() or f"host {platform.node() or 'unknown'}"
+    return key, inventory.cpu_model(), inventory.ranges(os.sched_getaffinity(0))
 
 
 def _as_planned(decision: Decision) -> Plan:

@@ -45,9 +45,9 @@ def attack(kills: int, seed: int, home: Path, more: str = "  runtime: host") -> 
     while hits < kills:
         hit = _hit(home, words, chance.uniform(0.0, LONGEST))
         hits += hit
-        words = ["--resume"] if hit else [str(suite)]
-    while _go(home, words).wait() != 0:
-        words = ["--resume"]
+        words = ["--resume"] if hit and not _finished(home) else [str(suite)]
+    while not _finished(home):
+        assert _go(home, ["--resume"]).wait() == 0
     return _checked(home) + Counter(kills=hits)
 
 
@@ -76,6 +76,12 @@ def _hit(home: Path, words: list[str], after: float) -> bool:
             return True
     assert status == 0, f"benchdock suite {' '.join(words)}: status {status}"
     return False
+
+
+def _finished(home: Path) -> bool:
+    """Whether all sessions are: the kill may have come after the last run."""
+    journals = (one.with_name("journal.jsonl") for one in home.glob("sessions/*/session.json"))
+    return all(state.of_events(journal.read(path), str(path)).finished for path in journals)
 
 
 def _written(home: Path) -> int:
