@@ -29,11 +29,7 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-<<<<<<< HEAD
-.PHONY: help setup bench test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store clean
-=======
-.PHONY: help setup bench sweep test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
->>>>>>> suites
+.PHONY: help setup bench sweep test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
