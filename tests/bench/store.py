@@ -97,22 +97,24 @@ def batches(size: Size) -> Iterator[list[Row]]:
 
 
 def fill(connection: Connection, size: Size, clock: Callable[[], float]) -> tuple[float, float]:
-    """Insert all runs, in turns with our code and with a bare loop; return runs/s of both."""
+    """Insert all runs, in turns with our code and with a bare loop; return runs/s of both.
+
+    Both begin with the same records. The rates are those of the median batch: now and then one waits
+    for the disk.
+    """
     home_id = _home(connection)
     ids = _ids(connection, size)
-    spent, counts = {True: 0.0, False: 0.0}, {True: 0, False: 0}
+    spent: dict[bool, list[float]] = {True: [], False: []}
     for number, batch in enumerate(batches(size)):
         ours = number % 4 in (0, 3)  # A B B A, as SQLite moves its log at regular intervals
-        plain = [] if ours else [_complete(row, ids, home_id) for row in batch]
         begin = clock()
         if ours:
             with writing(connection):
                 bulk.add(connection, batch, home_id)
         else:
-            _bare(connection, plain)
-        spent[ours] += clock() - begin
-        counts[ours] += len(batch)
-    return counts[True] / spent[True], counts[False] / (spent[False] or 1e-9)
+            _bare(connection, [_complete(row, ids, home_id) for row in batch])
+        spent[ours].append((clock() - begin) / len(batch))
+    return 1 / median(spent[True]), 1 / median(spent[False])
 
 
 def _home(connection: Connection) -> int:

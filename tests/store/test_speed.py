@@ -25,7 +25,7 @@ def test_insertions_are_as_fast_as_the_driver_and_queries_take_no_time(place, ho
 def test_the_newest_of_every_series_are_found_by_index(place, home):
     """Not by grouping all runs, which takes 0.5 s for a million (measured)."""
     with connected(place) as connection:
-        store.fill(connection, store.Size(runs=2000), time.process_time)
+        store.fill(connection, store.Size(runs=4000), time.process_time)
         plan = store.explained(connection, store.asked(SIZE)["newest of every series"])
     assert "ix_run_series_id_run_started" in plan
     assert "SCAN own" not in plan
