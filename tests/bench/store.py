@@ -99,7 +99,7 @@ def batches(size: Size) -> Iterator[list[Row]]:
 def fill(connection: Connection, size: Size, clock: Callable[[], float]) -> tuple[float, float]:
     """Insert all runs, in turns with our code and with a bare loop; return runs/s of both.
 
-    Both begin with the same records. The rates are those of the median batch: now and then one waits
+    Both begin with the same records. The rates are of the median batch: now and then one waits
     for the disk.
     """
     home_id = _home(connection)
