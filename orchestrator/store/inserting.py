@@ -25,13 +25,12 @@ def into(connection: Connection, table: Table) -> Insert:
     return sqlite.insert(table)
 
 
-def keeping(connection: Connection, table: Table, *unique: str) -> Insert:
-    """Return the statement that inserts rows, except those that are there already."""
-    return into(connection, table).on_conflict_do_nothing(index_elements=unique)
-
-
 def add_new(connection: Connection, table: Table, rows: Iterable[Values], *unique: str) -> None:
-    """Insert in the order of the keys, so that two writers never wait for each other."""
+    """Insert rows, except those that are there already.
+
+    They are inserted in the order of their keys, so that two writers never wait for each other.
+    """
     ordered = sorted(rows, key=lambda row: [row[key] for key in unique])
     if ordered:
-        connection.execute(keeping(connection, table, *unique), ordered)
+        statement = into(connection, table).on_conflict_do_nothing(index_elements=unique)
+        connection.execute(statement, ordered)

@@ -106,13 +106,18 @@ def _of_run(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
 
 
 def count(connection: Connection, *, after: tuple[float, str] | None = None) -> int:
-    """Return the number of runs, or of those that come after a start and a name in the list."""
-    statement = select(func.count()).select_from(_run)
-    if after is not None:
-        started, name = after
-        same = and_(_run.c.started == started, _run.c.name < name)
-        statement = statement.where(or_(_run.c.started < started, same))
-    return connection.execute(statement).scalar_one()
+    """Return the number of runs, or of those that come after a start and a name in the list.
+
+    Counting all and the few before that place is faster than counting the many after it.
+    """
+    every = select(func.count()).select_from(_run)
+    if after is None:
+        return connection.execute(every).scalar_one()
+    started, name = after
+    same = and_(_run.c.started == started, _run.c.name >= name)
+    before = every.where(or_(_run.c.started > started, same))
+    counts = select(every.scalar_subquery() - before.scalar_subquery())
+    return int(connection.execute(counts).scalar_one())
 
 
 def models(connection: Connection) -> frozenset[str]:

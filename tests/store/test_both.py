@@ -138,10 +138,10 @@ def _start(writers):
 
 
 def _four_take_in(homes, place):
-    """Four writers take in 40 runs of each home."""
+    """Four writers take in 30 runs of each home."""
     names = set()
     for number, folder in enumerate(dict.fromkeys(homes)):
-        for minute in range(40):
+        for minute in range(30):
             name = f"20260101T12{minute:02}00-pytorch-x-{number:06x}"
             stored(name, planned={"batch": 1 + minute % 7}, environment=HERE, root=folder / "runs")
             names.add(name)
@@ -194,7 +194,7 @@ with connected(location.here()) as connection:
 def test_nothing_that_was_committed_is_lost_if_a_writer_is_killed(place, home, tmp_path):
     path = tmp_path / "result.json"
     path.write_text(to_json(result(FIRST, environment=HERE)))
-    count = 150
+    count = 60
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", SINGLE, f"w{number}", str(count if number else 10**6), path],

@@ -493,6 +493,7 @@ def test_completion_knows_the_names(shell):
     script = benchdock("completion", shell).stdout
     assert "resnet50_v1.5" in script
     assert "pytorch" in script
+    assert "rebuild" in script  # a subcommand of `results`
 
 
 @pytest.mark.slow
