@@ -40,7 +40,7 @@ def _is_other(release: str, later: LaterSource, request: Request) -> bool:
 
 
 def _release_in(image: str, framework: str) -> str:
-    """Return the framework's release in an image of ours or of a vendor; "" if it is unknown."""
+    """Return the framework's release in our or a vendor's image; "" if it is unknown."""
     # Imported only here: every run of any framework would wait for the vendors' table.
     from orchestrator.vendor_images import listed
     from orchestrator.vendor_images.vendor_table import shipped
