@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,7 @@ from orchestrator.suites import (
     summary,
 )
 from orchestrator.suites.cells import Cell
+from orchestrator.suites.fetching import Fetcher
 from orchestrator.suites.folder import Facts, SessionFolder
 from orchestrator.suites.journal import Journal
 from orchestrator.suites.loading import Loaded
@@ -114,7 +116,10 @@ def _run(
         _announce(plan, where, view)
         job = _job(plan, decider, facts, arguments.budget)
         try:
-            status = _go(where, job, decider, view, rerun=arguments.rerun)
+            tools = session.Tools(
+                runner=_runner(decider), view=view, ready=_fetched_meanwhile(plan, view)
+            )
+            status = _go(where, job, tools, view, rerun=arguments.rerun)
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
             _report(where, plan, series, as_json=arguments.json)
@@ -139,7 +144,7 @@ def _job(
 def _go(
     where: SessionFolder,
     job: session.Job,
-    decider: deciding.MachineDecider,
+    tools: session.Tools,
     view: SessionLines,
     *,
     rerun: RERUN | None,
@@ -149,8 +154,22 @@ def _go(
     with Journal(where.journal) as log, stopping.on_signal() as stop, interruptible():
         _file_killed(view)
         before = resuming.begin(where, log, rerun=rerun)
-        tools = session.Tools(runner=_runner(decider), view=view, stopped=stop)
-        return session.carry_out(job, before, log, tools)
+        return session.carry_out(job, before, log, replace(tools, stopped=stop))
+
+
+def _fetched_meanwhile(plan: SuitePlan, view: SessionLines) -> Callable[[Cell], None]:
+    """Start to fetch missing images; return what waits for that of a cell."""
+    needs = {row.cell.digest: row.decided.need for row in plan.rows}
+
+    def pull(image: str) -> None:
+        from orchestrator.images import image_table, store
+        from orchestrator.runtimes.docker.client import Engine
+
+        with Engine.connect() as engine:
+            store.pull(image, image_table.load(), engine, lambda _: None)
+
+    fetcher = Fetcher(plan.needs(), pull, view.note)
+    return lambda cell: fetcher.wait(needs[cell.digest])
 
 
 def _file_killed(view: SessionLines) -> None:

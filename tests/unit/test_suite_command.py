@@ -21,7 +21,8 @@ from tests.support.sessions import Act, FakeRunner
 from tests.support.suites import HEAD
 
 SUITE = (
-    f"{HEAD}defaults: {{framework: custom, gpus: none, runtime: host, pattern: x=(.), command: echo}}\n"
+    f"{HEAD}defaults: {{framework: custom, gpus: none, runtime: host, command: echo, "
+    "pattern: x=(.)}\n"
     "repeat: 2\ngroups: {a: {matrix: {model: [one, two]}}}\n"
 )
 
@@ -121,8 +122,9 @@ def test_without_the_file_the_suite_is_as_it_was(
 
 
 def test_a_sweep_needs_no_file(fakes: Fakes, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--matrix", "model=one,two", "-f", "custom", "--set", "gpus=none")
-    words = (*words, "--set", "runtime=host", "--set", "command=echo", "--set", "pattern=x=(.)")
+    settings = ("gpus=none", "runtime=host", "command=echo", "pattern=x=(.)")
+    words = ["--matrix", "model=one,two", "-f", "custom"]
+    words += [word for one in settings for word in ("--set", one)]
     suite(capsys, *words)
     assert fakes.ran == ["one", "two"]
     (where,) = folder.existing()
