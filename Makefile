@@ -27,8 +27,9 @@ ARGS ?=
 GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
+RUNS ?= 1000000
 
-.PHONY: help setup bench sweep test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
+.PHONY: help setup bench sweep test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -192,6 +193,9 @@ stress: $(VENV)/.setup-dev ## attack the command for long: arguments, wrong answ
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench
+
+bench-store: $(VENV)/.setup-dev ## measure the database of results, RUNS=1000000 takes some 10 minutes
+	$(VENV)/bin/python -m tests.bench.store $(RUNS)
 
 clean: ## remove the virtual environment and caches; results are kept
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

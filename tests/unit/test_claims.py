@@ -173,6 +173,7 @@ OTHERWISE: dict[str, list] = {
     "model_file": [None, Path("/nets/other.onnx")],
     "as_root": [True],
     "env": [{"A": "b"}],
+    "devices": [3],
     "prefix": ["nice -n 5"],
     "network": ["bridge"],
 }
