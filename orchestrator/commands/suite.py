@@ -236,7 +236,7 @@ def _report(
             (
                 one.cell.title,
                 one.cell.origin.group,
-                f"{len(one.throughputs)} of {len(one.ends) + one.left}",
+                f"{len(one.throughputs)} of {one.total}",
                 quantity(one.median, SAMPLES_PER_SECOND) if one.median is not None else "-",
                 quantity(100 * one.spread, PERCENT) if one.spread is not None else "-",
             )

@@ -97,7 +97,7 @@ def test_an_interrupted_session_says_how_to_continue(
 ) -> None:
     fakes.acts["two"] = Interrupted(signal.SIGINT)
     out, err = suite(capsys, "suite.yaml", "--name", "first", status=130)
-    assert "2 runs left: continue with `benchdock suite --resume --name first`" in out
+    assert "3 runs left: continue with `benchdock suite --resume --name first`" in out
     assert err.endswith("benchdock: interrupted by SIGINT\n")
     fakes.acts.clear()
     fakes.runner.ran.clear()
