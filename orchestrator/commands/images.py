@@ -164,10 +164,12 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
             hint="use a name from `benchdock images`, or a reference such as "
             "nvcr.io/nvidia/pytorch:24.06-py3",
         )
-    named = [one for name in names for one in (_of_suite(name) or [name])]
+    of_suites = {name: _of_suite(name) for name in names}
+    needed = {one for found in of_suites.values() for one in found}
+    named = [one for name, found in of_suites.items() for one in (found or [name])]
     with Engine.connect() as engine:
         for name in dict.fromkeys(named):
-            ready = _ready(name, table, engine)
+            ready = _ready(name, table, engine, build=name in needed)
             told = {
                 "image": ready.row.id if ready.row else None,
                 "did": ready.did,
@@ -194,10 +196,10 @@ def _of_suite(name: str) -> list[str]:
     return [need.image for need in needs]
 
 
-def _ready(name: str, table: ImageTable, engine: Engine) -> store.ReadyImage:
-    """Pull an image, or build one that a suite needs and no registry has."""
+def _ready(name: str, table: ImageTable, engine: Engine, *, build: bool) -> store.ReadyImage:
+    """Pull an image, or `build` one that a suite needs and no registry has."""
     row = table.images.get(name)
-    if row is not None and row.source == "build":
+    if build and row is not None and row.source == "build":
         return store.ensure(row, table, engine, store.Policy.AUTO, _tell)
     return store.pull(name, table, engine, _tell)
 

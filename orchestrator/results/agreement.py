@@ -190,11 +190,11 @@ def _images(asked: str | None, planned: str | None) -> tuple[str | None, str | N
 
 def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:
     asked, fits = f"--gpus {request.gpus}", plan.device == "gpu"
-    if request.gpus == "none":
-        fits = plan.device == "cpu"
-    elif request.devices is not None:
+    if request.devices is not None:
         asked = f"--devices {request.devices}"
         fits = fits and plan.device_count == request.devices
+    elif request.gpus == "none":
+        fits = plan.device == "cpu"
     elif request.gpus is None:
         asked, fits = "one device", plan.device_count == 1
     elif isinstance(request.gpus, tuple):

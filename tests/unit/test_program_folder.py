@@ -66,9 +66,8 @@ def test_too_much_is_not_read_and_that_is_said(folder, monkeypatch, limit, value
     assert "a changed program would go unnoticed" in next(program_folder.notes(found))
 
 
-def test_a_small_folder_and_none_need_no_note(folder):
+def test_a_small_folder_needs_no_note(folder):
     assert not [*program_folder.notes(program_folder.examine(folder))]
-    assert not [*program_folder.notes(None)]
 
 
 def git(folder, *words):
