@@ -97,7 +97,7 @@ def _command(words: Sequence[str]) -> str:
 
 
 def _files_results(words: Sequence[str]) -> bool:
-    return _command(words) in ("run", "replay", "parity") and "--dry-run" not in words
+    return _command(words) in ("run", "suite", "replay", "parity") and "--dry-run" not in words
 
 
 def _say(line: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator.commands import plan as plans
-from orchestrator.errors import BenchdockError, ExitStatus, Interrupted, RequestError
+from orchestrator.errors import BenchdockError, ExitStatus, RequestError
 from orchestrator.paths import RunFolder, home
 from orchestrator.records import first_mistake
 from orchestrator.request import Request
@@ -28,6 +30,7 @@ from orchestrator.suites import (
     summary,
 )
 from orchestrator.suites.cells import Cell
+from orchestrator.suites.fetching import Fetcher
 from orchestrator.suites.folder import Facts, SessionFolder
 from orchestrator.suites.journal import Journal
 from orchestrator.suites.loading import Loaded
@@ -35,6 +38,7 @@ from orchestrator.suites.models import Suite
 from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.planning import SuitePlan
 from orchestrator.suites.requests import request_of
+from orchestrator.suites.state import RERUN
 from orchestrator.suites.summary import SeriesSummary
 from orchestrator.ui.of_session import SessionLines
 from orchestrator.ui.tables import print_table
@@ -106,41 +110,66 @@ def _run(
     decider: deciding.MachineDecider,
     arguments: argparse.Namespace,
 ) -> ExitStatus:
-    from orchestrator.signals import interruptible
-
+    """Run what is left, and report it whatever happens."""
     facts = folder.read_facts(where)
-    view = SessionLines(where.log, quiet=arguments.quiet)
-    _announce(plan, where, view)
-    cells = [row.cell for row in plan.rows]
-    job = session.Job(
-        cells=cells,
+    with closing(SessionLines(where.log, quiet=arguments.quiet)) as view:
+        _announce(plan, where, view)
+        job = _job(plan, decider, facts, arguments.budget)
+        try:
+            tools = session.Tools(
+                runner=_runner(decider), view=view, ready=_fetched_meanwhile(plan, view)
+            )
+            status = _go(where, job, tools, view, rerun=arguments.rerun)
+        finally:
+            series = summary.of_session(job.cells, resuming.read(where).ended)
+            _report(where, plan, series, as_json=arguments.json)
+            _take_in(view)
+    return ExitStatus.BENCHMARK_FAILED if plan.refused else status
+
+
+def _job(
+    plan: SuitePlan, decider: deciding.MachineDecider, facts: Facts, budget: float | None
+) -> session.Job:
+    suite = plan.loaded.suite
+    return session.Job(
+        cells=[row.cell for row in plan.rows],
         request_of=_requests(plan, decider),
-        note=SessionNote(
-            name=where.name, suite=plan.loaded.suite.name, digest=facts.digest, night=facts.night
-        ),
+        note=SessionNote(name=facts.name, suite=suite.name, digest=facts.digest, night=facts.night),
         known={row.cell.digest: row.seconds for row in plan.rows if row.seconds is not None},
         usual=plan.usual_seconds,
-        budget=arguments.budget or plan.loaded.suite.budget.night,
+        budget=budget or suite.budget.night,
     )
-    stopped: Interrupted | None = None
-    status = ExitStatus.OK
-    with Journal(where.journal) as log, stopping.on_signal() as stop:
-        try:
-            with interruptible():
-                _file_killed(view)
-                before = resuming.begin(where, log, rerun=arguments.rerun)
-                runner = _runner(decider)
-                tools = session.Tools(runner=runner, view=view, stopped=stop)
-                status = session.carry_out(job, before, log, tools)
-        except Interrupted as error:
-            stopped = error
-        finally:
-            series = summary.of_session(cells, resuming.read(where).ended)
-            _report(where, plan, series, as_json=arguments.json)
-    _take_in(view)
-    if stopped is not None:
-        raise stopped
-    return ExitStatus.BENCHMARK_FAILED if plan.refused else status
+
+
+def _go(
+    where: SessionFolder,
+    job: session.Job,
+    tools: session.Tools,
+    view: SessionLines,
+    *,
+    rerun: RERUN | None,
+) -> ExitStatus:
+    from orchestrator.signals import interruptible
+
+    with Journal(where.journal) as log, stopping.on_signal() as stop, interruptible():
+        _file_killed(view)
+        before = resuming.begin(where, log, rerun=rerun)
+        return session.carry_out(job, before, log, replace(tools, stopped=stop))
+
+
+def _fetched_meanwhile(plan: SuitePlan, view: SessionLines) -> Callable[[Cell], None]:
+    """Start to fetch missing images; return what waits for that of a cell."""
+    needs = {row.cell.digest: row.decided.need for row in plan.rows}
+
+    def pull(image: str) -> None:
+        from orchestrator.images import image_table, store
+        from orchestrator.runtimes.docker.client import Engine
+
+        with Engine.connect() as engine:
+            store.pull(image, image_table.load(), engine, lambda _: None)
+
+    fetcher = Fetcher(plan.needs(), pull, view.note)
+    return lambda cell: fetcher.wait(needs[cell.digest])
 
 
 def _file_killed(view: SessionLines) -> None:
@@ -207,7 +236,7 @@ def _report(
             (
                 one.cell.title,
                 one.cell.origin.group,
-                f"{len(one.throughputs)} of {len(one.ends) + one.left}",
+                f"{len(one.throughputs)} of {one.total}",
                 quantity(one.median, SAMPLES_PER_SECOND) if one.median is not None else "-",
                 quantity(100 * one.spread, PERCENT) if one.spread is not None else "-",
             )

@@ -85,10 +85,14 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What a session works with; tests replace the runner, the clock and the waiting."""
+    """What a session works with; tests replace the runner, the clock and the waiting.
+
+    `ready` returns when what a cell needs is here, or will not come.
+    """
 
     runner: Runner
     view: SessionView
+    ready: Callable[[Cell], None] = lambda _: None
     stopped: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -184,6 +188,7 @@ class _Work:
             notes.write(folder, self._job.note, turn)
             self._log.append("start", **_named(turn), run=folder.run_id, at=stamp())
 
+        self._tools.ready(turn.cell)
         began = self._tools.now()
         view = self._tools.view.turn(turn, progress)
         try:

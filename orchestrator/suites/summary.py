@@ -11,12 +11,12 @@ from orchestrator import stats
 from orchestrator.suites import state
 from orchestrator.suites.cells import Cell
 from orchestrator.suites.state import Ended, Key
-from orchestrator.suites.turns import turns
+from orchestrator.suites.turns import count, turns
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesSummary:
-    """The runs of one series; `left` counts those without an end."""
+    """The runs of one series; `left` counts those that a resumed session makes."""
 
     cell: Cell
     ends: tuple[Ended, ...]
@@ -26,6 +26,11 @@ class SeriesSummary:
     def throughputs(self) -> tuple[float, ...]:
         """Return what was measured, in samples/s."""
         return tuple(end.throughput for end in self.ends if end.throughput is not None)
+
+    @property
+    def total(self) -> int:
+        """Return how often it runs in a session."""
+        return count(self.cell)
 
     @property
     def median(self) -> float | None:
@@ -64,9 +69,9 @@ def of_session(cells: Iterable[Cell], ended: Mapping[Key, Ended]) -> list[Series
     left: Counter[str] = Counter()
     for turn in turns(cells):
         end = ended.get(state.key_of(turn))
-        if end is None:
+        if end is None or end.kind in state.UNDONE:
             left[turn.cell.digest] += 1
-        else:
+        if end is not None:
             ends[turn.cell.digest].append(end)
     return [
         SeriesSummary(cell=cell, ends=tuple(ends[cell.digest]), left=left[cell.digest])

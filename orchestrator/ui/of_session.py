@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator import ui
@@ -56,9 +57,15 @@ class SessionLines:
         self._quiet = quiet
         self._moving = not quiet and ui.is_capable(sys.stderr)
         try:
-            self._log = Outlet(log.open("a", encoding="utf-8"))
+            self._stream = log.open("a", encoding="utf-8")
         except OSError as error:
             raise MachineError(f"cannot write {log}: {error.strerror}") from None
+        self._log = Outlet(self._stream)
+
+    def close(self) -> None:
+        """Close the session's log."""
+        with suppress(OSError):  # a full disk; the journal is the truth
+            self._stream.close()
 
     def turn(self, turn: Turn, progress: Progress) -> View:
         """Show a run that starts."""

@@ -17,10 +17,10 @@ from orchestrator.images import image_table, store
 from orchestrator.paths import PROJECT
 from orchestrator.runtimes.docker.client import Engine
 from tests import misbehaving
-from tests.bench import overhead
+from tests.bench import overhead, suites
 from tests.bench.pairs import report
 
-OVERHEADS = ("start_up", "container", "flood", "silence")
+OVERHEADS = ("start_up", "container", "session", "flood", "silence")
 # Per framework: the image, the module of tests.bench.twins, its arguments.
 TWINS = {
     "pytorch": ("pytorch-cpu", "pytorch"),
@@ -58,11 +58,15 @@ def builder(framework: str, engine: Engine) -> bool:
 
 def main() -> int:
     """Run every part, or only the parts named on the command line."""
-    wanted = sys.argv[1:] or [*OVERHEADS, *TWINS]
-    if strange := set(wanted) - {*OVERHEADS, *TWINS}:
-        print(f"no such part: {', '.join(strange)}; there are {', '.join((*OVERHEADS, *TWINS))}")
+    every = ("plan", *OVERHEADS, *TWINS)
+    wanted = sys.argv[1:] or every
+    if strange := set(wanted) - {*every}:
+        print(f"no such part: {', '.join(strange)}; there are {', '.join(every)}")
         return 2
     kept = "start_up" not in wanted or overhead.start_up()
+    if "plan" in wanted:
+        with tempfile.TemporaryDirectory() as folder:
+            kept &= suites.plan(Path(folder))
     with Engine.connect() as engine:
         if set(OVERHEADS[1:]) & set(wanted):
             kept &= overheads(wanted, engine)
@@ -77,7 +81,7 @@ def overheads(wanted: Sequence[str], engine: Engine) -> bool:
     kept = True
     with tempfile.TemporaryDirectory() as folder, misbehaving.image(engine) as image:
         environment = overhead.home(Path(folder))
-        for part in (overhead.container, overhead.flood, overhead.silence):
+        for part in (overhead.container, suites.session, overhead.flood, overhead.silence):
             if part.__name__ in wanted:
                 kept &= part(image, environment)
     return kept
