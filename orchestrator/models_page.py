@@ -29,7 +29,7 @@ def page() -> str:
     """Return the page: one row per model, one column per framework, then the declared gaps."""
     frameworks = OURS
     titles = ["model", "input", "#parameters", "learnable", "MiB", "GMACs"]
-    titles += [row.name for row in frameworks]
+    titles += [framework.name for framework in frameworks]
     lines = [
         markdown_line(titles),
         markdown_line(["---", "---", *["---:"] * 4, *[":-:"] * len(frameworks)]),
@@ -44,15 +44,15 @@ def page() -> str:
             f"{graph.size_mib:.0f}",
             f"{graph.macs / 1e9:.3f}",
         ]
-        for row in frameworks:
-            phases = sorted({phase[0].upper() for _, phase in row.dtypes}, reverse=True)
-            cells.append("-" if name in row.gaps else "".join(phases))
+        for framework in frameworks:
+            phases = sorted({phase[0].upper() for _, phase in framework.dtypes}, reverse=True)
+            cells.append("-" if name in framework.gaps else "".join(phases))
         lines.append(markdown_line(cells))
     lines += [SUPPORT.rstrip("\n"), "", support()]
     gaps = [
-        markdown_line([row.name, model, why])
-        for row in frameworks
-        for model, why in row.gaps.items()
+        markdown_line([framework.name, model, why])
+        for framework in frameworks
+        for model, why in framework.gaps.items()
     ]
     if gaps:
         lines += ["", "## Declared gaps", "", markdown_line(["framework", "model", "why"])]
@@ -75,17 +75,17 @@ def support() -> str:
         markdown_line(["framework", "`-f`", "networks", "CPU", "GPU"]),
         markdown_line(["---"] * 5),
     ]
-    for row in OURS:
-        networks = f"all but {', '.join(row.gaps)}" if row.gaps else "all"
-        cells = [_support(row, "cpu"), _support(row, "gpu")]
-        lines.append(markdown_line([row.title, f"`{row.name}`", networks, *cells]))
+    for framework in OURS:
+        networks = f"all but {', '.join(framework.gaps)}" if framework.gaps else "all"
+        cells = [_support(framework, "cpu"), _support(framework, "gpu")]
+        lines.append(markdown_line([framework.title, f"`{framework.name}`", networks, *cells]))
     return "\n".join(lines)
 
 
-def _support(row: Framework, device: Device) -> str:
+def _support(framework: Framework, device: Device) -> str:
     """Return the phases that a framework has on a device, each group with its number types."""
     phases: dict[tuple[Dtype, ...], list[str]] = {}
-    for (where, phase), dtypes in row.dtypes.items():
+    for (where, phase), dtypes in framework.dtypes.items():
         if where == device:
             phases.setdefault(dtypes, []).append(phase)
     told = [f"{' and '.join(names)}: {', '.join(dtypes)}" for dtypes, names in phases.items()]

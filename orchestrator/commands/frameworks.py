@@ -14,19 +14,19 @@ from orchestrator.frameworks.record import FLAG, Framework, Option, VendorProgra
 from orchestrator.ui.tables import print_table
 
 
-def describe(row: Framework) -> dict[str, Any]:
+def describe(framework: Framework) -> dict[str, Any]:
     """Return one framework as plain values; number types are keyed "device phase"."""
-    vendor = row.vendor or VendorProgram()
+    vendor = framework.vendor or VendorProgram()
     return {
-        "name": row.name,
-        "title": row.title,
-        "aliases": list(row.aliases),
-        "program": row.program,
-        "ours": row.ours,
-        "images": dict(row.images),
-        "dtypes": {f"{device} {phase}": list(d) for (device, phase), d in row.dtypes.items()},
-        "gaps": dict(row.gaps),
-        "networks": dict(row.networks) if row.networks is not None else None,
+        "name": framework.name,
+        "title": framework.title,
+        "aliases": list(framework.aliases),
+        "program": framework.program,
+        "ours": framework.ours,
+        "images": dict(framework.images),
+        "dtypes": {f"{device} {phase}": list(d) for (device, phase), d in framework.dtypes.items()},
+        "gaps": dict(framework.gaps),
+        "networks": dict(framework.networks) if framework.networks is not None else None,
         "unfit": [
             {
                 "networks": list(unfit.networks),
@@ -34,13 +34,13 @@ def describe(row: Framework) -> dict[str, Any]:
                 "dtypes": list(unfit.dtypes),
                 "why": unfit.why,
             }
-            for unfit in row.unfit
+            for unfit in framework.unfit
         ],
         "differs": dict(vendor.differs),
         "source": vendor.source_help or None,
         "options": {
             name: {"meaning": o.meaning, "default": o.default, "values": list(o.values)}
-            for name, o in row.options.items()
+            for name, o in framework.options.items()
         },
         "remark": vendor.remark or None,
         "refuses": dict(vendor.refuses),
@@ -51,19 +51,23 @@ def describe(row: Framework) -> dict[str, Any]:
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Print the table or, with --json, the document."""
     chosen = [catalogue.framework(arguments.name)] if arguments.name else FRAMEWORKS.values()
-    rows = [describe(row) for row in chosen]
+    rows = [describe(framework) for framework in chosen]
     if arguments.json:
         print(json.dumps({"schema": 1, "frameworks": rows}, indent=2))
         return ExitStatus.OK
     print_table(
         ("framework", "device", "phase", "dtypes", "image"),
         [
-            (row.name, device, phase, " ".join(dtypes), row.images.get(device, "-"))
-            for row in chosen
-            for (device, phase), dtypes in row.dtypes.items()
+            (framework.name, device, phase, " ".join(dtypes), framework.images.get(device, "-"))
+            for framework in chosen
+            for (device, phase), dtypes in framework.dtypes.items()
         ],
     )
-    gaps = [(row.name, model, why) for row in chosen for model, why in row.gaps.items()]
+    gaps = [
+        (framework.name, model, why)
+        for framework in chosen
+        for model, why in framework.gaps.items()
+    ]
     if gaps:
         print("\nmodels that a framework does not support:")
         print_table(("framework", "model", "why"), gaps)
@@ -72,10 +76,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _variants(row: Framework) -> Iterator[tuple[str, Framework]]:
+def _variants(framework: Framework) -> Iterator[tuple[str, Framework]]:
     """Yield the framework as each fork or release has it, and a label."""
-    for value, variant in row.variants.items():
-        yield f"{row.variant_option}={value}: ", variant
+    for value, variant in framework.variants.items():
+        yield f"{framework.variant_option}={value}: ", variant
 
 
 def _show_options(title: str, options: Mapping[str, Option]) -> None:
@@ -90,16 +94,18 @@ def _show_options(title: str, options: Mapping[str, Option]) -> None:
         )
 
 
-def _show_more(row: Framework) -> None:
+def _show_more(framework: Framework) -> None:
     """Print the details of one framework: its networks, folder and options."""
-    if row.networks is not None:
-        print(f"\nnetworks with their own definition in the program: {' '.join(row.networks)}")
-    for which, one in (("", row), *_variants(row)):
+    if framework.networks is not None:
+        print(
+            f"\nnetworks with their own definition in the program: {' '.join(framework.networks)}"
+        )
+    for which, one in (("", framework), *_variants(framework)):
         for unfit in one.unfit:
             limits = " ".join((*unfit.phases, *unfit.dtypes)) or "all"
             networks = " ".join(unfit.networks) or "any network"
             print(f"\n{which}not supported in {limits}: {networks}: {unfit.why}")
-    vendor = row.vendor or VendorProgram()
+    vendor = framework.vendor or VendorProgram()
     if vendor.differs:
         print(
             "\nnetworks that differ from benchdock's network of the same name, or need something:"
@@ -112,9 +118,9 @@ def _show_more(row: Framework) -> None:
             print(f"\n--{field.replace('_', '-')} is {title}: {why}")
     if vendor.remark:
         print(f"\nnote: {vendor.remark}")
-    _show_options("options (--option NAME=VALUE)", row.options)
-    for which, one in _variants(row):
-        own = {name: o for name, o in one.options.items() if name not in row.options}
+    _show_options("options (--option NAME=VALUE)", framework.options)
+    for which, one in _variants(framework):
+        own = {name: o for name, o in one.options.items() if name not in framework.options}
         _show_options(f"{which}more options", own)
     if vendor.flags:
         print(f"\n--option {FLAG}NAME=VALUE passes --NAME=VALUE to the program")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestError, unknown
 from orchestrator.images import base_images, image_table, pins, store, wheelhouse
 from orchestrator.images.builder import Event
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.images.interpreters import NoInterpreterError
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import Outlet
@@ -50,12 +50,12 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         case "fetch":
             done = _fetch(table, arguments.names, arguments.source)
         case "build":
-            rows = _built_rows(table, arguments.names)
+            rows = _built(table, arguments.names)
             done = _build(table, rows, force=arguments.force, named=bool(arguments.names))
         case "pull":
             done = _pull(table, arguments.names)
         case "pin":
-            done = _pin(table, _vendors_rows(table, arguments.names))
+            done = _pin(table, _vendors(table, arguments.names))
         case _:
             done = _bootstrap(table, arguments.names, force=arguments.force)
     told = []
@@ -92,24 +92,24 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _rows(
-    table: ImageTable, names: Sequence[str], *, default: Sequence[ImageRow] | Any
-) -> list[ImageRow]:
-    return [table.row(name) for name in names] if names else list(default)
+    table: ImageTable, names: Sequence[str], *, default: Sequence[Image] | Any
+) -> list[Image]:
+    return [table.image(name) for name in names] if names else list(default)
 
 
-def _built_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
+def _built(table: ImageTable, names: Sequence[str]) -> list[Image]:
     """Return the named images that are built here, by default all CPU images that build quickly."""
     ours = [
-        row
-        for row in table.images.values()
-        if row.source == "build" and row.device == "cpu" and not row.compiled
+        image
+        for image in table.images.values()
+        if image.source == "build" and image.device == "cpu" and not image.compiled
     ]
     chosen = _rows(table, names, default=ours)
-    for row in chosen:
-        if row.source != "build":
+    for image in chosen:
+        if image.source != "build":
             raise RequestError(
-                f"{row.id} is a vendor's image and cannot be built",
-                hint=f"run `benchdock images pull {row.id}` to get it",
+                f"{image.id} is a vendor's image and cannot be built",
+                hint=f"run `benchdock images pull {image.id}` to get it",
             )
     return chosen
 
@@ -128,31 +128,34 @@ def _fetch(table: ImageTable, names: Sequence[str], source: str | None) -> Itera
         raise RequestError(
             f"the folder {source} does not exist", hint="use --from with a folder of wheels"
         )
-    rows = _built_rows(table, names)
-    for row in rows if names else [row for row in rows if row.lock]:
-        folder = wheelhouse.fetch(row, table, _say, source=Path(source) if source else None)
-        yield {"image": row.id, "wheels": str(folder)}, f"{row.id}: the wheels are in {folder}"
+    rows = _built(table, names)
+    for image in rows if names else [image for image in rows if image.lock]:
+        folder = wheelhouse.fetch(image, table, _say, source=Path(source) if source else None)
+        yield {"image": image.id, "wheels": str(folder)}, f"{image.id}: the wheels are in {folder}"
 
 
-def _build(
-    table: ImageTable, rows: Sequence[ImageRow], *, force: bool, named: bool
-) -> Iterator[Done]:
+def _build(table: ImageTable, rows: Sequence[Image], *, force: bool, named: bool) -> Iterator[Done]:
     """Build images; one that was not named is left out if its base needs a Python not here."""
     from orchestrator.runtimes.docker.client import Engine
 
     policy = store.Policy.FORCE if force else store.Policy.AUTO
     with Engine.connect() as engine:
-        for row in rows:
+        for image in rows:
             try:
-                ready = store.ensure(row, table, engine, policy, _tell)
+                ready = store.ensure(image, table, engine, policy, _tell)
             except NoInterpreterError as error:
                 if named:
                     raise
-                told = {"image": row.id, "did": _LEFT_OUT, "why": str(error)}
-                yield told, f"{row.id}: {_LEFT_OUT}: {error}"
+                told = {"image": image.id, "did": _LEFT_OUT, "why": str(error)}
+                yield told, f"{image.id}: {_LEFT_OUT}: {error}"
                 continue
-            told = {"image": row.id, "did": ready.did, "reference": ready.reference, "id": ready.id}
-            yield told, f"{row.id}: {ready.did} {ready.reference} {ready.id}"
+            told = {
+                "image": image.id,
+                "did": ready.did,
+                "reference": ready.reference,
+                "id": ready.id,
+            }
+            yield told, f"{image.id}: {ready.did} {ready.reference} {ready.id}"
 
 
 def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
@@ -171,7 +174,7 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
         for name in dict.fromkeys(named):
             ready = _ready(name, table, engine, build=name in needed)
             told = {
-                "image": ready.row.id if ready.row else None,
+                "image": ready.image.id if ready.image else None,
                 "did": ready.did,
                 "reference": ready.reference,
                 "id": ready.id,
@@ -198,47 +201,48 @@ def _of_suite(name: str) -> list[str]:
 
 def _ready(name: str, table: ImageTable, engine: Engine, *, build: bool) -> store.ReadyImage:
     """Pull an image, or `build` one that a suite needs and no registry has."""
-    row = table.images.get(name)
-    if build and row is not None and row.source == "build":
-        return store.ensure(row, table, engine, store.Policy.AUTO, _tell)
+    image = table.images.get(name)
+    if build and image is not None and image.source == "build":
+        return store.ensure(image, table, engine, store.Policy.AUTO, _tell)
     return store.pull(name, table, engine, _tell)
 
 
-def _vendors_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:
+def _vendors(table: ImageTable, names: Sequence[str]) -> list[Image]:
     """Return the named vendors' images, by default all of them."""
-    every = [row for row in table.images.values() if row.source == "vendor"]
+    every = [image for image in table.images.values() if image.source == "vendor"]
     chosen = _rows(table, names, default=every)
-    for row in chosen:
-        if row.source != "vendor":
+    for image in chosen:
+        if image.source != "vendor":
             raise RequestError(
-                f"{row.id} is built here and not in any registry", hint="name vendors' images only"
+                f"{image.id} is built here and not in any registry",
+                hint="name vendors' images only",
             )
     return chosen
 
 
-def _pin(table: ImageTable, rows: Sequence[ImageRow]) -> Iterator[Done]:
+def _pin(table: ImageTable, rows: Sequence[Image]) -> Iterator[Done]:
     """Ask the registries for the digests of tags; keep a pin if its registry does not answer."""
     from orchestrator.runtimes.docker.client import Engine
 
     pins.refuse_in_wheel()
     kept = {
-        row.reference: table.digests[row.reference]
-        for row in table.images.values()
-        if row.reference in table.digests
+        image.reference: table.digests[image.reference]
+        for image in table.images.values()
+        if image.reference in table.digests
     }
     with Engine.connect() as engine:
-        for row in rows:
+        for image in rows:
             try:
-                digest = engine.registry_digest(row.reference)
+                digest = engine.registry_digest(image.reference)
             except ImageError as error:
-                told = {"image": row.id, "did": _FAILED, "reference": row.reference}
-                yield told | {"why": str(error)}, f"{row.id}: {_FAILED}: {error}"
+                told = {"image": image.id, "did": _FAILED, "reference": image.reference}
+                yield told | {"why": str(error)}, f"{image.id}: {_FAILED}: {error}"
                 continue
-            before = kept.get(row.reference)
+            before = kept.get(image.reference)
             did = "unchanged" if before == digest else "renewed" if before else "pinned"
-            kept[row.reference] = digest
-            told = {"image": row.id, "did": did, "reference": row.reference, "digest": digest}
-            yield told, f"{row.id}: {did} {row.reference} {digest}"
+            kept[image.reference] = digest
+            told = {"image": image.id, "did": did, "reference": image.reference, "digest": digest}
+            yield told, f"{image.id}: {did} {image.reference} {digest}"
     pins.save(kept)
 
 
@@ -249,7 +253,7 @@ def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Itera
     for name in names:
         if name not in table.bases:
             raise unknown("base image", name, table.bases)
-    wanted = names or sorted({row.base for row in table.images.values() if row.base})
+    wanted = names or sorted({image.base for image in table.images.values() if image.base})
     with Engine.connect() as engine:
         for name in wanted:
             try:
@@ -263,9 +267,9 @@ def _bootstrap(table: ImageTable, names: Sequence[str], *, force: bool) -> Itera
             yield {"image": name, "did": did}, f"{name}: {did}"
 
 
-def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Namespace) -> None:
+def _list(table: ImageTable, rows: Sequence[Image], arguments: argparse.Namespace) -> None:
     engine, why = _engine()
-    described = [_describe(row, table, engine) for row in rows]
+    described = [_describe(image, table, engine) for image in rows]
     if arguments.json:
         print(json.dumps({"schema": 1, "engine": why, "images": described}, indent=2))
         return
@@ -273,23 +277,23 @@ def _list(table: ImageTable, rows: Sequence[ImageRow], arguments: argparse.Names
         ("image", "framework", "version", "device", *_FACTS, "source", "size", "tested", "here"),
         [
             (
-                row["id"],
-                row["framework"],
-                row["version"],
-                row["device"],
-                row["python"],
-                row["cuda"] or "-",
-                row["driver"] or "-",
-                span(row["compute_capabilities"]) or "-",
-                row["reference"] or row["base"],
-                row["size"],
-                "never" if row["never_run"] else "yes",
-                row["state"] + (f": {row['reason']}" if row["reason"] else ""),
+                image["id"],
+                image["framework"],
+                image["version"],
+                image["device"],
+                image["python"],
+                image["cuda"] or "-",
+                image["driver"] or "-",
+                span(image["compute_capabilities"]) or "-",
+                image["reference"] or image["base"],
+                image["size"],
+                "never" if image["never_run"] else "yes",
+                image["state"] + (f": {image['reason']}" if image["reason"] else ""),
             )
-            for row in described
+            for image in described
         ],
     )
-    if any(row["never_run"] for row in described):
+    if any(image["never_run"] for image in described):
         print(
             "\ntested: never = nobody has run this image with benchdock on a GPU yet; the GPU "
             "requirements come from the vendor's notes or its packages"
@@ -308,18 +312,18 @@ def _engine() -> tuple[Engine | None, str]:
     return engine, f"{engine.name} {engine.version}"
 
 
-def _describe(row: ImageRow, table: ImageTable, engine: Engine | None) -> dict[str, Any]:
-    state = store.state(row, table, engine) if engine is not None else None
-    facts = listed.facts_of(row)
+def _describe(image: Image, table: ImageTable, engine: Engine | None) -> dict[str, Any]:
+    state = store.state(image, table, engine) if engine is not None else None
+    facts = listed.facts_of(image)
     return {
-        **row.model_dump(mode="json"),
+        **image.model_dump(mode="json"),
         "cuda": facts.cuda or None,
         "driver": facts.driver or None,
         "driver_branches": list(facts.driver_branches),
         "compute_capabilities": list(facts.architectures),
-        "tag": row.tag,
-        "name": state.name if state else store.name_of(row, table),
-        "pinned": table.digests.get(row.reference),
+        "tag": image.tag,
+        "name": state.name if state else store.name_of(image, table),
+        "pinned": table.digests.get(image.reference),
         "state": state.kind if state else "unknown",
         "reason": state.reason if state else "",
         "image_id": state.found.id if state and state.found else None,

@@ -75,7 +75,7 @@ def _prove(work: Sequence[Work], setting: Setting) -> tuple[list[Cell], Interrup
 
 def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None:
     """Print the deviations of each model and framework, then the failed comparisons."""
-    frameworks = [one.row.name for one in work]
+    frameworks = [one.framework.name for one in work]
     table = []
     for model in dict.fromkeys(model for one in work for model in one.models):
         row = [model]

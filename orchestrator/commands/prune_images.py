@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.errors import ExitStatus, ImageError, RequestError
 from orchestrator.images import pruning
 from orchestrator.images.builder import OnEvent
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.images.pruning import Verdict
 from orchestrator.results import needs
 from orchestrator.ui.tables import print_table
@@ -28,7 +28,7 @@ def execute(arguments: argparse.Namespace, table: ImageTable, tell: OnEvent) -> 
     from orchestrator.runtimes.docker.client import Engine
 
     keep = pruning.KEPT if arguments.keep is None else arguments.keep
-    only = [_own(table.row(name)).id for name in arguments.names]
+    only = [_own(table.image(name)).id for name in arguments.names]
     with Engine.connect() as engine:
 
         def judged() -> tuple[Verdict, ...]:
@@ -45,13 +45,13 @@ def execute(arguments: argparse.Namespace, table: ImageTable, tell: OnEvent) -> 
     return ExitStatus.MACHINE_CANNOT if failed else ExitStatus.OK
 
 
-def _own(row: ImageRow) -> ImageRow:
-    if row.source == "vendor":
+def _own(image: Image) -> Image:
+    if image.source == "vendor":
         raise RequestError(
-            f"{row.id} is a vendor's image, which `images prune` never removes",
-            hint=f"run `docker rmi {row.tag}`",
+            f"{image.id} is a vendor's image, which `images prune` never removes",
+            hint=f"run `docker rmi {image.tag}`",
         )
-    return row
+    return image
 
 
 def _removed(verdicts: Sequence[Verdict], engine: pruning.StockEngine) -> Iterator[Row]:

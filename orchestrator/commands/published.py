@@ -110,7 +110,7 @@ def _known(asked: Filters, claims: Sequence[Claim]) -> dict[str, Iterable[str]]:
     if asked.framework and asked.framework not in {claim.framework for claim in claims}:
         from orchestrator.frameworks.catalogue import OURS
 
-        known["framework"] = [row.name for row in OURS]
+        known["framework"] = [one.name for one in OURS]
     return known
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from orchestrator.doctor.finding import Finding
 from orchestrator.images import digests, interpreters, room, store
-from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
+from orchestrator.images.image_table import BaseImage, Image, ImageTable
 from orchestrator.machine.gpu_facts import GpuReport, capabilities
 from orchestrator.runtimes.docker.client import Engine
 from orchestrator.vendor_images.choice import Choice, choose
-from orchestrator.vendor_images.listed import assess_row, facts_of
+from orchestrator.vendor_images.listed import assess_image, facts_of
 
 
 def image_findings(
@@ -29,19 +29,19 @@ def image_findings(
             continue
         if named.device == "gpu" and (named.instead_of or not report.gpus):
             continue
-        row: ImageRow | None = named
+        image: Image | None = named
         if named.device == "gpu":
             choice = _choice(named, table, report)
             yield from driver_findings(choice, report)
-            row = choice.image
-        if row is None:
+            image = choice.image
+        if image is None:
             continue
-        state = store.state(row, table, engine)
-        yield _image_finding(row, state)
+        state = store.state(image, table, engine)
+        yield _image_finding(image, state)
         if state.kind != "current":
-            yield from _room_for(row, table, engine, data_root)
-        if state.kind != "current" and row.base:
-            bases.add(row.base)
+            yield from _room_for(image, table, engine, data_root)
+        if state.kind != "current" and image.base:
+            bases.add(image.base)
     for base in sorted(bases):
         if engine.image(base) is None:
             yield _base_finding(table.bases[base])
@@ -60,27 +60,27 @@ def _base_finding(base: BaseImage) -> Finding:
 
 
 def _room_for(
-    row: ImageRow, table: ImageTable, engine: Engine, data_root: Path | None
+    image: Image, table: ImageTable, engine: Engine, data_root: Path | None
 ) -> Iterator[Finding]:
     """Warn if there is too little space for an image that a run would get."""
-    if row.source == "vendor":
-        what, needs = "the pull", room.to_pull(row, data_root)
+    if image.source == "vendor":
+        what, needs = "the pull", room.to_pull(image, data_root)
     else:
-        framework = engine.image(digests.framework_tag(row, table)) is None
-        what, needs = "the build", room.to_build(row, data_root, framework=framework)
+        framework = engine.image(digests.framework_tag(image, table)) is None
+        what, needs = "the build", room.to_build(image, data_root, framework=framework)
     for shortage in room.shortages(needs, what):
-        name = f"room for {row.id}"
+        name = f"room for {image.id}"
         yield Finding(name=name, state="warning", detail=shortage, remedy=room.PRUNE)
 
 
-def _image_finding(row: ImageRow, state: store.State) -> Finding:
+def _image_finding(image: Image, state: store.State) -> Finding:
     """Describe the state of an image that a run here would use."""
-    name = f"image {row.id}"
+    name = f"image {image.id}"
     if state.kind == "current":
         return Finding(name=name, state="ok", detail=state.name)
-    how, does = f"benchdock images build {row.id}", "builds"
-    if row.source == "vendor":
-        how, does = f"docker pull {row.tag}", "pulls"
+    how, does = f"benchdock images build {image.id}", "builds"
+    if image.source == "vendor":
+        how, does = f"docker pull {image.tag}", "pulls"
     if state.kind == "absent":
         detail = f"{state.name} is not here; a run {does} it"
         return Finding(name=name, state="missing", detail=detail, remedy=how)
@@ -88,7 +88,7 @@ def _image_finding(row: ImageRow, state: store.State) -> Finding:
     return Finding(name=name, state="warning", detail=detail, remedy=how)
 
 
-def _choice(named: ImageRow, table: ImageTable, report: GpuReport) -> Choice:
+def _choice(named: Image, table: ImageTable, report: GpuReport) -> Choice:
     gpus = capabilities(report.gpus)
     return choose(named, gpus, report.driver, table=table, backend=named.framework)
 
@@ -99,7 +99,7 @@ def driver_findings(choice: Choice, report: GpuReport) -> Iterator[Finding]:
     lacking = [
         one.image
         for one in choice.passed_over
-        if not one.unproven and not assess_row(one.image, gpus).refusal
+        if not one.unproven and not assess_image(one.image, gpus).refusal
     ]
     remedy = (
         "sudo apt-get install --only-upgrade nvidia-driver, then sudo reboot" if lacking else ""

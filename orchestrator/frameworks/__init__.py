@@ -1,1 +1,1 @@
-"""The entries of the framework table, one module per family; each exports ROWS."""
+"""The entries of the framework table, one module per family; each exports ENTRIES."""

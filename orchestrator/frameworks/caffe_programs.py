@@ -36,7 +36,7 @@ _FORKS_OPTIONS = {
 
 
 def _forks(base: Framework, skipped: Mapping[str, int | None]) -> Framework:
-    """Return a row with one variant per fork of Caffe; `skipped` are warm-up steps, if fixed."""
+    """Return an entry with one variant per fork of Caffe; `skipped` are warm-up steps, if fixed."""
     phases = sorted({phase for _, phase in base.dtypes})
     on: dict[str, tuple[tuple[Device, ...], tuple[Dtype, ...]]] = {
         "bvlc": (("cpu", "gpu"), _FLOAT32),
@@ -171,4 +171,4 @@ CAFFE2_TRAINER = Framework(
     vendor=VendorProgram(ignores={"seed": _NO_SEED}),
 )
 
-ROWS = (CAFFE_TIME, CAFFE_TRAIN, CAFFE2_NET, CAFFE2_TRAINER)
+ENTRIES = (CAFFE_TIME, CAFFE_TRAIN, CAFFE2_NET, CAFFE2_TRAINER)

@@ -27,43 +27,47 @@ if TYPE_CHECKING:
 
 
 FRAMEWORKS: Mapping[str, Framework] = {
-    row.name: row
-    for rows in (
-        ours.ROWS,
-        tensorflow_programs.ROWS,
-        pytorch_programs.ROWS,
-        caffe_programs.ROWS,
-        mxnet_programs.ROWS,
-        inference_programs.ROWS,
-        other_programs.ROWS,
+    framework.name: framework
+    for family in (
+        ours.ENTRIES,
+        tensorflow_programs.ENTRIES,
+        pytorch_programs.ENTRIES,
+        caffe_programs.ENTRIES,
+        mxnet_programs.ENTRIES,
+        inference_programs.ENTRIES,
+        other_programs.ENTRIES,
     )
-    for row in rows
+    for framework in family
 }
-OURS = tuple(row for row in FRAMEWORKS.values() if row.ours)
+OURS = tuple(framework for framework in FRAMEWORKS.values() if framework.ours)
 # A model's name becomes part of a folder name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,80}", re.ASCII)
 
 
 def framework(name: str) -> Framework:
     """Look up a framework by id or alias. Raises RequestError with the nearest name."""
-    for row in FRAMEWORKS.values():
-        if name == row.name or name in row.aliases:
-            return row
-    known = [word for row in FRAMEWORKS.values() for word in (row.name, *row.aliases)]
+    for framework in FRAMEWORKS.values():
+        if name == framework.name or name in framework.aliases:
+            return framework
+    known = [
+        word for framework in FRAMEWORKS.values() for word in (framework.name, *framework.aliases)
+    ]
     meant = SHORT_NAMES.get(name.lower())
     raise unknown("framework", name, known, listing="benchdock frameworks", meant=meant)
 
 
 def without_alias(name: str) -> str:
     """Return the id for an alias; return any other name unchanged, even an unknown one."""
-    return next((row.name for row in FRAMEWORKS.values() if name in row.aliases), name)
+    return next(
+        (framework.name for framework in FRAMEWORKS.values() if name in framework.aliases), name
+    )
 
 
 def all_networks() -> tuple[str, ...]:
     """Return the names of the zoo's networks, then those that only vendors' programs have."""
     from backends import zoo
 
-    named = (name for row in FRAMEWORKS.values() for name in row.networks or ())
+    named = (name for framework in FRAMEWORKS.values() for name in framework.networks or ())
     return tuple(dict.fromkeys((*zoo.names(), *named)))
 
 
@@ -88,17 +92,17 @@ def _check_drawn(name: str) -> None:
         raise unknown("model", name, zoo.names(), listing="benchdock models")
 
 
-def network(row: Framework, model: str) -> str:
+def network(framework: Framework, model: str) -> str:
     """Return the program's name for a model. Raises RequestError with the nearest name."""
-    if row.any_network:
+    if framework.any_network:
         return checked_name(model)
-    if row.networks is None:
+    if framework.networks is None:
         _check_drawn(model)
         return model
-    if model not in row.networks:
-        listing = f"benchdock frameworks {row.name}"
-        raise unknown(f"model of {row.name}", model, row.networks, listing=listing)
-    return row.networks[model]
+    if model not in framework.networks:
+        listing = f"benchdock frameworks {framework.name}"
+        raise unknown(f"model of {framework.name}", model, framework.networks, listing=listing)
+    return framework.networks[model]
 
 
 def checked_name(model: str) -> str:
@@ -110,65 +114,65 @@ def checked_name(model: str) -> str:
     return model
 
 
-def has(row: Framework, model: str) -> bool:
+def has(framework: Framework, model: str) -> bool:
     """Whether a framework can run a model of that name."""
     try:
-        network(row, model)
+        network(framework, model)
     except RequestError:
         return False
     return True
 
 
-def fingerprint(row: Framework, model: str) -> str | None:
+def fingerprint(framework: Framework, model: str) -> str | None:
     """Return the fingerprint of a network of the zoo; None for a network of a vendor's program."""
-    of_zoo = row.networks is None and not row.any_network
+    of_zoo = framework.networks is None and not framework.any_network
     return draw(model).fingerprint if of_zoo else None
 
 
 def frameworks_for(model: str) -> list[str]:
     """Return the names of our frameworks that support a model."""
-    return [row.name for row in OURS if model not in row.gaps]
+    return [framework.name for framework in OURS if model not in framework.gaps]
 
 
-def check(row: Framework, request: Request, device: Device) -> None:
+def check(framework: Framework, request: Request, device: Device) -> None:
     """Refuse an unsupported model, phase or dtype, and say what is supported."""
     if request.model_file is None:
-        network(row, request.model)
-    if request.model_file is None and request.model in row.gaps:
+        network(framework, request.model)
+    if request.model_file is None and request.model in framework.gaps:
         raise RequestError(
-            f"{row.name} does not support {request.model}: {row.gaps[request.model]}",
+            f"{framework.name} does not support {request.model}: {framework.gaps[request.model]}",
             hint=_who_can(request, device),
         )
-    phases = [phase for (where, phase) in row.dtypes if where == device]
+    phases = [phase for (where, phase) in framework.dtypes if where == device]
     if request.phase not in phases:
-        elsewhere = sorted({f"{phase} on the {where.upper()}" for where, phase in row.dtypes})
+        elsewhere = sorted({f"{phase} on the {where.upper()}" for where, phase in framework.dtypes})
         can = f"{' and '.join(phases)} there" if phases else " and ".join(elsewhere)
         raise RequestError(
-            f"{row.name} does not support {request.phase} on the {device.upper()}",
+            f"{framework.name} does not support {request.phase} on the {device.upper()}",
             hint=f"it supports {can}",
         )
-    _check_dtype(row, request, device)
+    _check_dtype(framework, request, device)
 
 
-def _check_dtype(row: Framework, request: Request, device: Device) -> None:
+def _check_dtype(framework: Framework, request: Request, device: Device) -> None:
     """Refuse a number type that the framework, or this network of it, does not support."""
-    known = row.dtypes[device, request.phase]
+    known = framework.dtypes[device, request.phase]
     dtypes = [
         dtype
         for dtype in known
-        if not any(unfit.forbids(request.model, request.phase, dtype) for unfit in row.unfit)
+        if not any(unfit.forbids(request.model, request.phase, dtype) for unfit in framework.unfit)
     ]
     if request.dtype in dtypes:
         return
-    why = [u.why for u in row.unfit if u.forbids(request.model, request.phase, request.dtype)]
+    why = [u.why for u in framework.unfit if u.forbids(request.model, request.phase, request.dtype)]
     what = (
-        f"{row.name} does not support {request.phase} of {request.model} in {request.dtype}: "
+        f"{framework.name} does not support {request.phase} of {request.model} in {request.dtype}: "
         f"{why[0]}"
         if why
-        else f"{row.name} does not support {request.phase} in {request.dtype} on the "
+        else f"{framework.name} does not support {request.phase} in {request.dtype} on the "
         f"{device.upper()}"
     )
-    other = f"`benchdock frameworks {row.name}` lists what it supports"
+    other = f"`benchdock frameworks {framework.name}` lists what it supports"
     raise RequestError(what, hint=f"use one of {', '.join(dtypes)}" if dtypes else other)
 
 

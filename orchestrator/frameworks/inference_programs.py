@@ -47,7 +47,7 @@ _TENSORRT = Framework(
 
 
 def _onnx(release: str) -> Framework:
-    """Return the row of a release that reads ONNX as our writer writes it."""
+    """Return the entry of a release that reads ONNX as our writer writes it."""
     dtypes: tuple[Dtype, ...] = ("float32", "tf32", "float16", "int8")
     options = {"release": replace(_RELEASE, default=release)}
     unfit = (_AS_WRITTEN,) if release == "11" else ()
@@ -60,7 +60,7 @@ def _onnx(release: str) -> Framework:
 
 
 def _caffe(release: str) -> Framework:
-    """Return the row of a release that only reads older ONNX, and so gets a Caffe network."""
+    """Return the entry of a release that only reads older ONNX, and so gets a Caffe network."""
     cut = "its Caffe reader rounds the size of every pooling up"
     return replace(
         _TENSORRT,
@@ -148,4 +148,4 @@ ONNXRUNTIME_PERF_TEST = Framework(
     ),
 )
 
-ROWS = (TENSORRT, ONNXRUNTIME_PERF_TEST, OPENVINO_BENCHMARK_APP)
+ENTRIES = (TENSORRT, ONNXRUNTIME_PERF_TEST, OPENVINO_BENCHMARK_APP)

@@ -155,7 +155,7 @@ MXNET = Framework(
     images={"cpu": "mxnet-cpu", "gpu": "ngc-mxnet-24-06"},
 )
 
-ROWS = (
+ENTRIES = (
     PYTORCH,
     TENSORFLOW,
     MXNET,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from orchestrator import file_lock, paths
 from orchestrator.errors import EngineError, ImageError
 from orchestrator.images import digests, interpreters, room
-from orchestrator.images.image_table import BaseImage, ImageRow, ImageTable
+from orchestrator.images.image_table import BaseImage, Image, ImageTable
 
 if TYPE_CHECKING:
     from orchestrator.runtimes.docker.client import EngineInfo
@@ -80,7 +80,7 @@ class ImageEngine(Protocol):
 
 
 def build(
-    row: ImageRow,
+    image: Image,
     table: ImageTable,
     engine: ImageEngine,
     on_event: OnEvent,
@@ -93,41 +93,43 @@ def build(
     The engine gives the `tag` only to a complete image, so a killed build leaves none. Raises
     ImageError, with the build's last lines as details, or EngineError.
     """
-    framework = digests.framework_tag(row, table)
+    framework = digests.framework_tag(image, table)
     whole = again or engine.image(framework) is None
-    _warn_of_room(room.to_build(row, engine.info().data_root, framework=whole), row, on_event)
+    _warn_of_room(room.to_build(image, engine.info().data_root, framework=whole), image, on_event)
     if whole:
-        base = _parent(row, table, engine, on_event) if row.parent else row.base
-        _build_framework(row, table, engine, on_event, base=base)
+        base = _parent(image, table, engine, on_event) if image.parent else image.base
+        _build_framework(image, table, engine, on_event, base=base)
     on_event(Event("stage", f"building {tag}: backends/ and their self check"))
-    with _context(row) as context:
+    with _context(image) as context:
         _copy_backends(context / "backends")
         shutil.copy(paths.DOCKERFILES / digests.BACKENDS_DOCKERFILE, context / "Dockerfile")
         engine.build(
             context,
             tag=tag,
-            labels=digests.labels(row, table),
-            buildargs={"FRAMEWORK_IMAGE": framework, "BACKENDS": " ".join(row.frameworks)},
+            labels=digests.labels(image, table),
+            buildargs={"FRAMEWORK_IMAGE": framework, "BACKENDS": " ".join(image.frameworks)},
             # The self check needs no network, which shows that no benchmark does.
             network_mode="none",
             on_line=_as_lines(on_event),
         )
 
 
-def lock_of(row: ImageRow) -> Path:
+def lock_of(image: Image) -> Path:
     """Return the file to lock while an image is built."""
-    return paths.home() / "locks" / f"{row.id}.lock"
+    return paths.home() / "locks" / f"{image.id}.lock"
 
 
-def pull_row(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
+def pull_image(
+    image: Image, table: ImageTable, engine: ImageEngine, on_event: OnEvent
+) -> ImageInfo:
     """Pull a vendor's image, by its digest if it is pinned. Raises ImageError or EngineError."""
-    _warn_of_room(room.to_pull(row, engine.info().data_root), row, on_event)
-    return pull(table.pinned(row), engine, on_event)
+    _warn_of_room(room.to_pull(image, engine.info().data_root), image, on_event)
+    return pull(table.pinned(image), engine, on_event)
 
 
-def _warn_of_room(needs: list[room.Need], row: ImageRow, on_event: OnEvent) -> None:
-    doing = "a build of" if row.source == "build" else "a pull of"
-    for shortage in room.shortages(needs, f"{doing} {row.id}"):
+def _warn_of_room(needs: list[room.Need], image: Image, on_event: OnEvent) -> None:
+    doing = "a build of" if image.source == "build" else "a pull of"
+    for shortage in room.shortages(needs, f"{doing} {image.id}"):
         on_event(Event("warning", f"{shortage}; run `{room.PRUNE}` to free some"))
 
 
@@ -151,9 +153,9 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
     return engine.pull(reference, tell)
 
 
-def _parent(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> str:
+def _parent(image: Image, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -> str:
     """Return the name of the parent's framework layers, which are built if they are missing."""
-    parent = table.images[row.parent]
+    parent = table.images[image.parent]
     tag = digests.framework_tag(parent, table)
 
     def say_waiting() -> None:
@@ -166,24 +168,26 @@ def _parent(row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnE
 
 
 def _build_framework(
-    row: ImageRow, table: ImageTable, engine: ImageEngine, on_event: OnEvent, *, base: str
+    image: Image, table: ImageTable, engine: ImageEngine, on_event: OnEvent, *, base: str
 ) -> None:
     # Imported here: a run in an existing image needs none of it.
     from orchestrator.images import wheelhouse
 
     house = (
-        paths.debs(row.id) if row.packages else wheelhouse.fetch(row, table, _as_lines(on_event))
+        paths.debs(image.id)
+        if image.packages
+        else wheelhouse.fetch(image, table, _as_lines(on_event))
     )
-    if not row.parent:
-        _need_base(table.bases[row.base], engine, on_event)
-    tag = digests.framework_tag(row, table)
-    on_event(Event("stage", f"building {tag}: Python and {row.framework} {row.version}"))
-    with _context(row) as context:
-        recipe = (row.folder / "Dockerfile").read_text(encoding="utf-8")
-        (context / "Dockerfile").write_text(labelled(recipe, row), encoding="utf-8")
-        pins = "packages.txt" if row.packages else "requirements.lock"
-        shutil.copy(row.lock_file, context / pins)  # the name that every Dockerfile copies
-        _put_packages(house, context / ("debs" if row.packages else "wheels"))
+    if not image.parent:
+        _need_base(table.bases[image.base], engine, on_event)
+    tag = digests.framework_tag(image, table)
+    on_event(Event("stage", f"building {tag}: Python and {image.framework} {image.version}"))
+    with _context(image) as context:
+        recipe = (image.folder / "Dockerfile").read_text(encoding="utf-8")
+        (context / "Dockerfile").write_text(labelled(recipe, image), encoding="utf-8")
+        pins = "packages.txt" if image.packages else "requirements.lock"
+        shutil.copy(image.lock_file, context / pins)  # the name that every Dockerfile copies
+        _put_packages(house, context / ("debs" if image.packages else "wheels"))
         try:
             engine.build(
                 context,
@@ -210,12 +214,12 @@ def _hint(text: str) -> str:
     return ""
 
 
-def labelled(recipe: str, row: ImageRow) -> str:
+def labelled(recipe: str, image: Image) -> str:
     """Return a Dockerfile in which each stage starts with the label of the image.
 
     That label marks what a failed or killed build leaves behind as ours, so that it can be removed.
     """
-    return _FROM.sub(rf"\g<0>\nLABEL {digests.IMAGE}={row.id}", recipe)
+    return _FROM.sub(rf"\g<0>\nLABEL {digests.IMAGE}={image.id}", recipe)
 
 
 def _put_packages(house: Path, target: Path) -> None:
@@ -252,14 +256,14 @@ def _bootstrap_command(base: BaseImage) -> str:
 
 
 @contextmanager
-def _context(row: ImageRow) -> Iterator[Path]:
+def _context(image: Image) -> Iterator[Path]:
     """Return a folder for the build's context, on the same disk as the wheels, so that they can be
     linked.
 
     Each image has one name and is built by one process at a time, so leftovers of a killed one are
     removed.
     """
-    folder = paths.wheelhouse(row.id).with_name(f".{row.id}.context")
+    folder = paths.wheelhouse(image.id).with_name(f".{image.id}.context")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from backends import zoo
 from orchestrator import paths
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.image_table import Image, ImageTable
 
 IMAGE = "benchdock.image"
 RECIPE = "benchdock.recipe"
@@ -62,23 +62,23 @@ def fingerprints() -> dict[str, str]:
     return {name: zoo.draw(name).fingerprint for name in zoo.names()}
 
 
-def framework_digest(row: ImageRow, table: ImageTable) -> str:
+def framework_digest(image: Image, table: ImageTable) -> str:
     """Return the digest of what the framework's layers are made from."""
-    parent = (framework_digest(table.images[row.parent], table),) if row.parent else ()
+    parent = (framework_digest(table.images[image.parent], table),) if image.parent else ()
     return _of_texts(
-        row.id,
-        row.base,
+        image.id,
+        image.base,
         *parent,
-        table.pip_of(row),
-        (row.folder / "Dockerfile").read_text(encoding="utf-8"),
-        row.lock_file.read_text(encoding="utf-8"),
+        table.pip_of(image),
+        (image.folder / "Dockerfile").read_text(encoding="utf-8"),
+        image.lock_file.read_text(encoding="utf-8"),
     )
 
 
-def recipe_digest(row: ImageRow, table: ImageTable) -> str:
+def recipe_digest(image: Image, table: ImageTable) -> str:
     """Return the digest of the whole recipe: all but the in-image code."""
     last_layers = (paths.DOCKERFILES / BACKENDS_DOCKERFILE).read_text(encoding="utf-8")
-    return _of_texts(framework_digest(row, table), " ".join(row.frameworks), last_layers)
+    return _of_texts(framework_digest(image, table), " ".join(image.frameworks), last_layers)
 
 
 def code_labels() -> dict[str, str]:
@@ -86,14 +86,14 @@ def code_labels() -> dict[str, str]:
     return {ZOO: zoo_digest(fingerprints()), BACKENDS: backends_digest(paths.BACKENDS)}
 
 
-def identity(row: ImageRow, table: ImageTable) -> dict[str, str]:
+def identity(image: Image, table: ImageTable) -> dict[str, str]:
     """Return the labels that distinguish an image, as built now, from all our other images.
 
     The networks' label is not among them: files of backends/ define the networks.
     """
     return {
-        IMAGE: row.id,
-        RECIPE: recipe_digest(row, table),
+        IMAGE: image.id,
+        RECIPE: recipe_digest(image, table),
         BACKENDS: backends_digest(paths.BACKENDS),
     }
 
@@ -103,10 +103,10 @@ def identity_of(labels: Mapping[str, str]) -> dict[str, str]:
     return {name: labels.get(name, "") for name in (IMAGE, RECIPE, BACKENDS)}
 
 
-def tag(row: ImageRow, identity: Mapping[str, str]) -> str:
+def tag(image: Image, identity: Mapping[str, str]) -> str:
     """Return the name of the image with these labels: its version and the digest of them."""
     digest = _of_texts(*identity_of(identity).values())
-    return f"{row.tag}-{digest[:DIGITS]}"
+    return f"{image.tag}-{digest[:DIGITS]}"
 
 
 def readable(name: str) -> str:
@@ -114,14 +114,14 @@ def readable(name: str) -> str:
     return _BUILD.sub(r"\1", name)
 
 
-def framework_tag(row: ImageRow, table: ImageTable) -> str:
+def framework_tag(image: Image, table: ImageTable) -> str:
     """Return the name of the framework's layers; a different recipe has a different name."""
-    return f"{row.repository}{FRAMEWORK_SUFFIX}:{framework_digest(row, table)[:DIGITS]}"
+    return f"{image.repository}{FRAMEWORK_SUFFIX}:{framework_digest(image, table)[:DIGITS]}"
 
 
-def labels(row: ImageRow, table: ImageTable) -> dict[str, str]:
+def labels(image: Image, table: ImageTable) -> dict[str, str]:
     """Return the labels of an image that is built from the current files."""
-    return {**identity(row, table), **code_labels()}
+    return {**identity(image, table), **code_labels()}
 
 
 def why_stale(found: Mapping[str, str], identity: Mapping[str, str]) -> str | None:

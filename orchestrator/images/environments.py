@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator import file_lock, paths
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import wheelhouse
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.runtimes.host import host_pip
 from orchestrator.runtimes.host.host_pip import OnLine
 
@@ -32,37 +32,37 @@ class HostEnvironment:
     made: bool
 
 
-def folder(row: ImageRow, table: ImageTable) -> Path:
+def folder(image: Image, table: ImageTable) -> Path:
     """Return the folder of an image's environment for this Python and these pins."""
     parts = (
-        *(lock.read_text(encoding="utf-8") for lock in table.lock_files(row)),
+        *(lock.read_text(encoding="utf-8") for lock in table.lock_files(image)),
         sys.version,
         sysconfig.get_platform(),
         sys.base_prefix,
     )
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return paths.virtual_environments() / f"{row.id}-{digest[:12]}"
+    return paths.virtual_environments() / f"{image.id}-{digest[:12]}"
 
 
-def check(row: ImageRow) -> None:
+def check(image: Image) -> None:
     """Raise ImageError for an image that pip cannot install on the host."""
-    if row.source != "build":
+    if image.source != "build":
         why = "is a vendor's image"
-    elif row.packages:
+    elif image.packages:
         why = "is made of Debian's packages"
-    elif row.container_only:
-        why = f"needs its own build ({row.container_only})"
+    elif image.container_only:
+        why = f"needs its own build ({image.container_only})"
     else:
         return
     raise ImageError(
-        f"{row.id} {why} and cannot run without a container engine",
+        f"{image.id} {why} and cannot run without a container engine",
         hint="start an engine (see `benchdock doctor`)",
     )
 
 
-def existing(row: ImageRow, table: ImageTable) -> HostEnvironment | None:
+def existing(image: Image, table: ImageTable) -> HostEnvironment | None:
     """Return an image's environment if it is complete."""
-    root = folder(row, table)
+    root = folder(image, table)
     python = root / "bin" / "python"
     if (root / MARKER).exists() and python.exists():
         return HostEnvironment(root=root, python=python, made=False)
@@ -70,27 +70,27 @@ def existing(row: ImageRow, table: ImageTable) -> HostEnvironment | None:
 
 
 def ensure(
-    row: ImageRow, table: ImageTable, on_line: OnLine, *, pip: Sequence[str] | None = None
+    image: Image, table: ImageTable, on_line: OnLine, *, pip: Sequence[str] | None = None
 ) -> HostEnvironment:
     """Return an image's environment on the host; build it if it is missing or incomplete.
 
     Uses the wheels of the wheelhouse if they fit this Python, else the host's indexes. Raises
     ImageError, or MachineError if this Python cannot make environments.
     """
-    check(row)
-    if found := existing(row, table):
+    check(image)
+    if found := existing(image, table):
         return found
-    root = folder(row, table)
+    root = folder(image, table)
 
     def say_waiting() -> None:
         on_line(f"waiting for another process that builds {root}")
 
     with file_lock.held(root.with_name(f".{root.name}.lock"), on_wait=say_waiting):
-        if found := existing(row, table):
+        if found := existing(image, table):
             return found
-        on_line(f"building the virtual environment of {row.framework} {row.version} in {root}")
+        on_line(f"building the virtual environment of {image.framework} {image.version} in {root}")
         try:
-            _make(root, row, table, on_line, pip=pip)
+            _make(root, image, table, on_line, pip=pip)
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
             raise
@@ -99,7 +99,7 @@ def ensure(
 
 def _make(
     root: Path,
-    row: ImageRow,
+    image: Image,
     table: ImageTable,
     on_line: OnLine,
     *,
@@ -121,15 +121,15 @@ def _make(
             details=tuple(said),
         )
     python = root / "bin" / "python"
-    parent = (table.images[row.parent],) if row.parent else ()
-    for each in (*parent, row):
+    parent = (table.images[image.parent],) if image.parent else ()
+    for each in (*parent, image):
         _install(python, each, table, on_line, pip=pip)
     (root / MARKER).touch()
 
 
 def _install(
     python: Path,
-    row: ImageRow,
+    image: Image,
     table: ImageTable,
     on_line: OnLine,
     *,
@@ -137,15 +137,15 @@ def _install(
 ) -> None:
     # The lock file names every package; it may leave out dependencies that are never imported.
     install = ["--python", str(python), "install", "--no-deps", "--requirement"]
-    install.append(str(row.lock_file))
-    if _wheels_fit(row, table):
-        house = paths.wheelhouse(row.id)
+    install.append(str(image.lock_file))
+    if _wheels_fit(image, table):
+        house = paths.wheelhouse(image.id)
         on_line(f"installing the wheels of {house}")
         host_pip.run([*install, "--no-index", "--find-links", str(house)], on_line, pip=pip)
     else:
-        wheelhouse.with_fallback(install, row, on_line, offline=False, pip=pip)
+        wheelhouse.with_fallback(install, image, on_line, offline=False, pip=pip)
 
 
-def _wheels_fit(row: ImageRow, table: ImageTable) -> bool:
+def _wheels_fit(image: Image, table: ImageTable) -> bool:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return here == row.python and wheelhouse.defect(row, table) is None
+    return here == image.python and wheelhouse.defect(image, table) is None

@@ -43,7 +43,7 @@ class BaseImage(StrictRecord):
         return self
 
 
-class ImageRow(StrictRecord):
+class Image(StrictRecord):
     """One image: built here from `folder`, or a vendor's `reference`.
 
     `also` names other frameworks that it contains. A built image is pinned by `lock`, a file of
@@ -157,12 +157,12 @@ class ImageTable(StrictRecord):
     schema_version: Literal[1] = Field(alias="schema")
     pip: Version
     bases: dict[str, BaseImage] = Field(alias="base", default_factory=dict)
-    images: dict[str, ImageRow] = Field(alias="image")
+    images: dict[str, Image] = Field(alias="image")
     digests: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
-    def _name_rows(cls, data: Any) -> Any:
+    def _name_entries(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
         return {
@@ -179,89 +179,90 @@ class ImageTable(StrictRecord):
                     f"base.{base.name} names the parent {base.parent!r}, which is not a base built "
                     "from a suite"
                 )
-        for row in self.images.values():
-            if row.source == "vendor":
+        for image in self.images.values():
+            if image.source == "vendor":
                 continue
-            if row.base not in self.bases:
-                raise ValueError(f"image.{row.id} names the unknown base {row.base!r}")
-            if row.python != self.bases[row.base].python:
+            if image.base not in self.bases:
+                raise ValueError(f"image.{image.id} names the unknown base {image.base!r}")
+            if image.python != self.bases[image.base].python:
                 raise ValueError(
-                    f"image.{row.id} says Python {row.python}, but its base {row.base} has "
-                    f"{self.bases[row.base].python}"
+                    f"image.{image.id} says Python {image.python}, but its base {image.base} has "
+                    f"{self.bases[image.base].python}"
                 )
         return self
 
     @model_validator(mode="after")
     def _stand_ins_exist(self) -> Self:
-        for row in self.images.values():
-            for other in row.instead_of:
-                if other == row.id or other not in self.images:
-                    raise ValueError(f"image.{row.id} stands in for the unknown image {other!r}")
-                if self.images[other].device != row.device:
-                    raise ValueError(f"image.{row.id} and {other} are for different devices")
+        for image in self.images.values():
+            for other in image.instead_of:
+                if other == image.id or other not in self.images:
+                    raise ValueError(f"image.{image.id} stands in for the unknown image {other!r}")
+                if self.images[other].device != image.device:
+                    raise ValueError(f"image.{image.id} and {other} are for different devices")
         return self
 
     @model_validator(mode="after")
     def _parents_fit(self) -> Self:
-        for row in self.images.values():
-            if not row.parent:
+        for image in self.images.values():
+            if not image.parent:
                 continue
-            parent = self.images.get(row.parent)
+            parent = self.images.get(image.parent)
             if parent is None or not parent.lock or parent.parent:
                 raise ValueError(
-                    f"image.{row.id} names the parent {row.parent!r}, which must have a lock and "
-                    "no parent"
+                    f"image.{image.id} names the parent {image.parent!r}, which must have a lock "
+                    "and no parent"
                 )
-            if (row.base, row.device) != (parent.base, parent.device):
+            if (image.base, image.device) != (parent.base, parent.device):
                 raise ValueError(
-                    f"image.{row.id} needs the base and the device of its parent {row.parent}"
+                    f"image.{image.id} needs the base and the device of its parent {image.parent}"
                 )
         return self
 
-    def candidates(self, row: ImageRow) -> tuple[ImageRow, ...]:
+    def candidates(self, image: Image) -> tuple[Image, ...]:
         """Return an image and those that replace it on other machines, the newest first."""
-        return (row, *(one for one in self.images.values() if row.id in one.instead_of))
+        return (image, *(one for one in self.images.values() if image.id in one.instead_of))
 
-    def for_host(self, row: ImageRow) -> ImageRow:
+    def for_host(self, image: Image) -> Image:
         """Return an image, or the first one that replaces it and whose packages fit the host."""
-        return next((one for one in self.candidates(row) if one.fits_host), row)
+        return next((one for one in self.candidates(image) if one.fits_host), image)
 
-    def row(self, image_id: str) -> ImageRow:
+    def image(self, image_id: str) -> Image:
         """Look an image up by its id. Raises RequestError with the nearest id."""
         if image_id not in self.images:
             raise unknown("image", image_id, self.images, listing="benchdock images")
         return self.images[image_id]
 
-    def pinned(self, row: ImageRow) -> str:
+    def pinned(self, image: Image) -> str:
         """Return the reference to pull a vendor's image: by digest if it is known, else by tag."""
-        digest = self.digests.get(row.reference)
-        return f"{parse_reference(row.reference).name}@{digest}" if digest else row.tag
+        digest = self.digests.get(image.reference)
+        return f"{parse_reference(image.reference).name}@{digest}" if digest else image.tag
 
-    def pip_of(self, row: ImageRow) -> str:
+    def pip_of(self, image: Image) -> str:
         """Return the version of the pip that installs the wheels of an image in its build."""
-        return self.bases[row.base].pip or self.pip
+        return self.bases[image.base].pip or self.pip
 
-    def lock_files(self, row: ImageRow) -> tuple[Path, ...]:
+    def lock_files(self, image: Image) -> tuple[Path, ...]:
         """Return the files that pin all packages of an image, its parent's first."""
-        parent = (self.images[row.parent].lock_file,) if row.parent else ()
-        return (*parent, row.lock_file)
+        parent = (self.images[image.parent].lock_file,) if image.parent else ()
+        return (*parent, image.lock_file)
 
-    def row_of_tag(self, reference: str) -> ImageRow | None:
-        """Return the row with the id `reference`, or with a build that has or had this name."""
+    def image_of_tag(self, reference: str) -> Image | None:
+        """Return the image with the id `reference`, or with a build that has or had this name."""
         repository, _, tag = reference.partition(":")
-        for row in self.images.values():
-            if reference in (row.id, row.tag):
-                return row
-            if row.source == "build" and repository == row.repository and "@" not in tag:
-                return row
+        for image in self.images.values():
+            if reference in (image.id, image.tag):
+                return image
+            if image.source == "build" and repository == image.repository and "@" not in tag:
+                return image
         return None
 
 
-def _named(rows: Any, key: str) -> Any:
-    if not isinstance(rows, dict):
-        return rows
+def _named(images: Any, key: str) -> Any:
+    if not isinstance(images, dict):
+        return images
     return {
-        name: {key: name, **row} if isinstance(row, dict) else row for name, row in rows.items()
+        name: {key: name, **image} if isinstance(image, dict) else image
+        for name, image in images.items()
     }
 
 
@@ -297,7 +298,7 @@ def _first_mistake(error: ValidationError) -> str:
         return f"{where}: {message}" if where else message
     record: type[StrictRecord] = ImageTable
     if mistake["loc"][0] in ("image", "base"):
-        record = ImageRow if mistake["loc"][0] == "image" else BaseImage
+        record = Image if mistake["loc"][0] == "image" else BaseImage
     key = str(mistake["loc"][-1])
     near = nearest(key, record.model_fields)
     return f"{where}: unknown key" + (f"; did you mean {near!r}?" if near else "")

@@ -139,9 +139,9 @@ def _reasons(
     in_use: Mapping[str, str],
 ) -> dict[str, str]:
     """Return why each image is kept, by its id; "" if it is removed."""
-    rows = [row for row in table.images.values() if row.source == "build"]
-    built = [digests.identity(row, table) for row in rows]
-    current = {digests.framework_tag(row, table) for row in rows}
+    images = [image for image in table.images.values() if image.source == "build"]
+    built = [digests.identity(image, table) for image in images]
+    current = {digests.framework_tag(image, table) for image in images}
     newest = _newest(ours, keep)
 
     def reason(image: StockedImage) -> str:
@@ -247,14 +247,14 @@ def _is_alias(name: str, tag: str) -> bool:
 def without_builds(table: ImageTable, on_event: OnEvent) -> Iterator[None]:
     """Wait for the builds of this home, and block new ones: their layers have no image yet."""
     # In the order of a build: an image before its parent.
-    rows = sorted(
-        (row for row in table.images.values() if row.source == "build"),
-        key=lambda row: not row.parent,
+    images = sorted(
+        (image for image in table.images.values() if image.source == "build"),
+        key=lambda image: not image.parent,
     )
     with ExitStack() as locks:
-        for row in rows:
-            waiting = Event("stage", f"waiting for another process that builds {row.id}")
+        for image in images:
+            waiting = Event("stage", f"waiting for another process that builds {image.id}")
             locks.enter_context(
-                file_lock.held(builder.lock_of(row), on_wait=partial(on_event, waiting))
+                file_lock.held(builder.lock_of(image), on_wait=partial(on_event, waiting))
             )
         yield

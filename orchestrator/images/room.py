@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import paths
-from orchestrator.images.image_table import ImageRow
+from orchestrator.images.image_table import Image
 from orchestrator.units import parse_size, quantity
 
 PRUNE = "benchdock images prune"
@@ -30,21 +30,21 @@ class Need:
     size: int
 
 
-def to_build(row: ImageRow, data_root: Path | None, *, framework: bool) -> list[Need]:
+def to_build(image: Image, data_root: Path | None, *, framework: bool) -> list[Need]:
     """Return the space that a build needs; `framework` says that its layers must be built too.
 
     `data_root` is the folder where the engine keeps images, None if it is on another machine.
     """
-    size = _size(row) if framework else 0
-    needs = [Need(folder=paths.home(), size=int(size * WHEELS) - _held(paths.wheelhouse(row.id)))]
+    size = _size(image) if framework else 0
+    needs = [Need(folder=paths.home(), size=int(size * WHEELS) - _held(paths.wheelhouse(image.id)))]
     if data_root is not None:
         needs.append(Need(folder=data_root, size=int(size * BUILD) or LAST_LAYERS))
     return [need for need in needs if need.size > 0]
 
 
-def to_pull(row: ImageRow, data_root: Path | None) -> list[Need]:
+def to_pull(image: Image, data_root: Path | None) -> list[Need]:
     """Return the minimum space that a pull needs."""
-    size = _size(row)
+    size = _size(image)
     return [Need(folder=data_root, size=size)] if data_root is not None and size else []
 
 
@@ -65,9 +65,9 @@ def shortages(needs: Iterable[Need], what: str) -> Iterator[str]:
             )
 
 
-def _size(row: ImageRow) -> int:
+def _size(image: Image) -> int:
     """Return the size in the table, in bytes; 0 if it has none."""
-    return parse_size(row.size) if row.size else 0
+    return parse_size(image.size) if image.size else 0
 
 
 def _held(folder: Path) -> int:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from orchestrator import file_lock, paths
 from orchestrator.errors import ImageError
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.request import LenientRecord
 from orchestrator.runtimes.host import host_pip
 from orchestrator.runtimes.host.host_pip import OnLine
@@ -71,17 +71,17 @@ def pins(lock: str) -> dict[str, str]:
     return {_normalised(name): version for name, version in _PIN.findall(lock)}
 
 
-def defect(row: ImageRow, table: ImageTable) -> str | None:
+def defect(image: Image, table: ImageTable) -> str | None:
     """Say why an image's wheelhouse cannot be used; None if it is complete and up to date."""
-    house = paths.wheelhouse(row.id)
+    house = paths.wheelhouse(image.id)
     try:
         manifest = Manifest.model_validate_json((house / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return "there is none yet"
     except ValidationError:
         return "its manifest is damaged"
-    if _wanted(row, table) != manifest.model_dump(exclude={"files"}):
-        return f"{row.lock} (or the Python it is for) changed"
+    if _wanted(image, table) != manifest.model_dump(exclude={"files"}):
+        return f"{image.lock} (or the Python it is for) changed"
     for wheel in manifest.files:
         if not _intact(house / wheel.name, wheel):
             return f"{wheel.name} is missing or damaged"
@@ -89,7 +89,7 @@ def defect(row: ImageRow, table: ImageTable) -> str | None:
 
 
 def fetch(
-    row: ImageRow,
+    image: Image,
     table: ImageTable,
     on_line: OnLine,
     *,
@@ -101,31 +101,31 @@ def fetch(
     Fetches only what is missing or damaged. With `source`, wheels come only from that folder and no
     index is used. Raises ImageError, or MachineError if pip is missing.
     """
-    if row.packages:
+    if image.packages:
         raise ImageError(
-            f"{row.id} is made of Debian's packages, not of wheels",
+            f"{image.id} is made of Debian's packages, not of wheels",
             hint="see dockerfiles/README.md for how to keep them",
         )
-    if machine() not in row.machines:
-        known = " and ".join(row.machines)
-        raise ImageError(f"{row.id} is made for {known}, this machine is {machine()}")
-    house = paths.wheelhouse(row.id)
+    if machine() not in image.machines:
+        known = " and ".join(image.machines)
+        raise ImageError(f"{image.id} is made for {known}, this machine is {machine()}")
+    house = paths.wheelhouse(image.id)
     aside = house.with_name(f".{house.name}.partial")
 
     def say_waiting() -> None:
-        on_line(f"waiting for another process that fetches the wheels of {row.id}")
+        on_line(f"waiting for another process that fetches the wheels of {image.id}")
 
     with file_lock.held(house.with_name(f".{house.name}.lock"), on_wait=say_waiting):
-        reason = defect(row, table)
+        reason = defect(image, table)
         if reason is None:
-            on_line(f"wheels of {row.id}: complete and up to date in {house}")
+            on_line(f"wheels of {image.id}: complete and up to date in {house}")
             return house
-        on_line(f"fetching the wheels of {row.id} into {house}: {reason}")
+        on_line(f"fetching the wheels of {image.id} into {house}: {reason}")
         try:
-            _fill(aside, row, table, on_line, source=source, pip=pip)
+            _fill(aside, image, table, on_line, source=source, pip=pip)
             _swap(aside, house)
         except OSError as error:
-            raise ImageError(f"cannot write the wheels of {row.id}: {error}") from None
+            raise ImageError(f"cannot write the wheels of {image.id}: {error}") from None
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     return house
@@ -133,7 +133,7 @@ def fetch(
 
 def _fill(
     folder: Path,
-    row: ImageRow,
+    image: Image,
     table: ImageTable,
     on_line: OnLine,
     *,
@@ -142,23 +142,23 @@ def _fill(
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _keep_intact(row, table, folder)
+    _keep_intact(image, table, folder)
     common = ["download", "--dest", str(folder), "--no-deps", "--only-binary=:all:"]
-    common += [f"--no-binary={name}" for name in (*row.compiled, *row.sources)]
-    common += ["--implementation", "cp", "--python-version", row.python]
-    for tag in platform_tags(machine(), table.bases[row.base].glibc):
+    common += [f"--no-binary={name}" for name in (*image.compiled, *image.sources)]
+    common += ["--implementation", "cp", "--python-version", image.python]
+    for tag in platform_tags(machine(), table.bases[image.base].glibc):
         common += ["--platform", tag]
     if source is not None:
         common += ["--no-index", "--find-links", str(source.absolute())]
-    wanted = (["--requirement", str(row.lock_file)], [f"pip=={table.pip_of(row)}"])
+    wanted = (["--requirement", str(image.lock_file)], [f"pip=={table.pip_of(image)}"])
     for packages in wanted:
-        with_fallback([*common, *packages], row, on_line, offline=source is not None, pip=pip)
-    _write_manifest(folder, row, table)
+        with_fallback([*common, *packages], image, on_line, offline=source is not None, pip=pip)
+    _write_manifest(folder, image, table)
 
 
 def with_fallback(
     arguments: Sequence[str],
-    row: ImageRow,
+    image: Image,
     on_line: OnLine,
     *,
     offline: bool,
@@ -168,34 +168,34 @@ def with_fallback(
     try:
         host_pip.run(arguments, on_line, pip=pip)
     except host_pip.NoMatchError as error:
-        if offline or not row.extra_index:
+        if offline or not image.extra_index:
             raise
-        on_line(f"{error.what}; trying {row.extra_index} as well")
-        host_pip.run([*arguments, "--extra-index-url", row.extra_index], on_line, pip=pip)
+        on_line(f"{error.what}; trying {image.extra_index} as well")
+        host_pip.run([*arguments, "--extra-index-url", image.extra_index], on_line, pip=pip)
 
 
-def _keep_intact(row: ImageRow, table: ImageTable, folder: Path) -> None:
+def _keep_intact(image: Image, table: ImageTable, folder: Path) -> None:
     """Link the wheels that are still good and needed into the new folder."""
-    house = paths.wheelhouse(row.id)
+    house = paths.wheelhouse(image.id)
     try:
         manifest = Manifest.model_validate_json((house / MANIFEST).read_bytes())
     except (OSError, ValidationError):
         return
-    if (manifest.python, manifest.machine) != (row.python, machine()):
+    if (manifest.python, manifest.machine) != (image.python, machine()):
         return
-    wanted = {**pins(row.lock_file.read_text(encoding="utf-8")), "pip": table.pip_of(row)}
+    wanted = {**pins(image.lock_file.read_text(encoding="utf-8")), "pip": table.pip_of(image)}
     for wheel in manifest.files:
         name, version = wheel.name.removesuffix(_SOURCE).split("-")[:2]
         if wanted.get(_normalised(name)) == version and _intact(house / wheel.name, wheel):
             os.link(house / wheel.name, folder / wheel.name)
 
 
-def _write_manifest(folder: Path, row: ImageRow, table: ImageTable) -> None:
+def _write_manifest(folder: Path, image: Image, table: ImageTable) -> None:
     files = tuple(
         Wheel(name=path.name, sha256=sha256(path), size=path.stat().st_size)
         for path in sorted((*folder.glob("*.whl"), *folder.glob(f"*{_SOURCE}")))
     )
-    manifest = Manifest.model_validate({**_wanted(row, table), "files": files})
+    manifest = Manifest.model_validate({**_wanted(image, table), "files": files})
     text = json.dumps(manifest.model_dump(), indent=1) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
@@ -210,12 +210,12 @@ def _swap(aside: Path, house: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _wanted(row: ImageRow, table: ImageTable) -> dict[str, str]:
+def _wanted(image: Image, table: ImageTable) -> dict[str, str]:
     return {
-        "image": row.id,
-        "lock_sha256": sha256(row.lock_file),
-        "pip": table.pip_of(row),
-        "python": row.python,
+        "image": image.id,
+        "lock_sha256": sha256(image.lock_file),
+        "pip": table.pip_of(image),
+        "python": image.python,
         "machine": machine(),
     }
 

@@ -51,7 +51,7 @@ class Wanted:
 class Work:
     """The comparisons of one framework."""
 
-    row: Framework
+    framework: Framework
     models: tuple[str, ...]
     levels: tuple[str, ...]
 
@@ -71,86 +71,107 @@ def choose(wanted: Wanted) -> list[Work]:
     models = wanted.models or tuple(zoo.names())
     levels = wanted.levels or tuple(LEVELS)
     if wanted.frameworks:
-        rows = [_named(name, wanted) for name in wanted.frameworks]
+        frameworks = [_named(name, wanted) for name in wanted.frameworks]
     else:
-        rows = _all(wanted)
+        frameworks = _all(wanted)
     work = [
-        Work(row=row, models=_able(row, models, wanted), levels=_fitting(row, levels, wanted))
-        for row in rows
+        Work(
+            framework=framework,
+            models=_able(framework, models, wanted),
+            levels=_fitting(framework, levels, wanted),
+        )
+        for framework in frameworks
     ]
-    for row in rows:
-        demands.check_options(row, wanted.setting.options)
+    for framework in frameworks:
+        demands.check_options(framework, wanted.setting.options)
     return [one for one in work if one.models and one.levels]
 
 
 def _all(wanted: Wanted) -> list[Framework]:
     """Return the frameworks that support this type on this device."""
-    on_device = [row for row in OURS if row.is_our_program and wanted.setting.device in row.images]
-    rows = [row for row in on_device if wanted.setting.dtype in _dtypes(row, wanted.setting.device)]
-    if not rows:
-        there = {dtype for row in on_device for dtype in _dtypes(row, wanted.setting.device)}
+    on_device = [
+        framework
+        for framework in OURS
+        if framework.is_our_program and wanted.setting.device in framework.images
+    ]
+    frameworks = [
+        framework
+        for framework in on_device
+        if wanted.setting.dtype in _dtypes(framework, wanted.setting.device)
+    ]
+    if not frameworks:
+        there = {
+            dtype for framework in on_device for dtype in _dtypes(framework, wanted.setting.device)
+        }
         raise RequestError(
             f"no framework supports {wanted.setting.dtype} on the {wanted.setting.device.upper()}",
             hint=f"use one of {_listed(there)}",
         )
-    return rows
+    return frameworks
 
 
 def _named(name: str, wanted: Wanted) -> Framework:
     """Look up a framework that has our networks and supports this type."""
-    row, device = catalogue.framework(name), wanted.setting.device
-    if not row.is_our_program:
+    framework, device = catalogue.framework(name), wanted.setting.device
+    if not framework.is_our_program:
         raise RequestError(
             f"{name} runs a vendor's program, which prints no logits to compare",
             hint=_possible(wanted),
         )
-    known = _dtypes(row, device)
-    if not known or (device not in row.images and wanted.setting.image is None):
+    known = _dtypes(framework, device)
+    if not known or (device not in framework.images and wanted.setting.image is None):
         raise RequestError(f"{name} has no image for the {device.upper()}", hint=_possible(wanted))
     if wanted.setting.dtype not in known:
         raise RequestError(
             f"{name} does not support {wanted.setting.dtype} on the {device.upper()}",
             hint=f"use one of {_listed(known)}",
         )
-    return row
+    return framework
 
 
 def _possible(wanted: Wanted) -> str:
-    return f"use one of {', '.join(row.name for row in _all(wanted))}"
+    return f"use one of {', '.join(framework.name for framework in _all(wanted))}"
 
 
 def _listed(dtypes: set[Dtype]) -> str:
     return ", ".join(dtype for dtype in get_args(Dtype) if dtype in dtypes)
 
 
-def _dtypes(row: Framework, device: Device) -> set[Dtype]:
+def _dtypes(framework: Framework, device: Device) -> set[Dtype]:
     """Return the number types that a framework supports on a device in any phase."""
     return {
-        dtype for (where, _), dtypes in row.dtypes.items() if where == device for dtype in dtypes
+        dtype
+        for (where, _), dtypes in framework.dtypes.items()
+        if where == device
+        for dtype in dtypes
     }
 
 
-def _fitting(row: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+def _fitting(framework: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
     """Return the levels that a framework supports: without training there is no step to compare."""
 
     def fits(level: str) -> bool:
-        return wanted.setting.dtype in row.dtypes.get((wanted.setting.device, LEVELS[level]), ())
+        return wanted.setting.dtype in framework.dtypes.get(
+            (wanted.setting.device, LEVELS[level]), ()
+        )
 
     if wanted.frameworks and wanted.levels:
         for level in levels:
             if not fits(level):
                 raise RequestError(
-                    f"{row.name} does not support {LEVELS[level]} in {wanted.setting.dtype} on the "
-                    f"{wanted.setting.device.upper()}, so it has no {level}",
+                    f"{framework.name} does not support {LEVELS[level]} in {wanted.setting.dtype} "
+                    f"on the {wanted.setting.device.upper()}, so it has no {level}",
                     hint=f"use {' and '.join(one for one in LEVELS if fits(one))}",
                 )
     return tuple(level for level in levels if fits(level))
 
 
-def _able(row: Framework, models: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+def _able(framework: Framework, models: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
     """Return the models without a declared gap; refuse a gap that was requested by name."""
     if wanted.frameworks and wanted.models:
         for model in models:
-            if model in row.gaps:
-                raise RequestError(f"{row.name} does not support {model}: {row.gaps[model]}")
-    return tuple(model for model in models if model not in row.gaps)
+            if model in framework.gaps:
+                raise RequestError(
+                    f"{framework.name} does not support {model}: {framework.gaps[model]}"
+                )
+    return tuple(model for model in models if model not in framework.gaps)

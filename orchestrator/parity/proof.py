@@ -33,10 +33,10 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     user ended the program. Raises EngineError, ImageError or MachineError if the program cannot be
     started.
     """
-    row = work.row
+    framework = work.framework
     request = Request(
         model=work.models[0],
-        framework=row.name,
+        framework=framework.name,
         phase=LEVELS[work.levels[0]],
         dtype=setting.dtype,
         gpus=setting.gpus,
@@ -47,7 +47,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
         options=dict(setting.options),
     )
     decision = _decided(request)
-    folder = new_folder("parity", row.name)
+    folder = new_folder("parity", framework.name)
     clock = StageClock(view)
     place, where = ready_place(decision, view)
     plan = parity_plan(
@@ -65,7 +65,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
         for level in work.levels:
             if (model, level) not in made:
                 why = f"{told}; see {folder.log}"
-                cells.append(_missing(row, setting, model, level, why))
+                cells.append(_missing(framework, setting, model, level, why))
     return Proof(cells=tuple(cells))
 
 
@@ -80,9 +80,9 @@ def _decided(request: Request) -> Decision:
     return decision
 
 
-def _missing(row: Framework, setting: Setting, model: str, level: str, why: str) -> Cell:
+def _missing(framework: Framework, setting: Setting, model: str, level: str, why: str) -> Cell:
     return Cell(
-        framework=row.name,
+        framework=framework.name,
         model=model,
         level=level,
         dtype=setting.dtype,

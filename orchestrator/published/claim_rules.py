@@ -48,7 +48,7 @@ class Launcher(StrictRecord):
 
     program: str
     framework: str
-    row: str
+    name: str
     since: str = ""
     since_why: str = ""
     claims_of_older: bool = False
@@ -108,9 +108,9 @@ class Rules(StrictRecord):
         """Return what runs a program, None if no framework of the catalogue does."""
         for entry in self.launchers:
             if (entry.program, entry.framework) == (program, framework):
-                return (entry, FRAMEWORKS[entry.row]) if entry.row in FRAMEWORKS else None
+                return (entry, FRAMEWORKS[entry.name]) if entry.name in FRAMEWORKS else None
         if program == OWN and framework in FRAMEWORKS:
-            entry = Launcher(program=program, framework=framework, row=framework, asks=("data",))
+            entry = Launcher(program=program, framework=framework, name=framework, asks=("data",))
             return entry, FRAMEWORKS[framework]
         return None
 

@@ -22,7 +22,7 @@ class Terms:
 
     claim: Claim
     launcher: Launcher
-    row: Framework
+    framework: Framework
     wishes: Wishes
     rules: Rules
 
@@ -66,7 +66,7 @@ class Terms:
 
     def _is_zoo_size(self, word: str) -> bool:
         size = _INPUT_SIZE.fullmatch(word)
-        if not size or self.row.networks is not None:
+        if not size or self.framework.networks is not None:
             return False
         shape = tuple(catalogue.draw(self.claim.model).input_shape[1:])
         return shape == tuple(map(int, size.groups()))
@@ -77,7 +77,7 @@ class Terms:
             return str(self.wishes.data) if self.wishes.data is not None else "synthetic data"
         wanted = self.launcher.conditions.get(word, {})
         given = [f"{key}={self.options().get(key)}" for key in wanted]
-        return f"{', '.join(given)} (--option)" if given else f"no option of {self.row.name}"
+        return f"{', '.join(given)} (--option)" if given else f"no option of {self.framework.name}"
 
     def _unstated(self) -> Iterator[Condition]:
         """Yield the aspects that affect the throughput and that nobody states."""
@@ -115,10 +115,12 @@ class Terms:
         for word, options in self.launcher.conditions.items():
             if self.rules.condition(word).aspect == aspect.name:
                 for key in options:
-                    default = self.row.options[key].default if key in self.row.options else ""
+                    default = (
+                        self.framework.options[key].default if key in self.framework.options else ""
+                    )
                     chosen[key] = self.options().get(key, default)
         given = ", ".join(f"{key}={value}" for key, value in chosen.items() if value)
-        return given or f"the default of {self.row.name}"
+        return given or f"the default of {self.framework.name}"
 
     def _own_options(self) -> Iterator[Condition]:
         """Yield options of the command line that the claim does not have."""

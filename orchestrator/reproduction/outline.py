@@ -67,39 +67,41 @@ class Outline:
 def draw(claim: Claim, planned: Request, world: World) -> Outline:
     """Describe what a request would run."""
     device: Device = "gpu" if claim.gpus else "cpu"
-    row = variants.settle(catalogue.framework(planned.framework), planned, device)
+    framework = variants.settle(catalogue.framework(planned.framework), planned, device)
     gpus = planned.gpus if isinstance(planned.gpus, tuple) else ()
     target = Target(device=device, gpus=tuple(map(str, gpus)))
     on_host = bool(world.no_engine) and (device == "cpu" or bool(world.gpus.gpus))
     return Outline(
-        image=_image(planned, row, device, world, on_host=on_host),
+        image=_image(planned, framework, device, world, on_host=on_host),
         request=planned,
-        options=demands.options_of(row, planned),
+        options=demands.options_of(framework, planned),
         devices=f"{target.count} x {device}",
-        command=_command(planned, row, target, on_host=on_host),
+        command=_command(planned, framework, target, on_host=on_host),
     )
 
 
-def _image(planned: Request, row: Framework, device: Device, world: World, *, on_host: bool) -> str:
+def _image(
+    planned: Request, framework: Framework, device: Device, world: World, *, on_host: bool
+) -> str:
     if on_host:
         return f"none: on this host ({world.no_engine})"
     engine = f" (it needs a container engine: {world.no_engine})" if world.no_engine else ""
     if planned.image is not None:
         return f"{planned.image}{engine}"
-    if device not in row.images:
+    if device not in framework.images:
         return "unknown: use --image REF"
     table = image_table.load()
-    return f"{store.name_of(table.row(row.images[device]), table)}{engine}"
+    return f"{store.name_of(table.image(framework.images[device]), table)}{engine}"
 
 
-def _command(planned: Request, row: Framework, target: Target, *, on_host: bool) -> str:
+def _command(planned: Request, framework: Framework, target: Target, *, on_host: bool) -> str:
     """Return the part of the launcher script that starts the program, "" if it cannot be written.
 
     If --source names no folder yet, the path is the one inside a container.
     """
     if planned.batch is None:
         return ""
-    if demands.lacks_source(row, planned.model_copy(update={"image": None}), target.device):
+    if demands.lacks_source(framework, planned.model_copy(update={"image": None}), target.device):
         planned = planned.model_copy(update={"source": Path("DIR")})
     place = Place(
         runtime="host" if on_host else "docker", reason="a dry run", python="python3",
@@ -107,7 +109,7 @@ def _command(planned: Request, row: Framework, target: Target, *, on_host: bool)
     )  # fmt: skip
     folder = RunFolder.planned(planned.model, planned.framework)
     try:
-        script = make_plan(planned, row, target, place, folder).script
+        script = make_plan(planned, framework, target, place, folder).script
     except RequestError:  # the setup reports the reason
         return ""
     _, _, program = script.partition(f"\n{_PROGRAM}")

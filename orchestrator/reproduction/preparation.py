@@ -51,35 +51,39 @@ def prepare(
     """Decide what to run for a claim, and which of its conditions stay unmet."""
     wishes, rules = wishes or Wishes(), rules or claim_rules.load()
     unmet = [*surroundings.hardware(claim, world)]
-    launcher, row, problem = _program(claim, rules, wishes, unmet)
-    if row is None or launcher is None:
+    launcher, framework, problem = _program(claim, rules, wishes, unmet)
+    if framework is None or launcher is None:
         return Setup(planned=None, why_not=problem, unmet=ranked(unmet))
     device: Device = "gpu" if claim.gpus else "cpu"
-    row = surroundings.with_image(claim, world, row)
+    framework = surroundings.with_image(claim, world, framework)
     terms = Terms(
-        claim=_in_full(claim, rules), launcher=launcher, row=row, wishes=wishes, rules=rules
+        claim=_in_full(claim, rules),
+        launcher=launcher,
+        framework=framework,
+        wishes=wishes,
+        rules=rules,
     )
     request = Request(
         model=claim.model,
-        framework=row.name,
+        framework=framework.name,
         phase=claim.phase,
         dtype=_dtype(claim, unmet),
         batch=_batch(claim, wishes, unmet),
-        gpus=surroundings.gpus(claim, world, row, unmet),
+        gpus=surroundings.gpus(claim, world, framework, unmet),
         steps=wishes.steps,
         warmup=wishes.warmup,
         data=wishes.data,
-        image=surroundings.container(claim, world, wishes, row, device, unmet),
+        image=surroundings.container(claim, world, wishes, framework, device, unmet),
         runtime=wishes.runtime,
         timeout=wishes.timeout,
         options=terms.options(),
-        source=wishes.source if row.vendor and row.vendor.source_help else None,
+        source=wishes.source if framework.vendor and framework.vendor.source_help else None,
     )
     unmet += terms.unmet()
-    unmet += _network(claim, row, wishes)
+    unmet += _network(claim, framework, wishes)
     if launcher.program == claim.program and not problem:
         unmet += provenance.compare(claim, request.source)
-    lacking = problem or _no_batch(request) or _no_image(row, request, device)
+    lacking = problem or _no_batch(request) or _no_image(framework, request, device)
     why = lacking or _refused(request, world)
     return Setup(planned=request, why_not=why, unmet=ranked(unmet), lacks_option=bool(lacking))
 
@@ -145,15 +149,15 @@ def _program(
     if claim.program == OWN:
         catalogue.framework(claim.framework)
         catalogue.draw(claim.model)
-    launcher, row = rules.launcher(claim.program, claim.framework) or (None, None)
-    why = _why_not_theirs(claim, row)
-    if launcher is not None and row is not None and not why:
+    launcher, framework = rules.launcher(claim.program, claim.framework) or (None, None)
+    why = _why_not_theirs(claim, framework)
+    if launcher is not None and framework is not None and not why:
         if problem := _too_old(claim, launcher, wishes):
             return None, None, problem
-        why = _not_given(claim, row, wishes)
+        why = _not_given(claim, framework, wishes)
         if not why:
-            unmet += _written_network(claim, row, rules, wishes)
-            return launcher, row, ""
+            unmet += _written_network(claim, framework, rules, wishes)
+            return launcher, framework, ""
     stand_in, ours = rules.launcher(OWN, claim.framework) or (None, None)
     same = rules.same_network(claim.model, claim.program, claim.framework)
     if stand_in is not None and ours is not None and same and catalogue.has(ours, claim.model):
@@ -167,16 +171,16 @@ def _program(
             )
         )
         return stand_in, ours, ""
-    if launcher is not None and row is not None and catalogue.has(row, claim.model):
-        return launcher, row, why
-    return None, None, _nothing_runs(claim, why, row, same, unmet)
+    if launcher is not None and framework is not None and catalogue.has(framework, claim.model):
+        return launcher, framework, why
+    return None, None, _nothing_runs(claim, why, framework, same, unmet)
 
 
 def _written_network(
-    claim: Claim, row: Framework, rules: Rules, wishes: Wishes
+    claim: Claim, framework: Framework, rules: Rules, wishes: Wishes
 ) -> Iterator[Condition]:
     """Yield the doubt about a program that reads its network from a file: theirs is different."""
-    given = claim.program == OWN or row.networks is not None or "prototxt" in wishes.options
+    given = claim.program == OWN or framework.networks is not None or "prototxt" in wishes.options
     if given or rules.same_network(claim.model, claim.program, claim.framework):
         return
     known = claim.network or f"the {claim.model} of their file"
@@ -186,27 +190,27 @@ def _written_network(
     yield incomparable("network", known, "the zoo's", why)
 
 
-def _why_not_theirs(claim: Claim, row: Framework | None) -> str:
+def _why_not_theirs(claim: Claim, framework: Framework | None) -> str:
     """Say why nothing here runs the claim's program, or ""."""
-    if row is None:
+    if framework is None:
         return f"benchdock has no launcher for {claim.program} yet"
-    if not catalogue.has(row, claim.model):
-        return f"{row.name} has no network {claim.model} here"
+    if not catalogue.has(framework, claim.model):
+        return f"{framework.name} has no network {claim.model} here"
     return ""
 
 
-def _not_given(claim: Claim, row: Framework, wishes: Wishes) -> str:
+def _not_given(claim: Claim, framework: Framework, wishes: Wishes) -> str:
     """Say that the folder of the claim's program is missing, or ""."""
-    vendor, device = row.vendor, "gpu" if claim.gpus else "cpu"
+    vendor, device = framework.vendor, "gpu" if claim.gpus else "cpu"
     if vendor is None or not vendor.source_help or wishes.source is not None:
         return ""
     return "" if device in vendor.holds else f"{claim.program} needs --source: {vendor.source_help}"
 
 
 def _nothing_runs(
-    claim: Claim, why: str, row: Framework | None, same: str, unmet: list[Condition]
+    claim: Claim, why: str, framework: Framework | None, same: str, unmet: list[Condition]
 ) -> str:
-    if row is not None:
+    if framework is not None:
         known = claim.network or claim.model
         unmet.append(incomparable("network", known, "none of that name", why))
         return why
@@ -219,8 +223,8 @@ def _nothing_runs(
     return f"{why}, and it is not comparable with our own network: {known}"
 
 
-def _network(claim: Claim, row: Framework, wishes: Wishes) -> Iterator[Condition]:
-    here = catalogue.fingerprint(row, claim.model) or f"the one of {row.name}"
+def _network(claim: Claim, framework: Framework, wishes: Wishes) -> Iterator[Condition]:
+    here = catalogue.fingerprint(framework, claim.model) or f"the one of {framework.name}"
     if wishes.fingerprint and wishes.fingerprint != here:
         yield incomparable("network", wishes.fingerprint, here, "another definition of the network")
 
@@ -245,9 +249,9 @@ def _batch(claim: Claim, wishes: Wishes, unmet: list[Condition]) -> int | None:
     return chosen
 
 
-def _no_image(row: Framework, request: Request, device: Device) -> str:
-    if request.image is None and device not in row.images:
-        return f"{row.name} has no image for the {device.upper()} here: use --image REF"
+def _no_image(framework: Framework, request: Request, device: Device) -> str:
+    if request.image is None and device not in framework.images:
+        return f"{framework.name} has no image for the {device.upper()} here: use --image REF"
     return ""
 
 

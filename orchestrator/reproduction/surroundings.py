@@ -58,17 +58,20 @@ def _gpu_names(world: World) -> str:
 
 
 def gpus(
-    claim: Claim, world: World, row: Framework, unmet: list[Condition]
+    claim: Claim, world: World, framework: Framework, unmet: list[Condition]
 ) -> Literal["none"] | tuple[int, ...]:
     """Return the GPUs to run on: the first ones, as many as the claim has."""
     if claim.gpus == 0:
         return "none"
     if not world.gpus.gpus:
         return tuple(range(claim.gpus))
-    if claim.gpus > 1 and not row.multi_gpu:
+    if claim.gpus > 1 and not framework.multi_gpu:
         unmet.append(
             incomparable(
-                "GPU count", str(claim.gpus), "1", f"{row.name} uses only one GPU in benchdock"
+                "GPU count",
+                str(claim.gpus),
+                "1",
+                f"{framework.name} uses only one GPU in benchdock",
             )
         )
         return (world.gpus.gpus[0].index,)
@@ -76,7 +79,7 @@ def gpus(
 
 
 def container(
-    claim: Claim, world: World, wishes: Wishes, row: Framework, device: Device,
+    claim: Claim, world: World, wishes: Wishes, framework: Framework, device: Device,
     unmet: list[Condition],
 ) -> str | None:  # fmt: skip
     """Return the claim's container if it can be used, else None for ours, or a replacement.
@@ -88,9 +91,9 @@ def container(
         if claimed != wishes.image:
             unmet.append(other_version("container", claimed, f"{wishes.image} (--image)"))
         return wishes.image
-    ours = our_version(row, device)
-    other = _stand_in(claim, world, row, device)
-    here = other or f"our image, {row.name} {ours}"
+    ours = our_version(framework, device)
+    other = _stand_in(claim, world, framework, device)
+    here = other or f"our image, {framework.name} {ours}"
     if claim.container is None:
         if claim.version is not None and (other or claim.version != ours):
             unmet.append(
@@ -118,24 +121,25 @@ def container(
     return claim.container
 
 
-def with_image(claim: Claim, world: World, row: Framework) -> Framework:
-    """Return a row with the newest image of our table that supports the claim's GPUs here, if any
-    does.
+def with_image(claim: Claim, world: World, framework: Framework) -> Framework:
+    """Return a framework with the newest image of our table that supports the claim's GPUs here.
+
+    Unchanged if none does.
     """
-    if not claim.gpus or "gpu" not in row.images:
-        return row
+    if not claim.gpus or "gpu" not in framework.images:
+        return framework
     table = image_table.load()
     found = choice.choose(
-        table.row(row.images["gpu"]),
+        table.image(framework.images["gpu"]),
         _gpus_here(claim, world),
         world.gpus.driver,
         table=table,
-        backend=row.name if row.ours else None,
+        backend=framework.name if framework.ours else None,
         on_host=bool(world.no_engine),
     )
     if found.image is not None:
-        row = replace(row, images={**row.images, "gpu": found.image.id})
-    return row
+        framework = replace(framework, images={**framework.images, "gpu": found.image.id})
+    return framework
 
 
 def _gpus_here(claim: Claim, world: World) -> list[tuple[str, str]]:
@@ -143,11 +147,11 @@ def _gpus_here(claim: Claim, world: World) -> list[tuple[str, str]]:
     return capabilities(found)
 
 
-def _stand_in(claim: Claim, world: World, row: Framework, device: Device) -> str | None:
+def _stand_in(claim: Claim, world: World, framework: Framework, device: Device) -> str | None:
     """Return an image of the vendor's for GPUs or a driver that no image of our table supports."""
-    if device == "cpu" or device not in row.images or world.no_engine or not world.gpus.gpus:
+    if device == "cpu" or device not in framework.images or world.no_engine or not world.gpus.gpus:
         return None
-    image = image_table.load().row(row.images[device])
+    image = image_table.load().image(framework.images[device])
     return listed.substitute(image, _gpus_here(claim, world), world.gpus.driver)
 
 
@@ -160,8 +164,8 @@ def _container_problem(claim: Claim, world: World) -> str:
     return assessed.refusal or ""
 
 
-def our_version(row: Framework, device: Device) -> str:
+def our_version(framework: Framework, device: Device) -> str:
     """Return the framework's version in our image for it, "" if it has none."""
-    if device not in row.images:
+    if device not in framework.images:
         return ""
-    return image_table.load().row(row.images[device]).version
+    return image_table.load().image(framework.images[device]).version

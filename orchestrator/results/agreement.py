@@ -182,10 +182,10 @@ def _images(asked: str | None, planned: str | None) -> tuple[str | None, str | N
     An id or a readable name stands for the build that was current at that time.
     """
     table = image_table.load()
-    row = table.row_of_tag(asked) if asked else None
+    row = table.image_of_tag(asked) if asked else None
     if row is None or asked not in (row.id, row.tag, row.repository):
         return asked, planned
-    return row.tag, row.tag if planned and table.row_of_tag(planned) is row else planned
+    return row.tag, row.tag if planned and table.image_of_tag(planned) is row else planned
 
 
 def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:

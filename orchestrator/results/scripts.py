@@ -218,12 +218,12 @@ def _found(plan: Plan) -> OwnFiles:
     return OwnFiles(fingerprint=plan.fingerprint, model_files=files, source=plan.source)
 
 
-def _of_image(row: Framework, plan: Plan) -> Iterator[Disagreement]:
+def _of_image(framework: Framework, plan: Plan) -> Iterator[Disagreement]:
     """Compare only the repository: a replay runs in an image of an older release."""
     if plan.image is None:
         return
-    own = row.images.get(plan.device)
-    usual = image_table.load().row(own).tag if own else None
+    own = framework.images.get(plan.device)
+    usual = image_table.load().image(own).tag if own else None
     if usual is None or parse_reference(plan.image).name != parse_reference(usual).name:
         yield Disagreement("the image", REQUEST, usual, PLAN, plan.image)
 

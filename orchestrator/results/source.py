@@ -111,7 +111,7 @@ def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
 
 def _bears_name(found: ImageInfo, plan: Plan, engine: ImageEngine) -> bool:
     """Whether an image has the table id, the registry or the name in a plan."""
-    row = image_table.load().row_of_tag(plan.image or "")
+    row = image_table.load().image_of_tag(plan.image or "")
     if row is not None and found.labels.get(digests.IMAGE) == row.id:
         return True
     names = [plan.image] if plan.image else []

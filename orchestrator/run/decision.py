@@ -26,7 +26,7 @@ from orchestrator.run.devices import Target
 from orchestrator.run.facts import Facts
 
 if TYPE_CHECKING:
-    from orchestrator.images.image_table import ImageRow
+    from orchestrator.images.image_table import Image
     from orchestrator.machine.description import EngineFacts
     from orchestrator.runtimes.docker.client import Engine
 
@@ -48,7 +48,7 @@ class Decision:
     request: Request
     framework: Framework
     target: Target
-    image: ImageRow | None
+    image: Image | None
     gpu: GpuReport
     cpus: int
     engine: Engine | EngineFacts | None

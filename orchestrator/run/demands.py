@@ -16,38 +16,40 @@ from orchestrator.run import command_line, program_release, written_flags
 CUSTOM = "custom"
 
 
-def check(row: Framework, request: Request, device: Device, *, elsewhere: bool = False) -> None:
+def check(
+    framework: Framework, request: Request, device: Device, *, elsewhere: bool = False
+) -> None:
     """Refuse what a program does not support or lacks, before anything starts.
 
     If the plan is for a machine `elsewhere`, --source need not exist here. Raises RequestError.
     """
-    _check_command(row, request)
-    if row.is_our_program and request.source is not None:
+    _check_command(framework, request)
+    if framework.is_our_program and request.source is not None:
         raise RequestError(
-            f"{row.name} is built in, so --source does not apply", hint="remove --source"
+            f"{framework.name} is built in, so --source does not apply", hint="remove --source"
         )
-    for field, why in row.vendor.refuses.items() if row.vendor else ():
+    for field, why in framework.vendor.refuses.items() if framework.vendor else ():
         if _given(request, field):
             raise RequestError(
-                f"--{_flag(field)} does not apply to {row.name}: {why}",
+                f"--{_flag(field)} does not apply to {framework.name}: {why}",
                 hint=f"remove --{_flag(field)}",
             )
-    check_options(row, request.options)
-    _check_image(row, request)
-    _check_source(row, request, device, elsewhere=elsewhere)
+    check_options(framework, request.options)
+    _check_image(framework, request)
+    _check_source(framework, request, device, elsewhere=elsewhere)
     if request.source is not None:
-        program_release.check(row, request)
+        program_release.check(framework, request)
 
 
-def options_of(row: Framework, request: Request) -> dict[str, str]:
+def options_of(framework: Framework, request: Request) -> dict[str, str]:
     """Return a program's options with their defaults; for our own programs only those that were
     given.
 
     Without the flags of `flags_of`, which are passed on unchanged.
     """
-    if row.is_our_program:
+    if framework.is_our_program:
         return dict(request.options)
-    defaults = {name: option.default for name, option in row.options.items()}
+    defaults = {name: option.default for name, option in framework.options.items()}
     given = {key: text for key, text in request.options.items() if not key.startswith(FLAG)}
     return defaults | given
 
@@ -61,19 +63,19 @@ def flags_of(request: Request) -> dict[str, str]:
     }
 
 
-def notes(row: Framework, request: Request) -> Iterator[str]:
+def notes(framework: Framework, request: Request) -> Iterator[str]:
     """Yield notes for the result: ignored options and caveats of the program."""
-    vendor = row.vendor
+    vendor = framework.vendor
     if vendor is None:
         return
     if vendor.remark:
         yield vendor.remark
     if request.model in vendor.differs:
-        yield f"{row.name}'s {request.model} {vendor.differs[request.model]}"
+        yield f"{framework.name}'s {request.model} {vendor.differs[request.model]}"
     for field, why in vendor.ignores.items():
         if _given(request, field):
-            yield f"{row.name} ignores --{_flag(field)}: {why}"
-    if row.any_network and request.command is not None:
+            yield f"{framework.name} ignores --{_flag(field)}: {why}"
+    if framework.any_network and request.command is not None:
         used = command_line.placeholders(request.command)
         for field in ("steps", "warmup"):
             if getattr(request, field) is not None and field not in used:
@@ -85,67 +87,72 @@ def command_of(request: Request, values: Mapping[str, object]) -> tuple[str, ...
     return command_line.words(request.command, values) if request.command is not None else ()
 
 
-def source_of(row: Framework, request: Request, mounted: PurePath | None) -> PurePath | None:
+def source_of(framework: Framework, request: Request, mounted: PurePath | None) -> PurePath | None:
     """Return the program's folder as the program sees it, None if there is none."""
     if request.source is not None:
         return mounted
-    return PurePath(row.vendor.home) if row.vendor and row.vendor.home else None
+    return PurePath(framework.vendor.home) if framework.vendor and framework.vendor.home else None
 
 
-def lacks_source(row: Framework, request: Request, device: Device) -> str:
+def lacks_source(framework: Framework, request: Request, device: Device) -> str:
     """Say what folder is missing, or ""."""
-    vendor = row.vendor
+    vendor = framework.vendor
     if vendor is None or not vendor.source_help or request.source is not None:
         return ""
     if vendor.home and (request.image is not None or device in vendor.holds):
         return ""
-    return f"{row.name} needs the program's folder: point --source to {vendor.source_help}"
+    return f"{framework.name} needs the program's folder: point --source to {vendor.source_help}"
 
 
-def check_options(row: Framework, options: Mapping[str, str]) -> None:
+def check_options(framework: Framework, options: Mapping[str, str]) -> None:
     """Refuse an option, or its value, that a program does not have or accept."""
     for key, text in options.items():
-        if row.vendor and row.vendor.flags and key.startswith(FLAG) and key != FLAG:
-            written_flags.check(row, key.removeprefix(FLAG))
+        if framework.vendor and framework.vendor.flags and key.startswith(FLAG) and key != FLAG:
+            written_flags.check(framework, key.removeprefix(FLAG))
             continue
-        if key not in row.options:
-            listing = f"benchdock frameworks {row.name}"
-            raise unknown(f"option of {row.name}", key, row.options, listing=listing)
-        values = row.options[key].values
+        if key not in framework.options:
+            listing = f"benchdock frameworks {framework.name}"
+            raise unknown(f"option of {framework.name}", key, framework.options, listing=listing)
+        values = framework.options[key].values
         if values and text not in values:
             raise RequestError(
-                f"{row.name}: {key} cannot be {text!r}", hint=f"use one of {', '.join(values)}"
+                f"{framework.name}: {key} cannot be {text!r}",
+                hint=f"use one of {', '.join(values)}",
             )
 
 
-def _check_image(row: Framework, request: Request) -> None:
+def _check_image(framework: Framework, request: Request) -> None:
     """Refuse an image whose tag shows that it has a different program, or too old a Python."""
     if request.image is None:
         return
     reference = parse_reference(request.image)
-    if row.backend and reference.has_python_2:
+    if framework.backend and reference.has_python_2:
         raise RequestError(
-            f"{row.name} runs code of benchdock, which needs Python 3, but {reference.short} has "
-            "Python 2",
+            f"{framework.name} runs code of benchdock, which needs Python 3, but {reference.short} "
+            "has Python 2",
             hint="use an image with -py3 in its tag",
         )
-    if request.source is not None or row.vendor is None:
+    if request.source is not None or framework.vendor is None:
         return
-    for part, (why, instead) in row.vendor.unfit_tags.items():
+    for part, (why, instead) in framework.vendor.unfit_tags.items():
         if part in reference.tag:
-            raise RequestError(f"{row.name} cannot run in {request.image}: {why}", hint=instead)
+            raise RequestError(
+                f"{framework.name} cannot run in {request.image}: {why}", hint=instead
+            )
 
 
-def _check_source(row: Framework, request: Request, device: Device, *, elsewhere: bool) -> None:
+def _check_source(
+    framework: Framework, request: Request, device: Device, *, elsewhere: bool
+) -> None:
     if request.source is None:
-        if lacking := lacks_source(row, request, device):
+        if lacking := lacks_source(framework, request, device):
             what, _, hint = lacking.partition(": ")
             raise RequestError(what, hint=hint)
         return
-    vendor = row.vendor
-    if vendor is None or not (vendor.source_help or row.any_network):
+    vendor = framework.vendor
+    if vendor is None or not (vendor.source_help or framework.any_network):
         raise RequestError(
-            f"--source does not apply to {row.name}",
+            f"--source does not apply to {framework.name}",
             hint="remove --source: its images contain the program",
         )
     if elsewhere and not request.source.exists():
@@ -167,12 +174,12 @@ def _check_source(row: Framework, request: Request, device: Device, *, elsewhere
         )
 
 
-def _check_command(row: Framework, request: Request) -> None:
+def _check_command(framework: Framework, request: Request) -> None:
     """Check the options that only the program `custom` has."""
     given = [
         field for field in ("command", "pattern", "unit", "estimator") if _given(request, field)
     ]
-    if not row.any_network:
+    if not framework.any_network:
         if given:
             raise RequestError(
                 f"--{given[0]} only works with -f {CUSTOM}",
@@ -181,11 +188,11 @@ def _check_command(row: Framework, request: Request) -> None:
         return
     if request.command is None:
         raise RequestError(
-            f"{row.name} needs a command", hint="use --command 'prog --batch {batch}'"
+            f"{framework.name} needs a command", hint="use --command 'prog --batch {batch}'"
         )
     command_line.check(request.command, request)
     hints = ParseHints(pattern=request.pattern, unit=request.unit, estimator=request.estimator)
-    parser_for(row.program, hints)
+    parser_for(framework.program, hints)
 
 
 def _given(request: Request, field: str) -> bool:

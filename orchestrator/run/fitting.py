@@ -128,7 +128,7 @@ def _choice(request: Request, framework: Framework, target: Target, site: Site) 
 
     table = image_table.load()
     return choice.choose(
-        table.row(framework.images["gpu"]),
+        table.image(framework.images["gpu"]),
         suitability.chosen_gpus(target, site.gpu),
         site.gpu.driver,
         table=table,
@@ -185,7 +185,7 @@ def _runs_on_cpu(request: Request, site: Site) -> bool:
     if "cpu" not in framework.images or not checks.is_able(request, "cpu"):
         return False
     table = image_table.load()
-    return not site.on_host or table.for_host(table.row(framework.images["cpu"])).fits_host
+    return not site.on_host or table.for_host(table.image(framework.images["cpu"])).fits_host
 
 
 def _runs_on_gpu(request: Request, site: Site) -> bool:

@@ -11,13 +11,13 @@ from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
 
 
-def settle(row: Framework, later: LaterSource, request: Request, device: Device) -> Framework:
+def settle(framework: Framework, later: LaterSource, request: Request, device: Device) -> Framework:
     """Return the row with the images that the source in `--source` needs.
 
     Raises RequestError if our table has none for the device, or if the image in the request is
     known to have another release of the framework.
     """
-    needs = f"the {row.name} in --source needs {later.title} {later.first} to {later.last}"
+    needs = f"the {framework.name} in --source needs {later.title} {later.first} to {later.last}"
     ours = later.images.get(device)
     hint = f"use --image {ours}" if ours else later.otherwise
     if request.image is not None:
@@ -26,7 +26,7 @@ def settle(row: Framework, later: LaterSource, request: Request, device: Device)
             raise RequestError(f"{needs}, but {request.image} has {release}", hint=hint)
     elif ours is None:
         raise RequestError(f"{needs}, and benchdock has no such image for the GPU", hint=hint)
-    return replace(row, images=later.images)
+    return replace(framework, images=later.images)
 
 
 def _is_other(release: str, later: LaterSource, request: Request) -> bool:
@@ -45,7 +45,7 @@ def _release_in(image: str, framework: str) -> str:
     from orchestrator.vendor_images import listed
     from orchestrator.vendor_images.vendor_table import shipped
 
-    ours = image_table.load().row_of_tag(image)
+    ours = image_table.load().image_of_tag(image)
     if ours is not None:
         return listed.facts_of(ours).version if ours.framework == framework else ""
     found = shipped().describe(parse_reference(image))

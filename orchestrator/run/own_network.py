@@ -63,25 +63,27 @@ def _name(path: Path) -> str:
     return name[:_LONGEST_NAME] or "network"
 
 
-def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> None:
+def check(framework: Framework, request: Request, frameworks: Iterable[Framework]) -> None:
     """Refuse a file that cannot be read or that a framework does not accept.
 
     `frameworks` are those to suggest instead. Raises RequestError, DataError.
     """
     if (folder := request.source) and (named := request.options.get("prototxt")):
-        _check_layers(row, request, folder / named, folder)
+        _check_layers(framework, request, folder / named, folder)
     path = request.model_file
     if path is None:
         return
     suffix = path.suffix.lower()
-    if suffix not in row.files:
+    if suffix not in framework.files:
         others = ", ".join(other.name for other in frameworks if suffix in other.files)
-        raise RequestError(f"{row.name} cannot run {suffix} files", hint=f"use -f with {others}")
+        raise RequestError(
+            f"{framework.name} cannot run {suffix} files", hint=f"use -f with {others}"
+        )
     if request.data is not None:
         raise RequestError(f"{path.name} can only run on synthetic data", hint="remove --data")
     _check_readable(path)
     if suffix == PROTOTXT:
-        _check_layers(row, request, path, path.parent)
+        _check_layers(framework, request, path, path.parent)
     fixed = fixed_batch(path) if suffix == ONNX else None
     if fixed is not None and request.batch not in (None, fixed):
         raise RequestError(
@@ -90,7 +92,7 @@ def check(row: Framework, request: Request, frameworks: Iterable[Framework]) -> 
         )
 
 
-def default_phase(row: Framework, usual: Phase, path: Path | None) -> Phase:
+def default_phase(framework: Framework, usual: Phase, path: Path | None) -> Phase:
     """Return the default phase for a network: inference if it has no loss.
 
     `usual` is the default of the framework, which may support no other.
@@ -99,14 +101,14 @@ def default_phase(row: Framework, usual: Phase, path: Path | None) -> Phase:
         return usual
     network = prototxt.read(path, usual)
     lossless = network is not None and not network.has_loss
-    return "inference" if lossless and _infers(row) else usual
+    return "inference" if lossless and _infers(framework) else usual
 
 
-def _infers(row: Framework) -> bool:
-    return any(phase == "inference" for _, phase in row.dtypes)
+def _infers(framework: Framework) -> bool:
+    return any(phase == "inference" for _, phase in framework.dtypes)
 
 
-def _check_layers(row: Framework, request: Request, path: Path, folder: Path) -> None:
+def _check_layers(framework: Framework, request: Request, path: Path, folder: Path) -> None:
     """Refuse to train a network without a loss, or one whose dataset is missing.
 
     A database's path is relative to `folder`.
@@ -115,12 +117,12 @@ def _check_layers(row: Framework, request: Request, path: Path, folder: Path) ->
     if network is None:
         return
     if request.phase == "training" and not network.has_loss:
-        other = "" if _infers(row) else "-f caffe_time "
+        other = "" if _infers(framework) else "-f caffe_time "
         raise RequestError(
             f"{path.name} has no loss in the TRAIN phase, so it cannot be trained",
             hint=f"use {other}--phase inference, or add a loss layer",
         )
-    if row.is_our_program:
+    if framework.is_our_program:
         return  # it reports that itself, and reads no dataset at all
     for layer in network.layers:
         if layer.reads_dataset and layer.dataset and not (folder / layer.dataset).exists():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from orchestrator.images import image_table, store
 from orchestrator.images.builder import Event, OnEvent
-from orchestrator.images.image_table import ImageRow
+from orchestrator.images.image_table import Image
 from orchestrator.images.store import ReadyImage
 from orchestrator.paths import PROJECT
 from orchestrator.plan import Ulimit
@@ -121,11 +121,11 @@ def place_in(ready: ReadyImage, decision: Decision) -> Place:
         mount_code=ready.mount_backends,
         cpus=decision.cpus,
         warnings=ready.warnings,
-        needs=_needs(ready.row),
+        needs=_needs(ready.image),
     )
 
 
-def _needs(image: ImageRow | None) -> Needs:
+def _needs(image: Image | None) -> Needs:
     if image is None:
         return Needs()
     return Needs(
@@ -149,7 +149,7 @@ def planned_place(decision: Decision) -> Place:
     return _as_here(place, image, reference, live(decision))
 
 
-def _as_here(place: Place, image: ImageRow | None, reference: str, engine: Engine) -> Place:
+def _as_here(place: Place, image: Image | None, reference: str, engine: Engine) -> Place:
     """Return the place with the image as the engine has it, and warnings if it has not."""
     state = store.state(image, image_table.load(), engine) if image else None
     if image and state and state.name != reference:
@@ -182,19 +182,19 @@ def _elsewhere(decision: Decision) -> tuple[str, ...]:
     )
 
 
-def _named_image(decision: Decision) -> tuple[ImageRow | None, str]:
+def _named_image(decision: Decision) -> tuple[Image | None, str]:
     """Return the image of our table that the request means, if any, and the engine's name of it."""
     table, named = image_table.load(), decision.request.image
     if named is None:
         assert decision.image is not None  # or the decision would have been refused
         return decision.image, store.name_of(decision.image, table)
-    known = table.row_of_tag(named)
+    known = table.image_of_tag(named)
     if known is None or store.is_other_build(named, known, table):
         return known, named
     return known, store.name_of(known, table)
 
 
-def _planned_container(decision: Decision, image: ImageRow | None, reference: str) -> Place:
+def _planned_container(decision: Decision, image: Image | None, reference: str) -> Place:
     return Place(
         runtime="docker",
         reason=decision.reason,
@@ -206,7 +206,7 @@ def _planned_container(decision: Decision, image: ImageRow | None, reference: st
     )
 
 
-def _planned_host(decision: Decision, image: ImageRow) -> Place:
+def _planned_host(decision: Decision, image: Image) -> Place:
     from orchestrator.images import environments
 
     environments.check(image)

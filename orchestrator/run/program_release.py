@@ -36,43 +36,44 @@ _MOST_FILES = 2000
 _LARGEST = 4 * 2**20  # bytes of one file
 
 
-def check(row: Framework, request: Request) -> None:
+def check(framework: Framework, request: Request) -> None:
     """Refuse options, flags and numbers of steps that the release in --source does not have.
 
     If its files cannot be read, the program must refuse them itself. Raises RequestError.
     """
     assert request.source is not None
-    if row.vendor is None or not row.vendor.entry:
+    if framework.vendor is None or not framework.vendor.entry:
         return
-    _check_steps(row, request, request.source / row.vendor.entry)
-    wanted = dict(_wanted(row, request.options))
+    _check_steps(framework, request, request.source / framework.vendor.entry)
+    wanted = dict(_wanted(framework, request.options))
     if not wanted:
         return
     known = _flags(request.source)
     for flag, option in wanted.items():
         if known and not _is_known(flag, known):
-            raise _unknown(row, flag, option, known)
+            raise _unknown(framework, flag, option, known)
 
 
-def _check_steps(row: Framework, request: Request, entry: Path) -> None:
-    if request.steps is None or not row.step_rules.least_steps_where:
+def _check_steps(framework: Framework, request: Request, entry: Path) -> None:
+    if request.steps is None or not framework.step_rules.least_steps_where:
         return
     text = _text(entry)
-    for mark, least in row.step_rules.least_steps_where.items():
+    for mark, least in framework.step_rules.least_steps_where.items():
         if mark in text and request.steps < least:
             raise RequestError(
-                f"this release of {row.name} prints no rate for {counted(request.steps, 'step')}",
+                f"this release of {framework.name} prints no rate for "
+                f"{counted(request.steps, 'step')}",
                 hint=f"use --steps {least} or more",
             )
 
 
-def _wanted(row: Framework, options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _wanted(framework: Framework, options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the flags that options need, each with the option."""
     for key, text in options.items():
         if key.startswith(FLAG):
             yield key.removeprefix(FLAG), key
-        elif key in row.options and text != row.options[key].default:
-            needs = row.options[key].needs
+        elif key in framework.options and text != framework.options[key].default:
+            needs = framework.options[key].needs
             if flag := needs.get(text) or needs.get(""):
                 yield flag, f"{key}={text}"
 
@@ -112,14 +113,14 @@ def _is_known(flag: str, known: frozenset[str]) -> bool:
     return flag in known or not known.isdisjoint(negated)
 
 
-def _unknown(row: Framework, word: str, option: str, known: frozenset[str]) -> RequestError:
+def _unknown(framework: Framework, word: str, option: str, known: frozenset[str]) -> RequestError:
     if not option.startswith(FLAG):
         return RequestError(
-            f"the {row.name} in --source does not have {word}, which --option {option} needs",
+            f"the {framework.name} in --source does not have {word}, which --option {option} needs",
             hint=f"remove --option {option}",
         )
     near = nearest(word, known)
     return RequestError(
-        f"the {row.name} in --source has no flag --{word}",
+        f"the {framework.name} in --source has no flag --{word}",
         hint=f"did you mean {FLAG}{near}?" if near else f"remove --option {option}",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import EngineError, RequestError
 from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table
-from orchestrator.images.image_table import ImageRow
+from orchestrator.images.image_table import Image
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run.devices import Target
 from orchestrator.run.fitting import Site
@@ -68,7 +68,7 @@ def _check_host_can(request: Request, reason: str) -> None:
             )
 
 
-def image(request: Request, framework: Framework, target: Target, site: Site) -> ImageRow | None:
+def image(request: Request, framework: Framework, target: Target, site: Site) -> Image | None:
     """Return the image, on the host the one whose packages are installed there.
 
     None if the request names an image, or for a command that runs on the host as it is. Raises
@@ -81,11 +81,11 @@ def image(request: Request, framework: Framework, target: Target, site: Site) ->
             f"{framework.name} has no image for the {target.device.upper()}", hint="use --image"
         )
     table = image_table.load()
-    found = table.row(framework.images[target.device])
+    found = table.image(framework.images[target.device])
     return table.for_host(found) if site.on_host else found
 
 
-def check_image(image: ImageRow | None, site: Site) -> None:
+def check_image(image: Image | None, site: Site) -> None:
     """Raise ImageError for an image that a host cannot replace without an engine."""
     if image is not None and site.on_host and not site.elsewhere:
         from orchestrator.images import environments

@@ -24,7 +24,7 @@ class Opinion:
 
 def assess(
     request: Request,
-    row: Framework,
+    framework: Framework,
     target: Target,
     report: GpuReport,
     *,
@@ -39,11 +39,11 @@ def assess(
     from orchestrator.images import image_table
     from orchestrator.vendor_images import fitness, listed
 
-    reference = image or request.image or row.images.get(target.device, "")
-    known = image_table.load().row_of_tag(reference)
+    reference = image or request.image or framework.images.get(target.device, "")
+    known = image_table.load().image_of_tag(reference)
     gpus = chosen_gpus(target, report)
     if known is not None and (in_container or known.source == "build"):
-        found = listed.assess_row(known, gpus, report.driver)
+        found = listed.assess_image(known, gpus, report.driver)
     elif reference and in_container:
         found = fitness.assess(reference, gpus, report.driver)
     else:

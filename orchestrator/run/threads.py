@@ -9,20 +9,20 @@ from orchestrator.request import Request
 from orchestrator.run import demands
 
 
-def per_process(row: Framework, request: Request, devices: int, cpus: int) -> int:
+def per_process(framework: Framework, request: Request, devices: int, cpus: int) -> int:
     """Return the threads per process: what was requested, else its share of the CPUs."""
-    return request.threads or max(1, cpus // _processes(row, request, devices))
+    return request.threads or max(1, cpus // _processes(framework, request, devices))
 
 
-def notes(row: Framework, request: Request, devices: int, cpus: int) -> Iterator[str]:
+def notes(framework: Framework, request: Request, devices: int, cpus: int) -> Iterator[str]:
     """Warn if there are more threads than CPUs."""
     if request.threads is None:
         return
-    processes = _processes(row, request, devices)
+    processes = _processes(framework, request, devices)
     if request.threads * processes > cpus:
         who = f"{processes} processes of {request.threads}" if processes > 1 else request.threads
         yield f"{who} threads share {cpus} CPUs: they wait for each other"
 
 
-def _processes(row: Framework, request: Request, devices: int) -> int:
-    return devices if row.starts_processes(demands.options_of(row, request)) else 1
+def _processes(framework: Framework, request: Request, devices: int) -> int:
+    return devices if framework.starts_processes(demands.options_of(framework, request)) else 1

@@ -89,7 +89,7 @@ def _image(reference: str, digest: str | None) -> Iterator[str]:
 
     Our images are built here: an image of that name in a registry is somebody else's.
     """
-    row = image_table.load().row_of_tag(reference)
+    row = image_table.load().image_of_tag(reference)
     known = _of_vendor(reference) if row is None else row.source == "vendor" or digest is None
     if not known:
         what = f"{reference}@{digest}" if digest else reference

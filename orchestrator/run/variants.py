@@ -28,45 +28,47 @@ _FORKS = {"caffe": "nvidia", "digits": "nvidia", "bvlc_caffe": "bvlc"}
 _OUR_FORKS = {"bvlc_caffe": "bvlc", "nvidia_caffe": "nvidia", "intel_caffe": "intel"}
 
 
-def settle(row: Framework, request: Request, device: Device) -> Framework:
+def settle(framework: Framework, request: Request, device: Device) -> Framework:
     """Return the row for the fork or release that the request, its image or source names.
 
     Raises RequestError if none of them does.
     """
-    later = row.vendor.later_source if row.vendor else None
+    later = framework.vendor.later_source if framework.vendor else None
     if later is not None and request.source is not None and later.is_in(request.source):
-        return later_source.settle(row, later, request, device)
-    if not row.variants:
-        return row
-    return _with_own_network(_variant(row, request, device), request)
+        return later_source.settle(framework, later, request, device)
+    if not framework.variants:
+        return framework
+    return _with_own_network(_variant(framework, request, device), request)
 
 
-def _variant(row: Framework, request: Request, device: Device) -> Framework:
-    option = row.variant_option
+def _variant(framework: Framework, request: Request, device: Device) -> Framework:
+    option = framework.variant_option
     told = request.options.get(option)
     if told is not None:
-        if told not in row.variants:
-            listing = f"benchdock frameworks {row.name}"
-            raise unknown(f"{option} of {row.name}", told, row.variants, listing=listing)
-        return row.variants[told]
-    image = request.image or _default_image(row, device)
+        if told not in framework.variants:
+            listing = f"benchdock frameworks {framework.name}"
+            raise unknown(
+                f"{option} of {framework.name}", told, framework.variants, listing=listing
+            )
+        return framework.variants[told]
+    image = request.image or _default_image(framework, device)
     if not image:
-        return row  # there is nothing to run it in, which is reported later
+        return framework  # there is nothing to run it in, which is reported later
     found = _fork(image) if option == "fork" else _tensorrt(image)
     if found is None:
         raise RequestError(
-            f"unknown {option} of {row.title} in {image}",
-            hint=f"use --option {option}={next(iter(row.variants))} or another of "
-            f"{', '.join(row.variants)}",
+            f"unknown {option} of {framework.title} in {image}",
+            hint=f"use --option {option}={next(iter(framework.variants))} or another of "
+            f"{', '.join(framework.variants)}",
         )
-    return row.variants[found]
+    return framework.variants[found]
 
 
-def _with_own_network(row: Framework, request: Request) -> Framework:
+def _with_own_network(framework: Framework, request: Request) -> Framework:
     """Return the row for the user's network file, whose model is just a name."""
     file = request.options.get(_OWN)
-    if not file or _OWN not in row.options or row.vendor is None:
-        return row
+    if not file or _OWN not in framework.options or framework.vendor is None:
+        return framework
     if request.model_file is not None:
         raise RequestError(
             f"two networks are given: {request.model_file.name} and --option {_OWN}={file}",
@@ -74,15 +76,17 @@ def _with_own_network(row: Framework, request: Request) -> Framework:
         )
     if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
         raise RequestError(
-            f"{row.name}: {_OWN} cannot be {file!r}", hint="use a path within --source"
+            f"{framework.name}: {_OWN} cannot be {file!r}", hint="use a path within --source"
         )
     name = catalogue.checked_name(request.model)
-    program = replace(row.vendor, source_help=f"the folder of {file}", entry=file)
-    return replace(row, networks={name: name}, gaps={}, vendor=program)
+    program = replace(framework.vendor, source_help=f"the folder of {file}", entry=file)
+    return replace(framework, networks={name: name}, gaps={}, vendor=program)
 
 
-def _default_image(row: Framework, device: Device) -> str:
-    return image_table.load().row(row.images[device]).tag if device in row.images else ""
+def _default_image(framework: Framework, device: Device) -> str:
+    return (
+        image_table.load().image(framework.images[device]).tag if device in framework.images else ""
+    )
 
 
 def _vendors_containers() -> ContainerTable:
@@ -94,7 +98,7 @@ def _vendors_containers() -> ContainerTable:
 
 def _fork(image: str) -> str | None:
     """Return the fork of Caffe in an image."""
-    ours = image_table.load().row_of_tag(image)
+    ours = image_table.load().image_of_tag(image)
     if ours is not None:
         return _OUR_FORKS.get(ours.framework)
     reference = parse_reference(image)

@@ -30,9 +30,9 @@ _TYPED: Mapping[str, str] = {
 }
 
 
-def check(row: Framework, name: str) -> None:
+def check(framework: Framework, name: str) -> None:
     """Refuse a flag that the launcher writes, in any spelling. Raises RequestError."""
-    for written, typed in _of_row(row).items():
+    for written, typed in _of_row(framework).items():
         if _spellings(name) & _spellings(written) or _folded(written).startswith(_folded(name)):
             raise RequestError(
                 f"--option {FLAG}{name} is refused: benchdock writes --{written} itself",
@@ -59,10 +59,13 @@ def _of_launcher(name: str) -> Mapping[str, str]:
     return of_template(name)
 
 
-def _of_row(row: Framework) -> Mapping[str, str]:
+def _of_row(framework: Framework) -> Mapping[str, str]:
     """Return the launcher's flags and those in the program's names of networks."""
-    names = " ".join((row.networks or {}).values())
-    return {**_of_launcher(row.launcher), **dict.fromkeys(_FLAG.findall(names), _TYPED["model"])}
+    names = " ".join((framework.networks or {}).values())
+    return {
+        **_of_launcher(framework.launcher),
+        **dict.fromkeys(_FLAG.findall(names), _TYPED["model"]),
+    }
 
 
 def _spellings(flag: str) -> set[str]:

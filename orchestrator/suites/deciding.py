@@ -18,7 +18,7 @@ from orchestrator.suites.history import History
 from orchestrator.units import parse_size
 
 if TYPE_CHECKING:
-    from orchestrator.images.image_table import ImageRow
+    from orchestrator.images.image_table import Image
     from orchestrator.machine.description import Machine
     from orchestrator.reproduction.setup import World
     from orchestrator.runtimes.docker.client import Engine
@@ -62,7 +62,7 @@ class MachineDecider:
         named = decision.request.image or (row.id if row else "")
         if named not in self._needs:
             table = image_table.load()
-            known = row or table.row_of_tag(named)
+            known = row or table.image_of_tag(named)
             name = store.name_of(known, table) if known else named
             engine = None if decision.elsewhere else cast("Engine", decision.engine)
             self._needs[named] = _looked_up(known, name, engine)
@@ -112,13 +112,13 @@ class MachineDecider:
         return World(gpus=self._facts.gpu, cpu=cpu, no_engine=answer.why_not)
 
 
-def _looked_up(row: ImageRow | None, name: str, engine: Engine | None) -> Need:
+def _looked_up(image: Image | None, name: str, engine: Engine | None) -> Need:
     found = engine.image(name) if engine is not None else None
-    size = parse_size(row.size) if row is not None and row.size else None
+    size = parse_size(image.size) if image is not None and image.size else None
     return Need(
-        image=row.id if row else name,
+        image=image.id if image else name,
         reference=name,
-        built=row is not None and row.source == "build",
+        built=image is not None and image.source == "build",
         here=found is not None,
         size=found.size if found else size,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.vendor_images import listed, proven
 from orchestrator.vendor_images.vendor_table import numbers, shipped
 
@@ -20,7 +20,7 @@ class PassedOver:
     If it is only `unproven`, it may work: our backend was never run with its release.
     """
 
-    image: ImageRow
+    image: Image
     why: str
     unproven: bool = False
 
@@ -33,7 +33,7 @@ class Choice:
     backend was run with on a CPU; empty if a vendor's program is to run.
     """
 
-    image: ImageRow | None
+    image: Image | None
     proven_with: str = ""
     refusal: str = ""
     passed_over: tuple[PassedOver, ...] = ()
@@ -59,7 +59,7 @@ class Choice:
 
 
 def choose(
-    named: ImageRow,
+    named: Image,
     gpus: Sequence[tuple[str, str]],
     driver: str | None,
     *,
@@ -80,7 +80,7 @@ def choose(
             return Choice(image=named)
     passed: list[PassedOver] = []
     for image in candidates:
-        why = listed.assess_row(image, gpus, driver).refusal
+        why = listed.assess_image(image, gpus, driver).refusal
         if why is not None:
             passed.append(PassedOver(image=image, why=why))
             continue
@@ -91,21 +91,21 @@ def choose(
     return Choice(image=None, refusal=_decisive(passed, gpus), passed_over=tuple(passed))
 
 
-def _proven(image: ImageRow, backend: str | None) -> str | None:
+def _proven(image: Image, backend: str | None) -> str | None:
     """Return the release that a backend was proven with; "" if no proof is needed."""
     if backend is None or not proven.covers(backend):
         return ""
     return proven.proven_with(backend, listed.facts_of(image).version)
 
 
-def _unproven(image: ImageRow) -> str:
+def _unproven(image: Image) -> str:
     return (
         f"{image.tag} contains {_release(image)}, and our backend was not run with that "
         f"release. Add --image {image.id} to use it anyway"
     )
 
 
-def _release(image: ImageRow) -> str:
+def _release(image: Image) -> str:
     """Return which framework an image contains: "PyTorch 2.0.1"."""
     family = shipped().families.get(image.framework)
     version = listed.facts_of(image).version or "of an unknown release"
@@ -121,7 +121,7 @@ def _decisive(passed: Sequence[PassedOver], gpus: Sequence[tuple[str, str]]) -> 
     """
     if unproven := [one for one in passed if one.unproven]:
         return unproven[0].why
-    lacking_driver = [one for one in passed if not listed.assess_row(one.image, gpus).refusal]
+    lacking_driver = [one for one in passed if not listed.assess_image(one.image, gpus).refusal]
     if lacking_driver:
         return min(lacking_driver, key=lambda one: numbers(listed.facts_of(one.image).driver)).why
     oldest = min(passed, key=lambda one: _lowest(one.image))
@@ -129,7 +129,7 @@ def _decisive(passed: Sequence[PassedOver], gpus: Sequence[tuple[str, str]]) -> 
     return oldest.why if gpu < _lowest(oldest.image) else passed[0].why
 
 
-def _lowest(image: ImageRow) -> tuple[int, ...]:
+def _lowest(image: Image) -> tuple[int, ...]:
     facts = listed.facts_of(image)
     known = [facts.lowest] if facts.lowest else facts.architectures
     return min(map(numbers, known), default=())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.images.image_table import ImageRow
+from orchestrator.images.image_table import Image
 from orchestrator.images.reference import parse_reference
 from orchestrator.vendor_images import fitness
 from orchestrator.vendor_images.fitness import Assessment
 from orchestrator.vendor_images.vendor_table import ContainerTable, Facts, numbers, shipped
 
 
-def facts_of(image: ImageRow, *, table: ContainerTable | None = None) -> Facts:
+def facts_of(image: Image, *, table: ContainerTable | None = None) -> Facts:
     """Return CUDA, driver and kernels of an image of our table, or of its vendor."""
     if image.source == "build":
         return Facts(
@@ -24,8 +24,8 @@ def facts_of(image: ImageRow, *, table: ContainerTable | None = None) -> Facts:
     return row.facts if row else Facts()
 
 
-def assess_row(
-    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
+def assess_image(
+    image: Image, gpus: Sequence[tuple[str, str]], driver: str | None = None
 ) -> Assessment:
     """Compare any image of our table with GPUs and driver."""
     if image.source == "build":
@@ -34,7 +34,7 @@ def assess_row(
 
 
 def assess_built(
-    image: ImageRow,
+    image: Image,
     gpus: Sequence[tuple[str, str]],
     driver: str | None = None,
     *,
@@ -55,7 +55,7 @@ def assess_built(
     return Assessment(refusal=refusals[0] if refusals else None, warnings=(), row=None)
 
 
-def _why_not(image: ImageRow, capability: str, driver: str | None) -> str:
+def _why_not(image: Image, capability: str, driver: str | None) -> str:
     """Say why an image that is built here cannot work, "" if it can."""
     facts = facts_of(image)
     judged = facts.architectures and numbers(capability)
@@ -81,14 +81,14 @@ def _why_not(image: ImageRow, capability: str, driver: str | None) -> str:
 
 
 def substitute(
-    image: ImageRow, gpus: Sequence[tuple[str, str]], driver: str | None = None
+    image: Image, gpus: Sequence[tuple[str, str]], driver: str | None = None
 ) -> str | None:
     """Return another month's vendor image for GPUs that our image does not support.
 
     None if our image supports them, or if no such image is known.
     """
     table = shipped()
-    found = assess_row(image, gpus, driver)
+    found = assess_image(image, gpus, driver)
     family = found.row.family if found.row else table.families.get(image.framework)
     if not found.refusal or family is None:
         return None
@@ -97,7 +97,7 @@ def substitute(
     return fitness.fitting_image(table, family, oldest, driver=driver or "", like=like) or None
 
 
-def _instead(table: ContainerTable, image: ImageRow, capability: str, driver: str | None) -> str:
+def _instead(table: ContainerTable, image: Image, capability: str, driver: str | None) -> str:
     """Say which vendor's image to use instead of one that is built here."""
     family = table.families.get(image.framework)
     other = fitness.fitting_image(table, family, capability, driver=driver or "") if family else ""

@@ -38,7 +38,7 @@ def builder(framework: str, engine: Engine) -> bool:
     """Our networks of a framework against the twins that people write, in its CPU image."""
     image, module, *words = TWINS[framework]
     table = image_table.load()
-    ready = store.ensure(table.row(image), table, engine, store.Policy.AUTO, print)
+    ready = store.ensure(table.image(image), table, engine, store.Policy.AUTO, print)
     argv = [
         "docker", "run", "--rm", "--network=none", f"--volume={PROJECT}:/project:ro",
         "--workdir=/project", f"--env=OMP_NUM_THREADS={len(os.sched_getaffinity(0))}",

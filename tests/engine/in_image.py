@@ -21,7 +21,7 @@ def ready(engine, name):
     """
     table = image_table.load()
     try:
-        return store.ensure(table.row(name), table, engine, store.Policy.AUTO, _say).reference
+        return store.ensure(table.image(name), table, engine, store.Policy.AUTO, _say).reference
     except NoInterpreterError as error:
         pytest.skip(f"{name} cannot be built here: {error.what}")
 

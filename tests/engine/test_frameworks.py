@@ -25,7 +25,7 @@ from orchestrator.ui.plain import SilentView
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
-ROWS = [row for row in OURS if "cpu" in row.images]
+ENTRIES = [row for row in OURS if "cpu" in row.images]
 # Small, and between them convolutions, normalisation, local response, ceil pooling, branches.
 MODELS = ("deep_mnist", "alexnet_owt", "resnet18", "googlenet")
 
@@ -50,7 +50,7 @@ def benchdock(home, *words):
     )
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ENTRIES, ids=lambda row: row.name)
 def test_it_computes_the_networks_of_the_zoo(home, row):
     done = benchdock(
         home, "parity", "-f", row.name, *MODELS, "--level=P1", "--level=P2", "--runtime=docker",
@@ -67,7 +67,7 @@ def test_it_computes_the_networks_of_the_zoo(home, row):
     assert {cell["fingerprint"] for cell in cells} == {zoo.draw(m).fingerprint for m in MODELS}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ENTRIES, ids=lambda row: row.name)
 def test_it_computes_an_inception_network(home, row):
     done = benchdock(
         home, "parity", "-f", row.name, "inception3", "--level=P2", "--runtime=docker", "--json"
@@ -77,7 +77,7 @@ def test_it_computes_an_inception_network(home, row):
     assert 0 < cell["deviation"] <= 1e-5
 
 
-TRAINING = [row for row in ROWS if ("cpu", "training") in row.dtypes]
+TRAINING = [row for row in ENTRIES if ("cpu", "training") in row.dtypes]
 
 
 @pytest.mark.parametrize("row", TRAINING, ids=lambda row: row.name)
@@ -129,9 +129,9 @@ def test_on_a_gpu_it_goes_up_to_the_driver(home, monkeypatch, name, dtype, told)
         dtype=dtype,
         gpus=(0,),
         runtime=RuntimeChoice.DOCKER,
-        image=image_table.load().row(row.images["cpu"]).tag,
+        image=image_table.load().image(row.images["cpu"]).tag,
     )
-    work = comparisons.Work(row=row, models=("deep_mnist",), levels=("P1", "P2"))
+    work = comparisons.Work(framework=row, models=("deep_mnist",), levels=("P1", "P2"))
     shapes, logits = parity.prove(work, setting, SilentView()).cells
     assert shapes.holds
     assert (logits.holds, logits.dtype, logits.device) == (False, dtype, "gpu")
@@ -140,7 +140,7 @@ def test_on_a_gpu_it_goes_up_to_the_driver(home, monkeypatch, name, dtype, told)
 
 @pytest.mark.parametrize(
     ("row", "phase"),
-    [(row, phase) for row in ROWS for device, phase in row.dtypes if device == "cpu"],
+    [(row, phase) for row in ENTRIES for device, phase in row.dtypes if device == "cpu"],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_it_measures_in_a_real_container(home, row, phase):

@@ -53,7 +53,7 @@ def run(image, *argv, user="12345:12345"):
 
 def test_build_use_rebuild_and_refuse(place, engine):
     table, backends = place
-    row = table.row("test-tiny")
+    row = table.image("test-tiny")
     lines = []
 
     def tell(event):
@@ -85,7 +85,7 @@ def test_build_use_rebuild_and_refuse(place, engine):
 
 def test_a_self_check_that_fails_fails_the_build_with_its_last_lines(place, engine):
     table, backends = place
-    row = table.row("test-tiny")
+    row = table.image("test-tiny")
     (backends / "tiny" / "__main__.py").write_text("raise SystemExit('alexnet has 7 layers')\n")
     with pytest.raises(ImageError, match=r"step \d+/\d+ \(RUN .*self-check") as caught:
         store.ensure(row, table, engine, Policy.AUTO, lambda event: None)
@@ -95,7 +95,7 @@ def test_a_self_check_that_fails_fails_the_build_with_its_last_lines(place, engi
 
 def test_the_real_cpu_image_imports_its_framework(engine):
     table = image_table.load()
-    row = table.row("pytorch-cpu")
+    row = table.image("pytorch-cpu")
     if engine.image(row.tag) is None:  # whichever build that is: the framework is the same
         pytest.skip(f"no {row.tag} here: `benchdock images build {row.id}` makes it")
     said = run(row.tag, "python3", "-c", "import numpy, torch; print(torch.__version__)")

@@ -60,7 +60,7 @@ def every_file(tmp_path, name, phase, contents):
         folder.chmod(0o777)
     for file, content in contents.items():
         (files / file).write_bytes(content)
-    tag = image_table.load().row(framework(name).images["cpu"]).tag
+    tag = image_table.load().image(framework(name).images["cpu"]).tag
     subprocess.run(
         [
             "docker", "run", "--rm", "--network=none", "-v", f"{files}:/files:ro",
@@ -166,7 +166,7 @@ def test_what_caffe_refuses_itself_is_proven_by_glogs_line(home, tmp_path, old, 
 
 
 def test_a_framework_that_is_not_in_the_image(home):
-    tag = image_table.load().row("onnxruntime-cpu").tag
+    tag = image_table.load().image("onnxruntime-cpu").tag
     status, result, _ = run(home, "deep_mnist", "pytorch", f"--image={tag}")
     assert (status, result["failure"]["kind"]) == (3, "image")
     assert result["failure"]["evidence"] == "ModuleNotFoundError: No module named 'torch'"

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from orchestrator import paths
 from orchestrator.errors import ImageError
 from orchestrator.images import image_table, wheelhouse
-from orchestrator.images.image_table import ImageRow, ImageTable
+from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.runtimes.docker.client import ImageInfo
 
 TABLE = """
@@ -157,7 +157,7 @@ def make_place(tmp_path: Path, monkeypatch) -> Place:
     return Place(image_table.read(TABLE, name="images.toml"), dockerfiles, backends, pip)
 
 
-def with_child(place: Place, sources: str = "compiled") -> tuple[ImageTable, ImageRow]:
+def with_child(place: Place, sources: str = "compiled") -> tuple[ImageTable, Image]:
     """Return the table with a further image that stands on the layers of the first.
 
     `sources` is the key of its package that comes as source.

@@ -93,7 +93,7 @@ def refusal(row, model, phase, dtype, device):
     return str(told)
 
 
-ROWS = {
+ENTRIES = {
     f"{row.name}-{variant}".strip("-"): one
     for row in catalogue.FRAMEWORKS.values()
     for variant, one in {"": row, **row.variants}.items()
@@ -101,9 +101,9 @@ ROWS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_every_cell_of_the_table_either_can_be_or_is_refused_with_what_can(name):
-    row = ROWS[name]
+    row = ENTRIES[name]
     models = ["mine"] if row.any_network else list(row.networks or ("deep_mnist", *row.gaps))
     for model, cell in itertools.product(models, CELLS):
         told = refusal(row, model, **cell)

@@ -13,7 +13,7 @@ from orchestrator.vendor_images.choice import Choice, choose
 
 TABLE = image_table.load()
 NAMED = {
-    name: TABLE.row(row.images["gpu"])
+    name: TABLE.image(row.images["gpu"])
     for name, row in catalogue.FRAMEWORKS.items()
     if "gpu" in row.images
 }
@@ -75,14 +75,14 @@ def test_what_is_chosen_works_and_what_is_passed_over_does_not(
     gpus, driver = MACHINES[machine]
     found = chosen(framework, machine)
     for one in found.passed_over:
-        refusal = listed.assess_row(one.image, gpus, driver).refusal
+        refusal = listed.assess_image(one.image, gpus, driver).refusal
         assert refusal == (None if one.unproven else one.why)
     if found.image is None:
         assert found.refusal in [one.why for one in found.passed_over]
         assert found.notes() == ()
     else:
         assert found.refusal == ""
-        assert listed.assess_row(found.image, gpus, driver).refusal is None
+        assert listed.assess_image(found.image, gpus, driver).refusal is None
         assert bool(found.notes()) is bool(found.passed_over)
 
 
@@ -142,4 +142,4 @@ def test_any_machine_gets_an_image_or_a_reason(
     found = choose(NAMED[framework], gpus, driver, table=TABLE, on_host=on_host)
     assert (found.image is None) is bool(found.refusal)
     if not on_host and found.image is not None:
-        assert listed.assess_row(found.image, gpus, driver).refusal is None
+        assert listed.assess_image(found.image, gpus, driver).refusal is None

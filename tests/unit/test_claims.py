@@ -42,7 +42,7 @@ def planned(request, device="cpu", environment=THIS, runtime="docker"):
     row = variants.settle(catalogue.framework(request.framework), request, device)
     image = request.image
     if image is None and runtime == "docker":
-        image = image_table.load().row(row.images[device]).tag
+        image = image_table.load().image(row.images[device]).tag
     place = Place(
         runtime=runtime, reason="test", python="python3" if runtime == "docker" else "/a/python",
         image=image if runtime == "docker" else None, mount_code=True,

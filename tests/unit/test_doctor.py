@@ -75,7 +75,7 @@ def by_name(findings: Iterable[Finding]) -> dict[str, Finding]:
     return {one.name: one for one in findings}
 
 
-def fitting(device: str) -> list[image_table.ImageRow]:
+def fitting(device: str) -> list[image_table.Image]:
     rows = image_table.load().images.values()
     return [
         row
@@ -165,7 +165,7 @@ def test_current_and_stale_images() -> None:
 def chosen(report: GpuReport) -> Choice:
     table = image_table.load()
     gpus = [(one.name, one.compute_capability or "") for one in report.gpus]
-    return choose(table.row("pytorch-gpu"), gpus, report.driver, table=table)
+    return choose(table.image("pytorch-gpu"), gpus, report.driver, table=table)
 
 
 def test_a_driver_that_is_too_old_for_the_newest_image() -> None:

@@ -168,7 +168,7 @@ def test_the_state_of_an_image_says_that_its_base_cannot_be_made(
     for name in ("backends.Dockerfile", "old-cpu/Dockerfile", "old-cpu/requirements.lock"):
         (tmp_path / name).write_text("")
     engine = FakeImages()
-    row = table.row("old-cpu")
+    row = table.image("old-cpu")
     state = store.state(row, table, engine)
     assert state.kind == "absent"
     assert state.reason.startswith("its base python:9.7-slim is not here, and this machine has no")
@@ -221,7 +221,7 @@ def test_an_image_that_cannot_be_built_here_does_not_stop_the_others(
         raise NoInterpreterError("no Python", hint="`get one`")
 
     monkeypatch.setattr(store, "ensure", ensure)
-    rows = [table.row("old-cpu")]
+    rows = [table.image("old-cpu")]
     ((told, text),) = images._build(table, rows, force=False, named=False)
     assert text == "old-cpu: left out: no Python; `get one`"
     assert told == {"image": "old-cpu", "did": "left out", "why": "no Python; `get one`"}
@@ -230,10 +230,10 @@ def test_an_image_that_cannot_be_built_here_does_not_stop_the_others(
 
 
 def test_a_base_brings_the_pip_that_runs_on_its_python(table):
-    assert table.pip_of(table.row("old-cpu")) == "24.0"
+    assert table.pip_of(table.image("old-cpu")) == "24.0"
     real = image_table.load()
-    assert real.pip_of(real.row("pytorch-cpu")) == real.pip
-    assert real.pip_of(real.row("tensorflow1-cpu")) == "24.0"
+    assert real.pip_of(real.image("pytorch-cpu")) == real.pip
+    assert real.pip_of(real.image("tensorflow1-cpu")) == "24.0"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_lock_pins_every_package_exactly(row):
 
 
 def test_the_lock_of_the_gpu_image_refuses_the_cpu_build_of_torch():
-    text = image_table.load().row("pytorch-gpu").lock_file.read_text(encoding="utf-8")
+    text = image_table.load().image("pytorch-gpu").lock_file.read_text(encoding="utf-8")
     chunks = re.split(r"\n(?=\S)", text)
     torch = next(chunk for chunk in chunks if chunk.startswith("torch=="))
     # pip prefers 2.13.0+cpu for ==2.13.0 wherever an index has it; its digest stops that.
@@ -92,32 +92,34 @@ def test_what_has_been_run_is_said():
 
 def test_what_compiles_for_minutes_is_built_only_when_it_is_named():
     table = image_table.load()
-    ids = {row.id for row in images._built_rows(table, ())}
+    ids = {row.id for row in images._built(table, ())}
     assert "extras-cpu" in ids
     assert "horovod-cpu" not in ids
-    assert [row.id for row in images._built_rows(table, ("horovod-cpu",))] == ["horovod-cpu"]
+    assert [row.id for row in images._built(table, ("horovod-cpu",))] == ["horovod-cpu"]
 
 
 def test_the_host_takes_packages_that_fit_it():
     table = image_table.load()
-    assert table.for_host(table.row("tensorflow1-cpu")).id == "tensorflow-cpu"
-    assert table.for_host(table.row("pytorch-cpu")).id == "pytorch-cpu"
-    assert table.for_host(table.row("legacy-cpu")).id == "legacy-cpu"
+    assert table.for_host(table.image("tensorflow1-cpu")).id == "tensorflow-cpu"
+    assert table.for_host(table.image("pytorch-cpu")).id == "pytorch-cpu"
+    assert table.for_host(table.image("legacy-cpu")).id == "legacy-cpu"
 
 
 def test_lookups():
     table = image_table.load()
-    assert table.row_of_tag("pytorch-cpu") is table.row_of_tag("benchdock/pytorch-cpu:2.13.0")
-    assert table.row_of_tag("nvcr.io/nvidia/pytorch:24.06-py3") is table.row("ngc-pytorch-24-06")
-    assert table.row_of_tag("something/else") is None
+    assert table.image_of_tag("pytorch-cpu") is table.image_of_tag("benchdock/pytorch-cpu:2.13.0")
+    assert table.image_of_tag("nvcr.io/nvidia/pytorch:24.06-py3") is table.image(
+        "ngc-pytorch-24-06"
+    )
+    assert table.image_of_tag("something/else") is None
     # Names of other builds, older and newer.
     for name in ("pytorch-cpu:2.12.0", "pytorch-cpu:2.13.0-0123456789ab", "pytorch-cpu"):
-        assert table.row_of_tag(f"benchdock/{name}") is table.row("pytorch-cpu")
+        assert table.image_of_tag(f"benchdock/{name}") is table.image("pytorch-cpu")
     for name in ("pytorch-cpu-framework:0123456789ab", "pytorch-cpu:2.13.0@sha256:0", "no-such:1"):
-        assert table.row_of_tag(f"benchdock/{name}") is None
-    assert table.row_of_tag("mine/pytorch-cpu:2.13.0") is None
+        assert table.image_of_tag(f"benchdock/{name}") is None
+    assert table.image_of_tag("mine/pytorch-cpu:2.13.0") is None
     with pytest.raises(RequestError, match="did you mean 'pytorch-gpu'"):
-        table.row("pytorch-gpus")
+        table.image("pytorch-gpus")
 
 
 @pytest.mark.parametrize(

@@ -229,14 +229,14 @@ class TestVendorPrograms:
 
     PAGE = (PROJECT / "docs" / "vendor-programs.md").read_text(encoding="utf-8")
     TABLE = re.compile(r"^\| id \| where .*\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
-    ROWS = tuple(
+    ENTRIES = tuple(
         [cell.strip() for cell in line.strip("|").split("|")]
         for table in TABLE.findall(PAGE)
         for line in table.splitlines()
     )
 
     def test_they_have_every_program(self):
-        listed = [cells[0].strip("`") for cells in self.ROWS]
+        listed = [cells[0].strip("`") for cells in self.ENTRIES]
         assert sorted(listed) == sorted(
             row.name for row in FRAMEWORKS.values() if row.program != "benchdock"
         )
@@ -244,10 +244,10 @@ class TestVendorPrograms:
     def test_every_table_names_programs_that_exist(self):
         first = re.findall(r"^\| (`[^|]+`) \|", self.PAGE, re.MULTILINE)
         names = {name for cell in first for name in re.findall(r"`([^`]+)`", cell)}
-        assert len(names) > len(self.ROWS)
+        assert len(names) > len(self.ENTRIES)
         assert {name for name in names if not fnmatch.filter(FRAMEWORKS, name)} == set()
 
-    @pytest.mark.parametrize("cells", ROWS, ids=lambda cells: cells[0])
+    @pytest.mark.parametrize("cells", ENTRIES, ids=lambda cells: cells[0])
     def test_devices_and_phases_are_those_of_the_row(self, cells):
         row = FRAMEWORKS[cells[0].strip("`")]
         devices, _, phases = cells[2].partition("; ")
@@ -259,11 +259,11 @@ class TestVendorPrograms:
             told = {"both": {"training", "inference"}}.get(phases.split()[0], {phases})
             assert told == {phase for _, phase in row.dtypes}
 
-    @pytest.mark.parametrize("index", range(len(ROWS)))
+    @pytest.mark.parametrize("index", range(len(ENTRIES)))
     def test_the_default_images_are_those_of_the_row(self, index):
-        name, *_, images = self.ROWS[index]
+        name, *_, images = self.ENTRIES[index]
         if images == "the same":
-            images = self.ROWS[index - 1][-1]
+            images = self.ENTRIES[index - 1][-1]
         row = FRAMEWORKS[name.strip("`")]
         named = set(re.findall(r"`([a-z][\w-]+)`", images.replace("`--image`", "")))
         assert named == set(row.images.values())

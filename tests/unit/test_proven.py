@@ -73,7 +73,7 @@ def test_records_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def choose(image: str, driver: str, backend: str | None) -> choice.Choice:
-    return choice.choose(TABLE.row(image), V100, driver, table=TABLE, backend=backend)
+    return choice.choose(TABLE.image(image), V100, driver, table=TABLE, backend=backend)
 
 
 @pytest.mark.usefixtures("seen")
@@ -154,7 +154,7 @@ def test_the_overview_says_what_was_proven() -> None:
 
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow", "mxnet"])
 def test_every_image_that_a_run_may_choose_by_itself_was_proven(framework: str) -> None:
-    named = TABLE.row(catalogue.framework(framework).images["gpu"])
+    named = TABLE.image(catalogue.framework(framework).images["gpu"])
     for image in TABLE.candidates(named):
         version = listed.facts_of(image).version
         assert proven.proven_with(framework, version), f"{image.id}: {version}"

@@ -232,7 +232,7 @@ def test_options_that_bring_conditions_about_exist():
     rules = claim_rules.load()
     checked = 0
     for entry in rules.launchers:
-        row = catalogue.FRAMEWORKS[entry.row]
+        row = catalogue.FRAMEWORKS[entry.name]
         for options in entry.conditions.values():
             if not row.ours:
                 demands.check_options(row, options)
@@ -243,10 +243,10 @@ def test_options_that_bring_conditions_about_exist():
 def test_every_option_of_a_program_belongs_to_a_condition_or_says_why_not():
     """An option without an aspect would be a silent default."""
     for entry in claim_rules.load().launchers:
-        row = catalogue.FRAMEWORKS[entry.row]
+        row = catalogue.FRAMEWORKS[entry.name]
         if not row.ours:
             decided = {key for options in entry.conditions.values() for key in options}
-            assert set(row.options) == decided | set(entry.free), entry.row
+            assert set(row.options) == decided | set(entry.free), entry.name
             assert not decided & set(entry.free)
 
 
@@ -256,11 +256,11 @@ def test_what_is_asked_for_can_be_answered():
     assert {*described.values(), *(a.name for a in rules.aspects)} <= set(RANKING)
     assert len(described) == len(rules.conditions)
     for entry in rules.launchers:
-        assert {*entry.conditions, *entry.always} <= set(described), entry.row
+        assert {*entry.conditions, *entry.always} <= set(described), entry.name
         answers = {described[word] for word in (*entry.conditions, *entry.always)}
         for name in entry.asks:
             rules.aspect(name)
-            assert name in answers or name == "input pipeline", (entry.row, name)
+            assert name in answers or name == "input pipeline", (entry.name, name)
 
 
 @pytest.mark.parametrize("word", [rule.name for rule in claim_rules.load().conditions])
@@ -268,14 +268,14 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
     """No condition of a claim is dropped: options bring it about, or a condition says its price."""
     rules = claim_rules.load()
     for entry in rules.launchers:
-        row = catalogue.FRAMEWORKS[entry.row]
+        row = catalogue.FRAMEWORKS[entry.name]
         phase = catalogue.default_phase(row.name)
         model = "resnet50_v1.5" if row.networks is None else next(iter(row.networks))
         asked = claim(
             program=entry.program, framework=entry.framework, model=model, phase=phase,
             conditions=(word,),
         )  # fmt: skip
-        terms = Terms(claim=asked, launcher=entry, row=row, wishes=Wishes(), rules=rules)
+        terms = Terms(claim=asked, launcher=entry, framework=row, wishes=Wishes(), rules=rules)
         told = {found.claimed for found in terms.unmet()}
         about = rules.condition(word).aspect
         holds = word in entry.always or (word == "224x224" and row.networks is None)
@@ -284,7 +284,7 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
             for key, value in entry.conditions.get(word, {"": ""}).items()
         )
         moot = about == "input pipeline" and "real" not in asked.conditions
-        assert word in told or holds or brought or moot, (entry.row, word)
+        assert word in told or holds or brought or moot, (entry.name, word)
 
 
 def one_of_each_kind():

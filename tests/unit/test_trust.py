@@ -121,7 +121,7 @@ def test_what_changes_what_a_program_may_do_has_to_be_trusted():
 
 def test_an_image_of_ours_from_a_registry_is_somebody_elses():
     request = Request(model="deep_mnist", framework="pytorch")
-    ours = image_table.load().row("pytorch-cpu").tag
+    ours = image_table.load().image("pytorch-cpu").tag
     assert trust.asks(request, image=ours) == ()
     (found,) = trust.asks(request, image=ours, digest=DIGEST)
     assert found.startswith(f"run the image '{ours}@sha256:")
@@ -228,7 +228,7 @@ def test_folders_that_a_bundle_names_are_shown_and_not_mounted(home, monkeypatch
     _, folder = stand_in.run()
     engine = FakeEngine()
     monkeypatch.setattr(ThisMachine, "container_engine", answered(engine))
-    tag = image_table.load().row("pytorch-cpu").tag
+    tag = image_table.load().image("pytorch-cpu").tag
     engine.here[tag] = engine.here["sha256:1"] = info(tag, {digests.IMAGE: "pytorch-cpu"})
     document = json.loads(folder.result.read_text())
     document["request"] |= {"data": "/etc", "runtime": "docker", "options": {}}
@@ -247,7 +247,7 @@ def test_folders_that_a_bundle_names_are_shown_and_not_mounted(home, monkeypatch
 
 
 def test_a_strangers_image_id_must_be_of_the_image_that_is_named():
-    tag = image_table.load().row("pytorch-cpu").tag
+    tag = image_table.load().image("pytorch-cpu").tag
     asked = plan(image=tag, image_id="sha256:1")
     engine = FakeImages()
     engine.here["sha256:1"] = info("private/of/mine:1", {})

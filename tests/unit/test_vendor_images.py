@@ -217,14 +217,14 @@ def test_any_text_is_assessed_or_a_wrong_request(
 
 @given(st.sampled_from(list(image_table.load().images.values())), GPUS, DRIVERS)
 def test_any_image_of_ours_on_any_gpu_is_assessed(
-    image: image_table.ImageRow, gpus: list[tuple[str, str]], driver: str | None
+    image: image_table.Image, gpus: list[tuple[str, str]], driver: str | None
 ) -> None:
     found = listed.assess_built(image, gpus, driver)
     assert found.refusal is None or image.tag in found.refusal
 
 
 def ours(gpu: tuple[str, str], driver: str | None = "580.65") -> fitness.Assessment:
-    return listed.assess_built(image_table.load().row("pytorch-gpu"), [gpu], driver)
+    return listed.assess_built(image_table.load().image("pytorch-gpu"), [gpu], driver)
 
 
 @pytest.mark.parametrize("gpu", [T4, A100, RTX_3090, RTX_4090, H200, B200, RTX_5090])
@@ -264,7 +264,7 @@ def test_another_month_stands_in(
     expected: str | None,
 ) -> None:
     monkeypatch.setattr(proven, "covers", lambda _: False)  # else only what was proven
-    assert listed.substitute(image_table.load().row(image), [gpu], driver) == expected
+    assert listed.substitute(image_table.load().image(image), [gpu], driver) == expected
 
 
 def test_a_gpu_of_tomorrow_is_refused_since_our_image_holds_nothing_to_compile() -> None:

@@ -30,7 +30,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     """Follow the headline command on an engine that has the image, until the container starts."""
     folder = tmp_path_factory.mktemp("way")
     table = image_table.load()
-    image = table.row("legacy-cpu")
+    image = table.image("legacy-cpu")
     name = store.name_of(image, table)
     with pytest.MonkeyPatch.context() as patch, FakeEngine(folder) as engine:
         engine.images[name] = fake_image(name, Labels=digests.labels(image, table))

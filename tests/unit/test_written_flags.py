@@ -9,8 +9,8 @@ from orchestrator.frameworks import catalogue
 from orchestrator.run import demands, written_flags
 from tests.support.launcher_cases import CASES, GOLDEN
 
-ROWS = [row for row in catalogue.FRAMEWORKS.values() if row.vendor and row.vendor.flags]
-EVERY = [variant for row in ROWS for variant in (row, *row.variants.values())]
+ENTRIES = [row for row in catalogue.FRAMEWORKS.values() if row.vendor and row.vendor.flags]
+EVERY = [variant for row in ENTRIES for variant in (row, *row.variants.values())]
 
 
 def rendered(row):
@@ -37,7 +37,7 @@ def refusal(row, name):
     return refused.value.hint
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ENTRIES, ids=lambda row: row.name)
 def test_every_flag_of_every_golden_script_is_refused(row):
     flags = set(rendered(row))
     assert len(flags) > 4
