@@ -88,16 +88,22 @@ def read_record(
         raise RequestError(f"cannot read {name}: {first_mistake(error, keys)}") from None
 
 
-def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> Record:
-    """Read a record from a file of at most 128 MiB, as `read_record` does. Raises RequestError."""
+def read_bytes(path: Path) -> bytes:
+    """Read a file of at most 128 MiB. Raises OSError, and RequestError for anything else."""
     refuse_stream(path)
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
+    with path.open("rb") as stream:
+        data = stream.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise RequestError(
             f"{path} is larger than {LARGEST // 2**20} MiB, so it is not a file of benchdock"
         )
+    return data
+
+
+def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> Record:
+    """Read a record from a file of at most 128 MiB, as `read_record` does. Raises RequestError."""
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
     return read_record(kind, data, str(path), keys=keys)

@@ -1,13 +1,17 @@
 """The result of a run."""
 
-import math
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
+from orchestrator.facts import KNOWN, Fact
+from orchestrator.machine.facts import MachineFacts
+from orchestrator.metric import Metric as Metric  # noqa: PLC0414 - what results are made of
 from orchestrator.plan import Plan
+from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import LenientRecord, Request
+from orchestrator.vendor_images.banner import Banner
 
 Status = Literal["ok", "failed", "planned"]
 FailureKind = Literal[
@@ -28,17 +32,6 @@ FailureKind = Literal[
 INTERVAL = ("throughput_ci95_low", "throughput_ci95_high")
 
 
-class Metric(LenientRecord):
-    """A number with its unit."""
-
-    value: float
-    unit: str
-
-    def plain(self) -> dict[str, Any]:
-        """Return it for JSON, which has no NaN and no infinity, but somebody's file may."""
-        return {"value": self.value if math.isfinite(self.value) else None, "unit": self.unit}
-
-
 class Failure(LenientRecord):
     """Why there is no result: the kind, one line for the user, and the log line that shows it."""
 
@@ -55,6 +48,20 @@ class StepSamples(LenientRecord):
     samples: int
 
 
+class Environment(MachineFacts):
+    """The machine of a run, and what its image says about itself."""
+
+    container: Annotated[Banner | None, KNOWN, Fact("the image's banner, absent without one")] = (
+        None
+    )
+
+    @classmethod
+    def of(cls, machine: MachineFacts, banner: Banner | None = None) -> Self:
+        """Put the facts of a machine and an image together."""
+        said = {"container": banner} if banner and banner.model_fields_set else {}
+        return cls.made_of({**machine.stated(), **said})
+
+
 class Measurement(LenientRecord):
     """What a program's log says, derived only from the log by `orchestrator.parsers`.
 
@@ -63,7 +70,7 @@ class Measurement(LenientRecord):
     """
 
     program: str
-    begin: dict[str, Any] = Field(default_factory=dict)
+    begin: ProgramFacts = ProgramFacts.made_of({})
     fingerprint: str | None = None
     metrics: dict[str, Metric] = Field(default_factory=dict)
     steps: tuple[StepSamples, ...] = ()
@@ -88,10 +95,10 @@ class Result(LenientRecord):
     fingerprint: str | None = None
     metrics: dict[str, Metric] = Field(default_factory=dict)
     steps: tuple[StepSamples, ...] = ()
-    program: dict[str, Any] = Field(default_factory=dict)
+    program: ProgramFacts = ProgramFacts.made_of({})
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    environment: dict[str, Any] = Field(default_factory=dict)
+    environment: Environment = Environment.made_of({})
     timings: dict[str, float] = Field(default_factory=dict)
     monitor: dict[str, Metric] = Field(default_factory=dict)
     exit_code: int | None = None
@@ -101,7 +108,5 @@ class Result(LenientRecord):
     @property
     def framework_version(self) -> str | None:
         """Return the version that the program reports, else that of its image's banner."""
-        container = self.environment.get("container")
-        banner = container if isinstance(container, dict) else {}
-        told = self.program.get("framework_version") or banner.get("framework_version")
-        return str(told) if told else None
+        banner = self.environment.container
+        return self.program.framework_version or (banner and banner.framework_version) or None

@@ -65,7 +65,7 @@ def _value(found: Measurement) -> float | None:
 
 def _values(found: Measurement) -> list[float]:
     """Return the throughput of a log, or of each of its runs."""
-    runs = [block["metrics"].get("throughput") for block in found.begin.get("blocks", [])]
+    runs = [block["metrics"].get("throughput") for block in found.begin.blocks or ()]
     value = _value(found)
     return [*([] if value is None else [value]), *(run["value"] for run in runs if run)]
 

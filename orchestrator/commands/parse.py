@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.parsers import PROGRAMS, ParseHints, blocks, parse, parse_any
 from orchestrator.parsers.places import last_line_with
+from orchestrator.program_facts import ProgramFacts
 from orchestrator.result import Measurement, Result
 from orchestrator.results.parsed import as_result
 from orchestrator.run.demands import CUSTOM
@@ -39,25 +40,25 @@ _ESTIMATORS = {
 _SCOPES = {"all_devices": "all devices", "device": "one device", "rank": "one process of several"}
 
 
-def explanation(program: dict[str, Any], *, failed: bool = False) -> Iterator[str]:
+def explanation(program: ProgramFacts, *, failed: bool = False) -> Iterator[str]:
     """Yield how the figure was obtained: estimator, windows and log lines.
 
     If the log has no figure, yield the lines that explain why.
     """
-    chosen = bool(program.get("evidence")) or "blocks" not in program
-    for index, block in enumerate([program] if chosen else program["blocks"], start=1):
-        if not chosen:
-            yield f"block {index}: {block['problem']}".rstrip() + "\n"
-        evidence = block.get("evidence", [])
-        if evidence and not (failed if chosen else block["problem"]):
-            how, scope = _ESTIMATORS[block["estimator"]], _SCOPES[block["scope"]]
+    blocks = () if program.evidence else map(ProgramFacts.model_validate, program.blocks or ())
+    several = tuple(blocks)
+    for index, block in enumerate(several or (program,), start=1):
+        if several:
+            yield f"block {index}: {block.problem}".rstrip() + "\n"
+        evidence = block.evidence or ()
+        if evidence and not (block.problem if several else failed):
+            how, scope = _ESTIMATORS[block.estimator or ""], _SCOPES[block.scope or ""]
             yield f"the program's figure is {how}, of {scope}\n"
         yield from _removed(block)
-        windows = block.get("windows")
-        if windows:
-            yield f"windows: {_windows(windows)}\n"
+        if block.windows:
+            yield f"windows: {_windows(block.windows)}\n"
         for number, text in evidence:
-            yield f"line {number}: {clean(str(text))}\n"
+            yield f"line {number}: {clean(text)}\n"
 
 
 def _deciding_line(log: str, result: Result) -> Iterator[str]:
@@ -66,7 +67,7 @@ def _deciding_line(log: str, result: Result) -> Iterator[str]:
     It is the last line that says why a program died, or the end event of our own programs. It is
     searched in the lines already read, because standard input cannot be read again.
     """
-    shown = {str(text) for _, text in result.program.get("evidence", [])}
+    shown = {text for _, text in result.program.evidence or ()}
     text = result.failure.evidence if result.failure else _END_EVENT
     if text and log != "-" and text not in shown and not (shown and not result.failure):
         found = last_line_with(text, blocks(Path(log)))
@@ -74,10 +75,10 @@ def _deciding_line(log: str, result: Result) -> Iterator[str]:
             yield f"line {found[0]}: {clean(found[1])}\n"
 
 
-def _removed(program: dict[str, Any]) -> Iterator[str]:
+def _removed(program: ProgramFacts) -> Iterator[str]:
     """Say which prefixes were removed from the lines that are shown."""
-    if names := program.get("prefixes"):
-        yield f"removed from each line: the prefix of {', then of '.join(names)}\n"
+    if program.prefixes:
+        yield f"removed from each line: the prefix of {', then of '.join(program.prefixes)}\n"
 
 
 def _windows(windows: dict[str, Any]) -> str:
@@ -110,14 +111,15 @@ def _measured(arguments: argparse.Namespace, hints: ParseHints) -> Measurement:
             hint=f"type `benchdock parse {arguments.log} LOG`",
         )
     found = parse_any(source, hints=hints)
-    return found.model_copy(update={"begin": {**found.begin, "known_as": found.program}})
+    begin = found.begin.model_copy(update={"known_as": found.program})
+    return found.model_copy(update={"begin": begin})
 
 
-def _found(program: dict[str, Any]) -> Iterator[str]:
+def _found(program: ProgramFacts) -> Iterator[str]:
     """Yield which program wrote the log, if it was detected."""
-    if "known_as" in program:
-        number, text = program["known_by"]
-        yield f"detected a log of {program['known_as']} by line {number}: {clean(str(text))}\n"
+    if program.known_by is not None:
+        number, text = program.known_by
+        yield f"detected a log of {program.known_as} by line {number}: {clean(text)}\n"
 
 
 def _check_program(arguments: argparse.Namespace) -> None:

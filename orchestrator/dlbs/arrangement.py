@@ -58,9 +58,9 @@ def constant(runs: Sequence[Run]) -> dict[str, Any]:
 
 def frozen(value: Any) -> Hashable:
     """Return a value that can be compared and stored in a set; 1 and True stay different."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return tuple((key, frozen(one)) for key, one in sorted(value.items()))
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return tuple(map(frozen, value))
     return type(value), value
 
@@ -139,9 +139,9 @@ def _overrides(
     runs: Sequence[Run], determined: Mapping[str, str], axes: Mapping[str, Sequence[Any]]
 ) -> Iterator[tuple[str, Any, Run]]:
     """Yield what each value of an axis sets, in the order of the axis."""
-    for axis, values in axes.items():
-        followers = [key for key, other in determined.items() if other == axis]
-        for value in values:
-            run = next(run for run in runs if _cell(run, axis) == frozen(value))
-            if set_ := {key: run[key] for key in run if key in followers}:
+    for axis in dict.fromkeys(determined.values()):
+        first = {_cell(run, axis): run for run in reversed(runs)}
+        for value in axes[axis]:
+            run = first[frozen(value)]
+            if set_ := {key: run[key] for key in run if determined.get(key) == axis}:
                 yield axis, value, set_

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from orchestrator.errors import RequestError
 from orchestrator.machine import inventory
+from orchestrator.machine.facts import CpuFacts, Source
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, gpus_in_words
 from orchestrator.records import read_file
 from orchestrator.request import MOST_THREADS, StrictRecord
@@ -110,12 +111,12 @@ class MachineFile(StrictRecord):
 
 def of_this_machine(report: GpuReport, engine: EngineFacts | None, no_engine: str = "") -> Machine:
     """Describe this machine; its GPUs and engine have been looked at already."""
-    cpu = inventory.cpu()
+    cpu = CpuFacts.read(Source())
     return Machine(
         hostname=platform.node(),
         os=inventory.os_name(),
         architecture=platform.machine(),
-        cpu=Cpu(**{name: cpu[name] for name in Cpu.model_fields}),
+        cpu=Cpu(**{name: getattr(cpu, name) for name in Cpu.model_fields}),
         memory_total=inventory.memory().get("MemTotal"),
         gpu=report,
         engine=engine,

@@ -1,4 +1,7 @@
-"""Facts about this machine that belong in a result: hardware, software and state."""
+"""Reads what the system says about this machine: hardware, software and state.
+
+`root` is another file system in tests. Sizes are in bytes; None is what the system does not report.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,11 @@ import os
 import platform
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from orchestrator import installation
 from orchestrator.machine import git, meminfo
 from orchestrator.paths import PROJECT
-from orchestrator.version import VERSION
-
-if TYPE_CHECKING:
-    from orchestrator.machine.gpu_facts import GpuReport
 
 ROOT = Path("/")
 # Those of the CPU's flags for instruction sets that decide how fast networks are computed.
@@ -44,57 +41,22 @@ def has_nvidia_device(root: Path = ROOT) -> bool:
     return False
 
 
-def facts(gpus: GpuReport | None = None, *, root: Path = ROOT) -> dict[str, Any]:
-    """Return the facts for `Result.environment`; None if the system does not report a value.
-
-    Sizes in bytes, clocks in MHz, power in watts. `gpus` is `gpu.report()`, called by the caller
-    because it may take seconds on a sleeping driver. `root` is another file system in tests.
-    """
-    return {
-        "benchdock": VERSION,
-        "commit": own_commit(),
-        "dirty": dirty(PROJECT),
-        "python": platform.python_version(),
-        "machine": machine_key(root),
-        "hostname": platform.node(),
-        "os": os_name(root),
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
-        "virtualised": virtualised(root),
-        "cpu": cpu(root),
-        "memory_total": memory(root).get("MemTotal"),
-        "memory_available": memory(root).get("MemAvailable"),
-        "load": load(root),
-        "gpu": _gpu_facts(gpus),
-    }
+def cpu_model(root: Path = ROOT) -> str:
+    """Return the name of the CPU, on ARM made from numbers; else that of the architecture."""
+    described = _first_cpu(root)
+    return described.get("model name") or _arm_model(described) or platform.machine()
 
 
-def _gpu_facts(report: GpuReport | None) -> dict[str, Any] | None:
-    if report is None:
-        return None
-    return {
-        "state": report.state,
-        "driver": report.driver,
-        "cuda": report.cuda,
-        "gpus": [asdict(one) for one in report.gpus],
-    }
-
-
-def cpu(root: Path = ROOT) -> dict[str, Any]:
-    """Return model, counts, instruction sets, governors and turbo of the CPU."""
+def instruction_sets(root: Path = ROOT) -> tuple[str, ...]:
+    """Return those of the CPU's instruction sets that decide how fast networks are computed."""
     described = _first_cpu(root)
     words = described.get("flags", described.get("Features", "")).split()
-    usable = os.sched_getaffinity(0)
-    return {
-        "model": described.get("model name") or _arm_model(described) or platform.machine(),
-        "logical": os.cpu_count(),
-        "usable": len(usable),
-        "affinity": ranges(usable),
-        "smt": _flag(root / "sys/devices/system/cpu/smt/active"),
-        "instruction_sets": [name for name in _INSTRUCTION_SETS if name in words],
-        "governors": governors(root),
-        "turbo": _turbo(root),
-    }
+    return tuple(name for name in _INSTRUCTION_SETS if name in words)
+
+
+def smt(root: Path = ROOT) -> bool | None:
+    """Whether cores run several threads at once."""
+    return _flag(root / "sys/devices/system/cpu/smt/active")
 
 
 def usable_cpus() -> int:
@@ -131,13 +93,14 @@ def _arm_model(described: dict[str, str]) -> str:
     return f"ARM implementer {described['CPU implementer']} part {described.get('CPU part', '?')}"
 
 
-def governors(root: Path = ROOT) -> list[str]:
+def governors(root: Path = ROOT) -> tuple[str, ...]:
     """Return the frequency governors in use, empty if the system has none (most VMs)."""
     policies = (root / "sys/devices/system/cpu/cpufreq").glob("policy*/scaling_governor")
-    return sorted({text for policy in policies if (text := _text(policy))})
+    return tuple(sorted({text for policy in policies if (text := _text(policy))}))
 
 
-def _turbo(root: Path) -> bool | None:
+def turbo(root: Path = ROOT) -> bool | None:
+    """Whether the CPU may exceed its nominal clock."""
     frozen = _flag(root / "sys/devices/system/cpu/intel_pstate/no_turbo")
     return (
         not frozen if frozen is not None else _flag(root / "sys/devices/system/cpu/cpufreq/boost")
@@ -149,10 +112,10 @@ def memory(root: Path = ROOT) -> dict[str, int]:
     return meminfo.parse(_text(root / "proc/meminfo"))
 
 
-def load(root: Path = ROOT) -> list[float] | None:
+def load(root: Path = ROOT) -> tuple[float, ...] | None:
     """Return the load averages over 1, 5 and 15 minutes."""
     words = _text(root / "proc/loadavg").split()[:3]
-    return [float(word) for word in words] if len(words) == 3 else None
+    return tuple(float(word) for word in words) if len(words) == 3 else None
 
 
 def machine_key(root: Path = ROOT) -> str | None:
@@ -229,19 +192,6 @@ def dirty(project: Path, folder: Path | None = None) -> bool | None:
     words = ("status", "--porcelain", "--ignore-submodules=dirty", "--", where)
     answer = git.ask(project, *words, patience=_GIT_PATIENCE)
     return None if answer is None else bool(answer)
-
-
-def doubts(environment: dict[str, Any]) -> tuple[str, ...]:
-    """Return sentences about facts that make a CPU measurement doubtful."""
-    found = []
-    described = environment["cpu"]
-    slow = [name for name in described["governors"] if name in SLOW_GOVERNORS]
-    if slow and described["turbo"] is not True:
-        found.append(f"the CPU frequency governor is {slow[0]}: the clock may stay low")
-    usable, logical = described["usable"], described["logical"]
-    if logical is not None and usable < logical:
-        found.append(f"benchdock may use {usable} of {logical} CPUs (affinity)")
-    return tuple(found)
 
 
 def _text(path: Path) -> str:

@@ -19,7 +19,7 @@ from orchestrator.machine import disturbances
 from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess, GpuSample
 from orchestrator.machine.host_samples import HostSample, HostSource
 from orchestrator.machine.tally import UNITS, Tally
-from orchestrator.result import Metric
+from orchestrator.metric import Metric
 
 SCHEMA = 1
 # A broken GPU driver may never answer; the run does not wait for it.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from orchestrator.machine.gpu_facts import GpuSample
 from orchestrator.machine.host_samples import HostSample
-from orchestrator.result import Metric
+from orchestrator.metric import Metric
 
 UNITS = {
     "load": "processes",

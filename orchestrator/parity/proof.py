@@ -56,7 +56,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     )  # fmt: skip
     write_launcher(folder, plan)
     outcome = execute(plan, where, folder, view, clock)
-    cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin["cells"]]
+    cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin.cells or ()]
     if outcome.signal_number is not None:
         return Proof(cells=tuple(cells), signal_number=outcome.signal_number)
     made = {(cell.model, cell.level) for cell in cells}

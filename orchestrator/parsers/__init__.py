@@ -105,7 +105,7 @@ def _checked(found: Measurement, hints: ParseHints | None) -> Measurement:
 
 def _check_block(found: Measurement, asked: int) -> None:
     """Refuse a missing block. A log without any result is a failure, whichever block is wanted."""
-    blocks = found.begin.get("blocks", [])
+    blocks = found.begin.blocks or ()
     held = len(blocks) or 1
     has_result = found.failure is None or any(not block["problem"] for block in blocks)
     if asked <= held or not has_result:

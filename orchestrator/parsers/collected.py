@@ -33,8 +33,9 @@ class _Reading:
         found = self.parser.finish(exit_code)
         if not self.prefixes:
             return found
-        names = [*dict.fromkeys(prefix.name for prefix in self.prefixes)]
-        return found.model_copy(update={"begin": {**found.begin, "prefixes": names}})
+        names = tuple(dict.fromkeys(prefix.name for prefix in self.prefixes))
+        begin = found.begin.model_copy(update={"prefixes": names})
+        return found.model_copy(update={"begin": begin})
 
 
 class CollectedLog:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from orchestrator.errors import RequestError, unknown
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
+from orchestrator.parsers.estimators import Estimator
 from orchestrator.parsers.literals import longest_literal
-from orchestrator.parsers.run import Estimator
 from orchestrator.parsers.slow_search import SearchWatch
 from orchestrator.parsers.vendor import Format, Found, Log, Rule, Run, shown
 from orchestrator.result import Failure, Measurement

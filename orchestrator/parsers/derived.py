@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.parsers.run import LONGEST_TIME, PLAUSIBLE_RATES, SHORTEST_TIME, Run
+from orchestrator.parsers.estimators import LONGEST_TIME, PLAUSIBLE_RATES, SHORTEST_TIME
+from orchestrator.parsers.run import Run
 from orchestrator.result import Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS
 

@@ -35,7 +35,7 @@ class _Candidate:
     def known_by(self) -> tuple[int, str]:
         """Return the line that identifies it: the one of the result if there is one."""
         assert self.found is not None  # called only for those with matching lines
-        evidence = self.found.begin.get("evidence") or []
+        evidence = self.found.begin.evidence or ()
         if self.succeeded and evidence:
             number, text = evidence[-1]
             return int(number), str(text)
@@ -65,7 +65,7 @@ def find(blocks: Iterator[bytes], new_parser: Callable[[str], LogParser]) -> Mea
         raise _several(fitting)
     found = fitting[0].found
     assert found is not None
-    begin = {**found.begin, "known_by": list(fitting[0].known_by())}
+    begin = found.begin.model_copy(update={"known_by": fitting[0].known_by()})
     return found.model_copy(update={"begin": begin})
 
 

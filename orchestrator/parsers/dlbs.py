@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.parsers import vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.run import Estimator
+from orchestrator.parsers.estimators import Estimator
 from orchestrator.parsers.vendor import NUMBER, Format, Found, Log, Rule, Run
 from orchestrator.units import SAMPLES_PER_SECOND
 

@@ -16,7 +16,7 @@ import re
 
 from orchestrator.parsers import derived, doubts, epochs, torchvision_references, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.run import LONGEST_TIME, SHORTEST_TIME
+from orchestrator.parsers.estimators import LONGEST_TIME, SHORTEST_TIME
 from orchestrator.parsers.running_means import Mean, Steady
 from orchestrator.parsers.torchvision_references import KIND
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run

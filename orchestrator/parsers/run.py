@@ -4,60 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 from orchestrator import stats
 from orchestrator.parsers.agreement import contradiction
 from orchestrator.parsers.contract import ParseHints
+from orchestrator.parsers.estimators import (
+    LONGEST_TIME,
+    SHORTEST_TIME,
+    Estimator,
+    Scope,
+    are_equal,
+    is_plausible,
+)
+from orchestrator.parsers.figures import Figures
 from orchestrator.parsers.numbers import Line
 from orchestrator.parsers.running_means import RunningMeans
 from orchestrator.parsers.windows import Windows
 from orchestrator.result import FailureKind, Metric
 from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, counted, quantity, share
 
-# How a program computes its headline figure.
-Estimator = Literal[
-    "total",  # samples of all timed steps / their total time
-    "mean_of_rates",  # arithmetic mean of window rates: too high if they vary
-    "harmonic_mean",  # of equally long windows: the same as total
-    "running_mean",  # since the program's start, warm-up included or not
-    "single_steps",  # harmonic mean of the rates of some steps: the others are unknown
-    "window",  # the last window only
-    "median",  # of step times
-    "mean_time",  # samples / arithmetic mean of step times: the same as total
-    "unknown",
-]
-ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
-# What the printed figure covers; the metric `throughput` is always of all devices.
-Scope = Literal["all_devices", "device", "rank"]
-
-MOST_EVIDENCE = 24
 MOST_WARNINGS = 20
 LARGEST_SPREAD = 0.10
-_CONTRADICTS = (
-    5  # times another figure of the same: a digit is missing, or it belongs to another run
-)
-# No network is that slow or that fast; a clock that ran backwards causes such figures.
-PLAUSIBLE_RATES = (1e-6, 1e10)  # samples/s
-LONGEST_TIME = 1e7  # seconds
-SHORTEST_TIME = 1e-12  # seconds
+# Times another figure of the same: a digit is missing, or it belongs to another run.
+_CONTRADICTS = 5
 
 
-def is_plausible(rate: float) -> bool:
-    """Whether a rate in samples/s is plausible for a network."""
-    return PLAUSIBLE_RATES[0] < rate < PLAUSIBLE_RATES[1]
-
-
-class Run:
+class Run(Figures):
     """What was printed in one run, and what `conclude` makes of it."""
 
     def __init__(self, hints: ParseHints) -> None:
+        super().__init__()
         self.hints = hints
         self.synonyms: Mapping[
             str, str
         ] = {}  # model names: as printed -> as the program accepts them
         self.facts: dict[str, Any] = {}
-        self.printed: dict[str, float] = {}
         self.metrics: dict[str, Metric] = {}
         self.windows = Windows()
         self.others: dict[object, Windows] = {}  # of the other workers of a job, by name or number
@@ -74,9 +56,7 @@ class Run:
         self.means = RunningMeans()
         self.estimator: Estimator = "unknown"
         self.scope: Scope = "all_devices"
-        self._taken: dict[str, Line] = {}
         self._stated: dict[str, Line] = {}
-        self._evidence: list[Line] = []
         self._used: dict[str, Any] = {}
 
     @property
@@ -119,19 +99,13 @@ class Run:
         elif name not in self.printed:
             self.printed[name] = value
             self._taken[name] = line
-        elif not _same(self.printed[name], value, tolerance):
+        elif not are_equal(self.printed[name], value, tolerance):
             self.contradicts = True
             self.fail(f"the log has two results, {self.printed[name]:.10g} and {value:.10g}", line)
         else:
             self.ranks = max(self.ranks, 2)
             if value != self.printed[name] and not math.isnan(value):
                 self.warn(f"{name} is printed again as {value:.10g}: the first one counts")
-
-    def replace(self, name: str, value: float | None, line: Line) -> None:
-        """Store a printed number in place of an earlier one, if the program means it so."""
-        if value is not None:
-            self.printed[name] = value
-            self._taken[name] = line
 
     def fail(
         self, problem: str, line: Line | None = None, *, kind: FailureKind = "no_result"
@@ -174,18 +148,6 @@ class Run:
             return
         self.rate("throughput", result)
 
-    def prove(self, *names: str) -> None:
-        """Show the lines of these taken numbers as evidence."""
-        self._evidence += [self._taken[name] for name in names if name in self._taken]
-
-    def remember(self, name: str, line: Line) -> None:
-        """Remember a line with a fact, so that `prove` can show it as evidence."""
-        self._taken.setdefault(name, line)
-
-    def prove_by(self, *lines: Line) -> None:
-        """Show these lines as evidence."""
-        self._evidence += lines
-
     def seconds(self, metric: str, name: str, *, scale: float = 1.0) -> None:
         """Set a metric to a taken number * scale, in seconds, if it was printed and is one.
 
@@ -206,16 +168,6 @@ class Run:
     def rate(self, metric: str, value: float) -> None:
         """Set a metric in samples/s over all devices."""
         self.metrics[metric] = Metric(value=value, unit=SAMPLES_PER_SECOND)
-
-    def prefer(self, name: str, other: str) -> None:
-        """Replace one taken number, with its line, by another."""
-        self.printed[name] = self.printed[other]
-        self._taken[name] = self._taken[other]
-
-    def share(self, name: str, other: str, parts: int) -> None:
-        """Replace one taken number, with its line, by a part of another."""
-        self.printed[name] = self.printed[other] / parts
-        self._taken[name] = self._taken[other]
 
     def needs(self, option: str, what: str) -> None:
         """Refuse a throughput that cannot be computed without an option such as --batch."""
@@ -343,15 +295,12 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """Return facts, estimator, scope, windows and evidence."""
-        lines = self._evidence
-        if len(lines) > MOST_EVIDENCE:
-            lines = [*lines[: MOST_EVIDENCE // 2], *lines[-MOST_EVIDENCE // 2 :]]
         return {
             **self.facts,
             "estimator": self.estimator,
             "scope": self.scope,
             "windows": self._used,
-            "evidence": [line.evidence() for line in lines],
+            "evidence": self.evidence(),
         }
 
     def block(self) -> dict[str, Any]:
@@ -366,9 +315,3 @@ class Run:
         value = self.throughput
         shown = "no result" if value is None else quantity(value, SAMPLES_PER_SECOND)
         return f"{name}: {shown}" if name else shown
-
-
-def _same(one: float, other: float, tolerance: float) -> bool:
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(one) and math.isnan(other)
-    return math.isclose(one, other, rel_tol=max(tolerance, 1e-12))

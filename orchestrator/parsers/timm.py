@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.parsers import derived, doubts, vendor
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.run import is_plausible
+from orchestrator.parsers.estimators import is_plausible
 from orchestrator.parsers.running_means import Mean
 from orchestrator.parsers.vendor import COUNT, NUMBER, Format, Found, Log, Rule, Run
 from orchestrator.result import FailureKind

@@ -6,7 +6,8 @@ from orchestrator.parsers import derived, doubts, trtexec_batch
 from orchestrator.parsers import trtexec_blends as blends
 from orchestrator.parsers.contract import ParseHints
 from orchestrator.parsers.derived import MS
-from orchestrator.parsers.run import LONGEST_TIME, SHORTEST_TIME, Run
+from orchestrator.parsers.estimators import LONGEST_TIME, SHORTEST_TIME
+from orchestrator.parsers.run import Run
 from orchestrator.units import SAMPLES_PER_SECOND
 
 # Facts that are only kept until the run's end: an error, trtexec's warnings, the number of

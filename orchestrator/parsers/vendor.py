@@ -11,11 +11,12 @@ from typing import Any
 from orchestrator.parsers import choice, crash, events, failures, workers
 from orchestrator.parsers.broken import BrokenNumbers
 from orchestrator.parsers.contract import ParseHints, Progress
+from orchestrator.parsers.estimators import ESTIMATORS, Scope
 from orchestrator.parsers.formats import Format, Rule, shown
 from orchestrator.parsers.lines import SelectedLines, clean_with_rank
 from orchestrator.parsers.log import Log
 from orchestrator.parsers.numbers import COUNT, NUMBER, Found, Line
-from orchestrator.parsers.run import ESTIMATORS, Run, Scope
+from orchestrator.parsers.run import Run
 from orchestrator.parsers.windows import Added
 from orchestrator.parsers.workers import Rank
 from orchestrator.result import Failure, Measurement

@@ -30,7 +30,7 @@ def look(wishes: Wishes) -> World:
     """Look at this machine: GPUs, CPU and whether a container engine answers."""
     from orchestrator.machine import gpu, inventory
 
-    return World(gpus=gpu.report(), cpu=str(inventory.cpu()["model"]), no_engine=_no_engine(wishes))
+    return World(gpus=gpu.report(), cpu=inventory.cpu_model(), no_engine=_no_engine(wishes))
 
 
 def _no_engine(wishes: Wishes) -> str:

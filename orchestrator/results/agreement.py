@@ -15,6 +15,7 @@ from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
 from orchestrator.machine import inventory
 from orchestrator.plan import Plan
+from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Measurement, Result
 from orchestrator.results import scripts
@@ -34,8 +35,8 @@ def is_by_this_version(result: Result) -> bool:
     A clone with uncommitted changes may be any code.
     """
     told = result.environment
-    same = result.benchdock == VERSION and told.get("commit") == inventory.own_commit()
-    return same and not told.get("dirty")
+    same = result.benchdock == VERSION and told.commit == inventory.own_commit()
+    return same and not told.dirty
 
 
 def of_plan(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
@@ -83,9 +84,9 @@ def _of_data(result: Result, begin: Mapping[str, Any]) -> Iterator[Disagreement]
         yield Disagreement("data", LOG, begin["data"], REQUEST, asked)
 
 
-def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(found: ProgramFacts) -> dict[str, Any]:
     """Return it as it would be in a file."""
-    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(found.model_dump(), default=str))
     return plain
 
 
@@ -107,25 +108,13 @@ def _of_result(result: Result, plan: Plan) -> Iterator[Disagreement]:
         kind = result.failure.kind if result.failure else None
         yield Disagreement("the end", "its status", result.status, "its failure", kind)
     about = "its environment"
-    version = result.environment.get("benchdock")
+    version = result.environment.benchdock
     if version not in (None, result.benchdock):
         yield Disagreement("benchdock", RESULT, result.benchdock, about, version)
-    there = _uuids(result)
+    there = [one.uuid for one in result.environment.gpus if one.uuid]
     for gpu in plan.gpus if there else ():
         if gpu.startswith("GPU-") and gpu not in there:
             yield Disagreement("a GPU", PLAN, gpu, about, ", ".join(there))
-
-
-def _uuids(result: Result) -> list[str]:
-    """Return the ids of the machine's GPUs, as far as the file gives them."""
-    gpu = result.environment.get("gpu")
-    listed = gpu.get("gpus") if isinstance(gpu, dict) else None
-    known = [one.get("uuid") for one in _list(listed) if isinstance(one, dict)]
-    return [uuid for uuid in known if isinstance(uuid, str)]
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _of_devices(plan: Plan) -> Iterator[Disagreement]:

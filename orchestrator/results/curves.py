@@ -49,10 +49,10 @@ def cells(runs: Iterable[Summary], x: str, y: Measure, series: Sequence[str]) ->
     Raises RequestError if the axes make no sense together, or if a line would mix benchmarks.
     """
     _check(x, y, series)
-    rest = [key for key in KEYS if key != x and key not in series]
-    # With the global batch, the batch per device follows from the number of devices.
-    if GLOBAL_BATCH in (x, *series):
-        rest.remove("devices" if "devices" in rest and x == "batch" else "batch")
+    known = {x, *series}
+    rest = [key for key in KEYS if key not in known]
+    if GLOBAL_BATCH in known:  # which says the batch or the devices if the other is known
+        rest.remove("devices" if "batch" in known else "batch")
     strong = GLOBAL_BATCH in series
     layout = Layout(
         column=x,
@@ -72,7 +72,7 @@ def _check(x: str, y: Measure, series: Sequence[str]) -> None:
             f"{x} cannot be the x axis and the series at once",
             hint=f"use --series with {', '.join(key for key in SERIES if key != x)}",
         )
-    if GLOBAL_BATCH in (x, *series) and "batch" in (x, *series) and "devices" in series:
+    if {"batch", "devices", GLOBAL_BATCH} <= {x, *series}:
         raise RequestError(
             "batch, devices and global_batch say the same", hint="use only two of them"
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.machine import inventory
+from orchestrator.machine.facts import MachineFacts
 from orchestrator.plan import Plan
-from orchestrator.result import Result
+from orchestrator.result import Environment, Result
 from orchestrator.results.differences import Change, differences
 from orchestrator.run.decision import Decision
 from orchestrator.run.place import Place
@@ -53,7 +53,7 @@ def _expected(before: Result, decision: Decision, plan: Plan, place: Place) -> R
         # An image with our code in it contains the networks of its time; if our definition is
         # unchanged, the program will build the same.
         fingerprint=before.fingerprint if inside or same else plan.fingerprint,
-        environment=inventory.facts(decision.gpu),
+        environment=Environment.of(MachineFacts.of_this_machine(decision.gpu)),
     )
 
 

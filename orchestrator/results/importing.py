@@ -117,7 +117,8 @@ def from_dlbs(path: Path) -> Imported:
         made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
-    words = (result.program.get("framework"), result.program.get("model"))
+    told = result.program.stated()
+    words = (told.get("framework"), told.get("model"))
     subject = "-".join(re.sub(r"[^A-Za-z0-9._+]", "_", str(word or "unknown")) for word in words)
     name = _checked(f"{made:%Y%m%dT%H%M%S}-{subject[:100]}-{digest}", path)
     with _new(name, path) as folder:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
-from orchestrator.errors import MachineError
+from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder, runs
+from orchestrator.records import read_bytes, read_record
 from orchestrator.request import LenientRecord
 from orchestrator.results.lookup import all_runs
 
@@ -41,7 +40,7 @@ def images_of_runs() -> dict[str, str]:
 
 def _image_of(folder: RunFolder) -> str | None:
     try:
-        result = _Result.model_validate_json(folder.result.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        result = read_record(_Result, read_bytes(folder.result), str(folder.result))
+    except (FileNotFoundError, RequestError):
         return None
     return result.plan.image_id if result.plan else None

@@ -46,7 +46,7 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
         )
     if asked.model_file is not None:
         catalogue.checked_name(asked.model)
-    threads = stored.result.program.get("threads")
+    threads = stored.result.program.threads
     counts = ("batch", "steps", "warmup")
     used = counts if asked.command is None else placeholders(asked.command).intersection(counts)
     chosen: dict[str, Any] = {

@@ -19,7 +19,7 @@ from orchestrator.result import INTERVAL, Measurement, Metric, Result
 from orchestrator.results import agreement
 from orchestrator.results.bundle import LAUNCHER, LOG, MONITOR, PLAN, REQUEST, Bundle
 from orchestrator.run.hints import hints_of
-from orchestrator.units import quantity
+from orchestrator.units import counted, quantity
 from orchestrator.version import VERSION
 
 _BLOCK = 2**20
@@ -92,15 +92,20 @@ def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
         raise _differs(bundle.path, str(disagreement))
     if result.status == "ok" and found.failure is not None:
         raise _differs(bundle.path, f"{LOG} is not of such a run: {found.failure.message}")
-    if _comparable(found.metrics) != _comparable(result.metrics):
-        raise _differs(bundle.path, f"{_first_difference(found, result)} ({_versions(result)})")
+    for text in _contradictions(found, result):
+        raise _differs(bundle.path, f"{text} ({_versions(result)})")
     if found.steps != result.steps:
         raise _differs(bundle.path, "the log has other step times than the result")
     if (found.fingerprint or plan.fingerprint) != result.fingerprint:
         raise _differs(bundle.path, "the log is of a different network than the result")
     told = result.metrics.get("throughput")
     detail = _written(told) if told else "no throughput, as the result says"
-    if prefixes := found.begin.get("prefixes"):
+    if learnt := _learnt(found, result):
+        detail += (
+            f"; compared {counted(len(_comparable(result.metrics)), 'metric')}, and the log also "
+            f"gives {', '.join(learnt)}, which this older result does not have"
+        )
+    if prefixes := found.begin.prefixes:
         detail += f", without the prefixes of {', '.join(prefixes)}"
     if _ends(found.metrics) != _ends(result.metrics):
         detail += f", with another interval than in the result ({_versions(result)})"
@@ -110,6 +115,27 @@ def _check_log(bundle: Bundle, result: Result, plan: Plan) -> Check:
 def _comparable(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
     """Return all but the interval: versions of benchdock derive it in different ways."""
     return {name: metric for name, metric in metrics.items() if name not in INTERVAL}
+
+
+def _contradictions(found: Measurement, result: Result) -> list[str]:
+    """Say which of the result's metrics the log no longer gives, or with another value.
+
+    A metric that only the log gives contradicts a result of this version, but not an older one:
+    parsers learn.
+    """
+    log, told = _comparable(found.metrics), _comparable(result.metrics)
+    names = [name for name in told if log.get(name) != told[name]]
+    if agreement.is_by_this_version(result):
+        names += [name for name in log if name not in told]
+    return [
+        f"the log and the result disagree on {name} (log {_written(log.get(name))}, "
+        f"result {_written(told.get(name))})"
+        for name in names
+    ]
+
+
+def _learnt(found: Measurement, result: Result) -> list[str]:
+    return [name for name in _comparable(found.metrics) if name not in result.metrics]
 
 
 def _ends(metrics: Mapping[str, Metric]) -> list[Metric | None]:
@@ -122,10 +148,10 @@ def _parsed(bundle: Bundle, result: Result, plan: Plan) -> Measurement:
     A log that a collector wrote has the collector's prefixes.
     """
     found = _read(bundle, result, _parser_for(plan.program, hints_of(plan)))
-    if _comparable(found.metrics) == _comparable(result.metrics):
+    if not _contradictions(found, result):
         return found
     bare = _read(bundle, result, CollectedLog(lambda: _parser_for(plan.program, hints_of(plan))))
-    return bare if "prefixes" in bare.begin else found
+    return bare if bare.begin.prefixes is not None else found
 
 
 def _read(bundle: Bundle, result: Result, parser: LogParser | CollectedLog) -> Measurement:
@@ -135,22 +161,12 @@ def _read(bundle: Bundle, result: Result, parser: LogParser | CollectedLog) -> M
     return parser.finish(result.exit_code)
 
 
-def _first_difference(found: Measurement, result: Result) -> str:
-    names = [*result.metrics, *(name for name in found.metrics if name not in result.metrics)]
-    told_apart = (name for name in names if name not in INTERVAL)
-    name = next(n for n in told_apart if found.metrics.get(n) != result.metrics.get(n))
-    log, told = found.metrics.get(name), result.metrics.get(name)
-    return (
-        f"the log and the result disagree on {name} (log {_written(log)}, result {_written(told)})"
-    )
-
-
 def _written(metric: Metric | None) -> str:
     return quantity(metric.value, metric.unit) if metric else "nothing"
 
 
 def _versions(result: Result) -> str:
-    by, here = result.environment.get("commit"), inventory.commit(PROJECT)
+    by, here = result.environment.commit, inventory.commit(PROJECT)
     written = " ".join((result.benchdock, str(by or "")[:12])).strip()
     read = " ".join((VERSION, (here or "")[:12])).strip()
     return f"result by benchdock {written}, read by {read}"

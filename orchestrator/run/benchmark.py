@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import (
     BenchdockError,
@@ -16,13 +16,14 @@ from orchestrator.errors import (
     MachineError,
     machine_fault,
 )
-from orchestrator.machine import inventory
+from orchestrator.machine.facts import MachineFacts
 from orchestrator.machine.host_samples import HostSource, watched_host
 from orchestrator.machine.monitor import Monitor
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
+from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import Request
-from orchestrator.result import Failure, FailureKind, Result
+from orchestrator.result import Environment, Failure, FailureKind, Result
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import OtherMachine, ThisMachine
 from orchestrator.run.filing import Desk, file_killed, write_launcher
@@ -49,7 +50,7 @@ class _Draft:
     request: Request
     folder: RunFolder
     clock: StageClock
-    environment: dict[str, Any]
+    machine: MachineFacts
     started: datetime
     notes: tuple[str, ...] = ()
     plan: Plan | None = None
@@ -72,10 +73,10 @@ class _Draft:
             fingerprint=measured.fingerprint if measured and measured.fingerprint else planned,
             metrics=measured.metrics if measured else {},
             steps=measured.steps if measured else (),
-            program=measured.begin if measured else {},
+            program=measured.begin if measured else ProgramFacts(),
             warnings=tuple(dict.fromkeys((*planned_warnings, *self._warnings(), *warnings))),
             notes=(*self.notes, *(measured.notes if measured else ())),
-            environment=self.environment | self.banner.facts(),
+            environment=Environment.of(self.machine, self.banner),
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},
             exit_code=self.outcome.exit_code if self.outcome else None,
@@ -100,7 +101,7 @@ class _Draft:
         notes = self.outcome.notes if self.outcome else ()
         seen = self.monitor.warnings() if self.monitor else ()
         on_cpu = self.plan is not None and self.plan.device == "cpu"
-        doubts = inventory.doubts(self.environment) if on_cpu else self.banner.warnings()
+        doubts = self.machine.doubts() if on_cpu else self.banner.warnings()
         return (*told, *notes, *seen, *doubts)
 
 
@@ -153,7 +154,7 @@ def _run_watched(
         decision = (decided or decide(request, ThisMachine())).accepted()
         for text in (*decision.first, *decision.notes):
             view.note(text)
-        environment = inventory.facts(decision.gpu)
+        machine = MachineFacts.of_this_machine(decision.gpu)
 
     def carry_out(draft: _Draft) -> None:
         on_folder(draft.folder)
@@ -168,7 +169,7 @@ def _run_watched(
             request=request,
             folder=desk.folder,
             clock=clock,
-            environment=environment,
+            machine=machine,
             notes=decision.notes,
             started=datetime.now(UTC),
         )

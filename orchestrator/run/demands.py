@@ -35,7 +35,8 @@ def check(row: Framework, request: Request, device: Device, *, elsewhere: bool =
     check_options(row, request.options)
     _check_image(row, request)
     _check_source(row, request, device, elsewhere=elsewhere)
-    program_release.check(row, request)
+    if request.source is not None:
+        program_release.check(row, request)
 
 
 def options_of(row: Framework, request: Request) -> dict[str, str]:

@@ -14,6 +14,7 @@ from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
 from orchestrator.run import checks, devices, suitability
 from orchestrator.run.devices import CPU, Target
+from orchestrator.run.suitability import Opinion
 
 if TYPE_CHECKING:
     from orchestrator.frameworks.record import Framework
@@ -96,9 +97,7 @@ def _fit(
         return _without_image(request, framework, target, site, choice.refusal)
     if choice is not None:
         framework = _chosen(request, framework, target, choice, elsewhere=site.elsewhere)
-    opinion = suitability.assess(
-        request, framework, target, site.gpu, in_container=not site.on_host, image=image
-    )
+    opinion = _opinion(request, framework, target, site, image)
     return Fitted(
         target=target,
         framework=framework,
@@ -107,6 +106,17 @@ def _fit(
         first=first,
         doubts=opinion.warnings,
         notes=choice.notes() if choice is not None else (),
+    )
+
+
+def _opinion(
+    request: Request, framework: Framework, target: Target, site: Site, image: str | None
+) -> Opinion:
+    """Return what is known about an image on the GPUs; every image works on a CPU."""
+    if target.device == "cpu":
+        return Opinion()
+    return suitability.assess(
+        request, framework, target, site.gpu, in_container=not site.on_host, image=image
     )
 
 

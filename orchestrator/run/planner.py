@@ -131,7 +131,8 @@ def _warnings(
     yield from demands.notes(framework, request)
     yield from surroundings.notes(request)
     yield from threads.notes(framework, request, target.count, place.cpus)
-    yield from program_folder.notes(found.source)
+    if found.source is not None:
+        yield from program_folder.notes(found.source)
 
 
 def _capabilities(request: Request, place: Place) -> tuple[str, ...]:

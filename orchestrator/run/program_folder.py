@@ -28,9 +28,9 @@ def examine(folder: Path) -> ProgramFolder:
     )
 
 
-def notes(found: ProgramFolder | None) -> Iterator[str]:
+def notes(found: ProgramFolder) -> Iterator[str]:
     """Warn if a change of the program would go unnoticed."""
-    if found is not None and found.identity is None:
+    if found.identity is None:
         yield (
             f"--source has more than {LARGEST // 2**20} MiB or {MOST_FILES:,} files, so it has no "
             "digest: a changed program would go unnoticed"

@@ -39,10 +39,10 @@ _LARGEST = 4 * 2**20  # bytes of one file
 def check(row: Framework, request: Request) -> None:
     """Refuse options, flags and numbers of steps that the release in --source does not have.
 
-    Without --source, or if its files cannot be read, the program must refuse them itself. Raises
-    RequestError.
+    If its files cannot be read, the program must refuse them itself. Raises RequestError.
     """
-    if request.source is None or row.vendor is None or not row.vendor.entry:
+    assert request.source is not None
+    if row.vendor is None or not row.vendor.entry:
         return
     _check_steps(row, request, request.source / row.vendor.entry)
     wanted = dict(_wanted(row, request.options))

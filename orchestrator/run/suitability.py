@@ -36,8 +36,6 @@ def assess(
     `image` replaces the request's. On the host the packages of our own images run, which have the
     same kernels. Raises RequestError for an invalid image reference.
     """
-    if target.device == "cpu":
-        return Opinion()
     from orchestrator.images import image_table
     from orchestrator.vendor_images import fitness, listed
 

@@ -6,6 +6,7 @@ The notes are outside of the run folders, which the programs may write.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from orchestrator.errors import MachineError
 from orchestrator.paths import RunFolder, runs, unfinished, write_aside
 from orchestrator.runtimes.docker.reaper import Owner
+
+# Seconds after which a file without its final name is nobody's: writing it takes milliseconds.
+_ABANDONED = 3600.0
 
 
 def note(folder: RunFolder) -> None:
@@ -53,9 +57,18 @@ def _path(run_id: str, notes: Path) -> Path:
 
 def _notes() -> list[Path]:
     try:
-        return sorted(unfinished().glob("*.json"))
+        folder = unfinished()
+        _sweep(folder)
+        return sorted(folder.glob("*.json"))
     except (OSError, MachineError):  # a home that may not be searched has no runs
         return []
+
+
+def _sweep(folder: Path) -> None:
+    """Remove files of notes whose writer was killed before they got their name."""
+    for path in folder.glob(".*"):
+        if time.time() - path.stat().st_mtime > _ABANDONED:
+            path.unlink(missing_ok=True)
 
 
 def _owner(path: Path) -> Owner | None:

@@ -111,11 +111,12 @@ def session(folder: RunFolder) -> Values:
 
 
 def _machine(result: Result) -> Values:
+    told = result.environment.model_dump(mode="json")
     facts = {
-        key: result.environment.get(key)
+        key: told.get(key)
         for key in ("hostname", "os", "architecture", "memory_total", "cpu", "gpu")
     }
-    key = result.environment.get("machine") or f"host {facts['hostname'] or 'unknown'}"
+    key = told.get("machine") or f"host {facts['hostname'] or 'unknown'}"
     return {"key": _text(str(key)), "facts": facts}
 
 
@@ -123,15 +124,15 @@ def _series(result: Result, machine: str) -> Values:
     plan, request = result.plan, result.request
     if plan is None or request is None:
         return _undecided(result, machine)
-    cpu = _mapping(result.environment.get("cpu"))
+    cpu = result.environment.cpu
     told = identity.decided(request, plan)
     return {
         "what": identity.what(request, plan),
         "place": identity.place(
             machine,
             gpus=plan.gpus,
-            cpu=_known(cpu.get("model")),
-            cpus=_known(cpu.get("affinity")),
+            cpu=_known(cpu.model) if cpu else None,
+            cpus=_known(cpu.affinity) if cpu else None,
         ),
         "decided": True,
         **_names(told),
@@ -147,7 +148,8 @@ def _undecided(result: Result, machine: str) -> Values:
         told |= {"phase": result.request.phase, "dtype": result.request.dtype}
         told |= _requested_devices(result.request.gpus)
     else:
-        told = {key: result.program[key] for key in _TOLD_BY_LOG if key in result.program}
+        stated = result.program.stated()
+        told = {key: stated[key] for key in _TOLD_BY_LOG if key in stated}
     return {
         "what": identity.undecided(plain(told)),
         "place": identity.place(machine),
@@ -229,16 +231,13 @@ def _first(metrics: Mapping[str, Metric], names: tuple[str, ...]) -> float | Non
 
 
 def _versions(result: Result) -> Values:
+    gpu = result.environment.gpu
     return {
         "image_digest": _text(result.plan.image_digest) if result.plan else None,
-        "driver": _known(_mapping(result.environment.get("gpu")).get("driver")),
+        "driver": _known(gpu.driver) if gpu else None,
         "framework_version": _text(result.framework_version),
         "benchdock": _text(result.benchdock),
     }
-
-
-def _mapping(told: Any) -> Mapping[str, Any]:
-    return told if isinstance(told, dict) else {}
 
 
 def _known(told: Any) -> str | None:

@@ -104,7 +104,7 @@ class MachineDecider:
         from orchestrator.machine import inventory
         from orchestrator.reproduction.setup import World
 
-        cpu = self._machine.cpu.model if self._machine else str(inventory.cpu()["model"])
+        cpu = self._machine.cpu.model if self._machine else inventory.cpu_model()
         answer = self._facts.container_engine
         return World(gpus=self._facts.gpu, cpu=cpu, no_engine=answer.why_not)
 

@@ -19,6 +19,7 @@ from orchestrator.units import DIMENSIONLESS, quantity
 WIDTH, PLOT_HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP = 84, 24, 52
 _LEGEND_LINE = 22
+_BETWEEN_BARS = 3  # pixels, so that none hides another
 # Light and dark variants of Okabe and Ito's palette, which colour-blind people can tell apart.
 LIGHT = ("#0072b2", "#b84a00", "#007a5a", "#a8447f", "#8a6200", "#3a78a0", "#555555", "#6b7a00")
 DARK = ("#56b4e9", "#ff8a4c", "#2fc79b", "#e79cc6", "#f2c14e", "#9ecbff", "#cfcfcf", "#c5e86c")
@@ -70,7 +71,7 @@ def svg(chart: Chart) -> str:
         _text(_LEFT, 22, chart.title, kind="title"),
         _text(_LEFT, 40, chart.subtitle, kind="faint"),
         *_grid(x, y, chart, bottom),
-        *(part for n, line in enumerate(chart.lines) for part in _line(n, line, x, y)),
+        *(part for n in range(len(chart.lines)) for part in _line(n, chart.lines, x, y)),
         *_legend(chart.lines, bottom + 60),
     ]
     head = (
@@ -164,16 +165,19 @@ def _number(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _line(number: int, line: Line, x: Axis, y: Axis) -> Iterator[str]:
+def _line(number: int, lines: Sequence[Line], x: Axis, y: Axis) -> Iterator[str]:
+    line = lines[number]
     places = [(x.at(mark.x), y.at(mark.y)) for mark in line.marks]
     if len(places) > 1:
         path = " ".join(f"{_n(a)},{_n(b)}" for a, b in places)
         yield f'<polyline class="s{number} line" points="{path}"/>'
+    beside = _BETWEEN_BARS * (number - (len(lines) - 1) / 2)
     for mark, (a, b) in zip(line.marks, places, strict=True):
         told = _told("title", f"{line.label}, {mark.text}")
         bar = ""
         if mark.low is not None and mark.high is not None:
-            bar = f'<path class="line" d="M{_n(a)},{_n(y.at(mark.low))}V{_n(y.at(mark.high))}"/>'
+            ends = f"M{_n(a + beside)},{_n(y.at(mark.low))}V{_n(y.at(mark.high))}"
+            bar = f'<path class="line" d="{ends}"/>'
         yield f'<g class="s{number} mark">{told}{bar}{marker(number, a, b)}</g>'
 
 

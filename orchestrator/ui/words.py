@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder, runs
+from orchestrator.program_facts import ProgramFacts
 from orchestrator.result import INTERVAL, Metric, Result
 from orchestrator.units import counted, quantity
 
@@ -60,14 +60,13 @@ def subject(result: Result) -> str:
     return ", ".join(filter(None, _told_by_log(result.program))) or "benchmark"
 
 
-def _told_by_log(begin: Mapping[str, Any]) -> Iterator[str]:
+def _told_by_log(begin: ProgramFacts) -> Iterator[str]:
     """Yield what a log says about its run, "" for what is missing."""
-    words = (begin.get("model"), begin.get("phase") or begin.get("mode"))
-    yield " ".join(str(word) for word in words if word)
-    yield str(begin.get("framework") or "")
-    yield str(begin.get("dtype") or "")
-    if batch := begin.get("batch"):
-        yield f"batch {batch}" + (" per device" if (begin.get("devices") or 1) > 1 else "")
+    yield " ".join(word for word in (begin.model, begin.phase or begin.mode) if word)
+    yield begin.framework or ""
+    yield begin.dtype or ""
+    if begin.batch:
+        yield f"batch {begin.batch}" + (" per device" if (begin.devices or 1) > 1 else "")
 
 
 def title(result: Result) -> str:
@@ -125,7 +124,7 @@ def _memory_rows(result: Result) -> Iterator[Row]:
     """Say what used the memory: on the CPU it is that of the program's process."""
     if "peak_memory" not in result.metrics:
         return
-    device = result.plan.device if result.plan else result.program.get("device")
+    device = result.plan.device if result.plan else result.program.device
     where = "in the process" if device == "cpu" else "on the device"
     yield "memory", f"{_written(result.metrics, 'peak_memory')} at most {where}"
 

@@ -5,15 +5,13 @@ RTX 2080 SUPER and ran at full speed, pytorch:21.07 about an A100 that it suppor
 see. So its complaints are warnings of a result, never a failure.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+from orchestrator.facts import Fact, Facts, Flag, Text, Texts
 from orchestrator.paths import RunFolder
 
 # A banner has about 2 KiB. It is in the log only if an entrypoint ran after the launcher.
@@ -36,42 +34,37 @@ _COMPLAINT = re.compile(r"error|cannot|not found|no such|denied|failed", re.IGNO
 _DRIVER = re.compile(r"(?:ERROR|WARNING|NOTE): .*\bNVIDIA Driver\b.*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Banner:
-    """What a banner says; a field is empty if it says nothing.
+class Banner(Facts):
+    """What a banner says; a fact is absent if it says nothing."""
 
-    `too_new` and `too_old` are GPUs by name; `supported` is False if the image found no GPU it
-    knows, None if it does not say. `driver` are complaints about the driver, one line each.
-    """
-
-    product: str = ""
-    release: str = ""
-    build: str = ""
-    framework: str = ""
-    framework_version: str = ""
-    too_new: tuple[str, ...] = ()
-    too_old: tuple[str, ...] = ()
-    supported: bool | None = None
-    driver: tuple[str, ...] = ()
-
-    def facts(self) -> dict[str, Any]:
-        """Return the facts for a result's environment: nothing if there was no banner."""
-        said = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-            if value not in ("", (), None)
-        }
-        return {"container": said} if said else {}
+    product: Annotated[Text, Fact("name of the image")] = None
+    release: Annotated[
+        Text,
+        Fact(
+            "release of the image",
+            "image release",
+            "image",
+            follows=("device", "runtime", "framework", "image", "image id"),
+        ),
+    ] = None
+    build: Annotated[Text, Fact("number of the build")] = None
+    framework: Annotated[Text, Fact("framework in the image")] = None
+    framework_version: Annotated[Text, Fact("version of the framework")] = None
+    too_new: Annotated[Texts, Fact("GPUs that it does not know yet, by name")] = None
+    too_old: Annotated[Texts, Fact("GPUs that it no longer supports, by name")] = None
+    supported: Annotated[Flag, Fact("false if it found no GPU that it supports")] = None
+    driver: Annotated[Texts, Fact("complaints about the driver, one line each")] = None
 
     def warnings(self) -> tuple[str, ...]:
         """Return one sentence per complaint of the image."""
-        said = [f"the image's banner does not know the {name} yet" for name in self.too_new]
+        said = [f"the image's banner does not know the {name} yet" for name in self.too_new or ()]
         said += [
-            f"the image's banner says that it no longer supports {name}" for name in self.too_old
+            f"the image's banner says that it no longer supports {name}"
+            for name in self.too_old or ()
         ]
         if self.supported is False and not said:
             said.append("the image's banner found no GPU that it supports")
-        said += [f"the image says about the driver: {line}" for line in self.driver]
+        said += [f"the image says about the driver: {line}" for line in self.driver or ()]
         return tuple(said)
 
 
@@ -127,17 +120,9 @@ def read_banner(lines: Iterable[str]) -> Banner:
             supported = False
         elif _DRIVER.match(line):
             _add(driver, line.partition(": ")[2])
-    return Banner(
-        product=found.get("product", ""),
-        release=found.get("release", ""),
-        build=found.get("build", ""),
-        framework=found.get("framework", ""),
-        framework_version=found.get("framework_version", ""),
-        too_new=tuple(too_new),
-        too_old=tuple(too_old),
-        supported=supported,
-        driver=tuple(driver),
-    )
+    lists = {"too_new": tuple(too_new), "too_old": tuple(too_old), "driver": tuple(driver)}
+    said = {**found, **lists, "supported": supported}
+    return Banner.made_of({name: v for name, v in said.items() if v not in ("", (), None)})
 
 
 def _add(found: dict[str, None], text: str) -> None:

@@ -82,8 +82,8 @@ def check(found, file, kind, words):
     if kind is None:
         assert (status, measured.failure) == (0, None)
         assert measured.metrics["throughput"].value > 0
-        assert measured.begin["batch"] == 4
-        assert measured.begin["parameters"] > 0
+        assert measured.begin.batch == 4
+        assert measured.begin.parameters > 0
         return
     failure = measured.failure
     assert (status, failure.kind) == (1, kind)

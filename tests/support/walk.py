@@ -21,7 +21,8 @@ class Walk:
     """The modules in the order in which the main thread entered them.
 
     A module is entered when a function of another module calls it; a function that calls several
-    times enters it once. Importing does not count.
+    times enters it once. Importing does not count, and a lambda is part of the function that calls
+    it.
     """
 
     entered: list[str] = field(default_factory=list)
@@ -60,7 +61,7 @@ def followed(until: Callable[[str, str], bool] | None = None) -> Iterator[Walk]:
             importing += 1 if event == "call" else -1
             return
         name = _module(frame)
-        if name is None or importing:
+        if name is None or importing or frame.f_code.co_name == "<lambda>":
             return
         if event == "return":
             if stack[-1][1] == id(frame):

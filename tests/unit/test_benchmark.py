@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
+from orchestrator.machine.facts import MachineFacts
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
@@ -139,8 +140,10 @@ def test_what_the_machine_lacks_is_not_a_bug(monkeypatch, tmp_path):
 
 
 def test_a_result_that_no_json_can_hold_is_filed_without_what_it_cannot(monkeypatch, tmp_path):
-    facts = benchmark.inventory.facts
-    monkeypatch.setattr(benchmark.inventory, "facts", lambda r: {**facts(r), "odd": "\udcff"})
+    read = MachineFacts.of_this_machine
+    monkeypatch.setattr(
+        MachineFacts, "of_this_machine", lambda r: read(r).model_copy(update={"odd": "\udcff"})
+    )
     with pytest.raises(ValueError, match="surrogates not allowed"):
         benchmark.run(request(), View())
     filed = Result.model_validate_json((folder(tmp_path) / "result.json").read_text())

@@ -20,7 +20,7 @@ from orchestrator.machine import inventory
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.plan import Plan
 from orchestrator.request import Request
-from orchestrator.result import Result
+from orchestrator.result import Environment, Result
 from orchestrator.results import agreement, bundle, scripts
 from orchestrator.results.verification import verify
 from orchestrator.run import planner, variants
@@ -91,7 +91,7 @@ def test_what_benchdock_plans_agrees_with_what_was_asked(name):
     for device, request in requests(catalogue.FRAMEWORKS[name]):
         result = planned(request, device)
         assert disagreements(result) == []
-        assert disagreements(result.model_copy(update={"environment": OTHER})) == []
+        assert disagreements(result.model_copy(update={"environment": Environment(**OTHER)})) == []
 
 
 ASKED = {
@@ -173,6 +173,7 @@ OTHERWISE: dict[str, list] = {
     "model_file": [None, Path("/nets/other.onnx")],
     "as_root": [True],
     "env": [{"A": "b"}],
+    "devices": [3],
     "prefix": ["nice -n 5"],
     "network": ["bridge"],
 }
@@ -238,7 +239,7 @@ def test_whatever_is_forged_is_reported_in_a_line(data):
     forged = data.draw(st.sets(st.sampled_from(sorted(words)), max_size=2))
     plan = {name: data.draw(st.text(max_size=9)) for name in sorted(forged)}
     environment = data.draw(st.sampled_from([THIS, OTHER]))
-    result = result.model_copy(update={"environment": environment})
+    result = result.model_copy(update={"environment": Environment(**environment)})
     for told in disagreements(result, request=request, plan=plan):
         assert told.isprintable()
 

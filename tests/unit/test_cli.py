@@ -65,7 +65,7 @@ CUSTOM = ("run", "mine", "-f", "custom", "--runtime=host")
         (("run", "resnet18", "-f", "caffe", "--option", "layout=auto"), 2, "option of bvlc_caffe"),
         ((*RUN, "--batch", "many"), 2, "'many' is not a whole number"),
         ((*RUN, "--steps", "5", "--warmup", "5"), 2, "the warm-up (5 steps) must be shorter"),
-        (("run", "resnet18", "-f", "pytorch", "--gpus", "1,x"), 2, "indices such as 0,1"),
+        (("run", "resnet18", "-f", "pytorch", "--gpus", "1,x"), 2, "UUIDs such as 0,1"),
         (("run", "resnet18", "-f", "pytorch", "--gpus", "0,0"), 2, "names a GPU twice"),
         ((*RUN, "--data", "/absent"), 2, "the dataset /absent does not exist"),
         ((*RUN, "--memory", "lots"), 2, "'lots'"),

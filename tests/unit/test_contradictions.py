@@ -316,12 +316,12 @@ def test_a_network_without_loss_is_never_reported_as_training():
     assert found.failure.kind == "unsupported"
     assert "the network has no loss, so it is not trained; use --phase" in found.failure.message
     unasked = measure("caffe_time", LOSSLESS)
-    assert unasked.begin["phase"] == "inference"
+    assert unasked.begin.phase == "inference"
     assert unasked.metrics["throughput"].value == pytest.approx(64 / 20e-3)
     assert "throughput_training" not in unasked.metrics
     trained = measure("caffe_time", CAFFE_TIME, phase="training")
     assert trained.failure is None
-    assert trained.begin["phase"] == "training"
+    assert trained.begin.phase == "training"
 
 
 def test_training_without_loss_is_not_a_result():

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.machine import inventory
+from orchestrator.machine.facts import CpuFacts, MachineFacts, Source
 from orchestrator.machine.gpu import Gpu, GpuReport
 
 
@@ -20,32 +20,32 @@ def write(root: Path, name: str, text: str) -> None:
 
 
 def test_facts_of_this_machine_are_json_and_cheap() -> None:
-    inventory.facts()
+    MachineFacts.of_this_machine()
     begin = time.thread_time()
-    found = inventory.facts()
+    found = MachineFacts.of_this_machine()
     assert time.thread_time() - begin < 0.02
-    assert json.loads(json.dumps(found)) == found
-    assert found["memory_total"] > 2**20
-    assert found["cpu"]["usable"] == len(os.sched_getaffinity(0))
-    assert found["kernel"] == os.uname().release
+    assert MachineFacts.model_validate_json(found.model_dump_json()) == found
+    assert found.memory_total is not None
+    assert found.memory_total > 2**20
+    assert found.cpu is not None
+    assert found.cpu.usable == len(os.sched_getaffinity(0))
+    assert found.kernel == os.uname().release
 
 
 def test_gpu_facts() -> None:
     report = GpuReport(
         state="ok", reason="1 GPU", driver="580.1", gpus=(Gpu(index=0, uuid="GPU-1", name="H200"),)
     )
-    told = inventory.facts(report)["gpu"]
-    assert (told["state"], told["driver"], told["gpus"][0]["uuid"]) == ("ok", "580.1", "GPU-1")
+    found = MachineFacts.of_this_machine(report)
+    assert found.gpu is not None
+    assert (found.gpu.state, found.gpu.driver, found.gpus[0].uuid) == ("ok", "580.1", "GPU-1")
 
 
 def test_an_empty_system_has_unknown_facts_and_no_errors(tmp_path: Path) -> None:
-    found = inventory.facts(root=tmp_path)
-    assert found["os"] is None
-    assert found["memory_total"] is None
-    assert found["load"] is None
-    assert found["cpu"]["governors"] == []
-    assert found["cpu"]["smt"] is None
-    assert found["virtualised"] is None
+    found = MachineFacts.of_this_machine(root=tmp_path)
+    assert (found.os, found.memory_total, found.load, found.virtualised) == (None,) * 4
+    assert found.cpu is not None
+    assert (found.cpu.governors, found.cpu.smt) == ((), None)
 
 
 def test_cpu_of_x86(tmp_path: Path) -> None:
@@ -56,19 +56,19 @@ def test_cpu_of_x86(tmp_path: Path) -> None:
     for policy, name in enumerate(("powersave", "powersave", "performance")):
         path = f"sys/devices/system/cpu/cpufreq/policy{policy}/scaling_governor"
         write(tmp_path, path, f"{name}\n")
-    found = inventory.cpu(tmp_path)
-    assert found["model"] == "Xeon: Gold"
-    assert found["instruction_sets"] == ["avx2", "avx512f", "amx_bf16"]
-    assert (found["smt"], found["turbo"]) == (True, True)
-    assert found["governors"] == ["performance", "powersave"]
+    found = CpuFacts.read(Source(root=tmp_path))
+    assert found.model == "Xeon: Gold"
+    assert found.instruction_sets == ("avx2", "avx512f", "amx_bf16")
+    assert (found.smt, found.turbo) == (True, True)
+    assert found.governors == ("performance", "powersave")
 
 
 def test_cpu_of_arm(tmp_path: Path) -> None:
     text = "processor\t: 0\nFeatures\t: fp asimd sve\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n"
     write(tmp_path, "proc/cpuinfo", text)
-    found = inventory.cpu(tmp_path)
-    assert found["model"] == "ARM implementer 0x41 part 0xd40"
-    assert found["instruction_sets"] == ["asimd", "sve"]
+    found = CpuFacts.read(Source(root=tmp_path))
+    assert found.model == "ARM implementer 0x41 part 0xd40"
+    assert found.instruction_sets == ("asimd", "sve")
 
 
 def test_os_name_and_virtualisation(tmp_path: Path) -> None:
@@ -147,15 +147,15 @@ def test_dirty_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert inventory.dirty(tmp_path) is None
 
 
-def environment(**cpu: Any) -> dict[str, Any]:
-    usual = {"governors": ["performance"], "turbo": True, "usable": 4, "logical": 4}
-    return {"cpu": usual | cpu}
+def machine(**cpu: Any) -> MachineFacts:
+    usual = {"governors": ("performance",), "turbo": True, "usable": 4, "logical": 4}
+    return MachineFacts.made_of({"cpu": CpuFacts.made_of(usual | cpu)})
 
 
 def test_doubts() -> None:
-    assert inventory.doubts(environment()) == ()
-    assert inventory.doubts(environment(governors=[], turbo=None)) == ()
-    (slow,) = inventory.doubts(environment(governors=["powersave"], turbo=False))
+    assert machine().doubts() == ()
+    assert machine(governors=(), turbo=None).doubts() == ()
+    (slow,) = machine(governors=("powersave",), turbo=False).doubts()
     assert "powersave" in slow
-    (few,) = inventory.doubts(environment(usable=2))
+    (few,) = machine(usable=2).doubts()
     assert few == "benchdock may use 2 of 4 CPUs (affinity)"

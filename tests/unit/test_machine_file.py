@@ -17,7 +17,7 @@ from orchestrator.machine import description, inventory
 from orchestrator.machine.description import EngineFacts, Machine
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import PROJECT
-from orchestrator.result import Result
+from orchestrator.result import Environment, Result
 from orchestrator.run import benchmark
 from orchestrator.runtimes.docker.client import Engine
 from tests.nvml.stub import Stub
@@ -297,4 +297,4 @@ def test_a_planned_result_of_another_machine_is_a_result(capsys, file):
 
 
 def test_a_plan_for_this_machine_describes_no_other():
-    assert benchmark.dry_run(stand_in.request(options={})).environment == {}
+    assert benchmark.dry_run(stand_in.request(options={})).environment == Environment()

@@ -6,8 +6,8 @@ import pytest
 from orchestrator.cli import main_inner
 from orchestrator.commands import parse as parse_command
 from orchestrator.errors import RequestError
+from orchestrator.parsers.estimators import ESTIMATORS, Scope
 from orchestrator.parsers.places import last_line_with
-from orchestrator.parsers.run import ESTIMATORS, Scope
 from tests.support import own_log
 from tests.support.vendor_samples import DLBS_MXNET, HOROVOD, NVTFCNN, TORCHBENCH
 

@@ -32,7 +32,7 @@ def test_a_good_log():
     assert found.failure is None
     assert found.warnings == ()
     assert found.fingerprint == "0123456789abcdef"
-    assert found.begin == {k: v for k, v in BEGIN.items() if k != "event"}
+    assert found.begin.model_dump(mode="json") == {k: v for k, v in BEGIN.items() if k != "event"}
     assert found.warmup == {"steps": 3, "seconds": 0.75}
     assert [(s.first, s.samples, list(s.seconds)) for s in found.steps] == [
         (0, 16, FIRST["seconds"]),
@@ -315,7 +315,7 @@ def test_whatever_is_written_into_our_lines_never_makes_a_wrong_number(noises):
     found = measure(data)
     if found.failure is None:
         assert found.metrics == measure(log(GOOD)).metrics
-        assert found.begin["batch"] == BEGIN["batch"]
+        assert found.begin.batch == BEGIN["batch"]
     else:
         assert found.metrics == {}
 

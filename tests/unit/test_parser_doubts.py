@@ -36,13 +36,13 @@ class TestWorkers:
     def test_workers_that_start_and_print_nothing_are_left_out_with_a_doubt(self):
         start = b"INFO:root:Start training with [gpu(0)]\n"
         found = measure("mxnet_train_imagenet", start * 3 + SPEED % (10, 9) + SPEED % (20, 9))
-        assert found.begin["scope"] == "rank"
+        assert found.begin.scope == "rank"
         assert "2 more workers start, but print no rates: they are left out" in found.warnings
 
     def test_workers_that_print_the_same_digits_are_one_with_a_doubt(self):
         lines = [SPEED % (batch, 90) for batch in (10, 20, 30)]
         found = measure("mxnet_train_imagenet", b"".join(line * 2 for line in lines))
-        assert (value(found), found.begin["scope"]) == (90, "rank")
+        assert (value(found), found.begin.scope) == (90, "rank")
         assert found.warnings[0].startswith("2 processes print the same rates")
 
     def test_named_workers_that_print_the_same_digits_are_two(self):
@@ -116,7 +116,7 @@ class TestTrtexec:
         assert measure("trtexec", asked).warnings == ()
 
     def test_explain_shows_the_line_that_says_the_batch(self):
-        lines = [text for _, text in measure("trtexec", TRTEXEC_8).begin["evidence"]]
+        lines = [text for _, text in measure("trtexec", TRTEXEC_8).begin.evidence]
         assert any("Batch: Explicit" in line for line in lines)
         assert any("images=4x3x64x64" in line for line in lines)
 
@@ -179,7 +179,7 @@ class TestTorchvision:
     def test_without_a_batch_the_rate_counts_if_data_is_there_in_time(self):
         log = b"".join(self.ROW % (step, 640, 0.1, 0.005) for step in (0, 20, 40))
         found = measure("pytorch_imagenet", log, devices=1)
-        assert (value(found), found.begin["estimator"]) == (pytest.approx(640), "single_steps")
+        assert (value(found), found.begin.estimator) == (pytest.approx(640), "single_steps")
         assert "leaves out the wait for data, 5 % of a step" in "".join(found.warnings)
         slow = b"".join(self.ROW % (step, 640, 0.2, 0.1) for step in (0, 20, 40))
         assert "--batch" in message(measure("pytorch_imagenet", slow, devices=1))

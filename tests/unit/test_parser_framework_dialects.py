@@ -49,17 +49,17 @@ class TestCaffeTime:
     def test_intels_tells_its_engine_and_how_many_layers_others_do(self):
         found = measure("caffe_time", CAFFE_TIME_INTEL)
         assert value(found) == pytest.approx(100)
-        assert found.begin["engine"] == "MKLDNN"
-        assert found.begin["folded_layers"] == 3
+        assert found.begin.engine == "MKLDNN"
+        assert found.begin.folded_layers == 3
         assert not any("backward" in warning for warning in found.warnings)
         assert "forward_backward" not in found.metrics
-        assert "engine" not in measure("caffe_time", CAFFE_TIME).begin
-        assert "folded_layers" not in measure("caffe_time", CAFFE_TIME).begin
+        assert "engine" not in measure("caffe_time", CAFFE_TIME).begin.stated()
+        assert "folded_layers" not in measure("caffe_time", CAFFE_TIME).begin.stated()
 
     def test_each_of_two_runs_drops_layers_of_its_own(self):
         less = CAFFE_TIME_INTEL.replace(b"MKLDNN", b"CAFFE")
         less = without(without(less, b"Dropped layer: relu1"), b"norm1_scale")
-        one, other = measure("caffe_time", CAFFE_TIME_INTEL + less).begin["blocks"]
+        one, other = measure("caffe_time", CAFFE_TIME_INTEL + less).begin.blocks
         assert (one["engine"], one["folded_layers"]) == ("MKLDNN", 3)
         assert (other["engine"], other["folded_layers"]) == ("CAFFE", 1)
 
@@ -79,7 +79,7 @@ class TestCaffeTime:
     def test_the_batch_is_the_first_dimension_of_the_definition(self, text, batch):
         head, _, rest = CAFFE_TIME.partition(b"name: ")
         log = head + text + rest[rest.index(b"I0228") :]
-        assert measure("caffe_time", log).begin.get("batch") == batch
+        assert measure("caffe_time", log).begin.stated().get("batch") == batch
 
     def test_forward_only(self):
         log = without(CAFFE_TIME, b"ackward pass").replace(
@@ -87,7 +87,7 @@ class TestCaffeTime:
         )
         for each in (log, without(log, b"Average Forward-Backward")):
             found = measure("caffe_time", each)
-            assert found.begin["phase"] == "inference"
+            assert found.begin.phase == "inference"
             assert value(found) == pytest.approx(64 / 0.020)
             assert "throughput_training" not in found.metrics
 
@@ -141,10 +141,10 @@ class TestCaffeTime:
 
     def test_a_training_net_is_told_by_its_backward_pass(self):
         found = measure("caffe_time", CAFFE_TIME_NVIDIA, batch=8)
-        assert found.begin["phase"] == "inference"
-        assert found.begin["estimator"] == "mean_time"
+        assert found.begin.phase == "inference"
+        assert found.begin.estimator == "mean_time"
         found = measure("caffe_time", CAFFE_TIME_NVIDIA.replace(b": 0.0005854", b": 5.8"), batch=8)
-        assert found.begin["phase"] == "training"
+        assert found.begin.phase == "training"
 
     def test_a_network_with_nothing_forward_is_not_a_result(self):
         log = without(CAFFE_TIME, b"Average Forward pass")
@@ -155,7 +155,7 @@ class TestCaffeTime:
 
     def test_a_range_of_no_iterations_is_not_a_window(self):
         log = CAFFE_TIME_NVIDIA.replace(b"100-200", b"200-200")
-        assert measure("caffe_time", log, batch=8).begin["windows"]["count"] == 1
+        assert measure("caffe_time", log, batch=8).begin.windows["count"] == 1
 
 
 class TestCaffeTrain:
@@ -166,7 +166,7 @@ class TestCaffeTrain:
         found = measure("caffe_train", quote, batch=32)
         assert value(found) == 128
         assert "--devices" in found.warnings[1]
-        assert found.begin["windows"]["dropped_first"] == 0
+        assert found.begin.windows["dropped_first"] == 0
         found = measure("caffe_train", quote, batch=32, devices=4)
         assert value(found) == 512
         assert [*found.warnings] == [
@@ -200,7 +200,7 @@ class TestCaffeTrain:
 
     def test_a_node_that_prints_a_solver_twice(self):
         line = next(x for x in NVCAFFE_TRAIN.splitlines(keepends=True) if b"device 1" in x)
-        assert measure("caffe_train", NVCAFFE_TRAIN.replace(line, line * 2)).begin["devices"] == 2
+        assert measure("caffe_train", NVCAFFE_TRAIN.replace(line, line * 2)).begin.devices == 2
 
     def test_windows_of_no_rate_give_no_result(self):
         log = CAFFE_TRAIN.replace(b"10 iter/s", b"0 iter/s")
@@ -240,16 +240,16 @@ class TestCaffeTrain:
     def test_two_trainings_without_their_heads(self):
         lines = b"".join(x for x in CAFFE_TRAIN.splitlines(keepends=True) if b"iter/s" in x)
         found = measure("caffe_train", lines * 2, batch=8, devices=1)
-        assert [b["windows"]["count"] for b in found.begin["blocks"]] == [3, 3]
+        assert [b["windows"]["count"] for b in found.begin.blocks] == [3, 3]
         first = b"".join(x for x in NVCAFFE_TRAIN.splitlines(keepends=True) if b" Iteration " in x)
         found = measure("caffe_train", first * 2, batch=8, devices=1)
-        assert len(found.begin["blocks"]) == 2
+        assert len(found.begin.blocks) == 2
         old = b"".join(x for x in CAFFE_TRAIN_OLD.splitlines(keepends=True) if b"loss = " in x)
         found = measure("caffe_train", old * 2, batch=8, devices=1)
-        assert len(found.begin["blocks"]) == 2
+        assert len(found.begin.blocks) == 2
         resumed = old[old.index(b"\n") + 1 :]
         found = measure("caffe_train", resumed * 2, batch=8, devices=1)
-        assert len(found.begin["blocks"]) == 2
+        assert len(found.begin.blocks) == 2
 
     def test_lines_without_stamps_tell_no_rate(self):
         impossible = b"I0231 00:00:00.000000 1 s.cpp:1] Iteration 40, loss = 2\n"
@@ -274,14 +274,14 @@ class TestCaffeTrain:
     def test_one_device(self):
         for line in (b"Use CPU.", b"Use GPU with device ID 3"):
             log = CAFFE_TRAIN.replace(b"Using GPUs 0, 1", line)
-            assert measure("caffe_train", log).begin["devices"] == 1
+            assert measure("caffe_train", log).begin.devices == 1
 
     def test_a_list_that_the_end_cuts_is_none(self):
         log = CAFFE_TRAIN + b"I0411 20:19:01.791424  9236 caffe.cpp:218] Using GPUs 0, 1"
         assert value(measure("caffe_train", log)) is not None
         log = b"iter_size: 2"
-        assert measure("caffe_train", log).begin.get("iter_size") is None
-        assert measure("caffe_train", b"iter_size: 0\n").begin.get("iter_size") is None
+        assert measure("caffe_train", log).begin.stated().get("iter_size") is None
+        assert measure("caffe_train", b"iter_size: 0\n").begin.stated().get("iter_size") is None
 
 
 class TestCaffe2:
@@ -292,17 +292,17 @@ class TestCaffe2:
     def test_step_times_need_the_batch(self):
         found = measure("caffe2_trainer", CAFFE2_TRAINER, batch=15)
         assert value(found, "step_time_mean") == pytest.approx(0.2)
-        assert found.begin["devices"] == 2
+        assert found.begin.devices == 2
         late = CAFFE2_TRAINER + b"INFO:resnet50_trainer:Running on GPUs: [0]\n"
-        assert measure("caffe2_trainer", late, batch=15).begin["devices"] == 2
+        assert measure("caffe2_trainer", late, batch=15).begin.devices == 2
 
     @pytest.mark.parametrize("device", ["cpu", "gpu"])
     def test_the_list_of_gpus_is_printed_on_a_cpu_too(self, device):
         log = CAFFE2_TRAINER.replace(b"GPUs: [0, 1]", b"GPUs: [0]")
         found = measure("caffe2_trainer", log, device=device, devices=1)
         assert value(found) == pytest.approx(150)
-        assert found.begin["devices"] == 1
-        assert "device" not in found.begin
+        assert found.begin.devices == 1
+        assert "device" not in found.begin.stated()
 
     def test_a_rate_of_zero_is_not_a_result(self):
         found = measure("caffe2_trainer", CAFFE2_TRAINER.replace(b"(100.00", b"(0.00"))
@@ -331,18 +331,18 @@ class TestCaffe2:
         lines = log.splitlines(keepends=True)
         for data in (log, b"".join([*lines[1:], lines[0]])):
             found = measure("caffe2_net", data, batch=8)
-            assert (found.begin["model"], found.begin["phase"]) == ("AlexNet", phase)
+            assert (found.begin.model, found.begin.phase) == ("AlexNet", phase)
 
     def test_two_nets(self):
         other = CAFFE2_NET.replace(b"AlexNet", b"VGG")
         found = measure("caffe2_net", CAFFE2_NET + other, batch=8)
-        assert [block["model"] for block in found.begin["blocks"]] == ["AlexNet", "VGG"]
+        assert [block["model"] for block in found.begin.blocks] == ["AlexNet", "VGG"]
 
     def test_names_that_come_after_several_results_are_nobodys(self):
         lines = CAFFE2_NET.splitlines(keepends=True)
         found = measure("caffe2_net", b"".join(lines[1:] * 2 + lines[:1] * 2), batch=8)
-        assert len(found.begin["blocks"]) == 2
-        assert "model" not in found.begin["blocks"][1]
+        assert len(found.begin.blocks) == 2
+        assert "model" not in found.begin.blocks[1]
 
     def test_times_that_do_not_fit_give_no_result(self):
         log = CAFFE2_NET.replace(b"1.25", b"1.26")
@@ -353,13 +353,13 @@ class TestCaffe2:
 
 class TestMxnet:
     def test_the_first_window_is_dropped_only_if_it_holds_the_first_batches(self):
-        assert measure("mxnet_train_imagenet", MXNET_TRAIN).begin["windows"]["dropped_first"] == 1
+        assert measure("mxnet_train_imagenet", MXNET_TRAIN).begin.windows["dropped_first"] == 1
         later = MXNET_TRAIN.replace(b"Batch [0-20]", b"Batch [10-20]")
-        assert measure("mxnet_train_imagenet", later).begin["windows"]["dropped_first"] == 0
+        assert measure("mxnet_train_imagenet", later).begin.windows["dropped_first"] == 0
         epoch = MXNET_TRAIN_OLD.replace(b"Epoch[0]", b"Epoch[3]")
-        assert measure("mxnet_train_imagenet", epoch).begin["windows"]["dropped_first"] == 0
+        assert measure("mxnet_train_imagenet", epoch).begin.windows["dropped_first"] == 0
         middle = MXNET_TRAIN_OLD.replace(b"[50]", b"[90]")
-        assert measure("mxnet_train_imagenet", middle).begin["windows"]["dropped_first"] == 0
+        assert measure("mxnet_train_imagenet", middle).begin.windows["dropped_first"] == 0
 
     def test_a_single_window_is_kept_with_a_doubt(self):
         lines = MXNET_TRAIN_OLD.splitlines(keepends=True)
@@ -375,7 +375,7 @@ class TestMxnet:
         )
         found = measure("mxnet_train_imagenet", both)
         assert value(found) == pytest.approx(2 / (1 / 877 + 1 / 600))
-        assert found.begin["scope"] == "all_devices"
+        assert found.begin.scope == "all_devices"
         assert "2 workers print separate rates: the throughput is their sum" in found.warnings
 
     @pytest.mark.parametrize(
@@ -390,15 +390,15 @@ class TestMxnet:
     def test_arguments(self, arguments, devices, batch):
         start, end = MXNET_TRAIN.index(b"(") + 1, MXNET_TRAIN.index(b")")
         found = measure("mxnet_train_imagenet", MXNET_TRAIN[:start] + arguments + MXNET_TRAIN[end:])
-        assert found.begin["devices"] == devices
-        assert found.begin.get("batch") == batch
+        assert found.begin.devices == devices
+        assert found.begin.stated().get("batch") == batch
         assert value(found) == 150
 
     def test_the_figure_is_samples_over_time_and_the_mean_of_rates_stands_beside_it(self):
         found = measure("mxnet_train_imagenet", MXNET_TRAIN)
         assert value(found) == value(found, "throughput_recomputed") == 150
         assert value(found, "throughput_mean_of_rates") == 200
-        assert found.begin["estimator"] == "harmonic_mean"
+        assert found.begin.estimator == "harmonic_mean"
 
     def test_a_window_of_zero_is_not_a_result(self):
         found = measure("mxnet_train_imagenet", MXNET_TRAIN.replace(b"100.00", b"0.00"))
@@ -410,13 +410,13 @@ class TestMxnet:
         found = measure("mxnet_score", MXNET_SCORE + other + old)
         assert [
             (b["model"], b["device"], b["batch"], b["metrics"]["throughput"]["value"])
-            for b in found.begin["blocks"]
+            for b in found.begin.blocks
         ] == [
             ("alexnet", "gpu(0)", 32, 640.5),
             ("vgg-16", "gpu(0)", 32, 64.5),
             ("vgg-16", "gpu(0)", 64, 128.5),
         ]
-        assert "dtype" not in found.begin["blocks"][2]
+        assert "dtype" not in found.begin.blocks[2]
         chosen = measure("mxnet_score", MXNET_SCORE + other + old, batch=64)
         assert value(chosen) == 128.5
         assert value(chosen, "step_time_mean") == pytest.approx(64 / 128.5)
@@ -457,7 +457,7 @@ class TestTrtexec:
         found = measure("trtexec", log)
         assert found.failure.message == "trtexec says FAILED: Unknown option: --fp16"
         assert found.failure.evidence.endswith("[E] Unknown option: --fp16")
-        assert "error" not in found.begin
+        assert "error" not in found.begin.stated()
         assert measure("trtexec", good, batch=1).failure is None
         after = measure("trtexec", good + log, block=2)
         assert after.failure.message == "trtexec says FAILED: Unknown option: --fp16"
@@ -510,7 +510,7 @@ class TestTrtexec:
         log = b"&&&& RUNNING TensorRT.trtexec [TensorRT v100200] # " + command + b"\n" + SUMMARY
         found = measure("trtexec", log + b"&&&& PASSED TensorRT.trtexec\n")
         assert value(found) == (batch and 200.5 * batch)
-        assert found.begin["tensorrt_version"] == "100200"
+        assert found.begin.tensorrt_version == "100200"
 
     def test_a_model_with_batch_1(self):
         log = b"&&&& PASSED TensorRT.trtexec # trtexec --deploy=a\n"
@@ -572,10 +572,10 @@ class TestTrtexec:
         assert "largest of 2" in found.warnings[0]
 
     def test_several_runs_without_banners(self):
-        assert len(measure("trtexec", GIEXEC * 3).begin["blocks"]) == 3
+        assert len(measure("trtexec", GIEXEC * 3).begin.blocks) == 3
         options = shape_lines(b"=== Model Options ===")
         found = measure("trtexec", options + SUMMARY + options + SUMMARY, batch=1)
-        assert len(found.begin["blocks"]) == 2
+        assert len(found.begin.blocks) == 2
 
     def test_times_that_do_not_fit_are_doubted(self):
         found = measure("trtexec", TRTEXEC_8.replace(b"200.5 qps", b"100.5 qps"))
@@ -597,15 +597,15 @@ class TestOpenvino:
         head = b"[Step 10/11] Measuring performance (Start inference synchronously, limits)\n"
         log = head + OPENVINO_2021.replace(b"100.05", b"20.08")
         found = measure("openvino_benchmark_app", log)
-        assert found.begin["estimator"] == "median"
-        assert found.begin["api"] == "sync"
+        assert found.begin.estimator == "median"
+        assert found.begin.api == "sync"
         assert "iterations / duration give 100" in found.warnings[0]
         found = measure("openvino_benchmark_app", head + OPENVINO_2021)
-        assert found.begin["estimator"] == "total"
+        assert found.begin.estimator == "total"
 
     def test_facts_and_times(self):
         found = measure("openvino_benchmark_app", OPENVINO)
-        assert (found.begin["api"], found.begin["requests"]) == ("async", 6)
+        assert (found.begin.api, found.begin.requests) == ("async", 6)
         assert value(found, "first_inference") == pytest.approx(36.42e-3)
         assert value(found, "latency_mean") == pytest.approx(50.35e-3)
         # What FPS counts is the program's batch.
@@ -651,7 +651,7 @@ class TestOpenvino:
     def test_a_batch_of_zero_or_cut_is_none(self):
         for line in (b"[ INFO ] Model batch size: 0\n", b"[ INFO ] Network batch size: 3"):
             found = measure("openvino_benchmark_app", OPENVINO_2021 + line)
-            assert "batch" not in found.begin
+            assert "batch" not in found.begin.stated()
 
 
 CAFFE_TIME_2014 = b"""\
@@ -672,7 +672,7 @@ def test_caffe_times_totals_of_2014_are_divided_by_the_iterations():
     assert value(found, "backward") == pytest.approx(0.110125)
     inference = measure("caffe_time", CAFFE_TIME_2014, batch=16, phase="inference")
     assert value(inference) == pytest.approx(200)
-    assert "Forward pass: 320" in inference.begin["evidence"][0][1]
+    assert "Forward pass: 320" in inference.begin.evidence[0][1]
     uncounted = CAFFE_TIME_2014.replace(b"Testing for", b"Tested")
     assert "no number of iterations" in refused(measure("caffe_time", uncounted, batch=16))
     two = measure("caffe_time", 2 * CAFFE_TIME_2014, batch=16)
@@ -701,15 +701,15 @@ def test_mxnet_writes_time_level_and_node_in_many_orders(head):
 
 def test_mxnet_tells_its_devices_at_the_start_of_training():
     start = b"2026-01-02 07:08:09,123 Node[0] Start training with [gpu(0), gpu(1), gpu(2)]\n"
-    assert measure("mxnet_train_imagenet", start + MXNET_TRAIN_OLD).begin["devices"] == 3
+    assert measure("mxnet_train_imagenet", start + MXNET_TRAIN_OLD).begin.devices == 3
     cpu = b"INFO:root:Start training with [cpu(0)]\n"
-    assert measure("mxnet_train_imagenet", cpu + MXNET_TRAIN_OLD).begin["devices"] == 1
+    assert measure("mxnet_train_imagenet", cpu + MXNET_TRAIN_OLD).begin.devices == 1
 
 
 def test_mxnet_with_horovod_prints_the_speed_of_workers_it_does_not_count():
     named = MXNET_TRAIN.replace(b"kv_store='device'", b"kv_store='horovod'")
     found = measure("mxnet_train_imagenet", named)
-    assert "devices" not in found.begin
+    assert "devices" not in found.begin.stated()
     lines = named.splitlines(keepends=True)
     both = b"".join(line + line.replace(b"300.00", b"301.00") for line in lines)
     assert measure("mxnet_train_imagenet", both).metrics == found.metrics
@@ -727,7 +727,7 @@ TIMES_OF_150 = b"""[01/02/2026-03:04:05] [I] === Performance summary ===
 def test_trtexec_knows_an_implicit_batch_by_its_times():
     # 150 inferences in 2 s.
     found = measure("trtexec", TIMES_OF_150 % 1200)
-    assert (value(found), found.begin["batch"]) == (1200, 16)
+    assert (value(found), found.begin.batch) == (1200, 16)
     assert value(measure("trtexec", TIMES_OF_150 % 1200, batch=16)) == 1200
     assert "--batch" in refused(measure("trtexec", TIMES_OF_150 % 75))
     assert value(measure("trtexec", TIMES_OF_150 % 75, batch=4)) == 300

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.parsers import ParseHints, parse, parser_for
-from orchestrator.parsers.run import ESTIMATORS
+from orchestrator.parsers.estimators import ESTIMATORS
 from orchestrator.result import Measurement
 from tests.support.framework_samples import ENDLESS, NONE, SAMPLES
 
@@ -34,7 +34,7 @@ def value(found, metric="throughput"):
 
 def figures(found):
     """Return what does not depend on where in the log it was found."""
-    return found.metrics, found.failure, found.begin["windows"], found.begin["estimator"]
+    return found.metrics, found.failure, found.begin.windows, found.begin.estimator
 
 
 @every_sample
@@ -46,11 +46,11 @@ def test_the_figure_and_the_same_recomputed(name):
     assert found.metrics["throughput"].unit == "samples/s"
     again = value(found, "throughput_recomputed")
     assert again == (recomputed and pytest.approx(recomputed))
-    assert found.begin["estimator"] in ESTIMATORS
+    assert found.begin.estimator in ESTIMATORS
     assert Measurement.model_validate_json(found.model_dump_json()) == found
     lines = log.decode().split("\n")
-    assert found.begin["evidence"]
-    for number, text in found.begin["evidence"]:
+    assert found.begin.evidence
+    for number, text in found.begin.evidence:
         assert lines[number - 1].expandtabs(8)[:300] == text
 
 
@@ -180,7 +180,7 @@ def test_two_runs_are_distinguished_and_one_may_be_chosen(name):
     assert found.failure.kind == "no_result"
     assert "2 runs" in found.failure.message
     assert found.metrics == {}
-    assert [block["metrics"]["throughput"]["value"] for block in found.begin["blocks"]] == [
+    assert [block["metrics"]["throughput"]["value"] for block in found.begin.blocks] == [
         pytest.approx(headline)
     ] * 2
     chosen = ParseHints(batch=hints.batch, devices=hints.devices, block=2)

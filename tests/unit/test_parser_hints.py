@@ -42,7 +42,7 @@ def value(found, metric="throughput"):
 def test_the_phase_chooses_among_the_passes_of_caffe_time(phase, headline, again):
     found = measure("caffe_time", CAFFE_TIME, batch=3, phase=phase)
     assert found.failure is None
-    assert found.begin["phase"] == (phase or "training")
+    assert found.begin.phase == (phase or "training")
     assert value(found) == pytest.approx(headline)
     # The windows are of both passes.
     assert value(found, "throughput_recomputed") == (again and pytest.approx(again))
@@ -78,7 +78,7 @@ def test_no_rate_before_the_first_step_is_believed(first):
     found = measure("caffe_train", caffe_train(first), batch=8, devices=1)
     assert found.failure is None
     assert value(found) == pytest.approx(32)
-    assert found.begin["windows"]["dropped_first"] == 1
+    assert found.begin.windows["dropped_first"] == 1
 
 
 def nvcaffe(*lines):
@@ -98,8 +98,8 @@ def test_nvcaffe_does_not_know_the_batch_of_a_network_without_data_layer():
     assert (found.failure, value(found)) == (None, 12.5 * 64)
     found = measure("caffe_train", nvcaffe(ONE, TWO, OVERALL), batch=64, devices=2)
     assert (found.failure, value(found)) == (None, 24.5 * 64)
-    assert found.begin["devices"] == 2
-    assert "counts" not in found.begin
+    assert found.begin.devices == 2
+    assert "counts" not in found.begin.stated()
 
 
 def test_nor_do_we_without_a_hint():
@@ -126,7 +126,7 @@ INFO:root:batch size 32, dtype float32, images/sec: 5.000000
 def test_device_and_number_type_leave_one_of_mxnets_scores(device, dtype, rate):
     found = measure("mxnet_score", SCORES, batch=32, device=device, dtype=dtype)
     assert (found.failure, value(found)) == (None, rate)
-    assert found.begin["device"].startswith(device)
+    assert found.begin.device.startswith(device)
 
 
 @pytest.mark.parametrize("network", mxnet_score.ALWAYS_FLOAT32)
@@ -134,19 +134,19 @@ def test_a_score_of_a_network_that_stays_in_float32_says_so(network):
     log = SCORES.replace(b"resnet-50", network.encode())
     found = measure("mxnet_score", log, batch=32, device="gpu", dtype="float16")
     assert found.failure.message.startswith("the log says float32, not float16 as requested")
-    assert found.begin["dtype"] == "float32"
+    assert found.begin.dtype == "float32"
     assert f"the log says float16, but MXNet's definition of {network}" in found.warnings[0]
     plain = measure("mxnet_score", log, batch=32, device="gpu", dtype="float32")
-    assert (value(plain), plain.begin["dtype"], plain.warnings) == (100, "float32", ())
+    assert (value(plain), plain.begin.dtype, plain.warnings) == (100, "float32", ())
     # Both are still told apart where both are there.
     every = measure("mxnet_score", log)
-    assert [block["dtype"] for block in every.begin["blocks"]] == ["float32"] * 3
+    assert [block["dtype"] for block in every.begin.blocks] == ["float32"] * 3
     assert "contains 3 runs" in every.failure.message
 
 
 def test_a_score_in_float16_is_believed_for_a_network_that_uses_it():
     found = measure("mxnet_score", SCORES, batch=32, device="gpu", dtype="float16")
-    assert (found.begin["dtype"], found.warnings) == ("float16", ())
+    assert (found.begin.dtype, found.warnings) == ("float16", ())
 
 
 def test_a_run_is_refused_the_types_that_its_score_would_not_be_of():

@@ -33,8 +33,8 @@ def measure(data, exit_code=0):
 def test_cells_are_collected_wherever_their_lines_begin(before):
     found = measure(before + line(**CELL) + line(**{**CELL, "holds": False}), exit_code=1)
     assert found.failure is None
-    assert [cell["holds"] for cell in found.begin["cells"]] == [True, False]
-    assert found.begin["cells"][0] == CELL
+    assert [cell["holds"] for cell in found.begin.cells] == [True, False]
+    assert found.begin.cells[0] == CELL
 
 
 def test_nothing_is_timed_while_it_compares():
@@ -44,7 +44,7 @@ def test_nothing_is_timed_while_it_compares():
 
 
 def test_the_last_cell_needs_no_line_end():
-    assert measure(line(**CELL).rstrip(b"\n")).begin["cells"] == [CELL]
+    assert measure(line(**CELL).rstrip(b"\n")).begin.cells == (CELL,)
 
 
 def test_an_error_event_is_the_failure():
@@ -61,13 +61,13 @@ def test_what_the_machine_cannot_do_is_reported_in_the_programs_words():
 
 def test_cells_of_older_programs_are_float32_on_the_cpu():
     old = {key: value for key, value in CELL.items() if key not in ("dtype", "device")}
-    (cell,) = measure(line(**old)).begin["cells"]
+    (cell,) = measure(line(**old)).begin.cells
     assert (cell["dtype"], cell["device"]) == ("float32", "cpu")
 
 
 def test_a_damaged_line_is_not_a_cell():
     found = measure(line(**CELL).replace(b"1e-07", b"1e-077"))
-    assert found.begin["cells"] == []
+    assert found.begin.cells == ()
     assert found.failure.kind == "crashed"
 
 

@@ -106,12 +106,12 @@ def same(one, other):
     """Compare two measurements, except for the form of the lines before they were read."""
 
     def bare(found):
-        begin = {k: v for k, v in found.begin.items() if k not in ("evidence", "prefixes")}
+        begin = {k: v for k, v in found.begin.stated().items() if k not in ("evidence", "prefixes")}
         return found.model_copy(update={"begin": begin})
 
     assert bare(one) == bare(other)
-    assert [n for n, _ in one.begin["evidence"]] == [n for n, _ in other.begin["evidence"]]
-    for (_, a), (_, b) in zip(one.begin["evidence"], other.begin["evidence"], strict=True):
+    assert [n for n, _ in one.begin.evidence] == [n for n, _ in other.begin.evidence]
+    for (_, a), (_, b) in zip(one.begin.evidence, other.begin.evidence, strict=True):
         # Some programs' own lines may bear a logger's prefix, which then counts as theirs.
         assert a.strip().endswith(b.strip()) or b.strip().endswith(a.strip())
 

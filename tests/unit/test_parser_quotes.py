@@ -18,7 +18,7 @@ def rates(program, log, **hints):
     found = measured(program, log, **hints)
     assert found.failure is not None
     assert "choose one with --block" in found.failure.message
-    return [block["metrics"]["throughput"]["value"] for block in found.begin["blocks"]]
+    return [block["metrics"]["throughput"]["value"] for block in found.begin.blocks]
 
 
 def summary(qps, heading=True):
@@ -45,12 +45,12 @@ def test_two_summaries_of_trtexec_are_two_runs(heading):
     second = measured("trtexec", log, batch=2, block=2)
     assert second.failure is None
     assert second.metrics["throughput"].value == 900.5
-    assert second.begin["evidence"][0][1].endswith("Throughput: 450.25 qps")
+    assert second.begin.evidence[0][1].endswith("Throughput: 450.25 qps")
 
 
 def test_the_summary_of_a_whole_log_begins_no_run():
     assert b"=== Performance summary ===" in TRTEXEC_8
-    assert "blocks" not in measured("trtexec", TRTEXEC_8).begin
+    assert "blocks" not in measured("trtexec", TRTEXEC_8).begin.stated()
     assert len(rates("trtexec", TRTEXEC_8 + summary(450.25), batch=4)) == 2
 
 
@@ -75,7 +75,7 @@ def test_two_ends_of_caffe_time_are_two_runs(layers):
 
 
 def test_the_end_of_a_whole_log_of_caffe_time_begins_no_run():
-    assert "blocks" not in measured("caffe_time", CAFFE_TIME).begin
+    assert "blocks" not in measured("caffe_time", CAFFE_TIME).begin.stated()
     assert len(rates("caffe_time", CAFFE_TIME + ending(4), batch=64)) == 2
 
 

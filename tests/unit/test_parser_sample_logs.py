@@ -21,7 +21,7 @@ def test_a_log_gives_its_figure_its_scope_and_its_doubt(name):
     found = measured(name)
     metrics, begin = row.get("metrics", {}), row.get("begin", {})
     assert {metric: value(found, metric) for metric in metrics} == pytest.approx(metrics)
-    assert {fact: found.begin[fact] for fact in begin} == begin
+    assert {fact: found.begin.stated()[fact] for fact in begin} == begin
     assert row.get("warning", "") in "\n".join(found.warnings)
     if "failure" in row:
         assert found.failure is not None
@@ -30,10 +30,10 @@ def test_a_log_gives_its_figure_its_scope_and_its_doubt(name):
         return
     assert found.failure is None
     assert value(found) == pytest.approx(row["throughput"], rel=1e-3)
-    assert found.begin["scope"] == row["scope"]
+    assert found.begin.scope == row["scope"]
     lines = path(name).read_text().splitlines()
-    assert found.begin["evidence"]
-    for number, text in found.begin["evidence"]:
+    assert found.begin.evidence
+    for number, text in found.begin.evidence:
         assert lines[number - 1].rstrip().endswith(text.lstrip()[-20:]) or "\t" in lines[number - 1]
 
 
@@ -75,7 +75,7 @@ def test_the_throughput_grows_with_the_batch_of_a_query(name):
 
 def test_a_networks_definition_is_of_the_run_that_it_begins():
     found = measured("caffe-time-three-runs")
-    times = [block["metrics"]["forward_backward"]["value"] for block in found.begin["blocks"]]
+    times = [block["metrics"]["forward_backward"]["value"] for block in found.begin.blocks]
     assert times == pytest.approx([0.08, 0.16, 0.04])
     for block, time in enumerate(times, start=1):
         chosen = measured("caffe-time-three-runs", batch=32, block=block)
@@ -87,7 +87,7 @@ def test_a_score_is_chosen_among_those_of_its_batch():
     found = measured("mxnet-score-cpu")
     assert [
         (block["model"], block["batch"], block["metrics"]["throughput"]["value"])
-        for block in found.begin["blocks"]
+        for block in found.begin.blocks
     ] == [
         ("alexnet", 1, 120.25),
         ("alexnet", 32, 340.5),

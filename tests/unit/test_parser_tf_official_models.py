@@ -49,8 +49,8 @@ def test_the_figure_is_all_samples_over_the_time_of_all_timed_windows(
     assert value(found) == pytest.approx(10 * batch * len(timed) / sum(timed), rel=1e-9)
     assert value(found, "throughput_recomputed") == value(found)
     assert value(found, "throughput_mean_of_rates") >= value(found) * (1 - 1e-9)
-    assert found.begin["estimator"] == "harmonic_mean"
-    assert found.begin["windows"]["dropped_first"] == warm_up
+    assert found.begin.estimator == "harmonic_mean"
+    assert found.begin.windows["dropped_first"] == warm_up
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_windows_of_any_number_of_steps_count_by_their_steps(windows, batch, fir
 @pytest.mark.parametrize("log", [TF2_STEPS, TF2_SPANS, TF2_BATCHES])
 def test_a_window_in_which_an_epoch_ended_is_left_out(log):
     found = measure(log)
-    assert found.begin["windows_with_an_epochs_end"] == 1
+    assert found.begin.windows_with_an_epochs_end == 1
     # Its rate is 10, as the first one's.
     assert value(found, "throughput_min") == 100
     # Without prefixes nothing tells ranks apart but that they print the same.
@@ -85,15 +85,15 @@ def test_a_window_in_which_an_epoch_ended_is_left_out(log):
 
 def test_a_log_that_begins_with_an_epoch_loses_no_more_than_its_first_window():
     found = measure(TF2_BATCHES)
-    assert found.begin["windows"]["count"] == 3
-    assert found.begin["windows"]["dropped_first"] == 1
+    assert found.begin.windows["count"] == 3
+    assert found.begin.windows["dropped_first"] == 1
 
 
 def test_the_estimators_hook_leaves_warm_up_out_itself():
     for log in (TF_HOOK, TF_HOOK_OLD):
         found = measure(log)
-        assert found.begin["windows"]["used"] == 3
-        assert found.begin["windows"]["why"] == "the program leaves warm-up out"
+        assert found.begin.windows["used"] == 3
+        assert found.begin.windows["why"] == "the program leaves warm-up out"
 
 
 @pytest.mark.parametrize("log", [TF2_STEPS, TF2_SPANS, TF2_BATCHES, NVIDIA_TF2])
@@ -107,12 +107,9 @@ def test_only_a_window_of_warm_up_gives_no_result(log):
 
 def test_nvidias_program_tells_its_arguments():
     found = measure(NVIDIA_TF2, devices=2)
-    assert {key: found.begin[key] for key in ("batch", "dtype", "xla", "framework_version")} == {
-        "batch": 32,
-        "dtype": "fp16",
-        "xla": False,
-        "framework_version": "2.8.0",
-    }
+    told = found.begin
+    assert (told.batch, told.dtype, told.framework_version) == (32, "fp16", "2.8.0")
+    assert told.stated()["xla"] is False
     assert value(found, "step_time_mean") == pytest.approx(64 / (400 / 3))
     short = measure(NVIDIA_TF2[: NVIDIA_TF2.index(b"global_step: 30")].replace(b"=30", b"=90"))
     assert "stopped after step 20 of 90" in short.failure.message

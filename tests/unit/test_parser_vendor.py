@@ -15,6 +15,8 @@ from orchestrator.errors import RequestError
 from orchestrator.parsers import ParseHints, module, parse, parser_for
 from orchestrator.parsers import log as log_module
 from orchestrator.parsers import run as run_module
+from orchestrator.parsers.estimators import ESTIMATORS
+from orchestrator.parsers.figures import MOST_EVIDENCE
 from orchestrator.parsers.numbers import Line
 from orchestrator.result import Measurement
 from tests.support.vendor_samples import HINTS, HOROVOD, NONE, NVTFCNN, SAMPLES, TF_CNN, TORCHVISION
@@ -37,7 +39,7 @@ def value(found, metric="throughput"):
 
 def without_lines(found):
     """Return a measurement without its place in the log."""
-    return found.model_copy(update={"begin": {**found.begin, "evidence": None}})
+    return found.model_copy(update={"begin": found.begin.model_copy(update={"evidence": None})})
 
 
 @every_sample
@@ -49,11 +51,11 @@ def test_the_figure_and_the_same_recomputed_from_the_windows(name):
     assert found.metrics["throughput"].unit == "samples/s"
     again = value(found, "throughput_recomputed")
     assert again == (recomputed and pytest.approx(recomputed))
-    assert found.begin["estimator"] in run_module.ESTIMATORS
+    assert found.begin.estimator in ESTIMATORS
     assert Measurement.model_validate_json(found.model_dump_json()) == found
     lines = log.decode().split("\n")
-    assert found.begin["evidence"]
-    for number, text in found.begin["evidence"]:
+    assert found.begin.evidence
+    for number, text in found.begin.evidence:
         assert lines[number - 1].expandtabs(8)[:300] == text
 
 
@@ -168,8 +170,8 @@ def test_two_runs_are_distinguished_and_one_may_be_chosen(name):
     assert "2 runs" in found.failure.message
     assert "--block 1" in found.failure.message
     assert found.metrics == {}
-    assert len(found.begin["blocks"]) == 2
-    first = found.begin["blocks"][0]["metrics"]["throughput"]["value"]
+    assert len(found.begin.blocks) == 2
+    first = found.begin.blocks[0]["metrics"]["throughput"]["value"]
     assert first == pytest.approx(headline)
     chosen = hints.__class__(**{**vars(hints), "block": 1})
     assert measure(program, SAMPLES[name][1] + log, chosen).metrics == measured(name).metrics
@@ -276,7 +278,7 @@ def test_too_many_ranks_are_not_kept(monkeypatch):
 def test_too_many_runs_give_no_result(monkeypatch):
     monkeypatch.setattr(log_module, "MOST_RUNS", 3)
     found = measure("horovod", HOROVOD * 5)
-    assert len(found.begin["blocks"]) == 3
+    assert len(found.begin.blocks) == 3
     many = measure("horovod", HOROVOD * 5, ParseHints(block=3))
     assert "more than 3 runs" in many.failure.message
 
@@ -290,7 +292,7 @@ def test_many_runs_are_named_in_few_words(monkeypatch):
 def test_windows_beyond_the_limit_are_left_out(monkeypatch):
     monkeypatch.setattr("orchestrator.parsers.windows.MOST_WINDOWS", 1)
     found = measure("horovod", HOROVOD)
-    assert found.begin["windows"]["count"] == 1
+    assert found.begin.windows["count"] == 1
     assert "left out at the end, because there are too many: 1 window" in found.warnings
 
 
@@ -355,8 +357,8 @@ def test_of_much_evidence_the_first_and_the_last_is_shown():
 def test_evidence_is_bounded():
     rows = b"".join(b"%6d   1.0   100.0  1.000  1.000 0.10000\n" % (i + 1) for i in range(500))
     found = measure("nvtfcnn", b"  Step Epoch Img/sec   Loss  LR\n" + rows)
-    assert len(found.begin["evidence"]) <= run_module.MOST_EVIDENCE
-    assert found.begin["windows"]["dropped_first"] == 10
+    assert len(found.begin.evidence) <= MOST_EVIDENCE
+    assert found.begin.windows["dropped_first"] == 10
     assert value(found) == pytest.approx(100)
 
 
@@ -372,9 +374,9 @@ def test_the_banner_of_an_image_is_reported():
         b"version of the container\n"
     )
     found = measure("nvtfcnn", banner + NVTFCNN)
-    assert found.begin["image_release"] == "18.07"
+    assert found.begin.image_release == "18.07"
     assert "does not know" in found.warnings[0]
-    assert "image_release" not in measure("nvtfcnn", b"a GPU\n" + NVTFCNN).begin
+    assert "image_release" not in measure("nvtfcnn", b"a GPU\n" + NVTFCNN).begin.stated()
 
 
 def test_progress():

@@ -115,6 +115,29 @@ def test_a_line_never_mixes_benchmarks(made, axes, said):
     assert said in refusal(made, **axes)
 
 
+@pytest.mark.parametrize("x", curves.X)
+@pytest.mark.parametrize("y", curves.Y)
+def test_any_axes_draw_every_run_or_say_why_not(x, y):
+    several = [(n, b) for n in (1, 2) for b in (8, 16)]
+    made = [run(100.0 * n * b, devices=n, batch=b) for n, b in several]
+    drawn, refused = 0, 0
+    for series in itertools.chain(
+        itertools.combinations(curves.SERIES, 1), itertools.permutations(curves.SERIES, 2)
+    ):
+        try:
+            found = curves.cells(made, x, y, series)
+            points = [len(line.points) for line in curves.curves(found, y, series)]
+        except RequestError:
+            refused += 1
+            continue
+        drawn += 1
+        assert sum(cell.runs for cell in found.cells.values()) == len(made)
+        # A line that does not begin in the first column has no speed-up.
+        assert y in ("speedup", "efficiency") or sum(points) == len(made)
+    assert refused
+    assert drawn or (y == "efficiency" and x != "devices")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -8,6 +8,7 @@ from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import RunFolder
+from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Result
 from orchestrator.run import benchmark
@@ -126,7 +127,7 @@ def test_on_the_cpu_no_gpu_is_judged_or_doubted(fake, gpus):
     gpus(H200)
     result, status = benchmark.run(request(gpus="none"), View())
     assert status is ExitStatus.OK
-    assert result.environment["container"]["release"] == "18.07"
+    assert result.environment.container.release == "18.07"
     assert not any("banner" in text or "driver" in text for text in result.warnings)
 
 
@@ -149,7 +150,7 @@ def test_the_banner_is_kept_and_its_doubts_are_warnings(fake, gpus):
     gpus(RTX_2080)
     result, status = benchmark.run(request(), View())
     assert status is ExitStatus.OK
-    assert result.environment["container"] == {
+    assert result.environment.container.model_dump(mode="json") == {
         "product": "TensorFlow",
         "release": "18.07",
         "build": "552349",
@@ -201,7 +202,7 @@ def test_the_version_in_the_banner_counts_if_the_program_is_silent():
     told = {"framework_version": "1.8.0"}
     silent = Result(benchdock="0", status="ok", environment={"container": told})
     assert silent.framework_version == "1.8.0"
-    loud = silent.model_copy(update={"program": {"framework_version": "1.8.1"}})
+    loud = silent.model_copy(update={"program": ProgramFacts(framework_version="1.8.1")})
     assert loud.framework_version == "1.8.1"
     assert (
         Result(benchdock="0", status="ok", environment={"container": 3}).framework_version is None
@@ -220,7 +221,7 @@ def test_nothing_a_program_leaves_behind_makes_the_banner_raise(tmp_path):
     folder.engine_log.write_text(
         "".join(f"ERROR: NVIDIA Driver {i}{'x' * 999}\n" for i in range(99))
     )
-    assert len(json.dumps(of_run(folder).facts())) < 10_000
+    assert len(of_run(folder).model_dump_json()) < 10_000
 
 
 @pytest.mark.slow

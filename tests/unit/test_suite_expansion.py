@@ -220,7 +220,7 @@ def test_a_claim_takes_what_belongs_to_this_machine(tmp_path: Path) -> None:
             "groups.cnn.exclude.0.when: unknown key 'when'",
         ),
         (
-            groups("    runs: [{claim: x, dtype: int8}]\n"),
+            groups(f"    runs: [{{claim: {CLAIM}, dtype: int8}}]\n"),
             "groups.cnn.runs.0.dtype: the claim decides its dtype; remove it",
         ),
         (HEAD + "gate: {slower: 200%}\n", "gate.slower: it should be less than 1"),

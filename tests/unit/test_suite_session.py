@@ -474,7 +474,9 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_nothing(
     assert {end.run for end in ends.values()} == {
         one.name for one in runs().iterdir() if told_status(one) == "ok"
     }
-    assert list((sessions().parent / "unfinished").iterdir()) == []
+    # A kill may leave the file of a note that never got its name.
+    notes = (sessions().parent / "unfinished").iterdir()
+    assert [note for note in notes if not note.name.startswith(".")] == []
 
 
 def told_status(one: Path) -> str:

@@ -164,7 +164,7 @@ def test_plain_result() -> None:
 
 @pytest.mark.parametrize(("device", "where"), [("cpu", "in the process"), ("gpu", "on the device")])
 def test_memory_is_that_of_what_was_measured(device: str, where: str) -> None:
-    of_log = OK.model_copy(update={"program": {**OK.program, "device": device}})
+    of_log = OK.model_copy(update={"program": OK.program.model_copy(update={"device": device})})
     of_run = OK.model_copy(update={"plan": plan(device=device)})
     for result in (of_log, of_run):
         assert ("memory", f"3.000 GiB at most {where}") in words.rows(result)

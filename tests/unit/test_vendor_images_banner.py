@@ -19,7 +19,7 @@ def test_release_and_framework_of_a_banner() -> None:
 
 def test_a_gpu_too_old() -> None:
     found = read_banner(NGC_GPU_TOO_OLD.splitlines())
-    assert (found.too_old, found.too_new, found.supported) == (("NVIDIA Tesla K40m",), (), False)
+    assert (found.too_old, found.too_new, found.supported) == (("NVIDIA Tesla K40m",), None, False)
 
 
 def test_a_gpu_too_new_has_the_makers_name_once() -> None:

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 FACTS = """
 import json, sys
 import orchestrator
-from orchestrator.machine import inventory
-found = inventory.facts()
-print(json.dumps([orchestrator.__file__, found["commit"], found["dirty"]]))
+from orchestrator.machine.facts import MachineFacts
+found = MachineFacts.of_this_machine()
+print(json.dumps([orchestrator.__file__, found.commit, found.dirty]))
 """
 NO_ENGINE = {"DOCKER_HOST": "unix:///absent/docker.sock"}
 
