@@ -11,7 +11,7 @@ from orchestrator.nights import noise
 from orchestrator.nights.history import LEVEL_NIGHTS, Night, levels, logarithms
 from orchestrator.nights.rule import SERIES, Rule
 from orchestrator.stats import median
-from orchestrator.units import counted, share
+from orchestrator.units import counted
 
 Verdict = Literal["ok", "regressed", "improved", "ambiguous", "no data"]
 Rerun = Callable[[int], Sequence[float]]
@@ -59,16 +59,20 @@ class Judgement:
             return f"no verdict: {known} known, {FEWEST_NIGHTS} are needed"
         word = "slower" if self.change < 0 else "faster"
         runs = counted(len(self.extra), "more run")
-        seen = f"{share(abs(self.change))} {word} than the last {counted(self.nights, 'night')}"
+        seen = f"{_percent(self.change)} {word} than the last {counted(self.nights, 'night')}"
         match self.verdict:
             case "ok" if not self.extra:
-                return f"{seen}, within the limit of {share(self.limit)}"
+                return f"{seen}, within the limit of {_percent(self.limit)}"
             case "ok":
                 return f"{seen}: not confirmed by {runs}"
             case "ambiguous":
                 return f"{seen}: {runs} neither confirmed nor refuted it"
             case _:
-                return f"{seen}, confirmed by {runs}; the limit is {share(self.limit)}"
+                return f"{seen}, confirmed by {runs}; the limit is {_percent(self.limit)}"
+
+
+def _percent(change: float) -> str:
+    return f"{abs(change) * 100:.1f} %"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from orchestrator.nights import noise
 from orchestrator.stats import mean, median
@@ -44,7 +45,8 @@ def advise(places: Sequence[float]) -> Advice | None:
     t = best.t / _inflation(values, best.first - start)
     if abs(t) <= _LEAST_T or abs(best.step) <= _LEAST_STEP:
         return None
-    return Advice(first=best.first, step=math.expm1(best.step), t=t)
+    step = median(places[best.first :]) - median(places[start : best.first])
+    return Advice(first=best.first, step=math.expm1(step), t=t)
 
 
 def group(series: Sequence[Mapping[int, float]]) -> list[float]:
@@ -89,6 +91,6 @@ def _inflation(values: Sequence[float], split: int) -> float:
     left = [v - mean(values[:split]) for v in values[:split]]
     left += [v - mean(values[split:]) for v in values[split:]]
     total = math.fsum(v * v for v in left)
-    seen = math.fsum(a * b for a, b in zip(left, left[1:], strict=False)) / total if total else 0.0
+    seen = math.fsum(a * b for a, b in pairwise(left)) / total if total else 0.0
     phi = min(_MOST_CORRELATION, max(0.0, seen + 1 / len(values)))
     return math.sqrt((1 + phi) / (1 - phi))
