@@ -27,13 +27,15 @@ ARGS ?=
 GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
 COUNT ?= 500000
 EXAMPLES ?= 500
+RUNS ?= 1000000
 
-.PHONY: help setup bench test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self clean
+.PHONY: help setup bench sweep test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= DEVICES= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= ARGS=]"
+	@echo "  make sweep MODEL=vgg16,alexnet FRAMEWORK=pytorch [PHASE= DTYPE= BATCH=32,64 DEVICES= GPUS= STEPS= RUNTIME= ARGS=]"
 	@echo "  make parity [MODEL= FRAMEWORK= DTYPE= GPUS= RUNTIME= IMAGE= ARGS=]"
 
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
@@ -76,6 +78,25 @@ bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 		$${BENCH_RUNTIME:+--runtime="$$BENCH_RUNTIME"} $${BENCH_IMAGE:+--image="$$BENCH_IMAGE"} \
 		$${BENCH_SOURCE:+--source="$$BENCH_SOURCE"} $${BENCH_PREFIX:+--prefix="$$BENCH_PREFIX"} \
 		$${BENCH_NETWORK:+--network="$$BENCH_NETWORK"} "$${variables[@]/#/--env=}" $(ARGS) -- "$$BENCH_MODEL"
+
+# Lists such as MODEL=vgg16,alexnet are combined; what is not given is left to benchdock.
+sweep: export SWEEP_MODEL := $(MODEL)
+sweep: export SWEEP_FRAMEWORK := $(FRAMEWORK)
+sweep: export SWEEP_PHASE := $(PHASE)
+sweep: export SWEEP_DTYPE := $(DTYPE)
+sweep: export SWEEP_BATCH := $(BATCH)
+sweep: export SWEEP_DEVICES := $(call GIVEN,DEVICES)
+sweep: export SWEEP_GPUS := $(GPUS)
+sweep: export SWEEP_STEPS := $(STEPS)
+sweep: export SWEEP_RUNTIME := $(RUNTIME)
+sweep: setup ## run all combinations: make sweep MODEL=vgg16,alexnet BATCH=32,64 FRAMEWORK=pytorch
+	@$(BENCHDOCK) suite --framework="$$SWEEP_FRAMEWORK" --matrix=model="$$SWEEP_MODEL" \
+		$${SWEEP_PHASE:+--matrix=phase="$$SWEEP_PHASE"} \
+		$${SWEEP_DTYPE:+--matrix=dtype="$$SWEEP_DTYPE"} \
+		$${SWEEP_BATCH:+--matrix=batch="$$SWEEP_BATCH"} \
+		$${SWEEP_DEVICES:+--matrix=devices="$$SWEEP_DEVICES"} \
+		$${SWEEP_GPUS:+--set=gpus="$$SWEEP_GPUS"} $${SWEEP_STEPS:+--set=steps="$$SWEEP_STEPS"} \
+		$${SWEEP_RUNTIME:+--set=runtime="$$SWEEP_RUNTIME"} $(ARGS)
 
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
 	$(VENV)/bin/python -m pytest -n auto tests/unit
@@ -172,6 +193,9 @@ stress: $(VENV)/.setup-dev ## attack the command for long: arguments, wrong answ
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench
+
+bench-store: $(VENV)/.setup-dev ## measure the database of results, RUNS=1000000 takes some 10 minutes
+	$(VENV)/bin/python -m tests.bench.store $(RUNS)
 
 clean: ## remove the virtual environment and caches; results are kept
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
         "images fetch pytorch-cpu --from /media/usb/wheels",
         "images build pytorch-cpu",
         "images pull ngc-pytorch-24-06",
+        "images pull nightly.yaml",
         "images bootstrap",
         "images bootstrap python:3.6-slim",
         "images prune --dry-run",
@@ -32,7 +33,8 @@ def add(commands: Any) -> None:
         default="list",
         metavar="ACTION",
         help="list (default): show the images; fetch: download wheels into the wheelhouse; build: "
-        "build images; pull: pull vendors' images, or any image by reference; pin: look up the "
+        "build images; pull: pull vendors' images, any image by reference, or what a suite file "
+        "needs (built here if no registry has it); pin: look up the "
         "digests of vendors' images and write dockerfiles/digests.toml; bootstrap: build the base "
         "images from Debian packages, without a registry (those of old Pythons also from an "
         "interpreter of this machine); prune: remove images of benchdock that "

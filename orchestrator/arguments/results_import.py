@@ -17,6 +17,7 @@ def add(subcommands: Any) -> None:
         "results import run.zip other.zip",
         "results import /mnt/server/benchdock/runs",
         "results import --dlbs logs/vgg16.log",
+        status="0 success, 2 a source was refused",
     )
     importing.add_argument(
         "sources",

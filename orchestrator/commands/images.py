@@ -164,9 +164,10 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
             hint="use a name from `benchdock images`, or a reference such as "
             "nvcr.io/nvidia/pytorch:24.06-py3",
         )
+    named = [one for name in names for one in (_of_suite(name) or [name])]
     with Engine.connect() as engine:
-        for name in names:
-            ready = store.pull(name, table, engine, _tell)
+        for name in dict.fromkeys(named):
+            ready = _ready(name, table, engine)
             told = {
                 "image": ready.row.id if ready.row else None,
                 "did": ready.did,
@@ -175,6 +176,30 @@ def _pull(table: ImageTable, names: Sequence[str]) -> Iterator[Done]:
                 "digest": ready.digest,
             }
             yield told, f"{name}: {ready.did} {ready.reference} {ready.digest or ready.id}"
+
+
+def _of_suite(name: str) -> list[str]:
+    """Return the images that a suite needs on this machine, none for any other name."""
+    if not name.endswith((".yaml", ".yml")):
+        return []
+    from orchestrator.suites import deciding, expansion, loading, planning
+
+    loaded = loading.load(Path(name))
+    decider = deciding.MachineDecider(folder=loaded.folder)
+    needs = planning.plan(loaded, expansion.expand(loaded), decider).needs()
+    if not needs:
+        raise RequestError(
+            f"{name} needs no image on this machine", hint=f"run `benchdock plan {name}` to see why"
+        )
+    return [need.image for need in needs]
+
+
+def _ready(name: str, table: ImageTable, engine: Engine) -> store.ReadyImage:
+    """Pull an image, or build one that a suite needs and no registry has."""
+    row = table.images.get(name)
+    if row is not None and row.source == "build":
+        return store.ensure(row, table, engine, store.Policy.AUTO, _tell)
+    return store.pull(name, table, engine, _tell)
 
 
 def _vendors_rows(table: ImageTable, names: Sequence[str]) -> list[ImageRow]:

@@ -6,14 +6,14 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.machine import description
 from orchestrator.suites import deciding, expansion, inline, loading, planning
-from orchestrator.suites.cells import shown
+from orchestrator.suites.cells import Settings, shown
 from orchestrator.suites.loading import Loaded
 from orchestrator.suites.planning import Row, SuitePlan
 from orchestrator.ui.tables import print_table
@@ -64,20 +64,21 @@ def chosen(arguments: argparse.Namespace) -> Loaded:
     return inline.suite(axes, arguments.settings, repeat=arguments.repeat or 1)
 
 
-def _settings(row: Row) -> Iterator[str]:
-    for key in _COLUMNS:
-        value = row.cell.settings.get(key)
-        yield shown(value) if value is not None else ""
+def _settings(settings: Settings) -> list[str]:
+    return [str(settings.get(key, "")) for key in _COLUMNS]
 
 
 def _more(row: Row) -> str:
     """Write the other keys that vary."""
     settings = row.cell.settings
-    return " ".join(
-        f"{key}={shown(settings[key])}"
-        for key in row.cell.origin.axes
-        if key in settings and key not in (*_COLUMNS, "devices", "gpus")
-    )
+    keys = _others(row.cell.origin.axes)
+    return " ".join(f"{key}={shown(settings[key])}" for key in keys if key in settings)
+
+
+@lru_cache
+def _others(axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys that have no column."""
+    return tuple(key for key in axes if key not in (*_COLUMNS, "devices", "gpus"))
 
 
 def _device(row: Row) -> str:
@@ -101,8 +102,8 @@ def _show(plan: SuitePlan) -> None:
         titles = ("", *_COLUMNS, "devices", "more", "group", "runs", "each", "image")
         lines = [
             (
-                str(number), *_settings(row), _device(row), _more(row), row.cell.origin.group,
-                str(row.runs), _each(row), _where(row),
+                str(number), *_settings(row.cell.settings), _device(row), _more(row),
+                row.cell.origin.group, str(row.runs), _each(row), _where(row),
             )
             for number, row in enumerate(plan.rows, start=1)
         ]  # fmt: skip
@@ -224,13 +225,24 @@ def _print_csv(plan: SuitePlan) -> None:
     for number, row in numbered:
         writer.writerow(
             (
-                number, *_settings(row), row.decided.device, row.decided.devices, _more(row),
-                row.cell.origin.group, row.runs, "" if row.seconds is None else row.seconds,
+                number, *_settings(row.cell.settings), row.decided.device, row.decided.devices,
+                _more(row), row.cell.origin.group, row.runs,
+                "" if row.seconds is None else row.seconds,
                 row.decided.need.reference if row.decided.need else "", row.decided.why_not,
             )
         )  # fmt: skip
     for one in plan.excluded:
-        settings = [shown(one.settings.get(key, "")) for key in _COLUMNS]
         writer.writerow(
-            ("", *settings, "", "", "", one.origin.group, 0, "", "", plan.why_excluded(one))
+            (
+                "",
+                *_settings(one.settings),
+                "",
+                "",
+                "",
+                one.origin.group,
+                0,
+                "",
+                "",
+                plan.why_excluded(one),
+            )
         )

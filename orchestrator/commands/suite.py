@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.commands import plan as plans
-from orchestrator.errors import ExitStatus, Interrupted, RequestError
+from orchestrator.errors import BenchdockError, ExitStatus, Interrupted, RequestError
 from orchestrator.paths import RunFolder, home
 from orchestrator.records import first_mistake
 from orchestrator.request import Request
@@ -127,6 +127,7 @@ def _run(
     with Journal(where.journal) as log, stopping.on_signal() as stop:
         try:
             with interruptible():
+                _file_killed(view)
                 before = resuming.begin(where, log, rerun=arguments.rerun)
                 runner = _runner(decider)
                 tools = session.Tools(runner=runner, view=view, stopped=stop)
@@ -136,9 +137,28 @@ def _run(
         finally:
             series = summary.of_session(cells, resuming.read(where).ended)
             _report(where, plan, series, as_json=arguments.json)
+    _take_in(view)
     if stopped is not None:
         raise stopped
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
+
+
+def _file_killed(view: SessionLines) -> None:
+    """File the runs whose benchdock was killed, of this session or any other."""
+    from orchestrator.run.filing import file_killed
+
+    for name in file_killed():
+        view.note(f"filed as interrupted, because its benchdock was killed: {name}")
+
+
+def _take_in(view: SessionLines) -> None:
+    """Bring the database up to date, which also remembers how long the runs took."""
+    from orchestrator.store import location, reading
+
+    try:
+        reading.use(location.here(), lambda _: None, view.note)
+    except BenchdockError as error:  # the run folders are the truth; the next reader takes them in
+        view.note(f"the database is not up to date: {error}")
 
 
 def _runner(decider: deciding.MachineDecider) -> session.Runner:

@@ -69,12 +69,20 @@ class Unfit:
 class LaterSource:
     """A state of a program that is too new for its framework's images, and the images it needs.
 
-    The folder of `--source` is in that state if its `file` contains `word`.
+    The folder of `--source` is in that state if its `file` contains `word`. It runs in the releases
+    `first` to `last` of `framework`, whose `title` messages name, and in newer ones if the
+    environment variable `newer_with` is set. `otherwise` is what to do without such an image.
     """
 
     file: str
     word: str
+    framework: str
+    title: str
+    first: str
+    last: str
+    newer_with: str
     images: Mapping[Device, str]
+    otherwise: str
 
     def is_in(self, folder: Path) -> bool:
         """Whether a folder is in that state; False if it cannot be read."""

@@ -70,9 +70,17 @@ TF_CNN_BENCHMARKS = Framework(
         least_steps_where={"\n  tf.app.run()": 3},
     ),
     vendor=VendorProgram(
-        # Upstream's master imports a module that 1.15 does not have.
+        # Upstream's master imports a module that 2.12 does not have, and classes of Keras 2.
         later_source=LaterSource(
-            file="models/model.py", word="import variable_v1", images={"cpu": "tensorflow-cpu"}
+            file="models/model.py",
+            word="import variable_v1",
+            framework="tensorflow",
+            title="TensorFlow",
+            first="2.13",
+            last="2.15",
+            newer_with="TF_USE_LEGACY_KERAS",
+            images={"cpu": "tensorflow-cpu"},
+            otherwise="use upstream's branch cnn_tf_v1.15_compatible, or --image",
         ),
         differs={
             "alexnet": "has widths 64-192-384-384-256 and no LRN: neither of the zoo's",

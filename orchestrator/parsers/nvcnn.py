@@ -69,7 +69,9 @@ def _check_title(run: Run, hints: ParseHints) -> None:
 def _conclude(run: Run, hints: ParseHints) -> None:
     steps = run.notes.get(_STEPS, BURN_IN)
     why = f"the program's {counted(steps, 'burn-in step')}"
-    run.recompute(first=run.notes.get(_ROWS_OF_THEM, 0), why=why)
+    burn_in = run.notes.get(_ROWS_OF_THEM, 0)
+    if run.windows.count > burn_in:  # a short run prints no row of a timed step
+        run.recompute(first=burn_in, why=why)
     _check_title(run, hints)
     run.headline(run.printed.get("total"), estimator="mean_of_rates", missing='line "Images/sec"')
 

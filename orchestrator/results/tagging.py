@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.results.lookup import Stored
-from orchestrator.store import bulk, rows, schema
+from orchestrator.store import inserting, rows, schema
 from orchestrator.store.database import writing
 
 
@@ -46,4 +46,4 @@ def note(connection: Connection, name: str, tags: Sequence[str]) -> None:
         if run_id is not None:
             connection.execute(delete(schema.tag).where(schema.tag.c.run_id == run_id))
             added = [{"run_id": run_id, "tag": tag} for tag in tags]
-            bulk.add_new(connection, schema.tag, added, "run_id", "tag")
+            inserting.add_new(connection, schema.tag, added, "run_id", "tag")

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import RequestError, unknown
 from orchestrator.frameworks import catalogue
-from orchestrator.frameworks.record import Framework, LaterSource
+from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
+from orchestrator.run import later_source
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from orchestrator.vendor_images.vendor_table import ContainerTable
 
 # The option that names the user's network file.
@@ -35,8 +34,8 @@ def settle(row: Framework, request: Request, device: Device) -> Framework:
     Raises RequestError if none of them does.
     """
     later = row.vendor.later_source if row.vendor else None
-    if later is not None and request.source is not None:
-        return _with_images_of_source(row, later, request.source)
+    if later is not None and request.source is not None and later.is_in(request.source):
+        return later_source.settle(row, later, request, device)
     if not row.variants:
         return row
     return _with_own_network(_variant(row, request, device), request)
@@ -61,10 +60,6 @@ def _variant(row: Framework, request: Request, device: Device) -> Framework:
             f"{', '.join(row.variants)}",
         )
     return row.variants[found]
-
-
-def _with_images_of_source(row: Framework, later: LaterSource, source: Path) -> Framework:
-    return replace(row, images={**row.images, **later.images}) if later.is_in(source) else row
 
 
 def _with_own_network(row: Framework, request: Request) -> Framework:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, select
 
 from orchestrator.store import schema
+from orchestrator.store.inserting import add_new, keeping
 from orchestrator.store.rows import Row, Values, plain
 
 
@@ -41,27 +41,13 @@ def insert_runs(connection: Connection, rows: Sequence[Values]) -> None:
     """
     if not rows:
         return
-    statement = _keeping(connection, schema.run, "name")
+    statement = keeping(connection, schema.run, "name")
     compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))
     order = compiled.positiontup
     parameters: Any = (
         list(rows) if order is None else [tuple(row[key] for key in order) for row in rows]
     )
     connection.exec_driver_sql(str(compiled), parameters)
-
-
-def _keeping(connection: Connection, table: Table, *unique: str) -> Insert:
-    """Return the statement that inserts rows, except those that are there already."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing(index_elements=unique)
-    return sqlite.insert(table).on_conflict_do_nothing(index_elements=unique)
-
-
-def add_new(connection: Connection, table: Table, rows: Iterable[Values], *unique: str) -> None:
-    """Insert in the order of the keys, so that two writers never wait for each other."""
-    ordered = sorted(rows, key=lambda row: [row[key] for key in unique])
-    if ordered:
-        connection.execute(_keeping(connection, table, *unique), ordered)
 
 
 def _machines(connection: Connection, rows: Iterable[Row]) -> dict[str, int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
@@ -21,6 +24,7 @@ from orchestrator.store.location import Location
 # How long a writer waits for others, in seconds. Batches take a tenth of one.
 PATIENCE = 30
 _CONNECT_PATIENCE = 10
+_AGAIN = 0.05
 # Any number that no other program uses for PostgreSQL's advisory locks.
 _MIGRATING = 0x62656E6368
 _IMMEDIATE = "benchdock_immediate"
@@ -71,7 +75,7 @@ def _engine(location: Location) -> Engine:
     if location.url.get_backend_name() != "sqlite":
         return _postgresql(location)
     if location.path is not None:
-        _make_folder(location.path.parent)
+        _make_file(location.path)
     engine = create_engine(
         location.url,
         poolclass=StaticPool if location.in_memory else NullPool,
@@ -82,12 +86,14 @@ def _engine(location: Location) -> Engine:
     return engine
 
 
-def _make_folder(folder: Path) -> None:
+def _make_file(path: Path) -> None:
+    """Make the database only for its owner, like the folders of runs."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise MachineError(
-            f"cannot create {folder}: {error.strerror or error}",
+            f"the database {path} cannot be opened: {error.strerror or error}",
             hint="set BENCHDOCK_HOME to a writable folder",
         ) from None
 
@@ -97,8 +103,7 @@ def _set_up_sqlite(engine: Engine, journal: str) -> None:
     def _on_connect(raw: Any, _record: Any) -> None:
         with closing(raw.cursor()) as cursor:
             cursor.execute("PRAGMA foreign_keys=ON")
-            if cursor.execute("PRAGMA journal_mode").fetchone()[0].upper() != journal:
-                cursor.execute(f"PRAGMA journal_mode={journal}")
+            _set_journal(cursor, journal)
             # With WAL a power cut may lose the last transactions, never the database, and the
             # folders still have them.
             cursor.execute(f"PRAGMA synchronous={'NORMAL' if journal == 'WAL' else 'FULL'}")
@@ -109,11 +114,25 @@ def _set_up_sqlite(engine: Engine, journal: str) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _set_journal(cursor: sqlite3.Cursor, journal: str) -> None:
+    """Change the journal if need be; SQLite itself does not wait here for other processes."""
+    end = time.monotonic() + PATIENCE
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0].upper() != journal:
+        try:
+            cursor.execute(f"PRAGMA journal_mode={journal}")
+            return  # a database in memory keeps its own
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_AGAIN)
+
+
 def _postgresql(location: Location) -> Engine:
     if find_spec("psycopg") is None:
         raise MachineError(
             "PostgreSQL needs the package psycopg", hint=f"run `{extra('postgresql')}`"
         )
+    schema.complete_for_postgresql()
     wait = {} if "connect_timeout" in location.url.query else {"connect_timeout": _CONNECT_PATIENCE}
     engine = create_engine(location.url, poolclass=NullPool, connect_args=wait)
 

@@ -35,6 +35,14 @@ _POSTGRESQL = (
     ("57P", "is shutting down", "try again later"),
 )
 
+# A refused connection has no SQLSTATE, only words.
+_REFUSALS = (
+    ("password", "28"),
+    ("no pg_hba.conf", "28"),
+    ('role "', "28"),
+    ("does not exist", "3D"),
+)
+
 
 class CorruptError(MachineError):
     """The database is damaged; it can be built again from the run folders."""
@@ -70,7 +78,7 @@ def _of_sqlite(name: str, location: Location) -> MachineError | None:
 
 def _unreachable(said: str, location: Location) -> MachineError:
     """Return the error without an SQLSTATE: no connection, or it was lost or refused."""
-    for words, state in (("password", "28"), ("no pg_hba.conf", "28"), ("does not exist", "3D")):
+    for words, state in _REFUSALS:
         if words in said:
             what, hint = next((what, hint) for begins, what, hint in _POSTGRESQL if begins == state)
             return MachineError(f"the database {location} {what}", hint=hint)

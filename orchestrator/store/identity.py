@@ -38,7 +38,7 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
     `fingerprint` is that of the zoo's network or of the user's file. `data` is only the name of the
     data's folder.
     """
-    asked = request.model_dump(mode="json", include=set(_ASKED_FOR))
+    asked = without_values(request.model_dump(mode="json", include=set(_ASKED_FOR)))
     return {
         "model": plan.model,
         "fingerprint": plan.fingerprint,
@@ -55,6 +55,14 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
         "runtime": plan.runtime,
         **asked,
     }
+
+
+def without_values(told: dict[str, Any]) -> dict[str, Any]:
+    """Return a request with digests in place of the values of variables, which may be secrets."""
+    env = {
+        name: hashlib.sha256(value.encode()).hexdigest()[:16] for name, value in told["env"].items()
+    }
+    return {**told, "env": env}
 
 
 def undecided(told: dict[str, Any]) -> str:

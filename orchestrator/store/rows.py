@@ -144,6 +144,7 @@ def _undecided(result: Result, machine: str) -> Values:
     """Describe a run without a plan: by its request, or by what its log says."""
     if result.request is not None:
         told = result.request.model_dump(mode="json", exclude_defaults=True)
+        told = identity.without_values({"env": {}, **told})
         told |= {"framework": catalogue.without_alias(result.request.framework)}
         told |= {"phase": result.request.phase, "dtype": result.request.dtype}
         told |= _requested_devices(result.request.gpus)

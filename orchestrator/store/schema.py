@@ -122,13 +122,15 @@ run = Table(
     Index(None, "series_id", "started"),
     Index(None, "session_id"),
     Index(None, "started"),
-    Index(
-        "ix_run_failed",
-        "started",
-        sqlite_where=text("status = 'failed'"),
-        postgresql_where=text("status = 'failed'"),
-    ),
 )
+_FAILED = text("status = 'failed'")
+_failed = Index("ix_run_failed", run.c.started, sqlite_where=_FAILED)
+
+
+def complete_for_postgresql() -> None:
+    """Add what only PostgreSQL needs to know: naming it imports its dialect, 0.1 s of CPU time."""
+    _failed.dialect_options["postgresql"]["where"] = _FAILED
+
 
 # Folders that had no readable result when they were last looked at; `changed` says when that was:
 # the times of change of the folder and of the result, in nanoseconds.

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator import paths
 from orchestrator.errors import RequestError
@@ -15,14 +14,14 @@ from orchestrator.machine.inventory import machine_key
 from orchestrator.paths import RunFolder
 from orchestrator.records import may_exist, read_file
 from orchestrator.result import Result
-from orchestrator.store import bulk, durations, folders, rows, schema
+from orchestrator.store import bulk, durations, folders, inserting, rows, schema
 from orchestrator.store.database import writing
 from orchestrator.store.folders import Seen
 from orchestrator.store.queries import typical_seconds
 from orchestrator.store.rows import Row
 
-# Folders per transaction: a tenth of a second of reading, which other writers wait for.
-_BATCH = 200
+# Folders per transaction, which takes hundredths of a second; they are read before it begins.
+_BATCH = 500
 # Reading this many takes a second, so the user is told.
 _MANY = 1000
 
@@ -104,7 +103,7 @@ def _home(connection: Connection) -> tuple[int, dict[str, Any]]:
         found = connection.execute(known).first()
     if found is None:
         with writing(connection):
-            bulk.add_new(connection, home, [{"key": key, "path": path, "seen": {}}], "key")
+            inserting.add_new(connection, home, [{"key": key, "path": path, "seen": {}}], "key")
             found = connection.execute(known).one()
     return found.id, found.seen
 
@@ -204,8 +203,7 @@ def _wait(connection: Connection, home_id: int, imported: bool, waiting: dict[st
     """Remember the state of folders without a result."""
     if not waiting:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(schema.pending)
+    statement = inserting.into(connection, schema.pending)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["home_id", "imported", "name"],

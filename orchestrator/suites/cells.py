@@ -119,7 +119,11 @@ def digest_of(settings: Settings) -> str:
     names = tuple(settings)
     # Most cells have the same keys; sorting them each time would take a third of the time.
     ordered = _ORDERED.get(names) or _ORDERED.setdefault(names, tuple(sorted(names)))
-    parts = [as_json(name, settings[name]) for name in ordered]
+    parts = [
+        _remembered(name, value) if type(value := settings[name]) is not dict
+        else _written(name, value)
+        for name in ordered
+    ]  # fmt: skip
     text = f"[{SCHEMA},{{{','.join(filter(None, parts))}}}]"
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -14,6 +14,7 @@ from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import Facts, OtherMachine, ThisMachine
 from orchestrator.suites.cells import Cell
 from orchestrator.suites.decisions import Decided, Need
+from orchestrator.suites.history import History
 from orchestrator.units import parse_size
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class MachineDecider:
         self._facts: Facts = OtherMachine(machine) if machine else ThisMachine()
         self._folder = folder or Path()
         self._needs: dict[str, Need] = {}
+        self._history = History()
 
     def decision(self, request: Request) -> Decision:
         """Return the decision that a run starts from. Raises BenchdockError."""
@@ -49,6 +51,7 @@ class MachineDecider:
             device=decision.target.device,
             devices=decision.target.count,
             need=self._need(decision),
+            seconds=self._history.seconds(decision),
             warnings=decision.warnings(),
         )
 
@@ -112,4 +115,10 @@ class MachineDecider:
 def _looked_up(row: ImageRow | None, name: str, engine: Engine | None) -> Need:
     found = engine.image(name) if engine is not None else None
     size = parse_size(row.size) if row is not None and row.size else None
-    return Need(reference=name, here=found is not None, size=found.size if found else size)
+    return Need(
+        image=row.id if row else name,
+        reference=name,
+        built=row is not None and row.source == "build",
+        here=found is not None,
+        size=found.size if found else size,
+    )

@@ -11,9 +11,14 @@ from orchestrator.suites.cells import Cell
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """An image that a run needs: `size` in bytes, None if unknown; `here` if it is ready."""
+    """An image that a run needs: `size` in bytes, None if unknown; `here` if it is ready.
 
+    `image` is its name in our table, else the same as `reference`; `built` if it is made here.
+    """
+
+    image: str
     reference: str
+    built: bool
     here: bool
     size: int | None = None
 
@@ -22,7 +27,8 @@ class Need:
 class Decided:
     """What would run for a request on a machine; `refusal` says why nothing would.
 
-    `need` is None if it runs on the host. `warnings` are reasons to doubt its result.
+    `need` is None if it runs on the host. `seconds` is how long a run took so far, None if it never
+    ran. `warnings` are reasons to doubt its result.
     """
 
     refusal: str = ""
@@ -30,6 +36,7 @@ class Decided:
     device: Device = "cpu"
     devices: int = 1
     need: Need | None = None
+    seconds: float | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -49,16 +56,3 @@ class Decider(Protocol):
 
     def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
         """Return what would run for a published claim."""
-
-
-class Durations(Protocol):
-    """How long runs took so far."""
-
-    def __call__(self, cell: Cell) -> float | None:
-        """Return the seconds that one run is expected to take, None if it never ran."""
-
-
-def never_ran(cell: Cell) -> float | None:
-    """Return None: nothing is known about any run."""
-    del cell
-    return None

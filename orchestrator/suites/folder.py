@@ -124,22 +124,25 @@ def _unwritable(path: Path, error: OSError) -> MachineError:
 
 
 def existing() -> list[SessionFolder]:
-    """Return the folders of all sessions, oldest first by their names' files."""
+    """Return the folders of all sessions, oldest first.
+
+    A folder without facts is left out: a kill came before anything ran.
+    """
     try:
-        found = [entry for entry in os.scandir(sessions()) if entry.is_dir()]
+        found = [(_written(path), path) for path in sessions().iterdir()]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise MachineError(f"cannot read {sessions()}: {error.strerror}") from None
-    return [SessionFolder(Path(entry.path)) for entry in sorted(found, key=_age)]
+    return [SessionFolder(path) for written, path in sorted(found) if written]
 
 
-def _age(entry: os.DirEntry[str]) -> tuple[int, str]:
-    """Return when a session was made; its facts are written once."""
+def _written(path: Path) -> int:
+    """Return when the facts of a session were written, 0 if they were not."""
     try:
-        return os.stat(f"{entry.path}/session.json").st_mtime_ns, entry.name
+        return SessionFolder(path).facts.stat().st_mtime_ns
     except OSError:
-        return 0, entry.name
+        return 0
 
 
 def named(name: str) -> SessionFolder:

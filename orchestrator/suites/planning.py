@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from orchestrator.errors import RequestError
 from orchestrator.suites import turns
 from orchestrator.suites.cells import Cell, Excluded, Expansion, Settings
-from orchestrator.suites.decisions import Decided, Decider, Durations, Need, never_ran
+from orchestrator.suites.decisions import Decided, Decider, Need
 from orchestrator.suites.loading import Loaded, written
 from orchestrator.suites.requests import request_of
 
-# They do not change what a request runs in, only how much: one decision serves all of them, so
-# that 100,000 runs are planned in seconds.
-_COUNTS = frozenset(
-    {"batch", "steps", "warmup", "seed", "timeout", "first_output_timeout", "silence_timeout"}
-)
+# They do not change what a request runs in, only how much: in a suite of very many cells one
+# decision serves all of them, so that 100,000 are planned in seconds. A decision takes 1 ms.
+_COUNTS = frozenset({"batch", "steps", "warmup"})
+SHARED_FROM = 500
 # A run's folder has 12 to 4,116 kB, half of them less than 32.
 RUN_BYTES = 64 * 1024
 
 
 class Row(NamedTuple):
-    """One series of a plan; `seconds` is what one run is expected to take."""
+    """One series of a plan."""
 
     cell: Cell
     decided: Decided
-    seconds: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Return what one run is expected to take."""
+        return self.decided.seconds
 
     @property
     def runs(self) -> int:
@@ -86,14 +89,12 @@ class SuitePlan:
         return f"{written(excluded.rule)}{line}{': ' if excluded.why else ''}{excluded.why}"
 
 
-def plan(
-    loaded: Loaded, expansion: Expansion, decider: Decider, durations: Durations = never_ran
-) -> SuitePlan:
+def plan(loaded: Loaded, expansion: Expansion, decider: Decider) -> SuitePlan:
     """Decide each cell of a suite and put what can run in order."""
     cells = expansion.cells
-    decisions = list(_decisions(loaded, cells, decider))
-    seconds = [durations(cell) for cell in cells]
-    rows = list(map(Row, cells, decisions, seconds))
+    decide = _shared if len(cells) >= SHARED_FROM else _exact
+    decisions = list(decide(loaded, cells, decider))
+    rows = list(map(Row, cells, decisions))
     able = [row for row in rows if not row.decided.refusal]
     return SuitePlan(
         loaded=loaded,
@@ -118,7 +119,15 @@ def _rank(row: Row) -> tuple[bool, int, int, float]:
     )
 
 
-def _decisions(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator[Decided]:
+def _exact(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator[Decided]:
+    for cell in cells:
+        if cell.claim is not None:
+            yield decider.claimed(cell)[1]
+        else:
+            yield _decided(loaded, cell.settings, decider)
+
+
+def _shared(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator[Decided]:
     shared: dict[Hashable, Decided] = {}
     counts: dict[Hashable, Decided] = {}
     for cell in cells:
@@ -129,13 +138,14 @@ def _decisions(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Itera
         kind = _kind(settings)
         decided = shared.get(kind)
         if decided is None:
-            decided = shared[kind] = _decided(loaded, settings, decider)
+            told = _decided(loaded, _without_steps(settings), decider)
+            decided = shared[kind] = replace(told, seconds=None)
         if not decided.refusal:
-            told = (kind, settings.get("steps"), settings.get("warmup"))
-            if told not in counts:
-                why = decider.counts(settings["framework"], decided.device, *told[1:])
-                counts[told] = Decided(refusal=why) if why else decided
-            decided = counts[told]
+            steps, warmup = settings.get("steps"), settings.get("warmup")
+            if (kind, steps, warmup) not in counts:
+                why = decider.counts(settings["framework"], decided.device, steps, warmup)
+                counts[kind, steps, warmup] = Decided(refusal=why) if why else decided
+            decided = counts[kind, steps, warmup]
         yield decided
 
 
@@ -157,9 +167,12 @@ def _kind(settings: Settings) -> Hashable:
 _GETTERS: dict[tuple[str, ...], Callable[[Settings], Any]] = {}
 
 
+def _without_steps(settings: Settings) -> Settings:
+    return {key: value for key, value in settings.items() if key not in ("steps", "warmup")}
+
+
 def _decided(loaded: Loaded, settings: Settings, decider: Decider) -> Decided:
-    usual = {key: value for key, value in settings.items() if key not in ("steps", "warmup")}
     try:
-        return decider.decide(request_of(usual, loaded.folder))
+        return decider.decide(request_of(settings, loaded.folder))
     except RequestError as error:
         return Decided(refusal=error.what, hint=error.hint)

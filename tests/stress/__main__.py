@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.runtimes.docker.client import Engine
 from tests import misbehaving
-from tests.stress import answers, arguments, kills
+from tests.stress import answers, arguments, kills, sessions
 
 
 def measured(name: str, attack: Callable[[], object]) -> None:
@@ -27,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__)
     parser.add_argument("--vectors", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=70)
+    parser.add_argument("--session-kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--engine", action="store_true")
     asked = parser.parse_args()
@@ -36,6 +37,8 @@ def main() -> None:
         measured("wrong answers", answers.attack)
         home = root / "kills"
         measured("kills", lambda: kills.attack(asked.kills, asked.seed, home))
+        home, hits = root / "sessions", asked.session_kills
+        measured("kills of sessions", lambda: sessions.attack(hits, asked.seed, home))
         if asked.engine:
             with Engine.connect() as engine, misbehaving.image(engine) as image:
                 more = ["--runtime=docker", f"--image={image}"]
@@ -43,6 +46,14 @@ def main() -> None:
                 measured(
                     "kills of containers",
                     lambda: kills.attack(asked.kills, asked.seed, home, more),
+                )
+                more_lines = f"  runtime: docker\n  image: {image}"
+                home = root / "session-containers"
+                measured(
+                    "kills of sessions of containers",
+                    lambda: sessions.attack(
+                        asked.session_kills // 10, asked.seed, home, more_lines
+                    ),
                 )
                 left = [one.name for one in engine.our_containers() if "mine" in one.name]
                 sys.exit(f"left behind: {left}") if left else print("no container is left")

@@ -107,6 +107,14 @@ def test_nvcnn_leaves_out_the_burn_in_steps_that_its_header_tells():
     assert measure("nvcnn", NVCNN).begin.windows["dropped_first"] == 3
 
 
+def test_nvcnn_compares_its_mean_with_no_row_of_its_burn_in_steps():
+    short = NVCNN[: NVCNN.index(b"    30 ")] + NVCNN[NVCNN.index(b"---") :]
+    found = measure("nvcnn", short)
+    assert value(found) == value(measure("nvcnn", NVCNN))
+    assert "throughput_recomputed" not in found.metrics
+    assert "warm-up" not in "".join(found.warnings)
+
+
 @pytest.mark.parametrize(
     ("title", "model", "kind"),
     [

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,31 @@ def test_the_database_can_be_written_by_several_at_once(home):
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
         assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 30_000
+
+
+def test_only_its_owner_may_read_the_database(home, monkeypatch):
+    before = os.umask(0o022)
+    try:
+        with connected(location.here()) as connection, writing(connection):
+            connection.execute(text("INSERT INTO machine (key, facts) VALUES ('m', '{}')"))
+            modes = {path.name: path.stat().st_mode & 0o777 for path in home.glob("results.db*")}
+    finally:
+        os.umask(before)
+    assert modes == {"results.db": 0o600, "results.db-wal": 0o600, "results.db-shm": 0o600}
+
+
+def test_the_journal_is_changed_when_others_are_done(home, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    with closing(sqlite3.connect(home / "results.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE x (y)")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO x VALUES (1)")
+        told = "another program holds"
+        with pytest.raises(MachineError, match=told), connected(location.here()):
+            pass
+        monkeypatch.setattr(database.time, "sleep", lambda _: other.execute("COMMIT"))
+        with connected(location.here()) as connection:
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "fuse.sshfs", "9p"])
@@ -210,7 +236,8 @@ def test_a_folder_in_the_way_of_the_database(home, capsys):
     (home / "results.db").mkdir()
     names, told = listed(capsys)
     assert names == [FIRST]
-    assert "results.db cannot be opened; set BENCHDOCK_HOME" in told
+    path, hint = home / "results.db", "set BENCHDOCK_HOME to a writable folder"
+    assert told == f"note: the database {path} cannot be opened: Is a directory; {hint}{FOLDERS}"
 
 
 def test_a_full_disk_loses_nothing(home, capsys, monkeypatch):

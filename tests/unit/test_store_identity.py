@@ -118,6 +118,14 @@ def test_what_does_not_make_it_faster_is_no_part_of_the_series(name):
     assert what(asked={**other, name: NOT_IN_REQUEST[name]}) == what()
 
 
+def test_the_values_of_variables_are_not_kept():
+    request = stand_in.request(env={"TOKEN": "secret", "B": "1"})
+    told = identity.decided(request, plan())
+    assert list(told["env"]) == ["TOKEN", "B"]
+    assert "secret" not in str(told)
+    assert what(asked={"env": {"A": "1"}}) != what(asked={"env": {"A": "2"}})
+
+
 def test_the_data_is_known_by_the_name_of_its_folder():
     assert what(asked={"data": "/a/imagenet"}) == what(asked={"data": "/b/imagenet"})
 

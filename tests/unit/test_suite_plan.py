@@ -28,15 +28,18 @@ GOLDEN = ROOT / "tests/golden/suites"
 class FakeDecider:
     """Decides by name; counts what it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: dict[str, float] | None = None) -> None:
         self.asked: list[Request] = []
+        self.seconds = seconds or {}
 
     def decide(self, request: Request) -> Decided:
         self.asked.append(request)
         if request.framework == "mxnet":
             return Decided(refusal="mxnet is not here", hint="install it")
-        need = Need(reference=f"img/{request.framework}:1", here=request.framework == "pytorch")
-        return Decided(device="gpu", devices=request.devices or 1, need=need)
+        name = f"img/{request.framework}:1"
+        need = Need(image=name, reference=name, built=False, here=request.framework == "pytorch")
+        seconds = self.seconds.get(request.model)
+        return Decided(device="gpu", devices=request.devices or 1, need=need, seconds=seconds)
 
     def counts(self, framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
         return f"{framework} does not like {steps}" if steps == 13 else ""
@@ -49,12 +52,8 @@ def planned(
     folder: Path, text: str, *, seconds: dict[str, float] | None = None
 ) -> tuple[planning.SuitePlan, FakeDecider]:
     suite = loaded(folder, text)
-    decider = FakeDecider()
-
-    def durations(cell: Cell) -> float | None:
-        return (seconds or {}).get(cell.settings["model"])
-
-    return planning.plan(suite, expansion.expand(suite), decider, durations), decider
+    decider = FakeDecider(seconds)
+    return planning.plan(suite, expansion.expand(suite), decider), decider
 
 
 SUITE = (
@@ -99,7 +98,10 @@ def test_runs_go_in_passes_and_end_with_the_controls(tmp_path: Path) -> None:
     assert len(told) == plan.runs
 
 
-def test_cells_that_differ_in_counts_share_a_decision(tmp_path: Path) -> None:
+def test_cells_of_a_large_suite_that_differ_in_counts_share_a_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "SHARED_FROM", 1)
     text = (
         f"{HEAD}groups:\n  a:\n    matrix: {{model: [vgg16], framework: [pytorch, mxnet], "
         "steps: [11, 12, 13], batch: [1, 2]}\n"

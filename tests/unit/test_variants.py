@@ -41,21 +41,80 @@ def test_the_month_of_an_image_tells_tensorrts_release(image, release):
     assert of(settled("tensorrt", image=image)) == release
 
 
-@pytest.mark.parametrize(
-    ("code", "image"),
-    [
-        ("from tensorflow.python.ops import variable_v1\n", "tensorflow-cpu"),
-        ("import tensorflow as tf\n", "tensorflow1-cpu"),
-        (None, "tensorflow1-cpu"),
-    ],
-)
-def test_the_code_of_tf_cnn_benchmarks_says_which_tensorflow_it_needs(tmp_path, code, image):
-    if code is not None:
+LATER = "from tensorflow.python.ops import variable_v1\n"
+
+
+@pytest.fixture
+def tf_cnn_benchmarks(tmp_path):
+    """Return a function that settles tf_cnn_benchmarks for a state of its source."""
+
+    def settle(device, code=LATER, **changes):
         (tmp_path / "models").mkdir()
         (tmp_path / "models" / "model.py").write_text(code)
-    row = settled("tf_cnn_benchmarks", "cpu", source=tmp_path)
-    assert row.images == {"cpu": image, "gpu": "ngc-tensorflow-23-03-tf1"}
+        return settled("tf_cnn_benchmarks", device, source=tmp_path, **changes)
+
+    return settle
+
+
+@pytest.mark.parametrize(
+    ("device", "code", "image"),
+    [
+        ("cpu", LATER, "tensorflow-cpu"),
+        ("cpu", "import tensorflow as tf\n", "tensorflow1-cpu"),
+        ("gpu", "import tensorflow as tf\n", "ngc-tensorflow-23-03-tf1"),
+    ],
+)
+def test_the_code_of_tf_cnn_benchmarks_says_which_tensorflow_it_needs(
+    tf_cnn_benchmarks, device, code, image
+):
+    assert tf_cnn_benchmarks(device, code).images[device] == image
+
+
+def test_without_readable_code_it_is_of_tensorflow_1(tmp_path):
     assert settled("tf_cnn_benchmarks", "cpu").images["cpu"] == "tensorflow1-cpu"
+    row = settled("tf_cnn_benchmarks", "cpu", source=tmp_path)
+    assert row.images["cpu"] == "tensorflow1-cpu"
+
+
+def test_no_image_for_gpus_runs_the_last_tf_cnn_benchmarks(tf_cnn_benchmarks):
+    with pytest.raises(RequestError) as refused:
+        tf_cnn_benchmarks("gpu")
+    assert str(refused.value) == (
+        "the tf_cnn_benchmarks in --source needs TensorFlow 2.13 to 2.15, and benchdock has no "
+        "such image for the GPU; use upstream's branch cnn_tf_v1.15_compatible, or --image"
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "image", "release", "hint"),
+    [
+        ("gpu", "ngc-tensorflow-23-03-tf1", "1.15.5", "use upstream's branch"),
+        ("gpu", "nvcr.io/nvidia/tensorflow:21.05-tf1-py3", "1.15", "use upstream's branch"),
+        ("gpu", "ngc-tensorflow-23-01", "2.11.0", "use upstream's branch"),
+        ("gpu", "nvcr.io/nvidia/tensorflow:25.02-tf2-py3", "2.17", "use upstream's branch"),
+        ("cpu", "tensorflow1-cpu", "1.15.5", "use --image tensorflow-cpu"),
+    ],
+)
+def test_an_image_with_another_tensorflow_is_refused(
+    tf_cnn_benchmarks, device, image, release, hint
+):
+    with pytest.raises(RequestError) as refused:
+        tf_cnn_benchmarks(device, image=image)
+    assert f"2.13 to 2.15, but {image} has {release}; {hint}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("image", "env"),
+    [
+        ("tensorflow-cpu", {}),
+        ("me/tensorflow:2.14", {}),
+        ("nvcr.io/nvidia/pytorch:24.06-py3", {}),
+        ("nvcr.io/nvidia/tensorflow:22.06-tf2-py3", {}),  # NVIDIA says only that it is 2
+        ("nvcr.io/nvidia/tensorflow:25.02-tf2-py3", {"TF_USE_LEGACY_KERAS": "1"}),
+    ],
+)
+def test_any_other_image_is_the_users_choice(tf_cnn_benchmarks, image, env):
+    assert tf_cnn_benchmarks("cpu", image=image, env=env).images == {"cpu": "tensorflow-cpu"}
 
 
 @pytest.mark.parametrize("image", ["me/trt:8.6", "nvcr.io/nvidia/tensorrt:17.12", "nvidia/cuda:12"])

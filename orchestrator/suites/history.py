@@ -1,0 +1,81 @@
+"""How long runs took so far, from the store's file of durations; no database is opened."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache, cached_property
+
+from orchestrator.errors import BenchdockError
+from orchestrator.frameworks import catalogue, counts
+from orchestrator.machine import inventory
+from orchestrator.plan import Plan
+from orchestrator.run import own_network
+from orchestrator.run.decision import Decision
+from orchestrator.store import durations, identity
+
+
+class History:
+    """The durations of this home, read once."""
+
+    @cached_property
+    def _known(self) -> durations.Durations | None:
+        from orchestrator import paths
+
+        return durations.Durations.read() if paths.durations().exists() else None
+
+    def seconds(self, decision: Decision) -> float | None:
+        """Return how long a decided run takes, None if it never ran.
+
+        On another machine it is what the same run took here.
+        """
+        if self._known is None:
+            return None
+        try:
+            what = identity.what(decision.request, _as_planned(decision))
+        except BenchdockError:  # a refused request, or a file that cannot be read
+            return None
+        expected = self._known.expected(what, self._place(decision))
+        if expected is None:
+            expected = self._known.elsewhere(what)
+        return expected.seconds if expected else None
+
+    def _place(self, decision: Decision) -> str:
+        machine, cpu, cpus = _here()
+        return identity.place(machine, gpus=decision.target.gpus, cpu=cpu, cpus=cpus)
+
+
+@cache
+def _here() -> tuple[str, str, str]:
+    """Return what identifies this machine, its CPU, and the CPUs that may be used."""
+    key = inventory.machine_key() or f"host {platform.node() or 'unknown'}"
+    return key, inventory.cpu_model(), inventory.ranges(os.sched_getaffinity(0))
+
+
+def _as_planned(decision: Decision) -> Plan:
+    """Return those fields of the plan that identify a series; the script is not rendered."""
+    request = own_network.with_batch(decision.request)
+    framework, target = decision.framework, decision.target
+    batch, steps, warmup = counts.settle(framework, request, target.device)
+    file = request.model_file
+    return Plan.model_construct(
+        model=request.model,
+        framework=framework.name,
+        program=framework.program,
+        fingerprint=own_network.fingerprint(file) if file else _fingerprint(decision),
+        phase=request.phase,
+        dtype=request.dtype,
+        batch=batch,
+        device=target.device,
+        device_count=target.count,
+        steps=steps,
+        warmup=warmup,
+        runtime="host" if decision.engine is None else "docker",
+        runtime_reason=decision.reason,
+        argv=(),
+        script="",
+    )
+
+
+def _fingerprint(decision: Decision) -> str | None:
+    return catalogue.fingerprint(decision.framework, decision.request.model)
