@@ -38,7 +38,7 @@ def night_rows():
     yield "| world | false alarms, % of nights | -2 / -3 / -5 % found the first night | more runs |"
     yield "|---" * 4 + "|"
     for world in WORLDS:
-        seen = fleet(world, nights=300)
+        seen = fleet(world, nights=150)
         found = " / ".join(f"{100 * seen.found_share(shift):.1f}" for shift in seen.found)
         false, extra = percent(seen.false_share), percent(seen.extra_share)
         yield f"| {world.name} | {false} | {found} | {extra} |"
