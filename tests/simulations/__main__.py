@@ -1,5 +1,6 @@
 """Prints the tables of docs/measuring.md: `make simulations`."""
 
+from tests.simulations.nights import WORLDS, fleet, ramps
 from tests.simulations.processes import PROCESSES
 from tests.simulations.trials import COUNTS, GROUPS, SPREADS, coverage, heavy, seen
 
@@ -33,8 +34,26 @@ def comparison_rows():
         yield f"| {sides[0]} and {sides[1]} | " + " | ".join(cells) + " |"
 
 
+def night_rows():
+    yield "| world | false alarms, % of nights | -2 / -3 / -5 % found the first night | more runs |"
+    yield "|---" * 4 + "|"
+    for world in WORLDS:
+        seen = fleet(world, nights=150)
+        found = " / ".join(f"{100 * seen.found_share(shift):.1f}" for shift in seen.found)
+        false, extra = percent(seen.false_share), percent(seen.extra_share)
+        yield f"| {world.name} | {false} | {found} | {extra} |"
+
+
+def ramp_rows():
+    yield "| -1 % over 14 nights, mean of ten series | found after 14 nights | false advice |"
+    yield "|---" * 3 + "|"
+    for world in WORLDS:
+        found, false = ramps(world, groups=40)
+        yield f"| {world.name} | {percent(found)} | {percent(false)} of nights |"
+
+
 def main():
-    for rows in (coverage_rows(), comparison_rows()):
+    for rows in (coverage_rows(), comparison_rows(), night_rows(), ramp_rows()):
         for row in rows:
             print(row, flush=True)
         print()

@@ -1,0 +1,50 @@
+"""Which nights of a series count, and since when its level is what it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# Nights that are judged against, and nights from which noise is estimated.
+LEVEL_NIGHTS = 30
+SPREAD_NIGHTS = 60
+# An improvement that holds this many nights is the new level; otherwise its later loss would go
+# unseen. A regression is never accepted by itself.
+HOLDS = 3
+
+_OFF_LEVEL = ("regressed", "improved")
+_NOT_COUNTED = ("invalid",)
+
+# The natural logarithms of the throughputs of one night.
+Night = tuple[float, ...]
+
+
+def logarithms(throughputs: Iterable[float]) -> Night:
+    """Return natural logarithms. Raises ValueError for a throughput that is not positive."""
+    return tuple(map(math.log, throughputs))
+
+
+def levels(history: Sequence[Mapping[str, Any]]) -> list[list[Night]]:
+    """Return the nights that count, oldest first, in one list per level.
+
+    Each night has `runs`, throughputs in samples per second, its `verdict`, and `accepted`, which
+    makes it the first night of a new level. Nights that were called regressed or improved belong to
+    no level unless they were accepted, and invalid nights and nights without a run never count.
+    """
+    found: list[list[Night]] = [[]]
+    improved: list[Night] = []
+    for night in history:
+        runs, verdict = logarithms(night["runs"]), night.get("verdict")
+        if not runs or verdict in _NOT_COUNTED:
+            continue
+        improved = [*improved, runs] if verdict == "improved" else []
+        if night.get("accepted"):
+            found.append([runs])
+            improved = []
+        elif len(improved) == HOLDS:
+            found.append(improved)
+            improved = []
+        elif verdict not in _OFF_LEVEL:
+            found[-1].append(runs)
+    return [level for level in found if level]
