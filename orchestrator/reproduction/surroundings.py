@@ -15,7 +15,7 @@ from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim
 from orchestrator.reproduction.setup import Condition, Wishes, World, incomparable, other_version
 from orchestrator.request import Device
-from orchestrator.vendor_images import choice, fitness, listed
+from orchestrator.vendor_images import choice, gpu_support, listed
 
 
 def hardware(claim: Claim, world: World) -> Iterator[Condition]:
@@ -160,8 +160,8 @@ def _container_problem(claim: Claim, world: World) -> str:
     reference = claim.container or ""
     if world.no_engine:
         return f"a container needs an engine: {world.no_engine}"
-    assessed = fitness.assess(reference, _gpus_here(claim, world), world.gpus.driver)
-    return assessed.refusal or ""
+    assessed = gpu_support.assess(reference, _gpus_here(claim, world), world.gpus.driver)
+    return assessed.refusal
 
 
 def our_version(framework: Framework, device: Device) -> str:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import MachineError, RequestError
+from orchestrator.machine.gpu_facts import capabilities
 from orchestrator.request import Device, Request
 from orchestrator.units import counted
 
@@ -80,6 +81,12 @@ def _first(count: int, report: GpuReport) -> tuple[Gpu, ...]:
             hint=f"use --devices {here}",
         )
     return report.gpus[:count]
+
+
+def chosen(target: Target, report: GpuReport) -> list[tuple[str, str]]:
+    """Return name and compute capability of the GPUs of a run, "" if unknown."""
+    named = set(target.gpus)
+    return capabilities(gpu for gpu in report.gpus if {gpu.uuid, str(gpu.index)} & named)
 
 
 def _gpu_at(index: int | str, report: GpuReport) -> Gpu:

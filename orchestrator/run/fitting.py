@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
-from orchestrator.run import checks, devices, suitability
+from orchestrator.run import checks, devices
 from orchestrator.run.devices import CPU, Target
-from orchestrator.run.suitability import Opinion
 
 if TYPE_CHECKING:
     from orchestrator.frameworks.record import Framework
     from orchestrator.machine.gpu_facts import GpuReport
     from orchestrator.request import Request
     from orchestrator.vendor_images.choice import Choice
+    from orchestrator.vendor_images.gpu_support import GpuSupport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,27 +97,39 @@ def _fit(
         return _without_image(request, framework, target, site, choice.refusal)
     if choice is not None:
         framework = _chosen(request, framework, target, choice, elsewhere=site.elsewhere)
-    opinion = _opinion(request, framework, target, site, image)
+    support = _support(request, framework, target, site, image)
+    refusal = support.refusal if support else ""
     return Fitted(
         target=target,
         framework=framework,
-        refusal=opinion.refusal,
-        hint=_instead(request, site) if opinion.refusal and not image else "",
+        refusal=refusal,
+        hint=_instead(request, site) if refusal and not image else "",
         first=first,
-        doubts=opinion.warnings,
+        doubts=support.warnings if support else (),
         notes=choice.notes() if choice is not None else (),
     )
 
 
-def _opinion(
+def _support(
     request: Request, framework: Framework, target: Target, site: Site, image: str | None
-) -> Opinion:
-    """Return what is known about an image on the GPUs; every image works on a CPU."""
-    if target.device == "cpu":
-        return Opinion()
-    return suitability.assess(
-        request, framework, target, site.gpu, in_container=not site.on_host, image=image
-    )
+) -> GpuSupport | None:
+    """Compare a run's image with its GPUs and their driver; None if there is nothing to compare.
+
+    `image` replaces the request's. On the host the packages of our own images run, which have the
+    same kernels. Raises RequestError for an invalid image reference.
+    """
+    if target.device == "cpu":  # every image works there
+        return None
+    from orchestrator.vendor_images import gpu_support, listed
+
+    reference = image or request.image or framework.images.get(target.device, "")
+    known = image_table.load().image_of_tag(reference)
+    gpus = devices.chosen(target, site.gpu)
+    if known is not None and (not site.on_host or known.source == "build"):
+        return listed.assess_image(known, gpus, site.gpu.driver)
+    if reference and not site.on_host:
+        return gpu_support.assess(reference, gpus, site.gpu.driver)
+    return None
 
 
 def _choice(request: Request, framework: Framework, target: Target, site: Site) -> Choice | None:
@@ -129,7 +141,7 @@ def _choice(request: Request, framework: Framework, target: Target, site: Site) 
     table = image_table.load()
     return choice.choose(
         table.image(framework.images["gpu"]),
-        suitability.chosen_gpus(target, site.gpu),
+        devices.chosen(target, site.gpu),
         site.gpu.driver,
         table=table,
         backend=framework.name if framework.ours else None,

@@ -81,7 +81,7 @@ def choose(
     passed: list[PassedOver] = []
     for image in candidates:
         why = listed.assess_image(image, gpus, driver).refusal
-        if why is not None:
+        if why:
             passed.append(PassedOver(image=image, why=why))
             continue
         release = _proven(image, backend)

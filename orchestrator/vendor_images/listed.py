@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from orchestrator.images.image_table import Image
 from orchestrator.images.reference import parse_reference
-from orchestrator.vendor_images import fitness
-from orchestrator.vendor_images.fitness import Assessment
+from orchestrator.vendor_images import gpu_support
+from orchestrator.vendor_images.gpu_support import GpuSupport
 from orchestrator.vendor_images.vendor_table import ContainerTable, Facts, numbers, shipped
 
 
@@ -26,11 +26,11 @@ def facts_of(image: Image, *, table: ContainerTable | None = None) -> Facts:
 
 def assess_image(
     image: Image, gpus: Sequence[tuple[str, str]], driver: str | None = None
-) -> Assessment:
+) -> GpuSupport:
     """Compare any image of our table with GPUs and driver."""
     if image.source == "build":
         return assess_built(image, gpus, driver)
-    return fitness.assess(image.tag, gpus, driver)
+    return gpu_support.assess(image.tag, gpus, driver)
 
 
 def assess_built(
@@ -39,8 +39,8 @@ def assess_built(
     driver: str | None = None,
     *,
     table: ContainerTable | None = None,
-) -> Assessment:
-    """Compare an image that is built here, as `fitness.assess` does for a vendor's.
+) -> GpuSupport:
+    """Compare an image that is built here, as `gpu_support.assess` does for a vendor's.
 
     It has no compatibility package of the vendor, so every GPU needs the driver. No driver can
     compile its kernels for a newer GPU: PyTorch's packages contain no PTX, as the list in their
@@ -52,25 +52,25 @@ def assess_built(
         for capability in dict.fromkeys(capability for _, capability in gpus)
         if (why := _why_not(image, capability, driver))
     ]
-    return Assessment(refusal=refusals[0] if refusals else None, warnings=(), row=None)
+    return GpuSupport(refusal=refusals[0] if refusals else "")
 
 
 def _why_not(image: Image, capability: str, driver: str | None) -> str:
     """Say why an image that is built here cannot work, "" if it can."""
     facts = facts_of(image)
     judged = facts.architectures and numbers(capability)
-    match fitness.fit(facts, capability) if judged else "fits":
+    match gpu_support.fit(facts, capability) if judged else "fits":
         case "too old":
             lowest = min(facts.architectures, key=numbers)
             return (
                 f"{image.tag} was built for GPUs of compute capability {lowest} or newer. This GPU "
-                f"is {fitness.with_generation(capability)}"
+                f"is {gpu_support.with_generation(capability)}"
             )
         case "too new":
             return (
                 f"{image.tag} has no kernels for compute capability "
-                f"{fitness.with_generation(capability)}, and none that a driver could compile for "
-                "it"
+                f"{gpu_support.with_generation(capability)}, and none that a driver could compile "
+                "for it"
             )
     if facts.driver and driver and numbers(driver) < numbers(facts.driver):
         return (
@@ -94,11 +94,13 @@ def substitute(
         return None
     oldest = min((capability for _, capability in gpus), key=numbers)
     like = found.row.tag.partition("-")[2] if found.row else ""
-    return fitness.fitting_image(table, family, oldest, driver=driver or "", like=like) or None
+    return gpu_support.fitting_image(table, family, oldest, driver=driver or "", like=like) or None
 
 
 def _instead(table: ContainerTable, image: Image, capability: str, driver: str | None) -> str:
     """Say which vendor's image to use instead of one that is built here."""
     family = table.families.get(image.framework)
-    other = fitness.fitting_image(table, family, capability, driver=driver or "") if family else ""
+    other = (
+        gpu_support.fitting_image(table, family, capability, driver=driver or "") if family else ""
+    )
     return f"use another image, such as --image {other}" if other else "use --gpus none"

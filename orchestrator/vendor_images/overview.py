@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from orchestrator.machine.gpu_facts import GpuReport, capabilities
 from orchestrator.vendor_images import proven
-from orchestrator.vendor_images.fitness import judge
+from orchestrator.vendor_images.gpu_support import judge
 from orchestrator.vendor_images.vendor_table import (
     ContainerTable,
     Era,

@@ -11,7 +11,7 @@ from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.vendor_images import choice, listed, overview, proven, vendor_table
-from orchestrator.vendor_images.fitness import fitting_image
+from orchestrator.vendor_images.gpu_support import fitting_image
 from orchestrator.vendor_images.proven import Record
 from orchestrator.vendor_images.vendor_table import CatalogueError
 

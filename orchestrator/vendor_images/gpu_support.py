@@ -39,15 +39,15 @@ _EXAMPLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assessment:
-    """Why an image cannot work, in a sentence, or None; and warnings if it can.
+class GpuSupport:
+    """Why an image cannot work, in a sentence or "", and warnings if it can.
 
-    `row` is None if the catalogue does not have the image.
+    `row` is None if the table of vendors' images does not have it.
     """
 
-    refusal: str | None
-    warnings: tuple[str, ...]
-    row: Row | None
+    refusal: str = ""
+    warnings: tuple[str, ...] = ()
+    row: Row | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def assess(
     driver: str | None = None,
     *,
     table: ContainerTable | None = None,
-) -> Assessment:
+) -> GpuSupport:
     """Compare an image with the (name, compute capability) of each GPU and with the driver.
 
     An image that is not in the catalogue is allowed, with a note. Raises RequestError for an
@@ -91,14 +91,14 @@ def assess(
     image = parse_reference(reference)
     row = table.describe(image)
     if row is None:
-        return Assessment(refusal=None, warnings=_unknown(table, image), row=None)
+        return GpuSupport(warnings=_unknown(table, image))
     found = judge(table, row, gpus, driver)
     return replace(found, warnings=(*_about_tag(row), *found.warnings))
 
 
 def judge(
     table: ContainerTable, row: Row, gpus: Sequence[tuple[str, str]], driver: str | None
-) -> Assessment:
+) -> GpuSupport:
     """Compare a row of the catalogue with GPUs and driver, without doubting the tag itself."""
     refusals: list[str] = []
     warnings: list[str] = []
@@ -106,8 +106,8 @@ def judge(
         _check_gpu(table, row, gpu, refusals, warnings)
     if gpus and driver and not refusals:
         _check_driver(row, [name for name, _ in gpus], driver, refusals, warnings)
-    return Assessment(
-        refusal=refusals[0] if refusals else None,
+    return GpuSupport(
+        refusal=refusals[0] if refusals else "",
         warnings=tuple(dict.fromkeys(warnings)),
         row=row,
     )
