@@ -20,9 +20,9 @@ Rerun = Callable[[int], Sequence[float]]
 FEWEST_NIGHTS = 3
 # A suspect night is off by this many standard errors; it is confirmed or cleared by further runs.
 _SUSPECT = 2.0
-# Further runs alone must show this much of the limit to confirm a change, or less than that of it
+# The further runs must show this much of the limit to confirm a change, or less than that of it
 # to clear a night; all runs together clear it below half of the limit.
-_CONFIRM_ALONE, _CLEAR_ALONE, _CLEAR = 0.6, 0.3, 0.5
+_CONFIRM_NEW, _CLEAR_NEW, _CLEAR = 0.6, 0.3, 0.5
 # A median of so few nights is a mean.
 _FEW = 2
 
@@ -168,13 +168,13 @@ class _Case:
 
     def _verdict(self) -> Verdict | None:
         """Return the verdict of all runs so far, None if it is still open."""
-        change, alone = self._change(self._all), self._change(self._extra)
+        change, fresh = self._change(self._all), self._change(self._extra)
         limit = self._limit(len(self._all))
-        if change < -limit and alone < -_CONFIRM_ALONE * limit:
+        if change < -limit and fresh < -_CONFIRM_NEW * limit:
             return "regressed"
-        if change > limit and alone > _CONFIRM_ALONE * limit:
+        if change > limit and fresh > _CONFIRM_NEW * limit:
             return "improved"
-        if abs(change) < _CLEAR * limit or abs(alone) < _CLEAR_ALONE * limit:
+        if abs(change) < _CLEAR * limit or abs(fresh) < _CLEAR_NEW * limit:
             return "ok"
         return None
 

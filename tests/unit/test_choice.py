@@ -82,7 +82,7 @@ def test_what_is_chosen_works_and_what_is_passed_over_does_not(
         assert found.notes() == ()
     else:
         assert found.refusal == ""
-        assert listed.assess_image(found.image, gpus, driver).refusal is None
+        assert listed.assess_image(found.image, gpus, driver).refusal == ""
         assert bool(found.notes()) is bool(found.passed_over)
 
 
@@ -142,4 +142,4 @@ def test_any_machine_gets_an_image_or_a_reason(
     found = choose(NAMED[framework], gpus, driver, table=TABLE, on_host=on_host)
     assert (found.image is None) is bool(found.refusal)
     if not on_host and found.image is not None:
-        assert listed.assess_image(found.image, gpus, driver).refusal is None
+        assert listed.assess_image(found.image, gpus, driver).refusal == ""

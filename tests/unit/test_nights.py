@@ -117,9 +117,9 @@ def test_a_noisy_series_says_what_it_can_show():
 
 def test_neighbours_that_drift_make_a_young_series_careful():
     young = [night(*around(100)) for _ in range(4)]
-    alone = judge(young, around(97), more(97))
-    assert alone.verdict == "regressed"
-    assert judge(young, around(97), more(97), neighbours=0.01).limit > alone.limit
+    single = judge(young, around(97), more(97))
+    assert single.verdict == "regressed"
+    assert judge(young, around(97), more(97), neighbours=0.01).limit > single.limit
 
 
 _RUNS = st.lists(st.floats(1e-3, 1e9), max_size=12)
