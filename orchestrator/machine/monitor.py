@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from orchestrator.machine import disturbances
+from orchestrator.machine.disturbances import Seen
 from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess, GpuSample
 from orchestrator.machine.host_samples import HostSample, HostSource
 from orchestrator.machine.tally import UNITS, Tally
@@ -74,6 +75,9 @@ class Monitor:
         self._nvml: GpuSource | None = None
         self._file: TextIOBase | None = None
         self._warnings: list[str] = []
+        self._busy_before = ""
+        self._in_use: list[str] = []
+        self._silent: list[str] = []
         self._whole = Tally()
         self._timed = Tally()
         self._stage = "starting"
@@ -110,6 +114,17 @@ class Monitor:
         """Return sentences about what makes the measurement, or the monitor itself, doubtful."""
         return (*self._warnings, *disturbances.disturbances(self._decisive()))
 
+    def seen(self) -> Seen:
+        """Return what the verdict on the result needs; its sentences are among the warnings."""
+        tally = self._decisive()
+        return Seen(
+            throttling=tuple(disturbances.throttling(tally)),
+            busy_before=self._busy_before,
+            stolen=disturbances.stolen(tally),
+            in_use=tuple(self._in_use),
+            silent=tuple(self._silent),
+        )
+
     def _decisive(self) -> Tally:
         return self._timed if self._timed.spreads else self._whole
 
@@ -140,6 +155,7 @@ class Monitor:
         self._gpus[uuid] = name = f"gpu{nvml.index(uuid)}"
         used = disturbances.in_use(name, nvml.processes(uuid))
         if used:
+            self._in_use.append(used)
             self._warn(used)
 
     def _try_gpu(self, uuid: str, action: Callable[[GpuSource, str], None]) -> None:
@@ -150,16 +166,19 @@ class Monitor:
             action(self._nvml, uuid)
         except GpuGoneError as error:
             name = self._gpus.pop(uuid)
-            self._warn(f"{disturbances.title(name)} stopped answering the monitor: {error}")
+            self._silent.append(
+                f"{disturbances.title(name)} stopped answering the monitor: {error}"
+            )
+            self._warn(self._silent[-1])
 
     def _before(self) -> None:
         """Record the host's state just before the run."""
         if self._host is None:
             return
         sample = self._look_at_host(lambda host: host.before(self._baseline))
-        busy = disturbances.busy_before(sample) if sample is not None else ""
-        if busy:
-            self._warn(busy)
+        self._busy_before = disturbances.busy_before(sample) if sample is not None else ""
+        if self._busy_before:
+            self._warn(self._busy_before)
 
     def _look_at_host(
         self, look: Callable[[HostSource], HostSample] = lambda host: host.sample()
