@@ -29,9 +29,7 @@ class Noise:
 
 
 CLEAN = tuple(
-    Noise(cv, *more)
-    for cv in (0.005, 0.01, 0.03)
-    for more in ((0.0, 0.0), (0.0, 0.02), (0.7, 0.0))
+    Noise(cv, *more) for cv in (0.005, 0.01, 0.03) for more in ((0.0, 0.0), (0.0, 0.02), (0.7, 0.0))
 )
 
 
@@ -40,7 +38,7 @@ def clean(noise, source, count):
 
 
 def drifting(noise, source, count):
-    """Return steps that get slower by 6 % from the middle of the first third to that of the last."""
+    """Return steps that get slower by 6 % between the middles of the first and last third."""
     return [
         one * (1 + 0.06 * 1.5 * number / count)
         for number, one in enumerate(noise.run(source, count))
