@@ -100,7 +100,7 @@ class Monitor:
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
         if self._thread.is_alive():
-            self._warn("the GPU driver did not answer the monitor at the end of the run")
+            self._miss("the GPU driver did not answer the monitor at the end of the run")
 
     def stage(self, name: str) -> None:
         """Note the new stage of the run; the summary covers the stage "timing" if there was one."""
@@ -145,7 +145,7 @@ class Monitor:
         try:
             self._nvml = self._make_gpu_source()
         except GpuGoneError as error:
-            self._warn(f"the GPUs were not monitored: {error}")
+            self._miss(f"the GPUs were not monitored: {error}")
             self._gpus.clear()
         for uuid in list(self._gpus):
             self._try_gpu(uuid, self._meet)
@@ -166,10 +166,7 @@ class Monitor:
             action(self._nvml, uuid)
         except GpuGoneError as error:
             name = self._gpus.pop(uuid)
-            self._silent.append(
-                f"{disturbances.title(name)} stopped answering the monitor: {error}"
-            )
-            self._warn(self._silent[-1])
+            self._miss(f"{disturbances.title(name)} stopped answering the monitor: {error}")
 
     def _before(self) -> None:
         """Record the host's state just before the run."""
@@ -249,6 +246,11 @@ class Monitor:
                 self._nvml.close()
             except GpuGoneError as error:
                 self._warn(f"the GPU driver failed at the end of the run: {error}")
+
+    def _miss(self, text: str) -> None:
+        """Warn that a GPU was not watched to the end."""
+        self._silent.append(text)
+        self._warn(text)
 
     def _warn(self, text: str) -> None:
         self._warnings.append(text)

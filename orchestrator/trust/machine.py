@@ -48,7 +48,7 @@ def foreign_process(facts: Facts) -> Iterator[Reason]:
 
 
 def gpu_silent(facts: Facts) -> Iterator[Reason]:
-    """Report GPUs of which the monitor knows only a part of the run."""
+    """Report GPUs that the monitor did not watch to the end of the run."""
     for text in facts.seen.silent:
         yield Reason(code=Code.GPU_SILENT, level="suspect", text=text)
 
