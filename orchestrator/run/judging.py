@@ -9,8 +9,9 @@ from orchestrator.machine.disturbances import Seen
 from orchestrator.machine.facts import GpuFacts
 from orchestrator.machine.monitor import Monitor
 from orchestrator.result import Result
+from orchestrator.run import usual_clock
 from orchestrator.trust.assessment import assess
-from orchestrator.trust.facts import Facts, Filled
+from orchestrator.trust.facts import Clock, Facts, Filled
 from orchestrator.trust.verdict import Trust
 
 
@@ -49,8 +50,17 @@ def facts(result: Result, seen: Seen) -> Facts:
         seen=seen,
         gpus={name: one.name or "" for name, one in gpus.items()},
         fed=dict(_fed(result, gpus)),
+        clocks=tuple(_clocks(result, gpus)),
         memory=tuple(_memory(result, gpus)),
     )
+
+
+def _clocks(result: Result, gpus: Mapping[str, GpuFacts]) -> Iterator[Clock]:
+    """Yield the clocks of which the usual one is known."""
+    now, usual = usual_clock.clocks(result), usual_clock.usual_clocks(result)
+    for name, gpu in gpus.items():
+        if gpu.uuid in now and usual.get(gpu.uuid):
+            yield Clock(gpu=name, now=now[gpu.uuid], usual=usual[gpu.uuid])
 
 
 def _used(result: Result) -> Iterator[GpuFacts]:

@@ -10,6 +10,7 @@ from orchestrator.trust.verdict import Reason, Verdict
 
 REASONS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
     machine.throttled,
+    machine.low_clock,
     machine.gpu_silent,
     machine.foreign_process,
     machine.busy_host,

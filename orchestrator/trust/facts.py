@@ -18,6 +18,15 @@ class Filled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Clock:
+    """The mean SM clock of a GPU (`gpu0`, ...) and its usual one in such runs, in MHz."""
+
+    gpu: str
+    now: float
+    usual: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """Facts about a measured run; what is not known is left out and leads to no reason.
 
@@ -30,4 +39,5 @@ class Facts:
     seen: Seen = field(default_factory=Seen)
     gpus: Mapping[str, str] = field(default_factory=dict)
     fed: Mapping[str, float] = field(default_factory=dict)
+    clocks: tuple[Clock, ...] = ()
     memory: tuple[Filled, ...] = ()

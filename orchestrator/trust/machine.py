@@ -18,6 +18,7 @@ PROTECTION = frozenset(
 NOTED, SUSPECT, INVALID = 0.001, 0.02, 0.10  # shares of the samples
 # DCGM ignores these bits on such boards, which have no fans of their own.
 _ALWAYS_HOT = ("Tesla K80", "Tesla T4")
+CLOCK_NOTED, CLOCK_SUSPECT = 0.97, 0.90  # shares of the usual clock
 FED, FULL = 0.80, 0.97
 
 
@@ -39,6 +40,19 @@ def _level(one: Throttling, gpu: str) -> Level | None:
     if one.share <= SUSPECT or (one.streak if one.reason == _BLIP else one.samples) < 2:
         return "note"
     return "invalid" if one.share > INVALID and not gpu.endswith(_ALWAYS_HOT) else "suspect"
+
+
+def low_clock(facts: Facts) -> Iterator[Reason]:
+    """Compare the clock of each GPU with its own in earlier runs."""
+    for one in facts.clocks:
+        part = one.now / one.usual
+        if part < CLOCK_NOTED:
+            yield Reason(
+                code=Code.LOW_CLOCK,
+                level="suspect" if part < CLOCK_SUSPECT else "note",
+                text=f"{title(one.gpu)} ran at {one.now:.0f} MHz, {share(1 - part)} below its "
+                f"usual {one.usual:.0f} MHz in this benchmark",
+            )
 
 
 def foreign_process(facts: Facts) -> Iterator[Reason]:

@@ -23,6 +23,7 @@ class Code(StrEnum):
     TWO_SPEEDS = "two_speeds"
     FEW_STEPS = "few_steps"
     THROTTLED = "throttled"
+    LOW_CLOCK = "low_clock"
     FOREIGN_PROCESS = "foreign_process"
     GPU_SILENT = "gpu_silent"
     BUSY_HOST = "busy_host"

@@ -22,7 +22,7 @@ from orchestrator.results.comparison import compare, compare_groups
 from orchestrator.run import judging
 from orchestrator.run.filing import to_json
 from orchestrator.trust.assessment import REASONS, assess
-from orchestrator.trust.facts import Facts, Filled
+from orchestrator.trust.facts import Clock, Facts, Filled
 from orchestrator.trust.steps import steps_for
 from orchestrator.trust.verdict import Code, Reason, Verdict
 from orchestrator.ui.words import rows
@@ -67,6 +67,10 @@ CASES = {
     Code.TWO_SPEEDS: (steps(of_two_speeds(Noise(0.005), Random(1), 100)), "suspect"),
     Code.FEW_STEPS: (steps(STEADY[:9]), "suspect"),
     Code.THROTTLED: (throttled("hardware thermal slowdown", 5, 100), "suspect"),
+    Code.LOW_CLOCK: (
+        Facts(on_cpu=False, clocks=(Clock(gpu="gpu0", now=1500, usual=1700),)),
+        "suspect",
+    ),
     Code.FOREIGN_PROCESS: (seen(on_cpu=False, in_use=(IN_USE,)), "suspect"),
     Code.GPU_SILENT: (seen(on_cpu=False, silent=(SILENT,)), "suspect"),
     Code.BUSY_HOST: (seen(busy_before=BUSY), "suspect"),
@@ -278,6 +282,34 @@ def test_a_fact_that_is_not_known_leads_to_no_reason(missing):
     verdict = judging.judged(on_gpu(**{missing: default}), None).verdict
     assert verdict.trust == "valid"
     assert len(verdict.reasons) < 2 or missing == "steps"
+
+
+@pytest.mark.parametrize(
+    ("now", "levels"),
+    [(1700, []), (1650, []), (1640, ["note"]), (1531, ["note"]), (1529, ["suspect"])],
+)
+def test_the_clock_is_compared_with_this_machines_own(monkeypatch, tmp_path, now, levels):
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
+
+    def at(number, clock, **changes):
+        clocks = {"gpu1.sm_clock.mean": Metric(value=clock, unit="MHz")}
+        return on_gpu(run=f"2026010{number}T120000-pytorch-alexnet-0", monitor=clocks, **changes)
+
+    def levels_of(one):
+        found = judging.judged(one, None).verdict.reasons
+        return [reason.level for reason in found if reason.code == "low_clock"]
+
+    file(at(1, 1690), at(2, 1710), at(3, 900, plan=plan(device="gpu", gpus=("GPU-1",), batch=64)))
+    assert levels_of(at(9, now)) == []  # two runs are no history
+    file(at(4, 1700))
+    assert levels_of(at(9, now)) == levels
+
+
+def file(*results):
+    for one in results:
+        folder = RunFolder(runs() / one.run)
+        folder.root.mkdir(parents=True)
+        folder.result.write_text(to_json(one))
 
 
 def test_synthetic_data_needs_no_input():
