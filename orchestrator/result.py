@@ -11,6 +11,7 @@ from orchestrator.metric import Metric as Metric  # noqa: PLC0414 - what results
 from orchestrator.plan import Plan
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import LenientRecord, Request
+from orchestrator.trust.verdict import Verdict
 from orchestrator.vendor_images.banner import Banner
 
 Status = Literal["ok", "failed", "planned"]
@@ -81,7 +82,10 @@ class Measurement(LenientRecord):
 
 
 class Result(LenientRecord):
-    """The file `result.json` and what `--json` prints."""
+    """The file `result.json` and what `--json` prints.
+
+    There is no `verdict` on a run that measured nothing, and none in results of older versions.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -98,6 +102,7 @@ class Result(LenientRecord):
     program: ProgramFacts = ProgramFacts.made_of({})
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = Field(default=None, exclude_if=lambda found: found is None)
     environment: Environment = Environment.made_of({})
     timings: dict[str, float] = Field(default_factory=dict)
     monitor: dict[str, Metric] = Field(default_factory=dict)

@@ -163,13 +163,16 @@ def difference_interval(above: Sequence[float], below: Sequence[float]) -> tuple
     return center - reach, center + reach
 
 
+def too_few(count: int) -> str:
+    """Say that fewer than `FEWEST_STEPS` steps show nothing."""
+    return (
+        f"too few timed steps ({count}) to see how steady they are: raise --steps to "
+        f"{FEWEST_STEPS} or more"
+    )
+
+
 def _doubt_length(seconds: Sequence[float], window: float) -> list[str]:
-    doubts = []
-    if len(seconds) < FEWEST_STEPS:
-        doubts.append(
-            f"too few timed steps ({len(seconds)}) to see how steady they are: raise --steps to "
-            f"{FEWEST_STEPS} or more"
-        )
+    doubts = [too_few(len(seconds))] if len(seconds) < FEWEST_STEPS else []
     if window < SHORTEST_WINDOW:
         doubts.append(f"timed for only {quantity(window, SECONDS)}: raise --steps")
     return doubts
@@ -203,26 +206,39 @@ def _doubt_spread(seconds: Sequence[float]) -> list[str]:
     return doubts
 
 
-def _doubt_drift(seconds: Sequence[float]) -> list[str]:
-    """Compare the medians of the first and the last third of the steps."""
+def drift(seconds: Sequence[float], *, least: float, errors: float) -> float:
+    """Return by what share the median step changed from the first third of the run to the last.
+
+    0 if there are too few steps, or if the change is below `least` or `errors` standard errors.
+    """
     third = len(seconds) // 3
     if third < FEWEST_STEPS:
-        return []
+        return 0.0
     before, after = median(seconds[:third]), median(seconds[-third:])
     noise = max(_sigma(seconds[:third], before), _sigma(seconds[-third:], after))
     error = _MEDIAN_ERROR * noise * math.sqrt(2 / third)
     change = after - before
-    if before <= 0 or abs(change) <= max(LARGEST_DRIFT * before, 3 * error):
-        return []
+    if before <= 0 or abs(change) <= max(least * before, errors * error):
+        return 0.0
+    return change / before
+
+
+def drift_in_words(change: float) -> str:
+    """Say which way the steps drifted."""
     if change > 0:
-        return [
-            f"steps became {share(change / before)} slower from the first third of the run to "
+        return (
+            f"steps became {share(change)} slower from the first third of the run to "
             "the last: the device may be throttling (heat, power) or sharing its time"
-        ]
-    return [
-        f"steps became {share(-change / before)} faster from the first third of the run to the "
+        )
+    return (
+        f"steps became {share(-change)} faster from the first third of the run to the "
         "last: it was still warming up, raise --warmup"
-    ]
+    )
+
+
+def _doubt_drift(seconds: Sequence[float]) -> list[str]:
+    change = drift(seconds, least=LARGEST_DRIFT, errors=3)
+    return [drift_in_words(change)] if change else []
 
 
 def _doubt_independence(seconds: Sequence[float]) -> list[str]:

@@ -25,12 +25,13 @@ def add(commands: Any) -> None:
         "run resnet50 -f pytorch --dry-run",
         "run resnet50 -f pytorch --gpus all --dry-run --machine server.json",
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
-        "run resnet50 -f pytorch --runs 5",
+        "run resnet50 -f pytorch --runs 5 --require valid",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
         "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
         "--pattern 'fps=(.+)'",
-        status="0 measured, 1 the benchmark failed, 2 or 3 could not start, 130 interrupted",
+        status="0 measured, 1 the benchmark failed, 2 or 3 could not start, 4 measured but "
+        "--require is not met, 130 interrupted",
     )
     _add_benchmark(run)
     _add_place(run)
@@ -190,6 +191,12 @@ def _add_manner(run: ArgumentParser) -> None:
         metavar="N",
         help="repeat the run N times, each in a new container and folder, and summarize; "
         "`compare` needs several runs per side (stops at the first failure)",
+    )
+    run.add_argument(
+        "--require",
+        choices=("valid", "suspect"),
+        help="exit with 4 if the verdict on the result is worse than this (the result is stored "
+        "all the same)",
     )
     run.add_argument(
         "--dry-run",

@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from orchestrator.request import Phase, Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
 from orchestrator.run.filing import to_json
+from orchestrator.trust.verdict import Trust
 from orchestrator.ui.text import Outlet, clean
 from orchestrator.units import BYTES, SECONDS, quantity
 from orchestrator.view import View
@@ -122,7 +123,22 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         sys.stdout.write(to_json(result))
     if result.failure is not None:
         Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
-    return status
+    return _through_gate((result,), arguments.require, status)
+
+
+def _through_gate(
+    results: Sequence[Result], required: Trust | None, status: ExitStatus
+) -> ExitStatus:
+    """Return the status of a measurement, or that --require is not met, and say why."""
+    from orchestrator.run import judging
+
+    if required is None or status is not ExitStatus.OK:
+        return status
+    why = judging.missed(results, required)
+    if not why:
+        return status
+    Outlet(sys.stderr).line(f"benchdock: {why}")
+    return ExitStatus.GATE_MISSED
 
 
 def _described(arguments: argparse.Namespace) -> Machine | None:
@@ -160,7 +176,7 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
         of_series.show(made)
     if made.ended:
         Outlet(sys.stderr).line(f"benchdock: {made.ended}")
-    return made.status
+    return _through_gate(made.results, arguments.require, made.status)
 
 
 def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> None:

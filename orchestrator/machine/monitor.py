@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from orchestrator.machine import disturbances
+from orchestrator.machine.disturbances import Seen
 from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess, GpuSample
 from orchestrator.machine.host_samples import HostSample, HostSource
 from orchestrator.machine.tally import UNITS, Tally
@@ -74,6 +75,9 @@ class Monitor:
         self._nvml: GpuSource | None = None
         self._file: TextIOBase | None = None
         self._warnings: list[str] = []
+        self._busy_before = ""
+        self._in_use: list[str] = []
+        self._silent: list[str] = []
         self._whole = Tally()
         self._timed = Tally()
         self._stage = "starting"
@@ -96,7 +100,7 @@ class Monitor:
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
         if self._thread.is_alive():
-            self._warn("the GPU driver did not answer the monitor at the end of the run")
+            self._miss("the GPU driver did not answer the monitor at the end of the run")
 
     def stage(self, name: str) -> None:
         """Note the new stage of the run; the summary covers the stage "timing" if there was one."""
@@ -109,6 +113,17 @@ class Monitor:
     def warnings(self) -> tuple[str, ...]:
         """Return sentences about what makes the measurement, or the monitor itself, doubtful."""
         return (*self._warnings, *disturbances.disturbances(self._decisive()))
+
+    def seen(self) -> Seen:
+        """Return what the verdict on the result needs; its sentences are among the warnings."""
+        tally = self._decisive()
+        return Seen(
+            throttling=tuple(disturbances.throttling(tally)),
+            busy_before=self._busy_before,
+            stolen=disturbances.stolen(tally),
+            in_use=tuple(self._in_use),
+            silent=tuple(self._silent),
+        )
 
     def _decisive(self) -> Tally:
         return self._timed if self._timed.spreads else self._whole
@@ -130,7 +145,7 @@ class Monitor:
         try:
             self._nvml = self._make_gpu_source()
         except GpuGoneError as error:
-            self._warn(f"the GPUs were not monitored: {error}")
+            self._miss(f"the GPUs were not monitored: {error}")
             self._gpus.clear()
         for uuid in list(self._gpus):
             self._try_gpu(uuid, self._meet)
@@ -140,6 +155,7 @@ class Monitor:
         self._gpus[uuid] = name = f"gpu{nvml.index(uuid)}"
         used = disturbances.in_use(name, nvml.processes(uuid))
         if used:
+            self._in_use.append(used)
             self._warn(used)
 
     def _try_gpu(self, uuid: str, action: Callable[[GpuSource, str], None]) -> None:
@@ -150,16 +166,16 @@ class Monitor:
             action(self._nvml, uuid)
         except GpuGoneError as error:
             name = self._gpus.pop(uuid)
-            self._warn(f"{disturbances.title(name)} stopped answering the monitor: {error}")
+            self._miss(f"{disturbances.title(name)} stopped answering the monitor: {error}")
 
     def _before(self) -> None:
         """Record the host's state just before the run."""
         if self._host is None:
             return
         sample = self._look_at_host(lambda host: host.before(self._baseline))
-        busy = disturbances.busy_before(sample) if sample is not None else ""
-        if busy:
-            self._warn(busy)
+        self._busy_before = disturbances.busy_before(sample) if sample is not None else ""
+        if self._busy_before:
+            self._warn(self._busy_before)
 
     def _look_at_host(
         self, look: Callable[[HostSource], HostSample] = lambda host: host.sample()
@@ -230,6 +246,11 @@ class Monitor:
                 self._nvml.close()
             except GpuGoneError as error:
                 self._warn(f"the GPU driver failed at the end of the run: {error}")
+
+    def _miss(self, text: str) -> None:
+        """Warn that a GPU was not watched to the end."""
+        self._silent.append(text)
+        self._warn(text)
 
     def _warn(self, text: str) -> None:
         self._warnings.append(text)

@@ -41,11 +41,16 @@ class Spread:
 
 @dataclass
 class Tally:
-    """Running totals of the samples."""
+    """Running totals of the samples.
+
+    `throttled` counts the samples of each GPU and reason, `longest` those of its longest streak.
+    """
 
     spreads: dict[str, Spread] = field(default_factory=dict)
     throttled: dict[str, dict[str, int]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
+    streaks: dict[str, dict[str, int]] = field(default_factory=dict)
+    longest: dict[str, dict[str, int]] = field(default_factory=dict)
     energy: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def host(self, sample: HostSample) -> None:
@@ -66,9 +71,16 @@ class Tally:
         reasons = self.throttled.setdefault(name, {})
         for reason in sample.throttle:
             reasons[reason] = reasons.get(reason, 0) + 1
+        self._follow(name, sample.throttle)
         if sample.energy is not None:
             first = self.energy.get(name, (sample.energy, 0.0))[0]
             self.energy[name] = (first, sample.energy)
+
+    def _follow(self, name: str, throttle: tuple[str, ...]) -> None:
+        """Count how many samples in a row have the same reason."""
+        before, longest = self.streaks.get(name, {}), self.longest.setdefault(name, {})
+        self.streaks[name] = now = {reason: before.get(reason, 0) + 1 for reason in throttle}
+        longest |= {reason: max(count, longest.get(reason, 0)) for reason, count in now.items()}
 
     def metrics(self) -> dict[str, Metric]:
         """Return `<what>.min|mean|max`, throttled shares and energy, each with its unit."""

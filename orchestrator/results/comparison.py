@@ -132,3 +132,12 @@ def _caveats(a: Side, b: Side, names: tuple[str, str]) -> Iterator[str]:
     for name, side in zip(names, (a, b), strict=True):
         warnings = dict.fromkeys(text for result in side for text in result.warnings)
         yield from (f"{name}: {text}" for text in warnings)
+        yield from _doubted(name, side)
+
+
+def _doubted(name: str, side: Side) -> Iterator[str]:
+    """Yield the verdict on each run that is not valid; its warnings were said already."""
+    for result in side:
+        verdict = result.verdict
+        if verdict is not None and verdict.trust != "valid":
+            yield f"{_called(name, side, result)} is {verdict.in_words(result.warnings)}"

@@ -113,6 +113,7 @@ def _summary(entry: _Entry) -> Summary:
         **{name: row[name] for name in ("device", "devices")},
         throughput=_throughput(row),
         failure=Failure(**failure) if failure else None,
+        trust=row["trust"],
         warnings=tuple(row["said"]["warnings"]),
     )
 

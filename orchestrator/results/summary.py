@@ -15,6 +15,7 @@ from orchestrator.records import may_exist, read_file
 from orchestrator.request import Device, Request
 from orchestrator.result import Failure, Metric, Result, Status
 from orchestrator.run import unfinished
+from orchestrator.trust.verdict import Trust
 
 # The monitor of a run writes once a second; a driver that hangs can delay it.
 _FRESH_SECONDS = 10.0
@@ -41,6 +42,7 @@ class Summary:
     devices: int | None = None
     throughput: Metric | None = None
     failure: Failure | None = None
+    trust: Trust | None = None
     warnings: tuple[str, ...] = ()
     why: str | None = None
 
@@ -68,6 +70,7 @@ def summarize(folder: RunFolder) -> Summary:
         **(_planned(result.plan) if result.plan else _asked(result.request)),
         throughput=result.metrics.get("throughput"),
         failure=result.failure,
+        trust=result.verdict.trust if result.verdict else None,
         warnings=result.warnings,
     )
 

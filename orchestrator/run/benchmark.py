@@ -27,6 +27,7 @@ from orchestrator.result import Environment, Failure, FailureKind, Result
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import OtherMachine, ThisMachine
 from orchestrator.run.filing import Desk, file_killed, write_launcher
+from orchestrator.run.judging import judged
 from orchestrator.run.place import Place
 from orchestrator.run.places import FindPlace, planned_place, ready_place
 from orchestrator.run.planner import make_plan
@@ -215,7 +216,7 @@ def _file(
         if outcome is not None:
             ending = _Ending(failure=outcome.failure, status=_status(outcome))
     try:
-        result = draft.result(ending.failure)
+        result = judged(draft.result(ending.failure), draft.monitor)
         moved = desk.file(result)
     except BenchdockError:
         raise

@@ -121,6 +121,7 @@ def _row(result: Result) -> dict[str, Any]:
         "status": result.status,
         "failure": result.failure.model_dump(mode="json") if result.failure else None,
         "throughput": told.plain() if told else None,
+        "trust": result.verdict.trust if result.verdict else None,
         "warnings": list(result.warnings),
     }
 

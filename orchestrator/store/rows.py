@@ -215,7 +215,7 @@ def _outcome(result: Result) -> Values:
     return {
         "status": result.status,
         "failure": failure.kind if failure else None,
-        "trust": None,
+        "trust": result.verdict.trust if result.verdict else None,
         **numbers,
         "unit": _text(throughput.unit) if throughput else None,
         "warnings": len(result.warnings),

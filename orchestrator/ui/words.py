@@ -88,6 +88,8 @@ def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
     else:
         found += _metric_rows(result.metrics)
         found += _memory_rows(result)
+    if result.verdict is not None:
+        found.append(("verdict", result.verdict.in_words(result.warnings)))
     found += [("warning", text) for text in result.warnings]
     found += [("note", text) for text in result.notes]
     return found + _file_rows(result)

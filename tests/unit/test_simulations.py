@@ -12,6 +12,7 @@ import pytest
 
 from tests.simulations.processes import INDEPENDENT, LOG_NORMAL, PROCESSES
 from tests.simulations.trials import SPREADS, coverage, heavy, seen
+from tests.simulations.verdicts import CLEAN, Noise, clean, drifting, of_two_speeds, share_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "measuring.md"
 CORRELATED = ("AR(1), 0.5", "AR(1), 0.8")
@@ -90,3 +91,15 @@ def test_the_page_says_what_is_simulated(name):
         told = float(re.match(r"([0-9.]+) %", cell)[1])
         # A last digit may differ where another C library rounds a sine.
         assert told == pytest.approx(100 * coverage(name, count).share, abs=0.25)
+
+
+@pytest.mark.parametrize("count", [10, 20, 36, 60, 100])
+def test_clean_runs_are_valid(count):
+    """At most 1 % are not, whatever the noise of their steps."""
+    assert max(share_of(clean, noise, count) for noise in CLEAN) <= 0.01
+
+
+@pytest.mark.parametrize("cv", [0.005, 0.01])
+def test_drifting_runs_and_runs_of_two_speeds_are_found(cv):
+    assert share_of(drifting, Noise(cv), 100, code="drift", runs=50) >= 0.95
+    assert share_of(of_two_speeds, Noise(cv), 100, code="two_speeds", runs=50) >= 0.95

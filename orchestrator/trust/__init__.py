@@ -1,0 +1,1 @@
+"""The verdict on a result: whether its number can be trusted, and why not."""

@@ -1,0 +1,28 @@
+"""Assesses a result: one function per reason, and the worst reason decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from orchestrator.trust import machine, steps
+from orchestrator.trust.facts import Facts
+from orchestrator.trust.verdict import Reason, Verdict
+
+REASONS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
+    machine.throttled,
+    machine.low_clock,
+    machine.gpu_silent,
+    machine.foreign_process,
+    machine.busy_host,
+    machine.cpu_stolen,
+    steps.drift,
+    steps.two_speeds,
+    steps.few_steps,
+    machine.slow_input,
+    machine.memory_full,
+)
+
+
+def assess(facts: Facts) -> Verdict:
+    """Return the verdict on a measured run."""
+    return Verdict.of([reason for find in REASONS for reason in find(facts)])
