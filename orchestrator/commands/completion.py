@@ -48,7 +48,7 @@ def _with_names(parser: argparse.ArgumentParser) -> None:
             action.complete = _PROGRAM_OR_LOG  # type: ignore[attr-defined]
         elif action.dest in ("data", "source"):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-        elif action.dest in ("log", "claim", "run", "a", "b", "bundle", "file", "output"):
+        elif action.dest in ("log", "claim", "run", "a", "b", "bundle", "file", "output", "python"):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
 
 

@@ -112,8 +112,11 @@ def _fit(
 def _opinion(
     request: Request, framework: Framework, target: Target, site: Site, image: str | None
 ) -> Opinion:
-    """Return what is known about an image on the GPUs; every image works on a CPU."""
-    if target.device == "cpu":
+    """Return what is known about an image on the GPUs; every image works on a CPU.
+
+    Nothing is known about a Python of the user's.
+    """
+    if target.device == "cpu" or request.python is not None:
         return Opinion()
     return suitability.assess(
         request, framework, target, site.gpu, in_container=not site.on_host, image=image
@@ -122,7 +125,7 @@ def _opinion(
 
 def _choice(request: Request, framework: Framework, target: Target, site: Site) -> Choice | None:
     """Choose an image of our table; None if there is no choice."""
-    if target.device == "cpu" or request.image is not None or "gpu" not in framework.images:
+    if target.device == "cpu" or request.names_place or "gpu" not in framework.images:
         return None
     from orchestrator.vendor_images import choice  # a run on the CPU needs none of its data
 

@@ -36,8 +36,11 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
     """Return the fields whose digest `what` is, as plain values.
 
     `fingerprint` is that of the zoo's network or of the user's file. `data` is only the name of the
-    data's folder.
+    data's folder. `python` is there only for a Python of the user's: the digest of any other run is
+    what it was before there was that choice. What is installed in it is no part, like the contents
+    of an image.
     """
+    own = {"python": str(plan.interpreter.path)} if plan.interpreter is not None else {}
     asked = request.model_dump(mode="json", include=set(_ASKED_FOR))
     return {
         "model": plan.model,
@@ -54,6 +57,7 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
         "data": request.data.name if request.data is not None else None,
         "runtime": plan.runtime,
         **asked,
+        **own,
     }
 
 
