@@ -122,11 +122,6 @@ class Request(StrictRecord):
         return self
 
     @property
-    def names_place(self) -> bool:
-        """Whether it says in which image or Python to run, so benchdock does not choose."""
-        return self.image is not None or self.python is not None
-
-    @property
     def leaves_device_open(self) -> bool:
         """Whether benchdock chooses between the CPU and a GPU."""
         return self.gpus is None and self.devices is None

@@ -40,10 +40,11 @@ class Decision:
 
     `image` is the image of our table that works there, None if the request names one or a Python,
     or for a command that runs on the host as it is. `engine` is None for the host, for the
-    `reason`. `refusals` say why nothing works on this machine, though the request itself is sound. `first`
-    must be printed before anything else: why the CPU is used although there are GPUs. `doubts` are
-    reasons to doubt what works, `notes` say why the image is not the newest, and `unchecked` what
-    could not be looked at from here. `python` is the user's, None on a machine elsewhere.
+    `reason`. `refusals` say why nothing works on this machine, though the request itself is sound.
+    `first` must be printed before anything else: why the CPU is used although there are GPUs.
+    `doubts` are reasons to doubt what works, `notes` say why the image is not the newest, and
+    `unchecked` what could not be looked at from here. `python` is the user's, None on a machine
+    elsewhere.
     """
 
     request: Request

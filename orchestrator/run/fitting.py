@@ -125,7 +125,8 @@ def _opinion(
 
 def _choice(request: Request, framework: Framework, target: Target, site: Site) -> Choice | None:
     """Choose an image of our table; None if there is no choice."""
-    if target.device == "cpu" or request.names_place or "gpu" not in framework.images:
+    named = request.image is not None or request.python is not None
+    if target.device == "cpu" or named or "gpu" not in framework.images:
         return None
     from orchestrator.vendor_images import choice  # a run on the CPU needs none of its data
 

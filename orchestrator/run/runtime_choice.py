@@ -91,7 +91,8 @@ def image(request: Request, framework: Framework, target: Target, site: Site) ->
     None if the request names an image or a Python, or for a command that runs on the host as it is.
     Raises RequestError if there is none for the device.
     """
-    if request.names_place or (site.on_host and framework.any_network):
+    named = request.image is not None or request.python is not None
+    if named or (site.on_host and framework.any_network):
         return None
     if target.device not in framework.images:
         raise RequestError(

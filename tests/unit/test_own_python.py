@@ -143,9 +143,7 @@ def test_our_programs_need_python_3_5(tmp_path, version, fits):
     if fits:
         assert look(old).version == version
     else:
-        with pytest.raises(
-            RequestError, match=f"is Python {version}, and .* need 3.5; use a newer"
-        ):
+        with pytest.raises(RequestError, match=f"is Python {version}, and .* need 3.5; use"):
             look(old)
     assert look(old, ours=False).version == version
 
@@ -202,7 +200,7 @@ def request(python, **changes):
     ("changes", "expected"),
     [
         ({"runtime": "docker"}, "--runtime docker runs in a container; remove one of them"),
-        ({"image": "me/mine:1"}, r"--image me/mine:1 needs .* \(--python was given\); remove --image"),
+        ({"image": "me/mine:1"}, r"--image me/mine:1 .* \(--python was given\); remove --image"),
         ({"memory": 2**30}, "; remove --memory, or remove --python"),
         (
             {"framework": "custom", "command": "bench", "pattern": "(.+)", "options": {}},
@@ -319,8 +317,9 @@ def test_another_python_is_another_series_and_other_packages_are_not(home, envir
     other = Result.model_validate(ran(capsys, "--python", str(environment.with_name("other"))))
     told = [identity.what(one.request, one.plan) for one in (folder, program, later, other)]
     assert told[0] == told[1] == told[2] != told[3]
-    assert differences(folder, program) == ()
-    assert [one.name for one in differences(folder, later) if one.group == "image"] == ["Python"]
+    for one, changed in ((program, []), (later, ["Python"])):
+        found = [change for change in differences(folder, one) if change.group != "state"]
+        assert [change.name for change in found] == changed
 
 
 def test_a_plan_for_another_machine_leaves_it_unchecked(home, tmp_path, capsys):
