@@ -88,7 +88,8 @@ class Interpreter(LenientRecord):
     def __str__(self) -> str:
         """Return it as text for the user."""
         package = f"{self.package} {self.package_version}".rstrip()
-        packages = f"{self.packages} packages sha256:{self.digest[:16]}"
+        noun = "package" if self.packages == 1 else "packages"
+        packages = f"{self.packages} {noun} sha256:{self.digest[:16]}"
         return f"{self.path}, Python {self.version}, {package}, {packages}"
 
 

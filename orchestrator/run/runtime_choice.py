@@ -63,13 +63,13 @@ def _choose(choice: RuntimeChoice, facts: Facts) -> tuple[Engine | EngineFacts |
 
 def _check_host_can(request: Request, reason: str) -> None:
     """Refuse an image, and everything else that needs an engine, for a run on the host."""
-    engine = "start an engine (see `benchdock doctor`)"
-    instead = engine if request.python is None else "remove --python"
+    or_engine = ", or start an engine (see `benchdock doctor`)"
+    instead = or_engine if request.python is None else " or --python"
     if request.image is not None:
         raise RequestError(
             f"--image {request.image} needs a container engine, but this run is on the host "
             f"({reason})",
-            hint=f"remove --image, or {instead}",
+            hint=f"remove --image{instead}",
         )
     asked = {
         "--memory": request.memory is not None,
@@ -81,7 +81,7 @@ def _check_host_can(request: Request, reason: str) -> None:
         if given:
             raise RequestError(
                 f"{option} needs a container engine, but this run is on the host ({reason})",
-                hint=f"remove {option}, or {instead}",
+                hint=f"remove {option}{instead}",
             )
 
 

@@ -37,8 +37,8 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
 
     `fingerprint` is that of the zoo's network or of the user's file. `data` is only the name of the
     data's folder. `python` is there only for a Python of the user's: the digest of any other run is
-    what it was before there was that choice. What is installed in it is no part, like the contents
-    of an image.
+    what it was before there was that choice. What is installed in it does not count, as with the
+    contents of an image.
     """
     own = {"python": str(plan.interpreter.path)} if plan.interpreter is not None else {}
     asked = request.model_dump(mode="json", include=set(_ASKED_FOR))

@@ -140,7 +140,7 @@ def find(python: Path) -> Path:
 def _answer(
     python: Path, program: Path, package: str, variables: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Start the interpreter and return what it tells of itself."""
+    """Start the interpreter and return what it says about itself."""
     with tempfile.TemporaryDirectory() as folder, open(f"{folder}/errors", "w+b") as errors:
         answer = Path(folder) / "answer"
         try:
