@@ -36,11 +36,8 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
     """Return the fields whose digest `what` is, as plain values.
 
     `fingerprint` is that of the zoo's network or of the user's file. `data` is only the name of the
-    data's folder. `python` is there only for a Python of the user's: the digest of any other run is
-    what it was before there was that choice. What is installed in it does not count, as with the
-    contents of an image.
+    data's folder.
     """
-    own = {"python": str(plan.interpreter.path)} if plan.interpreter is not None else {}
     asked = request.model_dump(mode="json", include=set(_ASKED_FOR))
     return {
         "model": plan.model,
@@ -57,13 +54,22 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
         "data": request.data.name if request.data is not None else None,
         "runtime": plan.runtime,
         **asked,
-        **own,
+        **_own_python(plan),
     }
 
 
 def undecided(told: dict[str, Any]) -> str:
     """Return the digest of a run that was never planned, of what is known of it as plain values."""
     return _digest(_ASKED, told)
+
+
+def _own_python(plan: Plan) -> dict[str, Any]:
+    """Return the path of the user's Python; nothing if there is none.
+
+    Without one, the digest is what it was before there was that choice. What is installed in it
+    does not count, as with the contents of an image.
+    """
+    return {} if plan.interpreter is None else {"python": str(plan.interpreter.path)}
 
 
 def place(

@@ -15,13 +15,17 @@ from hypothesis import strategies as st
 
 from orchestrator.cli import main
 from orchestrator.errors import MachineError, RequestError
+from orchestrator.frameworks.catalogue import FRAMEWORKS
+from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.results import agreement
 from orchestrator.results.differences import differences
 from orchestrator.run.decision import decide
+from orchestrator.run.demands import lacks_source
 from orchestrator.run.facts import ThisMachine
 from orchestrator.runtimes.host import interpreter
 from orchestrator.store import identity
+from orchestrator.suites.requests import request_of
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
 from tests.support import stand_in
 from tests.support.machines import NO_GPU, Known
@@ -342,3 +346,22 @@ def test_parity_takes_it_for_one_framework(capsys):
     assert "--python needs exactly one framework; add -f FRAMEWORK" in capsys.readouterr().err
     assert main(("parity", "deep_mnist", "-f", "pytorch", "--python", "/nowhere")) == 2
     assert "--python /nowhere: No such file or directory" in capsys.readouterr().err
+
+
+def test_only_programs_that_are_python_take_one():
+    others = {name for name, row in FRAMEWORKS.items() if not row.package}
+    assert others == {
+        "caffe_time", "caffe_train", "custom", "onnxruntime_perf_test", "openvino_benchmark_app",
+        "tensorrt",
+    }  # fmt: skip
+
+
+def test_the_program_in_an_image_is_not_in_a_python():
+    asked = Request(model="resnet50", framework="mxnet_score", phase="inference", python="/x")
+    assert "needs the program's folder" in lacks_source(FRAMEWORKS["mxnet_score"], asked, "gpu")
+
+
+def test_a_path_in_a_suite_starts_from_its_folder():
+    told = {"model": "deep_mnist", "framework": "pytorch", "phase": "training"}
+    assert request_of({**told, "python": "env"}, Path("/suites")).python == Path("/suites/env")
+    assert request_of({**told, "python": "/env"}, Path("/suites")).python == Path("/env")
