@@ -71,6 +71,28 @@ class ProgramFolder(LenientRecord):
         return ", ".join(part for part in (commit and commit + changes, digest) if part)
 
 
+class Interpreter(LenientRecord):
+    """A Python of the user's, as it was when the run was planned.
+
+    `package` is the one that the framework needs, `package_version` "" if it does not tell its
+    version. `packages` counts all installed packages, `digest` is over their names and versions.
+    """
+
+    path: Path
+    version: str
+    package: str
+    package_version: str = ""
+    packages: Count = 0
+    digest: str
+
+    def __str__(self) -> str:
+        """Return it as text for the user."""
+        package = f"{self.package} {self.package_version}".rstrip()
+        noun = "package" if self.packages == 1 else "packages"
+        packages = f"{self.packages} {noun} sha256:{self.digest[:16]}"
+        return f"{self.path}, Python {self.version}, {package}, {packages}"
+
+
 class Plan(LenientRecord):
     """One execution, decided.
 
@@ -78,7 +100,8 @@ class Plan(LenientRecord):
     means CPU. `image` is the reference given to the engine, `image_id` what it resolved to; both
     are None on the host runtime. `script` is the rendered launcher; `argv` starts it. `pattern`,
     `unit` and `estimator` say how to read the program `custom`. `source` describes the contents of
-    `--source`. `prefix` are the words before the program's command in the script.
+    `--source`. `prefix` are the words before the program's command in the script. `interpreter` is
+    the user's Python on the host runtime.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -113,6 +136,7 @@ class Plan(LenientRecord):
     unit: str | None = None
     estimator: str | None = None
     source: ProgramFolder | None = None
+    interpreter: Interpreter | None = None
     script: str
     warnings: tuple[str, ...] = ()
 

@@ -75,7 +75,8 @@ class Request(StrictRecord):
     next four are for the program `custom`: what to run, how to read its figure. `model_file` is the
     user's network, and `model` is then only its name. `as_root` runs the container as root. `env`
     are variables of the program's environment, `prefix` is a command put before the program's,
-    `network` a network of the container engine.
+    `network` a network of the container engine. `python` is an interpreter of this machine, or the
+    folder of a virtual or conda environment: the program runs in it, on the host.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -110,6 +111,7 @@ class Request(StrictRecord):
     env: dict[str, str] = Field(default_factory=dict)
     prefix: str | None = None
     network: str | None = None
+    python: Path | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

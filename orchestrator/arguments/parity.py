@@ -65,5 +65,6 @@ def add(commands: Any) -> None:
     shared.around_program(parity)
     shared.options(parity)
     shared.runtime(parity)
+    shared.python(parity)
     shared.json(parity)
     parity.set_defaults(handler="parity")

@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
         "run resnet50 -f pytorch --gpus all --dry-run --machine server.json",
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
         "run resnet50 -f pytorch --runs 5 --require valid",
+        "run resnet50 -f pytorch --python ~/my-environment",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
         "run mine -f custom --image me/mine:1 --command 'bench --batch {batch}' "
@@ -109,6 +110,7 @@ def _add_place(run: ArgumentParser) -> None:
         "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"
     )
     shared.runtime(run)
+    shared.python(run)
 
 
 def _add_limits(run: ArgumentParser) -> None:

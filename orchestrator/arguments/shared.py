@@ -30,6 +30,17 @@ def runtime(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def python(parser: argparse.ArgumentParser) -> None:
+    """Add --python."""
+    parser.add_argument(
+        "--python",
+        type=values.recorded_path,
+        metavar="PATH",
+        help="run on the host with this Python, which has the framework: an interpreter, or the "
+        "folder of a virtual or conda environment",
+    )
+
+
 def reading(group: argparse._ArgumentGroup) -> None:
     """Add the options that say how to read the figure of an unknown program."""
     group.add_argument(

@@ -28,6 +28,8 @@ _PROGRAM_OR_LOG = {
     },
 }
 
+_FILES = ("log", "claim", "run", "a", "b", "bundle", "file", "output", "suite", "python")
+
 
 def _with_names(parser: argparse.ArgumentParser) -> None:
     """Add the names to complete that the parser itself does not check."""
@@ -48,7 +50,7 @@ def _with_names(parser: argparse.ArgumentParser) -> None:
             action.complete = _PROGRAM_OR_LOG  # type: ignore[attr-defined]
         elif action.dest in ("data", "source"):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-        elif action.dest in ("log", "claim", "run", "a", "b", "bundle", "file", "output", "suite"):
+        elif action.dest in _FILES:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from orchestrator import ui
 from orchestrator.errors import ExitStatus, Interrupted
@@ -35,6 +36,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         options=arguments.option,
         env=arguments.env,
         prefix=arguments.prefix,
+        python=Path(arguments.python) if arguments.python is not None else None,
     )
     work = comparisons.choose(
         comparisons.Wanted(

@@ -65,6 +65,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             env=dict(arguments.env),
             prefix=arguments.prefix,
             network=arguments.network,
+            python=Path(arguments.python) if arguments.python is not None else None,
         )
     except ValidationError as error:
         raise _mistake(error) from None
@@ -205,12 +206,17 @@ def show_plan(plan: Plan) -> None:
 
 def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
     """Yield name and value of each setting; a name with several values is repeated."""
-    shown_apart = {"script", "schema_version", "warnings", "mounts", "limits", "timeouts", "source"}
+    shown_apart = {
+        *("script", "schema_version", "warnings", "mounts", "limits", "timeouts", "source"),
+        "interpreter",
+    }
     for name, value in plan.model_dump(mode="json", exclude=shown_apart).items():
         if value not in (None, {}, []):
             yield name.replace("argv", "command").replace("_", " "), _shown(value)
     if plan.source is not None and str(plan.source):
         yield "program folder", str(plan.source)
+    if plan.interpreter is not None:
+        yield "python", str(plan.interpreter)
     for mount in plan.mounts:
         how = "read-only" if mount.read_only else "writable"
         yield "mount", f"{mount.source} as {mount.target}, {how}"

@@ -120,6 +120,7 @@ CAFFE2_NET = Framework(
     ours=False,
     program="caffe2_net",
     launcher="caffe2_net",
+    package="caffe2",
     dtypes={(device, phase): _FLOAT32 for device in ("cpu", "gpu") for phase in _PHASES},
     images={"cpu": "legacy-cpu", "gpu": "ngc-caffe2-18-08"},
     multi_gpu=False,
@@ -148,6 +149,7 @@ CAFFE2_TRAINER = Framework(
     ours=False,
     program="caffe2_trainer",
     launcher="caffe2_trainer",
+    package="caffe2",
     dtypes={
         ("cpu", "training"): _FLOAT32,
         ("gpu", "training"): ("float32", "float16"),

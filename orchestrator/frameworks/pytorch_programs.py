@@ -18,6 +18,7 @@ DEEPLEARNINGEXAMPLES = Framework(
     ours=False,
     program="deeplearningexamples",
     launcher="deeplearningexamples_pytorch",
+    package="torch",
     backend="backends.stand_ins",  # for dllogger
     processes="always",
     dtypes={("gpu", "training"): _GPU, ("gpu", "inference"): _GPU},
@@ -80,6 +81,7 @@ PYTORCH_IMAGENET = Framework(
     ours=False,
     program="pytorch_imagenet",
     launcher="pytorch_imagenet",
+    package="torch",
     processes="always",
     dtypes={
         ("cpu", "training"): ("float32",),
@@ -122,6 +124,7 @@ TIMM = Framework(
     ours=False,
     program="timm",
     launcher="timm",
+    package="torch",
     dtypes={
         ("cpu", "training"): ("float32", "bfloat16"),
         ("cpu", "inference"): ("float32", "bfloat16"),
@@ -165,6 +168,7 @@ TORCHVISION_REFERENCES = Framework(
     ours=False,
     program="torchvision_references",
     launcher="torchvision_references",
+    package="torchvision",
     processes="always",
     dtypes={
         ("cpu", "training"): ("float32",),
@@ -200,6 +204,7 @@ TORCHBENCH = Framework(
     ours=False,
     program="torchbench",
     launcher="torchbench",
+    package="torch",
     dtypes={
         ("cpu", "training"): ("float32",),
         ("cpu", "inference"): ("float32",),

@@ -209,6 +209,8 @@ class Framework:
         that is not given the image decides (`variants.settle`).
     processes: whether its launcher starts one process per device: "always", "never", or the option
         `NAME=VALUE` that makes it do so.
+    package: the Python package that it imports; "" if it is no Python program, which --python does
+        not apply to.
     ours: whether `benchdock models` lists it: it computes the zoo's networks as they are defined.
     vendor: None for our own programs.
     """
@@ -231,6 +233,7 @@ class Framework:
     variants: Mapping[str, Framework] = field(default_factory=dict)
     variant_option: str = ""
     processes: str = "never"
+    package: str = ""
     step_rules: StepRules = StepRules()
     ours: bool = True
     vendor: VendorProgram | None = None

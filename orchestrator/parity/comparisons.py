@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from orchestrator.errors import RequestError
@@ -30,6 +31,7 @@ class Setting:
     options: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     prefix: str | None = None
+    python: Path | None = None
 
     @property
     def device(self) -> Device:
@@ -65,9 +67,10 @@ def choose(wanted: Wanted) -> list[Work]:
 
     for model in wanted.models:
         catalogue.draw(model)
-    if (wanted.setting.image or wanted.setting.options) and len(wanted.frameworks) != 1:
-        what = "--image" if wanted.setting.image else "--option"
-        raise RequestError(f"{what} needs exactly one framework", hint="add -f FRAMEWORK")
+    of_one = {"image": "--image", "python": "--python", "options": "--option"}
+    for name, option in of_one.items() if len(wanted.frameworks) != 1 else ():
+        if getattr(wanted.setting, name):
+            raise RequestError(f"{option} needs exactly one framework", hint="add -f FRAMEWORK")
     models = wanted.models or tuple(zoo.names())
     levels = wanted.levels or tuple(LEVELS)
     if wanted.frameworks:
@@ -119,7 +122,8 @@ def _named(name: str, wanted: Wanted) -> Framework:
             hint=_possible(wanted),
         )
     known = _dtypes(framework, device)
-    if not known or (device not in framework.images and wanted.setting.image is None):
+    chosen = wanted.setting.image is not None or wanted.setting.python is not None
+    if not known or (device not in framework.images and not chosen):
         raise RequestError(f"{name} has no image for the {device.upper()}", hint=_possible(wanted))
     if wanted.setting.dtype not in known:
         raise RequestError(

@@ -44,6 +44,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
         runtime=setting.runtime,
         env=dict(setting.env),
         prefix=setting.prefix,
+        python=setting.python,
         options=dict(setting.options),
     )
     decision = _decided(request)

@@ -55,6 +55,9 @@ class World:
             return EngineAnswer(why_not=self.no_engine)
         return EngineAnswer(engine=EngineFacts())
 
+    def interpreter(self, *_: object) -> None:
+        """Return None: a claim names no Python."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table
 from orchestrator.machine import inventory
-from orchestrator.plan import Plan
+from orchestrator.plan import Interpreter, Plan
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.result import Measurement, Result
@@ -23,6 +23,7 @@ from orchestrator.results.bundle import LOG, PLAN, REQUEST, RESULT
 from orchestrator.results.disagreement import Disagreement
 from orchestrator.run import container_user
 from orchestrator.run.place import DATA, MODEL, SOURCE
+from orchestrator.runtimes.host.interpreter import PROGRAMS
 from orchestrator.version import VERSION
 
 # What the reader of a log adds: a collector may have stored it since.
@@ -139,8 +140,17 @@ def _of_request(request: Request, plan: Plan) -> Iterator[Disagreement]:
     for key, text in request.env.items():
         if plan.environment.get(key) != text:
             yield Disagreement(f"variable {key}", REQUEST, text, PLAN, plan.environment.get(key))
+    yield from _of_python(request.python, plan.interpreter)
     if plan.runtime == "docker":
         yield from _of_mounts(request, plan)
+
+
+def _of_python(asked: Path | None, planned: Interpreter | None) -> Iterator[Disagreement]:
+    """Compare the user's Python, or the folder that has it, with the one that was planned."""
+    found = planned.path if planned is not None else None
+    may_be = [asked] if asked is None else [asked, *(asked / name for name in PROGRAMS)]
+    if not any(_is_of(one, found) for one in may_be):
+        yield Disagreement("the Python", REQUEST, asked, PLAN, found)
 
 
 _Pairs = dict[str, tuple[object, object]]

@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator import facts
 from orchestrator.facts import Fact, Group
 from orchestrator.images import digests
+from orchestrator.plan import Interpreter
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.result import Environment, Result
 
@@ -117,6 +118,11 @@ def _network(result: Result) -> object:
     return result.plan.network if result.plan and result.plan.runtime == "docker" else None
 
 
+def _python(found: Interpreter) -> object:
+    """Return what makes a user's Python another one: not how many packages it has."""
+    return (found.path, found.version, found.package, found.package_version, found.digest)
+
+
 _PLACE = ("device", "runtime", "framework", "image")
 
 FACTS: tuple[Compared, ...] = (
@@ -133,7 +139,7 @@ FACTS: tuple[Compared, ...] = (
     Compared(group="program", name="command", read=_asked("command"), follows=("framework",)),
     Compared(
         group="program", name="framework version", read=lambda r: r.framework_version,
-        follows=("framework", "image", "image id", "runtime", "device"),
+        follows=("framework", "image", "image id", "runtime", "Python", "device"),
     ),
     *_of_program(planned=False),
     Compared(group="image", name="runtime", read=_plan("runtime")),
@@ -145,6 +151,10 @@ FACTS: tuple[Compared, ...] = (
     Compared(
         group="image", name="image digest", read=_plan("image_digest"),
         follows=(*_PLACE, "image id"),
+    ),
+    Compared(
+        group="image", name="Python", read=_plan("interpreter"), key=_python,
+        follows=("runtime", "framework"),
     ),
     *_of_environment(),
     Compared(group="settings", name="steps", read=_plan("steps"), follows=("device",)),

@@ -54,6 +54,8 @@ def pinned(stored: Stored) -> tuple[Request, Plan]:
         "runtime": RuntimeChoice(plan.runtime),
         "threads": asked.threads or (threads if isinstance(threads, int) else None),
     }
+    if plan.interpreter is not None:  # a relative path belongs to the folder of the original run
+        chosen["python"] = plan.interpreter.path
     if plan.device == "cpu":
         chosen["gpus"] = "none"
     elif asked.gpus in (None, "all"):

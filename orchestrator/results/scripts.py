@@ -31,7 +31,8 @@ from orchestrator.run.place import CODE, DATA, MODEL, SOURCE, Needs, Place
 UNSTATED = frozenset(
     {
         "schema_version", "runtime_reason", "image", "image_id", "image_digest", "gpus", "user",
-        "capabilities", "environment", "source", "warnings", "script", "mounts",
+        "capabilities", "environment", "source", "interpreter", "warnings", "script",
+        "mounts",
     }
 )  # fmt: skip
 
@@ -186,13 +187,15 @@ def _with_folders(request: Request, plan: Plan) -> Request:
 def _place(plan: Plan) -> Place:
     """Return the place of a plan; on a host only the script says where Python and our code are."""
     on_host = plan.runtime == "host"
+    named = plan.interpreter.path if plan.interpreter else None
     python = _PYTHON.search(plan.script) if on_host else None
     code = _CODE.search(plan.script) if on_host else None
     mounted = f"{CODE}/backends"
     return Place(
         runtime=plan.runtime,
         reason=plan.runtime_reason,
-        python=_word(python[1] or python[2]) if python else "python3",
+        python=str(named or (_word(python[1] or python[2]) if python else "python3")),
+        interpreter=plan.interpreter,
         image=plan.image,
         code=_word(code[1]) if code else CODE,
         mount_code=any(mount.target == mounted for mount in plan.mounts),

@@ -48,11 +48,20 @@ def _dataset(asked: Question) -> None:
         check_dataset(data)
 
 
+def _python(asked: Question) -> None:
+    if asked.request.python is not None and not asked.framework.package:
+        raise RequestError(
+            f"--python does not apply to {asked.framework.name}, which is not a Python package",
+            hint="remove --python",
+        )
+
+
 CHECKS: tuple[Callable[[Question], None], ...] = (
     _network_file,
     _counts,
     _program,
     _dataset,
+    _python,
 )
 
 

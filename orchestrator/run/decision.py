@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import BenchdockError, DataError, MachineError, RequestError
 from orchestrator.frameworks.record import Framework
 from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.plan import Interpreter
 from orchestrator.request import Request
 from orchestrator.run import (
     checks,
@@ -37,12 +38,13 @@ _NOT_WANTED = GpuReport(state="no_gpu", reason="none was requested")
 class Decision:
     """What a request means on a machine.
 
-    `image` is the image of our table that works there, None if the request names one, or for a
-    command that runs on the host as it is. `engine` is None for the host, for the `reason`.
-    `refusals` say why nothing works on this machine, though the request itself is sound. `first`
-    must be printed before anything else: why the CPU is used although there are GPUs. `doubts` are
-    reasons to doubt what works, `notes` say why the image is not the newest, and `unchecked` what
-    could not be looked at from here.
+    `image` is the image of our table that works there, None if the request names one or a Python,
+    or for a command that runs on the host as it is. `engine` is None for the host, for the
+    `reason`. `refusals` say why nothing works on this machine, though the request itself is sound.
+    `first` must be printed before anything else: why the CPU is used although there are GPUs.
+    `doubts` are reasons to doubt what works, `notes` say why the image is not the newest, and
+    `unchecked` what could not be looked at from here. `python` is the user's, None on a machine
+    elsewhere.
     """
 
     request: Request
@@ -54,6 +56,7 @@ class Decision:
     engine: Engine | EngineFacts | None
     reason: str
     elsewhere: bool = False
+    python: Interpreter | None = None
     refusals: tuple[BenchdockError, ...] = ()
     first: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -101,6 +104,7 @@ def decide(request: Request, facts: Facts, *, image: str | None = None) -> Decis
         engine=engine,
         reason=reason,
         elsewhere=facts.elsewhere,
+        python=facts.interpreter(request, fitted.framework),
         refusals=refusals,
         first=fitted.first,
         doubts=(*devices.unused_gpus(request, gpu), *fitted.doubts),
@@ -157,7 +161,9 @@ def _unreadable(request: Request) -> tuple[DataError, ...]:
 
 
 def _unseen(request: Request) -> Iterator[str]:
-    """Name the folders that are not on this machine but may be on the other one."""
+    """Name what is not on this machine but may be on the other one."""
     for option, folder in (("--data", request.data), ("--source", request.source)):
         if folder is not None and not folder.exists():
             yield f"{option} {folder} is not on this machine, so its contents are not checked"
+    if request.python is not None:
+        yield f"--python {request.python} is for the other machine, so it is not checked"

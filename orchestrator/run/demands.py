@@ -99,7 +99,8 @@ def lacks_source(framework: Framework, request: Request, device: Device) -> str:
     vendor = framework.vendor
     if vendor is None or not vendor.source_help or request.source is not None:
         return ""
-    if vendor.home and (request.image is not None or device in vendor.holds):
+    inside = request.python is None and (request.image is not None or device in vendor.holds)
+    if vendor.home and inside:
         return ""
     return f"{framework.name} needs the program's folder: point --source to {vendor.source_help}"
 

@@ -11,7 +11,10 @@ from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
 
 if TYPE_CHECKING:
+    from orchestrator.frameworks.record import Framework
     from orchestrator.machine.description import EngineFacts, Machine
+    from orchestrator.plan import Interpreter
+    from orchestrator.request import Request
     from orchestrator.runtimes.docker.client import Engine
 
 
@@ -46,6 +49,12 @@ class Facts(Protocol):
     def container_engine(self) -> EngineAnswer:
         """Its container engine, or why there is none."""
 
+    def interpreter(self, request: Request, framework: Framework) -> Interpreter | None:
+        """Look at the Python that a request names; None without one, or if it is out of reach.
+
+        Raises RequestError if the framework cannot run in it, MachineError if it does not answer.
+        """
+
 
 class ThisMachine:
     """This machine. Each fact is looked at once, and only if it is asked for.
@@ -54,6 +63,9 @@ class ThisMachine:
     """
 
     elsewhere = False
+
+    def __init__(self) -> None:
+        self._interpreters: dict[object, Interpreter] = {}
 
     @cached_property
     def cpus(self) -> int:
@@ -78,6 +90,20 @@ class ThisMachine:
         except EngineError as error:
             return EngineAnswer(why_not=error.what, hint=error.hint)
 
+    def interpreter(self, request: Request, framework: Framework) -> Interpreter | None:
+        """Start the Python that a request names. Raises RequestError or MachineError."""
+        if request.python is None:
+            return None
+        # Imported only here: no other run needs it.
+        from orchestrator.runtimes.host import interpreter
+
+        key = (request.python, framework.name, *sorted(request.env.items()))
+        if key not in self._interpreters:
+            self._interpreters[key] = interpreter.look(
+                request.python, framework.package, request.env, ours=bool(framework.backend)
+            )
+        return self._interpreters[key]
+
 
 class OtherMachine:
     """A machine described in a file."""
@@ -91,3 +117,6 @@ class OtherMachine:
         self.container_engine = EngineAnswer(
             engine=machine.engine, why_not="" if machine.engine else why
         )
+
+    def interpreter(self, *_: object) -> None:
+        """Return None: a Python of another machine cannot be started here."""

@@ -118,7 +118,8 @@ def _support(
     `image` replaces the request's. On the host the packages of our own images run, which have the
     same kernels. Raises RequestError for an invalid image reference.
     """
-    if target.device == "cpu":  # every image works there
+    # Every image works on a CPU, and nothing is known about a Python of the user's.
+    if target.device == "cpu" or request.python is not None:
         return None
     from orchestrator.vendor_images import gpu_support, listed
 
@@ -134,7 +135,8 @@ def _support(
 
 def _choice(request: Request, framework: Framework, target: Target, site: Site) -> Choice | None:
     """Choose an image of our table; None if there is no choice."""
-    if target.device == "cpu" or request.image is not None or "gpu" not in framework.images:
+    named = request.image is not None or request.python is not None
+    if target.device == "cpu" or named or "gpu" not in framework.images:
         return None
     from orchestrator.vendor_images import choice  # a run on the CPU needs none of its data
 

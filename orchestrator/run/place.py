@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.machine import inventory
-from orchestrator.plan import Ulimit
+from orchestrator.plan import Interpreter, Ulimit
 
 # Paths inside a container; the images put the in-image code at CODE themselves.
 RUN = "/benchdock/run"
@@ -31,12 +31,14 @@ class Needs:
 class Place:
     """Where a script runs: which files it sees under which names, and in what image.
 
-    `cpus` is the number of CPUs that a program may use there.
+    `cpus` is the number of CPUs that a program may use there. `interpreter` describes `python` if
+    it is the user's.
     """
 
     runtime: Literal["docker", "host"]
     reason: str
     python: str
+    interpreter: Interpreter | None = None
     image: str | None = None
     image_id: str | None = None
     image_digest: str | None = None

@@ -87,6 +87,7 @@ def _on_host(decision: Decision, python: str, warnings: tuple[str, ...] = ()) ->
         runtime="host",
         reason=decision.reason,
         python=python,
+        interpreter=decision.python,
         code=PROJECT,
         cpus=decision.cpus,
         warnings=warnings,
@@ -94,8 +95,9 @@ def _on_host(decision: Decision, python: str, warnings: tuple[str, ...] = ()) ->
 
 
 def _bare_host(decision: Decision) -> Place:
-    """Return this host as it is: the user's command brings its environment."""
-    return _on_host(decision, "python3")
+    """Return this host as it is: the user's Python or command brings its environment."""
+    named = decision.python.path if decision.python else decision.request.python
+    return _on_host(decision, str(named or "python3"))
 
 
 def _container(decision: Decision, engine: Engine, events: OnEvent) -> Place:

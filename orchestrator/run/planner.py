@@ -95,6 +95,7 @@ def plan_of(
         unit=request.unit,
         estimator=request.estimator,
         source=found.source,
+        interpreter=place.interpreter,
         script=render(framework.launcher, context),
         warnings=tuple(_warnings(request, framework, target, place, found)),
     )

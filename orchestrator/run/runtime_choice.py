@@ -13,6 +13,8 @@ from orchestrator.run.devices import Target
 from orchestrator.run.fitting import Site
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.machine.description import EngineFacts
     from orchestrator.run.facts import Facts
     from orchestrator.runtimes.docker.client import Engine
@@ -24,12 +26,25 @@ def engine(request: Request, facts: Facts) -> tuple[Engine | EngineFacts | None,
     """Return the engine, or None for the host, and the reason.
 
     Raises EngineError if the user asked for a container and no engine answers, and RequestError if
-    there is no engine for an image or a limit.
+    there is no engine for an image or a limit, or a container for a Python of this machine.
     """
-    engine, reason = _choose(request.runtime, facts)
+    if request.python is not None:
+        engine, reason = None, _of_python(request.python, request.runtime)
+    else:
+        engine, reason = _choose(request.runtime, facts)
     if engine is None:
         _check_host_can(request, reason)
     return engine, reason
+
+
+def _of_python(python: Path, choice: RuntimeChoice) -> str:
+    """Return why the run is on the host: a container does not see a Python of this machine."""
+    if choice is RuntimeChoice.DOCKER:
+        raise RequestError(
+            f"--python {python} is used on the host, and --runtime docker runs in a container",
+            hint="remove one of them",
+        )
+    return "--python was given"
 
 
 def _choose(choice: RuntimeChoice, facts: Facts) -> tuple[Engine | EngineFacts | None, str]:
@@ -48,11 +63,13 @@ def _choose(choice: RuntimeChoice, facts: Facts) -> tuple[Engine | EngineFacts |
 
 def _check_host_can(request: Request, reason: str) -> None:
     """Refuse an image, and everything else that needs an engine, for a run on the host."""
+    or_engine = ", or start an engine (see `benchdock doctor`)"
+    instead = or_engine if request.python is None else " or --python"
     if request.image is not None:
         raise RequestError(
             f"--image {request.image} needs a container engine, but this run is on the host "
             f"({reason})",
-            hint="remove --image, or start an engine (see `benchdock doctor`)",
+            hint=f"remove --image{instead}",
         )
     asked = {
         "--memory": request.memory is not None,
@@ -64,17 +81,18 @@ def _check_host_can(request: Request, reason: str) -> None:
         if given:
             raise RequestError(
                 f"{option} needs a container engine, but this run is on the host ({reason})",
-                hint=f"remove {option}, or start an engine (see `benchdock doctor`)",
+                hint=f"remove {option}{instead}",
             )
 
 
 def image(request: Request, framework: Framework, target: Target, site: Site) -> Image | None:
     """Return the image, on the host the one whose packages are installed there.
 
-    None if the request names an image, or for a command that runs on the host as it is. Raises
-    RequestError if there is none for the device.
+    None if the request names an image or a Python, or for a command that runs on the host as it is.
+    Raises RequestError if there is none for the device.
     """
-    if request.image is not None or (site.on_host and framework.any_network):
+    named = request.image is not None or request.python is not None
+    if named or (site.on_host and framework.any_network):
         return None
     if target.device not in framework.images:
         raise RequestError(

@@ -133,6 +133,10 @@ def _prefix(request: Request, _: str) -> Iterator[str]:
     yield f"start the program with {quoted(request.prefix or '')}"
 
 
+def _python(request: Request, _: str) -> Iterator[str]:
+    yield f"start the Python {quoted(str(request.python))} of this machine"
+
+
 def _network(request: Request, _: str) -> Iterator[str]:
     yield f"use the engine's network {quoted(request.network or '')}"
 
@@ -156,5 +160,6 @@ _WORDS: Mapping[str, Callable[[Request, str], Iterator[str]]] = {
     "env": _env,
     "prefix": _prefix,
     "network": _network,
+    "python": _python,
     "as_root": _as_root,
 }

@@ -54,6 +54,7 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
         "data": request.data.name if request.data is not None else None,
         "runtime": plan.runtime,
         **asked,
+        **_own_python(plan),
     }
 
 
@@ -68,6 +69,15 @@ def without_values(told: dict[str, Any]) -> dict[str, Any]:
 def undecided(told: dict[str, Any]) -> str:
     """Return the digest of a run that was never planned, of what is known of it as plain values."""
     return _digest(_ASKED, told)
+
+
+def _own_python(plan: Plan) -> dict[str, Any]:
+    """Return the path of the user's Python; nothing if there is none.
+
+    Without one, the digest is what it was before there was that choice. What is installed in it
+    does not count, as with the contents of an image.
+    """
+    return {} if plan.interpreter is None else {"python": str(plan.interpreter.path)}
 
 
 def place(

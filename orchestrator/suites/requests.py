@@ -14,7 +14,7 @@ from orchestrator.request import Request
 from orchestrator.run import own_network
 from orchestrator.suites.cells import Settings
 
-_FOLDERS = ("data", "source")
+_PATHS = ("data", "source", "python")
 
 
 def request_of(settings: Settings, folder: Path, *, timeout: float | None = None) -> Request:
@@ -23,7 +23,7 @@ def request_of(settings: Settings, folder: Path, *, timeout: float | None = None
     `timeout` is the limit, in seconds, of a run that has none. Raises RequestError.
     """
     told: dict[str, Any] = {**settings}
-    for key in _FOLDERS:
+    for key in _PATHS:
         if key in told:
             told[key] = folder / Path(told[key]).expanduser()
     model, file = split(told["model"], folder)

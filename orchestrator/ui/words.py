@@ -100,6 +100,8 @@ def _place_rows(result: Result) -> Iterator[Row]:
         return
     if result.plan.runtime == "host":
         yield "where", f"on this host, not in a container: {result.plan.runtime_reason}"
+        if result.plan.interpreter is not None:
+            yield "python", str(result.plan.interpreter)
     else:
         user = result.plan.user
         said = f", as user {user.partition(':')[0]}" if user else ""

@@ -25,3 +25,6 @@ class Known:
     container_engine: EngineAnswer = NO_ENGINE
     cpus: int = 2
     elsewhere: bool = False
+
+    def interpreter(self, *_: object) -> None:
+        """Return None: no Python is looked at."""

@@ -176,6 +176,7 @@ OTHERWISE: dict[str, list] = {
     "devices": [3],
     "prefix": ["nice -n 5"],
     "network": ["bridge"],
+    "python": [Path("/opt/theirs"), Path("/opt/theirs/bin/python3")],
 }
 # What another value says no less of the very same run.
 SAME = [

@@ -17,7 +17,7 @@ import pytest
 from orchestrator.errors import MachineError
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
 from orchestrator.runtimes.docker.reaper import Owner
-from orchestrator.runtimes.host import keeper, processes, runtime
+from orchestrator.runtimes.host import handed_on, keeper, processes, runtime
 from orchestrator.runtimes.host.processes import status
 from orchestrator.runtimes.host.records import Record, leftovers, reap_host
 from orchestrator.runtimes.host.runtime import HostExecution, HostRuntime
@@ -233,7 +233,7 @@ def test_the_callers_environment_stays_here(
     assert seen["OMP_NUM_THREADS"] == "2"
     assert seen["CUDA_VISIBLE_DEVICES"] == ""
     assert set(seen) <= {
-        *runtime.HANDED_ON,
+        *handed_on.NAMES,
         *("LANG", "CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"),
         *(processes.TOKEN, "PWD", "SHLVL", "_"),
     }

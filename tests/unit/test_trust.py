@@ -58,6 +58,7 @@ def test_a_benchmark_of_ours_needs_no_trust(changes):
     [
         ({"runtime": "host"}, "run on this host, outside of any container"),
         ({"framework": "custom", "command": "rm -rf '~'"}, "start the command \"rm -rf '~'\""),
+        ({"python": "/opt/x"}, "start the Python '/opt/x' of this machine"),
         ({"source": "/root"}, "read the program's folder '/root' of this machine"),
         ({"data": "/etc"}, "read the folder '/etc' of this machine"),
         ({"model_file": "/x.onnx"}, "read the file '/x.onnx' of this machine"),

@@ -27,14 +27,11 @@ from orchestrator.paths import runs
 from orchestrator.plan import Plan
 from orchestrator.runtimes.contract import Execution, Exit
 from orchestrator.runtimes.docker.reaper import Owner
-from orchestrator.runtimes.host import keeper
+from orchestrator.runtimes.host import handed_on, keeper
 from orchestrator.runtimes.host.processes import TOKEN, end, members, status
 from orchestrator.runtimes.host.records import Record
 from orchestrator.signals import held
 
-# Only this part of the caller's environment is passed on: no tokens, no proxies with passwords.
-# LD_LIBRARY_PATH finds the GPU driver on systems that keep it in unusual places.
-HANDED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH")
 _FALLBACK_PAUSE = 0.05
 _REAP_PATIENCE = 6.0  # seconds for the keeper, which itself waits 5 for what it killed
 _COPY = 1024 * 1024
@@ -55,12 +52,9 @@ def _oom_kills() -> int | None:
 
 def environment(plan: Plan, token: str) -> dict[str, str]:
     """Return the program's whole environment: a clean one, and the plan's variables."""
-    clean = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
-    clean.setdefault("PATH", os.defpath)
-    clean |= {"LANG": "C.UTF-8", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     # Without an engine, this selects the GPUs; empty hides all of them from a CPU run.
-    clean["CUDA_VISIBLE_DEVICES"] = ",".join(plan.gpus)
-    return clean | plan.environment | {TOKEN: token}
+    visible = {"CUDA_VISIBLE_DEVICES": ",".join(plan.gpus)}
+    return handed_on.variables() | visible | plan.environment | {TOKEN: token}
 
 
 class HostRuntime:
