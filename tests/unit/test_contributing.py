@@ -65,7 +65,7 @@ TOY = Framework(
     dtypes={("cpu", "training"): ("float32",)}, images={"cpu": "pytorch-cpu"},
     networks={"toynet": "toynet"}, vendor=VendorProgram(),
 )
-ROWS = (TOY, *ROWS)
+ENTRIES = (TOY, *ENTRIES)
 """
 LAUNCHER = """{% extends "_vendor.sh.j2" %}
 {% block program %}
@@ -77,7 +77,7 @@ TOY = Framework(
     name="toy", title="Toy", program="benchdock", launcher="toy", backend="backends.toy",
     options=_options("toy"), dtypes={("cpu", "training"): ("float32",)}, images={"cpu": "toy-cpu"},
 )
-ROWS = (*ROWS, TOY)
+ENTRIES = (*ENTRIES, TOY)
 """
 BACKEND_LAUNCHER = """{% extends "_program.sh.j2" %}
 {% block start -%}

@@ -36,11 +36,11 @@ def proven(monkeypatch, settings):
 
     def install(interrupted=()):
         def prove(work, setting, view):
-            asked.append(work.row.name)
+            asked.append(work.framework.name)
             settings.append(setting)
-            if work.row.name in interrupted:
+            if work.framework.name in interrupted:
                 return Proof(cells=(), signal_number=2)
-            made = [cell(work.row, m, level) for m in work.models for level in work.levels]
+            made = [cell(work.framework, m, level) for m in work.models for level in work.levels]
             return Proof(cells=tuple(made))
 
         monkeypatch.setattr(parity, "prove", prove)
@@ -115,7 +115,9 @@ def test_variables_and_a_prefix_are_those_of_every_comparison(proven, settings):
 def test_the_matrix_shows_what_each_level_found(monkeypatch, capsys, levels, deviation, shown):
     def prove(work, setting, view):
         found = {"holds": deviation is not None and deviation < 1e-5, "deviation": deviation}
-        made = [cell(work.row, m, level, **found) for m in work.models for level in work.levels]
+        made = [
+            cell(work.framework, m, level, **found) for m in work.models for level in work.levels
+        ]
         return Proof(cells=tuple(made))
 
     monkeypatch.setattr(parity, "prove", prove)
@@ -199,7 +201,7 @@ def test_gpus_that_cannot_be_used(monkeypatch, capsys, gpus, report, told, statu
 def test_what_was_not_compared_for_one_reason_is_one_line(monkeypatch, capsys):
     def prove(work, setting, view):
         why = {"holds": False, "deviation": None, "detail": "no bfloat16 here"}
-        made = [cell(work.row, m, level, **why) for m in work.models for level in work.levels]
+        made = [cell(work.framework, m, level, **why) for m in work.models for level in work.levels]
         return Proof(cells=tuple(made))
 
     monkeypatch.setattr(parity, "prove", prove)
@@ -215,7 +217,7 @@ def test_what_was_not_compared_for_one_reason_is_one_line(monkeypatch, capsys):
 )
 def test_json_holds_no_numbers_that_json_does_not_know(monkeypatch, capsys, deviation, told):
     def prove(work, setting, view):
-        return Proof(cells=(cell(work.row, "vgg11", "P2", holds=False, deviation=deviation),))
+        return Proof(cells=(cell(work.framework, "vgg11", "P2", holds=False, deviation=deviation),))
 
     monkeypatch.setattr(parity, "prove", prove)
     assert main(["parity", "vgg11", "-f", "mxnet", "--json"]) == ExitStatus.BENCHMARK_FAILED

@@ -124,6 +124,7 @@ def test_the_document(capsys, home):
                 "throughput": {"value": 1234.56, "unit": "samples/s"},
                 "failure": None,
                 "warnings": ["it was hot"],
+                "trust": None,
                 "why": None,
             }
         ],
