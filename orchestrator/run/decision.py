@@ -2,7 +2,7 @@
 
 `decide` is pure except for the user's files, which it reads, and the facts of this machine, which
 are looked at when they are needed. Everything that starts or shows a run uses its answer: `run`,
-`run --dry-run`, `replay`, `reproduce` and `parity`.
+`run --dry-run`, `replay`, `reproduce`, `parity`, `plan` and `suite`.
 """
 
 from __future__ import annotations
