@@ -110,5 +110,5 @@ def _checked(home: Path) -> Counter[str]:
         told |= {f"{path.parent.name} {d} {p}": e.run or "" for (d, p), e in found.ended.items()}
         seen["sessions"] += 1
     assert told == kept, "the journals and the run folders differ"
-    assert not list((home / "unfinished").glob("*"))
+    assert not list((home / "unfinished").glob("*.json"))
     return seen
