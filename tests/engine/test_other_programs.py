@@ -151,7 +151,7 @@ print "Images/sec: 42.5 +/- 0.5 (jitter = 0.1)"
 @pytest.mark.parametrize("tag", ["18.04-py2", "17.12"])
 def test_images_with_python_2_run_their_programs_with_it(engine, tmp_path, monkeypatch, tag):
     if engine.image(PYTHON_2) is None:
-        pytest.skip(f"no {PYTHON_2} here: `make base-images` makes it")
+        pytest.skip(f"no {PYTHON_2} here: `benchdock images bootstrap {PYTHON_2}` makes it")
     context = tmp_path / "context"
     context.mkdir()
     (context / "nvcnn.py").write_text(OLD_NVCNN)
