@@ -15,6 +15,7 @@ Record = TypeVar("Record", bound=BaseModel)
 
 # A result with 10^6 raw step times takes about 20 MiB.
 LARGEST = 128 * 2**20
+_OURS = ", so it is not a file of benchdock"
 # As pydantic calls it in a model and in a dataclass.
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 
@@ -88,22 +89,29 @@ def read_record(
         raise RequestError(f"cannot read {name}: {first_mistake(error, keys)}") from None
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file of at most 128 MiB. Raises OSError, and RequestError for anything else."""
+def read_bytes(path: Path, largest: int = LARGEST, *, so: str = _OURS, hint: str = "") -> bytes:
+    """Read a file of at most `largest` bytes. Raises OSError, and RequestError for anything else.
+
+    `so` ends the sentence about a larger one.
+    """
     refuse_stream(path)
     with path.open("rb") as stream:
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise RequestError(
-            f"{path} is larger than {LARGEST // 2**20} MiB, so it is not a file of benchdock"
-        )
+        data = stream.read(largest + 1)
+    if len(data) > largest:
+        limit = f"{largest // 2**20} MiB" if largest >= 2**20 else f"{largest // 1024} KiB"
+        raise RequestError(f"{path} is larger than {limit}{so}", hint=hint)
     return data
+
+
+def read_given(path: Path, largest: int, *, so: str = "", hint: str = "") -> bytes:
+    """Read a file that the user named, as `read_bytes` does. Raises RequestError."""
+    try:
+        return read_bytes(path, largest, so=so, hint=hint)
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def read_file(kind: type[Record], path: Path, *, keys: Collection[str] = ()) -> Record:
     """Read a record from a file of at most 128 MiB, as `read_record` does. Raises RequestError."""
-    try:
-        data = read_bytes(path)
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
+    data = read_given(path, LARGEST, so=_OURS)
     return read_record(kind, data, str(path), keys=keys)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.errors import RequestError, quoted
-from orchestrator.records import refuse_stream
+from orchestrator.records import read_given
 
 LARGEST = 2**20  # bytes
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
@@ -50,14 +50,7 @@ class Text:
 
 def read(path: Path) -> Text:
     """Read a file of at most 1 MiB. Raises RequestError."""
-    refuse_stream(path)
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
-    if len(data) > LARGEST:
-        raise RequestError(f"{path} is larger than 1 MiB, so it is not a configuration of DLBS")
+    data = read_given(path, LARGEST, so=", so it is not a configuration of DLBS")
     try:
         return parse(data.decode("utf-8").removeprefix("\ufeff"), str(path))
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from orchestrator.errors import RequestError, nearest, unknown
 from orchestrator.published import names
 from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim, Code, Source
-from orchestrator.records import first_mistake, refuse_stream
+from orchestrator.records import first_mistake, read_given
 from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 
 LARGEST = 64 * 1024  # bytes
@@ -145,14 +145,7 @@ def is_claim_file(word: str) -> bool:
 
 def read(path: Path) -> ClaimFile:
     """Read a claim. Raises RequestError that says where the mistake is."""
-    refuse_stream(path)
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
-    if len(data) > LARGEST:
-        raise RequestError(f"{path} is larger than {LARGEST // 1024} KiB, so it is not a claim")
+    data = read_given(path, LARGEST, so=", so it is not a claim")
     try:
         content = yaml.load(data, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:

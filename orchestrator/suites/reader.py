@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import yaml
 
 from orchestrator.errors import RequestError, quoted
-from orchestrator.records import refuse_stream
+from orchestrator.records import read_given
 
 LARGEST = 2**20  # bytes
 MOST_NODES = 200_000  # 10,000 explicit runs have 70,000
@@ -73,15 +73,7 @@ def mistake(mark: Mark, what: str, hint: str = "") -> RequestError:
 
 def read(path: Path) -> Document:
     """Read a file of at most 1 MiB. Raises RequestError."""
-    refuse_stream(path)
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
-    if len(data) > LARGEST:
-        raise RequestError(f"{path} is larger than 1 MiB", hint="use a matrix instead of runs")
-    return parse(data, str(path))
+    return parse(read_given(path, LARGEST, hint="use a matrix instead of runs"), str(path))
 
 
 def parse(data: bytes, name: str) -> Document:
