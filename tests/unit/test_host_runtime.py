@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import MachineError
+from orchestrator.machine.processes import Owner, living
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
-from orchestrator.runtimes.docker.reaper import Owner
 from orchestrator.runtimes.host import handed_on, keeper, processes, runtime
-from orchestrator.runtimes.host.processes import status
 from orchestrator.runtimes.host.records import Record, leftovers, reap_host
 from orchestrator.runtimes.host.runtime import HostExecution, HostRuntime
 
@@ -68,7 +67,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def alive(pid: int) -> bool:
-    return status(pid) is not None
+    return living(pid) is not None
 
 
 def test_output_exit_code_and_nothing_left(tmp_path: Path, home: Path) -> None:
@@ -448,7 +447,7 @@ def test_the_reaper_ignores_containers_of_others(home: Path) -> None:
 def test_the_reaper_ends_a_group_whose_leader_is_known(home: Path) -> None:
     """Also a program that overwrote its environment is found."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as lost:
-        seen = status(lost.pid)
+        seen = living(lost.pid)
         assert seen is not None
         Record(
             run_id="r", token="t" * 32, owner=gone(), leader=lost.pid, leader_start=seen.start

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from orchestrator.machine.processes import Owner, living
 from orchestrator.paths import home, write_aside
-from orchestrator.runtimes.docker.reaper import Owner
-from orchestrator.runtimes.host.processes import end, members, status
+from orchestrator.runtimes.host.processes import end, members
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Record:
         """Return the process group, None if its leader is not the process that was started."""
         if self.leader is None:
             return None
-        seen = status(self.leader)
+        seen = living(self.leader)
         return self.leader if seen is not None and seen.start == self.leader_start else None
 
     @classmethod

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import IO, Self
 
 from orchestrator.errors import MachineError
+from orchestrator.machine.processes import Owner, living
 from orchestrator.paths import runs
 from orchestrator.plan import Plan
 from orchestrator.runtimes.contract import Execution, Exit
-from orchestrator.runtimes.docker.reaper import Owner
 from orchestrator.runtimes.host import handed_on, keeper
-from orchestrator.runtimes.host.processes import TOKEN, end, members, status
+from orchestrator.runtimes.host.processes import TOKEN, end, members
 from orchestrator.runtimes.host.records import Record
 from orchestrator.signals import held
 
@@ -194,7 +194,7 @@ class HostExecution:
             self._lifeline = None
 
     def _note_leader(self, pid: int) -> None:
-        seen = status(pid)
+        seen = living(pid)
         if seen is not None and self._record is not None:
             self._record = replace(self._record, leader=pid, leader_start=seen.start)
             self._record.write()
