@@ -84,9 +84,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 def _check(path: Path) -> ExitStatus:
     """Print every mistake in a catalogue. Raises RequestError if it cannot be read."""
-    from orchestrator.published import catalogue_check
+    from orchestrator.published import collection_check
 
-    found = catalogue_check.mistakes(path)
+    found = collection_check.mistakes(path)
     for mistake in found:
         print(clean(mistake))
     print(f"{path.name}: {counted(len(found), 'mistake') if found else 'no mistakes'}")

@@ -12,7 +12,7 @@ from orchestrator.errors import RequestError, nearest, unknown
 from orchestrator.published import names
 from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim, Code, Source
-from orchestrator.records import first_mistake, read_given
+from orchestrator.record_files import first_mistake, read_given
 from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 
 LARGEST = 64 * 1024  # bytes

@@ -1,7 +1,7 @@
 """The catalogue of throughputs that vendors and others have published, and its filters.
 
 The data is `published.json`, which people edit (docs/published.md). It loads without pydantic, in
-milliseconds; `catalogue_check` checks all of it.
+milliseconds; `collection_check` checks all of it.
 """
 
 from __future__ import annotations

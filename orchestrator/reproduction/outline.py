@@ -14,7 +14,7 @@ from orchestrator.paths import RunFolder
 from orchestrator.published.collection import Claim
 from orchestrator.reproduction.setup import World
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, variants
+from orchestrator.run import program_rules, variants
 from orchestrator.run.devices import Target
 from orchestrator.run.place import Place
 from orchestrator.run.planner import make_plan
@@ -74,7 +74,7 @@ def draw(claim: Claim, planned: Request, world: World) -> Outline:
     return Outline(
         image=_image(planned, framework, device, world, on_host=on_host),
         request=planned,
-        options=demands.options_of(framework, planned),
+        options=program_rules.options_of(framework, planned),
         devices=f"{target.count} x {device}",
         command=_command(planned, framework, target, on_host=on_host),
     )
@@ -101,7 +101,9 @@ def _command(planned: Request, framework: Framework, target: Target, *, on_host:
     """
     if planned.batch is None:
         return ""
-    if demands.lacks_source(framework, planned.model_copy(update={"image": None}), target.device):
+    if program_rules.lacks_source(
+        framework, planned.model_copy(update={"image": None}), target.device
+    ):
         planned = planned.model_copy(update={"source": Path("DIR")})
     place = Place(
         runtime="host" if on_host else "docker", reason="a dry run", python="python3",

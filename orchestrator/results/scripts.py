@@ -22,7 +22,7 @@ from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.results.bundle import LAUNCHER, PLAN, REQUEST, RESULT
 from orchestrator.results.disagreement import Disagreement
-from orchestrator.run import command_line, demands, planner, variants
+from orchestrator.run import command_line, planner, program_rules, variants
 from orchestrator.run.devices import Target
 from orchestrator.run.own_files import OwnFiles
 from orchestrator.run.place import CODE, DATA, MODEL, SOURCE, Needs, Place
@@ -161,8 +161,8 @@ def _row(request: Request, plan: Plan) -> Framework:
     """Return the row that runs a request. Raises RequestError if there is none."""
     row = variants.settle(catalogue.framework(request.framework), request, plan.device)
     catalogue.check(row, request, plan.device)
-    demands.check_options(row, request.options)
-    if lacking := demands.lacks_source(row, request, plan.device):
+    program_rules.check_options(row, request.options)
+    if lacking := program_rules.lacks_source(row, request, plan.device):
         raise RequestError(lacking)
     takes = row.any_network or (row.vendor is not None and row.vendor.source_help)
     if request.source is not None and not takes:

@@ -41,7 +41,7 @@ def ready_place(decision: Decision, view: View) -> tuple[Place, Runtime]:
         _tell_reaped(reap(engine), view)
         return _container(decision, engine, events), engine
     # Imported only for the host: a run in a container would wait for it in vain.
-    from orchestrator.runtimes.host.records import reap_host
+    from orchestrator.runtimes.host.running import reap_host
     from orchestrator.runtimes.host.runtime import HostRuntime
 
     _tell_reaped(reap_host(), view)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import Request
 from orchestrator.run import own_network
 from orchestrator.suites.cells import Settings

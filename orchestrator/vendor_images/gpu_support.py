@@ -92,11 +92,11 @@ def assess(
     row = table.describe(image)
     if row is None:
         return GpuSupport(warnings=_unknown(table, image))
-    found = judge(table, row, gpus, driver)
+    found = support_of(table, row, gpus, driver)
     return replace(found, warnings=(*_about_tag(row), *found.warnings))
 
 
-def judge(
+def support_of(
     table: ContainerTable, row: Row, gpus: Sequence[tuple[str, str]], driver: str | None
 ) -> GpuSupport:
     """Compare a row of the catalogue with GPUs and driver, without doubting the tag itself."""

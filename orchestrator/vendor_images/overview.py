@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from orchestrator.machine.gpu_facts import GpuReport, capabilities
 from orchestrator.vendor_images import proven
-from orchestrator.vendor_images.gpu_support import judge
+from orchestrator.vendor_images.gpu_support import support_of
 from orchestrator.vendor_images.vendor_table import (
     ContainerTable,
     Era,
@@ -127,7 +127,7 @@ def _here(table: ContainerTable, row: Row, report: GpuReport) -> dict[str, Any]:
     gpus = capabilities(report.gpus)
     if not gpus or not row.facts.architectures:
         return {"here": None, "why": []}
-    found = judge(table, row, gpus, report.driver)
+    found = support_of(table, row, gpus, report.driver)
     here: Here = "no" if found.refusal else "perhaps" if found.warnings else "yes"
     return {"here": here, "why": [found.refusal] if found.refusal else list(found.warnings)}
 

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from orchestrator.frameworks import catalogue
 from orchestrator.request import Request
-from orchestrator.run import demands
+from orchestrator.run import program_rules
 
 SOURCE = PurePosixPath("/benchdock/source")
 DATA = PurePosixPath("/benchdock/data")
@@ -15,7 +15,7 @@ def context(plain, name, model, *, options=None, source=SOURCE, **changes):
     """Return the context of a row with its own defaults."""
     row = catalogue.framework(name)
     request = Request(model=model, framework=name, options=options or {})
-    demands.check_options(row, request.options)
+    program_rules.check_options(row, request.options)
     return replace(
         plain,
         model=model,
@@ -23,8 +23,8 @@ def context(plain, name, model, *, options=None, source=SOURCE, **changes):
         network=catalogue.network(row, model),
         block=row.step_rules.block,
         source=source,
-        options=demands.options_of(row, request),
-        flags=demands.flags_of(request),
+        options=program_rules.options_of(row, request),
+        flags=program_rules.flags_of(request),
         **changes,
     )
 

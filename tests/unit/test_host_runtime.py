@@ -18,7 +18,7 @@ from orchestrator.errors import MachineError
 from orchestrator.machine.processes import Owner, living
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
 from orchestrator.runtimes.host import handed_on, keeper, processes, runtime
-from orchestrator.runtimes.host.records import Record, leftovers, reap_host
+from orchestrator.runtimes.host.running import Record, leftovers, reap_host
 from orchestrator.runtimes.host.runtime import HostExecution, HostRuntime
 
 ROOT = Path(__file__).parents[2]

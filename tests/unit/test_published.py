@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from orchestrator.cli import main
 from orchestrator.commands import published as command
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
-from orchestrator.published import catalogue_check, collection
+from orchestrator.published import collection, collection_check
 from orchestrator.published.collection import Filters
 
 PROJECT = Path(__file__).parents[2]
@@ -252,7 +252,7 @@ def test_two_claims_of_one_id_are_named(tmp_path: Path) -> None:
     data = json.loads(path.read_text(encoding="utf-8"))
     data["claims"].append(data["claims"][0])
     path.write_text(json.dumps(data), encoding="utf-8")
-    assert any("appears 2 times" in mistake for mistake in catalogue_check.mistakes(path))
+    assert any("appears 2 times" in mistake for mistake in collection_check.mistakes(path))
 
 
 @settings(max_examples=60, deadline=None)
@@ -270,7 +270,7 @@ def test_whatever_is_typed_into_a_row_ends_in_words(tmp_path_factory, key, value
     data = {"schema": 2, "networks": {}, "code": {}, "sources": {"s": source}}
     path = tmp_path_factory.getbasetemp() / "typed.json"
     path.write_text(json.dumps(data | {"claims": [row | {key: value}]}), encoding="utf-8")
-    found = catalogue_check.mistakes(path)
+    found = collection_check.mistakes(path)
     collection.load.cache_clear()
     with contextlib.suppress(BenchdockError) if found else contextlib.nullcontext():
         collection.load(path)

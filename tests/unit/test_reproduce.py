@@ -18,12 +18,12 @@ from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.published import claim_rules, collection
 from orchestrator.published.collection import Claim, Code, Source
 from orchestrator.reproduction import outline, preparation, surroundings
+from orchestrator.reproduction.claim_verdict import summarize, verdict_on
 from orchestrator.reproduction.conditions import Terms
-from orchestrator.reproduction.judgement import judge, summarize
 from orchestrator.reproduction.preparation import prepare
 from orchestrator.reproduction.setup import RANKING, Wishes, World
 from orchestrator.result import Metric, Result
-from orchestrator.run import demands
+from orchestrator.run import program_rules
 from tests.support import stand_in
 from tests.support.worlds import CPU, NOTHING
 
@@ -235,7 +235,7 @@ def test_options_that_bring_conditions_about_exist():
         row = catalogue.FRAMEWORKS[entry.name]
         for options in entry.conditions.values():
             if not row.ours:
-                demands.check_options(row, options)
+                program_rules.check_options(row, options)
                 checked += 1
     assert checked > 20
 
@@ -577,7 +577,7 @@ def result(throughput, **changes):
 )
 def test_the_verdict(measured, changes, verdict, status):
     asked = claim(**changes)
-    outcome = judge(asked, prepare(asked, world(V100)), [result(measured)] * 3)
+    outcome = verdict_on(asked, prepare(asked, world(V100)), [result(measured)] * 3)
     assert (outcome.verdict, outcome.exit_status) == (verdict, status)
     assert outcome.ratio == pytest.approx(measured / 100)
 
@@ -586,14 +586,14 @@ def test_what_only_the_runs_tell_is_added():
     ours = surroundings.our_version(catalogue.FRAMEWORKS["pytorch"], "gpu")
     asked = claim(version=ours)
     runs = [result(100, program={"framework_version": "0.1"}, warnings=("the GPU throttled",))] * 3
-    outcome = judge(asked, prepare(asked, world(V100)), runs)
+    outcome = verdict_on(asked, prepare(asked, world(V100)), runs)
     assert [condition.name for condition in outcome.unmet] == ["framework version"]
     assert "the GPU throttled" in outcome.doubts
 
 
 def test_runs_that_differ_are_doubted():
     asked = claim(suspect=("rates",))
-    outcome = judge(asked, prepare(asked, world(V100)), [result(v) for v in (90, 100, 110)])
+    outcome = verdict_on(asked, prepare(asked, world(V100)), [result(v) for v in (90, 100, 110)])
     told = " ".join(outcome.doubts)
     assert "differ from each other by up to 22 %" in told
     assert "more --runs" in told

@@ -29,7 +29,7 @@ from orchestrator.plan import Plan
 from orchestrator.runtimes.contract import Execution, Exit
 from orchestrator.runtimes.host import handed_on, keeper
 from orchestrator.runtimes.host.processes import TOKEN, end, members
-from orchestrator.runtimes.host.records import Record
+from orchestrator.runtimes.host.running import Record
 from orchestrator.signals import held
 
 _FALLBACK_PAUSE = 0.05
