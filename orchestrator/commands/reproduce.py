@@ -39,12 +39,12 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         )
     claim, wishes = _read(arguments)
     _check_folders(wishes)
-    world = preparation.look(wishes)
-    setup = preparation.prepare(claim, world, wishes)
+    facts = preparation.here(wishes)
+    setup = preparation.prepare(claim, facts, wishes)
     of_file = claim_file.is_claim_file(arguments.claim)
     asks = preparation.asks_of(setup.planned, wishes) if of_file and setup.planned else ()
     if arguments.dry_run:
-        drawn = outline.draw(claim, setup.planned, world) if setup.planned else None
+        drawn = outline.draw(claim, setup.planned, facts) if setup.planned else None
         if arguments.json:
             plan = drawn.as_json() if drawn else None
             more = {"needs_trust": list(asks), "plan": plan}

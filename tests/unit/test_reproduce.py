@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.frameworks import catalogue
+from orchestrator.machine.description import EngineFacts
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.published import claim_rules, collection
 from orchestrator.published.collection import Claim, Code, Source
@@ -21,11 +22,15 @@ from orchestrator.reproduction import outline, preparation, surroundings
 from orchestrator.reproduction.claim_verdict import summarize, verdict_on
 from orchestrator.reproduction.conditions import Terms
 from orchestrator.reproduction.preparation import prepare
-from orchestrator.reproduction.setup import RANKING, Wishes, World
+from orchestrator.reproduction.setup import RANKING, Wishes
 from orchestrator.result import Metric, Result
 from orchestrator.run import program_rules
+from orchestrator.run.facts import EngineAnswer
 from tests.support import stand_in
-from tests.support.worlds import CPU, NOTHING
+from tests.support.machines import CPU, Known, answered
+
+NOTHING = Known()
+SILENT = EngineAnswer(why_not="nobody answers")
 
 
 def world(*gpus, capability="7.0", driver="570.1", **changes):
@@ -34,8 +39,8 @@ def world(*gpus, capability="7.0", driver="570.1", **changes):
         for i, name in enumerate(gpus)
     )
     report = GpuReport(state="ok", reason="", gpus=found, driver=driver)
-    usual: dict[str, Any] = {"gpus": report, "cpu": CPU, "no_engine": ""}
-    return World(**usual | changes)
+    usual: dict[str, Any] = {"gpu": report, "container_engine": answered(EngineFacts())}
+    return Known(**usual | changes)
 
 
 def claim(**changes):
@@ -107,7 +112,7 @@ def test_the_claims_own_container_is_used_if_it_can_be():
     asked = claim(container="nvcr.io/nvidia/pytorch:20.06-py3")
     assert prepare(asked, world(V100)).request.image == asked.container
     without = prepare(
-        asked, world(V100, capability="7.5", driver="580.65", no_engine="nobody answers")
+        asked, world(V100, capability="7.5", driver="580.65", container_engine=SILENT)
     )
     assert without.request.image is None
     assert "nobody answers" in without.unmet[0].why
@@ -126,7 +131,8 @@ def test_a_container_too_old_for_the_gpu_is_not_started():
 @pytest.mark.parametrize("engine", ["", "nobody answers"])
 def test_an_older_image_stands_in_for_ours_if_that_dropped_the_gpu(engine):
     asked = claim(version="2.0", program="timm", conditions=("synthetic", "nhwc"))
-    setup = prepare(asked, world(V100, no_engine=engine))
+    answer = EngineAnswer(why_not=engine) if engine else answered(EngineFacts())
+    setup = prepare(asked, world(V100, container_engine=answer))
     assert setup.request.image is None  # the run chooses it as this does
     assert setup.why_not == ""
     assert [c.here for c in setup.unmet if c.name == "framework version"] == ["2.10.0"]
@@ -138,7 +144,7 @@ def test_a_month_of_the_vendors_stands_in_if_no_image_of_ours_works():
     setup = prepare(asked, old)
     assert setup.request.image == "nvcr.io/nvidia/pytorch:19.10-py3"
     assert [c.here for c in setup.unmet if c.name == "framework version"] == [setup.request.image]
-    on_host = prepare(asked, dataclasses.replace(old, no_engine="nobody answers"))
+    on_host = prepare(asked, dataclasses.replace(old, container_engine=SILENT))
     assert on_host.request is None
     assert "needs NVIDIA driver 450.80.02 or newer" in on_host.why_not
 
@@ -634,7 +640,7 @@ options: {{behaviour: {behaviour}}}
 @pytest.fixture
 def own(tmp_path):
     """Write a claim about the stand-in program on this machine's CPU."""
-    cpu = preparation.look(Wishes()).cpu
+    cpu = preparation.here(Wishes()).cpu_model
 
     def write(value, behaviour="good", more=""):
         path = tmp_path / "claim.yaml"
@@ -716,7 +722,7 @@ def test_a_wrong_request_is_one_line(capsys, words, status, told):
 
 
 def test_a_claim_for_a_gpu_is_listed_on_a_machine_without(capsys, monkeypatch):
-    monkeypatch.setattr(preparation, "look", lambda wishes: NOTHING)
+    monkeypatch.setattr(preparation, "here", lambda wishes: NOTHING)
     asked = "nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1"
     assert main(["reproduce", asked, "--dry-run", "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)
@@ -731,7 +737,7 @@ def test_a_claim_for_a_gpu_is_listed_on_a_machine_without(capsys, monkeypatch):
 
 
 def test_an_option_that_is_missing_is_the_requests_fault(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(preparation, "look", lambda wishes: NOTHING)
+    monkeypatch.setattr(preparation, "here", lambda wishes: NOTHING)
     assert main(["reproduce", KNOWN]) == ExitStatus.BAD_REQUEST
     err = capsys.readouterr().err
     assert err.count("\n") == 1
