@@ -139,7 +139,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def is_claim_file(word: str) -> bool:
-    """Whether a word on the command line names a file and not a claim of the catalogue."""
+    """Whether a word on the command line names a file and not a claim of the collection."""
     return word.endswith(SUFFIXES) or "/" in word
 
 

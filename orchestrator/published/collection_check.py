@@ -1,4 +1,4 @@
-"""Finds every mistake in a catalogue of published results, for the people who edit it."""
+"""Finds every mistake in a collection of published results, for the people who edit it."""
 
 import json
 from collections import Counter

@@ -111,8 +111,8 @@ def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
 
 def _bears_name(found: ImageInfo, plan: Plan, engine: ImageEngine) -> bool:
     """Whether an image has the table id, the registry or the name in a plan."""
-    row = image_table.load().image_of_tag(plan.image or "")
-    if row is not None and found.labels.get(digests.IMAGE) == row.id:
+    image = image_table.load().image_of_tag(plan.image or "")
+    if image is not None and found.labels.get(digests.IMAGE) == image.id:
         return True
     names = [plan.image] if plan.image else []
     if plan.image and plan.image_digest:

@@ -55,11 +55,11 @@ class MachineDecider:
     def _need(self, decision: Decision) -> Need | None:
         if decision.engine is None:
             return None
-        row = decision.image
-        named = decision.request.image or (row.id if row else "")
+        image = decision.image
+        named = decision.request.image or (image.id if image else "")
         if named not in self._needs:
             table = image_table.load()
-            known = row or table.image_of_tag(named)
+            known = image or table.image_of_tag(named)
             name = store.name_of(known, table) if known else named
             engine = None if decision.elsewhere else cast("Engine", decision.engine)
             self._needs[named] = _looked_up(known, name, engine)

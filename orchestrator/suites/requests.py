@@ -28,8 +28,8 @@ def request_of(settings: Settings, folder: Path, *, timeout: float | None = None
             told[key] = folder / Path(told[key]).expanduser()
     model, file = split(told["model"], folder)
     if file is not None:
-        row = catalogue.framework(told["framework"])
-        told["phase"] = own_network.default_phase(row, told["phase"], file)
+        framework = catalogue.framework(told["framework"])
+        told["phase"] = own_network.default_phase(framework, told["phase"], file)
     if timeout is not None:
         told.setdefault("timeout", timeout)
     try:

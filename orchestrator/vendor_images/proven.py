@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestrator.request import StrictRecord
-from orchestrator.vendor_images.vendor_table import CatalogueError, numbers
+from orchestrator.vendor_images.vendor_table import VendorTableError, numbers
 
 FILE = Path(__file__).with_name("proven.json")
 
@@ -38,12 +38,12 @@ _RECORDS = TypeAdapter(tuple[Record, ...])
 
 
 def read(path: Path | None = None) -> tuple[Record, ...]:
-    """Read the records. Raises CatalogueError if the file is damaged."""
+    """Read the records. Raises VendorTableError if the file is damaged."""
     path = path or FILE
     try:
         return _RECORDS.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise CatalogueError(f"cannot read {path.name}: {error}") from None
+        raise VendorTableError(f"cannot read {path.name}: {error}") from None
 
 
 def text(records: Sequence[Record]) -> str:

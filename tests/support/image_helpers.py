@@ -119,7 +119,7 @@ class Place:
     pip: FakePip
 
     @property
-    def row(self):
+    def image(self):
         return self.table.images["tiny-cpu"]
 
     @property

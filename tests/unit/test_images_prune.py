@@ -118,11 +118,11 @@ A, B, C = "a" * 12, "b" * 12, "c" * 12
 
 
 def test_the_current_builds_stay_whatever_their_name(place, engine):
-    labels = digests.labels(place.row, place.table)
-    named = engine.add(store.name_of(place.row, place.table), labels=labels)
-    carried = engine.add(place.row.tag, labels=labels)
+    labels = digests.labels(place.image, place.table)
+    named = engine.add(store.name_of(place.image, place.table), labels=labels)
+    carried = engine.add(place.image.tag, labels=labels)
     framework = engine.add(
-        digests.framework_tag(place.row, place.table),
+        digests.framework_tag(place.image, place.table),
         labels={digests.FRAMEWORK: "x"}, layers=FRAMEWORK,
     )  # fmt: skip
     found = judged(engine, place)
@@ -222,10 +222,10 @@ def test_space_is_a_lower_bound_if_no_image_is_just_the_shared_layers(place, eng
 
 def test_removal_takes_every_name_but_none_that_moved(place, engine):
     image = build(engine, place, A)
-    engine.tag_image(image.id, place.row.tag)
+    engine.tag_image(image.id, place.image.tag)
     (found,) = pruning.candidates(engine, place.table, keep=0, results={})
     pruning.remove(found, engine)
-    assert sorted(engine.removed) == [place.row.tag, f"{place.row.tag}-{A}"]
+    assert sorted(engine.removed) == [place.image.tag, f"{place.image.tag}-{A}"]
 
     engine.removed.clear()
     other = engine.add(id="sha256:other")
@@ -237,19 +237,19 @@ def test_removal_takes_every_name_but_none_that_moved(place, engine):
 
 def test_the_readable_name_goes_to_the_newest_that_stays(place, engine):
     going = build(engine, place, A)
-    engine.tag_image(going.id, place.row.tag)
+    engine.tag_image(going.id, place.image.tag)
     build(engine, place, B, age=20)
     newest = build(engine, place, C, age=10)
-    kept = {one.id: "r" for one in engine.stock if f"{place.row.tag}-{A}" not in one.tags}
+    kept = {one.id: "r" for one in engine.stock if f"{place.image.tag}-{A}" not in one.tags}
     found = pruning.candidates(engine, place.table, keep=0, results=kept)
     pruning.move_aliases(found, engine)
-    assert engine.image(place.row.tag).id == newest.id
+    assert engine.image(place.image.tag).id == newest.id
     pruning.remove(found[0], engine)
-    assert engine.removed == [f"{place.row.tag}-{A}"]
+    assert engine.removed == [f"{place.image.tag}-{A}"]
 
 
 def test_builds_of_this_home_wait(place):
-    lock = builder.lock_of(place.row)
+    lock = builder.lock_of(place.image)
     with pruning.without_builds(place.table, print):
         assert lock.exists()
 

@@ -238,10 +238,10 @@ def test_options_that_bring_conditions_about_exist():
     rules = claim_rules.load()
     checked = 0
     for entry in rules.launchers:
-        row = catalogue.FRAMEWORKS[entry.name]
+        framework = catalogue.FRAMEWORKS[entry.name]
         for options in entry.conditions.values():
-            if not row.ours:
-                program_rules.check_options(row, options)
+            if not framework.ours:
+                program_rules.check_options(framework, options)
                 checked += 1
     assert checked > 20
 
@@ -249,10 +249,10 @@ def test_options_that_bring_conditions_about_exist():
 def test_every_option_of_a_program_belongs_to_a_condition_or_says_why_not():
     """An option without an aspect would be a silent default."""
     for entry in claim_rules.load().launchers:
-        row = catalogue.FRAMEWORKS[entry.name]
-        if not row.ours:
+        framework = catalogue.FRAMEWORKS[entry.name]
+        if not framework.ours:
             decided = {key for options in entry.conditions.values() for key in options}
-            assert set(row.options) == decided | set(entry.free), entry.name
+            assert set(framework.options) == decided | set(entry.free), entry.name
             assert not decided & set(entry.free)
 
 
@@ -274,17 +274,19 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
     """No condition of a claim is dropped: options bring it about, or a condition says its price."""
     rules = claim_rules.load()
     for entry in rules.launchers:
-        row = catalogue.FRAMEWORKS[entry.name]
-        phase = catalogue.default_phase(row.name)
-        model = "resnet50_v1.5" if row.networks is None else next(iter(row.networks))
+        framework = catalogue.FRAMEWORKS[entry.name]
+        phase = catalogue.default_phase(framework.name)
+        model = "resnet50_v1.5" if framework.networks is None else next(iter(framework.networks))
         asked = claim(
             program=entry.program, framework=entry.framework, model=model, phase=phase,
             conditions=(word,),
         )  # fmt: skip
-        terms = Terms(claim=asked, launcher=entry, framework=row, wishes=Wishes(), rules=rules)
+        terms = Terms(
+            claim=asked, launcher=entry, framework=framework, wishes=Wishes(), rules=rules
+        )
         told = {found.claimed for found in terms.unmet()}
         about = rules.condition(word).aspect
-        holds = word in entry.always or (word == "224x224" and row.networks is None)
+        holds = word in entry.always or (word == "224x224" and framework.networks is None)
         brought = all(
             terms.options().get(key) == value
             for key, value in entry.conditions.get(word, {"": ""}).items()
@@ -294,7 +296,7 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
 
 
 def one_of_each_kind():
-    """Return claims of the catalogue that differ in more than a number."""
+    """Return claims of the collection that differ in more than a number."""
     kinds: dict[tuple, Claim] = {}
     for asked in collection.load():
         number = ("value", "id", "source", "batch", "gpu", "gpus", "suspect")
@@ -396,7 +398,7 @@ def test_claims_older_than_the_launchers_flags_are_refused(source, changes):
     assert prepare(newer, world(V100), Wishes(source=source)).request is not None
 
 
-def test_the_old_claims_of_the_catalogue_are_refused():
+def test_the_old_claims_of_the_collection_are_refused():
     rules = claim_rules.load()
     found = [(asked, rules.launcher(asked.program, asked.framework)) for asked in collection.load()]
     old = [one for one, how in found if how and preparation._too_old(one, how[0], Wishes())]

@@ -157,16 +157,16 @@ def test_a_fork_without_an_image_of_ours_is_refused_where_one_is_looked_for():
 
 
 def test_without_an_image_for_the_device_there_is_nothing_to_settle():
-    row = catalogue.framework("tensorrt")
-    assert settled("tensorrt", "cpu") is row
+    framework = catalogue.framework("tensorrt")
+    assert settled("tensorrt", "cpu") is framework
     request = Request(model="vgg16", framework="tensorrt", phase="inference")
     with pytest.raises(RequestError, match="tensorrt does not support inference on the CPU"):
         framework_for(request, "cpu")
 
 
 def test_rows_without_variants_stay_as_they_are():
-    row = catalogue.framework("pytorch")
-    assert variants.settle(row, Request(model="x", framework="pytorch"), "cpu") is row
+    framework = catalogue.framework("pytorch")
+    assert variants.settle(framework, Request(model="x", framework="pytorch"), "cpu") is framework
 
 
 @pytest.mark.parametrize(
@@ -263,10 +263,10 @@ def test_programs_with_fixed_counts_say_so():
     [((20, 3), (21, 3)), ((100, 20), (100, 20)), ((5, 0), (5, 1)), ((7, None), (9, 3))],
 )
 def test_programs_with_windows_time_whole_ones(asked, settled):
-    row = catalogue.framework("mxnet_train_imagenet")
+    framework = catalogue.framework("mxnet_train_imagenet")
     steps, warmup = asked
-    request = Request(model="alexnet", framework=row.name, steps=steps, warmup=warmup)
-    assert counts.settle(row, request, "cpu")[1:] == settled
+    request = Request(model="alexnet", framework=framework.name, steps=steps, warmup=warmup)
+    assert counts.settle(framework, request, "cpu")[1:] == settled
 
 
 def test_options_of_tensorrt_are_known_though_its_row_is_ours():
