@@ -13,7 +13,7 @@ from pydantic import Field
 from orchestrator.nights.judgement import Verdict
 from orchestrator.request import LenientRecord
 
-# Whether a slower series means a slower framework or a slower machine; None if nobody knows.
+# Whether a slower series means a slower framework or a slower machine; None if it is unknown.
 Cause = Literal["framework", "machine"]
 
 

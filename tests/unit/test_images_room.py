@@ -67,6 +67,6 @@ def test_what_a_build_takes(tmp_path, monkeypatch):
 def test_a_size_that_the_table_does_not_say_is_not_guessed(tmp_path, monkeypatch):
     place = make_place(tmp_path, monkeypatch)
     assert room.to_pull(place.vendor, Path("/data")) == []
-    assert [need.size for need in room.to_build(place.row, Path("/data"), framework=True)] == [
+    assert [need.size for need in room.to_build(place.image, Path("/data"), framework=True)] == [
         room.LAST_LAYERS
     ]
