@@ -50,7 +50,7 @@ def test_disks_are_distinguished(small_disk, tmp_path):
 
 
 def test_what_a_build_takes(tmp_path, monkeypatch):
-    row = make_place(tmp_path, monkeypatch).row.model_copy(update={"size": "1g"})
+    row = make_place(tmp_path, monkeypatch).image.model_copy(update={"size": "1g"})
     root = Path("/data")
     home, engine = room.to_build(row, root, framework=True)
     assert (home.folder, home.size) == (paths.home(), int(2**30 * room.WHEELS))
