@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import file_lock
 from orchestrator.images import builder, digests
-from orchestrator.images.builder import Event, OnEvent
+from orchestrator.images.builder import BuildEvent, OnEvent
 from orchestrator.images.image_table import ImageTable
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def without_builds(table: ImageTable, on_event: OnEvent) -> Iterator[None]:
     )
     with ExitStack() as locks:
         for image in images:
-            waiting = Event("stage", f"waiting for another process that builds {image.id}")
+            waiting = BuildEvent("stage", f"waiting for another process that builds {image.id}")
             locks.enter_context(
                 file_lock.held(builder.lock_of(image), on_wait=partial(on_event, waiting))
             )

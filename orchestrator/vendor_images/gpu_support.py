@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from orchestrator.images.reference import Reference, parse_reference
 from orchestrator.vendor_images import proven
 from orchestrator.vendor_images.vendor_table import (
-    Facts,
     Family,
+    ImageFacts,
     VendorImage,
     VendorTable,
     numbers,
@@ -51,7 +51,7 @@ class GpuSupport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gpu:
+class GpuModel:
     """A GPU for the rules; `capability` is its compute capability, such as "9.0"."""
 
     name: str
@@ -102,7 +102,7 @@ def support_of(
     """Compare a vendor's image with GPUs and driver, without doubting the tag itself."""
     refusals: list[str] = []
     warnings: list[str] = []
-    for gpu in dict.fromkeys(Gpu(name=name, capability=cc) for name, cc in gpus):
+    for gpu in dict.fromkeys(GpuModel(name=name, capability=cc) for name, cc in gpus):
         _check_gpu(table, image, gpu, refusals, warnings)
     if gpus and driver and not refusals:
         _check_driver(image, [name for name, _ in gpus], driver, refusals, warnings)
@@ -149,7 +149,7 @@ def _about_tag(image: VendorImage) -> list[str]:
 
 
 def _check_gpu(
-    table: VendorTable, image: VendorImage, gpu: Gpu, refusals: list[str], warnings: list[str]
+    table: VendorTable, image: VendorImage, gpu: GpuModel, refusals: list[str], warnings: list[str]
 ) -> None:
     facts = image.facts
     if not facts.architectures or not numbers(gpu.capability):
@@ -185,7 +185,7 @@ def _check_gpu(
             pass
 
 
-def fit(facts: Facts, capability: str) -> str:
+def fit(facts: ImageFacts, capability: str) -> str:
     """Classify a GPU: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
     gpu = _pair(capability)
     built = [_pair(architecture) for architecture in facts.architectures]
@@ -200,7 +200,7 @@ def fit(facts: Facts, capability: str) -> str:
     return "too old" if gpu < min(built) else "too new"
 
 
-def _newest(facts: Facts) -> str:
+def _newest(facts: ImageFacts) -> str:
     return max(facts.architectures, key=numbers)
 
 
@@ -211,7 +211,7 @@ def _built_with(image: VendorImage) -> str:
     return f"{short(image)} was built with CUDA {cuda}" + (f" ({year})" if year else "")
 
 
-def _too_new(table: VendorTable, image: VendorImage, gpu: Gpu) -> str:
+def _too_new(table: VendorTable, image: VendorImage, gpu: GpuModel) -> str:
     cuda = _cuda_for(table, gpu.capability)
     needs = f", which needs CUDA {cuda} or newer" if cuda else ""
     return (
@@ -221,7 +221,7 @@ def _too_new(table: VendorTable, image: VendorImage, gpu: Gpu) -> str:
     )
 
 
-def _too_old(table: VendorTable, image: VendorImage, gpu: Gpu) -> str:
+def _too_old(table: VendorTable, image: VendorImage, gpu: GpuModel) -> str:
     lowest = image.facts.lowest or min(image.facts.architectures, key=numbers)
     like = image.tag.partition("-")[2]
     older = fitting_image(table, image.family, gpu.capability, before=image.release, like=like)
@@ -249,7 +249,7 @@ def _cuda_for(table: VendorTable, capability: str) -> str:
     return table.cuda_for[max(known, key=numbers)] if known else ""
 
 
-def _newer_image(table: VendorTable, image: VendorImage, gpu: Gpu) -> str:
+def _newer_image(table: VendorTable, image: VendorImage, gpu: GpuModel) -> str:
     """Say what to use if the image is too old for the GPU."""
     family = image.family
     for era in table.eras if image.release else ():

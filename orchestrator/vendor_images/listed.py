@@ -8,20 +8,20 @@ from orchestrator.images.image_table import Image
 from orchestrator.images.reference import parse_reference
 from orchestrator.vendor_images import gpu_support
 from orchestrator.vendor_images.gpu_support import GpuSupport
-from orchestrator.vendor_images.vendor_table import Facts, VendorTable, numbers, shipped
+from orchestrator.vendor_images.vendor_table import ImageFacts, VendorTable, numbers, shipped
 
 
-def facts_of(image: Image, *, table: VendorTable | None = None) -> Facts:
+def facts_of(image: Image, *, table: VendorTable | None = None) -> ImageFacts:
     """Return CUDA, driver and kernels of an image of our table, or of its vendor."""
     if image.source == "build":
-        return Facts(
+        return ImageFacts(
             version=image.version,
             cuda=image.cuda or "",
             driver=image.driver or "",
             architectures=image.compute_capabilities,
         )
     known = (table or shipped()).describe(parse_reference(image.reference))
-    return known.facts if known else Facts()
+    return known.facts if known else ImageFacts()
 
 
 def assess_image(

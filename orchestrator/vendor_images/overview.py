@@ -10,8 +10,8 @@ from orchestrator.vendor_images import proven
 from orchestrator.vendor_images.gpu_support import support_of
 from orchestrator.vendor_images.vendor_table import (
     Era,
-    Facts,
     Family,
+    ImageFacts,
     Program,
     Release,
     VendorImage,
@@ -47,7 +47,7 @@ def _rows(table: VendorTable, family: Family) -> Iterator[tuple[VendorImage, Rel
 
 
 def _month(table: VendorTable, era: Era, report: GpuReport) -> dict[str, Any]:
-    facts = Facts(**{name: getattr(era, name) for name in Facts.model_fields})
+    facts = ImageFacts(**{name: getattr(era, name) for name in ImageFacts.model_fields})
     # The family is only used in refusals, which are not shown here.
     family = next(iter(table.families.values()))
     image = VendorImage(
@@ -107,12 +107,12 @@ def _proven(family: Family, release: Release) -> list[str] | None:
     return [version for version in found if version]
 
 
-def _over_months(image: VendorImage) -> Facts:
+def _over_months(image: VendorImage) -> ImageFacts:
     """Return the facts that were stated for a whole range of months."""
-    return Facts(**{name: value for name, value in image.facts if name in image.stated})
+    return ImageFacts(**{name: value for name, value in image.facts if name in image.stated})
 
 
-def _facts(facts: Facts) -> dict[str, Any]:
+def _facts(facts: ImageFacts) -> dict[str, Any]:
     return {
         "cuda": facts.cuda,
         "driver": facts.driver,

@@ -51,8 +51,8 @@ class RunSettings(StrictRecord):
     ulimits: dict[str, int] = Field(default_factory=dict)
 
 
-class Facts(StrictRecord):
-    """Facts about a range of tags; a field is empty if the vendor says nothing.
+class ImageFacts(StrictRecord):
+    """ImageFacts about a range of tags; a field is empty if the vendor says nothing.
 
     `architectures` and `jit` are compute capabilities: those with binaries, and those that are at
     best compiled from PTX at the start. Below `lowest` the vendor refuses, below `doubtful_below`
@@ -73,7 +73,7 @@ class Facts(StrictRecord):
     end_of_life: str = ""
     year: int | None = None
 
-    def over(self, era: Facts) -> Facts:
+    def over(self, era: ImageFacts) -> ImageFacts:
         """Return these facts, completed with the era's."""
         own = {name: value for name, value in self if value not in ("", (), None)}
         filled = {name: value for name, value in era if value not in ("", (), None)}
@@ -84,17 +84,17 @@ class Facts(StrictRecord):
                 filled.pop(name, None)
         if "driver" in own:
             filled.pop("driver_branches", None)
-        return Facts(**(filled | own))
+        return ImageFacts(**(filled | own))
 
 
-class Era(Facts):
+class Era(ImageFacts):
     """The facts of all images of a range of months; `last` is empty while it continues."""
 
     first: str = Field(alias="from")
     last: str = Field(default="", alias="to")
 
 
-class Release(Facts):
+class Release(ImageFacts):
     """The facts of one tag of a family, or of the range up to `last`.
 
     `versions` are the framework's releases by the tag's suffix, if the images of a month differ.
@@ -144,7 +144,7 @@ class VendorImage(StrictRecord):
     family: Family
     tag: str
     release: str
-    facts: Facts
+    facts: ImageFacts
     stated: frozenset[str]
     programs: tuple[Program, ...]
 
@@ -215,9 +215,9 @@ def _within(span: Era | Release | Program | Suffix, key: str) -> bool:
     return span.first <= key and (not span.last or key <= span.last)
 
 
-def _facts(source: Facts | None) -> Facts:
+def _facts(source: ImageFacts | None) -> ImageFacts:
     """Return only the facts, without the range that they apply to."""
-    return Facts(**{name: getattr(source, name) for name in Facts.model_fields if source})
+    return ImageFacts(**{name: getattr(source, name) for name in ImageFacts.model_fields if source})
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from orchestrator.images.reference import parse_reference
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.vendor_images import choice, listed, overview, proven, vendor_table
 from orchestrator.vendor_images.gpu_support import fitting_image
-from orchestrator.vendor_images.proven import Record
+from orchestrator.vendor_images.proven import ProvenRelease
 from orchestrator.vendor_images.vendor_table import VendorTableError
 
 TABLE = image_table.load()
@@ -20,8 +20,8 @@ V100 = [("Tesla V100-SXM2-16GB", "7.0")]
 NO_GPU = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
 
 
-def record(framework: str, release: str, *faults: str) -> Record:
-    return Record(framework=framework, release=release, python="3.8", faults=faults)
+def record(framework: str, release: str, *faults: str) -> ProvenRelease:
+    return ProvenRelease(framework=framework, release=release, python="3.8", faults=faults)
 
 
 RECORDS = (
