@@ -5,8 +5,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 # Any Python >= 3.11 (the first that .ci/find-python finds); everything else comes from the lock
-# files into .venv.
+# files into .venv. For `make bench` PYTHON is an environment with the framework instead (--python).
 PYTHON ?=
+SETUP_PYTHON = $(if $(filter bench,$(MAKECMDGOALS)),,$(PYTHON))
 VENV := .venv
 BENCHDOCK := $(VENV)/bin/benchdock
 
@@ -34,14 +35,14 @@ RUNS ?= 1000000
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= DEVICES= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= ARGS=]"
+	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= DEVICES= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= PYTHON= ARGS=]"
 	@echo "  make sweep MODEL=vgg16,alexnet FRAMEWORK=pytorch [PHASE= DTYPE= BATCH=32,64 DEVICES= GPUS= STEPS= RUNTIME= ARGS=]"
 	@echo "  make parity [MODEL= FRAMEWORK= DTYPE= GPUS= RUNTIME= IMAGE= ARGS=]"
 
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
 
 $(VENV)/.setup: requirements.lock pyproject.toml
-	@python=$$(.ci/find-python "$(PYTHON)") && (set -x; "$$python" -m venv $(VENV))
+	@python=$$(.ci/find-python "$(SETUP_PYTHON)") && (set -x; "$$python" -m venv $(VENV))
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@# Bytecode now: where PYTHONDONTWRITEBYTECODE is set, each start would compile our modules again.
@@ -69,6 +70,7 @@ bench: export BENCH_SOURCE := $(SOURCE)
 bench: export BENCH_ENV := $(call GIVEN,ENV)
 bench: export BENCH_PREFIX := $(call GIVEN,PREFIX)
 bench: export BENCH_NETWORK := $(call GIVEN,NETWORK)
+bench: export BENCH_PYTHON := $(call GIVEN,PYTHON)
 bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 	@read -r -a variables <<<"$$BENCH_ENV"; $(BENCHDOCK) run --framework="$$BENCH_FRAMEWORK" \
 		$${BENCH_PHASE:+--phase="$$BENCH_PHASE"} $${BENCH_DTYPE:+--dtype="$$BENCH_DTYPE"} \
@@ -77,7 +79,8 @@ bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 		$${BENCH_STEPS:+--steps="$$BENCH_STEPS"} $${BENCH_DATA:+--data="$$BENCH_DATA"} \
 		$${BENCH_RUNTIME:+--runtime="$$BENCH_RUNTIME"} $${BENCH_IMAGE:+--image="$$BENCH_IMAGE"} \
 		$${BENCH_SOURCE:+--source="$$BENCH_SOURCE"} $${BENCH_PREFIX:+--prefix="$$BENCH_PREFIX"} \
-		$${BENCH_NETWORK:+--network="$$BENCH_NETWORK"} "$${variables[@]/#/--env=}" $(ARGS) -- "$$BENCH_MODEL"
+		$${BENCH_NETWORK:+--network="$$BENCH_NETWORK"} \
+		$${BENCH_PYTHON:+--python="$$BENCH_PYTHON"} "$${variables[@]/#/--env=}" $(ARGS) -- "$$BENCH_MODEL"
 
 # Lists such as MODEL=vgg16,alexnet are combined; what is not given is left to benchdock.
 sweep: export SWEEP_MODEL := $(MODEL)

@@ -185,11 +185,12 @@ def made(*given, **environment):
 
 
 def test_make_hands_them_on():
-    words = made("ENV=A=1 B=x'y", "PREFIX=numactl -C '0 1'", "NETWORK=bridge")
+    words = made("ENV=A=1 B=x'y", "PREFIX=numactl -C '0 1'", "NETWORK=bridge", "PYTHON=/opt/my env")
     assert [word for word in words if word.startswith("--")] == [
         "--framework=pytorch",
         "--prefix=numactl -C '0 1'",
         "--network=bridge",
+        "--python=/opt/my env",
         "--env=A=1",
         "--env=B=x'y",
         "--",
@@ -197,5 +198,5 @@ def test_make_hands_them_on():
 
 
 def test_make_takes_no_variables_of_other_programs_for_them():
-    assert made(ENV="/etc/rc", PREFIX="/usr", NETWORK="x") == made()
+    assert made(ENV="/etc/rc", PREFIX="/usr", NETWORK="x", PYTHON="y") == made()
     assert made() == ["run", "--framework=pytorch", "--", "resnet50"]
