@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from orchestrator.nights.record import NightSeries
-from orchestrator.records import may_exist
+from orchestrator.record_files import may_exist
 from orchestrator.report import run_folders, telling
 from orchestrator.report.past import Past
 from orchestrator.report.series_chart import sparkline
