@@ -59,7 +59,7 @@ def _progress(night: Night, count: int) -> None:
 
 @contextmanager
 def _home_at(folder: Path) -> Iterator[None]:
-    """Keep the files of the demo out that the user has."""
+    """Keep the files of the demo apart from those of the user."""
     before = {name: os.environ.pop(name, None) for name in ("BENCHDOCK_HOME", "BENCHDOCK_DATABASE")}
     os.environ["BENCHDOCK_HOME"] = str(folder)
     try:
