@@ -118,6 +118,11 @@ def nights() -> Path:
     return home() / "nights"
 
 
+def cuda_cache() -> Path:
+    """Return the folder where CUDA keeps what it compiled for this machine's GPUs."""
+    return home() / "cuda"
+
+
 def probes() -> Path:
     """Return the folder that holds one folder per machine with what its devices can do at most."""
     return home() / "probes"
