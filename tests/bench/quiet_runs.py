@@ -1,7 +1,8 @@
 """How often a quiet CPU run gets a verdict that it should not: `make quiet-runs RUNS=200`.
 
-Each run is the same short benchmark in its image. Of the verdicts, only the statistical reasons count
-as false: a busy host is what it says. The load is recorded, because no run is quiet on a busy machine.
+Each run is the same short benchmark in its image. Of the verdicts, only the statistical reasons
+count as false: a busy host is what it says. The load is recorded, because no run is quiet on a busy
+machine.
 
     python -m tests.bench.quiet_runs 200 [more options of `benchdock run`]
 """
