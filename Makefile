@@ -101,12 +101,13 @@ sweep: setup ## run all combinations: make sweep MODEL=vgg16,alexnet BATCH=32,64
 		$${SWEEP_GPUS:+--set=gpus="$$SWEEP_GPUS"} $${SWEEP_STEPS:+--set=steps="$$SWEEP_STEPS"} \
 		$${SWEEP_RUNTIME:+--set=runtime="$$SWEEP_RUNTIME"} $(ARGS)
 
+# Bytecode of the tests halves the time in which pytest collects them.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
 	$(VENV)/bin/python -m pytest -n auto tests/unit
 	@# tests/parity needs the frameworks: tests/engine runs it in their images.
 	$(VENV)/bin/python -m pytest tests --ignore tests/unit --ignore tests/parity
 
-# Bytecode of the tests halves the time in which pytest collects them.
 unit: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, under 30 s on two cores
 	$(VENV)/bin/python -m pytest -n auto -m "not slow" tests/unit
