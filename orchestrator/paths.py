@@ -113,6 +113,11 @@ def sessions() -> Path:
     return home() / "sessions"
 
 
+def nights() -> Path:
+    """Return the folder that holds one folder per suite with what is kept of its nights."""
+    return home() / "nights"
+
+
 def wheelhouse(image_id: str) -> Path:
     """Return the folder of the wheels that are installed in an image."""
     return home() / "wheels" / image_id

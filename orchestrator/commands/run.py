@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import Phase, Request
 from orchestrator.result import Result
 from orchestrator.run import own_network

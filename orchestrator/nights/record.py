@@ -3,17 +3,15 @@
 Throughputs are in samples per second, changes and shares of 1, times in seconds since 1970.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orchestrator.nights.judgement import Verdict
 from orchestrator.request import LenientRecord
 
-# Whether a slower series means a slower framework or a slower machine; None if nobody knows.
+# Whether a slower series means a slower framework or a slower machine; None if unknown.
 Cause = Literal["framework", "machine"]
 
 
@@ -57,27 +55,68 @@ class NightJudgement(LenientRecord):
     extra: tuple[float, ...] = ()
 
 
+class NightDecision(LenientRecord):
+    """What somebody decided on a series, in the morning after the night of this `number`.
+
+    accept: that night is the first one of a new level. mute: it is not reported until a day.
+    auto: an improvement that held is the new level; nobody had to decide it.
+    """
+
+    kind: Literal["accept", "mute", "auto"]
+    series: str
+    night: int
+    who: str
+    why: str
+    at: float
+    until: date | None = None
+
+
+class NightAttribution(LenientRecord):
+    """What old and new image do in turns on the machine as it is now; a share of 1.
+
+    `explained` says that the images differ by at least half of the change.
+    """
+
+    before: str
+    after: str
+    pairs: int
+    change: float
+    explained: bool
+
+
 class NightSeries(LenientRecord):
     """A series in one night.
 
     key: identifies the series on this machine, also on the command line.
+    request: the digest of what the suite requests; what, place: as in the database.
+    facts: what may change it, such as `image` (its digest) and `framework` (its version).
+    uncounted: why no later night is compared with this one; None if they are.
     muted: why nobody wants to hear of it tonight.
     accepted: tonight is the first night of a new level.
+    decisions: those since the night before, and those that are still in force.
     """
 
     key: str
     title: str
+    request: str = ""
+    what: str = ""
+    place: str = ""
     group: str = ""
     model: str = ""
     framework: str = ""
     phase: str = ""
     control: bool = False
+    planned: int = 0
     runs: tuple[NightRun, ...] = ()
     judgement: NightJudgement
     cause: Cause | None = None
     changed: tuple[NightChange, ...] = ()
+    attribution: NightAttribution | None = None
+    facts: dict[str, str] = Field(default_factory=dict)
+    uncounted: str | None = None
     muted: str | None = None
     accepted: bool = False
+    decisions: tuple[NightDecision, ...] = ()
 
 
 class NightAdvice(LenientRecord):
@@ -90,9 +129,16 @@ class NightAdvice(LenientRecord):
 
 
 class Night(LenientRecord):
-    """A night of one suite on one machine; `night` is the local date on which it started."""
+    """A night of one suite on one machine; `night` is the local date on which it started.
+
+    number: counts the nights of the suite from 1 and orders them, because clocks change.
+    uncounted: why no later night is compared with this one; None if they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
+    number: int = 0
     night: date
     suite: str
     session: str
@@ -103,3 +149,4 @@ class Night(LenientRecord):
     series: tuple[NightSeries, ...] = ()
     advice: tuple[NightAdvice, ...] = ()
     problems: tuple[str, ...] = ()
+    uncounted: str | None = None

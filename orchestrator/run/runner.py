@@ -1,4 +1,4 @@
-"""Executes one plan: start, follow, end, judge. Leaves its files in the run folder."""
+"""Executes one plan: start, follow, end, conclude. Leaves its files in the run folder."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from orchestrator.plan import Plan, Timeouts
 from orchestrator.result import Failure, Measurement
 from orchestrator.run.clocks import expired
 from orchestrator.run.container_user import hand_over, strip_set_ids
+from orchestrator.run.failures import failure_of, too_few_processes
 from orchestrator.run.hints import hints_of
 from orchestrator.run.log_guard import LogGuard, largest_file
-from orchestrator.run.verdict import judge, too_few_processes
 from orchestrator.runtimes.contract import Execution, Exit, Runtime
 from orchestrator.tail import Tail
 from orchestrator.vendor_images import banner
@@ -188,7 +188,7 @@ def execute(
         run.notes = (*run.notes, str(error))
     assert run.ended is not None
     measurement = parser.finish(run.ended.code)
-    failure = run.incomplete(judge(measurement, run.ended, run.stopped))
+    failure = run.incomplete(failure_of(measurement, run.ended, run.stopped))
     failure = _with_evidence(folder, failure)
     if run.stopped is not None or run.lost is not None:
         # Figures of a part might be mistaken for those of the whole.

@@ -12,7 +12,7 @@ from orchestrator import paths
 from orchestrator.errors import RequestError
 from orchestrator.machine.inventory import machine_key
 from orchestrator.paths import RunFolder
-from orchestrator.records import may_exist, read_file
+from orchestrator.record_files import may_exist, read_file
 from orchestrator.result import Result
 from orchestrator.store import bulk, durations, folders, inserting, rows, schema
 from orchestrator.store.database import writing

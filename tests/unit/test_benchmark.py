@@ -11,6 +11,7 @@ import pytest
 from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
 from orchestrator.machine.facts import MachineFacts
 from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.machine.processes import Owner
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.result import Result
@@ -18,7 +19,6 @@ from orchestrator.run import benchmark
 from orchestrator.run.facts import ThisMachine
 from orchestrator.run.filing import to_json
 from orchestrator.run.place import Place
-from orchestrator.runtimes.docker.reaper import Owner
 from orchestrator.runtimes.host.runtime import HostRuntime
 from orchestrator.signals import ENDING, interruptible
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM

@@ -265,8 +265,8 @@ def test_what_tensorrts_reader_cannot_do_is_refused(model, why):
 
 
 def test_the_catalogue_knows_what_tensorrts_reader_cannot_do():
-    row = catalogue.framework("tensorrt").variants["7"]
-    assert set(zoo.names()) - set(row.gaps) == set(READABLE)
+    framework = catalogue.framework("tensorrt").variants["7"]
+    assert set(zoo.names()) - set(framework.gaps) == set(READABLE)
 
 
 def test_the_program_names_the_output_and_takes_a_seed():

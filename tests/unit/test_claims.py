@@ -39,10 +39,10 @@ OTHER = {**THIS, "commit": "0" * 40}
 def planned(request, device="cpu", environment=THIS, runtime="docker"):
     """Return the result that a run of a request would have on a machine with two GPUs."""
     gpus = ("GPU-a", "GPU-b")[: len(request.gpus)] if isinstance(request.gpus, tuple) else ()
-    row = variants.settle(catalogue.framework(request.framework), request, device)
+    framework = variants.settle(catalogue.framework(request.framework), request, device)
     image = request.image
     if image is None and runtime == "docker":
-        image = image_table.load().image(row.images[device]).tag
+        image = image_table.load().image(framework.images[device]).tag
     place = Place(
         runtime=runtime, reason="test", python="python3" if runtime == "docker" else "/a/python",
         image=image if runtime == "docker" else None, mount_code=True,
@@ -51,7 +51,7 @@ def planned(request, device="cpu", environment=THIS, runtime="docker"):
     found = OwnFiles(fingerprint="file:0123" if own else None, model_files=(own,) if own else ())
     target = Target(device=device, gpus=gpus)
     folder = RunFolder(Path("/home/x/runs") / RUN)
-    plan = planner.plan_of(request, row, target, place, folder, found=found)
+    plan = planner.plan_of(request, framework, target, place, folder, found=found)
     return Result(
         benchdock=VERSION, run=RUN, status="ok", request=request, plan=plan,
         environment=environment, warnings=plan.warnings,

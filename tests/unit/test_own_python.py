@@ -21,8 +21,8 @@ from orchestrator.result import Result
 from orchestrator.results import agreement
 from orchestrator.results.differences import differences
 from orchestrator.run.decision import decide
-from orchestrator.run.demands import lacks_source
 from orchestrator.run.facts import ThisMachine
+from orchestrator.run.program_rules import lacks_source
 from orchestrator.runtimes.host import interpreter
 from orchestrator.store import identity
 from orchestrator.suites.requests import request_of

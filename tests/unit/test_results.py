@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from orchestrator import paths
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
+from orchestrator.machine.processes import Owner
 from orchestrator.paths import RunFolder, runs
 from orchestrator.result import Failure
 from orchestrator.run import unfinished
 from orchestrator.run.filing import to_json
-from orchestrator.runtimes.docker.reaper import Owner
 from tests.fakes import plan
 from tests.support import stand_in
 from tests.support.run_folders import filed, stored

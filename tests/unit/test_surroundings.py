@@ -27,8 +27,8 @@ AROUND = {"env": {"A": "b c", "PYTHONPATH": "/mine"}, "prefix": "taskset -c 0", 
 
 def plan(tmp_path, place=CONTAINER, **changes):
     asked = stand_in.request(options={}, **changes)
-    row = catalogue.framework("pytorch")
-    return planner.make_plan(asked, row, Target(device="cpu"), place, RunFolder(tmp_path))
+    framework = catalogue.framework("pytorch")
+    return planner.make_plan(asked, framework, Target(device="cpu"), place, RunFolder(tmp_path))
 
 
 @pytest.mark.parametrize(
