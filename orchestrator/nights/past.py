@@ -72,6 +72,17 @@ def level_of(entries: Sequence[Entry]) -> list[Entry]:
     return [entries[index] for index in found[-1]] if found else []
 
 
+def rebased(before: Past, tonight: Night) -> list[NightSeries]:
+    """Return the series whose improvement has held long enough to be the new level by itself."""
+    found = []
+    for one in tonight.series:
+        entries: list[Entry] = [*before.entries.get(one.key, ()), (tonight, one)]
+        level = level_of(entries) if one.judgement.verdict == "improved" else []
+        if level and level[-1] is entries[-1] and not one.accepted:
+            found.append(one)
+    return found
+
+
 def is_good(run: NightRun) -> bool:
     """Whether a run measured something that can be trusted."""
     return bool(run.status == "completed" and run.throughput) and run.trust != "invalid"
