@@ -160,18 +160,20 @@ def virtual_environments() -> Path:
     return home() / "venvs"
 
 
-def write_aside(path: Path, text: str) -> None:
+def write_aside(path: Path, text: str, *, durable: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new, never half of it.
 
-    A link or file that a program may have put there is neither followed nor reused. Raises OSError.
+    A link or file that a program may have put there is neither followed nor reused. A file that can
+    be made again need not be `durable`, which waits for the disk. Raises OSError.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(aside, flags, 0o666), "w", encoding="utf-8") as stream:
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from orchestrator.errors import MachineError, RequestError
 from orchestrator.nightly import crontab, systemd
 from orchestrator.nightly.systemd import Job
 from orchestrator.paths import nights, write_aside
-from orchestrator.records import may_exist, read_file
+from orchestrator.record_files import may_exist, read_file
 from orchestrator.request import LenientRecord
 
 How = Literal["systemd", "cron"]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder, runs
-from orchestrator.records import read_bytes, read_record
+from orchestrator.record_files import read_bytes, read_record
 from orchestrator.request import LenientRecord
 from orchestrator.results.lookup import all_runs
 
