@@ -16,7 +16,7 @@ from orchestrator.nightly.tonight import Tonight
 from orchestrator.nights.past import is_good
 from orchestrator.nights.record import NightAttribution
 from orchestrator.paths import RunFolder, runs
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.stats import median

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from orchestrator.errors import BenchdockError, MachineError
 from orchestrator.images import pruning as images
@@ -27,10 +26,6 @@ _AGAIN = 10
 _IMAGE = "image"
 
 Tell = Callable[[str], None]
-
-
-class Engine(images.StockEngine, Protocol):
-    """The engine whose images are removed."""
 
 
 def old_runs(nights: Iterable[Night], now: int, tell: Tell) -> int:
@@ -77,18 +72,24 @@ def _remove_session(name: str) -> None:
 
 
 def old_images(
-    engine: Engine, table: ImageTable, nights: Sequence[Night], past: Past, limit: float, tell: Tell
+    engine: images.StockEngine,
+    table: ImageTable,
+    nights: Sequence[Night],
+    past: Past,
+    limit: float,
+    tell: Tell,
 ) -> list[str]:
     """Remove images that benchdock built and only old nights used, as long as ours take too much.
 
     `limit` is in bytes. Those of the last 14 nights, of a baseline, and of any other stored run are
     kept. Returns the names of those removed.
     """
-    found = images.judge(engine, table, results=_needed(nights, past))
+    found = images.candidates(engine, table, results=_needed(nights, past))
     excess = sum(one.takes for one in found) - limit
+    mine = {series.facts.get(_IMAGE) for night in nights for series in night.series}
     gone = []
     for one in found:
-        if one.why or excess <= 0:
+        if one.why or excess <= 0 or one.image.id not in mine:
             continue
         try:
             images.remove(one, engine)

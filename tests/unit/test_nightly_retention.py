@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.errors import ImageError
 from orchestrator.nightly import retention
 from orchestrator.nights import past
 from orchestrator.nights.record import NightJudgement
@@ -81,6 +84,49 @@ def test_images_of_baselines_of_young_nights_and_of_other_runs_are_needed() -> N
     needed = retention._needed(nights, past.of(nights, "machine"))
     young = {f"sha256:{number}" for number in range(17, 31)}
     assert needed.keys() == {"sha256:mine", "sha256:5", *young}
+
+
+@dataclass(frozen=True)
+class Image:
+    id: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Stands in for `images.pruning.Candidate`."""
+
+    name: str
+    why: str = ""
+    takes: int = 10
+
+    @property
+    def image(self) -> Image:
+        return Image(f"sha256:{self.name}")
+
+
+@pytest.mark.parametrize(
+    ("limit", "gone"), [(100, []), (35, ["1"]), (25, ["1", "2"]), (0, ["1", "2"])]
+)
+def test_images_go_only_if_ours_take_too_much_and_never_those_that_no_night_used(
+    monkeypatch: pytest.MonkeyPatch, limit: int, gone: list[str]
+) -> None:
+    found = [Candidate("1"), Candidate("other"), Candidate("2"), Candidate("3", why="needed")]
+    removed: list[str] = []
+
+    def remove(one: Candidate, engine: object) -> None:
+        if one.name == "2":
+            raise ImageError("a container uses it")
+        removed.append(one.name)
+
+    monkeypatch.setattr(retention.images, "candidates", lambda *_, **__: tuple(found))
+    monkeypatch.setattr(retention.images, "remove", remove)
+    nights = [night(number, series(facts={"image": f"sha256:{number}"})) for number in (3, 2, 1)]
+    told: list[str] = []
+    nothing: Any = None
+    before = past.of(nights, "machine")
+    assert retention.old_images(nothing, nothing, nights, before, limit, told.append) == gone[:1]
+    assert removed == gone[:1]
+    assert told == ["cannot remove 2: a container uses it"] * (len(gone) == 2)
 
 
 def test_an_improvement_that_holds_is_the_new_level() -> None:
