@@ -77,7 +77,7 @@ def _rest(night: Night) -> Iterator[str]:
     for one in slower:
         yield from _changed(one)
     if slower:
-        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why '...'"
+        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why REASON"
     for one in failures(night):
         yield failed(one)
     yield from night.problems

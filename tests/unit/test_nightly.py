@@ -64,7 +64,7 @@ def test_a_slower_series_is_confirmed_the_same_night_at_its_end(fleet: Fleet) ->
     assert lines[0].startswith("nightly: 3 of 3 series ran; 1 got slower: vgg16 pytorch -")
     assert lines[0].endswith("; the machine is as before")
     assert "confirmed by 5 more runs" in lines[1]
-    assert lines[2] == f"if it is meant to be so: benchdock accept {one.key} --why '...'"
+    assert lines[2] == f"if it is meant to be so: benchdock accept {one.key} --why REASON"
 
 
 def test_suspects_are_run_again_in_passes(fleet: Fleet) -> None:
