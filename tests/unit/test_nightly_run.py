@@ -84,7 +84,7 @@ def test_a_failed_run_is_told_and_ends_with_1(
     (suite.parent / "one").unlink()
     assert nightly(suite, "--json") == 1
     told = json.loads(capsys.readouterr().out)
-    assert told["uncounted"] == "1 of 1 runs failed"
+    assert told["uncounted"] == "1 of 1 run failed"
     assert nightly(suite) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "nightly: 0 of 1 series ran"
