@@ -55,18 +55,27 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.dry_run:
         return _dry_run(loaded)
     name = loaded.suite.name
+    budget = arguments.budget or loaded.suite.budget.night
+    late = schedule.why_not_now(name, budget, datetime.now()) if arguments.environment else ""
+    if late:
+        return _skip(name, late)
     try:
         with machine_lock.held(name), folder.only_session(name):
             return _run(loaded, arguments)
     except BusyError as error:
-        attempts.note(name, error.what, status=0)
-        print(clean(f"benchdock: {error.what}; this night is skipped"), file=sys.stderr)
-        return ExitStatus.OK
+        return _skip(name, error.what)
     except Interrupted:  # the night is filed, as far as it came
         raise
     except BenchdockError as error:
         attempts.note(name, str(error), status=int(error.exit_status))
         raise
+
+
+def _skip(suite: str, why: str) -> ExitStatus:
+    """Say why a night does not run; the next one says it again."""
+    attempts.note(suite, why, status=0)
+    print(clean(f"benchdock: {why}; this night is skipped"), file=sys.stderr)
+    return ExitStatus.OK
 
 
 def _dry_run(loaded: Loaded) -> ExitStatus:

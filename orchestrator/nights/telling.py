@@ -134,8 +134,9 @@ def _is_only_short(one: NightSeries) -> bool:
 def _out_of_time(short: Sequence[NightSeries]) -> str:
     """Say it in one line: a budget that is too short costs most series a repeat."""
     runs = sum(map(missing, short))
-    why = next((run.message for one in short for run in one.runs if run.message), "out of time")
-    return f"{counted(runs, 'run')} of {len(short)} series did not start: {why}"
+    why = next((run.message for one in short for run in one.runs if run.message), "")
+    told = f"{counted(runs, 'run')} of {len(short)} series did not start"
+    return f"{told}: {why}" if why else told
 
 
 def missing(one: NightSeries) -> int:
