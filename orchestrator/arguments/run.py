@@ -194,6 +194,7 @@ def _add_manner(run: ArgumentParser) -> None:
         help="repeat the run N times, each in a new container and folder, and summarize; "
         "`compare` needs several runs per side (stops at the first failure)",
     )
+    shared.gpu_sharing(run)
     run.add_argument(
         "--require",
         choices=("valid", "suspect"),

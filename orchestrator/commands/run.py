@@ -27,6 +27,7 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.machine.description import Machine
+    from orchestrator.run.sharing import Sharing
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -117,7 +118,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     )
     try:
         with interruptible():
-            result, status = benchmark.run(request, view)
+            result, status = benchmark.run(request, view, share=_share(arguments))
     finally:
         view.close()
     if arguments.json:
@@ -140,6 +141,12 @@ def _through_gate(
         return status
     Outlet(sys.stderr).line(f"benchdock: {why}")
     return ExitStatus.GATE_MISSED
+
+
+def _share(arguments: argparse.Namespace) -> Sharing:
+    from orchestrator.run.sharing import Sharing
+
+    return Sharing(wait=arguments.wait, allowed=arguments.allow_shared)
 
 
 def _described(arguments: argparse.Namespace) -> Machine | None:
@@ -170,7 +177,7 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
         return ui.choose(verbose=arguments.verbose, result_on_stdout=not arguments.json)
 
     with interruptible():
-        made = series.measure(request, arguments.runs, view)
+        made = series.measure(request, arguments.runs, view, _share(arguments))
     if arguments.json:
         print(json.dumps(made.as_json(), indent=2))
     else:

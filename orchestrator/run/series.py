@@ -12,6 +12,7 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.request import Request
 from orchestrator.result import INTERVAL, Failure, Metric, Result
 from orchestrator.run import benchmark
+from orchestrator.run.sharing import ALONE, Sharing
 from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND
 from orchestrator.view import View
 
@@ -126,15 +127,19 @@ def _row(result: Result) -> dict[str, Any]:
     }
 
 
-def measure(request: Request, asked: int, new_view: Callable[[], View]) -> Series:
+def measure(
+    request: Request, asked: int, new_view: Callable[[], View], share: Sharing = ALONE
+) -> Series:
     """Run several times, until the first failure; each run has its view and folder.
+
+    `share` says what to do if its GPUs are in use.
 
     Raises what `benchmark.run` raises if not even one run gave a result.
     """
     results: list[Result] = []
     try:
         for number in range(1, asked + 1):
-            result, status = _run(request, new_view, f"run {number} of {asked}")
+            result, status = _run(request, new_view, f"run {number} of {asked}", share)
             results.append(result)
             if status is not ExitStatus.OK:
                 return _ended(asked, results, status, result.failure)
@@ -152,10 +157,12 @@ def _ended(
     return Series(asked=asked, results=tuple(results), status=status, failure=failure)
 
 
-def _run(request: Request, new_view: Callable[[], View], which: str) -> tuple[Result, ExitStatus]:
+def _run(
+    request: Request, new_view: Callable[[], View], which: str, share: Sharing
+) -> tuple[Result, ExitStatus]:
     view = new_view()
     try:
         view.note(which)
-        return benchmark.run(request, view)
+        return benchmark.run(request, view, share=share)
     finally:
         view.close()
