@@ -69,6 +69,28 @@ def _own_home() -> Path:
     return Path(told)
 
 
+def check_environment() -> None:
+    """Raise MachineError if the environment was lost, as under cron: `home()` is then another one.
+
+    Only for commands that would find nothing there: a first run makes its folders.
+    """
+    if os.environ.get("BENCHDOCK_HOME") or os.path.exists(home()):
+        return
+    told = os.environ.get("HOME", "")
+    try:
+        account = pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        account = ""
+    usual = Path(account) / ".local" / "share" / "benchdock"
+    if usual != home() and os.path.isdir(usual):
+        raise MachineError(
+            f"there are no results in {home()}, but there are some in {usual}",
+            hint=f"set BENCHDOCK_HOME={usual}",
+        )
+    if told and not os.path.isdir(told):
+        raise _no_home(f"HOME is {quoted(told)}, which does not exist")
+
+
 def _checked(folder: Path) -> Path:
     """Refuse a name that cannot be written to a script or a record."""
     text = str(folder)
@@ -138,18 +160,20 @@ def virtual_environments() -> Path:
     return home() / "venvs"
 
 
-def write_aside(path: Path, text: str) -> None:
+def write_aside(path: Path, text: str, *, durable: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new, never half of it.
 
-    A link or file that a program may have put there is neither followed nor reused. Raises OSError.
+    A link or file that a program may have put there is neither followed nor reused. A file that can
+    be made again need not be `durable`, which waits for the disk. Raises OSError.
     """
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(aside, flags, 0o666), "w", encoding="utf-8") as stream:
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

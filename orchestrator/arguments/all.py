@@ -11,9 +11,9 @@ from orchestrator.version import VERSION
 # In the order of `benchdock --help`: run, read, repeat, set up.
 COMMANDS = (
     *("run", "plan", "suite", "results", "compare", "parse"),
-    *("nightly", "accept", "mute"),
+    *("nightly", "report", "accept", "mute"),
     *("parity", "published", "reproduce", "replay", "bundle", "verify"),
-    *("models", "frameworks", "images", "doctor", "import-dlbs", "completion"),
+    *("models", "frameworks", "images", "doctor", "import-dlbs", "demo", "completion"),
 )
 
 

@@ -6,22 +6,16 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator import table
 from orchestrator.commands.results_chosen import chosen
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.results import scaling
-from orchestrator.results.pivot import LAYOUTS, TITLES, Pivot, pivot
-from orchestrator.results.scaling import Measure
+from orchestrator.results import scaling, table_text
+from orchestrator.results.pivot import LAYOUTS, Pivot, pivot
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
-from orchestrator.units import DIMENSIONLESS, PERCENT, counted, quantity
-
-_MISSING = "-"
-# Runs of one benchmark that differ by more than this were hardly measured under equal conditions.
-_LARGEST_SPREAD = 1.1
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -41,93 +35,28 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     else:
         _show(found, arguments.by, markdown=arguments.markdown)
     if arguments.json or arguments.csv:
-        for note in _notes(found):
+        for note in table_text.notes(found):
             print(clean(f"note: {note}"), file=sys.stderr)
     return ExitStatus.OK
 
 
 def _show(found: Pivot, by: str, *, markdown: bool) -> None:
     """Print the tables for people; what all rows have in common is said once."""
-    common = {key: value for key, value in found.constant().items() if key != "model"}
-    if common:
-        print(clean("all: " + ", ".join(f"{_title(key)} {value}" for key, value in common.items())))
-    keys = [key for key in found.layout.rows if key not in common]
-    titles = [*map(_title, keys), *map(str, found.columns)]
-    right = [n for n, key in enumerate(keys) if key in ("devices", "batch", "global_batch")]
-    right += range(len(keys), len(titles))
-    for measure in scaling.measures(found):
-        rows = list(_cells(found, measure, keys))
-        head = _heading(found, measure, by)
+    if common := table_text.common(found):
+        print(clean(f"all: {common}"))
+    for one in table_text.tables(found, by):
         if markdown:
-            safe = [[clean(cell) for cell in row] for row in rows]
-            print(f"\n### {head}\n\n{table.markdown(titles, safe, right=right)}", end="")
+            safe = [[clean(cell) for cell in row] for row in one.rows]
+            lines = table.markdown(one.titles, safe, right=one.right)
+            print(f"\n### {one.heading}\n\n{lines}", end="")
         else:
-            print(f"\n{head}")
-            print_table(titles, rows, right=right)
-    notes = [*_notes(found), *_count_note(found)]
+            print(f"\n{one.heading}")
+            print_table(one.titles, one.rows, right=one.right)
+    notes = [*table_text.notes(found), *table_text.count_note(found)]
     if notes:
         print()
     for note in notes:
         print(clean(f"note: {note}") + ("\n" if markdown else ""))
-
-
-def _title(key: str) -> str:
-    return TITLES.get(key, key)
-
-
-def _heading(found: Pivot, measure: Measure, by: str) -> str:
-    first = f"{_title(found.layout.column)} {found.columns[0]}"
-    step = "t(first) / t" if by == "weak" else "n(first) * t(first) / (n * t)"
-    words = {
-        "time": "Time of a step in ms",
-        "throughput": "Throughput in samples/s",
-        "speedup": f"Speed-up: throughput over that with {first}",
-        "efficiency": f"Efficiency, {by} scaling: {step}",
-    }
-    per_device = " per device" if found.layout.column == "batch" else ""
-    return f"{words[measure]}, by {_title(found.layout.column)}{per_device}"
-
-
-def _cells(found: Pivot, measure: Measure, keys: Sequence[str]) -> Iterator[list[str]]:
-    for row in scaling.table(found, measure):
-        named = dict(zip(found.layout.rows, row.key, strict=True))
-        cells = []
-        for column, value in zip(found.columns, row.values, strict=True):
-            cell = found.cell(row.key, column)
-            count = f" ({cell.runs})" if cell and cell.runs > 1 and measure == "throughput" else ""
-            cells.append(_MISSING if value is None else _number(measure, value) + count)
-        yield [*(str(named[key]) for key in keys), *cells]
-
-
-def _number(measure: Measure, value: float) -> str:
-    match measure:
-        case "time":
-            return quantity(value * 1000, DIMENSIONLESS)
-        case "efficiency":
-            return quantity(value * 100, PERCENT)
-        case "throughput" | "speedup":
-            return quantity(value, DIMENSIONLESS)
-
-
-def _count_note(found: Pivot) -> Iterator[str]:
-    if any(cell.runs > 1 for cell in found.cells.values()):
-        yield "(n) is the number of runs, of which a cell shows the median"
-
-
-def _notes(found: Pivot) -> Iterator[str]:
-    for why, count in found.left_out.items():
-        yield f"{counted(count, 'run')} not in the tables: {why}"
-    uneven = sum(cell.high > _LARGEST_SPREAD * cell.low for cell in found.cells.values())
-    if uneven:
-        yield (
-            f"the runs of {counted(uneven, 'cell')} differ by more than 10 %; `benchdock compare` "
-            "shows how two runs differ"
-        )
-    if rows := scaling.without_first(found):
-        yield (
-            f"{counted(rows, 'line')} without a run with {_title(found.layout.column)} "
-            f"{found.columns[0]}, so without a speed-up"
-        )
 
 
 def _records(found: Pivot) -> Iterator[dict[str, Any]]:

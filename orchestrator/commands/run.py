@@ -105,6 +105,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     request = make_request(arguments)
     machine = _described(arguments)
     if arguments.dry_run:
+        if arguments.require is not None:
+            raise RequestError(
+                f"--require {arguments.require} needs a result, but --dry-run measures nothing",
+                hint="remove --require or --dry-run",
+            )
         planned = benchmark.dry_run(request, machine)
         if arguments.json:
             sys.stdout.write(to_json(planned))

@@ -10,7 +10,7 @@ from orchestrator.errors import RequestError
 from orchestrator.nights.past import Past, is_good, throughputs
 from orchestrator.nights.record import NightRun
 from orchestrator.paths import RunFolder, runs
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.result import Result
 from orchestrator.store import rows
 from orchestrator.suites.cells import Cell

@@ -31,7 +31,7 @@ def subject(night: Night) -> str:
 
 def failures(night: Night) -> list[NightSeries]:
     """Return the series that somebody wants to hear of and of which a run failed or is missing."""
-    return [one for one in night.series if one.muted is None and _missing(one)]
+    return [one for one in night.series if one.muted is None and missing(one)]
 
 
 def changed(night: Night, verdict: str) -> list[NightSeries]:
@@ -41,8 +41,13 @@ def changed(night: Night, verdict: str) -> list[NightSeries]:
 
 def is_quiet(night: Night) -> bool:
     """Whether nobody needs to read about it."""
-    news = (*changed(night, "regressed"), *changed(night, "improved"), *failures(night))
-    return not (news or night.problems or night.advice)
+    return not (news(night) or night.problems or night.advice)
+
+
+def news(night: Night) -> list[NightSeries]:
+    """Return the series that somebody wants to hear of, worst first."""
+    found = (*changed(night, "regressed"), *failures(night), *changed(night, "improved"))
+    return list({one.key: one for one in found}.values())
 
 
 def exit_status(night: Night) -> ExitStatus:
@@ -74,7 +79,7 @@ def _rest(night: Night) -> Iterator[str]:
     if slower:
         yield f"if it is meant to be so: benchdock accept {slower[0].key} --why '...'"
     for one in failures(night):
-        yield _failed(one)
+        yield failed(one)
     yield from night.problems
     for one in changed(night, "improved"):
         yield from _changed(one)
@@ -105,15 +110,17 @@ def _in_words(change: NightChange) -> str:
     return f"{change.label} {_short(change.before)} -> {_short(change.after)}"
 
 
-def _failed(one: NightSeries) -> str:
-    missing = _missing(one)
+def failed(one: NightSeries) -> str:
+    """Say which runs of a series failed or are missing."""
+    count = missing(one)
     why = next((run.message for run in one.runs if not is_good(run) and run.message), "")
-    return f"{one.title}: {missing} of {counted(one.planned, 'run')} failed or missing" + (
+    return f"{one.title}: {count} of {counted(one.planned, 'run')} failed or missing" + (
         f": {why}" if why else ""
     )
 
 
-def _missing(one: NightSeries) -> int:
+def missing(one: NightSeries) -> int:
+    """Return how many of the planned runs did not work."""
     return one.planned - sum(is_good(run) for run in one.runs if not run.extra)
 
 

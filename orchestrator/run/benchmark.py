@@ -205,7 +205,13 @@ def _execute(
     with Monitor(draft.folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
         draft.monitor = monitor
         draft.outcome = execute(
-            plan, runtime, draft.folder, view, draft.clock, on_stage=monitor.stage
+            plan,
+            runtime,
+            draft.folder,
+            view,
+            draft.clock,
+            on_progress=lambda now: monitor.stage(now.stage, now.window),
+            on_start=lambda started: monitor.started(started.root()),
         )
     if plan.runtime == "docker":
         draft.banner = banner.of_run(draft.folder)

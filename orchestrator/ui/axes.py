@@ -58,3 +58,11 @@ def _round_step(least: float) -> float:
     """Return the smallest of 1, 2, 5 times a power of ten that is not below `least`."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
+def between(low: float, high: float, start: float, end: float, *, steps: int = 5) -> Axis:
+    """Return an axis from `low` to `high`, with labels at round values between them."""
+    step = _round_step((high - low) / steps) if high > low else 1.0
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    labels = tuple(step * number for number in range(first, last + 1))
+    return Axis(low=low, high=high, start=start, end=end, labels=labels)

@@ -58,8 +58,11 @@ class Chart:
     lines: tuple[Line, ...]
 
 
-def svg(chart: Chart) -> str:
-    """Return the chart as an SVG document. It has at least one point, and at most 8 lines."""
+def svg(chart: Chart, *, styled: bool = True) -> str:
+    """Return the chart as an SVG document. It has at least one point, and at most 8 lines.
+
+    `styled` is false if the page has the `rules`.
+    """
     bottom = _TOP + PLOT_HEIGHT
     marks = [mark for line in chart.lines for mark in line.marks]
     x = axes.counts([mark.x for mark in marks], _LEFT + 16, WIDTH - _RIGHT - 16)
@@ -79,7 +82,8 @@ def svg(chart: Chart) -> str:
         f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f"aria-label={quoteattr(clean(chart.title))}>"
     )
-    lines = [head, _told("title", chart.title), _told("desc", _description(chart)), _style(), *body]
+    lines = [head, _told("title", chart.title), _told("desc", _description(chart))]
+    lines += [f"<style>{rules()}</style>", *body] if styled else body
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -94,8 +98,8 @@ def _description(chart: Chart) -> str:
     return f"{chart.subtitle}. {chart.y_title} over {chart.x_title}. {' '.join(lines)}"
 
 
-def _style() -> str:
-    """Return the rules, for this class only, because a page may contain the chart.
+def rules() -> str:
+    """Return the style sheet, for this class only, because a page may contain the chart.
 
     There are no CSS variables in them: programs that convert SVG do not know those.
     """
@@ -111,7 +115,7 @@ def _style() -> str:
     every, night = (
         "".join(f".benchdock-chart{rule}" for rule in rules) for rules in ((*plain, *light), dark)
     )
-    return f"<style>{every}@media (prefers-color-scheme:dark){{{night}}}</style>"
+    return f"{every}@media (prefers-color-scheme:dark){{{night}}}"
 
 
 def _colours(ground: str, ink: tuple[str, str, str], palette: Sequence[str]) -> Iterator[str]:

@@ -28,6 +28,8 @@ LATER = str(date.today() + timedelta(days=3))
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
+    # Nobody else's night is seen.
+    monkeypatch.setattr(machine_lock, "FOLDERS", (tmp_path,))
     files.write(night(1, series(A), series(B)))
     files.write(
         night(

@@ -143,6 +143,10 @@ class HostExecution:
             stream.write(mark)
             _copy(source, stream, size - tail, tail)
 
+    def root(self) -> int | None:
+        """Return the keeper, the ancestor of the program's processes."""
+        return self._keeper.pid
+
     def notes(self) -> tuple[str, ...]:
         """Return the limits that this runtime could not apply, and other notes."""
         return tuple(self._notes)

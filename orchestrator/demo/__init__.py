@@ -1,0 +1,1 @@
+"""Simulated nights, to see what reports look like: `benchdock demo nights`."""

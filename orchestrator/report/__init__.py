@@ -1,0 +1,1 @@
+"""Reports on nights: a static site, Markdown and text for a terminal."""

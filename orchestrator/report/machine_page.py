@@ -1,0 +1,129 @@
+"""The page of the machine: its controls, what it was like, what failed, and what ran when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.nights.record import Night, NightSeries
+from orchestrator.report import conditions, telling
+from orchestrator.report.panels import Panel, drawn
+from orchestrator.report.past import Line, Past
+from orchestrator.report.series_chart import series_chart
+from orchestrator.report.status import STATUSES, kind
+from orchestrator.report.tables import Table
+from orchestrator.report.timeline import Bar, timeline
+from orchestrator.units import SECONDS, counted, quantity
+
+_SHOWN_NIGHTS = 30
+_NAMED = 3
+
+
+def context(past: Past) -> dict[str, Any]:
+    """Return what the template needs."""
+    night = past.tonight
+    seen = list(conditions.conditions(night))
+    hot = conditions.temperatures(seen)
+    return {
+        "sentence": telling.machine(night),
+        "facts": [("machine", night.machine), *sorted(night.facts.items())],
+        "controls": [_control(past, one) for one in night.series if one.control],
+        "gpus": conditions.gpus(seen),
+        "temperature": drawn(
+            [Panel(title="hottest GPU of each run", unit="°C", points=_since(night, hot))],
+            f"temperature in {counted(len(hot), 'run')}",
+        )
+        if hot
+        else "",
+        "failures": _failures(night),
+        "timeline": timeline(_bars(night), f"the runs of {night.night} over the time of day"),
+        "length": quantity(max(0.0, night.finished - night.started), SECONDS),
+        "nights": _nights(past),
+    }
+
+
+def _since(
+    night: Night, points: tuple[tuple[float, float], ...]
+) -> tuple[tuple[float, float], ...]:
+    return tuple((time - night.started, value) for time, value in points)
+
+
+def _control(past: Past, series: NightSeries) -> dict[str, Any]:
+    nights = [line.night for line in past.lines]
+    return {
+        "key": series.key,
+        "title": series.title,
+        "status": STATUSES[kind(series)],
+        "sentence": series.judgement.sentence,
+        "chart": series_chart(
+            past.of(series.key), nights, past.marks(series.key), f"{series.title}: all nights"
+        ),
+    }
+
+
+def _bars(night: Night) -> Iterator[Bar]:
+    for series in night.series:
+        for run in series.runs:
+            if run.seconds <= 0:
+                continue
+            outcome = telling.throughput(run.throughput) or run.message or run.status
+            style = "broken" if run.status == "failed" else "extra" if run.extra else ""
+            more = ", more run" if run.extra else ""
+            yield Bar(
+                started=run.started,
+                seconds=run.seconds,
+                text=f"{series.title}: {outcome}{more}",
+                style=style,
+            )
+
+
+def _failures(night: Night) -> Table | None:
+    """Return the failures by what was said."""
+    found: dict[str, list[str]] = {}
+    for series in night.series:
+        for run in series.runs:
+            if run.status == "failed":
+                found.setdefault(run.message or "no message", []).append(series.title)
+    if not found:
+        return None
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return Table(
+        caption="Failed runs",
+        titles=("why", "runs", "series"),
+        rows=tuple((why, str(len(titles)), _some(titles)) for why, titles in ordered),
+        right=(1,),
+    )
+
+
+def _some(titles: list[str]) -> str:
+    different = list(dict.fromkeys(titles))
+    more = len(different) - _NAMED
+    return ", ".join(different[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _nights(past: Past) -> Table:
+    changed: dict[int, list[str]] = {}
+    for mark in past.machine_marks():
+        changed.setdefault(mark.index, []).append(f"{mark.label} {mark.before} → {mark.after}")
+    shown = list(enumerate(past.lines))[-_SHOWN_NIGHTS:]
+    return Table(
+        caption=f"The last {counted(len(shown), 'night')}",
+        titles=("night", "took", "series", "not ok", "notes"),
+        rows=tuple(_night(line, changed.get(index, [])) for index, line in reversed(shown)),
+        right=(1, 2),
+    )
+
+
+def _night(line: Line, changed: list[str]) -> tuple[str, ...]:
+    bad = [
+        f"{count} {STATUSES[name].word}"
+        for name in STATUSES
+        if name not in ("ok", "no data") and (count := line.kinds.get(name, 0))
+    ]
+    return (
+        f"{line.night}",
+        quantity(max(0.0, line.finished - line.started), SECONDS),
+        str(sum(line.kinds.values())),
+        ", ".join(bad),
+        "; ".join([*changed, *line.problems]),
+    )

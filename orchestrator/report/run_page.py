@@ -1,0 +1,117 @@
+"""The page of a run: its numbers, step times beside the monitor, environment and log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.paths import RunFolder
+from orchestrator.record_files import read_file
+from orchestrator.report.panels import Panel, drawn, thinned
+from orchestrator.result import Result
+from orchestrator.ui.text import clean
+from orchestrator.ui.words import rows, title
+
+_LAST_LINES = 60
+_TAIL_BYTES = 64 * 1024
+_LARGEST_MONITOR = 16 * 2**20
+# What is drawn, with its title, its unit and what a value is multiplied by for it.
+_HOST = {"cpu": ("CPU", "%", 100.0), "load": ("load", "processes", 1.0)}
+_GPU = {
+    "utilisation": ("utilisation", "%", 100.0),
+    "sm_clock": ("clock", "MHz", 1.0),
+    "temperature": ("temperature", "°C", 1.0),
+    "power": ("power", "W", 1.0),
+}
+
+
+def context(folder: RunFolder) -> dict[str, Any]:
+    """Return what the template needs. Raises RequestError if there is no readable result."""
+    result = read_file(Result, folder.result)
+    panels = list(_panels(folder, result))
+    return {
+        "name": folder.run_id,
+        "outcome": title(result),
+        "rows": rows(result),
+        "chart": drawn(panels, f"step times and monitor of {folder.run_id}"),
+        "panels": json.dumps([panel.as_json() for panel in panels]),
+        "environment": list(_flat(result.environment.stated())),
+        "log": "\n".join(_log_end(folder)),
+        "log_address": folder.log.as_uri(),
+    }
+
+
+def _panels(folder: RunFolder, result: Result) -> Iterator[Panel]:
+    samples = list(_samples(folder))
+    timing = next((s["t"] for s in samples if s.get("stage") == "timing"), 0.0)
+    steps = [(0.0, 0.0)][:0]
+    clock = float(timing)
+    for part in result.steps:
+        for seconds in part.seconds:
+            clock += seconds
+            steps.append((round(clock, 3), round(seconds * 1000, 4)))
+    if steps:
+        yield Panel(title="time of a step", unit="ms", points=thinned(steps))
+    gpus = sorted({name for sample in samples for name in sample if name.startswith("gpu")})
+    for gpu in gpus:
+        for name, (word, unit, scale) in _GPU.items():
+            yield from _panel(f"{gpu} {word}", unit, samples, (gpu, name), scale)
+    for name, (word, unit, scale) in _HOST.items():
+        yield from _panel(word, unit, samples, (name,), scale)
+
+
+def _panel(
+    word: str, unit: str, samples: list[dict[str, Any]], path: tuple[str, ...], scale: float
+) -> Iterator[Panel]:
+    points = []
+    for sample in samples:
+        value: Any = sample
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, int | float):
+            points.append((float(sample["t"]), round(value * scale, 2)))
+    if points:
+        yield Panel(title=word, unit=unit, points=thinned(points))
+
+
+def _samples(folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """Yield the monitor's samples; lines that are torn or foreign are passed over."""
+    try:
+        with folder.monitor.open("rb") as stream:
+            lines = stream.read(_LARGEST_MONITOR).splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict) and isinstance(told.get("t"), int | float):
+            yield told
+
+
+def _log_end(folder: RunFolder) -> Iterator[str]:
+    try:
+        with folder.log.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - _TAIL_BYTES))
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    yield from map(clean, lines[-_LAST_LINES:])
+
+
+def _flat(told: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the facts of nested records with their paths."""
+    for key, value in told.items():
+        name = f"{before}{key}"
+        if value is None or value == ():
+            continue
+        if hasattr(value, "stated"):
+            yield from _flat(value.stated(), f"{name}.")
+        elif isinstance(value, list | tuple):
+            parts = {f"{name}.{n}": one for n, one in enumerate(value) if hasattr(one, "stated")}
+            yield from _flat(parts) if parts else ((name, ", ".join(map(str, value))),)
+        else:
+            yield name, str(value)

@@ -1,0 +1,92 @@
+"""The stored runs that a report compares: those of a night, and those of the weeks before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping
+
+from orchestrator.errors import MachineError
+from orchestrator.nights.record import Night
+from orchestrator.results.listing import find
+from orchestrator.results.summary import Summary
+from orchestrator.stats import median
+from orchestrator.store import queries
+from orchestrator.store.reading import read
+from orchestrator.store.wanted import Wanted
+
+# What is explored by hand may be older than a night.
+DAYS = 30
+# More runs would take seconds to read.
+_MOST = 20_000
+_COLUMNS = ("p50", "p99", "energy", "memory")
+_CEILING = "share_of_ceiling"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The medians of the runs of one benchmark, by the name of a figure; absent if unknown.
+
+    Times in seconds, energy in joules per sample, memory in bytes, shares of 1.
+    """
+
+    name: str
+    batch: int
+    runs: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """Runs of a night and of the weeks before it; `why` says why there are none."""
+
+    tonight: tuple[Summary, ...] = ()
+    weeks: tuple[Summary, ...] = ()
+    figures: tuple[Figures, ...] = ()
+    why: str = ""
+
+
+def gather(night: Night, tell: Callable[[str], None]) -> Stored:
+    """Read the runs. A database that cannot be read costs the comparison only."""
+    end = datetime.fromtimestamp(night.finished, UTC) + timedelta(seconds=1)
+    recent = Wanted(since=end - timedelta(days=DAYS), until=end)
+
+    def work(connection: Connection) -> Stored:
+        tonight = Wanted(session=night.session)
+        return Stored(
+            tonight=find(connection, tonight, None).rows,
+            weeks=find(connection, recent, _MOST).rows,
+            figures=tuple(_figures(queries.exported(connection, tonight).mappings())),
+        )
+
+    try:
+        return read(work, tell)
+    except MachineError as error:
+        return Stored(why=str(error))
+
+
+def _figures(rows: Iterable[RowMapping]) -> Iterable[Figures]:
+    groups: dict[tuple[str, int], list[RowMapping]] = {}
+    for row in rows:
+        if row["status"] == "ok" and row["batch"] is not None:
+            words = (row["model"], row["phase"], row["framework"], row["dtype"])
+            name = " ".join(str(word) for word in words if word)
+            groups.setdefault((name, row["batch"]), []).append(row)
+    for (name, batch), members in sorted(groups.items()):
+        found = {column: [row[column] for row in members] for column in _COLUMNS}
+        found[_CEILING] = [_ceiling(row) for row in members]
+        known = {
+            column: median(numbers)
+            for column, values in found.items()
+            if (numbers := [value for value in values if value is not None])
+        }
+        if known:
+            yield Figures(name=name, batch=batch, runs=len(members), values=known)
+
+
+def _ceiling(row: RowMapping) -> float | None:
+    """Return the share of the machine's ceiling that a run reached, None if it is unknown."""
+    found = row["metrics"].get(_CEILING)
+    return float(found[0]) if found and found[0] is not None else None

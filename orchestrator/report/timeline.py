@@ -1,0 +1,86 @@
+"""Draws which runs a night had, and when: one bar per run, in as few lanes as they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup, escape
+
+from orchestrator.ui import axes
+from orchestrator.ui.axes import Axis
+
+_WIDTH, _LANE, _GAP = 900, 18, 4
+_LEFT, _RIGHT, _FOOT = 4, 12, 24
+_HOUR = 3600.0
+_LABELS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A run: when it started and how long it took, in seconds; `style` names its colour."""
+
+    started: float
+    seconds: float
+    text: str
+    style: str = ""
+
+
+def timeline(bars: Iterable[Bar], label: str) -> Markup:
+    """Draw the bars; "" if there are none."""
+    ordered = sorted(bars, key=lambda bar: bar.started)
+    if not ordered:
+        return Markup("")
+    lanes = _lanes(ordered)
+    end = max(bar.started + bar.seconds for bar in ordered)
+    x = axes.between(ordered[0].started, max(end, ordered[0].started + 1), _LEFT, _WIDTH - _RIGHT)
+    bottom = len(lanes) * (_LANE + _GAP)
+    body = "".join(
+        f'<g class=bars transform="translate(0 {number * (_LANE + _GAP)})">'
+        f"{''.join(_bar(bar, x) for bar in lane)}</g>"
+        for number, lane in enumerate(lanes)
+    )
+    return Markup(
+        f'<svg class=chart viewBox="0 0 {_WIDTH} {bottom + _FOOT}" role=img '
+        f'aria-label="{escape(label)}">{body}{"".join(_clock(x, bottom))}</svg>'
+    )
+
+
+def _lanes(ordered: Sequence[Bar]) -> list[list[Bar]]:
+    """Put each bar into the first lane that is free when it starts."""
+    lanes: list[list[Bar]] = []
+    for bar in ordered:
+        for lane in lanes:
+            if lane[-1].started + lane[-1].seconds <= bar.started:
+                lane.append(bar)
+                break
+        else:
+            lanes.append([bar])
+    return lanes
+
+
+def _bar(bar: Bar, x: Axis) -> str:
+    left = x.at(bar.started)
+    width = max(1.0, x.at(bar.started + bar.seconds) - left)
+    style = f" class={bar.style}" if bar.style else ""
+    return (
+        f"<rect{style} x={left:.1f} width={width:.1f} height={_LANE}>"
+        f"<title>{escape(bar.text)}</title></rect>"
+    )
+
+
+def _clock(x: Axis, bottom: int) -> Iterator[str]:
+    """Label full hours of local time; fewer of them in a long night."""
+    hours = (x.high - x.low) / _HOUR
+    every = max(1, round(hours / _LABELS)) * _HOUR
+    offset = datetime.fromtimestamp(x.low).astimezone().utcoffset()
+    shift = offset.total_seconds() if offset else 0.0
+    first = -(-(x.low + shift) // every) * every - shift
+    moment = first
+    while moment <= x.high:
+        here = round(x.at(moment))
+        yield f'<path class=g d="M{here} {bottom}v5"/>'
+        text = f"{datetime.fromtimestamp(moment):%H:%M}"
+        yield f"<text class=m x={here} y={bottom + 18}>{text}</text>"
+        moment += every
