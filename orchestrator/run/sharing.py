@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -57,7 +57,7 @@ def held(
         waiting = False
         while True:
             try:
-                stack.enter_context(leases.held(gpus, _who(decision), shared=sharing.allowed))
+                stack.enter_context(_leased(decision, sharing))
                 if not sharing.allowed:
                     _check_unused(decision)
                 break
@@ -70,6 +70,12 @@ def held(
                 waiting = True
                 sleep(min(PAUSE, max(0.0, until - now())))
         yield
+
+
+def _leased(decision: Decision, sharing: Sharing) -> AbstractContextManager[None]:
+    parents = {part.uuid: gpu.uuid for gpu in decision.gpu.gpus for part in gpu.slices}
+    gpus, who = decision.target.gpus, _who(decision)
+    return leases.held(gpus, who, shared=sharing.allowed, parents=parents)
 
 
 def _refused(error: MachineError, sharing: Sharing) -> MachineError:
@@ -115,7 +121,7 @@ def _check_containers(engine: Engine, gpus: tuple[str, ...]) -> None:
 
 def _processes(gpus: tuple[str, ...]) -> Iterator[tuple[str, tuple[GpuProcess, ...]]]:
     """Yield the GPUs on which processes compute; none if the driver cannot tell."""
-    from orchestrator.machine.gpu import GpuSampler
+    from orchestrator.machine.gpu_sampler import GpuSampler
 
     try:
         sampler = GpuSampler()
@@ -123,7 +129,7 @@ def _processes(gpus: tuple[str, ...]) -> Iterator[tuple[str, tuple[GpuProcess, .
         return
     try:
         for gpu in gpus:
-            found = sampler.processes(gpu)
+            found = sampler.sample(gpu).processes
             if found:
                 yield gpu, found
     except GpuGoneError:  # the run itself will say so

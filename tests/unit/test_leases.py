@@ -11,9 +11,16 @@ import pytest
 
 from orchestrator import shared_lock
 from orchestrator.errors import MachineError
-from orchestrator.machine import gpu as nvml
+from orchestrator.machine import gpu_sampler as nvml
 from orchestrator.machine import leases, processes
-from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess
+from orchestrator.machine.gpu_facts import (
+    Gpu,
+    GpuGoneError,
+    GpuProcess,
+    GpuReport,
+    GpuSample,
+    MigSlice,
+)
 from orchestrator.run import sharing
 from orchestrator.run.sharing import Sharing
 from orchestrator.runtimes.docker import reaper
@@ -36,8 +43,8 @@ class Sampler:
 
     used: ClassVar[dict[str, tuple[GpuProcess, ...]]] = {}
 
-    def processes(self, uuid):
-        return self.used.get(uuid, ())
+    def sample(self, uuid):
+        return GpuSample(processes=self.used.get(uuid))
 
     def close(self):
         pass
@@ -130,8 +137,15 @@ class Engine:
         self.containers = [one for one in self.containers if one.id != container]
 
 
+PARTS = tuple(MigSlice(index=index, uuid=uuid) for index, uuid in enumerate(MIG))
+REPORT = GpuReport(
+    state="ok", reason="", gpus=(Gpu(index=0, uuid=A, name="A100", mig=True, slices=PARTS),)
+)
+
+
 def decision(*gpus, engine=None):
     return SimpleNamespace(
+        gpu=REPORT,
         target=SimpleNamespace(gpus=gpus),
         engine=engine,
         request=SimpleNamespace(model="resnet50", framework="pytorch"),
@@ -164,6 +178,12 @@ def test_a_gpu_in_use_is_refused_with_its_holder():
     with hold(decision(A)), pytest.raises(MachineError, match=told) as error, hold(decision(A)):
         pass
     assert "use --wait 10m" in error.value.hint
+
+
+def test_runs_on_slices_of_a_gpu_exclude_a_run_on_all_of_it():
+    refused = pytest.raises(MachineError, match="GPU GPU-a is in use by")
+    with hold(decision(SLICE)), hold(decision(OTHER_SLICE)), refused, hold(decision(A)):
+        pass
 
 
 def test_waiting_ends_when_the_gpu_is_free_and_says_so_once():

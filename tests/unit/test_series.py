@@ -107,7 +107,7 @@ def test_the_interval_is_students_over_whole_runs():
 
 def test_the_first_failure_ends_the_series_with_its_status(home, capsys, monkeypatch):
     outcomes = iter([(result(4.0), ExitStatus.OK), (result(0), ExitStatus.BENCHMARK_FAILED)])
-    monkeypatch.setattr(benchmark, "run", lambda *_: next(outcomes))
+    monkeypatch.setattr(benchmark, "run", lambda *_, **__: next(outcomes))
     assert main([*WORDS, "--runs", "5", "--json"]) == ExitStatus.BENCHMARK_FAILED
     out, err = capsys.readouterr()
     told = json.loads(out)
@@ -126,7 +126,7 @@ def test_what_is_refused_at_once_is_not_a_series(home, capsys):
 
 
 def test_a_machine_that_gives_up_later_leaves_the_runs_before(home, monkeypatch):
-    def run(*_):
+    def run(*_, **__):
         if made:
             raise MachineError("the engine is gone")
         made.append(True)
@@ -164,7 +164,7 @@ def test_ctrl_c_stops_the_series_and_not_only_its_run(home, monkeypatch):
 def test_views_are_closed_whatever_comes(home, monkeypatch):
     closed = []
 
-    def run(*_):
+    def run(*_, **__):
         raise MachineError("no")
 
     monkeypatch.setattr(benchmark, "run", run)
