@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from orchestrator.paths import RunFolder, home
 from orchestrator.record_files import first_mistake
 from orchestrator.request import Request
 from orchestrator.result import Result
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -47,6 +49,8 @@ from orchestrator.units import PERCENT, SAMPLES_PER_SECOND, SECONDS, counted, qu
 from orchestrator.view import View
 
 RESUME = "benchdock suite --resume"
+# Seconds for which a session waits for GPUs at least: after a kill, the last runs are still ending.
+LEAST_WAIT = 60.0
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -116,8 +120,12 @@ def _run(
         _announce(plan, where, view)
         job = job_of(plan, decider, facts, arguments.budget)
         try:
+            share = _share(arguments)
             tools = session.Tools(
-                runner=runner(decider), view=view, ready=fetched_meanwhile(plan, view)
+                runner=runner(decider, share),
+                view=view,
+                ready=fetched_meanwhile(plan, view),
+                lanes=lanes(plan, decider, share, arguments.jobs),
             )
             status = _go(where, job, tools, view, rerun=arguments.rerun)
         finally:
@@ -191,7 +199,26 @@ def take_in(view: SessionLines) -> None:
         view.note(f"the database is not up to date: {error}")
 
 
-def runner(decider: deciding.MachineDecider) -> session.Runner:
+def _share(arguments: argparse.Namespace) -> Sharing:
+    return Sharing(wait=max(arguments.wait, LEAST_WAIT), allowed=arguments.allow_shared)
+
+
+def lanes(
+    plan: SuitePlan, decider: deciding.MachineDecider, share: Sharing, most: int | None
+) -> session.Lanes | None:
+    """Return what makes runs side by side, at `most` so many; None without several GPUs."""
+    if not any(row.decided.gpus for row in plan.rows) or len(decider.gpus.gpus) < 2:
+        return None
+    from orchestrator.suites import places
+    from orchestrator.suites.lanes import GpuLanes
+
+    chosen = places.choose(plan.rows, decider.gpus, places.kept())
+    places.keep(chosen)
+    command = (sys.executable, "-m", "orchestrator.commands.suite_worker")
+    return GpuLanes(gpus=chosen, command=command, share=share, most=most or len(plan.rows))
+
+
+def runner(decider: deciding.MachineDecider, share: Sharing = EXCLUSIVE) -> session.Runner:
     """Return what runs a request: the machine has been looked at, so each run is only decided."""
     from orchestrator.run import benchmark
 
@@ -199,7 +226,7 @@ def runner(decider: deciding.MachineDecider) -> session.Runner:
         request: Request, view: View, on_folder: Callable[[RunFolder], None]
     ) -> tuple[Result, ExitStatus]:
         decided = decider.decision(request)
-        return benchmark.run(request, view, decided=decided, on_folder=on_folder)
+        return benchmark.run(request, view, decided=decided, on_folder=on_folder, share=share)
 
     return measure
 

@@ -34,7 +34,7 @@ from orchestrator.run.place import Place
 from orchestrator.run.places import FindPlace, planned_place, ready_place
 from orchestrator.run.planner import make_plan
 from orchestrator.run.runner import Outcome, StageClock, execute
-from orchestrator.run.sharing import ALONE, Sharing
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.runtimes.contract import Runtime
 from orchestrator.signals import held, released
 from orchestrator.vendor_images import banner
@@ -130,7 +130,7 @@ def run(
     decided: Decision | None = None,
     find_place: FindPlace | None = None,
     on_folder: Callable[[RunFolder], None] = lambda _: None,
-    share: Sharing = ALONE,
+    share: Sharing = EXCLUSIVE,
 ) -> tuple[Result, ExitStatus]:
     """Run a request and file the result.
 

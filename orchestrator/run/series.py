@@ -12,7 +12,7 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.request import Request
 from orchestrator.result import INTERVAL, Failure, Metric, Result
 from orchestrator.run import benchmark
-from orchestrator.run.sharing import ALONE, Sharing
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND
 from orchestrator.view import View
 
@@ -128,7 +128,7 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def measure(
-    request: Request, asked: int, new_view: Callable[[], View], share: Sharing = ALONE
+    request: Request, asked: int, new_view: Callable[[], View], share: Sharing = EXCLUSIVE
 ) -> Series:
     """Run several times, until the first failure; each run has its view and folder.
 

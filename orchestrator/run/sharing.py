@@ -31,7 +31,7 @@ class Sharing:
     allowed: bool = False
 
 
-ALONE = Sharing()
+EXCLUSIVE = Sharing()
 
 
 class _InUseError(MachineError):

@@ -19,6 +19,7 @@ from orchestrator.units import parse_size
 if TYPE_CHECKING:
     from orchestrator.images.image_table import Image
     from orchestrator.machine.description import Machine
+    from orchestrator.machine.gpu_facts import GpuReport
     from orchestrator.runtimes.docker.client import Engine
 
 
@@ -38,6 +39,11 @@ class MachineDecider:
         """Return the decision that a run starts from. Raises BenchdockError."""
         return decide(request, self._facts)
 
+    @property
+    def gpus(self) -> GpuReport:
+        """Return the GPUs of the machine."""
+        return self._facts.gpu
+
     def decide(self, request: Request) -> Decided:
         """Return what would run; what is refused is not raised."""
         try:
@@ -47,6 +53,7 @@ class MachineDecider:
         return Decided(
             device=decision.target.device,
             devices=decision.target.count,
+            gpus=decision.target.gpus,
             need=self._need(decision),
             seconds=self._history.seconds(decision),
             warnings=decision.warnings(),

@@ -27,14 +27,15 @@ class Need:
 class Decided:
     """What would run for a request on a machine; `refusal` says why nothing would.
 
-    `need` is None if it runs on the host. `seconds` is how long a run took so far, None if it never
-    ran. `warnings` are reasons to doubt its result.
+    `gpus` are the UUIDs of its devices. `need` is None if it runs on the host. `seconds` is how
+    long a run took so far, None if it never ran. `warnings` are reasons to doubt its result.
     """
 
     refusal: str = ""
     hint: str = ""
     device: Device = "cpu"
     devices: int = 1
+    gpus: tuple[str, ...] = ()
     need: Need | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()

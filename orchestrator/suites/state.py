@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from orchestrator.errors import RequestError
+from orchestrator.errors import BenchdockError, MachineError, RequestError
 from orchestrator.record_files import first_mistake
 from orchestrator.request import LenientRecord
 from orchestrator.result import Result
@@ -51,6 +51,12 @@ def of_result(result: Result) -> Ended:
         throughput=told.value if told else None,
         batch=result.plan.batch if result.plan else None,
     )
+
+
+def of_refusal(error: BenchdockError) -> Ended:
+    """Return what a session keeps of a request that was refused before it had a folder."""
+    kind = "engine" if isinstance(error, MachineError) else "refused"
+    return Ended(status="failed", kind=kind, message=str(error))
 
 
 @dataclass

@@ -162,7 +162,7 @@ class Clock:
         self.at(self.now)
 
 
-def hold(wanted, share=sharing.ALONE, clock=None, said=None):
+def hold(wanted, share=sharing.EXCLUSIVE, clock=None, said=None):
     clock = clock or Clock()
     tell = [].append if said is None else said.append
     return sharing.held(wanted, share, tell, now=lambda: clock.now, sleep=clock.sleep)

@@ -34,7 +34,7 @@ class Fakes:
         self.acts: dict[str, Act] = {}
         self.runner = FakeRunner(act=lambda request, _: self.acts.get(request.model))
 
-    def run(self, request: Any, view: Any, *, decided: Any, on_folder: Any) -> Any:
+    def run(self, request: Any, view: Any, *, decided: Any, on_folder: Any, share: Any) -> Any:
         assert decided.request == request
         return self.runner(request, view, on_folder)
 
