@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
         type=values.positive,
         metavar="N",
         help="make at most N runs at once, each on its own GPUs (default: as many as there are "
-        "GPUs for; runs on the CPU always come alone)",
+        "GPUs for; runs on the CPU come one by one)",
     )
     shared.gpu_sharing(suite)
     suite.add_argument("--schema", action="store_true", help="print the JSON Schema of suite files")

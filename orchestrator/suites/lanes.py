@@ -1,4 +1,4 @@
-"""Makes runs side by side on disjoint GPUs, each series on its own; runs on the CPU come alone."""
+"""Makes runs side by side on disjoint GPUs, each series on its own; those on the CPU come one by one."""
 
 from __future__ import annotations
 
