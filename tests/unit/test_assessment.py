@@ -301,7 +301,8 @@ def test_the_monitor_counts_streaks():
 
 @pytest.mark.slow
 def test_what_the_monitor_saw_is_among_its_warnings(tmp_path):
-    from tests.unit.test_monitor import FakeGpus, host, monitor, wait_for
+    from tests.support.waiting import wait_for
+    from tests.unit.test_monitor import FakeGpus, host, monitor
 
     def look(uuid, count):
         if uuid == "GPU-2":
