@@ -1,4 +1,4 @@
-"""Makes runs side by side on disjoint GPUs, each series on its own; those on the CPU come one by one."""
+"""Makes runs side by side on disjoint GPUs, each series on its own; on the CPU one by one."""
 
 from __future__ import annotations
 
