@@ -40,7 +40,6 @@ from orchestrator.suites.models import Suite
 from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.planning import SuitePlan
 from orchestrator.suites.requests import request_of
-from orchestrator.suites.state import RERUN
 from orchestrator.suites.summary import SeriesSummary
 from orchestrator.ui.of_session import SessionLines
 from orchestrator.ui.tables import print_table
@@ -127,7 +126,7 @@ def _run(
                 ready=fetched_meanwhile(plan, view),
                 lanes=lanes(plan, decider, share, arguments.jobs),
             )
-            status = _go(where, job, tools, view, rerun=arguments.rerun)
+            status = _go(where, job, tools, view, arguments)
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
             _report(where, plan, series, as_json=arguments.json)
@@ -155,14 +154,15 @@ def _go(
     job: session.Job,
     tools: session.Tools,
     view: SessionLines,
-    *,
-    rerun: RERUN | None,
+    arguments: argparse.Namespace,
 ) -> ExitStatus:
     from orchestrator.signals import interruptible
 
     with Journal(where.journal) as log, stopping.on_signal() as stop, interruptible():
         file_killed(view)
-        before = resuming.begin(where, log, rerun=rerun)
+        before = resuming.begin(where, log, rerun=arguments.rerun)
+        if job.budget is not None and arguments.budget is None:
+            job = replace(job, budget=job.budget - before.spent)
         return session.carry_out(job, before, log, replace(tools, stopped=stop))
 
 

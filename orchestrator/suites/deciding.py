@@ -56,6 +56,7 @@ class MachineDecider:
             gpus=decision.target.gpus,
             need=self._need(decision),
             seconds=self._history.seconds(decision),
+            seconds_of=self._history.by_counts(decision),
             warnings=decision.warnings(),
         )
 

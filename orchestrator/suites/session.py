@@ -202,7 +202,9 @@ class Work:
         run.
         """
         progress = self._progress(None)
-        self._log.append("end", **_named(turn), **end.model_dump(exclude_none=True), at=stamp())
+        spent = round(max(0.0, self._tools.now() - self._began), 3)
+        told = end.model_dump(exclude_none=True)
+        self._log.append("end", **_named(turn), **told, at=stamp(), spent=spent)
         self._ended[state.key_of(turn)] = end
         self._failed += end.status == "failed"
         self._forecast.spend(turn, None if end.status == "skipped" else end.seconds)
