@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -46,6 +46,9 @@ from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.units import PERCENT, SAMPLES_PER_SECOND, SECONDS, counted, quantity
 from orchestrator.view import View
+
+if TYPE_CHECKING:
+    from orchestrator.suites.claims import Answer
 
 RESUME = "benchdock suite --resume"
 # Seconds for which a session waits for GPUs at least: after a kill, the last runs are still ending.
@@ -129,7 +132,8 @@ def _run(
             status = _go(where, job, tools, view, arguments)
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
-            _report(where, plan, series, as_json=arguments.json)
+            answers = _answers(series, decider)
+            _report(where, plan, series, answers, as_json=arguments.json)
             take_in(view)
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
 
@@ -251,11 +255,26 @@ def _announce(plan: SuitePlan, where: SessionFolder, view: SessionLines) -> None
         view.note(f"cannot run here: {row.cell.title}: {row.decided.why_not}")
 
 
+def _answers(series: list[SeriesSummary], decider: deciding.MachineDecider) -> list[Answer]:
+    """Say of each claim whether it is reproduced."""
+    claimed = [one for one in series if one.cell.claim is not None]
+    if not claimed:
+        return []
+    from orchestrator.suites import claims
+
+    return [claims.answer(one, decider.set_up) for one in claimed]
+
+
 def _report(
-    where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary], *, as_json: bool
+    where: SessionFolder,
+    plan: SuitePlan,
+    series: list[SeriesSummary],
+    answers: list[Answer],
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
-        print(json.dumps(_document(where, plan, series), indent=2))
+        print(json.dumps(_document(where, plan, series, answers), indent=2))
         return
     print()
     print_table(
@@ -274,18 +293,23 @@ def _report(
     for one in series:
         for why, count in one.problems().items():
             print(clean(f"{one.cell.title}: {count} x {why}"))
+    for answer in answers:
+        print(clean(str(answer)))
     left = sum(one.left for one in series)
     if left:
         print(f"{counted(left, 'run')} left: continue with `{RESUME} --name {where.name}`")
 
 
-def _document(where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary]) -> dict[str, Any]:
+def _document(
+    where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary], answers: list[Answer]
+) -> dict[str, Any]:
     return {
         "schema": 1,
         "session": where.name,
         "suite": plan.loaded.suite.name,
         "folder": str(where.root),
         "series": [one.as_json() for one in series],
+        "claims": [answer.as_json() for answer in answers],
         "refused": [
             {"title": row.cell.title, "digest": row.cell.digest, "why": row.decided.why_not}
             for row in plan.refused

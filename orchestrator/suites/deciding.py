@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from orchestrator.images.image_table import Image
     from orchestrator.machine.description import Machine
     from orchestrator.machine.gpu_facts import GpuReport
+    from orchestrator.published.collection import Claim
+    from orchestrator.reproduction.setup import Setup
     from orchestrator.runtimes.docker.client import Engine
 
 
@@ -82,16 +84,20 @@ class MachineDecider:
             return str(error)
         return ""
 
-    def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
-        """Return what would run for a published claim."""
+    def set_up(self, cell: Cell) -> tuple[Claim, Setup]:
+        """Return a cell's claim, and what would run for it. Raises BenchdockError."""
         from orchestrator.published import collection
         from orchestrator.reproduction import preparation
         from orchestrator.reproduction.setup import Wishes
 
         assert cell.claim is not None
+        claim = collection.claim(cell.claim)
+        return claim, preparation.prepare(claim, self._facts, Wishes(**self._wishes(cell)))
+
+    def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
+        """Return what would run for a published claim."""
         try:
-            claim = collection.claim(cell.claim)
-            setup = preparation.prepare(claim, self._facts, Wishes(**self._wishes(cell)))
+            _, setup = self.set_up(cell)
         except BenchdockError as error:
             return None, Decided(refusal=error.what, hint=error.hint)
         if setup.why_not or setup.planned is None:

@@ -32,7 +32,7 @@ class Decided:
     """What would run for a request on a machine; `refusal` says why nothing would.
 
     `gpus` are the UUIDs of its devices. `need` is None if it runs on the host. `seconds` is how
-    long a run took so far, None if it never ran, and `seconds_of` tells that of runs that differ in
+    long a run took so far, None if it never ran, and `seconds_of` says that of runs that differ in
     batch and steps; None if that is unknown. `warnings` are reasons to doubt its result.
     """
 
