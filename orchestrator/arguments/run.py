@@ -207,6 +207,7 @@ def _add_manner(run: ArgumentParser) -> None:
         help="double the batch, from --batch or 1, until that gains nothing or runs out of memory; "
         "then repeat all batches (--runs N: N times in all, default 3) and show the fastest",
     )
+    shared.gpu_sharing(run)
     run.add_argument(
         "--require",
         choices=("valid", "suspect"),

@@ -27,6 +27,7 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.machine.description import Machine
+    from orchestrator.run.sharing import Sharing
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -121,8 +122,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
         )
 
+    run = _fit if arguments.fit_batch else _run
     with interruptible():
-        result, status = (_fit if arguments.fit_batch else _run)(request, new_view)
+        result, status = run(request, new_view, _share(arguments))
     if arguments.json:
         sys.stdout.write(to_json(result))
     if result.failure is not None:
@@ -130,20 +132,24 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     return _through_gate((result,), arguments.require, status)
 
 
-def _run(request: Request, new_view: Callable[[], View]) -> tuple[Result, ExitStatus]:
+def _run(
+    request: Request, new_view: Callable[[], View], share: Sharing
+) -> tuple[Result, ExitStatus]:
     from orchestrator.run import benchmark
 
     view = new_view()
     try:
-        return benchmark.run(request, view)
+        return benchmark.run(request, view, share=share)
     finally:
         view.close()
 
 
-def _fit(request: Request, new_view: Callable[[], View]) -> tuple[Result, ExitStatus]:
+def _fit(
+    request: Request, new_view: Callable[[], View], share: Sharing
+) -> tuple[Result, ExitStatus]:
     from orchestrator.run import batches
 
-    return batches.Fit(new_view).run(request, "")
+    return batches.Fit(new_view, share).run(request, "")
 
 
 def _check_dry(arguments: argparse.Namespace) -> None:
@@ -177,6 +183,12 @@ def _through_gate(
     return ExitStatus.GATE_MISSED
 
 
+def _share(arguments: argparse.Namespace) -> Sharing:
+    from orchestrator.run.sharing import Sharing
+
+    return Sharing(wait=arguments.wait, allowed=arguments.allow_shared)
+
+
 def _described(arguments: argparse.Namespace) -> Machine | None:
     """Read the machine file of --machine. Raises RequestError without --dry-run."""
     if arguments.machine is None:
@@ -197,8 +209,8 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     from orchestrator.signals import interruptible
     from orchestrator.ui import of_series
 
-    view = _views(arguments)
-    run = batches.Fit(view).run if arguments.fit_batch else series.in_views(view)
+    view, share = _views(arguments), _share(arguments)
+    run = batches.Fit(view, share).run if arguments.fit_batch else series.in_views(view, share)
     with interruptible():
         made = series.measure(request, arguments.runs, run)
     if arguments.json:
@@ -212,13 +224,14 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
 
 def _find_batch(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     """Try batches, show each result, then the fastest one."""
-    from orchestrator.run import batches
+    from orchestrator.run import batches, series
     from orchestrator.signals import interruptible
     from orchestrator.ui import of_batches
 
     passes = batches.PASSES if arguments.runs is None else arguments.runs
     with interruptible():
-        found = batches.find(request, passes, _views(arguments))
+        run = series.in_views(_views(arguments), _share(arguments))
+        found = batches.find(request, passes, run)
     if arguments.json:
         print(json.dumps(found.as_json(), indent=2))
     else:

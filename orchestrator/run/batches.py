@@ -13,6 +13,8 @@ from orchestrator.result import Result
 from orchestrator.run import series
 from orchestrator.run.decision import decide
 from orchestrator.run.facts import ThisMachine
+from orchestrator.run.series import RunOnce
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.units import SAMPLES_PER_SECOND
 from orchestrator.view import View
 
@@ -32,8 +34,9 @@ def ran_out(result: Result) -> bool:
 class Fit:
     """Runs a request, with half of the batch as long as it runs out of memory."""
 
-    def __init__(self, new_view: Callable[[], View]) -> None:
+    def __init__(self, new_view: Callable[[], View], share: Sharing = EXCLUSIVE) -> None:
         self._new_view = new_view
+        self._share = share
         self._asked = 0
         self._batch: int | None = None
 
@@ -52,12 +55,12 @@ class Fit:
 
     def _try(self, request: Request, which: str) -> tuple[Result, ExitStatus]:
         if self._batch is None:
-            return series.run_once(request, self._new_view, which)
+            return series.run_once(request, self._new_view, which, share=self._share)
         request = request.model_copy(update={"batch": self._batch})
         decision = decide(request, ThisMachine())
         note = f"the batch is {self._batch} because {self._asked} ran out of memory (--fit-batch)"
         decided = replace(decision, notes=(*decision.notes, note))
-        return series.run_once(request, self._new_view, which, decided=decided)
+        return series.run_once(request, self._new_view, which, decided=decided, share=self._share)
 
 
 @dataclass
@@ -133,7 +136,7 @@ class Found:
         }
 
 
-def find(request: Request, passes: int, new_view: Callable[[], View]) -> Found:
+def find(request: Request, passes: int, run: RunOnce) -> Found:
     """Double the batch until that gains nothing or runs out of memory, then repeat in passes.
 
     It starts with the batch of the request, or with 1. One pass after the other, so that a
@@ -141,22 +144,20 @@ def find(request: Request, passes: int, new_view: Callable[[], View]) -> Found:
     the first batch gave a result.
     """
     tried: list[Tried] = []
-    status = _double(request, passes, new_view, tried)
+    status = _double(request, passes, run, tried)
     for number in range(2, passes + 1):
         for one in tried:
             if status is ExitStatus.OK and not one.failure:
-                status = _run(request, one, f"pass {number} of {passes}", new_view)
+                status = _run(request, one, f"pass {number} of {passes}", run)
     return Found(tried=tuple(tried), status=status)
 
 
-def _double(
-    request: Request, passes: int, new_view: Callable[[], View], tried: list[Tried]
-) -> ExitStatus:
+def _double(request: Request, passes: int, run: RunOnce, tried: list[Tried]) -> ExitStatus:
     """Make the first pass, which decides on the batches; append them to `tried`."""
     batch, best, idle = request.batch or 1, 0.0, 0
     while idle < _MOST_IDLE:
         tried.append(Tried(batch))
-        status = _run(request, tried[-1], f"pass 1 of {passes}", new_view)
+        status = _run(request, tried[-1], f"pass 1 of {passes}", run)
         if status is not ExitStatus.OK or tried[-1].failure:
             return status
         median = tried[-1].median or 0.0
@@ -166,9 +167,9 @@ def _double(
     return ExitStatus.OK
 
 
-def _run(request: Request, one: Tried, which: str, new_view: Callable[[], View]) -> ExitStatus:
+def _run(request: Request, one: Tried, which: str, run: RunOnce) -> ExitStatus:
     """Run once; return OK also if the memory was too small, which only ends the doubling."""
     asked = request.model_copy(update={"batch": one.batch})
-    result, status = series.run_once(asked, new_view, f"{which}: batch {one.batch}")
+    result, status = run(asked, f"{which}: batch {one.batch}")
     one.results.append(result)
     return ExitStatus.OK if ran_out(result) else status

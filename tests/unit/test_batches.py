@@ -11,11 +11,12 @@ import pytest
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Metric, Result
-from orchestrator.run import batches, benchmark
+from orchestrator.run import batches, benchmark, series
 from tests import fakes
 from tests.support import stand_in
 
 WORDS = ["run", "deep_mnist", "-f", "pytorch", "--gpus=none", "--runtime=host"]
+VIEWS = series.in_views(stand_in.View)
 WORDS += ["--option=behaviour=good", "--quiet"]
 
 
@@ -27,7 +28,9 @@ class Machine:
         self.ran: list[int] = []
         self.notes: list[tuple[str, ...]] = []
 
-    def run(self, request: Any, _view: Any, *, decided: Any = None) -> tuple[Result, ExitStatus]:
+    def run(
+        self, request: Any, _view: Any, *, decided: Any = None, share: Any = None
+    ) -> tuple[Result, ExitStatus]:
         batch = request.batch or 64
         self.ran.append(batch)
         self.notes.append(decided.notes if decided else ())
@@ -105,7 +108,7 @@ def saturating(batch: int) -> float:
 
 def test_batches_are_doubled_until_that_gains_nothing_and_repeated_in_passes(machine):
     seen = machine(saturating)
-    found = batches.find(stand_in.request(batch=None), 3, stand_in.View)
+    found = batches.find(stand_in.request(batch=None), 3, VIEWS)
     tried = [1, 2, 4, 8, 16, 32]
     assert seen.ran == tried * 3
     assert found.status is ExitStatus.OK
@@ -115,7 +118,7 @@ def test_batches_are_doubled_until_that_gains_nothing_and_repeated_in_passes(mac
 
 def test_the_search_starts_with_the_requests_batch(machine):
     seen = machine(saturating)
-    batches.find(stand_in.request(batch=6), 1, stand_in.View)
+    batches.find(stand_in.request(batch=6), 1, VIEWS)
     assert seen.ran == [6, 12, 24]
 
 
