@@ -19,6 +19,24 @@ def json(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def series_of_nights(parser: argparse.ArgumentParser) -> None:
+    """Add the series of a decision, and its reason."""
+    parser.add_argument(
+        "series",
+        nargs="+",
+        type=values.given,
+        metavar="SERIES",
+        help="its name in `benchdock nightly status`, or the start of it",
+    )
+    parser.add_argument(
+        "--why", type=values.reason, required=True, metavar="TEXT", help="the reason, for others"
+    )
+    parser.add_argument(
+        "--suite", type=values.given, metavar="NAME", help="if several suites have such a series"
+    )
+    json(parser)
+
+
 def runtime(parser: argparse.ArgumentParser) -> None:
     """Add --runtime."""
     parser.add_argument(

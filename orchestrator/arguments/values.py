@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.errors import BenchdockError, quoted
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
 T = TypeVar("T")
 
@@ -57,6 +57,13 @@ def recorded(text: str) -> str:
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is not valid UTF-8") from None
     return text
+
+
+def reason(text: str) -> str:
+    """Read a reason of a person, which must not be empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return " ".join(recorded(text).split())
 
 
 def scripted(text: str) -> str:
@@ -122,6 +129,18 @@ def moment(text: str) -> datetime:
     raise argparse.ArgumentTypeError(
         f"{quoted(text)} is not a time; write it like 2026-01-31, 2026-01-31T20:15 or 7d"
     )
+
+
+def day(text: str) -> date:
+    """Read a day such as 2026-01-31."""
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is not a day; write it like 2026-01-31"
+        ) from None
 
 
 def gpu_choice(text: str) -> str | tuple[int | str, ...]:

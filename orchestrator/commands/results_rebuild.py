@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from orchestrator.commands import results
 from orchestrator.errors import ExitStatus
+from orchestrator.nights import decisions, files, storing
 from orchestrator.store import location, reading
 from orchestrator.store.taking_in import Taken, forget, take_in
 from orchestrator.units import counted
@@ -27,4 +28,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 def _rebuilt(connection: Connection) -> Taken:
     forget(connection)
-    return take_in(connection, results.tell)
+    taken = take_in(connection, results.tell)
+    for suite in files.suites():
+        decided = decisions.read(suite)
+        for night in files.newest(suite):
+            storing.store(connection, night, decided)
+    return taken

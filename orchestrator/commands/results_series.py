@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from orchestrator.commands import results
 from orchestrator.errors import ExitStatus
+from orchestrator.nights import storing
+from orchestrator.nights.storing import LastNight
 from orchestrator.store import queries, rows
 from orchestrator.store.reading import read
+from orchestrator.store.wanted import Wanted
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.words import devices
 from orchestrator.units import quantity
@@ -23,22 +28,38 @@ _SHOWN_DIGITS = 8
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """List the series. Raises RequestError, MachineError."""
     wanted = results.wanted_by(arguments)
-    found = read(lambda connection: queries.series(connection, wanted), results.tell)
+    found, nights = read(lambda connection: _found(connection, wanted), results.tell)
     if arguments.json:
-        print(json.dumps({"schema": 1, "series": [_as_json(row) for row in found]}, indent=2))
+        told = [_as_json(row, nights.get(row["id"])) for row in found]
+        print(json.dumps({"schema": 1, "series": told}, indent=2))
     elif found:
         print_table(
             (
                 *("series", "model", "framework", "phase", "dtype", "batch", "device", "machine"),
-                *("runs", "last run", "throughput"),
+                *("runs", "last run", "throughput", *(["last night"] if nights else ())),
             ),
-            [_cells(row) for row in found],
+            [(*_cells(row), *([_night(nights.get(row["id"]))] if nights else ())) for row in found],
             right=(5, 8, 10),
         )
     else:
         words = wanted.words()
         print(f"no series matches {words}" if words else "no series is stored")
     return ExitStatus.OK
+
+
+def _found(
+    connection: Connection, wanted: Wanted
+) -> tuple[Sequence[RowMapping], dict[int, LastNight]]:
+    found = queries.series(connection, wanted)
+    return found, storing.last_nights(connection, [row["id"] for row in found])
+
+
+def _night(night: LastNight | None) -> str:
+    if night is None:
+        return _UNKNOWN
+    off = night.verdict in ("regressed", "improved") and night.change is not None
+    change = f" {(night.change or 0.0) * 100:+.1f} %" if off else ""
+    return f"{night.verdict}{change}{'; ' if night.decided else ''}{night.decided}"
 
 
 def _cells(row: RowMapping) -> tuple[str, ...]:
@@ -62,7 +83,7 @@ def _throughput(row: RowMapping) -> str:
     return quantity(row["throughput"], row["unit"])
 
 
-def _as_json(row: RowMapping) -> dict[str, Any]:
+def _as_json(row: RowMapping, night: LastNight | None) -> dict[str, Any]:
     names = ("what", "place", "model", "framework", "phase", "dtype", "batch", "device", "devices")
     moment = rows.moment(row["started"])
     number = row["throughput"]
@@ -78,4 +99,5 @@ def _as_json(row: RowMapping) -> dict[str, Any]:
             "failure": row["failure"],
             "throughput": None if number is None else {"value": number, "unit": row["unit"]},
         },
+        "night": None if night is None else asdict(night),
     }

@@ -114,22 +114,23 @@ def _run(
     facts = folder.read_facts(where)
     with closing(SessionLines(where.log, quiet=arguments.quiet)) as view:
         _announce(plan, where, view)
-        job = _job(plan, decider, facts, arguments.budget)
+        job = job_of(plan, decider, facts, arguments.budget)
         try:
             tools = session.Tools(
-                runner=_runner(decider), view=view, ready=_fetched_meanwhile(plan, view)
+                runner=runner(decider), view=view, ready=fetched_meanwhile(plan, view)
             )
             status = _go(where, job, tools, view, rerun=arguments.rerun)
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
             _report(where, plan, series, as_json=arguments.json)
-            _take_in(view)
+            take_in(view)
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
 
 
-def _job(
+def job_of(
     plan: SuitePlan, decider: deciding.MachineDecider, facts: Facts, budget: float | None
 ) -> session.Job:
+    """Return what a session runs; `budget`, in seconds, replaces the suite's."""
     suite = plan.loaded.suite
     return session.Job(
         cells=[row.cell for row in plan.rows],
@@ -152,12 +153,12 @@ def _go(
     from orchestrator.signals import interruptible
 
     with Journal(where.journal) as log, stopping.on_signal() as stop, interruptible():
-        _file_killed(view)
+        file_killed(view)
         before = resuming.begin(where, log, rerun=rerun)
         return session.carry_out(job, before, log, replace(tools, stopped=stop))
 
 
-def _fetched_meanwhile(plan: SuitePlan, view: SessionLines) -> Callable[[Cell], None]:
+def fetched_meanwhile(plan: SuitePlan, view: SessionLines) -> Callable[[Cell], None]:
     """Start to fetch missing images; return what waits for that of a cell."""
     needs = {row.cell.digest: row.decided.need for row in plan.rows}
 
@@ -172,15 +173,15 @@ def _fetched_meanwhile(plan: SuitePlan, view: SessionLines) -> Callable[[Cell], 
     return lambda cell: fetcher.wait(needs[cell.digest])
 
 
-def _file_killed(view: SessionLines) -> None:
+def file_killed(view: SessionLines) -> None:
     """File the runs whose benchdock was killed, of this session or any other."""
-    from orchestrator.run.filing import file_killed
+    from orchestrator.run import filing
 
-    for name in file_killed():
+    for name in filing.file_killed():
         view.note(f"filed as interrupted, because its benchdock was killed: {name}")
 
 
-def _take_in(view: SessionLines) -> None:
+def take_in(view: SessionLines) -> None:
     """Bring the database up to date, which also remembers how long the runs took."""
     from orchestrator.store import location, reading
 
@@ -190,7 +191,7 @@ def _take_in(view: SessionLines) -> None:
         view.note(f"the database is not up to date: {error}")
 
 
-def _runner(decider: deciding.MachineDecider) -> session.Runner:
+def runner(decider: deciding.MachineDecider) -> session.Runner:
     """Return what runs a request: the machine has been looked at, so each run is only decided."""
     from orchestrator.run import benchmark
 

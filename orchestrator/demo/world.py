@@ -19,7 +19,7 @@ MODELS = {
 # Share of the fastest, and release.
 FRAMEWORKS = {
     "caffe2": (0.78, "1.0.0"),
-    "mxnet": (0.9, "1.9.1"),
+    "mxnet": (0.9, "1.9.0"),
     "pytorch": (1.0, "2.6.0"),
     "tensorflow": (0.94, "2.18.0"),
 }
@@ -136,9 +136,9 @@ class Story:
         return max(0, self.last - 39)
 
     @property
-    def image(self) -> int:
-        """Return the first night with a new image for the group of the series that gets faster."""
-        return self.improved
+    def images(self) -> tuple[int, int]:
+        """Return the first nights with a new image for the frameworks of the changed series."""
+        return self.improved, self.last
 
     def shift(self, spec: Spec, night: int) -> float:
         """Return by how much a series is off its first level, as a natural logarithm."""

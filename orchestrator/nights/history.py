@@ -32,19 +32,24 @@ def levels(history: Sequence[Mapping[str, Any]]) -> list[list[Night]]:
     makes it the first night of a new level. Nights that were called regressed or improved belong to
     no level unless they were accepted, and invalid nights and nights without a run never count.
     """
-    found: list[list[Night]] = [[]]
-    improved: list[Night] = []
-    for night in history:
-        runs, verdict = logarithms(night["runs"]), night.get("verdict")
-        if not runs or verdict in _NOT_COUNTED:
+    return [[logarithms(history[index]["runs"]) for index in level] for level in places(history)]
+
+
+def places(history: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Return the same nights by their places in the history."""
+    found: list[list[int]] = [[]]
+    improved: list[int] = []
+    for index, night in enumerate(history):
+        verdict = night.get("verdict")
+        if not night["runs"] or verdict in _NOT_COUNTED:
             continue
-        improved = [*improved, runs] if verdict == "improved" else []
+        improved = [*improved, index] if verdict == "improved" else []
         if night.get("accepted"):
-            found.append([runs])
+            found.append([index])
             improved = []
         elif len(improved) == HOLDS:
             found.append(improved)
             improved = []
         elif verdict not in _OFF_LEVEL:
-            found[-1].append(runs)
+            found[-1].append(index)
     return [level for level in found if level]

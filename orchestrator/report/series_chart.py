@@ -13,12 +13,13 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from orchestrator.report.past import Mark, Point
+from orchestrator.report.panels import short
 from orchestrator.report.status import STATUSES
+from orchestrator.report.window import Mark, Point
 from orchestrator.stats import percentile
 from orchestrator.ui import axes
 from orchestrator.ui.axes import Axis
-from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND, quantity
+from orchestrator.units import SAMPLES_PER_SECOND
 
 WIDTH, HEIGHT = 900, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 22, 24
@@ -143,9 +144,7 @@ def _grid(scale: _Scale, nights: Sequence[date]) -> Iterator[str]:
     for value in scale.y.labels:
         here = round(scale.y.at(value))
         yield f'<path class=g d="M{_LEFT} {here}H{right}"/>'
-        text = quantity(value, DIMENSIONLESS)
-        text = text.rstrip("0").rstrip(".") if "." in text else text
-        yield f"<text class=e x={_LEFT - 8} y={here + 4}>{text}</text>"
+        yield f"<text class=e x={_LEFT - 8} y={here + 4}>{short(value)}</text>"
     bottom = HEIGHT - _BOTTOM
     months = _month_starts(nights)
     every = 1 + len(months) // 10

@@ -12,7 +12,7 @@ from orchestrator.ui import axes
 from orchestrator.ui.axes import Axis
 
 _WIDTH, _LANE, _GAP = 900, 18, 4
-_LEFT, _RIGHT, _FOOT = 4, 12, 24
+_LEFT, _RIGHT, _FOOT = 16, 16, 24
 _HOUR = 3600.0
 _LABELS = 12
 

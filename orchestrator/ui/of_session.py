@@ -50,12 +50,16 @@ class OneRun:
 
 
 class SessionLines:
-    """Prints a line for each run, and writes it to the session's log."""
+    """Prints a line for each run, and writes it to the session's log.
 
-    def __init__(self, log: Path, *, quiet: bool) -> None:
+    If it is quiet, it prints only failures and notes; if it is silent, nothing.
+    """
+
+    def __init__(self, log: Path, *, quiet: bool, silent: bool = False) -> None:
         self._err = Outlet(sys.stderr)
         self._quiet = quiet
-        self._moving = not quiet and ui.is_capable(sys.stderr)
+        self._silent = silent
+        self._moving = not (quiet or silent) and ui.is_capable(sys.stderr)
         try:
             self._stream = log.open("a", encoding="utf-8")
         except OSError as error:
@@ -84,7 +88,7 @@ class SessionLines:
 
     def _say(self, text: str, *, shown: bool) -> None:
         self._log.line(text)
-        if shown:
+        if shown and not self._silent:
             self._err.line(text)
 
 

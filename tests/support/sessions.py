@@ -35,6 +35,7 @@ class FakeRunner:
 
     act: Callable[[Request, int], Act] = lambda _request, _number: None
     seconds: Callable[[Request], float] = lambda _: 1.0
+    throughput: Callable[[Request], float] = lambda _: 100.0
     clock: float = 0.0
     ran: list[Request] = field(default_factory=list)
 
@@ -47,7 +48,7 @@ class FakeRunner:
             raise act
         self.clock += self.seconds(request)
         kind: FailureKind | None = "interrupted" if isinstance(act, Interrupted) else act
-        result, status = file_result(request, on_folder, kind)
+        result, status = file_result(request, on_folder, kind, self.throughput(request))
         return result, act.exit_status if isinstance(act, Interrupted) else status
 
     def now(self) -> float:
@@ -58,7 +59,10 @@ class FakeRunner:
 
 
 def file_result(
-    request: Request, on_folder: Callable[[RunFolder], None], kind: FailureKind | None = None
+    request: Request,
+    on_folder: Callable[[RunFolder], None],
+    kind: FailureKind | None = None,
+    throughput: float = 100.0,
 ) -> tuple[Result, ExitStatus]:
     """Make a run folder with a result."""
     desk = Desk.open(request)
@@ -73,7 +77,7 @@ def file_result(
         status="failed" if kind else "ok",
         failure=Failure(kind=kind, message=f"it is {kind}") if kind else None,
         request=request,
-        metrics={} if kind else {"throughput": Metric(value=100.0, unit="samples/s")},
+        metrics={} if kind else {"throughput": Metric(value=throughput, unit="samples/s")},
         started=datetime.now(UTC),
         finished=datetime.now(UTC),
     )

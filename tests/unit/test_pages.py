@@ -104,7 +104,9 @@ parser = cache(build_parser)
 def problem(words):
     """Return why the command line cannot be parsed; None if it can."""
     only_named = (
-        len(words) == 1 or (len(words) == 2 and words[0] == "results") or {"...", "…"} & set(words)
+        len(words) == 1
+        or (len(words) == 2 and words[0] in ("results", "nightly"))
+        or {"...", "…"} & set(words)
     )
     try:
         parser().parse_args(filled(words))

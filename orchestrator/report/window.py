@@ -42,6 +42,7 @@ class Line:
     facts: Mapping[str, str]
     kinds: Mapping[Kind, int]
     problems: tuple[str, ...]
+    uncounted: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
+class Window:
     """Nights, oldest first; `points` has one value per night, None for a night without it."""
 
     tonight: Night
@@ -110,7 +111,7 @@ def _differences(
             yield label, before[label], after[label]
 
 
-def past(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = ()) -> Past | None:
+def window(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = ()) -> Window | None:
     """Reduce nights; None if there are none. Series are those of the newest night."""
     nights = iter(newest_first)
     tonight = next(nights, None)
@@ -123,7 +124,7 @@ def past(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = ())
         known = {one.key: one for one in night.series}
         for key, column in columns.items():
             column.append(_point(known[key]) if key in known else None)
-    return Past(
+    return Window(
         tonight=tonight,
         lines=tuple(reversed(lines)),
         points={key: tuple(reversed(column)) for key, column in columns.items()},
@@ -141,6 +142,7 @@ def _line(night: Night) -> Line:
         facts=night.facts,
         kinds=Counter(map(kind, night.series)),
         problems=night.problems,
+        uncounted=night.uncounted,
     )
 
 

@@ -1,0 +1,151 @@
+"""`benchdock nightly run SUITE`: run a night, judge it, and say what somebody must know."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from orchestrator.commands import suite as suites
+from orchestrator.errors import BenchdockError, ExitStatus
+from orchestrator.machine import inventory
+from orchestrator.nightly import attempts, machine_lock, night
+from orchestrator.nightly.machine_lock import BusyError
+from orchestrator.nightly.night import Work
+from orchestrator.nights import decisions, files, past, telling
+from orchestrator.nights.past import Past
+from orchestrator.nights.record import Night
+from orchestrator.paths import home
+from orchestrator.suites import (
+    deciding,
+    expansion,
+    folder,
+    loading,
+    planning,
+    preflight,
+    resuming,
+    session,
+    stopping,
+)
+from orchestrator.suites.journal import Journal
+from orchestrator.suites.loading import Loaded
+from orchestrator.ui.of_session import SessionLines
+from orchestrator.ui.text import clean
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Run a night. Raises RequestError, MachineError, and Interrupted after the night is filed."""
+    loaded = loading.load(Path(arguments.suite))
+    name = loaded.suite.name
+    try:
+        with machine_lock.held(name), folder.only_session(name):
+            return _run(loaded, arguments)
+    except BusyError as error:
+        attempts.note(name, error.what, status=0)
+        print(clean(f"benchdock: {error.what}; this night is skipped"), file=sys.stderr)
+        return ExitStatus.OK
+    except BenchdockError as error:
+        attempts.note(name, str(error), status=int(error.exit_status))
+        raise
+
+
+def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
+    name = loaded.suite.name
+    decider = deciding.MachineDecider(folder=loaded.folder)
+    plan = planning.plan(loaded, expansion.expand(loaded), decider)
+    preflight.check(plan, home())
+    before = _past(name)
+    problems = (*attempts.lost(name), *_clock(before))
+    where = folder.create(loaded, datetime.now())
+    attempts.note(name, "began", session=where.name)
+    facts = folder.read_facts(where)
+    silent = not sys.stderr.isatty()
+    with closing(SessionLines(where.log, quiet=False, silent=silent)) as view:
+        job = suites.job_of(plan, decider, facts, arguments.budget)
+        work = Work(
+            plan=plan,
+            where=where,
+            job=job,
+            tools=session.Tools(
+                runner=suites.runner(decider),
+                view=view,
+                ready=suites.fetched_meanwhile(plan, view),
+            ),
+            past=before,
+            decided=decisions.read(name),
+            number=files.next_number(name),
+            night=datetime.now().date(),
+            machine=_machine(),
+            budget=job.budget,
+            problems=problems,
+        )
+        return _carried_out(work, view, arguments)
+
+
+def _carried_out(work: Work, view: SessionLines, arguments: argparse.Namespace) -> ExitStatus:
+    from orchestrator.signals import interruptible
+
+    with Journal(work.where.journal) as log, stopping.on_signal() as stop, interruptible():
+        suites.file_killed(view)
+        work = replace(work, tools=replace(work.tools, stopped=stop))
+        tonight, interrupted = night.carry_out(work, resuming.begin(work.where, log), log)
+    name = tonight.suite
+    tonight = _with_problems(tonight, attempts.refused_since(name, work.where.name))
+    status = telling.exit_status(tonight)
+    files.write(tonight)
+    if (why := _stored(tonight)) is not None:
+        view.note(why)
+    attempts.note(name, telling.subject(tonight), status=int(status), night=tonight.number)
+    _print(tonight, arguments)
+    if interrupted is not None:
+        raise interrupted
+    return status
+
+
+def _past(suite: str) -> Past:
+    return past.of(files.newest(suite, past.MOST), _machine())
+
+
+def _machine() -> str:
+    """Return what identifies this machine, as in the database."""
+    return inventory.machine_key() or f"host {platform.node() or 'unknown'}"
+
+
+def _clock(before: Past) -> tuple[str, ...]:
+    last = before.last
+    if last is None or last.started <= datetime.now().timestamp():
+        return ()
+    return (f"the clock of this machine went back: the last night is dated {last.night}",)
+
+
+def _with_problems(tonight: Night, more: list[str]) -> Night:
+    return tonight.model_copy(update={"problems": (*tonight.problems, *more)})
+
+
+def _stored(tonight: Night) -> str | None:
+    """Write a night to the database; say why that failed, None if it did not."""
+    from orchestrator.nights import storing
+    from orchestrator.store import location, reading
+
+    try:
+        reading.use(
+            location.here(),
+            lambda connection: storing.store(connection, tonight),
+            lambda _: None,
+        )
+    except BenchdockError as error:  # the files are the truth; `results rebuild` takes them in
+        return f"the database is not up to date: {error}"
+    return None
+
+
+def _print(tonight: Night, arguments: argparse.Namespace) -> None:
+    """Print nothing after a quiet night: cron sends a mail for any output."""
+    if arguments.json:
+        print(tonight.model_dump_json(by_alias=True, indent=2))
+    elif arguments.always or not telling.is_quiet(tonight):
+        for line in telling.lines(tonight):
+            print(clean(line))

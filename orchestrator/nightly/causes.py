@@ -1,0 +1,68 @@
+"""Whether a slower series means a slower framework or a slower machine, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from orchestrator.nights.judgement import Judgement
+from orchestrator.nights.past import Entry
+from orchestrator.nights.record import Cause, NightChange
+from orchestrator.stats import median
+
+# Of all planned runs: if so many failed, something else was wrong that night.
+MOST_FAILED = 0.3
+_OFF = ("regressed", "improved")
+
+
+def machine_change(controls: Iterable[Judgement]) -> float | None:
+    """Return by how much the machine is off; 0 if it is not, None if no control says.
+
+    It is off if all controls agree: their images never change.
+    """
+    known = [one for one in controls if one.verdict != "no data"]
+    if not known:
+        return None
+    verdicts = {one.verdict for one in known}
+    if len(verdicts) > 1 or not verdicts <= set(_OFF):
+        return 0.0
+    return median([one.change or 0.0 for one in known])
+
+
+def of(judged: Judgement, machine: float | None) -> Cause | None:
+    """Return why a series changed, None if it did not or if that is unknown.
+
+    A series that changed by more than the machine did, and by more than it can be wrong, changed
+    because of its framework as well.
+    """
+    if judged.verdict not in _OFF or judged.change is None or machine is None:
+        return None
+    if not machine or machine * judged.change < 0:
+        return "framework"
+    return "framework" if abs(judged.change) - abs(machine) > (judged.limit or 0.0) else "machine"
+
+
+def why_uncounted(planned: int, failed: int, machine: float | None) -> str | None:
+    """Return why no later night is compared with this one, None if they are."""
+    if planned and failed >= MOST_FAILED * planned:
+        return f"{failed} of {planned} runs failed"
+    if machine:
+        return f"the machine was {abs(machine) * 100:.1f} % {'slower' if machine < 0 else 'faster'}"
+    return None
+
+
+def changes(
+    facts: Mapping[str, str], machine: Mapping[str, str], baseline: Entry | None
+) -> tuple[NightChange, ...]:
+    """Return what is not as it was on the last night that tonight is compared with."""
+    if baseline is None:
+        return ()
+    night, series = baseline
+    return (*_changes(facts, series.facts), *_changes(machine, night.facts))
+
+
+def _changes(now: Mapping[str, str], before: Mapping[str, str]) -> Sequence[NightChange]:
+    return [
+        NightChange(label=name, before=before[name], after=now[name])
+        for name in now
+        if name in before and before[name] != now[name]
+    ]

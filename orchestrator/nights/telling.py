@@ -1,0 +1,159 @@
+"""A night in words: what a mail says in the morning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.errors import ExitStatus
+from orchestrator.nights.past import is_good
+from orchestrator.nights.record import Night, NightChange, NightSeries
+from orchestrator.units import SAMPLES_PER_SECOND, counted, quantity
+
+# More lines are not read, and longer mails look like logs.
+MOST_LINES = 15
+_NAMED = 2
+
+
+def subject(night: Night) -> str:
+    """Return the night in one sentence, which is also the subject of the mail."""
+    heard = [one for one in night.series if one.muted is None]
+    ran = sum(_worked(one) for one in night.series)
+    words = [f"{ran} of {len(night.series)} series ran"]
+    for verdict, word in (("regressed", "slower"), ("improved", "faster")):
+        found = [one for one in heard if one.judgement.verdict == verdict and not one.control]
+        if found:
+            words.append(f"{len(found)} got {word}: {_named(found)}")
+    words.append(machine(night))
+    if not ran and night.problems:
+        words.append(night.problems[0])
+    return f"{night.suite}: {'; '.join(filter(None, words))}"
+
+
+def failures(night: Night) -> list[NightSeries]:
+    """Return the series that somebody wants to hear of and of which a run failed or is missing."""
+    return [one for one in night.series if one.muted is None and missing(one)]
+
+
+def changed(night: Night, verdict: str) -> list[NightSeries]:
+    """Return the series with a verdict that somebody wants to hear of."""
+    return [one for one in night.series if one.muted is None and one.judgement.verdict == verdict]
+
+
+def is_quiet(night: Night) -> bool:
+    """Whether nobody needs to read about it."""
+    return not (news(night) or night.problems or night.advice)
+
+
+def news(night: Night) -> list[NightSeries]:
+    """Return the series that somebody wants to hear of, worst first."""
+    found = (*changed(night, "regressed"), *failures(night), *changed(night, "improved"))
+    return list({one.key: one for one in found}.values())
+
+
+def exit_status(night: Night) -> ExitStatus:
+    """Return what a night ends with: failed or missing before slower, else success."""
+    if failures(night) or not night.series:
+        return ExitStatus.BENCHMARK_FAILED
+    return ExitStatus.GATE_MISSED if changed(night, "regressed") else ExitStatus.OK
+
+
+def lines(night: Night) -> list[str]:
+    """Return the night in at most 15 lines, the worst first; the first is the subject."""
+    told = every_line(night)
+    if len(told) <= MOST_LINES:
+        return told
+    left = len(told) - MOST_LINES + 1
+    more = f"and {left} more lines: `benchdock nightly status {night.suite}`"
+    return [*told[: MOST_LINES - 1], more]
+
+
+def every_line(night: Night) -> list[str]:
+    """Return all that is to be said of a night; the first line is the subject."""
+    return [subject(night), *_rest(night)]
+
+
+def _rest(night: Night) -> Iterator[str]:
+    slower = changed(night, "regressed")
+    for one in slower:
+        yield from _changed(one)
+    if slower:
+        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why '...'"
+    for one in failures(night):
+        yield failed(one)
+    yield from night.problems
+    for one in changed(night, "improved"):
+        yield from _changed(one)
+    for advice in night.advice:
+        word = "slower" if advice.step < 0 else "faster"
+        step = f"{abs(advice.step) * 100:.1f} % {word}"
+        yield f"{advice.subject}: {step} since {advice.since}, too slowly for one night to show"
+
+
+def _changed(one: NightSeries) -> Iterator[str]:
+    judged = one.judgement
+    before, after = (_figure(value) for value in (judged.baseline, judged.value))
+    blamed = " (the machine)" if one.cause == "machine" else ""
+    yield f"{one.title}: {before} -> {after}{blamed}: {judged.sentence}"
+    if one.changed and one.cause != "machine":
+        what = ", ".join(map(_in_words, one.changed))
+        yield f"  changed since then: {what}"
+    if one.attribution is not None:
+        found = one.attribution
+        word = "explains it" if found.explained else "does not explain it"
+        yield (
+            f"  the new image {word}: {found.change * 100:+.1f} % in {found.pairs} pairs of runs "
+            "with old and new image"
+        )
+
+
+def _in_words(change: NightChange) -> str:
+    return f"{change.label} {_short(change.before)} -> {_short(change.after)}"
+
+
+def failed(one: NightSeries) -> str:
+    """Say which runs of a series failed or are missing."""
+    count = missing(one)
+    why = next((run.message for run in one.runs if not is_good(run) and run.message), "")
+    return f"{one.title}: {count} of {counted(one.planned, 'run')} failed or missing" + (
+        f": {why}" if why else ""
+    )
+
+
+def missing(one: NightSeries) -> int:
+    """Return how many of the planned runs did not work."""
+    return one.planned - sum(is_good(run) for run in one.runs if not run.extra)
+
+
+def _worked(one: NightSeries) -> bool:
+    return any(map(is_good, one.runs))
+
+
+def _named(found: Sequence[NightSeries]) -> str:
+    named = [
+        f"{one.title} {(one.judgement.change or 0.0) * 100:+.1f} %"
+        for one in sorted(found, key=lambda one: one.judgement.change or 0.0)[:_NAMED]
+    ]
+    return ", ".join(named) + (", ..." if len(found) > _NAMED else "")
+
+
+def machine(night: Night) -> str:
+    """Say how the machine is, as its control series show; "" without any."""
+    controls = [one for one in night.series if one.control]
+    known = [one for one in controls if one.judgement.verdict != "no data"]
+    if not known:
+        return ""
+    verdicts = {one.judgement.verdict for one in known}
+    if verdicts <= {"ok", "ambiguous"}:
+        return "the machine is as before"
+    if len(verdicts) > 1:
+        return "the controls disagree on the machine"
+    change = sum(one.judgement.change or 0.0 for one in known) / len(known)
+    return f"the machine is {abs(change) * 100:.1f} % {'slower' if change < 0 else 'faster'}"
+
+
+def _figure(value: float | None) -> str:
+    return quantity(value, SAMPLES_PER_SECOND) if value is not None else "?"
+
+
+def _short(text: str) -> str:
+    return f"{text[:19]}..." if text.startswith("sha256:") else text
