@@ -10,16 +10,17 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from orchestrator.commands import nightly_outputs
 from orchestrator.commands import suite as suites
 from orchestrator.errors import BenchdockError, ExitStatus
 from orchestrator.machine import inventory
-from orchestrator.nightly import attempts, machine_lock, night
+from orchestrator.nightly import attempts, environment, machine_lock, night, schedule
 from orchestrator.nightly.machine_lock import BusyError
 from orchestrator.nightly.night import Work
 from orchestrator.nights import decisions, files, past, telling
 from orchestrator.nights.past import Past
 from orchestrator.nights.record import Night
-from orchestrator.paths import home
+from orchestrator.paths import check_environment, home, nights
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -35,11 +36,18 @@ from orchestrator.suites.journal import Journal
 from orchestrator.suites.loading import Loaded
 from orchestrator.ui.of_session import SessionLines
 from orchestrator.ui.text import clean
+from orchestrator.units import SECONDS, counted, quantity
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Run a night. Raises RequestError, MachineError, and Interrupted after the night is filed."""
+    if arguments.environment:
+        environment.apply(Path(arguments.environment))
+    check_environment()
     loaded = loading.load(Path(arguments.suite))
+    nightly_outputs.check(arguments)
+    if arguments.dry_run:
+        return _dry_run(loaded)
     name = loaded.suite.name
     try:
         with machine_lock.held(name), folder.only_session(name):
@@ -53,13 +61,28 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         raise
 
 
+def _dry_run(loaded: Loaded) -> ExitStatus:
+    """Check what a night needs. Raises MachineError."""
+    plan = planning.plan(
+        loaded, expansion.expand(loaded), deciding.MachineDecider(folder=loaded.folder)
+    )
+    preflight.check(plan, home())
+    _past(loaded.suite.name)
+    about = f", about {quantity(plan.seconds, SECONDS)}" if plan.seconds else ""
+    runs = counted(plan.runs, "run")
+    print(clean(f"a night has {len(plan.rows)} series, {runs}{about}, and is kept in {nights()}"))
+    for row in plan.refused:
+        print(clean(f"cannot run here: {row.cell.title}: {row.decided.why_not}"))
+    return ExitStatus.OK
+
+
 def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
     name = loaded.suite.name
     decider = deciding.MachineDecider(folder=loaded.folder)
     plan = planning.plan(loaded, expansion.expand(loaded), decider)
     preflight.check(plan, home())
     before = _past(name)
-    problems = (*attempts.lost(name), *_clock(before))
+    problems = (*attempts.lost(name), *_clock(before), *_missed(name, before))
     where = folder.create(loaded, datetime.now())
     attempts.note(name, "began", session=where.name)
     facts = folder.read_facts(where)
@@ -101,9 +124,11 @@ def _carried_out(work: Work, view: SessionLines, arguments: argparse.Namespace) 
         view.note(why)
     attempts.note(name, telling.subject(tonight), status=int(status), night=tonight.number)
     _print(tonight, arguments)
+    written = nightly_outputs.write(tonight, arguments)
+    nightly_outputs.send(tonight, arguments)
     if interrupted is not None:
         raise interrupted
-    return status
+    return status if written or status is not ExitStatus.OK else ExitStatus.MACHINE_CANNOT
 
 
 def _past(suite: str) -> Past:
@@ -120,6 +145,13 @@ def _clock(before: Past) -> tuple[str, ...]:
     if last is None or last.started <= datetime.now().timestamp():
         return ()
     return (f"the clock of this machine went back: the last night is dated {last.night}",)
+
+
+def _missed(suite: str, before: Past) -> tuple[str, ...]:
+    """Say on which days a scheduled night did not start at all."""
+    days = schedule.missed(suite, before.last.night, datetime.now().date()) if before.last else []
+    shown = ", ".join(map(str, days[-3:]))
+    return (f"no night started on {shown}",) if days else ()
 
 
 def _with_problems(tonight: Night, more: list[str]) -> Night:
