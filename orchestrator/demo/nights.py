@@ -28,7 +28,7 @@ REPEATS = 5
 SIMULATED = "this is a demo: the nights are simulated, and nothing was measured"
 LAST_DAY = date(2026, 3, 31)
 # A judgement looks at no more nights than these.
-_REMEMBERED = 90
+_REMEMBERED = 65
 _START = time(22, tzinfo=UTC)
 _RUN_SECONDS, _BETWEEN_SECONDS, _FAILED_SECONDS = 55.0, 25.0, 6.0
 _DRIVERS = ("570.124.06", "575.57.08")
@@ -187,7 +187,7 @@ class _Evening:
     def _image(self, spec: Spec) -> dict[str, str]:
         """Return the facts of a series."""
         release = 0
-        if spec.framework == "pytorch" and not spec.control:
+        if spec.framework == self.story.released and not spec.control:
             release = sum(self.number >= first for first in self.story.images)
         digest = Random(f"{spec.framework} {release}").getrandbits(256)
         version = FRAMEWORKS[spec.framework][1].removesuffix("0") + str(release)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from orchestrator.units import SECONDS, counted, quantity
 
 _SHOWN_NIGHTS = 14
 _NAMED = 3
+# A night is shorter; anything else comes from a damaged file.
+_LONGEST = 7 * 86400.0
 
 
 def context(window: Window) -> dict[str, Any]:
@@ -71,7 +74,7 @@ def _control(window: Window, series: NightSeries) -> dict[str, Any]:
 def _bars(night: Night) -> Iterator[Bar]:
     for series in night.series:
         for run in series.runs:
-            if run.seconds <= 0:
+            if not (math.isfinite(run.started) and 0 < run.seconds < _LONGEST):
                 continue
             outcome = findings.throughput(run.throughput) or run.message or run.status
             style = "broken" if run.status == "failed" else "extra" if run.extra else ""

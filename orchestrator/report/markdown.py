@@ -15,7 +15,7 @@ from orchestrator.units import DIMENSIONLESS, quantity
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~<>$&])")
 # What starts a list, a heading or a number of a list.
-_START = re.compile(r"^([-+#]|\d+(?=[.)]))")
+_START = re.compile(r"^([-+#](?=\s|#)|\d+(?=[.)](?:\s|$)))")
 _TICKS = re.compile(r"`+")
 
 

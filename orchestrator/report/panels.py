@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from orchestrator.report.safe import safe
 from orchestrator.ui import axes
 from orchestrator.ui.axes import Axis
 from orchestrator.units import DIMENSIONLESS, SECONDS, quantity
@@ -59,7 +60,7 @@ def drawn(panels: Sequence[Panel], label: str, unit: str = SECONDS) -> Markup:
     )
     foot = "".join(_times(x, len(panels) * (_HEIGHT + _GAP), unit))
     return Markup(
-        f'<svg class=chart viewBox="0 0 {_WIDTH} {height}" role=img aria-label="{escape(label)}">'
+        f'<svg class=chart viewBox="0 0 {_WIDTH} {height}" role=img aria-label="{safe(label)}">'
         f"{body}{foot}</svg>"
     )
 
@@ -69,7 +70,7 @@ def _panel(panel: Panel, x: Axis, top: int) -> Iterator[str]:
     low, high = min(values), max(values)
     pad = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
     y = axes.between(low - pad, high + pad, top + _HEIGHT, top + _TOP, steps=2)
-    title = escape(f"{panel.title} ({panel.unit})")
+    title = safe(f"{panel.title} ({panel.unit})")
     yield f"<text class=t x={_LEFT} y={top + 12}>{title}</text>"
     for value in y.labels:
         here = round(y.at(value))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from orchestrator.report.panels import short
+from orchestrator.report.safe import safe
 from orchestrator.report.status import STATUSES
 from orchestrator.report.window import Mark, Point
 from orchestrator.stats import percentile
@@ -58,7 +59,7 @@ def sparkline(points: Points, label: str) -> Markup:
         dot = f'<circle class="{style}" cx={places[-1][0]} cy={places[-1][1]} r=3 />'
     return Markup(
         f'<svg class=s viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" role=img '
-        f'aria-label="{escape(label)}">{band}<path d="{_path(places)}"/>{dot}</svg>'
+        f'aria-label="{safe(label)}">{band}<path d="{_path(places)}"/>{dot}</svg>'
     )
 
 
@@ -113,7 +114,7 @@ def series_chart(
         y=_y_axis([point for _, point in known]),
     )
     parts = [
-        f'<svg class=chart viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{escape(label)}">',
+        f'<svg class=chart viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{safe(label)}">',
         *_grid(scale, nights),
         *_band(scale, known),
         *_runs(scale, points),

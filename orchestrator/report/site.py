@@ -24,6 +24,7 @@ from orchestrator.nights.record import NightSeries
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.report import compare_page, machine_page, night_page, run_page, series_page
 from orchestrator.report.links import Links, slug
+from orchestrator.report.safe import finalized
 from orchestrator.report.stored import Stored
 from orchestrator.report.window import Window
 from orchestrator.ui.chart import rules
@@ -96,6 +97,7 @@ def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=finalized,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,

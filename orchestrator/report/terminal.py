@@ -12,11 +12,14 @@ from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.units import DIMENSIONLESS, counted, quantity
 
+# As the mail of the night has them; not every terminal has the others.
+_PLAIN = {ord(findings.MINUS): "-", ord("→"): "->"}
+
 
 def show(night: Night, *, every: bool) -> None:
     """Print the night; `every` adds a row per series."""
     for line in _lines(night):
-        print(clean(line))
+        print(clean(line).translate(_PLAIN))
     if every:
         print()
         print_table(
@@ -49,7 +52,7 @@ def _lines(night: Night) -> Iterator[str]:
 
 
 def _finding(one: findings.Finding) -> Iterator[str]:
-    step = f"  {one.change}  {one.before} -> {one.after}" if one.change else ""
+    step = f"  {one.change}  {one.before} → {one.after}" if one.change else ""
     yield f"{one.status.symbol} {one.status.word}: {one.series.title}{step}"
     yield f"    {one.confirmed}"
     if one.interval:
@@ -70,7 +73,7 @@ def _row(night: Night, index: int) -> tuple[str, ...]:
     return (
         series.title,
         "" if judged.value is None else quantity(judged.value, DIMENSIONLESS),
-        findings.signed(judged.change),
+        findings.signed(judged.change).translate(_PLAIN),
         f"{status.symbol} {status.word}",
         "" if judged.resolution is None else findings.percent(judged.resolution),
     )

@@ -5,6 +5,7 @@ A night of a thousand series has some megabytes as records, so each is reduced a
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,10 +151,15 @@ def _point(series: NightSeries) -> Point:
     judged = series.judgement
     return Point(
         kind=kind(series),
-        runs=tuple(run.throughput for run in series.runs if run.throughput is not None),
-        value=judged.value,
-        baseline=judged.baseline,
+        runs=tuple(filter(None, (_drawn(run.throughput) for run in series.runs))),
+        value=_drawn(judged.value),
+        baseline=_drawn(judged.baseline),
         change=judged.change,
-        limit=judged.limit,
+        limit=_drawn(judged.limit),
         facts=series.facts,
     )
+
+
+def _drawn(value: float | None) -> float | None:
+    """Return a value that can be drawn, None for any other."""
+    return value if value is not None and 0 < value < math.inf else None
