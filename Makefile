@@ -5,8 +5,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 # Any Python >= 3.11 (the first that .ci/find-python finds); everything else comes from the lock
-# files into .venv.
+# files into .venv. For `make bench` PYTHON is an environment with the framework instead (--python).
 PYTHON ?=
+SETUP_PYTHON = $(if $(filter bench,$(MAKECMDGOALS)),,$(PYTHON))
 VENV := .venv
 BENCHDOCK := $(VENV)/bin/benchdock
 
@@ -35,7 +36,7 @@ RUNS ?= 1000000
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= DEVICES= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= ARGS=]"
+	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= DEVICES= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= PYTHON= ARGS=]"
 	@echo "  make sweep MODEL=vgg16,alexnet FRAMEWORK=pytorch [PHASE= DTYPE= BATCH=32,64 DEVICES= GPUS= STEPS= RUNTIME= ARGS=]"
 	@echo "  make nightly SUITE=nightly.yaml [ARGS='--budget 5h']"
 	@echo "  make parity [MODEL= FRAMEWORK= DTYPE= GPUS= RUNTIME= IMAGE= ARGS=]"
@@ -43,7 +44,7 @@ help: ## list the targets
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
 
 $(VENV)/.setup: requirements.lock pyproject.toml
-	@python=$$(.ci/find-python "$(PYTHON)") && (set -x; "$$python" -m venv $(VENV))
+	@python=$$(.ci/find-python "$(SETUP_PYTHON)") && (set -x; "$$python" -m venv $(VENV))
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@# Bytecode now: where PYTHONDONTWRITEBYTECODE is set, each start would compile our modules again.
@@ -71,6 +72,7 @@ bench: export BENCH_SOURCE := $(SOURCE)
 bench: export BENCH_ENV := $(call GIVEN,ENV)
 bench: export BENCH_PREFIX := $(call GIVEN,PREFIX)
 bench: export BENCH_NETWORK := $(call GIVEN,NETWORK)
+bench: export BENCH_PYTHON := $(call GIVEN,PYTHON)
 bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 	@read -r -a variables <<<"$$BENCH_ENV"; $(BENCHDOCK) run --framework="$$BENCH_FRAMEWORK" \
 		$${BENCH_PHASE:+--phase="$$BENCH_PHASE"} $${BENCH_DTYPE:+--dtype="$$BENCH_DTYPE"} \
@@ -79,7 +81,8 @@ bench: setup ## run one benchmark: make bench MODEL=resnet50 FRAMEWORK=pytorch
 		$${BENCH_STEPS:+--steps="$$BENCH_STEPS"} $${BENCH_DATA:+--data="$$BENCH_DATA"} \
 		$${BENCH_RUNTIME:+--runtime="$$BENCH_RUNTIME"} $${BENCH_IMAGE:+--image="$$BENCH_IMAGE"} \
 		$${BENCH_SOURCE:+--source="$$BENCH_SOURCE"} $${BENCH_PREFIX:+--prefix="$$BENCH_PREFIX"} \
-		$${BENCH_NETWORK:+--network="$$BENCH_NETWORK"} "$${variables[@]/#/--env=}" $(ARGS) -- "$$BENCH_MODEL"
+		$${BENCH_NETWORK:+--network="$$BENCH_NETWORK"} \
+		$${BENCH_PYTHON:+--python="$$BENCH_PYTHON"} "$${variables[@]/#/--env=}" $(ARGS) -- "$$BENCH_MODEL"
 
 # Lists such as MODEL=vgg16,alexnet are combined; what is not given is left to benchdock.
 sweep: export SWEEP_MODEL := $(MODEL)
@@ -104,12 +107,13 @@ nightly: export NIGHTLY_SUITE := $(SUITE)
 nightly: setup ## run a night of a suite now: make nightly SUITE=examples/cpu-laptop.yaml
 	@$(BENCHDOCK) nightly run --always $(ARGS) -- "$$NIGHTLY_SUITE"
 
+# Bytecode of the tests halves the time in which pytest collects them.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
 	$(VENV)/bin/python -m pytest -n auto tests/unit
 	@# tests/parity needs the frameworks: tests/engine runs it in their images.
 	$(VENV)/bin/python -m pytest tests --ignore tests/unit --ignore tests/parity
 
-# Bytecode of the tests halves the time in which pytest collects them.
 unit: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, under 30 s on two cores
 	$(VENV)/bin/python -m pytest -n auto -m "not slow" tests/unit

@@ -29,7 +29,8 @@ def warm_up(job, steps, seconds, emit, clock):
         emit("warmup", steps=0, seconds=0.0)
     while done < steps or spent < seconds:
         size = _chunk(steps - done, seconds - spent, estimate)
-        elapsed = job.agree(_run(job, size, clock))
+        start, end = _run(job, size, clock)
+        elapsed = job.agree(end - start)
         done, spent, estimate = done + size, spent + elapsed, elapsed / size
         emit("warmup", steps=done, seconds=spent)
     return estimate
@@ -50,9 +51,18 @@ def timed(job, steps, estimate, emit, clock):
     first, total = 0, 0.0
     while first < steps:
         size = block_size(steps - first, estimate)
-        seconds = _run(job, size, clock)
+        start, end = _run(job, size, clock)
+        seconds = end - start
         each = [round(value, 9) for value in job.intervals(size)]
-        emit("steps", first=first, seconds=each, samples=job.samples, block_seconds=seconds)
+        emit(
+            "steps",
+            first=first,
+            seconds=each,
+            samples=job.samples,
+            block_seconds=seconds,
+            # perf_counter is the system's monotonic clock on Linux, which the host shares.
+            ended=end,
+        )
         first, total = first + size, total + seconds
         estimate = job.agree(seconds) / size
     return Window(steps * job.samples, total)
@@ -67,7 +77,7 @@ def block_size(left, estimate):
 
 
 def _run(job, count, clock):
-    """Seconds that `count` steps take from a synchronised start to a synchronised end."""
+    """When `count` steps start and end, both synchronised."""
     job.synchronize()
     start = clock()
     job.mark(0)
@@ -75,4 +85,4 @@ def _run(job, count, clock):
         job.step()
         job.mark(index)
     job.synchronize()
-    return clock() - start
+    return start, clock()

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.arguments import shared, values
 from orchestrator.arguments.parser import command
-from orchestrator.programs import PROGRAMS
+from orchestrator.log_formats import LOG_FORMATS
 
 
 def add(commands: Any) -> None:
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
         "program",
         nargs="?",
         metavar="PROGRAM",
-        help=f"one of {', '.join(PROGRAMS)} (default: detected from the log)",
+        help=f"one of {', '.join(LOG_FORMATS)} (default: detected from the log)",
     )
     parse.add_argument(
         "log",

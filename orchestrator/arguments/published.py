@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         const=True,
         type=values.path,
         metavar="FILE",
-        help="check a catalogue and report every mistake (default: the one that comes with "
+        help="check a collection and report every mistake (default: the one that comes with "
         "benchdock)",
     )
     shared.json(published)

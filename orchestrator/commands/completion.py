@@ -11,11 +11,11 @@ from orchestrator.arguments.all import build_parser
 from orchestrator.errors import ExitStatus
 from orchestrator.frameworks.catalogue import FRAMEWORKS
 from orchestrator.images import image_table
-from orchestrator.programs import PROGRAMS
+from orchestrator.log_formats import LOG_FORMATS
 
 # The first argument of `benchdock parse` is a program, or the log if the program is to be detected.
 _FUNCTION = "_benchdock_program_or_log"
-_NAMES = " ".join(PROGRAMS)
+_NAMES = " ".join(LOG_FORMATS)
 _PROGRAM_OR_LOG = {
     "bash": _FUNCTION,
     "zsh": _FUNCTION,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestError, unknown
 from orchestrator.images import base_images, image_table, pins, store, wheelhouse
-from orchestrator.images.builder import Event
+from orchestrator.images.builder import BuildEvent
 from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.images.interpreters import NoInterpreterError
 from orchestrator.ui.tables import print_table
@@ -118,7 +118,7 @@ def _say(text: str) -> None:
     Outlet(sys.stderr).line(text)
 
 
-def _tell(event: Event) -> None:
+def _tell(event: BuildEvent) -> None:
     before = {"line": "", "stage": "== ", "warning": "warning: "}
     _say(before[event.kind] + event.text)
 

@@ -13,7 +13,7 @@ from orchestrator.errors import ExitStatus, Interrupted
 from orchestrator.parity import comparisons
 from orchestrator.parity import proof as parity
 from orchestrator.parity.comparisons import Setting, Work
-from orchestrator.parsers.parity import Cell
+from orchestrator.parsers.parity import ParityCell
 from orchestrator.request import RuntimeChoice
 from orchestrator.signals import interruptible
 from orchestrator.ui.tables import print_table
@@ -39,7 +39,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         python=Path(arguments.python) if arguments.python is not None else None,
     )
     work = comparisons.choose(
-        comparisons.Wanted(
+        comparisons.WantedParity(
             frameworks=tuple(dict.fromkeys(arguments.framework)),
             models=tuple(dict.fromkeys(arguments.models)),
             levels=tuple(sorted(set(arguments.level))),
@@ -59,10 +59,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK if held else ExitStatus.BENCHMARK_FAILED
 
 
-def _prove(work: Sequence[Work], setting: Setting) -> tuple[list[Cell], Interrupted | None]:
+def _prove(work: Sequence[Work], setting: Setting) -> tuple[list[ParityCell], Interrupted | None]:
     """Compare one framework after the other until the user interrupts."""
     view = ui.choose(result_on_stdout=False)
-    cells: list[Cell] = []
+    cells: list[ParityCell] = []
     try:
         with interruptible():
             for one in work:
@@ -75,7 +75,7 @@ def _prove(work: Sequence[Work], setting: Setting) -> tuple[list[Cell], Interrup
     return cells, None
 
 
-def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None:
+def _show(cells: Sequence[ParityCell], work: Sequence[Work], setting: Setting) -> None:
     """Print the deviations of each model and framework, then the failed comparisons."""
     frameworks = [one.framework.name for one in work]
     table = []
@@ -100,12 +100,12 @@ def _show(cells: Sequence[Cell], work: Sequence[Work], setting: Setting) -> None
     print(f"\n{sum(cell.holds for cell in cells)} of {len(cells)} comparisons hold")
 
 
-def _fails(cell: Cell) -> bool:
+def _fails(cell: ParityCell) -> bool:
     """Whether a comparison was made and does not hold."""
     return not cell.holds and cell.deviation is not None
 
 
-def _not_made(cells: Sequence[Cell]) -> Iterator[str]:
+def _not_made(cells: Sequence[ParityCell]) -> Iterator[str]:
     """Yield one line per reason why comparisons were not made; many share a reason."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
@@ -117,7 +117,7 @@ def _not_made(cells: Sequence[Cell]) -> Iterator[str]:
         yield f"{framework} was not compared in {', '.join(names[:NAMED])}{more}: {why}"
 
 
-def _figures(cells: Sequence[Cell]) -> str:
+def _figures(cells: Sequence[ParityCell]) -> str:
     if not cells:
         return "-"
     by_level = {cell.level: cell for cell in cells}

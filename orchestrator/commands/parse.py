@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.parsers import PROGRAMS, ParseHints, blocks, parse, parse_any
+from orchestrator.parsers import LOG_FORMATS, ParseHints, blocks, parse, parse_any
 from orchestrator.parsers.places import last_line_with
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.result import Measurement, Result
 from orchestrator.results.parsed import as_result
-from orchestrator.run.demands import CUSTOM
 from orchestrator.run.filing import to_json
+from orchestrator.run.program_rules import CUSTOM
 from orchestrator.ui.plain import result_lines
 from orchestrator.ui.text import clean
 
@@ -105,7 +105,7 @@ def _measured(arguments: argparse.Namespace, hints: ParseHints) -> Measurement:
         program = CUSTOM  # only this parser takes a pattern
     if program is not None:
         return parse(program, source, hints=hints)
-    if arguments.log in PROGRAMS and not os.path.exists(arguments.log):
+    if arguments.log in LOG_FORMATS and not os.path.exists(arguments.log):
         raise RequestError(
             f"{arguments.log} is a program; the log file is missing",
             hint=f"type `benchdock parse {arguments.log} LOG`",

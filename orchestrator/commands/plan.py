@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import sys
 from functools import lru_cache
@@ -70,9 +71,12 @@ def _settings(settings: Settings) -> list[str]:
 
 def _more(row: Row) -> str:
     """Write the other keys that vary."""
-    settings = row.cell.settings
-    keys = _others(row.cell.origin.axes)
-    return " ".join(f"{key}={shown(settings[key])}" for key in keys if key in settings)
+    cell = row.cell
+    keys = _others(cell.origin.axes)
+    if not keys:
+        return ""
+    settings = cell.settings
+    return " ".join([f"{key}={shown(settings[key])}" for key in keys if key in settings])
 
 
 @lru_cache
@@ -221,28 +225,22 @@ def _print_csv(plan: SuitePlan) -> None:
         ("order", *_COLUMNS, "device", "devices", "more", "group", "runs", "seconds", "image",
          "why_not")
     )  # fmt: skip
-    numbered = [*enumerate(plan.rows, start=1), *(("", row) for row in plan.refused)]
-    for number, row in numbered:
-        writer.writerow(
-            (
-                number, *_settings(row.cell.settings), row.decided.device, row.decided.devices,
-                _more(row), row.cell.origin.group, row.runs,
-                "" if row.seconds is None else row.seconds,
-                row.decided.need.reference if row.decided.need else "", row.decided.why_not,
-            )
-        )  # fmt: skip
-    for one in plan.excluded:
-        writer.writerow(
-            (
-                "",
-                *_settings(one.settings),
-                "",
-                "",
-                "",
-                one.origin.group,
-                0,
-                "",
-                "",
-                plan.why_excluded(one),
-            )
+    writer.writerows(map(_csv_line, itertools.count(1), plan.rows))
+    writer.writerows(map(_csv_line, itertools.repeat(""), plan.refused))
+    writer.writerows(
+        (
+            "", *map(one.settings.get, _COLUMNS), "", "", "", one.origin.group, 0, "", "",
+            plan.why_excluded(one),
         )
+        for one in plan.excluded
+    )  # fmt: skip
+
+
+def _csv_line(number: int | str, row: Row) -> tuple[Any, ...]:
+    """Return a line as plain values; what is None is empty."""
+    cell, decided = row
+    return (
+        number, *map(cell.settings.get, _COLUMNS), decided.device, decided.devices, _more(row),
+        cell.origin.group, row.runs, decided.seconds,
+        decided.need.reference if decided.need else "", decided.why_not,
+    )  # fmt: skip

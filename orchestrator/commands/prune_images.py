@@ -12,7 +12,7 @@ from orchestrator.errors import ExitStatus, ImageError, RequestError
 from orchestrator.images import pruning
 from orchestrator.images.builder import OnEvent
 from orchestrator.images.image_table import Image, ImageTable
-from orchestrator.images.pruning import Verdict
+from orchestrator.images.pruning import Candidate
 from orchestrator.results import needs
 from orchestrator.ui.tables import print_table
 from orchestrator.units import counted, quantity
@@ -31,15 +31,15 @@ def execute(arguments: argparse.Namespace, table: ImageTable, tell: OnEvent) -> 
     only = [_own(table.image(name)).id for name in arguments.names]
     with Engine.connect() as engine:
 
-        def judged() -> tuple[Verdict, ...]:
+        def found() -> tuple[Candidate, ...]:
             results = {} if arguments.ignore_results else needs.images_of_runs()
-            return pruning.judge(engine, table, keep=keep, results=results, only=only)
+            return pruning.candidates(engine, table, keep=keep, results=results, only=only)
 
         if arguments.dry_run:
-            done = [_told(one, "kept" if one.why else "would be removed") for one in judged()]
+            done = [_told(one, "kept" if one.why else "would be removed") for one in found()]
         else:
             with pruning.without_builds(table, tell):
-                done = list(_removed(judged(), engine))
+                done = list(_removed(found(), engine))
     _show(done, as_json=arguments.json, dry_run=arguments.dry_run)
     failed = any(row["did"] == "failed" for row in done)
     return ExitStatus.MACHINE_CANNOT if failed else ExitStatus.OK
@@ -54,9 +54,9 @@ def _own(image: Image) -> Image:
     return image
 
 
-def _removed(verdicts: Sequence[Verdict], engine: pruning.StockEngine) -> Iterator[Row]:
-    pruning.move_aliases(verdicts, engine)
-    for one in verdicts:
+def _removed(found: Sequence[Candidate], engine: pruning.StockEngine) -> Iterator[Row]:
+    pruning.move_aliases(found, engine)
+    for one in found:
         if one.why:
             yield _told(one, "kept")
             continue
@@ -68,7 +68,7 @@ def _removed(verdicts: Sequence[Verdict], engine: pruning.StockEngine) -> Iterat
             yield _told(one, "removed")
 
 
-def _told(one: Verdict, did: str) -> Row:
+def _told(one: Candidate, did: str) -> Row:
     return {
         "image": one.name,
         "tags": list(one.image.tags),

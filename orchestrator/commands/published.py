@@ -18,7 +18,7 @@ from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.units import counted
 
-# GPUs that exist although the catalogue has no result for them, so asking for one is not a mistake.
+# GPUs for which the collection has no result although they exist: asking for one is not a mistake.
 _OTHER_GPUS = frozenset(
     {"l4", "l40", "l40s", "a2", "a16", "a40", "h100-nvl", "h200-nvl", "gh200", "b100", "b200"}
     | {"b300", "gb200", "gb300", "rtx-3060", "rtx-3080", "rtx-4070", "rtx-4080", "rtx-5080"}
@@ -83,10 +83,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _check(path: Path) -> ExitStatus:
-    """Print every mistake in a catalogue. Raises RequestError if it cannot be read."""
-    from orchestrator.published import catalogue_check
+    """Print every mistake in a collection. Raises RequestError if it cannot be read."""
+    from orchestrator.published import collection_check
 
-    found = catalogue_check.mistakes(path)
+    found = collection_check.mistakes(path)
     for mistake in found:
         print(clean(mistake))
     print(f"{path.name}: {counted(len(found), 'mistake') if found else 'no mistakes'}")

@@ -15,8 +15,8 @@ from orchestrator.commands.published import describe
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.published import claim_file, collection
 from orchestrator.published.collection import Claim
-from orchestrator.reproduction import judgement, outline, preparation
-from orchestrator.reproduction.judgement import FEWEST_RUNS, Outcome
+from orchestrator.reproduction import claim_verdict, outline, preparation
+from orchestrator.reproduction.claim_verdict import FEWEST_RUNS, ClaimVerdict
 from orchestrator.reproduction.outline import Outline
 from orchestrator.reproduction.setup import Setup, Wishes
 from orchestrator.request import Request, RuntimeChoice
@@ -39,12 +39,12 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         )
     claim, wishes = _read(arguments)
     _check_folders(wishes)
-    world = preparation.look(wishes)
-    setup = preparation.prepare(claim, world, wishes)
+    facts = preparation.here(wishes)
+    setup = preparation.prepare(claim, facts, wishes)
     of_file = claim_file.is_claim_file(arguments.claim)
     asks = preparation.asks_of(setup.planned, wishes) if of_file and setup.planned else ()
     if arguments.dry_run:
-        drawn = outline.draw(claim, setup.planned, world) if setup.planned else None
+        drawn = outline.draw(claim, setup.planned, facts) if setup.planned else None
         if arguments.json:
             plan = drawn.as_json() if drawn else None
             more = {"needs_trust": list(asks), "plan": plan}
@@ -110,7 +110,7 @@ def _reproduce(
     if made.ended:
         _note(f"benchdock: {made.ended}")
     whole = made.status is ExitStatus.OK
-    outcome = judgement.judge(claim, setup, made.results) if whole else None
+    outcome = claim_verdict.verdict_on(claim, setup, made.results) if whole else None
     if arguments.json:
         print(json.dumps(_document(claim, setup, made, outcome), indent=2))
     elif outcome is not None:
@@ -126,7 +126,7 @@ def _view(arguments: argparse.Namespace) -> View:
 
 
 def _document(
-    claim: Claim, setup: Setup, made: Series | None = None, outcome: Outcome | None = None
+    claim: Claim, setup: Setup, made: Series | None = None, outcome: ClaimVerdict | None = None
 ) -> dict[str, Any]:
     failure = made.failure if made else None
     return {
@@ -188,7 +188,7 @@ def _subject(claim: Claim) -> str:
     return ", ".join((f"{claim.id}: {claim.program} {claim.framework}", *parts, where)).rstrip(", ")
 
 
-def _show(claim: Claim, outcome: Outcome) -> None:
+def _show(claim: Claim, outcome: ClaimVerdict) -> None:
     measured = outcome.measured
     high = quantity(measured.high, SAMPLES_PER_SECOND) if measured.high else "no upper bound"
     low = quantity(measured.low, SAMPLES_PER_SECOND)

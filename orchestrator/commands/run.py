@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import Phase, Request
 from orchestrator.result import Result
 from orchestrator.run import own_network
@@ -104,6 +104,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     request = make_request(arguments)
     machine = _described(arguments)
     if arguments.dry_run:
+        if arguments.require is not None:
+            raise RequestError(
+                f"--require {arguments.require} needs a result, but --dry-run measures nothing",
+                hint="remove --require or --dry-run",
+            )
         planned = benchmark.dry_run(request, machine)
         if arguments.json:
             sys.stdout.write(to_json(planned))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from orchestrator.commands import plan as plans
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
 from orchestrator.paths import RunFolder, home
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.suites import (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.errors import RequestError, quoted
-from orchestrator.records import read_given
+from orchestrator.record_files import read_given
 
 LARGEST = 2**20  # bytes
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)

@@ -12,6 +12,7 @@ from orchestrator.errors import BenchdockError
 from orchestrator.images import image_table, room
 from orchestrator.machine.description import EngineFacts
 from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.machine.processes import Owner
 from orchestrator.runtimes.docker import reaper
 from orchestrator.runtimes.docker.client import Engine, EngineInfo
 
@@ -53,7 +54,7 @@ def engine_findings(engine: Engine, info: EngineInfo, report: GpuReport) -> Iter
         yield Finding(name="images", state="missing", detail=error.what, remedy=remedy, role="need")
         return
     yield from image_findings(engine, table, report, data_root=info.data_root)
-    here = reaper.Owner.here()
+    here = Owner.here()
     dead = [one.name for one in engine.our_containers() if reaper.is_orphan(one, here)]
     if dead:
         yield Finding(

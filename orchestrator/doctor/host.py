@@ -12,7 +12,7 @@ from orchestrator.doctor.disk import GIB
 from orchestrator.doctor.finding import Finding
 from orchestrator.errors import BenchdockError
 from orchestrator.machine import inventory
-from orchestrator.runtimes.host import host_pip, processes, records
+from orchestrator.runtimes.host import host_pip, processes, running
 from orchestrator.units import quantity
 from orchestrator.version import VERSION
 
@@ -86,7 +86,7 @@ def governor_findings(governors: Sequence[str]) -> Iterator[Finding]:
 
 def leftover_findings() -> Iterator[Finding]:
     """Look for processes of dead runs."""
-    left = [one.run_id for one in records.leftovers() if processes.members(one.token)]
+    left = [one.run_id for one in running.leftovers() if processes.members(one.token)]
     if left:
         yield Finding(
             name="leftovers",

@@ -73,7 +73,7 @@ def _room_for(
         yield Finding(name=name, state="warning", detail=shortage, remedy=room.PRUNE)
 
 
-def _image_finding(image: Image, state: store.State) -> Finding:
+def _image_finding(image: Image, state: store.ImageState) -> Finding:
     """Describe the state of an image that a run here would use."""
     name = f"image {image.id}"
     if state.kind == "current":

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def _options(name: str) -> dict[str, Option]:
-    return {
-        knob.name: Option(knob.help, "auto", ("auto", *knob.values)) for knob in BY_FRAMEWORK[name]
-    }
+    return {one.name: Option(one.help, "auto", ("auto", *one.values)) for one in BY_FRAMEWORK[name]}
 
 
 PYTORCH = Framework(

@@ -17,7 +17,7 @@ from orchestrator import paths
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import interpreters
 from orchestrator.images.image_table import BaseImage, ImageTable
-from orchestrator.images.interpreters import Interpreter, NoInterpreterError
+from orchestrator.images.interpreters import BaseInterpreter, NoInterpreterError
 from orchestrator.runtimes.host.host_pip import KEPT_LINES, OnLine
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def bootstrap(
     return "made"
 
 
-def _interpreter(base: BaseImage) -> Interpreter:
+def _interpreter(base: BaseImage) -> BaseInterpreter:
     found = interpreters.find(base.python)
     if found is None:
         raise NoInterpreterError(
@@ -119,7 +119,7 @@ def _import_debian(
 
 def _add_interpreter(
     base: BaseImage,
-    interpreter: Interpreter,
+    interpreter: BaseInterpreter,
     engine: ImportingEngine,
     on_line: OnLine,
     folder: Path,

@@ -41,14 +41,14 @@ _PULL_STRIDE = 256 * 2**20
 
 
 @dataclass(frozen=True)
-class Event:
+class BuildEvent:
     """Progress: a `stage` of our work in words, a `line` of a program's output, a `warning`."""
 
     kind: Literal["stage", "line", "warning"]
     text: str
 
 
-OnEvent = Callable[[Event], None]
+OnEvent = Callable[[BuildEvent], None]
 
 
 class ImageEngine(Protocol):
@@ -99,7 +99,7 @@ def build(
     if whole:
         base = _parent(image, table, engine, on_event) if image.parent else image.base
         _build_framework(image, table, engine, on_event, base=base)
-    on_event(Event("stage", f"building {tag}: backends/ and their self check"))
+    on_event(BuildEvent("stage", f"building {tag}: backends/ and their self check"))
     with _context(image) as context:
         _copy_backends(context / "backends")
         shutil.copy(paths.DOCKERFILES / digests.BACKENDS_DOCKERFILE, context / "Dockerfile")
@@ -127,15 +127,15 @@ def pull_image(
     return pull(table.pinned(image), engine, on_event)
 
 
-def _warn_of_room(needs: list[room.Need], image: Image, on_event: OnEvent) -> None:
+def _warn_of_room(needs: list[room.SpaceNeed], image: Image, on_event: OnEvent) -> None:
     doing = "a build of" if image.source == "build" else "a pull of"
     for shortage in room.shortages(needs, f"{doing} {image.id}"):
-        on_event(Event("warning", f"{shortage}; run `{room.PRUNE}` to free some"))
+        on_event(BuildEvent("warning", f"{shortage}; run `{room.PRUNE}` to free some"))
 
 
 def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
     """Pull an image and report each layer's state and, every 256 MiB, the total."""
-    on_event(Event("stage", f"pulling {reference}"))
+    on_event(BuildEvent("stage", f"pulling {reference}"))
     moved: dict[str, int] = {}
     told = 0
 
@@ -143,12 +143,12 @@ def pull(reference: str, engine: ImageEngine, on_event: OnEvent) -> ImageInfo:
         nonlocal told
         layer = progress.layer or ""
         if progress.done is None:
-            on_event(Event("line", f"{layer}: {progress.status}".removeprefix(": ")))
+            on_event(BuildEvent("line", f"{layer}: {progress.status}".removeprefix(": ")))
         elif progress.status == "Downloading":
             moved[layer] = progress.done
             if (whole := sum(moved.values())) >= told + _PULL_STRIDE:
                 told = whole
-                on_event(Event("line", f"{whole / 2**30:.2f} GiB downloaded"))
+                on_event(BuildEvent("line", f"{whole / 2**30:.2f} GiB downloaded"))
 
     return engine.pull(reference, tell)
 
@@ -159,7 +159,7 @@ def _parent(image: Image, table: ImageTable, engine: ImageEngine, on_event: OnEv
     tag = digests.framework_tag(parent, table)
 
     def say_waiting() -> None:
-        on_event(Event("stage", f"waiting for another process that builds {parent.tag}"))
+        on_event(BuildEvent("stage", f"waiting for another process that builds {parent.tag}"))
 
     with file_lock.held(lock_of(parent), on_wait=say_waiting):
         if engine.image(tag) is None:
@@ -181,7 +181,7 @@ def _build_framework(
     if not image.parent:
         _need_base(table.bases[image.base], engine, on_event)
     tag = digests.framework_tag(image, table)
-    on_event(Event("stage", f"building {tag}: Python and {image.framework} {image.version}"))
+    on_event(BuildEvent("stage", f"building {tag}: Python and {image.framework} {image.version}"))
     with _context(image) as context:
         recipe = (image.folder / "Dockerfile").read_text(encoding="utf-8")
         (context / "Dockerfile").write_text(labelled(recipe, image), encoding="utf-8")
@@ -297,4 +297,4 @@ def _proxies() -> dict[str, str]:
 
 
 def _as_lines(on_event: OnEvent) -> Callable[[str], None]:
-    return lambda line: on_event(Event("line", line))
+    return lambda line: on_event(BuildEvent("line", line))

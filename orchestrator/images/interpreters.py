@@ -43,7 +43,7 @@ class NoInterpreterError(MachineError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interpreter:
+class BaseInterpreter:
     """A Python of this machine: its program and the folders of its standard library."""
 
     version: str
@@ -52,7 +52,7 @@ class Interpreter:
     extensions: Path
 
 
-def find(version: str) -> Interpreter | None:
+def find(version: str) -> BaseInterpreter | None:
     """Return this machine's Python of a minor version such as "3.7": from PATH, else pyenv's."""
     for candidate in _candidates(version):
         if (found := _probed(candidate, version)) is not None:
@@ -79,7 +79,7 @@ def _candidates(version: str) -> Iterator[Path]:
                       reverse=True)  # fmt: skip
 
 
-def _probed(candidate: Path, version: str) -> Interpreter | None:
+def _probed(candidate: Path, version: str) -> BaseInterpreter | None:
     try:
         done = subprocess.run(
             [str(candidate), "-c", _PROBE],
@@ -94,7 +94,7 @@ def _probed(candidate: Path, version: str) -> Interpreter | None:
         return None
     if told != version:
         return None
-    return Interpreter(
+    return BaseInterpreter(
         version=version,
         executable=Path(executable),
         library=Path(library),
@@ -102,7 +102,7 @@ def _probed(candidate: Path, version: str) -> Interpreter | None:
     )
 
 
-def pack(interpreter: Interpreter, archive: Path) -> None:
+def pack(interpreter: BaseInterpreter, archive: Path) -> None:
     """Write a tar file of an interpreter and its shared libraries, to be unpacked at the root.
 
     It is installed under /usr/local, as in Docker's official images, without packages and tests.
@@ -130,7 +130,7 @@ def _library_files(library: Path) -> Iterator[Path]:
             yield path
 
 
-def _shared_libraries(interpreter: Interpreter) -> dict[str, Path]:
+def _shared_libraries(interpreter: BaseInterpreter) -> dict[str, Path]:
     """Return the libraries of the program and its extensions, by the name they are linked under."""
     extensions = [
         path for path in interpreter.extensions.glob("*.so") if not _FILES.fullmatch(path.name)

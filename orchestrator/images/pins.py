@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from orchestrator import installation, paths
 from orchestrator.errors import ImageError, MachineError
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import StrictRecord
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import file_lock
 from orchestrator.images import builder, digests
-from orchestrator.images.builder import Event, OnEvent
+from orchestrator.images.builder import BuildEvent, OnEvent
 from orchestrator.images.image_table import ImageTable
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ class StockEngine(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """The decision about one of our images: `why` says why it is kept; it is removed if that is
-    empty.
+class Candidate:
+    """One of our images: `why` says why it is kept; it is removed if that is empty.
 
     `takes` is the space that is freed if it is removed after those before it: shared layers count
     for nothing.
@@ -78,14 +77,14 @@ class Verdict:
         return names[0] if names else self.image.id.removeprefix("sha256:")[: digests.DIGITS]
 
 
-def judge(
+def candidates(
     engine: StockEngine,
     table: ImageTable,
     *,
     keep: int = KEPT,
     results: Mapping[str, str],
     only: Collection[str] = (),
-) -> tuple[Verdict, ...]:
+) -> tuple[Candidate, ...]:
     """Decide about each of our images; those to remove come first, in the order of removal.
 
     `keep` is the number of newest builds to keep of each image, `results` has the ids of images
@@ -95,9 +94,9 @@ def judge(
     ours = [one for one in every if _is_ours(one, engine) and _is_of(one, only)]
     reasons = _reasons(ours, table, keep, results, engine.images_in_use())
     stay = [one for one in every if not one.is_step and (one not in ours or reasons[one.id])]
-    verdicts = [Verdict(image=one, why=reasons[one.id]) for one in ours]
+    found = [Candidate(image=one, why=reasons[one.id]) for one in ours]
     # An image before the layers that it is based on, which it would keep.
-    order = sorted(verdicts, key=lambda one: (bool(one.why), -len(one.image.layers), one.name))
+    order = sorted(found, key=lambda one: (bool(one.why), -len(one.image.layers), one.name))
     gone = [one for one in order if not one.why]
     foreign = [one for one in stay if one not in ours]
     kept = [one for one in order if one.why]
@@ -189,11 +188,11 @@ def _repository(tag: str) -> str:
 
 
 def _sized(
-    verdicts: Sequence[Verdict], stay: Sequence[StockedImage], every: Sequence[StockedImage]
-) -> Iterator[Verdict]:
+    found: Sequence[Candidate], stay: Sequence[StockedImage], every: Sequence[StockedImage]
+) -> Iterator[Candidate]:
     """Yield the space of each image, if they are removed in this order and the others stay."""
-    remaining = [*(one.image.layers for one in verdicts), *(one.layers for one in stay)]
-    for one in verdicts:
+    remaining = [*(one.image.layers for one in found), *(one.layers for one in stay)]
+    for one in found:
         remaining.remove(one.image.layers)
         shared = _longest_shared(one.image.layers, remaining)
         yield replace(one, takes=one.image.size - _size(shared, every))
@@ -219,9 +218,9 @@ def _size(layers: tuple[str, ...], every: Iterable[StockedImage]) -> int:
 # Removal
 
 
-def remove(verdict: Verdict, engine: StockEngine) -> None:
+def remove(candidate: Candidate, engine: StockEngine) -> None:
     """Remove an image with all its names. Raises ImageError if the engine keeps it."""
-    image = verdict.image
+    image = candidate.image
     for tag in image.tags:
         found = engine.image(tag)
         if found is not None and found.id == image.id:  # or it was given to another one meanwhile
@@ -230,10 +229,10 @@ def remove(verdict: Verdict, engine: StockEngine) -> None:
         engine.remove_image(image.id)
 
 
-def move_aliases(verdicts: Sequence[Verdict], engine: StockEngine) -> None:
+def move_aliases(found: Sequence[Candidate], engine: StockEngine) -> None:
     """Move the readable names of removed images to the newest build that is kept."""
-    stay = sorted((one.image for one in verdicts if one.why), key=lambda one: -one.created)
-    for alias in (tag for one in verdicts if not one.why for tag in one.image.tags):
+    stay = sorted((one.image for one in found if one.why), key=lambda one: -one.created)
+    for alias in (tag for one in found if not one.why for tag in one.image.tags):
         builds = [one for one in stay if any(_is_alias(alias, tag) for tag in one.tags)]
         if builds:
             engine.tag_image(builds[0].id, alias)
@@ -253,7 +252,7 @@ def without_builds(table: ImageTable, on_event: OnEvent) -> Iterator[None]:
     )
     with ExitStack() as locks:
         for image in images:
-            waiting = Event("stage", f"waiting for another process that builds {image.id}")
+            waiting = BuildEvent("stage", f"waiting for another process that builds {image.id}")
             locks.enter_context(
                 file_lock.held(builder.lock_of(image), on_wait=partial(on_event, waiting))
             )

@@ -23,34 +23,36 @@ LAST_LAYERS = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
+class SpaceNeed:
     """The number of bytes needed in a folder."""
 
     folder: Path
     size: int
 
 
-def to_build(image: Image, data_root: Path | None, *, framework: bool) -> list[Need]:
+def to_build(image: Image, data_root: Path | None, *, framework: bool) -> list[SpaceNeed]:
     """Return the space that a build needs; `framework` says that its layers must be built too.
 
     `data_root` is the folder where the engine keeps images, None if it is on another machine.
     """
     size = _size(image) if framework else 0
-    needs = [Need(folder=paths.home(), size=int(size * WHEELS) - _held(paths.wheelhouse(image.id)))]
+    needs = [
+        SpaceNeed(folder=paths.home(), size=int(size * WHEELS) - _held(paths.wheelhouse(image.id)))
+    ]
     if data_root is not None:
-        needs.append(Need(folder=data_root, size=int(size * BUILD) or LAST_LAYERS))
+        needs.append(SpaceNeed(folder=data_root, size=int(size * BUILD) or LAST_LAYERS))
     return [need for need in needs if need.size > 0]
 
 
-def to_pull(image: Image, data_root: Path | None) -> list[Need]:
+def to_pull(image: Image, data_root: Path | None) -> list[SpaceNeed]:
     """Return the minimum space that a pull needs."""
     size = _size(image)
-    return [Need(folder=data_root, size=size)] if data_root is not None and size else []
+    return [SpaceNeed(folder=data_root, size=size)] if data_root is not None and size else []
 
 
-def shortages(needs: Iterable[Need], what: str) -> Iterator[str]:
+def shortages(needs: Iterable[SpaceNeed], what: str) -> Iterator[str]:
     """Report each disk that has too little space for `what`, with its free space."""
-    disks: dict[int, list[Need]] = {}
+    disks: dict[int, list[SpaceNeed]] = {}
     for need in needs:
         existing = _existing(need.folder)
         disks.setdefault(existing.stat().st_dev, []).append(need)

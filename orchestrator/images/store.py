@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator import file_lock
 from orchestrator.errors import ImageError, RequestError
 from orchestrator.images import builder, digests, interpreters
-from orchestrator.images.builder import Event, ImageEngine, OnEvent
+from orchestrator.images.builder import BuildEvent, ImageEngine, OnEvent
 from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.images.reference import parse_reference
 
@@ -29,7 +29,7 @@ class Policy(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class ImageState:
     """The state of an image: `name` is what a run uses.
 
     It is stale if only another build of it is here: `reason` says what differs, or why this machine
@@ -61,7 +61,7 @@ class ReadyImage:
     warnings: tuple[str, ...] = ()
 
 
-def state(image: Image, table: ImageTable, engine: ImageEngine) -> State:
+def state(image: Image, table: ImageTable, engine: ImageEngine) -> ImageState:
     """Return the state of a table image at the engine."""
     if image.source == "vendor":
         return _vendors_state(image, table, engine)
@@ -70,10 +70,10 @@ def state(image: Image, table: ImageTable, engine: ImageEngine) -> State:
     # The readable name too: an image that was copied from elsewhere may have no other.
     found = engine.image(name) or engine.image(image.tag)
     if found is None:
-        return State(kind="absent", name=name, reason=_obstacle(image, table, engine))
+        return ImageState(kind="absent", name=name, reason=_obstacle(image, table, engine))
     if reason := digests.why_stale(found.labels, identity):
-        return State(kind="stale", name=name, reason=reason)
-    return State(kind="current", name=name, found=found)
+        return ImageState(kind="stale", name=name, reason=reason)
+    return ImageState(kind="current", name=name, found=found)
 
 
 def name_of(image: Image, table: ImageTable) -> str:
@@ -98,21 +98,21 @@ def _obstacle(image: Image, table: ImageTable, engine: ImageEngine) -> str:
     return f"its base {base.name} is not here, and {interpreters.lack(base.python)}"
 
 
-def _vendors_state(image: Image, table: ImageTable, engine: ImageEngine) -> State:
+def _vendors_state(image: Image, table: ImageTable, engine: ImageEngine) -> ImageState:
     pinned = table.pinned(image)
     found = engine.image(pinned)
     if found is not None or pinned == image.tag:
-        return State(kind="current" if found else "absent", name=image.tag, found=found)
+        return ImageState(kind="current" if found else "absent", name=image.tag, found=found)
     # One that was loaded from a file, as on a server without network, has only its tag.
     found = engine.image(image.tag)
     if found is None:
-        return State(kind="absent", name=image.tag)
+        return ImageState(kind="absent", name=image.tag)
     digest = table.digests[image.reference]
     here = (
         f"{image.tag} is {found.digest} here" if found.digest else f"{image.tag} has no digest here"
     )
     doubt = f"{here}, but {digest} is pinned: run `{_pull_command(image.id)}` to get that"
-    return State(kind="current", name=image.tag, doubt=doubt, found=found)
+    return ImageState(kind="current", name=image.tag, doubt=doubt, found=found)
 
 
 def ensure(
@@ -138,7 +138,7 @@ def ensure(
         found = builder.pull_image(image, table, engine, on_event)
         return _ready(image, found, "pulled", reference=image.tag)
     if now.kind == "stale":
-        on_event(Event("stage", f"{image.tag} is another build: {now.reason}"))
+        on_event(BuildEvent("stage", f"{image.tag} is another build: {now.reason}"))
     return _build(image, table, engine, policy, on_event)
 
 
@@ -224,7 +224,7 @@ def _refuse_stale(reference: str, found: ImageInfo) -> None:
         )
 
 
-def _found(image: Image, now: State, found: ImageInfo, engine: ImageEngine) -> ReadyImage:
+def _found(image: Image, now: ImageState, found: ImageInfo, engine: ImageEngine) -> ReadyImage:
     """Return an image that is here, under the name that contains its digest."""
     if image.source == "build" and found.reference != now.name:
         engine.tag_image(found.id, now.name)
@@ -239,7 +239,7 @@ def _build(
     on_event: OnEvent,
 ) -> ReadyImage:
     def say_waiting() -> None:
-        on_event(Event("stage", f"waiting for another process that builds {image.id}"))
+        on_event(BuildEvent("stage", f"waiting for another process that builds {image.id}"))
 
     with file_lock.held(builder.lock_of(image), on_wait=say_waiting):
         before = state(image, table, engine)

@@ -42,7 +42,7 @@ class Wheel(LenientRecord):
     size: int
 
 
-class Manifest(LenientRecord):
+class WheelManifest(LenientRecord):
     """The contents of a complete wheelhouse, and what it was fetched for."""
 
     image: str
@@ -75,7 +75,7 @@ def defect(image: Image, table: ImageTable) -> str | None:
     """Say why an image's wheelhouse cannot be used; None if it is complete and up to date."""
     house = paths.wheelhouse(image.id)
     try:
-        manifest = Manifest.model_validate_json((house / MANIFEST).read_bytes())
+        manifest = WheelManifest.model_validate_json((house / MANIFEST).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return "there is none yet"
     except ValidationError:
@@ -178,7 +178,7 @@ def _keep_intact(image: Image, table: ImageTable, folder: Path) -> None:
     """Link the wheels that are still good and needed into the new folder."""
     house = paths.wheelhouse(image.id)
     try:
-        manifest = Manifest.model_validate_json((house / MANIFEST).read_bytes())
+        manifest = WheelManifest.model_validate_json((house / MANIFEST).read_bytes())
     except (OSError, ValidationError):
         return
     if (manifest.python, manifest.machine) != (image.python, machine()):
@@ -195,7 +195,7 @@ def _write_manifest(folder: Path, image: Image, table: ImageTable) -> None:
         Wheel(name=path.name, sha256=sha256(path), size=path.stat().st_size)
         for path in sorted((*folder.glob("*.whl"), *folder.glob(f"*{_SOURCE}")))
     )
-    manifest = Manifest.model_validate({**_wanted(image, table), "files": files})
+    manifest = WheelManifest.model_validate({**_wanted(image, table), "files": files})
     text = json.dumps(manifest.model_dump(), indent=1) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 

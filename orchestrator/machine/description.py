@@ -16,7 +16,7 @@ from orchestrator.errors import RequestError
 from orchestrator.machine import inventory
 from orchestrator.machine.facts import CpuFacts, Source
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, gpus_in_words
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.request import MOST_THREADS, StrictRecord
 
 _VERSION = re.compile(r"\d+(\.\d+)*", re.ASCII)

@@ -26,6 +26,15 @@ class Source:
     gpus: "GpuReport | None" = None
 
 
+class SliceFacts(Facts):
+    """A part of a partitioned GPU, as `gpu_facts.MigSlice` records it."""
+
+    index: Annotated[Count, Fact("its number on the GPU")] = None
+    uuid: Annotated[Text, Fact("its id")] = None
+    name: Annotated[Text, Fact("its name")] = None
+    memory_total: Annotated[Count, Fact("its memory", unit="bytes")] = None
+
+
 class GpuFacts(Facts):
     """One GPU, as `gpu_facts.Gpu` records it."""
 
@@ -46,6 +55,9 @@ class GpuFacts(Facts):
     ecc: Annotated[Flag, Fact("error correction", "ECC", "hardware", follows=("GPU",))] = None
     mig: Annotated[
         Flag, Fact("whether the GPU is partitioned", "MIG", "hardware", follows=("GPU",))
+    ] = None
+    slices: Annotated[
+        tuple[Annotated[SliceFacts | None, KNOWN], ...] | None, KNOWN, Fact("its parts")
     ] = None
 
 

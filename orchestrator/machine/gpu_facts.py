@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 _STRICT = {"extra": "forbid"}
 GpuState = Literal["ok", "no_gpu", "no_library", "not_loaded", "mismatch", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigSlice:
+    """A part of a partitioned GPU (MIG), with its number on that GPU; memory in bytes."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
+
+    index: int
+    uuid: str
+    name: str = ""
+    memory_total: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +43,7 @@ class Gpu:
     sm_clock_max: int | None = None
     ecc: bool | None = None
     mig: bool = False
+    slices: tuple[MigSlice, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +77,64 @@ def gpus_in_words(gpus: Sequence[Gpu]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuProcess:
-    """A process that computes on a GPU; `memory` in bytes, None if the driver hides it."""
+    """A process that uses a GPU; `memory` in bytes, None if the driver hides it."""
 
     pid: int
     memory: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
+class GpuPulse:
+    """What changes fast: watts, MHz, joules since the driver was loaded, and the clock's reasons.
+
+    `counted` are the seconds since then of the reasons that the driver counts.
+    """
+
+    power: float | None = None
+    sm_clock: int | None = None
+    energy: float | None = None
+    reasons: tuple[str, ...] | None = None
+    counted: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GpuSample:
-    """One sample of one GPU: shares of 1, bytes, watts, degrees Celsius, MHz, joules since boot."""
+    """What changes slowly: shares of 1, bytes, degrees Celsius, MHz, the PCIe link.
+
+    `processes` is None if the driver does not list them.
+    """
 
     utilisation: float | None = None
     memory_used: int | None = None
-    power: float | None = None
     temperature: int | None = None
-    sm_clock: int | None = None
-    energy: float | None = None
-    throttle: tuple[str, ...] = ()
+    memory_clock: int | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
+    processes: tuple[GpuProcess, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuHealth:
+    """What a run should not change: limits (W), counts of errors, and states of the board.
+
+    `recovery` is NVML's GPU recovery action, 0 for none; `fabric` its fabric state, 3 for completed
+    and 0 for a board without NVSwitch.
+    """
+
+    power_limit: float | None = None
+    power_limit_default: float | None = None
+    pcie_generation_max: int | None = None
+    pcie_width_max: int | None = None
+    pcie_replays: int | None = None
+    ecc_corrected: int | None = None
+    ecc_uncorrected: int | None = None
+    remapped_rows: int | None = None
+    remap_pending: bool | None = None
+    remap_failed: bool | None = None
+    pages_pending: bool | None = None
+    recovery: int | None = None
+    fabric: int | None = None
+    fabric_degraded: bool | None = None
 
 
 class GpuGoneError(Exception):

@@ -1,4 +1,4 @@
-"""Watches the machine during a benchmark: load, memory, CPU and GPUs, once a second.
+"""Watches the machine during a benchmark: the host once a second, GPUs ten times (`gpu_watch`).
 
 Samples go to `monitor.jsonl`; the summary is kept as running minima, means and maxima (`tally`). No
 error here ends a run.
@@ -6,53 +6,42 @@ error here ends a run.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from io import TextIOBase
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from orchestrator.machine import disturbances
 from orchestrator.machine.disturbances import Seen
-from orchestrator.machine.gpu_facts import GpuGoneError, GpuProcess, GpuSample
 from orchestrator.machine.host_samples import HostSample, HostSource
+from orchestrator.machine.own_work import OwnWork
+from orchestrator.machine.sample_log import SampleLog, rounded
 from orchestrator.machine.tally import UNITS, Tally
+from orchestrator.machine.window import Pending, Window
 from orchestrator.metric import Metric
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    from orchestrator.machine.gpu_watch import GpuSource, GpuWatch
+
 # A broken GPU driver may never answer; the run does not wait for it.
 JOIN_SECONDS = 3.0
-
-
-class GpuSource(Protocol):
-    """The part of `gpu.GpuSampler` that the monitor needs, so that tests can simulate faults."""
-
-    def index(self, uuid: str) -> int:
-        """Return NVML's index."""
-
-    def sample(self, uuid: str) -> GpuSample:
-        """Take one sample. Raises GpuGoneError."""
-
-    def processes(self, uuid: str) -> tuple[GpuProcess, ...]:
-        """Return the processes that compute on it. Raises GpuGoneError."""
-
-    def close(self) -> None:
-        """Close it."""
+GPU_INTERVAL = 0.1
+TIMING = "timing"
 
 
 def _nvml() -> GpuSource:
-    from orchestrator.machine.gpu import GpuSampler
+    from orchestrator.machine.gpu_sampler import GpuSampler
 
     return GpuSampler()
 
 
 class Monitor:
-    """Takes samples in a thread until the `with` block ends.
+    """Takes samples in threads until the `with` block ends.
 
-    `gpus` are UUIDs; tests replace `gpu_source` and `host_source`.
+    `gpus` are UUIDs, `interval` and `gpu_interval` seconds; tests replace `gpu_source` and
+    `host_source`.
     """
 
     def __init__(
@@ -61,33 +50,42 @@ class Monitor:
         *,
         gpus: Sequence[str] = (),
         interval: float = 1.0,
+        gpu_interval: float = GPU_INTERVAL,
         baseline: float = 0.1,
         gpu_source: Callable[[], GpuSource] = _nvml,
         host_source: Callable[[], HostSource] = HostSource,
     ) -> None:
-        self._path = path
         self._interval = interval
         self._baseline = baseline
-        self._gpus: dict[str, str] = {uuid: uuid for uuid in gpus}
-        self._make_gpu_source = gpu_source
         self._make_host_source = host_source
         self._host: HostSource | None = None
-        self._nvml: GpuSource | None = None
-        self._file: TextIOBase | None = None
         self._warnings: list[str] = []
+        self._log = SampleLog(path, self._warn)
+        self._gpus: GpuWatch | None = None
+        if gpus:
+            from orchestrator.machine.gpu_watch import GpuWatch
+
+            self._gpus = GpuWatch(
+                gpus, self._log, interval=gpu_interval, make_source=gpu_source, warn=self._warn
+            )
         self._busy_before = ""
-        self._in_use: list[str] = []
-        self._silent: list[str] = []
         self._whole = Tally()
         self._timed = Tally()
+        self._pending: Pending[HostSample] = Pending()
         self._stage = "starting"
+        self._window: Window | None = None
+        self._work: OwnWork | None = None
+        self._cpu = 0.0
         self._ended = threading.Event()
-        self._started = time.monotonic()
+        self._began = self._looked = time.monotonic()
+        self._seconds = 0.0
         self._thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
 
     def __enter__(self) -> Self:
         self._open()
         self._before()
+        if self._gpus is not None:
+            self._gpus.start()
         self._thread.start()
         return self
 
@@ -96,33 +94,68 @@ class Monitor:
 
     def stop(self) -> None:
         """Stop sampling; may be called twice."""
+        if self._ended.is_set():
+            return
         self._ended.set()
+        self._seconds = time.monotonic() - self._began
+        if self._gpus is not None:
+            self._gpus.stop(JOIN_SECONDS)
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
-        if self._thread.is_alive():
-            self._miss("the GPU driver did not answer the monitor at the end of the run")
+        self._log.close()
 
-    def stage(self, name: str) -> None:
-        """Note the new stage of the run; the summary covers the stage "timing" if there was one."""
+    def stage(self, name: str, window: tuple[float, float] | None = None) -> None:
+        """Note the stage of the run; the summary covers the stage "timing" if there was one.
+
+        `window` are the begin of its first and the end of its last step so far, on the system's
+        monotonic clock, if the program prints them.
+        """
+        now = time.monotonic()
+        if window is not None and self._began <= window[0] < window[1] <= now:
+            self._window = Window(*window)
+        elif TIMING in (name, self._stage):
+            # As exact as the log is read: within a quarter of a second.
+            self._window = Window(self._window.begin if self._window else now, now)
         self._stage = name
+        if self._gpus is not None:
+            self._gpus.stage(name, self._window)
+
+    def started(self, root: int | None) -> None:
+        """Note the first process of the program on this machine, if it is known."""
+        if root is None:
+            return
+        self._work = OwnWork(root)
+        if self._gpus is not None:
+            self._gpus.watch(self._work)
 
     def summary(self) -> dict[str, Metric]:
         """Return minima, means and maxima with units: of the timed stage, else of the whole run."""
-        return self._decisive().metrics()
+        found = self._decisive().metrics()
+        cpu, gap = self._cpu, 0.0
+        if self._gpus is not None:
+            found |= self._gpus.summary()
+            more, gap = self._gpus.cost()
+            cpu += more
+            found["monitor.gap"] = Metric(value=gap, unit="s")
+        if self._window is not None:
+            found["window"] = Metric(value=self._window.seconds, unit="s")
+        if self._seconds > 0:
+            found["monitor.cpu"] = Metric(value=100 * cpu / self._seconds, unit="% of a core")
+        return found
 
     def warnings(self) -> tuple[str, ...]:
         """Return sentences about what makes the measurement, or the monitor itself, doubtful."""
-        return (*self._warnings, *disturbances.disturbances(self._decisive()))
+        gpus = disturbances.of_gpus(self.seen())
+        return (*self._warnings, *gpus, *disturbances.of_host(self._decisive()))
 
     def seen(self) -> Seen:
-        """Return what the verdict on the result needs; its sentences are among the warnings."""
+        """Return what the verdict on the result needs."""
         tally = self._decisive()
-        return Seen(
-            throttling=tuple(disturbances.throttling(tally)),
+        return replace(
+            self._gpus.seen() if self._gpus is not None else Seen(),
             busy_before=self._busy_before,
+            busy_during=disturbances.busy_during(tally),
             stolen=disturbances.stolen(tally),
-            in_use=tuple(self._in_use),
-            silent=tuple(self._silent),
         )
 
     def _decisive(self) -> Tally:
@@ -133,40 +166,7 @@ class Monitor:
             self._host = self._make_host_source()
         except OSError as error:
             self._warn(f"the host was not monitored: {error}")
-        try:
-            self._file = self._path.open("a", encoding="ascii", buffering=1)
-        except OSError as error:
-            self._stop_writing(error)
-        self._write({"schema": SCHEMA, "started": time.time(), "units": UNITS})
-        if self._gpus:
-            self._open_gpus()
-
-    def _open_gpus(self) -> None:
-        try:
-            self._nvml = self._make_gpu_source()
-        except GpuGoneError as error:
-            self._miss(f"the GPUs were not monitored: {error}")
-            self._gpus.clear()
-        for uuid in list(self._gpus):
-            self._try_gpu(uuid, self._meet)
-
-    def _meet(self, nvml: GpuSource, uuid: str) -> None:
-        """Find a GPU's index, and the processes that used it before the run."""
-        self._gpus[uuid] = name = f"gpu{nvml.index(uuid)}"
-        used = disturbances.in_use(name, nvml.processes(uuid))
-        if used:
-            self._in_use.append(used)
-            self._warn(used)
-
-    def _try_gpu(self, uuid: str, action: Callable[[GpuSource, str], None]) -> None:
-        """Sample a GPU; one that no longer answers is not asked again."""
-        if self._nvml is None:
-            return
-        try:
-            action(self._nvml, uuid)
-        except GpuGoneError as error:
-            name = self._gpus.pop(uuid)
-            self._miss(f"{disturbances.title(name)} stopped answering the monitor: {error}")
+        self._log.open(UNITS)
 
     def _before(self) -> None:
         """Record the host's state just before the run."""
@@ -194,82 +194,27 @@ class Monitor:
         due = time.monotonic() + self._interval
         while not self._ended.wait(max(0.0, due - time.monotonic())):
             self._look()
-            # Continue from now if a slow driver delayed us, without a burst to catch up.
             due = max(due + self._interval, time.monotonic())
         self._look()
-        self._close()
-
-    def _look(self) -> None:
-        stage = self._stage
-        tallies = (self._whole, self._timed) if stage == "timing" else (self._whole,)
-        line: dict[str, object] = {
-            "t": round(time.monotonic() - self._started, 3),
-            "stage": stage,
-        }
-        host = self._look_at_host()
-        if host is not None:
-            for tally in tallies:
-                tally.host(host)
-            line |= _rounded(asdict(host))
-        for uuid in list(self._gpus):
-            self._try_gpu(uuid, lambda nvml, uuid: self._count(nvml, uuid, tallies, line))
-        self._write(line)
-
-    def _count(
-        self, nvml: GpuSource, uuid: str, tallies: Sequence[Tally], line: dict[str, object]
-    ) -> None:
-        name, sample = self._gpus[uuid], nvml.sample(uuid)
-        for tally in tallies:
-            tally.gpu(name, sample)
-        line[name] = _rounded(asdict(sample))
-
-    def _write(self, line: Mapping[str, object]) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
-        except OSError as error:
-            self._stop_writing(error)
-
-    def _stop_writing(self, error: OSError) -> None:
-        self._warn(f"{self._path.name} is incomplete: {error.strerror or error}")
-        file, self._file = self._file, None
-        _close_quietly(file)
-
-    def _close(self) -> None:
         if self._host is not None:
             self._host.close()
-        file, self._file = self._file, None
-        _close_quietly(file)
-        if self._nvml is not None:
-            try:
-                self._nvml.close()
-            except GpuGoneError as error:
-                self._warn(f"the GPU driver failed at the end of the run: {error}")
 
-    def _miss(self, text: str) -> None:
-        """Warn that a GPU was not watched to the end."""
-        self._silent.append(text)
-        self._warn(text)
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self._work is not None and self._host is not None:
+            self._host.watch(self._work)
+            self._work = None
+        sample = self._look_at_host()
+        if sample is not None:
+            self._whole.host(sample)
+            # It covers the time since the last one.
+            self._pending.add((self._looked + now) / 2, sample)
+            self._looked = now
+            self._log.line(self._stage, now, rounded(asdict(sample)))
+        if self._window is not None:
+            for one in self._pending.take(self._window):
+                self._timed.host(one)
+        self._cpu = time.thread_time()
 
     def _warn(self, text: str) -> None:
         self._warnings.append(text)
-
-
-def _close_quietly(file: TextIOBase | None) -> None:
-    """Close a file whose loss has been reported already: closing flushes, and fails once more."""
-    if file is None:
-        return
-    try:
-        file.close()
-    except OSError:
-        return
-
-
-def _rounded(values: Mapping[str, object]) -> dict[str, object]:
-    """Leave out unknown values; four digits are enough for a share."""
-    return {
-        key: round(value, 4) if isinstance(value, float) else value
-        for key, value in values.items()
-        if value is not None and value != ()
-    }

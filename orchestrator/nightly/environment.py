@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import home, nights, write_aside
-from orchestrator.records import read_given
+from orchestrator.record_files import read_given
 
 # As far as they are set when a night is installed; some of them are secrets.
 KEPT = (

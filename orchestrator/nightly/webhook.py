@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from orchestrator.errors import RequestError
 from orchestrator.nights import telling
 from orchestrator.nights.record import Night
-from orchestrator.records import read_given
+from orchestrator.record_files import read_given
 from orchestrator.version import VERSION
 
 VARIABLE = "BENCHDOCK_WEBHOOK"

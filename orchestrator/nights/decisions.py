@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.nights.record import Night, NightDecision, NightSeries
 from orchestrator.paths import nights
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.signals import held
 
 

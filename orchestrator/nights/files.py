@@ -14,7 +14,7 @@ from orchestrator.errors import MachineError
 from orchestrator.nights import decisions
 from orchestrator.nights.record import Night
 from orchestrator.paths import nights, write_aside
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 
 _NAME = re.compile(r"(\d{4,})-\d{4}-\d\d-\d\d\.json", re.ASCII)
 

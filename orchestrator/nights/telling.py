@@ -77,9 +77,13 @@ def _rest(night: Night) -> Iterator[str]:
     for one in slower:
         yield from _changed(one)
     if slower:
-        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why '...'"
+        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why REASON"
+    short = [one for one in failures(night) if _is_only_short(one)]
     for one in failures(night):
-        yield failed(one)
+        if one not in short:
+            yield failed(one)
+    if short:
+        yield _out_of_time(short)
     yield from night.problems
     for one in changed(night, "improved"):
         yield from _changed(one)
@@ -117,6 +121,22 @@ def failed(one: NightSeries) -> str:
     return f"{one.title}: {count} of {counted(one.planned, 'run')} failed or missing" + (
         f": {why}" if why else ""
     )
+
+
+def _is_only_short(one: NightSeries) -> bool:
+    """Whether a series ran, but less often than planned, because of the time."""
+    usual = [run for run in one.runs if not run.extra]
+    return any(map(is_good, usual)) and all(
+        is_good(run) or run.status == "skipped" for run in usual
+    )
+
+
+def _out_of_time(short: Sequence[NightSeries]) -> str:
+    """Say it in one line: a budget that is too short costs most series a repeat."""
+    runs = sum(map(missing, short))
+    why = next((run.message for one in short for run in one.runs if run.message), "")
+    told = f"{counted(runs, 'run')} of {len(short)} series did not start"
+    return f"{told}: {why}" if why else told
 
 
 def missing(one: NightSeries) -> int:

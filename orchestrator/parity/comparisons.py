@@ -12,7 +12,7 @@ from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.catalogue import OURS
 from orchestrator.frameworks.record import Framework
 from orchestrator.request import Device, Dtype, Phase, RuntimeChoice
-from orchestrator.run import demands
+from orchestrator.run import program_rules
 
 # What each level does; a framework may not support it in some number type.
 LEVELS: Mapping[str, Phase] = {"P1": "inference", "P2": "inference", "P3": "training"}
@@ -40,7 +40,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class WantedParity:
     """What the user wants to compare; an empty tuple means everything."""
 
     frameworks: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Work:
     levels: tuple[str, ...]
 
 
-def choose(wanted: Wanted) -> list[Work]:
+def choose(wanted: WantedParity) -> list[Work]:
     """Return what to compare in each framework.
 
     Raises RequestError if something requested by name is not possible.
@@ -86,11 +86,11 @@ def choose(wanted: Wanted) -> list[Work]:
         for framework in frameworks
     ]
     for framework in frameworks:
-        demands.check_options(framework, wanted.setting.options)
+        program_rules.check_options(framework, wanted.setting.options)
     return [one for one in work if one.models and one.levels]
 
 
-def _all(wanted: Wanted) -> list[Framework]:
+def _all(wanted: WantedParity) -> list[Framework]:
     """Return the frameworks that support this type on this device."""
     on_device = [
         framework
@@ -113,7 +113,7 @@ def _all(wanted: Wanted) -> list[Framework]:
     return frameworks
 
 
-def _named(name: str, wanted: Wanted) -> Framework:
+def _named(name: str, wanted: WantedParity) -> Framework:
     """Look up a framework that has our networks and supports this type."""
     framework, device = catalogue.framework(name), wanted.setting.device
     if not framework.is_our_program:
@@ -133,7 +133,7 @@ def _named(name: str, wanted: Wanted) -> Framework:
     return framework
 
 
-def _possible(wanted: Wanted) -> str:
+def _possible(wanted: WantedParity) -> str:
     return f"use one of {', '.join(framework.name for framework in _all(wanted))}"
 
 
@@ -151,7 +151,7 @@ def _dtypes(framework: Framework, device: Device) -> set[Dtype]:
     }
 
 
-def _fitting(framework: Framework, levels: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+def _fitting(framework: Framework, levels: Sequence[str], wanted: WantedParity) -> tuple[str, ...]:
     """Return the levels that a framework supports: without training there is no step to compare."""
 
     def fits(level: str) -> bool:
@@ -170,7 +170,7 @@ def _fitting(framework: Framework, levels: Sequence[str], wanted: Wanted) -> tup
     return tuple(level for level in levels if fits(level))
 
 
-def _able(framework: Framework, models: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+def _able(framework: Framework, models: Sequence[str], wanted: WantedParity) -> tuple[str, ...]:
     """Return the models without a declared gap; refuse a gap that was requested by name."""
     if wanted.frameworks and wanted.models:
         for model in models:

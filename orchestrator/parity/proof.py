@@ -8,7 +8,7 @@ from orchestrator.errors import RequestError
 from orchestrator.frameworks.record import Framework
 from orchestrator.parity.comparisons import LEVELS, Setting, Work
 from orchestrator.parity.plan import parity_plan
-from orchestrator.parsers.parity import Cell
+from orchestrator.parsers.parity import ParityCell
 from orchestrator.request import Request
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import ThisMachine
@@ -22,7 +22,7 @@ from orchestrator.view import View
 class Proof:
     """The comparisons made; `signal_number` is set if the user ended it early."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[ParityCell, ...]
     signal_number: int | None = None
 
 
@@ -57,7 +57,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     )  # fmt: skip
     write_launcher(folder, plan)
     outcome = execute(plan, where, folder, view, clock)
-    cells = [Cell.model_validate(cell) for cell in outcome.measurement.begin.cells or ()]
+    cells = [ParityCell.model_validate(cell) for cell in outcome.measurement.begin.cells or ()]
     if outcome.signal_number is not None:
         return Proof(cells=tuple(cells), signal_number=outcome.signal_number)
     made = {(cell.model, cell.level) for cell in cells}
@@ -81,8 +81,10 @@ def _decided(request: Request) -> Decision:
     return decision
 
 
-def _missing(framework: Framework, setting: Setting, model: str, level: str, why: str) -> Cell:
-    return Cell(
+def _missing(
+    framework: Framework, setting: Setting, model: str, level: str, why: str
+) -> ParityCell:
+    return ParityCell(
         framework=framework.name,
         model=model,
         level=level,

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from orchestrator.errors import RequestError, unknown
+from orchestrator.log_formats import LOG_FORMATS
 from orchestrator.parsers.collected import CollectedLog
 from orchestrator.parsers.contract import LogParser, ParseHints, ParserModule, Progress, Stage
 from orchestrator.parsers.detection import find
 from orchestrator.parsers.encodings import text_blocks
-from orchestrator.programs import PROGRAMS
 from orchestrator.result import Measurement
 
 __all__ = [
-    "PROGRAMS",
+    "LOG_FORMATS",
     "LogParser",
     "ParseHints",
     "ParserModule",
@@ -34,8 +34,8 @@ __all__ = [
 
 def module(program: str) -> ParserModule:
     """Import a program's module. Raises RequestError if there is none."""
-    if program not in PROGRAMS:
-        raise unknown("program", program, PROGRAMS, listing="benchdock parse --help")
+    if program not in LOG_FORMATS:
+        raise unknown("program", program, LOG_FORMATS, listing="benchdock parse --help")
     return cast(ParserModule, import_module(f"orchestrator.parsers.{program}"))
 
 

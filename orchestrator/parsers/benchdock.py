@@ -37,6 +37,7 @@ class Parser:
         self._warmup: events.Warmup | None = None
         self._samples = Samples()
         self._end: events.End | None = None
+        self._window: tuple[float, float] | None = None
         self._failure: Failure | None = None
         self._warnings: list[str] = []
         self._unreadable = 0
@@ -64,6 +65,7 @@ class Parser:
             steps_done=done,
             steps_total=total,
             throughput=self._samples.latest_throughput,
+            window=self._window,
             last_lines=self._last_lines(_LAST_LINES),
         )
 
@@ -161,6 +163,9 @@ class Parser:
         problem = self._samples.add(event)
         if problem:
             self._inconsistent(problem, line)
+        if event.ended is not None and event.block_seconds is not None:
+            begin = self._window[0] if self._window else event.ended - event.block_seconds
+            self._window = (begin, event.ended)
         self._stage = "timing"
 
     def _on_end(self, event: events.End, line: bytes) -> None:

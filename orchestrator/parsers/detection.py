@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from orchestrator.errors import RequestError
+from orchestrator.log_formats import LOG_FORMATS
 from orchestrator.parsers.collected import CollectedLog
 from orchestrator.parsers.contract import LogParser
-from orchestrator.programs import PROGRAMS
 from orchestrator.result import Measurement
 
 # With the right pattern, `custom` can read any log.
-_CANDIDATES = tuple(program for program in PROGRAMS if program != "custom")
+_CANDIDATES = tuple(program for program in LOG_FORMATS if program != "custom")
 # A program whose parser also reads the lines of another one, which has a parser too.
 _READS_TOO = {"pytorch_imagenet": "torchvision_references"}
 # Blocks (about 1 MiB each) that all candidates read; after them, only those with matching lines.

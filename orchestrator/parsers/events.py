@@ -68,13 +68,17 @@ class Warmup(Event):
 
 
 class Steps(Event):
-    """A block of timed steps; `block_seconds` is the clock around the whole block."""
+    """A block of timed steps; `block_seconds` is the clock around the whole block.
+
+    `ended` is when the block ended, on the system's monotonic clock.
+    """
 
     event: Literal["steps"]
     first: Count
     seconds: Annotated[list[Time], Field(min_length=1), FailFast()]
     samples: Positive
     block_seconds: Annotated[float, Field(gt=0, le=_AGES, allow_inf_nan=False)] | None = None
+    ended: Time | None = None
 
 
 class End(Event):

@@ -27,7 +27,7 @@ A parser module is data and small functions; `vendor` does everything that is co
     def Parser(hints: ParseHints) -> LogParser:  # noqa: N802
         return vendor.Parser(FORMAT, hints)
 
-and the module is listed in `orchestrator/programs.py`.
+and the module is listed in `orchestrator/log_formats.py`.
 
 Lines. Only lines that contain a rule's needle are read, so a needle must be bytes that every line
 of the rule contains and few others do. A pattern is *matched* at the line's start (without colours,

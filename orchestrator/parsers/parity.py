@@ -19,7 +19,7 @@ program = "parity"
 LONGEST_EVENT = 1 << 16
 
 
-class Cell(LenientRecord):
+class ParityCell(LenientRecord):
     """One comparison of a framework with the referee.
 
     `deviation` is the largest difference relative to the largest magnitude, None if the comparison
@@ -53,7 +53,7 @@ class Parser:
     def __init__(self, hints: ParseHints) -> None:
         del hints
         self._lines = SelectedLines([TAG], limit=LONGEST_EVENT)
-        self._cells: list[Cell] = []
+        self._cells: list[ParityCell] = []
         self._error: Failure | None = None
         self.taken = 0
         self.first_taken: tuple[int, str] | None = None
@@ -88,7 +88,7 @@ class Parser:
         try:
             if is_whole(line) is False:
                 raise ValueError("damaged by other output")
-            self._cells.append(Cell.model_validate_json(text))
+            self._cells.append(ParityCell.model_validate_json(text))
             self.taken += 1
             self.first_taken = self.first_taken or (self._lines.number, printable(line)[:300])
         except ValueError:  # pydantic's are such, too

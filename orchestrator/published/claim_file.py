@@ -12,7 +12,7 @@ from orchestrator.errors import RequestError, nearest, unknown
 from orchestrator.published import names
 from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim, Code, Source
-from orchestrator.records import first_mistake, read_given
+from orchestrator.record_files import first_mistake, read_given
 from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 
 LARGEST = 64 * 1024  # bytes
@@ -139,7 +139,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def is_claim_file(word: str) -> bool:
-    """Whether a word on the command line names a file and not a claim of the catalogue."""
+    """Whether a word on the command line names a file and not a claim of the collection."""
     return word.endswith(SUFFIXES) or "/" in word
 
 

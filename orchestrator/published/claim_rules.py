@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from orchestrator.errors import BenchdockError
 from orchestrator.frameworks.catalogue import FRAMEWORKS
 from orchestrator.frameworks.record import Framework
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import Dtype, Phase, StrictRecord
 
 DATA = Path(__file__).with_name("reproduce.toml")

@@ -1,7 +1,7 @@
-"""The catalogue of throughputs that vendors and others have published, and its filters.
+"""The collection of throughputs that vendors and others have published, and its filters.
 
 The data is `published.json`, which people edit (docs/published.md). It loads without pydantic, in
-milliseconds; `catalogue_check` checks all of it.
+milliseconds; `collection_check` checks all of it.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def claim(claim_id: str, claims: Sequence[Claim] | None = None) -> Claim:
 
 @functools.cache
 def load(path: Path = DATA) -> tuple[Claim, ...]:
-    """Read the catalogue. Raises BenchdockError that names the claim with the mistake."""
+    """Read the collection. Raises BenchdockError that names the claim with the mistake."""
     try:
         return _claims(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.nights.record import Night
-from orchestrator.records import LARGEST, read_json
+from orchestrator.record_files import LARGEST, read_json
 from orchestrator.report.run_folders import found
 from orchestrator.report.tables import Table
 from orchestrator.stats import mean

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from orchestrator.nights.record import Night, NightSeries
 from orchestrator.nights.telling import failed
-from orchestrator.records import may_exist
+from orchestrator.record_files import may_exist
 from orchestrator.report import findings, run_folders
 from orchestrator.report.series_chart import sparkline
 from orchestrator.report.status import STATUSES, Status, kind

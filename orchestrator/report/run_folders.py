@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.nights.record import Night, NightRun, NightSeries
 from orchestrator.paths import RunFolder, imported, runs
-from orchestrator.records import may_exist
+from orchestrator.record_files import may_exist
 from orchestrator.report.status import NOTABLE, kind
 
 

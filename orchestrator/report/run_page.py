@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.paths import RunFolder
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.report.panels import Panel, drawn, thinned
 from orchestrator.result import Result
 from orchestrator.ui.words import rows, title

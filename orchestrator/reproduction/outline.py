@@ -12,10 +12,10 @@ from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table, store
 from orchestrator.paths import RunFolder
 from orchestrator.published.collection import Claim
-from orchestrator.reproduction.setup import World
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, variants
+from orchestrator.run import program_rules, variants
 from orchestrator.run.devices import Target
+from orchestrator.run.facts import MachineFacts
 from orchestrator.run.place import Place
 from orchestrator.run.planner import make_plan
 
@@ -64,28 +64,29 @@ class Outline:
         )
 
 
-def draw(claim: Claim, planned: Request, world: World) -> Outline:
+def draw(claim: Claim, planned: Request, facts: MachineFacts) -> Outline:
     """Describe what a request would run."""
     device: Device = "gpu" if claim.gpus else "cpu"
     framework = variants.settle(catalogue.framework(planned.framework), planned, device)
     gpus = planned.gpus if isinstance(planned.gpus, tuple) else ()
     target = Target(device=device, gpus=tuple(map(str, gpus)))
-    on_host = bool(world.no_engine) and (device == "cpu" or bool(world.gpus.gpus))
+    on_host = bool(facts.container_engine.why_not) and (device == "cpu" or bool(facts.gpu.gpus))
     return Outline(
-        image=_image(planned, framework, device, world, on_host=on_host),
+        image=_image(planned, framework, device, facts, on_host=on_host),
         request=planned,
-        options=demands.options_of(framework, planned),
+        options=program_rules.options_of(framework, planned),
         devices=f"{target.count} x {device}",
         command=_command(planned, framework, target, on_host=on_host),
     )
 
 
 def _image(
-    planned: Request, framework: Framework, device: Device, world: World, *, on_host: bool
+    planned: Request, framework: Framework, device: Device, facts: MachineFacts, *, on_host: bool
 ) -> str:
     if on_host:
-        return f"none: on this host ({world.no_engine})"
-    engine = f" (it needs a container engine: {world.no_engine})" if world.no_engine else ""
+        return f"none: on this host ({facts.container_engine.why_not})"
+    no_engine = facts.container_engine.why_not
+    engine = f" (it needs a container engine: {no_engine})" if no_engine else ""
     if planned.image is not None:
         return f"{planned.image}{engine}"
     if device not in framework.images:
@@ -101,7 +102,9 @@ def _command(planned: Request, framework: Framework, target: Target, *, on_host:
     """
     if planned.batch is None:
         return ""
-    if demands.lacks_source(framework, planned.model_copy(update={"image": None}), target.device):
+    if program_rules.lacks_source(
+        framework, planned.model_copy(update={"image": None}), target.device
+    ):
         planned = planned.model_copy(update={"source": Path("DIR")})
     place = Place(
         runtime="host" if on_host else "docker", reason="a dry run", python="python3",

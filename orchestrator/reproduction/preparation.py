@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from orchestrator.errors import BenchdockError, EngineError
+from orchestrator.errors import BenchdockError
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.published import claim_rules
@@ -18,44 +18,32 @@ from orchestrator.published.claim_rules import OWN, Launcher, Rules
 from orchestrator.published.collection import Claim
 from orchestrator.reproduction import provenance, surroundings
 from orchestrator.reproduction.conditions import Terms
-from orchestrator.reproduction.setup import Condition, Setup, Wishes, World, incomparable, ranked
+from orchestrator.reproduction.setup import Condition, Setup, Wishes, incomparable, ranked
 from orchestrator.request import Device, Dtype, Request, RuntimeChoice
 from orchestrator.run import trust
 from orchestrator.run.decision import decide
+from orchestrator.run.facts import MachineFacts, ThisMachine
 
 _MONTH = re.compile(r":(\d\d)\.(\d\d)\b", re.ASCII)
 
 
-def look(wishes: Wishes) -> World:
-    """Look at this machine: GPUs, CPU and whether a container engine answers."""
-    from orchestrator.machine import gpu, inventory
-
-    return World(gpus=gpu.report(), cpu=inventory.cpu_model(), no_engine=_no_engine(wishes))
-
-
-def _no_engine(wishes: Wishes) -> str:
-    if wishes.runtime is RuntimeChoice.HOST:
-        return "--runtime host was given"
-    from orchestrator.runtimes.docker.client import Engine
-
-    try:
-        Engine.connect().close()
-    except EngineError as error:
-        return error.what
-    return ""
+def here(wishes: Wishes) -> ThisMachine:
+    """Return this machine, without its engine if the user wants none."""
+    on_host = wishes.runtime is RuntimeChoice.HOST
+    return ThisMachine(no_engine="--runtime host was given" if on_host else "")
 
 
 def prepare(
-    claim: Claim, world: World, wishes: Wishes | None = None, rules: Rules | None = None
+    claim: Claim, facts: MachineFacts, wishes: Wishes | None = None, rules: Rules | None = None
 ) -> Setup:
     """Decide what to run for a claim, and which of its conditions stay unmet."""
     wishes, rules = wishes or Wishes(), rules or claim_rules.load()
-    unmet = [*surroundings.hardware(claim, world)]
+    unmet = [*surroundings.hardware(claim, facts)]
     launcher, framework, problem = _program(claim, rules, wishes, unmet)
     if framework is None or launcher is None:
         return Setup(planned=None, why_not=problem, unmet=ranked(unmet))
     device: Device = "gpu" if claim.gpus else "cpu"
-    framework = surroundings.with_image(claim, world, framework)
+    framework = surroundings.with_image(claim, facts, framework)
     terms = Terms(
         claim=_in_full(claim, rules),
         launcher=launcher,
@@ -69,11 +57,11 @@ def prepare(
         phase=claim.phase,
         dtype=_dtype(claim, unmet),
         batch=_batch(claim, wishes, unmet),
-        gpus=surroundings.gpus(claim, world, framework, unmet),
+        gpus=surroundings.gpus(claim, facts, framework, unmet),
         steps=wishes.steps,
         warmup=wishes.warmup,
         data=wishes.data,
-        image=surroundings.container(claim, world, wishes, framework, device, unmet),
+        image=surroundings.container(claim, facts, wishes, framework, device, unmet),
         runtime=wishes.runtime,
         timeout=wishes.timeout,
         options=terms.options(),
@@ -84,7 +72,7 @@ def prepare(
     if launcher.program == claim.program and not problem:
         unmet += provenance.compare(claim, request.source)
     lacking = problem or _no_batch(request) or _no_image(framework, request, device)
-    why = lacking or _refused(request, world)
+    why = lacking or _refused(request, facts)
     return Setup(planned=request, why_not=why, unmet=ranked(unmet), lacks_option=bool(lacking))
 
 
@@ -255,10 +243,10 @@ def _no_image(framework: Framework, request: Request, device: Device) -> str:
     return ""
 
 
-def _refused(request: Request, world: World) -> str:
+def _refused(request: Request, facts: MachineFacts) -> str:
     """Say why this machine does not run a request, or ""."""
     try:
-        decision = decide(request, world)
+        decision = decide(request, facts)
     except BenchdockError as error:
         return str(error)
     return next((refusal.what for refusal in decision.refusals), "")

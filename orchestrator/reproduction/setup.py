@@ -7,12 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.machine import inventory
-from orchestrator.machine.description import EngineFacts
-from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.published.claim_rules import Consequence, Effect
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.run.facts import EngineAnswer
 from orchestrator.units import share
 
 # Other labs came within 2 % with the same container on the same GPU, and within 7 % with containers
@@ -27,36 +23,6 @@ RANKING = (
     "container", "framework version", "code", "data", "input pipeline", "all-reduce", "AMP",
     "optimizer", "optimizer batch", "mixup", "loss", "loss scale", "dropout", "system",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """What this machine has; `no_engine` says why no container engine answers, or is empty."""
-
-    gpus: GpuReport
-    cpu: str
-    no_engine: str = ""
-    elsewhere: bool = False
-
-    @property
-    def cpus(self) -> int:
-        """Return the number of CPUs that a program may use."""
-        return inventory.usable_cpus()
-
-    @property
-    def gpu(self) -> GpuReport:
-        """Return the GPUs under the name that a decision reads."""
-        return self.gpus
-
-    @property
-    def container_engine(self) -> EngineAnswer:
-        """Return whether an engine answers; which one does not matter before the run."""
-        if self.no_engine:
-            return EngineAnswer(why_not=self.no_engine)
-        return EngineAnswer(engine=EngineFacts())
-
-    def interpreter(self, *_: object) -> None:
-        """Return None: a claim names no Python."""
 
 
 @dataclass(frozen=True, kw_only=True)

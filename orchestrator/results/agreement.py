@@ -179,8 +179,8 @@ def _chosen(request: Request, plan: Plan) -> _Pairs:
         "runtime": (None if anywhere else str(request.runtime), plan.runtime),
         "image": _images(request.image, plan.image),
     }
-    row = catalogue.FRAMEWORKS.get(plan.framework)
-    if row is not None and not row.step_rules.windows:  # which rounds them
+    framework = catalogue.FRAMEWORKS.get(plan.framework)
+    if framework is not None and not framework.step_rules.windows:  # which rounds them
         pairs["steps"] = (request.steps, plan.steps)
         pairs["warmup"] = (request.warmup, plan.warmup)
     return {name: pair for name, pair in pairs.items() if pair[0] is not None}
@@ -192,10 +192,10 @@ def _images(asked: str | None, planned: str | None) -> tuple[str | None, str | N
     An id or a readable name stands for the build that was current at that time.
     """
     table = image_table.load()
-    row = table.image_of_tag(asked) if asked else None
-    if row is None or asked not in (row.id, row.tag, row.repository):
+    image = table.image_of_tag(asked) if asked else None
+    if image is None or asked not in (image.id, image.tag, image.repository):
         return asked, planned
-    return row.tag, row.tag if planned and table.image_of_tag(planned) is row else planned
+    return image.tag, image.tag if planned and table.image_of_tag(planned) is image else planned
 
 
 def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder
-from orchestrator.records import read_record, refuse_stream
+from orchestrator.record_files import read_record, refuse_stream
 from orchestrator.request import LenientRecord
 from orchestrator.result import Result
 from orchestrator.run.filing import to_json

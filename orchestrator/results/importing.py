@@ -23,7 +23,7 @@ from orchestrator import paths
 from orchestrator.errors import MachineError, RequestError, quoted
 from orchestrator.parsers import parse
 from orchestrator.paths import RunFolder
-from orchestrator.records import LARGEST_NOTE, may_exist, read_file
+from orchestrator.record_files import LARGEST_NOTE, may_exist, read_file
 from orchestrator.result import Result
 from orchestrator.results.bundle import LARGEST, MANIFEST, PLAN, Bundle, is_bundle
 from orchestrator.results.lookup import all_runs

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from orchestrator.paths import RunFolder
-from orchestrator.records import may_exist
+from orchestrator.record_files import may_exist
 from orchestrator.result import Failure, Metric
 from orchestrator.results.summary import Summary, summarize
 from orchestrator.store import queries, rows

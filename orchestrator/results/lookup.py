@@ -12,7 +12,7 @@ from typing import Literal
 from orchestrator import paths
 from orchestrator.errors import RequestError, nearest, quoted
 from orchestrator.paths import RunFolder
-from orchestrator.records import read_file, refuse_stream
+from orchestrator.record_files import read_file, refuse_stream
 from orchestrator.result import Result
 from orchestrator.results.bundle import Bundle, is_bundle
 

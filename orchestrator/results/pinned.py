@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.results.lookup import Stored
 from orchestrator.run import trust

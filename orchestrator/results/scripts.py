@@ -22,7 +22,7 @@ from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.results.bundle import LAUNCHER, PLAN, REQUEST, RESULT
 from orchestrator.results.disagreement import Disagreement
-from orchestrator.run import command_line, demands, planner, variants
+from orchestrator.run import command_line, planner, program_rules, variants
 from orchestrator.run.devices import Target
 from orchestrator.run.own_files import OwnFiles
 from orchestrator.run.place import CODE, DATA, MODEL, SOURCE, Needs, Place
@@ -103,16 +103,16 @@ def _of_command(request: Request, command: str, plan: Plan) -> Iterator[Disagree
 def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disagreement]:
     """Yield what this version plans differently for the same request on an equal machine."""
     try:
-        row = _row(request, plan)
+        framework = _framework(request, plan)
         target = Target(device=plan.device, gpus=plan.gpus)
         asked = _with_folders(request, plan)
         place, folder = _place(plan), _folder(result, plan)
-        expected = planner.plan_of(asked, row, target, place, folder, found=_found(plan))
+        expected = planner.plan_of(asked, framework, target, place, folder, found=_found(plan))
     except RequestError as error:
         yield Disagreement("what can run", REQUEST, error.what, PLAN, plan.model)
         return
     if request.image is None:
-        yield from _of_image(row, plan)
+        yield from _of_image(framework, plan)
     for name in type(plan).model_fields:
         one, other = getattr(expected, name), getattr(plan, name)
         if name not in UNSTATED and one != other:
@@ -157,17 +157,17 @@ def _shown(mounts: Iterable[Mount]) -> str:
     )
 
 
-def _row(request: Request, plan: Plan) -> Framework:
-    """Return the row that runs a request. Raises RequestError if there is none."""
-    row = variants.settle(catalogue.framework(request.framework), request, plan.device)
-    catalogue.check(row, request, plan.device)
-    demands.check_options(row, request.options)
-    if lacking := demands.lacks_source(row, request, plan.device):
+def _framework(request: Request, plan: Plan) -> Framework:
+    """Return the framework that runs a request. Raises RequestError if there is none."""
+    framework = variants.settle(catalogue.framework(request.framework), request, plan.device)
+    catalogue.check(framework, request, plan.device)
+    program_rules.check_options(framework, request.options)
+    if lacking := program_rules.lacks_source(framework, request, plan.device):
         raise RequestError(lacking)
-    takes = row.any_network or (row.vendor is not None and row.vendor.source_help)
+    takes = framework.any_network or (framework.vendor is not None and framework.vendor.source_help)
     if request.source is not None and not takes:
-        raise RequestError(f"--source does not apply to {row.name}")
-    return row
+        raise RequestError(f"--source does not apply to {framework.name}")
+    return framework
 
 
 def _with_folders(request: Request, plan: Plan) -> Request:

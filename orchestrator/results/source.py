@@ -12,7 +12,7 @@ from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.run import places, runtime_choice
 from orchestrator.run.decision import Decision
-from orchestrator.run.facts import Facts
+from orchestrator.run.facts import MachineFacts
 from orchestrator.run.place import Place
 from orchestrator.run.places import FindPlace
 from orchestrator.runtimes.contract import Runtime
@@ -42,7 +42,7 @@ class Source:
         return plan.image if self.how in ("exact", "pull") else None
 
 
-def find(request: Request, plan: Plan, facts: Facts, *, own: bool) -> Source:
+def find(request: Request, plan: Plan, facts: MachineFacts, *, own: bool) -> Source:
     """Look for the place of a plan. Raises as `runtime_choice.engine` does."""
     engine, _ = runtime_choice.engine(request, facts)
     if engine is None:
@@ -111,8 +111,8 @@ def find_image(plan: Plan, engine: ImageEngine, *, own: bool = True) -> Source:
 
 def _bears_name(found: ImageInfo, plan: Plan, engine: ImageEngine) -> bool:
     """Whether an image has the table id, the registry or the name in a plan."""
-    row = image_table.load().image_of_tag(plan.image or "")
-    if row is not None and found.labels.get(digests.IMAGE) == row.id:
+    image = image_table.load().image_of_tag(plan.image or "")
+    if image is not None and found.labels.get(digests.IMAGE) == image.id:
         return True
     names = [plan.image] if plan.image else []
     if plan.image and plan.image_digest:

@@ -11,7 +11,7 @@ from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
-from orchestrator.records import may_exist, read_file
+from orchestrator.record_files import may_exist, read_file
 from orchestrator.request import Device, Request
 from orchestrator.result import Failure, Metric, Result, Status
 from orchestrator.run import unfinished

@@ -13,7 +13,7 @@ from orchestrator.parsers.collected import CollectedLog
 from orchestrator.parsers.contract import LogParser
 from orchestrator.paths import PROJECT
 from orchestrator.plan import Plan
-from orchestrator.records import read_record
+from orchestrator.record_files import read_record
 from orchestrator.request import Request
 from orchestrator.result import INTERVAL, Measurement, Metric, Result
 from orchestrator.results import agreement

@@ -26,13 +26,13 @@ from orchestrator.request import Request
 from orchestrator.result import Environment, Failure, FailureKind, Result
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import OtherMachine, ThisMachine
+from orchestrator.run.failures import exit_status
 from orchestrator.run.filing import Desk, file_killed, write_launcher
 from orchestrator.run.judging import judged
 from orchestrator.run.place import Place
 from orchestrator.run.places import FindPlace, planned_place, ready_place
 from orchestrator.run.planner import make_plan
 from orchestrator.run.runner import Outcome, StageClock, execute
-from orchestrator.run.verdict import exit_status
 from orchestrator.runtimes.contract import Runtime
 from orchestrator.signals import held, released
 from orchestrator.vendor_images import banner
@@ -192,7 +192,13 @@ def _execute(
     with Monitor(draft.folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
         draft.monitor = monitor
         draft.outcome = execute(
-            plan, runtime, draft.folder, view, draft.clock, on_stage=monitor.stage
+            plan,
+            runtime,
+            draft.folder,
+            view,
+            draft.clock,
+            on_progress=lambda now: monitor.stage(now.stage, now.window),
+            on_start=lambda started: monitor.started(started.root()),
         )
     if plan.runtime == "docker":
         draft.banner = banner.of_run(draft.folder)

@@ -15,7 +15,7 @@ from orchestrator.frameworks import catalogue, counts
 from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
-from orchestrator.run import demands, own_network, surroundings, variants
+from orchestrator.run import own_network, program_rules, surroundings, variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def _counts(asked: Question) -> None:
 
 
 def _program(asked: Question) -> None:
-    demands.check(asked.framework, asked.request, asked.device, elsewhere=asked.elsewhere)
+    program_rules.check(asked.framework, asked.request, asked.device, elsewhere=asked.elsewhere)
 
 
 def _dataset(asked: Question) -> None:

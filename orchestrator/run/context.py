@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -10,7 +11,7 @@ from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.run import demands, surroundings, threads
+from orchestrator.run import program_rules, surroundings
 from orchestrator.run.devices import Target
 from orchestrator.run.launcher import LauncherContext
 from orchestrator.run.place import DATA, MODEL, RUN, SOURCE, Place
@@ -35,7 +36,7 @@ def context_of(
         "steps": steps,
         "warmup": warmup,
         "data": data,
-        "source": demands.source_of(framework, request, mounted),
+        "source": program_rules.source_of(framework, request, mounted),
     }
     return LauncherContext(
         **told,
@@ -49,13 +50,13 @@ def context_of(
         block=framework.step_rules.block,
         device=target.device,
         warmup_seconds=counts.DEFAULTS[target.device].warmup_seconds,
-        threads=threads.per_process(framework, request, target.count, place.cpus),
+        threads=threads_per_process(framework, request, target.count, place.cpus),
         seed=request.seed,
-        command=demands.command_of(request, told),
+        command=program_rules.command_of(request, told),
         prefix=surroundings.prefix_of(request),
         environment=surroundings.exported(request),
-        options=demands.options_of(framework, request),
-        flags=demands.flags_of(request),
+        options=program_rules.options_of(framework, request),
+        flags=program_rules.flags_of(request),
     )
 
 
@@ -70,3 +71,24 @@ def _seen(path: Path | None, mounted_at: str, *, in_container: bool) -> PurePath
     if path is None:
         return None
     return PurePath(mounted_at) if in_container else path.absolute()
+
+
+def threads_per_process(framework: Framework, request: Request, devices: int, cpus: int) -> int:
+    """Return the threads per process: what was requested, else its share of the CPUs."""
+    return request.threads or max(1, cpus // _processes(framework, request, devices))
+
+
+def thread_notes(framework: Framework, request: Request, devices: int, cpus: int) -> Iterator[str]:
+    """Warn if there are more threads than CPUs."""
+    if request.threads is None:
+        return
+    processes = _processes(framework, request, devices)
+    if request.threads * processes > cpus:
+        who = f"{processes} processes of {request.threads}" if processes > 1 else request.threads
+        yield f"{who} threads share {cpus} CPUs: they wait for each other"
+
+
+def _processes(framework: Framework, request: Request, devices: int) -> int:
+    return (
+        devices if framework.starts_processes(program_rules.options_of(framework, request)) else 1
+    )

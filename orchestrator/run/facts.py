@@ -30,7 +30,7 @@ class EngineAnswer:
     hint: str = ""
 
 
-class Facts(Protocol):
+class MachineFacts(Protocol):
     """A machine; `elsewhere` says that it is not this one, so its files cannot be looked at."""
 
     @property
@@ -40,6 +40,10 @@ class Facts(Protocol):
     @property
     def cpus(self) -> int:
         """Number of CPUs that a program may use there."""
+
+    @property
+    def cpu_model(self) -> str:
+        """Name of its processor, as the processor gives it."""
 
     @property
     def gpu(self) -> GpuReport:
@@ -59,18 +63,25 @@ class Facts(Protocol):
 class ThisMachine:
     """This machine. Each fact is looked at once, and only if it is asked for.
 
-    A request for the CPU needs no driver, and one for the host no engine.
+    A request for the CPU needs no driver, and one for the host no engine. `no_engine` says why no
+    engine is wanted, or is empty.
     """
 
     elsewhere = False
 
-    def __init__(self) -> None:
+    def __init__(self, no_engine: str = "") -> None:
+        self._no_engine = no_engine
         self._interpreters: dict[object, Interpreter] = {}
 
     @cached_property
     def cpus(self) -> int:
         """Return the number of CPUs that a program may use."""
         return inventory.usable_cpus()
+
+    @cached_property
+    def cpu_model(self) -> str:
+        """Return the name of the processor."""
+        return inventory.cpu_model()
 
     @cached_property
     def gpu(self) -> GpuReport:
@@ -83,6 +94,8 @@ class ThisMachine:
     @cached_property
     def container_engine(self) -> EngineAnswer:
         """Connect to the container engine."""
+        if self._no_engine:
+            return EngineAnswer(why_not=self._no_engine)
         from orchestrator.runtimes.docker.client import Engine
 
         try:
@@ -112,6 +125,7 @@ class OtherMachine:
 
     def __init__(self, machine: Machine) -> None:
         self.cpus = machine.cpu.usable
+        self.cpu_model = machine.cpu.model
         self.gpu = machine.gpu
         why = machine.no_engine or "that machine has no container engine"
         self.container_engine = EngineAnswer(

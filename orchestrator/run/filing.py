@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder, runs, write_aside
 from orchestrator.plan import Plan
-from orchestrator.records import may_exist, read_file
+from orchestrator.record_files import may_exist, read_file
 from orchestrator.request import LenientRecord, Request, StrictRecord
 from orchestrator.result import Failure, Result
 from orchestrator.run import unfinished

@@ -11,14 +11,14 @@ _XLA = {"on": True, "off": False}
 
 def hints_of(plan: Plan) -> ParseHints:
     """Return what the plan says; the program's log may leave it out but must not contradict it."""
-    row = catalogue.FRAMEWORKS.get(plan.framework)
+    framework = catalogue.FRAMEWORKS.get(plan.framework)
     # The name of a network in a file of the program's folder is unknown.
     named = "prototxt" not in plan.options or not plan.options["prototxt"]
     return ParseHints(
         planned=True,
         isolated=plan.runtime == "docker" and plan.network == NO_NETWORK,
         model=plan.model if named else None,
-        network=(row.networks or {}).get(plan.model) if row else None,
+        network=(framework.networks or {}).get(plan.model) if framework else None,
         fingerprint=plan.fingerprint,
         batch=plan.batch,
         devices=plan.device_count,

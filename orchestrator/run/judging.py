@@ -46,6 +46,7 @@ def facts(result: Result, seen: Seen) -> Facts:
     gpus = {f"gpu{one.index}": one for one in _used(result) if one.index is not None}
     return Facts(
         on_cpu=result.plan is None or result.plan.device == "cpu",
+        reads_data=result.request is not None and result.request.data is not None,
         seconds=tuple(itertools.chain.from_iterable(block.seconds for block in result.steps)),
         seen=seen,
         gpus={name: one.name or "" for name, one in gpus.items()},

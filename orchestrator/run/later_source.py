@@ -12,7 +12,7 @@ from orchestrator.request import Device, Request
 
 
 def settle(framework: Framework, later: LaterSource, request: Request, device: Device) -> Framework:
-    """Return the row with the images that the source in `--source` needs.
+    """Return the framework with the images that the source in `--source` needs.
 
     Raises RequestError if our table has none for the device, or if the image in the request is
     known to have another release of the framework.

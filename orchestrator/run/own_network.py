@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import DataError, RequestError
-from orchestrator.records import refuse_stream
+from orchestrator.record_files import refuse_stream
 from orchestrator.run import onnx_shape, prototxt
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from orchestrator.images import image_table, store
-from orchestrator.images.builder import Event, OnEvent
+from orchestrator.images.builder import BuildEvent, OnEvent
 from orchestrator.images.image_table import Image
 from orchestrator.images.store import ReadyImage
 from orchestrator.paths import PROJECT
@@ -41,7 +41,7 @@ def ready_place(decision: Decision, view: View) -> tuple[Place, Runtime]:
         _tell_reaped(reap(engine), view)
         return _container(decision, engine, events), engine
     # Imported only for the host: a run in a container would wait for it in vain.
-    from orchestrator.runtimes.host.records import reap_host
+    from orchestrator.runtimes.host.running import reap_host
     from orchestrator.runtimes.host.runtime import HostRuntime
 
     _tell_reaped(reap_host(), view)
@@ -60,7 +60,7 @@ def _tell_reaped(names: Iterable[str], view: View) -> None:
 
 
 def _teller(view: View) -> OnEvent:
-    def tell(event: Event) -> None:
+    def tell(event: BuildEvent) -> None:
         if event.kind == "stage":
             view.stage(event.text)
         elif event.kind == "warning":
@@ -77,8 +77,10 @@ def _host_place(decision: Decision, events: OnEvent) -> Place:
         return _bare_host(decision)
     from orchestrator.images import environments
 
-    events(Event("stage", f"preparing the environment of {image.id} on this host"))
-    ready = environments.ensure(image, image_table.load(), lambda line: events(Event("line", line)))
+    events(BuildEvent("stage", f"preparing the environment of {image.id} on this host"))
+    ready = environments.ensure(
+        image, image_table.load(), lambda line: events(BuildEvent("line", line))
+    )
     return _on_host(decision, str(ready.python))
 
 

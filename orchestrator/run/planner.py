@@ -11,14 +11,13 @@ from orchestrator.plan import NO_NETWORK, Limits, Mount, Plan, Timeouts
 from orchestrator.request import Request
 from orchestrator.run import (
     container_user,
-    demands,
     own_files,
     own_network,
     program_folder,
+    program_rules,
     surroundings,
-    threads,
 )
-from orchestrator.run.context import context_of
+from orchestrator.run.context import context_of, thread_notes
 from orchestrator.run.devices import Target
 from orchestrator.run.launcher import render
 from orchestrator.run.own_files import OwnFiles
@@ -129,9 +128,9 @@ def _warnings(
     request: Request, framework: Framework, target: Target, place: Place, found: OwnFiles
 ) -> Iterator[str]:
     yield from place.warnings
-    yield from demands.notes(framework, request)
+    yield from program_rules.notes(framework, request)
     yield from surroundings.notes(request)
-    yield from threads.notes(framework, request, target.count, place.cpus)
+    yield from thread_notes(framework, request, target.count, place.cpus)
     if found.source is not None:
         yield from program_folder.notes(found.source)
 

@@ -1,4 +1,4 @@
-"""Executes one plan: start, follow, end, judge. Leaves its files in the run folder."""
+"""Executes one plan: start, follow, end, conclude. Leaves its files in the run folder."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from threading import Thread
 
 from orchestrator.errors import BenchdockError, EngineError, Interrupted, MachineError
 from orchestrator.parsers import crash, module, parser_for
-from orchestrator.parsers.contract import LogParser, Stage
+from orchestrator.parsers.contract import LogParser, Progress
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan, Timeouts
 from orchestrator.result import Failure, Measurement
 from orchestrator.run.clocks import expired
 from orchestrator.run.container_user import hand_over, strip_set_ids
+from orchestrator.run.failures import failure_of, too_few_processes
 from orchestrator.run.hints import hints_of
 from orchestrator.run.log_guard import LogGuard, largest_file
-from orchestrator.run.verdict import judge, too_few_processes
 from orchestrator.runtimes.contract import Execution, Exit, Runtime
 from orchestrator.tail import Tail
 from orchestrator.vendor_images import banner
@@ -76,14 +76,14 @@ class _Follower:
     """Feeds a growing log to its parser, and the parser's progress to the view."""
 
     def __init__(
-        self, parser: LogParser, tail: Tail, view: View, on_stage: Callable[[Stage], None]
+        self, parser: LogParser, tail: Tail, view: View, on_progress: Callable[[Progress], None]
     ) -> None:
         self.last_output: float | None = None
         self.ended: Exit | None = None
         self._parser = parser
         self._tail = tail
         self._view = view
-        self._on_stage = on_stage
+        self._on_progress = on_progress
         self._progress = parser.progress
 
     def drain(self) -> bool:
@@ -99,7 +99,7 @@ class _Follower:
         if taken:
             self.last_output = time.monotonic()
             self._progress = self._parser.progress
-            self._on_stage(self._progress.stage)
+            self._on_progress(self._progress)
         # Even without news: a view shows the elapsed time.
         self._view.progress(self._progress)
         return more
@@ -152,13 +152,14 @@ def execute(
     view: View,
     clock: StageClock,
     *,
-    on_stage: Callable[[Stage], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_start: Callable[[Execution], None] = lambda _: None,
 ) -> Outcome:
     """Run a plan until it ends in any way, and judge it.
 
-    `on_stage` gets the program's stage whenever its log has grown. Raises EngineError, ImageError
-    or MachineError if it cannot be started or if the engine is gone for good, and Interrupted if a
-    signal came before it was started.
+    `on_start` gets the started program, `on_progress` its progress whenever its log has grown.
+    Raises EngineError, ImageError or MachineError if it cannot be started or if the engine is gone
+    for good, and Interrupted if a signal came before it was started.
     """
     run = _Run()
     try:
@@ -170,10 +171,11 @@ def execute(
             with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
                 loading = _load_meanwhile(plan.program)
                 execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
+                on_start(execution)
                 loading.join()
                 gc.enable()
             parser = parser_for(plan.program, hints_of(plan))
-            follower = _Follower(parser, tail, view, on_stage)
+            follower = _Follower(parser, tail, view, on_progress)
             with clock.stage("run", _doing(plan)):
                 run.follow(follower, execution, plan.timeouts, view)
             run.complete = True
@@ -188,7 +190,7 @@ def execute(
         run.notes = (*run.notes, str(error))
     assert run.ended is not None
     measurement = parser.finish(run.ended.code)
-    failure = run.incomplete(judge(measurement, run.ended, run.stopped))
+    failure = run.incomplete(failure_of(measurement, run.ended, run.stopped))
     failure = _with_evidence(folder, failure)
     if run.stopped is not None or run.lost is not None:
         # Figures of a part might be mistaken for those of the whole.

@@ -89,15 +89,15 @@ def _image(reference: str, digest: str | None) -> Iterator[str]:
 
     Our images are built here: an image of that name in a registry is somebody else's.
     """
-    row = image_table.load().image_of_tag(reference)
-    known = _of_vendor(reference) if row is None else row.source == "vendor" or digest is None
+    image = image_table.load().image_of_tag(reference)
+    known = _of_vendor(reference) if image is None else image.source == "vendor" or digest is None
     if not known:
         what = f"{reference}@{digest}" if digest else reference
         yield f"run the image {quoted(what)}"
 
 
 def _of_vendor(reference: str) -> bool:
-    """Whether an image is in a repository of the catalogue; a mirror of it belongs to somebody
+    """Whether an image is in a repository that benchdock knows; a mirror of it belongs to somebody
     else.
     """
     try:
@@ -111,9 +111,9 @@ def _of_vendor(reference: str) -> bool:
 
 def _options(request: Request, _: str) -> Iterator[str]:
     """Yield the options that are not of a closed set, a number or a plain word."""
-    row = catalogue.framework(request.framework)
+    framework = catalogue.framework(request.framework)
     for name, text in request.options.items():
-        if not _is_plain(row.options.get(name), text):
+        if not _is_plain(framework.options.get(name), text):
             yield f"give the program {quoted(f'--option {name}={text}')}"
 
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import MachineError
+from orchestrator.machine.processes import Owner
 from orchestrator.paths import RunFolder, runs, unfinished, write_aside
-from orchestrator.runtimes.docker.reaper import Owner
 
 # Seconds after which a file without its final name is nobody's: writing it takes milliseconds.
 _ABANDONED = 3600.0

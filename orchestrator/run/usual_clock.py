@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from orchestrator import stats
 from orchestrator.errors import RequestError
 from orchestrator.paths import RunFolder, runs
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.result import Result
 
 # The newest results with an equal benchmark; more would be read on each run. Fewer are no history.

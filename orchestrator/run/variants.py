@@ -18,7 +18,7 @@ from orchestrator.request import Device, Request
 from orchestrator.run import later_source
 
 if TYPE_CHECKING:
-    from orchestrator.vendor_images.vendor_table import ContainerTable
+    from orchestrator.vendor_images.vendor_table import VendorTable
 
 # The option that names the user's network file.
 _OWN = "prototxt"
@@ -29,7 +29,7 @@ _OUR_FORKS = {"bvlc_caffe": "bvlc", "nvidia_caffe": "nvidia", "intel_caffe": "in
 
 
 def settle(framework: Framework, request: Request, device: Device) -> Framework:
-    """Return the row for the fork or release that the request, its image or source names.
+    """Return the framework for the fork or release that the request, its image or source names.
 
     Raises RequestError if none of them does.
     """
@@ -65,7 +65,7 @@ def _variant(framework: Framework, request: Request, device: Device) -> Framewor
 
 
 def _with_own_network(framework: Framework, request: Request) -> Framework:
-    """Return the row for the user's network file, whose model is just a name."""
+    """Return the framework for the user's network file, whose model is just a name."""
     file = request.options.get(_OWN)
     if not file or _OWN not in framework.options or framework.vendor is None:
         return framework
@@ -89,7 +89,7 @@ def _default_image(framework: Framework, device: Device) -> str:
     )
 
 
-def _vendors_containers() -> ContainerTable:
+def _vendors_containers() -> VendorTable:
     # Few frameworks have variants, and every run would wait for this import.
     from orchestrator.vendor_images.vendor_table import shipped
 

@@ -42,6 +42,9 @@ class Execution(Protocol):
     def collect_output(self, destination: Path, limit: int) -> None:
         """Write the stdout and stderr that the engine itself kept, at most `limit` bytes."""
 
+    def root(self) -> int | None:
+        """Return the program's first process on this machine; None if it is not known here."""
+
     def notes(self) -> tuple[str, ...]:
         """Return warnings for the result: a dropped limit, a refused label."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator import paths
 from orchestrator.paths import write_aside
-from orchestrator.records import read_json
+from orchestrator.record_files import read_json
 
 # A million series of a hundred bytes.
 _LARGEST = 100 * 2**20

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from orchestrator import file_lock
 from orchestrator.errors import MachineError
-from orchestrator.records import may_exist
+from orchestrator.record_files import may_exist
 from orchestrator.store import folders, location
 from orchestrator.store.database import connected
 from orchestrator.store.faults import CorruptError

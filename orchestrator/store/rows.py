@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.frameworks import catalogue
 from orchestrator.paths import RunFolder
-from orchestrator.records import LARGEST_NOTE, read_json
+from orchestrator.record_files import LARGEST_NOTE, read_json
 from orchestrator.result import Metric, Result
 from orchestrator.store import identity
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +10,7 @@ from orchestrator.frameworks import catalogue, counts
 from orchestrator.images import image_table, store
 from orchestrator.request import Device, Request
 from orchestrator.run.decision import Decision, decide
-from orchestrator.run.facts import Facts, OtherMachine, ThisMachine
+from orchestrator.run.facts import MachineFacts, OtherMachine, ThisMachine
 from orchestrator.suites.cells import Cell
 from orchestrator.suites.decisions import Decided, Need
 from orchestrator.suites.history import History
@@ -20,7 +19,6 @@ from orchestrator.units import parse_size
 if TYPE_CHECKING:
     from orchestrator.images.image_table import Image
     from orchestrator.machine.description import Machine
-    from orchestrator.reproduction.setup import World
     from orchestrator.runtimes.docker.client import Engine
 
 
@@ -31,8 +29,7 @@ class MachineDecider:
     """
 
     def __init__(self, machine: Machine | None = None, *, folder: Path | None = None) -> None:
-        self._machine = machine
-        self._facts: Facts = OtherMachine(machine) if machine else ThisMachine()
+        self._facts: MachineFacts = OtherMachine(machine) if machine else ThisMachine()
         self._folder = folder or Path()
         self._needs: dict[str, Need] = {}
         self._history = History()
@@ -58,11 +55,11 @@ class MachineDecider:
     def _need(self, decision: Decision) -> Need | None:
         if decision.engine is None:
             return None
-        row = decision.image
-        named = decision.request.image or (row.id if row else "")
+        image = decision.image
+        named = decision.request.image or (image.id if image else "")
         if named not in self._needs:
             table = image_table.load()
-            known = row or table.image_of_tag(named)
+            known = image or table.image_of_tag(named)
             name = store.name_of(known, table) if known else named
             engine = None if decision.elsewhere else cast("Engine", decision.engine)
             self._needs[named] = _looked_up(known, name, engine)
@@ -86,7 +83,7 @@ class MachineDecider:
         assert cell.claim is not None
         try:
             claim = collection.claim(cell.claim)
-            setup = preparation.prepare(claim, self._world, Wishes(**self._wishes(cell)))
+            setup = preparation.prepare(claim, self._facts, Wishes(**self._wishes(cell)))
         except BenchdockError as error:
             return None, Decided(refusal=error.what, hint=error.hint)
         if setup.why_not or setup.planned is None:
@@ -101,15 +98,6 @@ class MachineDecider:
             if key in told:
                 told[key] = self._folder / Path(told[key]).expanduser()
         return told
-
-    @cached_property
-    def _world(self) -> World:
-        from orchestrator.machine import inventory
-        from orchestrator.reproduction.setup import World
-
-        cpu = self._machine.cpu.model if self._machine else inventory.cpu_model()
-        answer = self._facts.container_engine
-        return World(gpus=self._facts.gpu, cpu=cpu, no_engine=answer.why_not)
 
 
 def _looked_up(image: Image | None, name: str, engine: Engine | None) -> Need:

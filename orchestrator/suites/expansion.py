@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
-from orchestrator.suites import names, rules
+from orchestrator.suites import names, products, rules
 from orchestrator.suites.cells import (
     CONTROL,
     Cell,
@@ -17,8 +16,9 @@ from orchestrator.suites.cells import (
     Expansion,
     Origin,
     Settings,
-    as_json,
-    digest_of,
+    as_part,
+    content_of,
+    digest_of_content,
     over,
     shown,
 )
@@ -93,7 +93,7 @@ def _check_axes(loaded: Loaded, path: Steps, group: Group) -> None:
     for key, values in matrix.items():
         seen: set[str] = set()
         for index, value in enumerate(values):
-            if (told := as_json(key, value)) in seen:
+            if (told := as_part(key, value)) in seen:
                 what = f"{shown(value)} is in the list twice"
                 raise loaded.mistake((*path, "matrix", key, index), what, "remove one")
             seen.add(told)
@@ -144,16 +144,25 @@ class _Work:
         at: Steps = (*path, "matrix" if group.matrix is not None else "zip")
         origin = Origin(at, str(path[1]), group.priority, group.tags, _keys_that_vary(group))
         repeat = group.repeat or self.loaded.suite.repeat
-        combined = []
-        for cell in _combined(group, base):
-            settings = self._with_phase(cell, at)
-            combined.append(settings)
-            rule = next((rule for rule in excludes if rule.matches(settings)), None)
+        every = []
+        for settings, content in self._combined(group, base, at):
+            every.append(settings)
+            rule = rules.first(excludes, settings) if excludes else None
             if rule is not None:
                 self.excluded.append(Excluded(settings, origin, rule.path, rule.why))
                 continue
-            self._add(rules.changed(settings, overrides), origin, repeat, None)
-        return combined
+            changed = rules.changed(settings, overrides) if overrides else settings
+            told = content if changed is settings else content_of(changed)
+            self._add(changed, told, origin, repeat)
+        return every
+
+    def _combined(
+        self, group: Group, base: Settings, path: Steps
+    ) -> Iterator[tuple[Settings, str]]:
+        try:
+            yield from products.combined(group, base, self._usual_phase)
+        except KeyError as missing:
+            raise self._incomplete(missing.args[0], path) from None
 
     def add_run(
         self,
@@ -169,10 +178,13 @@ class _Work:
         if run.claim is not None:
             self._check_claim(origin.path, own)
             usual = {key: base[key] for key in _CLAIM_DEFAULTS if key in base}
-            self._add({**usual, **own}, origin, times, run.claim)
+            settings = {**usual, **own}
+            content = content_of({**settings, "claim": run.claim})
+            self._add(settings, content, origin, times, run.claim)
             return own
         settings = self._with_phase(over(base, own), origin.path)
-        self._add(rules.changed(settings, overrides), origin, times, None)
+        changed = rules.changed(settings, overrides)
+        self._add(changed, content_of(changed), origin, times)
         return settings
 
     def _check_claim(self, path: Steps, own: Settings) -> None:
@@ -187,18 +199,30 @@ class _Work:
 
     def _with_phase(self, settings: Settings, path: Steps) -> Settings:
         """Fill in the phase, which a rule may ask for. Raises RequestError."""
-        framework = settings.get("framework")
-        if framework is None or "model" not in settings:
-            key = "framework" if framework is None else "model"
-            raise self.loaded.mistake(path, f"a run needs a {key}", f"add {key}: NAME")
+        for key in ("framework", "model"):
+            if key not in settings:
+                raise self._incomplete(key, path)
         if "phase" not in settings:
-            if framework not in self._phases:
-                self._phases[framework] = catalogue.default_phase(framework)
-            settings["phase"] = self._phases[framework]
+            settings["phase"] = self._usual_phase(settings["framework"])
         return settings
 
-    def _add(self, settings: Settings, origin: Origin, repeat: int, claim: str | None) -> None:
-        digest = digest_of(settings if claim is None else {**settings, "claim": claim})
+    def _incomplete(self, key: str, path: Steps) -> RequestError:
+        return self.loaded.mistake(path, f"a run needs a {key}", f"add {key}: NAME")
+
+    def _usual_phase(self, framework: str) -> str:
+        if framework not in self._phases:
+            self._phases[framework] = catalogue.default_phase(framework)
+        return self._phases[framework]
+
+    def _add(
+        self,
+        settings: Settings,
+        content: str,
+        origin: Origin,
+        repeat: int,
+        claim: str | None = None,
+    ) -> None:
+        digest = digest_of_content(content)
         first = self._seen.setdefault(digest, origin.path)
         if len(self._seen) > len(self.cells):
             self.cells.append(Cell(settings, digest, repeat, origin, claim))
@@ -212,21 +236,6 @@ class _Work:
         where = f"{written(first)} (line {place.line})" if place else written(first)
         what = f"this is the same run as one of {where}"
         return self.loaded.mistake(path, what, "remove one of them")
-
-
-def _combined(group: Group, base: Settings) -> Iterator[Settings]:
-    """Yield the product of the axes, the first one outermost and the pairs of `zip` innermost."""
-    matrix, pairs = given(group.matrix), given(group.zip)
-    axes = {**matrix, **pairs}
-    usual = {key: value for key, value in over(base, axes).items() if key not in axes}
-    keys, values = (*usual, *axes), tuple(usual.values())
-    if not pairs:
-        for product in itertools.product(*matrix.values()):
-            yield dict(zip(keys, values + product, strict=True))
-        return
-    zipped = tuple(zip(*pairs.values(), strict=True))
-    for *outer, pair in itertools.product(*matrix.values(), zipped):
-        yield dict(zip(keys, (*values, *outer, *pair), strict=True))
 
 
 def _keys_that_vary(group: Group) -> tuple[str, ...]:

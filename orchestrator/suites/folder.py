@@ -20,7 +20,7 @@ from pydantic import Field
 
 from orchestrator.errors import MachineError, RequestError, nearest, quoted
 from orchestrator.paths import sessions, write_aside
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.request import LenientRecord
 from orchestrator.suites import writer
 from orchestrator.suites.loading import Loaded

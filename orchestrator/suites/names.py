@@ -16,16 +16,16 @@ from orchestrator.suites.reader import Steps
 def check(loaded: Loaded) -> None:
     """Refuse frameworks, models and claims that do not exist. Raises RequestError."""
     found = list(_named(loaded.suite))
-    rows = []
+    frameworks = []
     for path, key, value in found:
         try:
             if key == "framework":
-                rows.append(catalogue.framework(value))
+                frameworks.append(catalogue.framework(value))
             elif key == "claim":
                 _check_claim(value)
         except RequestError as error:
             raise loaded.mistake(path, error.what, error.hint) from None
-    if any(row.any_network for row in rows):
+    if any(one.any_network for one in frameworks):
         return
     known = catalogue.all_networks()
     for path, key, value in found:

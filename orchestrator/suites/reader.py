@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import yaml
 
 from orchestrator.errors import RequestError, quoted
-from orchestrator.records import read_given
+from orchestrator.record_files import read_given
 
 LARGEST = 2**20  # bytes
 MOST_NODES = 200_000  # 10,000 explicit runs have 70,000

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import Request
 from orchestrator.run import own_network
 from orchestrator.suites.cells import Settings
@@ -28,8 +28,8 @@ def request_of(settings: Settings, folder: Path, *, timeout: float | None = None
             told[key] = folder / Path(told[key]).expanduser()
     model, file = split(told["model"], folder)
     if file is not None:
-        row = catalogue.framework(told["framework"])
-        told["phase"] = own_network.default_phase(row, told["phase"], file)
+        framework = catalogue.framework(told["framework"])
+        told["phase"] = own_network.default_phase(framework, told["phase"], file)
     if timeout is not None:
         told.setdefault("timeout", timeout)
     try:

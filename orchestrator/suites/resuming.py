@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from orchestrator.errors import RequestError
 from orchestrator.paths import RunFolder, runs
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.result import Result
 from orchestrator.suites import journal, state
 from orchestrator.suites.folder import SessionFolder

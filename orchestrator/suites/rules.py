@@ -52,6 +52,11 @@ def overrides(path: Steps, group: Group) -> list[Rule]:
     ]
 
 
+def first(rules: Iterable[Rule], settings: Settings) -> Rule | None:
+    """Return the first rule that matches."""
+    return next((rule for rule in rules if rule.matches(settings)), None)
+
+
 def changed(settings: Settings, rules: Iterable[Rule]) -> Settings:
     """Apply overrides in the order of the file."""
     for rule in rules:

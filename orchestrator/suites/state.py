@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from orchestrator.errors import RequestError
-from orchestrator.records import first_mistake
+from orchestrator.record_files import first_mistake
 from orchestrator.request import LenientRecord
 from orchestrator.result import Result
 from orchestrator.suites import journal

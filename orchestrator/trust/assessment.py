@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from orchestrator.trust import machine, steps
+from orchestrator.trust import gpu_health, machine, steps
 from orchestrator.trust.facts import Facts
 from orchestrator.trust.verdict import Reason, Verdict
 
@@ -12,6 +12,12 @@ REASONS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
     machine.throttled,
     machine.low_clock,
     machine.gpu_silent,
+    machine.gpu_idle,
+    gpu_health.power_limit,
+    gpu_health.xid,
+    gpu_health.memory_errors,
+    gpu_health.board_state,
+    gpu_health.pcie_link,
     machine.foreign_process,
     machine.busy_host,
     machine.cpu_stolen,

@@ -30,11 +30,13 @@ class Clock:
 class Facts:
     """Facts about a measured run; what is not known is left out and leads to no reason.
 
-    `seconds` are the times of the timed steps, in order. `gpus` are the names of the GPUs by
-    `gpu0`, `gpu1`, ... `fed` is the mean utilisation (a share) of those that trained on real data.
+    `reads_data` says that the run reads data while it is timed. `seconds` are the times of the
+    timed steps, in order. `gpus` are the names of the GPUs by `gpu0`, `gpu1`, ... `fed` is the mean
+    utilisation (a share) of those that trained on real data.
     """
 
     on_cpu: bool
+    reads_data: bool = False
     seconds: Sequence[float] = ()
     seen: Seen = field(default_factory=Seen)
     gpus: Mapping[str, str] = field(default_factory=dict)

@@ -4,42 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.machine.disturbances import THROTTLED_ENOUGH, Throttling, title
+from orchestrator.machine import clock_reasons
+from orchestrator.machine.disturbances import THROTTLED_ENOUGH, in_words, title
+from orchestrator.machine.watched_gpu import Throttling
 from orchestrator.trust.facts import Facts
 from orchestrator.trust.verdict import Code, Level, Reason
 from orchestrator.units import share
 
-# What keeps a GPU from damage. The others, power cap and sync boost, are normal states of a busy
-# GPU: NVIDIA's DCGM fails a GPU for these four only.
-_BLIP = "hardware slowdown"
-PROTECTION = frozenset(
-    {"software thermal slowdown", "hardware thermal slowdown", "hardware power brake", _BLIP}
-)
-NOTED, SUSPECT, INVALID = 0.001, 0.02, 0.10  # shares of the samples
+NOTED, SUSPECT, INVALID = 0.001, 0.02, 0.10  # shares of the time
 # DCGM ignores these bits on such boards, which have no fans of their own.
 _ALWAYS_HOT = ("Tesla K80", "Tesla T4")
 CLOCK_NOTED, CLOCK_SUSPECT = 0.97, 0.90  # shares of the usual clock
-FED, FULL = 0.80, 0.97
+FED, FULL, IDLE = 0.80, 0.97, 0.10
 
 
 def throttled(facts: Facts) -> Iterator[Reason]:
-    """Judge what throttled each GPU, by its share of the samples."""
+    """Judge what throttled each GPU, by its share of the time."""
     for one in facts.seen.throttling:
         level = _level(one, facts.gpus.get(one.gpu, ""))
         if level is not None:
-            yield Reason(code=Code.THROTTLED, level=level, text=str(one))
+            yield Reason(code=Code.THROTTLED, level=level, text=in_words(one))
 
 
 def _level(one: Throttling, gpu: str) -> Level | None:
-    if one.reason not in PROTECTION:
+    """Judge only what keeps a GPU from damage: the other limits are normal on a busy one."""
+    kind = clock_reasons.kind(one.reason)
+    if kind == "idle":
+        return None
+    if kind != "protection":
         return "note" if one.share >= THROTTLED_ENOUGH else None
     if one.share <= NOTED:
         return None
-    # A single sample is too little to judge. The general bit is also set for a moment whenever the
-    # clock changes, so it needs two samples in a row.
-    if one.share <= SUSPECT or (one.streak if one.reason == _BLIP else one.samples) < 2:
+    if one.share <= SUSPECT or _is_blip(one):
         return "note"
     return "invalid" if one.share > INVALID and not gpu.endswith(_ALWAYS_HOT) else "suspect"
+
+
+def _is_blip(one: Throttling) -> bool:
+    """Whether it may be a moment that a sample happened to meet.
+
+    A single sample is too little to judge. The general bit is also set for a moment whenever the
+    clock changes, so it needs two samples in a row.
+    """
+    if one.counted:
+        return False
+    return (one.streak if one.reason == clock_reasons.BLIP else one.samples) < 2
+
+
+def gpu_idle(facts: Facts) -> Iterator[Reason]:
+    """Note that a GPU had nothing to do for a part of the timed steps."""
+    for one in facts.seen.throttling:
+        if one.reason == clock_reasons.IDLE and one.share > IDLE:
+            yield Reason(
+                code=Code.GPU_IDLE,
+                level="note",
+                text=f"{title(one.gpu)} was idle in {share(one.share)} of the samples: does it "
+                "wait for its input, or are the steps too short?",
+            )
 
 
 def low_clock(facts: Facts) -> Iterator[Reason]:
@@ -56,8 +77,8 @@ def low_clock(facts: Facts) -> Iterator[Reason]:
 
 
 def foreign_process(facts: Facts) -> Iterator[Reason]:
-    """Report processes that used a GPU before the run."""
-    for text in facts.seen.in_use:
+    """Report processes that used a GPU before the run, or came to it."""
+    for text in (*facts.seen.in_use, *facts.seen.joined):
         yield Reason(code=Code.FOREIGN_PROCESS, level="suspect", text=text)
 
 
@@ -68,9 +89,9 @@ def gpu_silent(facts: Facts) -> Iterator[Reason]:
 
 
 def busy_host(facts: Facts) -> Iterator[Reason]:
-    """Report a host that was busy before the run: it delays a CPU's steps, a GPU's hardly."""
-    if facts.seen.busy_before:
-        yield Reason(code=Code.BUSY_HOST, level=_of_host(facts), text=facts.seen.busy_before)
+    """Report a host that others keep busy: it delays a CPU's steps, a GPU's hardly."""
+    for text in filter(None, (facts.seen.busy_before, facts.seen.busy_during)):
+        yield Reason(code=Code.BUSY_HOST, level=_of_host(facts), text=text)
 
 
 def cpu_stolen(facts: Facts) -> Iterator[Reason]:

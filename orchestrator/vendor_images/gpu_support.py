@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from orchestrator.images.reference import Reference, parse_reference
 from orchestrator.vendor_images import proven
 from orchestrator.vendor_images.vendor_table import (
-    ContainerTable,
-    Facts,
     Family,
-    Row,
+    ImageFacts,
+    VendorImage,
+    VendorTable,
     numbers,
     shipped,
 )
@@ -42,16 +42,16 @@ _EXAMPLES = {
 class GpuSupport:
     """Why an image cannot work, in a sentence or "", and warnings if it can.
 
-    `row` is None if the table of vendors' images does not have it.
+    `image` is None if the table of vendors' images does not have it.
     """
 
     refusal: str = ""
     warnings: tuple[str, ...] = ()
-    row: Row | None = None
+    image: VendorImage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gpu:
+class GpuModel:
     """A GPU for the rules; `capability` is its compute capability, such as "9.0"."""
 
     name: str
@@ -80,112 +80,112 @@ def assess(
     gpus: Sequence[tuple[str, str]],
     driver: str | None = None,
     *,
-    table: ContainerTable | None = None,
+    table: VendorTable | None = None,
 ) -> GpuSupport:
     """Compare an image with the (name, compute capability) of each GPU and with the driver.
 
-    An image that is not in the catalogue is allowed, with a note. Raises RequestError for an
+    An unknown image is allowed, with a note. Raises RequestError for an
     invalid image reference.
     """
     table = table or shipped()
-    image = parse_reference(reference)
-    row = table.describe(image)
-    if row is None:
-        return GpuSupport(warnings=_unknown(table, image))
-    found = judge(table, row, gpus, driver)
-    return replace(found, warnings=(*_about_tag(row), *found.warnings))
+    named = parse_reference(reference)
+    image = table.describe(named)
+    if image is None:
+        return GpuSupport(warnings=_unknown(table, named))
+    found = support_of(table, image, gpus, driver)
+    return replace(found, warnings=(*_about_tag(image), *found.warnings))
 
 
-def judge(
-    table: ContainerTable, row: Row, gpus: Sequence[tuple[str, str]], driver: str | None
+def support_of(
+    table: VendorTable, image: VendorImage, gpus: Sequence[tuple[str, str]], driver: str | None
 ) -> GpuSupport:
-    """Compare a row of the catalogue with GPUs and driver, without doubting the tag itself."""
+    """Compare a vendor's image with GPUs and driver, without doubting the tag itself."""
     refusals: list[str] = []
     warnings: list[str] = []
-    for gpu in dict.fromkeys(Gpu(name=name, capability=cc) for name, cc in gpus):
-        _check_gpu(table, row, gpu, refusals, warnings)
+    for gpu in dict.fromkeys(GpuModel(name=name, capability=cc) for name, cc in gpus):
+        _check_gpu(table, image, gpu, refusals, warnings)
     if gpus and driver and not refusals:
-        _check_driver(row, [name for name, _ in gpus], driver, refusals, warnings)
+        _check_driver(image, [name for name, _ in gpus], driver, refusals, warnings)
     return GpuSupport(
         refusal=refusals[0] if refusals else "",
         warnings=tuple(dict.fromkeys(warnings)),
-        row=row,
+        image=image,
     )
 
 
-def short(row: Row) -> str:
+def short(image: VendorImage) -> str:
     """Return the short name of the image: "caffe2:18.08-py3"."""
-    return f"{row.family.repository.removeprefix('nvcr.io/nvidia/')}:{row.tag}"
+    return f"{image.family.repository.removeprefix('nvcr.io/nvidia/')}:{image.tag}"
 
 
-def _unknown(table: ContainerTable, image: Reference) -> tuple[str, ...]:
+def _unknown(table: VendorTable, image: Reference) -> tuple[str, ...]:
     family = table.family_of(image)
     if family is None:
-        return (f"{image} is not in the catalogue: it is unknown which GPUs it supports",)
+        return (f"{image} is not a known image: it is unknown which GPUs it supports",)
     if not image.tag:
         return (f"{image} has no tag: it is unknown which GPUs it supports",)
     tags = f"{family.first} to {family.last or 'now'}"
     if family.first == family.last_tag:
-        tags = ", ".join(row.first for row in family.releases)
+        tags = ", ".join(one.first for one in family.releases)
     return (
-        f"{image.short} is not in the catalogue, which has {family.title} images of {tags}: it is "
-        "unknown which GPUs it supports",
+        f"{image.short} is not a known image ({family.title} images of {tags} are): it is unknown "
+        "which GPUs it supports",
     )
 
 
-def _about_tag(row: Row) -> list[str]:
+def _about_tag(image: VendorImage) -> list[str]:
     """Say what makes the tag itself doubtful: it is unknown, or after the last one."""
-    family = row.family
+    family = image.family
     notes = []
-    if row.release and family.last and row.release > family.last:
+    if image.release and family.last and image.release > family.last:
         notes.append(
-            f"no {short(row)} is known: the last NGC image of {family.title} is {family.last_tag}"
+            f"no {short(image)} is known: the last NGC image of {family.title} is {family.last_tag}"
         )
-    elif row.release and row.release < family.first:
+    elif image.release and image.release < family.first:
         notes.append(f"no {family.title} image older than {family.first} is known")
-    if row.facts.end_of_life:
-        notes.append(f"{short(row)}: {row.facts.end_of_life}")
+    if image.facts.end_of_life:
+        notes.append(f"{short(image)}: {image.facts.end_of_life}")
     return notes
 
 
 def _check_gpu(
-    table: ContainerTable, row: Row, gpu: Gpu, refusals: list[str], warnings: list[str]
+    table: VendorTable, image: VendorImage, gpu: GpuModel, refusals: list[str], warnings: list[str]
 ) -> None:
-    facts = row.facts
+    facts = image.facts
     if not facts.architectures or not numbers(gpu.capability):
         return
     match fit(facts, gpu.capability):
         case "too old":
-            refusals.append(_too_old(table, row, gpu))
-        case "too new" if row.release >= table.eras[-1].first:
+            refusals.append(_too_old(table, image, gpu))
+        case "too new" if image.release >= table.eras[-1].first:
             warnings.append(
                 f"the {gpu.name} (compute capability {gpu.capability}) is newer than all GPUs that "
-                f"the catalogue lists for {short(row)}: it may or may not work"
+                f"NVIDIA lists for {short(image)}: it may or may not work"
             )
         case "too new":
-            refusals.append(_too_new(table, row, gpu))
+            refusals.append(_too_new(table, image, gpu))
         case "jit":
             warnings.append(
-                f"{short(row)} has no binaries for the {gpu.name} (compute capability "
+                f"{short(image)} has no binaries for the {gpu.name} (compute capability "
                 f"{gpu.capability}): at best its kernels are compiled when the program starts, "
                 "which takes many minutes, and some may be missing"
             )
         case "newer":
             warnings.append(
-                f"{short(row)} was built for GPUs up to compute capability {_newest(facts)}; the "
+                f"{short(image)} was built for GPUs up to compute capability {_newest(facts)}; the "
                 f"{gpu.name} ({gpu.capability}) runs those binaries, but the image's banner may "
                 "say that it is not supported"
             )
         case "doubtful":
             warnings.append(
-                f"no release note of {short(row)} promises support of GPUs below compute "
+                f"no release note of {short(image)} promises support of GPUs below compute "
                 f"capability {facts.doubtful_below}; the {gpu.name} is {gpu.capability}"
             )
         case _:
             pass
 
 
-def fit(facts: Facts, capability: str) -> str:
+def fit(facts: ImageFacts, capability: str) -> str:
     """Classify a GPU: "fits", "newer" (than any binary), "doubtful", "jit", "too old/new"."""
     gpu = _pair(capability)
     built = [_pair(architecture) for architecture in facts.architectures]
@@ -200,34 +200,34 @@ def fit(facts: Facts, capability: str) -> str:
     return "too old" if gpu < min(built) else "too new"
 
 
-def _newest(facts: Facts) -> str:
+def _newest(facts: ImageFacts) -> str:
     return max(facts.architectures, key=numbers)
 
 
-def _built_with(row: Row) -> str:
+def _built_with(image: VendorImage) -> str:
     """Return "caffe2:18.08-py3 was built with CUDA 9.0 (2018)"."""
-    year = row.facts.year or (2000 + int(row.release[:2]) if row.release else None)
-    cuda = ".".join(row.facts.cuda.split(".")[:2])
-    return f"{short(row)} was built with CUDA {cuda}" + (f" ({year})" if year else "")
+    year = image.facts.year or (2000 + int(image.release[:2]) if image.release else None)
+    cuda = ".".join(image.facts.cuda.split(".")[:2])
+    return f"{short(image)} was built with CUDA {cuda}" + (f" ({year})" if year else "")
 
 
-def _too_new(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+def _too_new(table: VendorTable, image: VendorImage, gpu: GpuModel) -> str:
     cuda = _cuda_for(table, gpu.capability)
     needs = f", which needs CUDA {cuda} or newer" if cuda else ""
     return (
-        f"{_built_with(row)} for GPUs up to compute capability {_newest(row.facts)}. "
+        f"{_built_with(image)} for GPUs up to compute capability {_newest(image.facts)}. "
         f"This GPU is {with_generation(gpu.capability)}{needs}. "
-        f"{_newer_image(table, row, gpu)}"
+        f"{_newer_image(table, image, gpu)}"
     )
 
 
-def _too_old(table: ContainerTable, row: Row, gpu: Gpu) -> str:
-    lowest = row.facts.lowest or min(row.facts.architectures, key=numbers)
-    like = row.tag.partition("-")[2]
-    older = fitting_image(table, row.family, gpu.capability, before=row.release, like=like)
+def _too_old(table: VendorTable, image: VendorImage, gpu: GpuModel) -> str:
+    lowest = image.facts.lowest or min(image.facts.architectures, key=numbers)
+    like = image.tag.partition("-")[2]
+    older = fitting_image(table, image.family, gpu.capability, before=image.release, like=like)
     use = f"use an older one, such as {older}" if older else "use an older one, or a newer GPU"
     return (
-        f"{_built_with(row)} for GPUs of compute capability {lowest} or newer. "
+        f"{_built_with(image)} for GPUs of compute capability {lowest} or newer. "
         f"This GPU is {with_generation(gpu.capability)}: this image needs compute capability "
         f"{lowest}+; {use}."
     )
@@ -239,7 +239,7 @@ def with_generation(capability: str) -> str:
     return f"{capability} ({name})" if name else capability
 
 
-def _cuda_for(table: ContainerTable, capability: str) -> str:
+def _cuda_for(table: VendorTable, capability: str) -> str:
     """Return the oldest CUDA with binaries for a capability, empty if unknown yet."""
     known = [
         cc
@@ -249,26 +249,26 @@ def _cuda_for(table: ContainerTable, capability: str) -> str:
     return table.cuda_for[max(known, key=numbers)] if known else ""
 
 
-def _newer_image(table: ContainerTable, row: Row, gpu: Gpu) -> str:
+def _newer_image(table: VendorTable, image: VendorImage, gpu: GpuModel) -> str:
     """Say what to use if the image is too old for the GPU."""
-    family = row.family
-    for era in table.eras if row.release else ():
+    family = image.family
+    for era in table.eras if image.release else ():
         ended = bool(family.last) and era.first > family.last
-        if era.first > row.release and not ended and fit(era, gpu.capability) in _GOOD:
-            like = row.tag.partition("-")[2]
+        if era.first > image.release and not ended and fit(era, gpu.capability) in _GOOD:
+            like = image.tag.partition("-")[2]
             return f"Use a newer image, from {family.image(era.first, like)} on."
-    if not row.release:
+    if not image.release:
         newest = f"{family.title} has no newer image"
-    elif row.tag == family.last_tag:
+    elif image.tag == family.last_tag:
         newest = f"{family.title} has no newer NGC image"
     else:
         newest = f"No NGC image of {family.title} supports it, the last one is {family.last_tag}"
-    able = [name for name, cc in _EXAMPLES.items() if fit(row.facts, cc) in _GOOD]
+    able = [name for name, cc in _EXAMPLES.items() if fit(image.facts, cc) in _GOOD]
     return f"{newest}: use a {_or(able)} GPU, or benchmark the model with {family.alternative}."
 
 
 def fitting_image(
-    table: ContainerTable,
+    table: VendorTable,
     family: Family,
     capability: str,
     *,
@@ -290,18 +290,18 @@ def fitting_image(
     }
     for month in sorted(months, reverse=True):
         reference = family.image(month, like)
-        row = table.describe(parse_reference(reference))
-        if row is None or not row.facts.architectures:
+        image = table.describe(parse_reference(reference))
+        if image is None or not image.facts.architectures:
             continue
-        enough = not driver or numbers(driver) >= numbers(row.facts.driver)
-        if enough and fit(row.facts, capability) in _GOOD and _usable(row):
+        enough = not driver or numbers(driver) >= numbers(image.facts.driver)
+        if enough and fit(image.facts, capability) in _GOOD and _usable(image):
             return reference
     return ""
 
 
-def _usable(row: Row) -> bool:
-    name = row.family.name
-    return not proven.covers(name) or bool(proven.proven_with(name, row.facts.version))
+def _usable(image: VendorImage) -> bool:
+    name = image.family.name
+    return not proven.covers(name) or bool(proven.proven_with(name, image.facts.version))
 
 
 def _or(words: Sequence[str]) -> str:
@@ -309,14 +309,14 @@ def _or(words: Sequence[str]) -> str:
 
 
 def _check_driver(
-    row: Row, names: Sequence[str], driver: str, refusals: list[str], warnings: list[str]
+    image: VendorImage, names: Sequence[str], driver: str, refusals: list[str], warnings: list[str]
 ) -> None:
-    facts = row.facts
+    facts = image.facts
     if not facts.driver or numbers(driver) >= numbers(facts.driver):
         return
-    needs = f"{short(row)} (CUDA {facts.cuda}) needs NVIDIA driver {facts.driver} or newer"
+    needs = f"{short(image)} (CUDA {facts.cuda}) needs NVIDIA driver {facts.driver} or newer"
     workstation = [name for name in names if _WORKSTATION.search(name)]
-    if "driver" not in row.stated:
+    if "driver" not in image.stated:
         warnings.append(
             f"{needs} according to the images of its time, and this machine has {driver} (no "
             "release note found for this tag)"

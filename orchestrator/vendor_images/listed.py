@@ -8,20 +8,20 @@ from orchestrator.images.image_table import Image
 from orchestrator.images.reference import parse_reference
 from orchestrator.vendor_images import gpu_support
 from orchestrator.vendor_images.gpu_support import GpuSupport
-from orchestrator.vendor_images.vendor_table import ContainerTable, Facts, numbers, shipped
+from orchestrator.vendor_images.vendor_table import ImageFacts, VendorTable, numbers, shipped
 
 
-def facts_of(image: Image, *, table: ContainerTable | None = None) -> Facts:
+def facts_of(image: Image, *, table: VendorTable | None = None) -> ImageFacts:
     """Return CUDA, driver and kernels of an image of our table, or of its vendor."""
     if image.source == "build":
-        return Facts(
+        return ImageFacts(
             version=image.version,
             cuda=image.cuda or "",
             driver=image.driver or "",
             architectures=image.compute_capabilities,
         )
-    row = (table or shipped()).describe(parse_reference(image.reference))
-    return row.facts if row else Facts()
+    known = (table or shipped()).describe(parse_reference(image.reference))
+    return known.facts if known else ImageFacts()
 
 
 def assess_image(
@@ -38,7 +38,7 @@ def assess_built(
     gpus: Sequence[tuple[str, str]],
     driver: str | None = None,
     *,
-    table: ContainerTable | None = None,
+    table: VendorTable | None = None,
 ) -> GpuSupport:
     """Compare an image that is built here, as `gpu_support.assess` does for a vendor's.
 
@@ -89,15 +89,15 @@ def substitute(
     """
     table = shipped()
     found = assess_image(image, gpus, driver)
-    family = found.row.family if found.row else table.families.get(image.framework)
+    family = found.image.family if found.image else table.families.get(image.framework)
     if not found.refusal or family is None:
         return None
     oldest = min((capability for _, capability in gpus), key=numbers)
-    like = found.row.tag.partition("-")[2] if found.row else ""
+    like = found.image.tag.partition("-")[2] if found.image else ""
     return gpu_support.fitting_image(table, family, oldest, driver=driver or "", like=like) or None
 
 
-def _instead(table: ContainerTable, image: Image, capability: str, driver: str | None) -> str:
+def _instead(table: VendorTable, image: Image, capability: str, driver: str | None) -> str:
     """Say which vendor's image to use instead of one that is built here."""
     family = table.families.get(image.framework)
     other = (

@@ -7,21 +7,21 @@ from typing import Any, Literal
 
 from orchestrator.machine.gpu_facts import GpuReport, capabilities
 from orchestrator.vendor_images import proven
-from orchestrator.vendor_images.gpu_support import judge
+from orchestrator.vendor_images.gpu_support import support_of
 from orchestrator.vendor_images.vendor_table import (
-    ContainerTable,
     Era,
-    Facts,
     Family,
+    ImageFacts,
     Program,
     Release,
-    Row,
+    VendorImage,
+    VendorTable,
 )
 
 Here = Literal["yes", "perhaps", "no"]
 
 
-def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[str, Any]]]:
+def overview(table: VendorTable, report: GpuReport) -> dict[str, list[dict[str, Any]]]:
     """Return what is known about months, families and single releases.
 
     `here` says whether the GPUs of the report can run it; None without a GPU.
@@ -30,27 +30,27 @@ def overview(table: ContainerTable, report: GpuReport) -> dict[str, list[dict[st
         "months": [_month(table, era, report) for era in table.eras],
         "families": [_family(family) for family in table.families.values()],
         "releases": [
-            _release(table, family, row, release, report)
+            _release(table, family, image, release, report)
             for family in table.families.values()
-            for row, release in _rows(table, family)
+            for image, release in _rows(table, family)
         ],
     }
 
 
-def _rows(table: ContainerTable, family: Family) -> Iterator[tuple[Row, Release]]:
+def _rows(table: VendorTable, family: Family) -> Iterator[tuple[VendorImage, Release]]:
     """Yield what is known about the images that a family's releases describe."""
     for release in family.releases:
         tag = release.first
-        row = table.row(family, tag, tag if tag[:1].isdigit() else "")
-        if row is not None:
-            yield row, release
+        image = table.image_of(family, tag, tag if tag[:1].isdigit() else "")
+        if image is not None:
+            yield image, release
 
 
-def _month(table: ContainerTable, era: Era, report: GpuReport) -> dict[str, Any]:
-    facts = Facts(**{name: getattr(era, name) for name in Facts.model_fields})
+def _month(table: VendorTable, era: Era, report: GpuReport) -> dict[str, Any]:
+    facts = ImageFacts(**{name: getattr(era, name) for name in ImageFacts.model_fields})
     # The family is only used in refusals, which are not shown here.
     family = next(iter(table.families.values()))
-    row = Row(
+    image = VendorImage(
         family=family,
         tag=era.first,
         release=era.first,
@@ -58,7 +58,7 @@ def _month(table: ContainerTable, era: Era, report: GpuReport) -> dict[str, Any]
         stated=frozenset(),
         programs=(),
     )
-    return {"first": era.first, "last": era.last, **_facts(facts), **_here(table, row, report)}
+    return {"first": era.first, "last": era.last, **_facts(facts), **_here(table, image, report)}
 
 
 def _family(family: Family) -> dict[str, Any]:
@@ -80,21 +80,21 @@ def _program(program: Program) -> dict[str, str]:
 
 
 def _release(
-    table: ContainerTable, family: Family, row: Row, release: Release, report: GpuReport
+    table: VendorTable, family: Family, image: VendorImage, release: Release, report: GpuReport
 ) -> dict[str, Any]:
     last = release.last
-    facts = row.facts if not last else _over_months(row)
+    facts = image.facts if not last else _over_months(image)
     return {
         "family": family.name,
-        "image": f"{family.repository}:{row.tag}" + (f" to {last}" if last else ""),
+        "image": f"{family.repository}:{image.tag}" + (f" to {last}" if last else ""),
         "framework_version": facts.version,
         "proven_with": _proven(family, release),
         **_facts(facts),
         "python": facts.python,
-        "programs": [_program(program) for program in row.programs],
+        "programs": [_program(program) for program in image.programs],
         "end_of_life": facts.end_of_life,
-        "stated": sorted(row.stated),
-        **_here(table, row, report),
+        "stated": sorted(image.stated),
+        **_here(table, image, report),
     }
 
 
@@ -107,12 +107,12 @@ def _proven(family: Family, release: Release) -> list[str] | None:
     return [version for version in found if version]
 
 
-def _over_months(row: Row) -> Facts:
+def _over_months(image: VendorImage) -> ImageFacts:
     """Return the facts that were stated for a whole range of months."""
-    return Facts(**{name: value for name, value in row.facts if name in row.stated})
+    return ImageFacts(**{name: value for name, value in image.facts if name in image.stated})
 
 
-def _facts(facts: Facts) -> dict[str, Any]:
+def _facts(facts: ImageFacts) -> dict[str, Any]:
     return {
         "cuda": facts.cuda,
         "driver": facts.driver,
@@ -123,11 +123,11 @@ def _facts(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _here(table: ContainerTable, row: Row, report: GpuReport) -> dict[str, Any]:
+def _here(table: VendorTable, image: VendorImage, report: GpuReport) -> dict[str, Any]:
     gpus = capabilities(report.gpus)
-    if not gpus or not row.facts.architectures:
+    if not gpus or not image.facts.architectures:
         return {"here": None, "why": []}
-    found = judge(table, row, gpus, report.driver)
+    found = support_of(table, image, gpus, report.driver)
     here: Here = "no" if found.refusal else "perhaps" if found.warnings else "yes"
     return {"here": here, "why": [found.refusal] if found.refusal else list(found.warnings)}
 

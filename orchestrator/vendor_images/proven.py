@@ -13,12 +13,12 @@ from pathlib import Path
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestrator.request import StrictRecord
-from orchestrator.vendor_images.vendor_table import CatalogueError, numbers
+from orchestrator.vendor_images.vendor_table import VendorTableError, numbers
 
 FILE = Path(__file__).with_name("proven.json")
 
 
-class Record(StrictRecord):
+class ProvenRelease(StrictRecord):
     """The outcome of a release on an interpreter.
 
     `deviations` are those of parity by "LEVEL MODEL", `jobs` the phases that finished. `refused` is
@@ -34,32 +34,32 @@ class Record(StrictRecord):
     refused: str = ""
 
 
-_RECORDS = TypeAdapter(tuple[Record, ...])
+_RECORDS = TypeAdapter(tuple[ProvenRelease, ...])
 
 
-def read(path: Path | None = None) -> tuple[Record, ...]:
-    """Read the records. Raises CatalogueError if the file is damaged."""
+def read(path: Path | None = None) -> tuple[ProvenRelease, ...]:
+    """Read the records. Raises VendorTableError if the file is damaged."""
     path = path or FILE
     try:
         return _RECORDS.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise CatalogueError(f"cannot read {path.name}: {error}") from None
+        raise VendorTableError(f"cannot read {path.name}: {error}") from None
 
 
-def text(records: Sequence[Record]) -> str:
+def text(records: Sequence[ProvenRelease]) -> str:
     """Return the contents of the file, one record per line."""
     lines = ",\n".join(json.dumps(record.model_dump(mode="json")) for record in records)
     return f"[\n{lines}\n]\n"
 
 
 @functools.cache
-def shipped() -> tuple[Record, ...]:
+def shipped() -> tuple[ProvenRelease, ...]:
     """Return the records that ship with benchdock, read once."""
     return read()
 
 
 def proven_with(
-    framework: str, version: str, *, records: Sequence[Record] | None = None
+    framework: str, version: str, *, records: Sequence[ProvenRelease] | None = None
 ) -> str | None:
     """Return the release of the same minor number that our backend was proven with, or None.
 
@@ -75,7 +75,7 @@ def proven_with(
     return None
 
 
-def covers(framework: str, *, records: Sequence[Record] | None = None) -> bool:
+def covers(framework: str, *, records: Sequence[ProvenRelease] | None = None) -> bool:
     """Whether any release of a framework was run at all."""
     found = shipped() if records is None else records
     return any(record.framework == framework for record in found)

@@ -1,4 +1,4 @@
-"""The catalogue of vendors' images, `vendor_images.toml`, as records."""
+"""The table of vendors' images, `vendor_images.toml`, as records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.errors import BenchdockError
 from orchestrator.images.reference import Reference
 from orchestrator.request import StrictRecord
 
-CATALOGUE = Path(__file__).with_name("vendor_images.toml")
+TABLE = Path(__file__).with_name("vendor_images.toml")
 
 Capability = Annotated[str, Field(pattern=r"^\d+\.\d$")]
 Driver = Annotated[str, Field(pattern=r"^\d+(\.\d+)*$")]
@@ -23,7 +23,7 @@ Branch = Annotated[str, Field(pattern=r"^\d+(\.\d+)*\+?$")]
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*", re.ASCII)
 
 
-class CatalogueError(BenchdockError):
+class VendorTableError(BenchdockError):
     """Data that ships with benchdock is damaged."""
 
 
@@ -51,8 +51,8 @@ class RunSettings(StrictRecord):
     ulimits: dict[str, int] = Field(default_factory=dict)
 
 
-class Facts(StrictRecord):
-    """Facts about a range of tags; a field is empty if the vendor says nothing.
+class ImageFacts(StrictRecord):
+    """ImageFacts about a range of tags; a field is empty if the vendor says nothing.
 
     `architectures` and `jit` are compute capabilities: those with binaries, and those that are at
     best compiled from PTX at the start. Below `lowest` the vendor refuses, below `doubtful_below`
@@ -73,7 +73,7 @@ class Facts(StrictRecord):
     end_of_life: str = ""
     year: int | None = None
 
-    def over(self, era: Facts) -> Facts:
+    def over(self, era: ImageFacts) -> ImageFacts:
         """Return these facts, completed with the era's."""
         own = {name: value for name, value in self if value not in ("", (), None)}
         filled = {name: value for name, value in era if value not in ("", (), None)}
@@ -84,17 +84,17 @@ class Facts(StrictRecord):
                 filled.pop(name, None)
         if "driver" in own:
             filled.pop("driver_branches", None)
-        return Facts(**(filled | own))
+        return ImageFacts(**(filled | own))
 
 
-class Era(Facts):
+class Era(ImageFacts):
     """The facts of all images of a range of months; `last` is empty while it continues."""
 
     first: str = Field(alias="from")
     last: str = Field(default="", alias="to")
 
 
-class Release(Facts):
+class Release(ImageFacts):
     """The facts of one tag of a family, or of the range up to `last`.
 
     `versions` are the framework's releases by the tag's suffix, if the images of a month differ.
@@ -135,7 +135,7 @@ class Family(StrictRecord):
         return f"{self.repository}:{release}" + (f"-{ending}" if ending else "")
 
 
-class Row(StrictRecord):
+class VendorImage(StrictRecord):
     """What is known about one image: its release's facts, completed with those of its era.
 
     `stated` names the facts that were stated for exactly this tag.
@@ -144,13 +144,13 @@ class Row(StrictRecord):
     family: Family
     tag: str
     release: str
-    facts: Facts
+    facts: ImageFacts
     stated: frozenset[str]
     programs: tuple[Program, ...]
 
 
-class ContainerTable(StrictRecord):
-    """The whole catalogue; `cuda_for` is the oldest CUDA with binaries for a capability.
+class VendorTable(StrictRecord):
+    """The whole table; `cuda_for` is the oldest CUDA with binaries for a capability.
 
     `tensorrt_since` is the major release of TensorRT in NVIDIA's images from a month on.
     """
@@ -181,12 +181,12 @@ class ContainerTable(StrictRecord):
                 return family
         return None
 
-    def describe(self, reference: Reference) -> Row | None:
+    def describe(self, reference: Reference) -> VendorImage | None:
         """Return what is known about an image, None for another vendor's or an odd tag."""
         family = self.family_of(reference)
-        return self.row(family, reference.tag, reference.release) if family else None
+        return self.image_of(family, reference.tag, reference.release) if family else None
 
-    def row(self, family: Family, tag: str, release: str) -> Row | None:
+    def image_of(self, family: Family, tag: str, release: str) -> VendorImage | None:
         """Return what is known about a tag; `release` is its month, empty if it has none."""
         own = next((facts for facts in family.releases if _holds(facts, release or tag)), None)
         era = next((facts for facts in self.eras if release and _holds(facts, release)), None)
@@ -195,7 +195,7 @@ class ContainerTable(StrictRecord):
         ours, theirs = _facts(own), _facts(era)
         if own is not None:
             ours = ours.model_copy(update={"version": own.version_of(tag)})
-        return Row(
+        return VendorImage(
             family=family,
             tag=tag,
             release=release,
@@ -215,9 +215,9 @@ def _within(span: Era | Release | Program | Suffix, key: str) -> bool:
     return span.first <= key and (not span.last or key <= span.last)
 
 
-def _facts(source: Facts | None) -> Facts:
+def _facts(source: ImageFacts | None) -> ImageFacts:
     """Return only the facts, without the range that they apply to."""
-    return Facts(**{name: getattr(source, name) for name in Facts.model_fields if source})
+    return ImageFacts(**{name: getattr(source, name) for name in ImageFacts.model_fields if source})
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -226,20 +226,20 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
-def load(path: Path = CATALOGUE) -> ContainerTable:
-    """Read the catalogue. Raises CatalogueError that names the wrong entry and key."""
+def load(path: Path = TABLE) -> VendorTable:
+    """Read the table. Raises VendorTableError that names the wrong entry and key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return ContainerTable.model_validate(data)
+        return VendorTable.model_validate(data)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CatalogueError(f"cannot read {path.name}: {error}") from None
+        raise VendorTableError(f"cannot read {path.name}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the table"
-        raise CatalogueError(f"{path.name}: {where}: {first['msg']}") from None
+        raise VendorTableError(f"{path.name}: {where}: {first['msg']}") from None
 
 
 @functools.cache
-def shipped() -> ContainerTable:
-    """Return the catalogue that ships with benchdock, read once."""
+def shipped() -> VendorTable:
+    """Return the table that ships with benchdock, read once."""
     return load()

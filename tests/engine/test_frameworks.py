@@ -124,14 +124,14 @@ def test_on_a_gpu_it_goes_up_to_the_driver(home, monkeypatch, name, dtype, told)
         return made.model_copy(update={"gpus": ()})
 
     monkeypatch.setattr(parity, "parity_plan", planned)
-    row = catalogue.framework(name)
+    framework = catalogue.framework(name)
     setting = comparisons.Setting(
         dtype=dtype,
         gpus=(0,),
         runtime=RuntimeChoice.DOCKER,
-        image=image_table.load().image(row.images["cpu"]).tag,
+        image=image_table.load().image(framework.images["cpu"]).tag,
     )
-    work = comparisons.Work(framework=row, models=("deep_mnist",), levels=("P1", "P2"))
+    work = comparisons.Work(framework=framework, models=("deep_mnist",), levels=("P1", "P2"))
     shapes, logits = parity.prove(work, setting, SilentView()).cells
     assert shapes.holds
     assert (logits.holds, logits.dtype, logits.device) == (False, dtype, "gpu")

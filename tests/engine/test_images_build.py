@@ -53,19 +53,19 @@ def run(image, *argv, user="12345:12345"):
 
 def test_build_use_rebuild_and_refuse(place, engine):
     table, backends = place
-    row = table.image("test-tiny")
+    image = table.image("test-tiny")
     lines = []
 
     def tell(event):
         lines.append(event.text)
 
-    assert store.ensure(row, table, engine, Policy.AUTO, tell).did == "built"
+    assert store.ensure(image, table, engine, Policy.AUTO, tell).did == "built"
     assert "checked tiny" in lines
-    name = store.name_of(row, table)
+    name = store.name_of(image, table)
     found = engine.image(name)
-    assert found.id == engine.image(row.tag).id
+    assert found.id == engine.image(image.tag).id
     assert found.labels["benchdock.image"] == "test-tiny"
-    assert store.ensure(row, table, engine, Policy.NEVER, tell).did == "found"
+    assert store.ensure(image, table, engine, Policy.NEVER, tell).did == "found"
 
     said = run(name, "python3", "-c", "import getpass, torch; print(torch.NAME, getpass.getuser())")
     assert said == "tiny benchdock"
@@ -77,26 +77,26 @@ def test_build_use_rebuild_and_refuse(place, engine):
     lines.clear()
     (backends / "tiny" / "__main__.py").write_text("import torch\nprint('again', torch.NAME)\n")
     with pytest.raises(ImageError, match=r"only another build of it is \(it contains different"):
-        store.ensure(row, table, engine, Policy.NEVER, tell)
-    assert store.ensure(row, table, engine, Policy.AUTO, tell).did == "built"
+        store.ensure(image, table, engine, Policy.NEVER, tell)
+    assert store.ensure(image, table, engine, Policy.AUTO, tell).did == "built"
     assert "again tiny" in lines
     assert not any("pip install" in line for line in lines)
 
 
 def test_a_self_check_that_fails_fails_the_build_with_its_last_lines(place, engine):
     table, backends = place
-    row = table.image("test-tiny")
+    image = table.image("test-tiny")
     (backends / "tiny" / "__main__.py").write_text("raise SystemExit('alexnet has 7 layers')\n")
     with pytest.raises(ImageError, match=r"step \d+/\d+ \(RUN .*self-check") as caught:
-        store.ensure(row, table, engine, Policy.AUTO, lambda event: None)
+        store.ensure(image, table, engine, Policy.AUTO, lambda event: None)
     assert any("alexnet has 7 layers" in line for line in caught.value.details)
-    assert engine.image(row.tag) is None
+    assert engine.image(image.tag) is None
 
 
 def test_the_real_cpu_image_imports_its_framework(engine):
     table = image_table.load()
-    row = table.image("pytorch-cpu")
-    if engine.image(row.tag) is None:  # whichever build that is: the framework is the same
-        pytest.skip(f"no {row.tag} here: `benchdock images build {row.id}` makes it")
-    said = run(row.tag, "python3", "-c", "import numpy, torch; print(torch.__version__)")
-    assert said == f"{row.version}+cpu"
+    image = table.image("pytorch-cpu")
+    if engine.image(image.tag) is None:  # whichever build that is: the framework is the same
+        pytest.skip(f"no {image.tag} here: `benchdock images build {image.id}` makes it")
+    said = run(image.tag, "python3", "-c", "import numpy, torch; print(torch.__version__)")
+    assert said == f"{image.version}+cpu"

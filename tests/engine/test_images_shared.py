@@ -203,7 +203,7 @@ def test_the_space_that_is_reported_is_what_the_engine_frees(private_engine, tmp
         stack(engine, tmp_path)
         before = layers_size(private_engine)
         monkeypatch.setattr(pruning, "YOUNG", 0.0)
-        found = pruning.judge(engine, table, keep=0, results={})
+        found = pruning.candidates(engine, table, keep=0, results={})
         assert [one.why for one in found] == [""] * 3
         for one in found:
             pruning.remove(one, engine)

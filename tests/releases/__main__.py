@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator import paths
 from orchestrator.vendor_images import proven
-from orchestrator.vendor_images.proven import Record
+from orchestrator.vendor_images.proven import ProvenRelease
 from tests.releases import matrix, page, running
 from tests.releases.matrix import Line
 
@@ -42,7 +42,7 @@ def _wanted(line: Line, words: tuple[str, ...]) -> bool:
     return line.name.startswith(words) if words else not line.skip
 
 
-def _record(line: Line, folder: Path) -> Record | None:
+def _record(line: Line, folder: Path) -> ProvenRelease | None:
     """Return the record of a line, which is run unless it has one."""
     path = folder / f"{line.name}.json"
     try:
@@ -52,7 +52,7 @@ def _record(line: Line, folder: Path) -> Record | None:
     except running.NotRunError as error:
         print(f"{line.name} was not run: {error}", file=sys.stderr)
         return None
-    record = Record.model_validate_json(path.read_text())
+    record = ProvenRelease.model_validate_json(path.read_text())
     page.keep(record)
     print(page.row(record), flush=True)
     return record

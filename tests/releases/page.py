@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from orchestrator.paths import PROJECT
 from orchestrator.vendor_images import proven
-from orchestrator.vendor_images.proven import Record
+from orchestrator.vendor_images.proven import ProvenRelease
 from tests.releases import matrix
 from tests.releases.matrix import LONG, MODELS, Line
 
@@ -22,7 +22,7 @@ HEADER = "\n".join(
 )
 
 
-def row(record: Record) -> str:
+def row(record: ProvenRelease) -> str:
     """Return a record as a row of Markdown."""
     cells = [record.framework, record.release, record.python]
     for model in (*MODELS, *LONG):
@@ -33,7 +33,7 @@ def row(record: Record) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def seen(lines: Sequence[Line], records: Sequence[Record]) -> str:
+def seen(lines: Sequence[Line], records: Sequence[ProvenRelease]) -> str:
     """Return the part of the page that is generated: what was run, and what was not."""
     known = {(record.framework, record.release, record.python) for record in records}
     left = [line for line in lines if (line.framework, line.release, line.python) not in known]
@@ -56,20 +56,20 @@ def _named(line: Line) -> str:
     return f"{line.release} ({line.skip})" if line.skip else line.release
 
 
-def page(text: str, lines: Sequence[Line], records: Sequence[Record]) -> str:
+def page(text: str, lines: Sequence[Line], records: Sequence[ProvenRelease]) -> str:
     """Return a page with its generated part written again."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{seen(lines, records)}\n{END}{after}"
 
 
-def write(records: Sequence[Record]) -> None:
+def write(records: Sequence[ProvenRelease]) -> None:
     """Write the generated part of docs/releases.md."""
     text = page(PAGE.read_text(encoding="utf-8"), matrix.load(), records)
     PAGE.write_text(text, encoding="utf-8")
 
 
-def keep(record: Record) -> None:
+def keep(record: ProvenRelease) -> None:
     """Put a record into proven.json, in the order of the matrix, and write the page."""
     known = {(old.framework, old.release, old.python): old for old in proven.read()}
     known[record.framework, record.release, record.python] = record

@@ -188,13 +188,15 @@ def cases(
     program: Program, source: Path, python: Path, folder: Path
 ) -> Iterator[tuple[str, Plan, RunFolder]]:
     """Plan a run for each device, phase and number of devices, by default and with all changed."""
-    row = catalogue.framework(program.line.framework)
-    for (device, phase), dtypes in row.dtypes.items():
+    framework = catalogue.framework(program.line.framework)
+    for (device, phase), dtypes in framework.dtypes.items():
         for count in (1, 4) if device == "gpu" else (1,):
             gpus = tuple(map(str, range(count))) if device == "gpu" else ()
             target = Target(device=device, gpus=gpus)
             model = program.runs[0][0]
-            fit = [d for d in dtypes if not any(u.forbids(model, phase, d) for u in row.unfit)]
+            fit = [
+                d for d in dtypes if not any(u.forbids(model, phase, d) for u in framework.unfit)
+            ]
             usual = {"model": model, "phase": phase, "dtype": fit[-1]}
             changed = _changed(program, source, usual, target)
             for options in ({}, changed) if changed else ({},):
@@ -208,13 +210,13 @@ def _changed(
     program: Program, source: Path, usual: dict[str, Any], target: Target
 ) -> dict[str, str]:
     """Return another value for every option, but for those that are refused before the start."""
-    row = catalogue.framework(program.line.framework)
+    framework = catalogue.framework(program.line.framework)
     found: dict[str, str] = {}
-    for name, option in row.options.items():
+    for name, option in framework.options.items():
         if not option.values[1:] or name in program.unasked:
             continue
         options = {name: next(v for v in reversed(option.values) if v != option.default)}
-        fields = {**usual, "framework": row.name, "source": source, "options": options}
+        fields = {**usual, "framework": framework.name, "source": source, "options": options}
         try:
             checks.framework_for(Request.model_validate(fields), target.device)
         except RequestError:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.paths import PROJECT
-from orchestrator.vendor_images.proven import Record
+from orchestrator.vendor_images.proven import ProvenRelease
 from tests.releases.matrix import Line
 
 TAG = "::benchdock "
@@ -37,7 +37,7 @@ def interpreter(version: str) -> Path:
     raise NotRunError(f"no CPython {version} here: pyenv install {version}")
 
 
-def run(line: Line, wheels: Path) -> Record:
+def run(line: Line, wheels: Path) -> ProvenRelease:
     """Install a line into an environment that is deleted afterwards, and try it.
 
     Raises `NotRunError` if it cannot be installed.
@@ -47,16 +47,16 @@ def run(line: Line, wheels: Path) -> Record:
         return tried(line, python)
 
 
-def tried(line: Line, python: Path) -> Record:
+def tried(line: Line, python: Path) -> ProvenRelease:
     """Compare the models of a line and run its jobs with an interpreter that has the framework."""
     who = {"framework": line.framework, "release": line.release, "python": line.python}
     deviations, faults = _parity(python, line)
     failed = {phase: _job(python, line, phase) for phase in line.phases}
     refusals = set(failed.values())
     if not deviations and len(refusals) == 1 and _TOO_OLD in min(refusals):
-        return Record(**who, refused=min(refusals))
+        return ProvenRelease(**who, refused=min(refusals))
     faults += [f"{phase}: {why}" for phase, why in failed.items() if why]
-    return Record(
+    return ProvenRelease(
         **who,
         deviations=deviations,
         jobs=tuple(phase for phase, why in failed.items() if not why),

@@ -172,7 +172,7 @@ SINGLE = """
 import sys
 from pathlib import Path
 from orchestrator.paths import RunFolder, runs
-from orchestrator.records import read_file
+from orchestrator.record_files import read_file
 from orchestrator.result import Result
 from orchestrator.store import bulk, location, rows, taking_in
 from orchestrator.store.database import connected, writing

@@ -119,7 +119,7 @@ class Place:
     pip: FakePip
 
     @property
-    def row(self):
+    def image(self):
         return self.table.images["tiny-cpu"]
 
     @property
@@ -133,7 +133,7 @@ class Place:
     def fetch(self, said: list[str] | None = None, source: Path | None = None) -> Path:
         lines = said if said is not None else []
         return wheelhouse.fetch(
-            self.row, self.table, lines.append, source=source, pip=self.pip.command
+            self.image, self.table, lines.append, source=source, pip=self.pip.command
         )
 
 

@@ -12,14 +12,17 @@ MXNET = PurePosixPath("/opt/mxnet/example/image-classification")
 
 def of_row(plain, name, model, variant=None, options=None, **changes):
     """What a row's template gets: the program's own name of the model, and the row's options."""
-    row = catalogue.framework(name)
-    row = row.variants[variant] if variant else row
+    framework = catalogue.framework(name)
+    framework = framework.variants[variant] if variant else framework
     return replace(
         plain,
         model=model,
-        network=catalogue.network(row, model),
-        module_path=plain.module_path if row.backend else (),
-        options={**{key: option.default for key, option in row.options.items()}, **(options or {})},
+        network=catalogue.network(framework, model),
+        module_path=plain.module_path if framework.backend else (),
+        options={
+            **{key: option.default for key, option in framework.options.items()},
+            **(options or {}),
+        },
         **changes,
     )
 

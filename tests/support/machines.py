@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.run.facts import EngineAnswer
 
+CPU = "AMD EPYC 7R13 48-Core Processor"
 NO_GPU = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
 NO_ENGINE = EngineAnswer(why_not="no engine answers", hint="start one")
 
@@ -22,6 +23,7 @@ class Known:
     """A machine about which everything is known."""
 
     gpu: GpuReport = NO_GPU
+    cpu_model: str = CPU
     container_engine: EngineAnswer = NO_ENGINE
     cpus: int = 2
     elsewhere: bool = False

@@ -5,26 +5,26 @@ from pathlib import PurePosixPath
 
 from orchestrator.frameworks import catalogue
 from orchestrator.request import Request
-from orchestrator.run import demands
+from orchestrator.run import program_rules
 
 SOURCE = PurePosixPath("/benchdock/source")
 DATA = PurePosixPath("/benchdock/data")
 
 
 def context(plain, name, model, *, options=None, source=SOURCE, **changes):
-    """Return the context of a row with its own defaults."""
-    row = catalogue.framework(name)
+    """Return the context of a framework with its own defaults."""
+    framework = catalogue.framework(name)
     request = Request(model=model, framework=name, options=options or {})
-    demands.check_options(row, request.options)
+    program_rules.check_options(framework, request.options)
     return replace(
         plain,
         model=model,
-        module_path=plain.module_path if row.backend else (),
-        network=catalogue.network(row, model),
-        block=row.step_rules.block,
+        module_path=plain.module_path if framework.backend else (),
+        network=catalogue.network(framework, model),
+        block=framework.step_rules.block,
         source=source,
-        options=demands.options_of(row, request),
-        flags=demands.flags_of(request),
+        options=program_rules.options_of(framework, request),
+        flags=program_rules.flags_of(request),
         **changes,
     )
 

@@ -3,17 +3,19 @@
 import json
 import math
 import re
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
-from orchestrator.machine.disturbances import Seen, Throttling
+from orchestrator.machine.disturbances import GpuSeen, Seen, in_words
 from orchestrator.machine.facts import MachineFacts
-from orchestrator.machine.gpu_facts import Gpu, GpuReport, GpuSample
+from orchestrator.machine.gpu_facts import Gpu, GpuHealth, GpuPulse, GpuReport
 from orchestrator.machine.monitor import Monitor
-from orchestrator.machine.tally import Tally
+from orchestrator.machine.tally import GpuTally
+from orchestrator.machine.watched_gpu import Throttling
 from orchestrator.metric import Metric
 from orchestrator.paths import PROJECT, RunFolder, runs
 from orchestrator.request import Request
@@ -42,7 +44,11 @@ STOLEN = "other virtual machines took 9 % of this one's CPU time"
 
 def throttled(reason, samples, looks, *, streak=None, gpu="NVIDIA H100"):
     one = Throttling(
-        gpu="gpu0", reason=reason, samples=samples, looks=looks, streak=streak or samples
+        gpu="gpu0",
+        reason=reason,
+        share=samples / looks,
+        samples=samples,
+        streak=streak or samples,
     )
     seen = Seen(throttling=(one,))
     return Facts(on_cpu=False, seconds=STEADY, seen=seen, gpus={"gpu0": gpu})
@@ -50,6 +56,12 @@ def throttled(reason, samples, looks, *, streak=None, gpu="NVIDIA H100"):
 
 def seen(*, on_cpu=True, **changes):
     return Facts(on_cpu=on_cpu, seconds=STEADY, seen=Seen(**changes))
+
+
+def board(before=None, after=None, **link):
+    """Return the facts of one GPU, with its health before and after."""
+    one = GpuSeen(before=GpuHealth(**before or {}), after=GpuHealth(**after or {}), **link)
+    return seen(on_cpu=False, gpus={"gpu0": one})
 
 
 def steps(seconds):
@@ -73,6 +85,12 @@ CASES = {
     ),
     Code.FOREIGN_PROCESS: (seen(on_cpu=False, in_use=(IN_USE,)), "suspect"),
     Code.GPU_SILENT: (seen(on_cpu=False, silent=(SILENT,)), "suspect"),
+    Code.GPU_IDLE: (throttled("idle", 20, 100), "note"),
+    Code.POWER_LIMIT: (board({"power_limit": 500.0, "power_limit_default": 700.0}), "suspect"),
+    Code.XID: (seen(on_cpu=False, xids=(("gpu0", 79, 1),)), "invalid"),
+    Code.MEMORY_ERRORS: (board({"ecc_uncorrected": 1}, {"ecc_uncorrected": 2}), "invalid"),
+    Code.BOARD_STATE: (board(after={"recovery": 1}), "suspect"),
+    Code.PCIE_LINK: (board({"pcie_width_max": 16}, pcie_width=8.0), "note"),
     Code.BUSY_HOST: (seen(busy_before=BUSY), "suspect"),
     Code.CPU_STOLEN: (seen(stolen=STOLEN), "suspect"),
     Code.SLOW_INPUT: (Facts(on_cpu=False, seconds=STEADY, fed={"gpu0": 0.5}), "note"),
@@ -130,6 +148,81 @@ def test_the_normal_states_of_a_busy_gpu_are_notes(reason):
 def test_throttling_counts_by_its_share(reason, samples, looks, trust, level):
     expected = {("throttled", level)} if level else set()
     assert told(throttled(reason, samples, looks)) == (trust, expected)
+
+
+@pytest.mark.parametrize(
+    ("share", "trust", "level"),
+    [
+        (0.001, "valid", None),
+        (0.02, "valid", "note"),
+        (0.1, "suspect", "suspect"),
+        (0.11, "invalid", "invalid"),
+    ],
+)
+def test_what_the_driver_counts_needs_no_samples(share, trust, level):
+    one = Throttling(gpu="gpu0", reason="hardware slowdown", share=share, counted=True)
+    facts = Facts(on_cpu=False, seconds=STEADY, seen=Seen(throttling=(one,)))
+    assert told(facts) == (trust, {("throttled", level)} if level else set())
+
+
+@pytest.mark.parametrize("reason", ["application clocks", "board limit", "reason 0x800"])
+def test_settings_and_unknown_reasons_are_notes(reason):
+    assert told(throttled(reason, 100, 100)) == ("valid", {("throttled", "note")})
+    assert reason in assess(throttled(reason, 100, 100)).reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("xid", "count", "level"),
+    [
+        *(
+            (number, 1, "note")
+            for number in (13, 31, 43, 45, 68, 109, 8, 32, 69, 94, 63, 92, 154, 162)
+        ),
+        *(
+            (number, 1, "invalid")
+            for number in (46, 48, 62, 64, 74, 79, 95, 119, 120, 140, 144, 150, 172)
+        ),
+        (13, 2, "note"),
+        (109, 3, "suspect"),
+        (999, 1, "suspect"),
+    ],
+)
+def test_an_xid_counts_by_whose_fault_it_is(xid, count, level):
+    facts = seen(on_cpu=False, xids=(("gpu0", xid, count),))
+    (reason,) = assess(facts).reasons
+    assert (reason.level, f"Xid {xid}" in reason.text) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "level"),
+    [
+        (board({"ecc_corrected": 1}, {"ecc_corrected": 5}), "note"),
+        (board({"ecc_corrected": 5}, {"ecc_corrected": 5}), None),
+        (board({}, {"ecc_uncorrected": 5}), None),
+        (board(after={"remap_pending": True}), "note"),
+        (board(after={"pages_pending": True}), "note"),
+        (board(after={"remap_failed": True}), "suspect"),
+        (board(after={"fabric": 3, "fabric_degraded": True}), "suspect"),
+        (board(after={"fabric": 2}), "note"),
+        (board(after={"fabric": 0}), None),
+        (board(after={"recovery": 99}), "suspect"),
+        (board({"power_limit": 700.0, "power_limit_default": 700.0}), None),
+        (board({"pcie_generation_max": 5}, pcie_generation=5.0), None),
+        (board({"pcie_replays": 3}, {"pcie_replays": 82}), None),
+        (board({"pcie_replays": 3}, {"pcie_replays": 83}), "suspect"),
+    ],
+)
+def test_the_health_of_a_board_counts(facts, level):
+    assert {one.level for one in assess(facts).reasons} == ({level} if level else set())
+
+
+def test_a_slow_link_matters_if_data_is_read():
+    facts = replace(CASES[Code.PCIE_LINK][0], reads_data=True)
+    (reason,) = assess(facts).reasons
+    assert (reason.level, reason.text) == (
+        "suspect",
+        "GPU 0 had a PCIe link of 8 lanes instead of 16 lanes",
+    )
 
 
 def test_a_change_of_the_clock_is_not_a_slowdown():
@@ -200,19 +293,21 @@ def test_the_worst_reason_decides_and_comes_first():
 
 
 def test_the_monitor_counts_streaks():
-    tally = Tally()
-    for throttle in (("a",), ("a", "b"), (), ("b",), ("b",), ("b",), ("a",)):
-        tally.gpu("gpu0", GpuSample(throttle=throttle))
-    assert tally.longest == {"gpu0": {"a": 2, "b": 3}}
+    tally = GpuTally()
+    for reasons in (("a",), ("a", "b"), (), ("b",), ("b",), ("b",), ("a",)):
+        tally.pulse("gpu0", GpuPulse(reasons=reasons))
+    assert tally.longest == {"a": 2, "b": 3}
 
 
+@pytest.mark.slow
 def test_what_the_monitor_saw_is_among_its_warnings(tmp_path):
-    from tests.unit.test_monitor import FakeGpus, host, monitor, wait_for
+    from tests.support.waiting import wait_for
+    from tests.unit.test_monitor import FakeGpus, host, monitor
 
     def look(uuid, count):
         if uuid == "GPU-2":
             raise _gone()
-        return GpuSample(throttle=("hardware thermal slowdown",))
+        return GpuPulse(reasons=("hardware thermal slowdown",))
 
     gpus = FakeGpus(look)
     gpus.users = (_process(7),)
@@ -227,7 +322,7 @@ def test_what_the_monitor_saw_is_among_its_warnings(tmp_path):
     assert "GPU 2 stopped answering" in found.silent[0]
     sentences = (found.busy_before, found.stolen, *found.in_use, *found.silent)
     assert all(sentences)
-    assert {*sentences, str(found.throttling[0])} <= {*warnings}
+    assert {*sentences, in_words(found.throttling[0])} <= {*warnings}
 
 
 def _gone():
@@ -284,6 +379,7 @@ def test_a_fact_that_is_not_known_leads_to_no_reason(missing):
     assert len(verdict.reasons) < 2 or missing == "steps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("now", "levels"),
     [(1700, []), (1650, []), (1640, ["note"]), (1531, ["note"]), (1529, ["suspect"])],
@@ -369,6 +465,7 @@ def home(monkeypatch, tmp_path):
         yield tmp_path
 
 
+@pytest.mark.slow
 def test_the_verdict_is_filed_listed_and_shown(home, capsys):
     assert main([*WORDS, "--json"]) == ExitStatus.OK
     printed = json.loads(capsys.readouterr().out)
@@ -386,6 +483,7 @@ def test_the_verdict_is_filed_listed_and_shown(home, capsys):
     assert re.search(r"^  verdict +suspect: few steps$", capsys.readouterr().out, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("required", "status"), [("valid", ExitStatus.GATE_MISSED), ("suspect", ExitStatus.OK)]
 )
@@ -398,6 +496,14 @@ def test_the_gate(home, capsys, required, status):
     else:
         assert len(lines) == 1
         assert lines[0].startswith("benchdock: --require valid is not met: the result is suspect: ")
+
+
+def test_a_dry_run_has_no_verdict_to_require(home, capsys):
+    assert main([*WORDS, "--require", "valid", "--dry-run"]) == ExitStatus.BAD_REQUEST
+    assert capsys.readouterr().err == (
+        "benchdock: --require valid needs a result, but --dry-run measures nothing; remove "
+        "--require or --dry-run\n"
+    )
 
 
 def test_a_run_that_failed_keeps_its_status(home, capsys):

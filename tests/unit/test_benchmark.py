@@ -11,6 +11,7 @@ import pytest
 from orchestrator.errors import ExitStatus, ImageError, Interrupted, MachineError, RequestError
 from orchestrator.machine.facts import MachineFacts
 from orchestrator.machine.gpu_facts import GpuReport
+from orchestrator.machine.processes import Owner
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.result import Result
@@ -18,7 +19,6 @@ from orchestrator.run import benchmark
 from orchestrator.run.facts import ThisMachine
 from orchestrator.run.filing import to_json
 from orchestrator.run.place import Place
-from orchestrator.runtimes.docker.reaper import Owner
 from orchestrator.runtimes.host.runtime import HostRuntime
 from orchestrator.signals import ENDING, interruptible
 from tests.misbehaving import BEHAVIOUR, OPTIONS, PROGRAM
@@ -151,6 +151,7 @@ def test_a_result_that_no_json_can_hold_is_filed_without_what_it_cannot(monkeypa
     assert "bug" in filed.failure.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_before_the_run_can_be_stopped_is_filed(monkeypatch, tmp_path, number):
     """It comes between the folder's making and the first step, where nothing could clean up."""

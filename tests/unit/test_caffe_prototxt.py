@@ -239,6 +239,7 @@ def for_tensorrt(model):
 READABLE = [name for name in DRAWABLE if name != "acoustic_model" and not name.endswith("_v1.5")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", READABLE)
 def test_tensorrts_reader_is_given_what_it_knows(model):
     """As its source has it: four-dimensional Input, no Flatten, sums without coefficients."""
@@ -265,8 +266,8 @@ def test_what_tensorrts_reader_cannot_do_is_refused(model, why):
 
 
 def test_the_catalogue_knows_what_tensorrts_reader_cannot_do():
-    row = catalogue.framework("tensorrt").variants["7"]
-    assert set(zoo.names()) - set(row.gaps) == set(READABLE)
+    framework = catalogue.framework("tensorrt").variants["7"]
+    assert set(zoo.names()) - set(framework.gaps) == set(READABLE)
 
 
 def test_the_program_names_the_output_and_takes_a_seed():

@@ -43,10 +43,10 @@ def test_every_row_is_sound(row):
 
 
 def test_a_dtype_that_cannot_be_says_what_can():
-    row = catalogue.framework("pytorch")
+    framework = catalogue.framework("pytorch")
     with pytest.raises(RequestError, match="use one of float32, bfloat16"):
-        catalogue.check(row, request(dtype="float16"), "cpu")
-    catalogue.check(row, request(dtype="float16"), "gpu")
+        catalogue.check(framework, request(dtype="float16"), "cpu")
+    catalogue.check(framework, request(dtype="float16"), "gpu")
 
 
 def test_a_declared_gap_names_who_can():
@@ -129,8 +129,8 @@ def test_a_model_that_a_program_does_not_have_is_refused_for_every_row():
 
 
 def test_a_device_that_a_framework_does_not_know_is_refused_with_the_one_it_does():
-    row = catalogue.framework("nvidia_caffe")
-    told = refusal(row, "resnet50", "training", "float32", "cpu")
+    framework = catalogue.framework("nvidia_caffe")
+    told = refusal(framework, "resnet50", "training", "float32", "cpu")
     assert told.endswith("; it supports inference on the GPU and training on the GPU")
 
 

@@ -39,10 +39,10 @@ OTHER = {**THIS, "commit": "0" * 40}
 def planned(request, device="cpu", environment=THIS, runtime="docker"):
     """Return the result that a run of a request would have on a machine with two GPUs."""
     gpus = ("GPU-a", "GPU-b")[: len(request.gpus)] if isinstance(request.gpus, tuple) else ()
-    row = variants.settle(catalogue.framework(request.framework), request, device)
+    framework = variants.settle(catalogue.framework(request.framework), request, device)
     image = request.image
     if image is None and runtime == "docker":
-        image = image_table.load().image(row.images[device]).tag
+        image = image_table.load().image(framework.images[device]).tag
     place = Place(
         runtime=runtime, reason="test", python="python3" if runtime == "docker" else "/a/python",
         image=image if runtime == "docker" else None, mount_code=True,
@@ -51,7 +51,7 @@ def planned(request, device="cpu", environment=THIS, runtime="docker"):
     found = OwnFiles(fingerprint="file:0123" if own else None, model_files=(own,) if own else ())
     target = Target(device=device, gpus=gpus)
     folder = RunFolder(Path("/home/x/runs") / RUN)
-    plan = planner.plan_of(request, row, target, place, folder, found=found)
+    plan = planner.plan_of(request, framework, target, place, folder, found=found)
     return Result(
         benchdock=VERSION, run=RUN, status="ok", request=request, plan=plan,
         environment=environment, warnings=plan.warnings,
@@ -86,6 +86,7 @@ def requests(row):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", catalogue.FRAMEWORKS)
 def test_what_benchdock_plans_agrees_with_what_was_asked(name):
     for device, request in requests(catalogue.FRAMEWORKS[name]):
@@ -254,6 +255,7 @@ WORDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", sorted({*Plan.model_fields} - scripts.UNSTATED))
 @pytest.mark.parametrize("name", ASKED)
 def test_a_plan_with_another_value_is_noticed(name, field):
@@ -399,6 +401,7 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [THIS, OTHER], ids=["this version", "another"])
 @pytest.mark.parametrize(("changes", "told"), FORGERIES)
 def test_one_forged_fact_is_noticed_and_named(bundled, tmp_path, changes, told, environment):

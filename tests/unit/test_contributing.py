@@ -188,7 +188,7 @@ def tree(tmp_path):
 
 def add_parser(tree):
     tree.add("orchestrator/parsers/toy.py", PARSER)
-    tree.replace("orchestrator/programs.py", "PROGRAMS = (", 'PROGRAMS = (\n    "toy",')
+    tree.replace("orchestrator/log_formats.py", "PROGRAMS = (", 'PROGRAMS = (\n    "toy",')
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ def test_a_parser_is_added_by_its_list(tree):
 @pytest.mark.slow
 def test_a_vendors_program_is_added_by_its_lists(tree):
     toys = tree("Add a vendor's program")
-    toys.allowed |= {"orchestrator/parsers/toy.py", "orchestrator/programs.py"}
+    toys.allowed |= {"orchestrator/parsers/toy.py", "orchestrator/log_formats.py"}
     add_parser(toys)
     toys.add("launchers/toy.sh.j2", LAUNCHER)
     toys.add("orchestrator/frameworks/other_programs.py", ROW)

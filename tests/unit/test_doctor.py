@@ -18,7 +18,7 @@ from orchestrator.images import digests, image_table
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu import Gpu, GpuReport
 from orchestrator.runtimes.docker.client import Engine, EngineInfo
-from orchestrator.runtimes.host import records
+from orchestrator.runtimes.host import running
 from orchestrator.vendor_images.choice import Choice, choose
 
 H200 = Gpu(
@@ -285,7 +285,7 @@ def test_a_home_that_cannot_be_looked_into(monkeypatch: pytest.MonkeyPatch) -> N
     home = Path("/", "long" * 100)  # as a folder without permission, which root always has
     monkeypatch.setenv("BENCHDOCK_HOME", str(home))
     assert str(home) in disk.home_finding(home).detail
-    assert records.leftovers() == ()
+    assert running.leftovers() == ()
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,7 @@ def test_room(free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert bool(found.remedy) is (state != "ok")
 
 
+@pytest.mark.slow
 def test_room_for_an_image_that_a_run_would_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

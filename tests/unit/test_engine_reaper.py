@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import EngineError
-from orchestrator.runtimes.docker.reaper import LabelledContainer, Owner, is_orphan, reap
+from orchestrator.machine.processes import Owner
+from orchestrator.runtimes.docker.reaper import LabelledContainer, is_orphan, reap
 
 HERE = Owner.here()
 
@@ -21,7 +22,7 @@ def container(owner: Owner, *, running=True, **more: str) -> LabelledContainer:
 @pytest.fixture(scope="module")
 def gone() -> Owner:
     """A process that has ended and is reaped."""
-    code = "from orchestrator.runtimes.docker.reaper import Owner; print(Owner.here())"
+    code = "from orchestrator.machine.processes import Owner; print(Owner.here())"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     return eval(printed, {"Owner": Owner})
 

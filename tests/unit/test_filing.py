@@ -13,10 +13,10 @@ import pytest
 
 from orchestrator import paths
 from orchestrator.errors import MachineError
+from orchestrator.machine.processes import Owner
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.result import Result
 from orchestrator.run import filing
-from orchestrator.runtimes.docker.reaper import Owner
 from tests.support.stand_in import request
 
 RESULT = Result(benchdock="0", status="ok")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.machine.gpu import throttle_words
+from orchestrator.machine import clock_reasons
 from tests.nvml.stub import FIRST, ROOT, SECOND, TWO_GPUS, Stub
 
 pytestmark = pytest.mark.skipif(
@@ -23,15 +23,27 @@ from orchestrator.machine import gpu
 print(json.dumps(dataclasses.asdict(gpu.report())))
 """
 SAMPLE = """
-import dataclasses, json, sys
-from orchestrator.machine import gpu
-sampler = gpu.GpuSampler()
-for uuid in sys.argv[1:] or {uuids!r}:
+import dataclasses, json
+from orchestrator.machine import gpu_sampler
+from orchestrator.machine.gpu_facts import GpuGoneError
+sampler = gpu_sampler.GpuSampler()
+for uuid in {uuids!r}:
     try:
-        print(json.dumps(dataclasses.asdict(sampler.sample(uuid))))
-    except gpu.GpuGoneError as error:
+        found = {{**vars(sampler.pulse(uuid)), **dataclasses.asdict(sampler.sample(uuid))}}
+        found |= vars(sampler.health(uuid)) | {{"name": sampler.name(uuid)}}
+        print(json.dumps(found | {{"errors": sampler.errors(uuid), "bus": sampler.bus_id(uuid)}}))
+    except GpuGoneError as error:
         print(json.dumps({{"gone": str(error)}}))
 sampler.close()
+"""
+SLICE = "MIG-99999999-2222-3333-4444-555555555555"
+MIG = f"""\
+0.mig=1
+0.mig_count=7
+0.mig1.uuid={SLICE}
+0.mig1.name=NVIDIA H100 80GB HBM3 MIG 1g.10gb
+0.mig1.memory_total=10000000000
+0.mig1.memory_used=500
 """
 
 
@@ -88,6 +100,8 @@ def test_mig_is_noted(stub: Stub) -> None:
         ("init=!9\n", "not_loaded", "kernel module is not loaded"),
         ("init=!18\n", "mismatch", "different versions"),
         ("init=!4\n", "failed", "Insufficient Permissions"),
+        ("init=!17\n", "failed", "NVML does not answer"),
+        ("init=!999\n", "failed", "NVML does not answer"),
         ("driver=580.1\ncount=0\n", "no_gpu", "no usable GPU"),
     ],
 )
@@ -116,55 +130,150 @@ def test_no_library(tmp_path: Path) -> None:
     assert found["reason"] == "no NVIDIA driver is installed"
 
 
-def test_a_lost_gpu_does_not_hide_the_other(stub: Stub) -> None:
-    found = report(stub, TWO_GPUS + "0.handle=!15\n")
+@pytest.mark.parametrize("error", [15, 16, 999])
+def test_a_lost_gpu_does_not_hide_the_other(stub: Stub, error: int) -> None:
+    found = report(stub, TWO_GPUS + f"0.handle=!{error}\n")
     assert [one["index"] for one in found["gpus"]] == [1]
     assert "GPU 0 does not answer" in found["reason"]
 
 
-def test_sample(stub: Stub) -> None:
+def test_a_gpu_of_another_job_is_not_mentioned(stub: Stub) -> None:
+    found = report(stub, TWO_GPUS + "0.handle=!4\n")
+    assert [one["index"] for one in found["gpus"]] == [1]
+    assert found["reason"] == "1 GPU, driver 580.65.06"
+
+
+def test_what_a_sample_contains(stub: Stub) -> None:
     (found,) = samples(stub, TWO_GPUS, SECOND)
-    assert found == {
+    expected = {
+        "name": "gpu1",
+        "bus": "0000:43:00",
         "utilisation": 0.97,
         "memory_used": 12884901888,
         "power": 351.234,
         "temperature": 64,
         "sm_clock": 1755,
         "energy": 123456.789,
-        "throttle": ["power cap"],
+        "reasons": ["power cap"],
+        "counted": {},
+        "power_limit": 700.0,
+        "fabric": None,
+        "errors": {},
     }
+    assert expected.items() <= found.items()
 
 
-def test_each_metric_is_asked_on_its_own(stub: Stub) -> None:
-    (found,) = samples(stub, TWO_GPUS + "0.power=!3\n0.utilisation=!4\n0.energy=!25\n", FIRST)
-    assert (found["power"], found["utilisation"], found["energy"]) == (None, None, None)
-    assert found["temperature"] == 64
+def test_counters_and_power_come_from_fields(stub: Stub) -> None:
+    fields = "0.field.186=222000\n0.field.83=5000\n0.field.74=2000000000\n0.field.271=5000000\n"
+    (found,) = samples(stub, TWO_GPUS + fields + "0.violation.1=9\n", FIRST)
+    assert (found["power"], found["energy"]) == (222.0, 5.0)
+    assert found["counted"] == {"power cap": 2.0, "hardware power brake": 0.005}
 
 
-def test_a_lost_gpu_is_gone_and_the_other_is_not(stub: Stub) -> None:
-    lost, other, unknown = samples(
-        stub, TWO_GPUS + "0.temperature=!15\n", FIRST, SECOND, "GPU-none"
+def test_a_driver_before_575_counts_heat_in_one(stub: Stub) -> None:
+    (found,) = samples(stub, TWO_GPUS + "0.field.74=0\n0.violation.1=3000000000\n", FIRST)
+    assert found["counted"] == {"power cap": 0.0, clock_reasons.THERMAL: 3.0}
+
+
+def test_the_health_of_a_board(stub: Stub) -> None:
+    fields = "".join(f"0.field.{number}=1\n" for number in (3, 4, 31, 94, 142, 143, 144, 145, 230))
+    more = "0.fabric=3\n0.fabric_health=1\n0.power_limit_default=750000\n0.pcie_width_max=16\n"
+    (found,) = samples(stub, TWO_GPUS + fields + more, FIRST)
+    expected = {
+        "power_limit_default": 750.0,
+        "pcie_width_max": 16,
+        "pcie_generation_max": None,
+        "pcie_replays": 1,
+        "ecc_corrected": 1,
+        "ecc_uncorrected": 1,
+        "remapped_rows": 2,
+        "remap_pending": True,
+        "remap_failed": True,
+        "pages_pending": True,
+        "recovery": 1,
+        "fabric": 3,
+        "fabric_degraded": True,
+    }
+    assert expected.items() <= found.items()
+
+
+ERRORS = """
+import json
+from orchestrator.machine import gpu_sampler
+for error in {errors!r}:
+    with open({answers!r} + ".new", "w") as file:
+        file.write({text!r}.format(error=error))
+    import os
+    os.replace({answers!r} + ".new", {answers!r})
+    sampler = gpu_sampler.GpuSampler()
+    pulse, sample = sampler.pulse({uuid!r}), sampler.sample({uuid!r})
+    values = [pulse.power, pulse.energy, sample.utilisation, sample.temperature]
+    print(json.dumps([error, values, sorted(sampler.errors({uuid!r}))]))
+    sampler.close()
+"""
+PASSING = {6, 17, 27, 29, 999}
+
+
+def test_an_error_of_a_metric_costs_only_that_metric(stub: Stub) -> None:
+    """Those that may pass are counted; the others say that the board will never have it."""
+    failing = "".join(
+        f"0.{key}=!{{error}}\n" for key in ("power", "utilisation", "field.83", "energy")
     )
-    assert "GPU is lost" in lost["gone"]
+    code = ERRORS.format(
+        errors=(2, 3, 4, 6, 13, 17, 25, 27, 29, 999),
+        answers=str(stub.answers),
+        text=TWO_GPUS + failing,
+        uuid=FIRST,
+    )
+    lines = [json.loads(line) for line in stub.python(code).splitlines()]
+    assert len(lines) == 10
+    for error, values, failed in lines:
+        assert values == [None, None, None, 64], error
+        expected = ["energy", "field 83", "power", "utilisation"] if error in PASSING else []
+        assert failed == expected, error
+
+
+@pytest.mark.parametrize("error", [15, 16])
+def test_a_lost_gpu_is_gone_and_the_other_is_not(stub: Stub, error: int) -> None:
+    lost, other, unknown = samples(
+        stub, TWO_GPUS + f"0.temperature=!{error}\n", FIRST, SECOND, "GPU-none"
+    )
+    assert lost["gone"]
     assert other["temperature"] == 64
     assert "Not Found" in unknown["gone"]
 
 
+def test_a_lost_gpu_is_seen_in_a_field(stub: Stub) -> None:
+    (found,) = samples(stub, TWO_GPUS + "0.field.74=!15\n", FIRST)
+    assert "lost" in found["gone"]
+
+
 def test_processes(stub: Stub) -> None:
-    stub.answer(TWO_GPUS + "0.processes=4242:1073741824,4243:na\n")
-    told = stub.python(
-        "from orchestrator.machine import gpu\n"
-        "sampler = gpu.GpuSampler()\n"
-        f"print([(p.pid, p.memory) for p in sampler.processes({FIRST!r})])\n"
-        f"print(sampler.processes({SECOND!r}), sampler.index({SECOND!r}))\n"
-    )
-    assert told == "[(4242, 1073741824), (4243, None)]\n() 1\n"
+    answers = "0.processes=4242:1073741824,4243:na\n0.graphics=77:1\n"
+    found, other = samples(stub, TWO_GPUS + answers, FIRST, SECOND)
+    assert [(one["pid"], one["memory"]) for one in found["processes"]] == [
+        (4242, 1073741824),
+        (4243, None),
+        (77, 1),
+    ]
+    assert other["processes"] == []
+
+
+def test_a_part_of_a_gpu(stub: Stub) -> None:
+    first = report(stub, TWO_GPUS + MIG)["gpus"][0]
+    assert [(one["index"], one["uuid"]) for one in first["slices"]] == [(1, SLICE)]
+    assert first["slices"][0]["memory_total"] == 10**10
+    (found,) = samples(stub, TWO_GPUS + MIG + "*.mig1.utilisation=!3\n", SLICE)
+    # Load is not known of a part; power is that of the whole GPU.
+    assert (found["name"], found["utilisation"], found["power"]) == ("gpu0:1", None, 351.234)
+    assert (found["memory_used"], found["bus"]) == (500, "0000:1b:00")
 
 
 def test_an_old_driver(tmp_path: Path) -> None:
     old = Stub.build(tmp_path, "-DOLD_DRIVER")
-    (found,) = samples(old, TWO_GPUS, FIRST)
-    assert found["throttle"] == ["power cap"]
+    (found,) = samples(old, TWO_GPUS + "missing=TemperatureV,FieldValues\n", FIRST)
+    assert found["reasons"] == ["power cap"]
+    assert (found["temperature"], found["power"]) == (64, 351.234)
     assert found["memory_used"] == 12884901888 + 633339904  # the old call counts the reserve
 
 
@@ -172,13 +281,22 @@ def test_an_old_driver(tmp_path: Path) -> None:
     ("bits", "words"),
     [
         (0, ()),
-        (0x1 | 0x2 | 0x100, ()),  # idle, application clocks, display clocks
+        (0x1 | 0x2 | 0x100, ("idle", "application clocks", "display clocks")),
         (0x4, ("power cap",)),
         (0x8, ("hardware slowdown",)),
         (0x8 | 0x40, ("hardware thermal slowdown",)),
         (0x8 | 0x80 | 0x20, ("software thermal slowdown", "hardware power brake")),
-        (1 << 40, ()),
+        (0x200 | 0x400, ("board limit", "reliability limit")),
+        (1 << 40, ("reason 0x10000000000",)),
     ],
 )
-def test_throttle_words(bits: int, words: tuple[str, ...]) -> None:
-    assert throttle_words(bits) == words
+def test_the_reasons_of_a_clock(bits: int, words: tuple[str, ...]) -> None:
+    assert clock_reasons.words(bits) == words
+
+
+def test_every_reason_has_a_severity_and_unknown_ones_say_so() -> None:
+    assert {clock_reasons.kind(one.word) for one in clock_reasons.KNOWN} == {
+        *("idle", "setting", "normal", "protection")
+    }
+    assert clock_reasons.kind("power cap") == "normal"
+    assert clock_reasons.kind("reason 0x800") == "unknown"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import MachineError
+from orchestrator.machine.processes import Owner, living
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
-from orchestrator.runtimes.docker.reaper import Owner
 from orchestrator.runtimes.host import handed_on, keeper, processes, runtime
-from orchestrator.runtimes.host.processes import status
-from orchestrator.runtimes.host.records import Record, leftovers, reap_host
+from orchestrator.runtimes.host.running import RunningRecord, leftovers, reap_host
 from orchestrator.runtimes.host.runtime import HostExecution, HostRuntime
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,15 +60,8 @@ def output(running: HostExecution, folder: Path, limit: int = 10_000_000) -> byt
     return path.read_bytes()
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
-        time.sleep(0.01)
-
-
 def alive(pid: int) -> bool:
-    return status(pid) is not None
+    return living(pid) is not None
 
 
 def test_output_exit_code_and_nothing_left(tmp_path: Path, home: Path) -> None:
@@ -436,7 +429,7 @@ def gone() -> Owner:
 def test_the_reaper_ignores_containers_of_others(home: Path) -> None:
     """The leader's number has passed to another process, which does not have our token."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
-        Record(
+        RunningRecord(
             run_id="r", token="t" * 32, owner=gone(), leader=stranger.pid, leader_start=1
         ).write()
         assert reap_host() == ()
@@ -448,9 +441,9 @@ def test_the_reaper_ignores_containers_of_others(home: Path) -> None:
 def test_the_reaper_ends_a_group_whose_leader_is_known(home: Path) -> None:
     """Also a program that overwrote its environment is found."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as lost:
-        seen = status(lost.pid)
+        seen = living(lost.pid)
         assert seen is not None
-        Record(
+        RunningRecord(
             run_id="r", token="t" * 32, owner=gone(), leader=lost.pid, leader_start=seen.start
         ).write()
         assert reap_host() == ("r",)
@@ -467,7 +460,7 @@ def test_the_reaper_ends_a_group_whose_leader_is_known(home: Path) -> None:
     ],
 )
 def test_records_of_elsewhere(home: Path, changes: dict[str, Any], kept: bool) -> None:
-    Record(run_id="r", token="t" * 32, owner=replace(Owner.here(), **changes)).write()
+    RunningRecord(run_id="r", token="t" * 32, owner=replace(Owner.here(), **changes)).write()
     assert reap_host() == ()
     assert bool(list((home / "host").iterdir())) is kept
 
@@ -480,9 +473,9 @@ def test_a_damaged_record_is_passed_over(home: Path, text: str) -> None:
 
 
 def test_a_record_reads_as_it_was_written() -> None:
-    record = Record(run_id="r", token="0123456789abcdef", owner=Owner.here(), leader=7)
+    record = RunningRecord(run_id="r", token="0123456789abcdef", owner=Owner.here(), leader=7)
     record.write()
-    assert Record.read(record.path) == record
+    assert RunningRecord.read(record.path) == record
     assert json.loads(record.path.read_text())["owner"]["pid"] == os.getpid()
 
 

@@ -160,7 +160,7 @@ def test_wheels_are_fetched_for_the_named_images_or_all(images, place):
     assert out == f"tiny-cpu: the wheels are in {place.house}\n"
     status, told = document(images, "fetch", "tiny-cpu")
     assert told["fetch"] == [{"image": "tiny-cpu", "wheels": str(place.house)}]
-    assert wheelhouse.defect(place.row, place.table) is None
+    assert wheelhouse.defect(place.image, place.table) is None
 
 
 def test_an_image_that_compiles_is_built_only_if_named(images, engine, place):

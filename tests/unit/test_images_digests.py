@@ -73,26 +73,26 @@ def test_the_zoo_digest_does_not_depend_on_order(fingerprints):
 
 @pytest.mark.parametrize("file", ["tiny-cpu/Dockerfile", "tiny-cpu/requirements.lock"])
 def test_every_part_of_the_framework_recipe_counts(place, file):
-    before = digests.framework_digest(place.row, place.table)
+    before = digests.framework_digest(place.image, place.table)
     path = place.dockerfiles / file
     path.write_text(path.read_text() + "# x\n")
-    assert digests.framework_digest(place.row, place.table) != before
+    assert digests.framework_digest(place.image, place.table) != before
 
 
 def test_the_last_layers_belong_to_the_recipe_but_not_to_the_framework(place):
-    framework = digests.framework_digest(place.row, place.table)
-    recipe = digests.recipe_digest(place.row, place.table)
+    framework = digests.framework_digest(place.image, place.table)
+    recipe = digests.recipe_digest(place.image, place.table)
     (place.dockerfiles / "backends.Dockerfile").write_text("# other\n")
-    assert digests.framework_digest(place.row, place.table) == framework
-    assert digests.recipe_digest(place.row, place.table) != recipe
+    assert digests.framework_digest(place.image, place.table) == framework
+    assert digests.recipe_digest(place.image, place.table) != recipe
 
 
 def test_another_pip_or_base_is_another_recipe(place):
-    recipe = digests.recipe_digest(place.row, place.table)
+    recipe = digests.recipe_digest(place.image, place.table)
     other_pip = place.table.model_copy(update={"pip": "1.0"})
-    other_base = place.row.model_copy(update={"base": "debian:bullseye-slim"})
-    place.table.bases["debian:bullseye-slim"] = place.table.bases[place.row.base]
-    assert digests.recipe_digest(place.row, other_pip) != recipe
+    other_base = place.image.model_copy(update={"base": "debian:bullseye-slim"})
+    place.table.bases["debian:bullseye-slim"] = place.table.bases[place.image.base]
+    assert digests.recipe_digest(place.image, other_pip) != recipe
     assert digests.recipe_digest(other_base, place.table) != recipe
 
 
@@ -105,7 +105,7 @@ def test_another_pip_or_base_is_another_recipe(place):
     ],
 )
 def test_staleness_names_the_difference(place, label, told):
-    wanted = digests.labels(place.row, place.table)
+    wanted = digests.labels(place.image, place.table)
     assert digests.staleness(wanted, wanted) is None
     assert digests.staleness({**wanted, "other": "label"}, wanted) is None
     reason = digests.staleness({**wanted, label: "0" * 64}, wanted)
@@ -116,6 +116,6 @@ def test_staleness_names_the_difference(place, label, told):
 
 
 def test_changed_networks_are_reported_rather_than_changed_programs(place):
-    wanted = digests.labels(place.row, place.table)
+    wanted = digests.labels(place.image, place.table)
     found = {**wanted, digests.ZOO: "0", digests.BACKENDS: "0"}
     assert "networks" in digests.staleness(found, wanted)

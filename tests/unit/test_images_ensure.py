@@ -39,11 +39,11 @@ class Events(list):
 
 
 def name(place):
-    return store.name_of(place.row, place.table)
+    return store.name_of(place.image, place.table)
 
 
 def ensure(place, engine, policy=Policy.AUTO, events=print):
-    return store.ensure(place.row, place.table, engine, policy, events)
+    return store.ensure(place.image, place.table, engine, policy, events)
 
 
 def change_backends(place):
@@ -51,7 +51,7 @@ def change_backends(place):
 
 
 def change_recipe(place):
-    place.row.lock_file.write_text("alpha==1.1\n")
+    place.image.lock_file.write_text("alpha==1.1\n")
 
 
 def test_a_missing_image_is_built_in_two_builds(place, engine):
@@ -62,7 +62,7 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
     assert re.fullmatch(rf"{TAG}-[0-9a-f]{{12}}", ready.reference)
 
     framework, whole = engine.builds
-    assert framework.tag == digests.framework_tag(place.row, place.table)
+    assert framework.tag == digests.framework_tag(place.image, place.table)
     assert framework.buildargs == {"BASE": "debian:bookworm-slim"}
     assert framework.network_mode is None
     wheels = [name for name in framework.files if name.startswith("wheels/")]
@@ -71,7 +71,7 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
 
     assert whole.network_mode == "none"
     assert whole.buildargs == {"FRAMEWORK_IMAGE": framework.tag, "BACKENDS": "tiny"}
-    assert whole.labels == digests.labels(place.row, place.table)
+    assert whole.labels == digests.labels(place.image, place.table)
     assert "backends/tiny/__main__.py" in whole.files
     assert not any("__pycache__" in name for name in whole.files)
     assert any("self check" in stage for stage in events.stages)
@@ -81,7 +81,7 @@ def test_a_missing_image_is_built_in_two_builds(place, engine):
 def test_an_image_is_built_from_the_folder_of_another_and_pins_of_its_own(place, engine):
     (place.dockerfiles / "tiny-cpu" / "old.lock").write_text("alpha==0.9\n")
     changes = {"id": "tiny-old", "recipe": "tiny-cpu", "lock": "old.lock", "version": "0.9"}
-    old = place.row.model_copy(update=changes)
+    old = place.image.model_copy(update=changes)
     ready = store.ensure(old, place.table, engine, Policy.AUTO, Events())
     assert ready.reference.startswith("benchdock/tiny-old:0.9-")
     framework, _ = engine.builds
@@ -89,14 +89,15 @@ def test_an_image_is_built_from_the_folder_of_another_and_pins_of_its_own(place,
     assert {"Dockerfile", "requirements.lock"} <= set(framework.files)
     assert "wheels/alpha-0.9-py3-none-any.whl" in framework.files
     assert "old.lock" not in framework.files
-    assert framework.tag != digests.framework_tag(place.row, place.table)
+    assert framework.tag != digests.framework_tag(place.image, place.table)
 
 
+@pytest.mark.slow
 def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
     table, child = with_child(place)
     assert store.ensure(child, table, engine, Policy.AUTO, print).did == "built"
     parent, framework, whole = engine.builds
-    assert parent.tag == digests.framework_tag(place.row, place.table)
+    assert parent.tag == digests.framework_tag(place.image, place.table)
     assert parent.buildargs == {"BASE": "debian:bookworm-slim"}
     assert framework.tag == digests.framework_tag(child, table)
     assert framework.buildargs == {"BASE": parent.tag}
@@ -144,6 +145,7 @@ def test_a_current_image_is_used_as_it_is(place, engine):
     assert (engine.builds, events) == ([], [])
 
 
+@pytest.mark.slow
 def test_changed_programs_build_only_the_last_layers(place, engine):
     ensure(place, engine)
     engine.builds.clear()
@@ -163,6 +165,7 @@ def test_a_changed_recipe_builds_all(place, engine):
     assert len(engine.builds) == 2
 
 
+@pytest.mark.slow
 def test_two_checkouts_share_an_engine(place, engine):
     ours, theirs = "print('ours')\n", "print('theirs')\n"
     program = place.backends / "tiny" / "__main__.py"
@@ -186,13 +189,14 @@ def test_an_image_that_has_only_its_readable_name_gets_the_other_one(place, engi
     ready = ensure(place, engine)
     del engine.here[ready.reference]
     engine.builds.clear()
-    assert store.state(place.row, place.table, engine).kind == "current"
+    assert store.state(place.image, place.table, engine).kind == "current"
     again = ensure(place, engine)
     assert (again.did, again.id, again.reference) == ("found", ready.id, ready.reference)
     assert engine.here[ready.reference].id == ready.id
     assert engine.builds == []
 
 
+@pytest.mark.slow
 def test_a_name_that_lies_is_not_believed(place, engine):
     ensure(place, engine)
     other = {**engine.here[TAG].labels, digests.BACKENDS: "other"}
@@ -201,6 +205,7 @@ def test_a_name_that_lies_is_not_believed(place, engine):
     assert engine.here[name(place)].labels[digests.BACKENDS] != "other"
 
 
+@pytest.mark.slow
 def test_a_failed_build_moves_no_name(place, engine):
     first = ensure(place, engine)
     change_backends(place)
@@ -242,7 +247,7 @@ def test_changed_networks_are_named(place, engine, monkeypatch):
     ensure(place, engine)
     monkeypatch.setattr(digests, "fingerprints", lambda: {"alexnet": "0123"})
     monkeypatch.setattr(digests, "backends_digest", lambda _: "4567")
-    state = store.state(place.row, place.table, engine)
+    state = store.state(place.image, place.table, engine)
     assert state.kind == "stale"
     assert "different definitions of the networks" in state.reason
 
@@ -376,6 +381,7 @@ def resolve(place, engine, reference, policy=Policy.AUTO):
     return store.resolve(reference, place.table, engine, policy, Events())
 
 
+@pytest.mark.slow
 def test_a_reference_that_the_table_knows_is_that_row(place, engine):
     assert resolve(place, engine, "tiny-cpu").did == "built"
     assert resolve(place, engine, TAG).did == "found"
@@ -422,7 +428,7 @@ def test_our_image_under_another_name_must_be_up_to_date(place, engine):
     ensure(place, engine)
     engine.here["registry.mine/tiny:7"] = engine.here[TAG]
     ready = resolve(place, engine, "registry.mine/tiny:7")
-    assert ready.image is place.row
+    assert ready.image is place.image
     assert not ready.mount_backends
 
     change_backends(place)
@@ -466,10 +472,11 @@ def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
     ]
 
 
+@pytest.mark.slow
 def test_a_disk_with_too_little_room_is_reported_before_the_build(
     place, engine, tmp_path, monkeypatch
 ):
-    row = place.row.model_copy(update={"size": "1.0 GB"})
+    row = place.image.model_copy(update={"size": "1.0 GB"})
     engine.data_root = tmp_path
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**29))
     events = Events()

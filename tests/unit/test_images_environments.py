@@ -19,7 +19,7 @@ def place(tmp_path, monkeypatch):
 
 
 def ensure(place, said=None):
-    return environments.ensure(place.row, place.table, (said if said is not None else []).append)
+    return environments.ensure(place.image, place.table, (said if said is not None else []).append)
 
 
 def test_an_environment_is_made_once(place):
@@ -34,14 +34,14 @@ def test_an_environment_is_made_once(place):
     again = ensure(place)
     assert not again.made
     assert len(place.pip.calls()) == 1
-    assert environments.existing(place.row, place.table) == again
+    assert environments.existing(place.image, place.table) == again
 
 
 def test_a_half_made_environment_is_made_again(place):
     ready = ensure(place)
     (ready.root / environments.MARKER).unlink()
     (ready.root / "half").write_text("")
-    assert environments.existing(place.row, place.table) is None
+    assert environments.existing(place.image, place.table) is None
     assert ensure(place).made
     assert not (ready.root / "half").exists()
 
@@ -50,20 +50,20 @@ def test_a_failed_installation_leaves_nothing(place):
     place.pip.fail(("install", "-", "ERROR: broken"))
     with pytest.raises(ImageError, match="broken"):
         ensure(place)
-    assert not environments.folder(place.row, place.table).exists()
+    assert not environments.folder(place.image, place.table).exists()
 
 
 def test_other_pins_are_another_environment(place):
-    before = environments.folder(place.row, place.table)
-    place.row.lock_file.write_text("alpha==1.1\n")
-    assert environments.folder(place.row, place.table) != before
+    before = environments.folder(place.image, place.table)
+    place.image.lock_file.write_text("alpha==1.1\n")
+    assert environments.folder(place.image, place.table) != before
 
 
 def test_the_wheels_of_the_image_are_used_if_they_fit(place):
     place.fetch()
     ensure(place)
     offline = "--no-index" in place.pip.calls()[-1]
-    assert offline == (place.row.python == "{}.{}".format(*sys.version_info))
+    assert offline == (place.image.python == "{}.{}".format(*sys.version_info))
 
 
 def test_wheels_for_another_python_are_not_used(place, monkeypatch):
@@ -81,16 +81,16 @@ def test_the_packages_of_the_parent_come_first(place):
     ready = environments.ensure(child, table, print)
     first, second = place.pip.calls()
     assert first[-1] != second[-1]
-    assert [str(place.row.lock_file) in first, str(child.lock_file) in second] == [True, True]
+    assert [str(place.image.lock_file) in first, str(child.lock_file) in second] == [True, True]
     assert environments.existing(child, table) == environments.HostEnvironment(
         root=ready.root, python=ready.python, made=False
     )
-    place.row.lock_file.write_text("alpha==1.1\n")
+    place.image.lock_file.write_text("alpha==1.1\n")
     assert environments.existing(child, table) is None
 
 
 def test_an_image_whose_packages_need_its_build_has_no_environment(place):
-    row = place.row.model_copy(update={"container_only": "alpha is compiled in it"})
+    row = place.image.model_copy(update={"container_only": "alpha is compiled in it"})
     with pytest.raises(ImageError, match=r"its own build \(alpha is compiled in it\) and cannot"):
         environments.ensure(row, place.table, print)
 
@@ -116,4 +116,4 @@ def test_an_interrupt_leaves_nothing_half_made(place, monkeypatch):
     monkeypatch.setattr(host_pip, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ensure(place)
-    assert not environments.folder(place.row, place.table).exists()
+    assert not environments.folder(place.image, place.table).exists()

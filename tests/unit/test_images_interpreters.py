@@ -168,12 +168,12 @@ def test_the_state_of_an_image_says_that_its_base_cannot_be_made(
     for name in ("backends.Dockerfile", "old-cpu/Dockerfile", "old-cpu/requirements.lock"):
         (tmp_path / name).write_text("")
     engine = FakeImages()
-    row = table.image("old-cpu")
-    state = store.state(row, table, engine)
+    image = table.image("old-cpu")
+    state = store.state(image, table, engine)
     assert state.kind == "absent"
     assert state.reason.startswith("its base python:9.7-slim is not here, and this machine has no")
     engine.add("python:9.7-slim")
-    assert store.state(row, table, engine).reason == ""
+    assert store.state(image, table, engine).reason == ""
 
 
 def test_a_build_without_base_and_interpreter_names_both(table, machine):

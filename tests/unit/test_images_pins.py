@@ -50,10 +50,10 @@ def test_a_mistake_in_the_file_is_named(text, told):
 
 def test_an_image_is_asked_for_by_its_digest_only_if_that_is_known():
     table = image_table.read(TABLE, name="x")
-    row = table.images["vendor-tiny"]
-    assert table.pinned(row) == row.tag
-    known = table.model_copy(update={"digests": {row.reference: DIGEST}})
-    assert known.pinned(row) == f"registry.example/tiny@{DIGEST}"
+    image = table.images["vendor-tiny"]
+    assert table.pinned(image) == image.tag
+    known = table.model_copy(update={"digests": {image.reference: DIGEST}})
+    assert known.pinned(image) == f"registry.example/tiny@{DIGEST}"
     ours = table.images["tiny-cpu"]
     assert known.pinned(ours) == ours.tag
 

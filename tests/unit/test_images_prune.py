@@ -13,7 +13,7 @@ from orchestrator import paths
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, ImageError, MachineError
 from orchestrator.images import builder, digests, pruning, store
-from orchestrator.images.pruning import Verdict
+from orchestrator.images.pruning import Candidate
 from orchestrator.results import needs
 from orchestrator.runtimes.docker.client import Engine
 from orchestrator.runtimes.docker.stock import StockedImage
@@ -111,18 +111,18 @@ def layers(engine, digits, **changes):
 
 def judged(engine, place, **changes):
     asked = {"keep": 0, "results": {}, **changes}
-    return {one.image.id: one for one in pruning.judge(engine, place.table, **asked)}
+    return {one.image.id: one for one in pruning.candidates(engine, place.table, **asked)}
 
 
 A, B, C = "a" * 12, "b" * 12, "c" * 12
 
 
 def test_the_current_builds_stay_whatever_their_name(place, engine):
-    labels = digests.labels(place.row, place.table)
-    named = engine.add(store.name_of(place.row, place.table), labels=labels)
-    carried = engine.add(place.row.tag, labels=labels)
+    labels = digests.labels(place.image, place.table)
+    named = engine.add(store.name_of(place.image, place.table), labels=labels)
+    carried = engine.add(place.image.tag, labels=labels)
     framework = engine.add(
-        digests.framework_tag(place.row, place.table),
+        digests.framework_tag(place.image, place.table),
         labels={digests.FRAMEWORK: "x"}, layers=FRAMEWORK,
     )  # fmt: skip
     found = judged(engine, place)
@@ -203,30 +203,29 @@ def test_space_that_is_shared_is_counted_once_and_last(place, engine):
     build(engine, place, A)
     build(engine, place, B, layers=("b", "f", "v"))
     layers(engine, A)
-    found = pruning.judge(engine, place.table, keep=0, results={})
+    found = pruning.candidates(engine, place.table, keep=0, results={})
     assert [one.takes // MIB for one in found] == [1, 1, 800]
     assert [len(one.image.layers) for one in found] == [3, 3, 2]
 
     # A build of mine upon the same layers keeps them.
     engine.add("mine/upon:1", layers=("b", "f", "m"))
-    assert [one.takes // MIB for one in pruning.judge(engine, place.table, keep=0, results={})] == [
-        1, 1, 0,
-    ]  # fmt: skip
+    found = pruning.candidates(engine, place.table, keep=0, results={})
+    assert [one.takes // MIB for one in found] == [1, 1, 0]
 
 
 def test_space_is_a_lower_bound_if_no_image_is_just_the_shared_layers(place, engine):
     build(engine, place, A)
     engine.add("mine/other:1", layers=("b", "f", "m"), size=895 * MIB)
-    (found,) = pruning.judge(engine, place.table, keep=0, results={})
+    (found,) = pruning.candidates(engine, place.table, keep=0, results={})
     assert found.takes == 6 * MIB
 
 
 def test_removal_takes_every_name_but_none_that_moved(place, engine):
     image = build(engine, place, A)
-    engine.tag_image(image.id, place.row.tag)
-    (found,) = pruning.judge(engine, place.table, keep=0, results={})
+    engine.tag_image(image.id, place.image.tag)
+    (found,) = pruning.candidates(engine, place.table, keep=0, results={})
     pruning.remove(found, engine)
-    assert sorted(engine.removed) == [place.row.tag, f"{place.row.tag}-{A}"]
+    assert sorted(engine.removed) == [place.image.tag, f"{place.image.tag}-{A}"]
 
     engine.removed.clear()
     other = engine.add(id="sha256:other")
@@ -238,19 +237,19 @@ def test_removal_takes_every_name_but_none_that_moved(place, engine):
 
 def test_the_readable_name_goes_to_the_newest_that_stays(place, engine):
     going = build(engine, place, A)
-    engine.tag_image(going.id, place.row.tag)
+    engine.tag_image(going.id, place.image.tag)
     build(engine, place, B, age=20)
     newest = build(engine, place, C, age=10)
-    kept = {one.id: "r" for one in engine.stock if f"{place.row.tag}-{A}" not in one.tags}
-    found = pruning.judge(engine, place.table, keep=0, results=kept)
+    kept = {one.id: "r" for one in engine.stock if f"{place.image.tag}-{A}" not in one.tags}
+    found = pruning.candidates(engine, place.table, keep=0, results=kept)
     pruning.move_aliases(found, engine)
-    assert engine.image(place.row.tag).id == newest.id
+    assert engine.image(place.image.tag).id == newest.id
     pruning.remove(found[0], engine)
-    assert engine.removed == [f"{place.row.tag}-{A}"]
+    assert engine.removed == [f"{place.image.tag}-{A}"]
 
 
 def test_builds_of_this_home_wait(place):
-    lock = builder.lock_of(place.row)
+    lock = builder.lock_of(place.image)
     with pruning.without_builds(place.table, print):
         assert lock.exists()
 
@@ -407,5 +406,5 @@ def test_a_verdict_is_named_by_the_tag_that_tells_builds_apart() -> None:
         id="sha256:" + "1" * 64, tags=("benchdock/x:1.0", f"benchdock/x:1.0-{A}"), labels={},
         size=1, created=1, layers=(), is_step=False,
     )  # fmt: skip
-    assert Verdict(image=image, why="").name == f"benchdock/x:1.0-{A}"
-    assert Verdict(image=replace(image, tags=()), why="").name == "1" * 12
+    assert Candidate(image=image, why="").name == f"benchdock/x:1.0-{A}"
+    assert Candidate(image=replace(image, tags=()), why="").name == "1" * 12

@@ -34,7 +34,7 @@ def test_a_fetch_makes_a_whole_wheelhouse_and_is_not_repeated(place):
     assert sorted(path.name for path in house.iterdir()) == [ALPHA, BETA, "manifest.json", PIP]
     manifest = json.loads((house / "manifest.json").read_text())
     assert {file["name"]: file["size"] for file in manifest["files"]}[ALPHA] == 14
-    assert wheelhouse.defect(place.row, place.table) is None
+    assert wheelhouse.defect(place.image, place.table) is None
 
     calls = len(place.pip.calls())
     said: list[str] = []
@@ -43,6 +43,7 @@ def test_a_fetch_makes_a_whole_wheelhouse_and_is_not_repeated(place):
     assert "up to date" in said[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["compiled", "sources"])
 def test_what_has_no_wheel_comes_as_source_and_is_kept(place, key):
     table, child = with_child(place, key)
@@ -90,12 +91,12 @@ def test_only_a_damaged_file_is_fetched_again(place, damage):
     assert f"{BETA} is missing or damaged" in said[0]
     assert (house / BETA).read_text() == "wheel of beta_two"
     assert (house / ALPHA).stat().st_ino == untouched
-    assert wheelhouse.defect(place.row, place.table) is None
+    assert wheelhouse.defect(place.image, place.table) is None
 
 
 def test_a_changed_lock_drops_unneeded_wheels(place):
     house = place.fetch()
-    place.row.lock_file.write_text(LOCK.replace("alpha==1.0", "alpha==1.1"))
+    place.image.lock_file.write_text(LOCK.replace("alpha==1.0", "alpha==1.1"))
     said: list[str] = []
     place.fetch(said)
     assert "changed" in said[0]
@@ -107,9 +108,9 @@ def test_a_changed_lock_drops_unneeded_wheels(place):
 def test_a_damaged_manifest_is_fetched_again(place, content):
     house = place.fetch()
     (house / "manifest.json").write_text(content)
-    assert wheelhouse.defect(place.row, place.table) == "its manifest is damaged"
+    assert wheelhouse.defect(place.image, place.table) == "its manifest is damaged"
     place.fetch()
-    assert wheelhouse.defect(place.row, place.table) is None
+    assert wheelhouse.defect(place.image, place.table) is None
 
 
 def test_what_a_killed_fetch_left_is_not_trusted(place):
@@ -123,7 +124,7 @@ def test_what_a_killed_fetch_left_is_not_trusted(place):
 
 def test_a_failed_fetch_leaves_the_old_wheels(place):
     place.fetch()
-    place.row.lock_file.write_text(LOCK.replace("alpha==1.0", "alpha==1.1"))
+    place.image.lock_file.write_text(LOCK.replace("alpha==1.0", "alpha==1.1"))
     place.pip.fail(("download", "-", "ERROR: broken"))
     with pytest.raises(ImageError, match="broken"):
         place.fetch()
@@ -147,7 +148,7 @@ def test_wheels_from_a_folder_need_no_index(place, tmp_path):
         assert "--no-index" in argv
         assert argv[argv.index("--find-links") + 1] == str(tmp_path / "usb")
 
-    place.row.lock_file.write_text("gamma==3\n")
+    place.image.lock_file.write_text("gamma==3\n")
     place.pip.fail(("download", "-", NO_MATCH))
     with pytest.raises(host_pip.NoMatchError):
         place.fetch(source=tmp_path / "usb")
@@ -161,7 +162,7 @@ def test_the_real_pip_says_which_wheel_a_folder_lacks(place, tmp_path, monkeypat
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     with pytest.raises(host_pip.NoMatchError, match=r"no package index has alpha==1.0") as caught:
-        wheelhouse.fetch(place.row, place.table, print, source=tmp_path, pip=real)
+        wheelhouse.fetch(place.image, place.table, print, source=tmp_path, pip=real)
     assert any("No matching distribution" in line for line in caught.value.details)
 
 

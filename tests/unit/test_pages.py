@@ -128,6 +128,7 @@ def test_links_lead_to_files_and_headings(page):
     assert broken == []
 
 
+@pytest.mark.slow
 @pages
 def test_every_command_line_can_be_typed(page):
     text = page.read_text(encoding="utf-8")
@@ -251,21 +252,21 @@ class TestVendorPrograms:
 
     @pytest.mark.parametrize("cells", ENTRIES, ids=lambda cells: cells[0])
     def test_devices_and_phases_are_those_of_the_row(self, cells):
-        row = FRAMEWORKS[cells[0].strip("`")]
+        framework = FRAMEWORKS[cells[0].strip("`")]
         devices, _, phases = cells[2].partition("; ")
         if devices != "all":
             assert {word.lower() for word in re.findall("CPU|GPU", devices)} == {
-                device for device, _ in row.dtypes
+                device for device, _ in framework.dtypes
             }
-            assert ("one GPU" in devices) == ("GPU" in devices and not row.multi_gpu)
+            assert ("one GPU" in devices) == ("GPU" in devices and not framework.multi_gpu)
             told = {"both": {"training", "inference"}}.get(phases.split()[0], {phases})
-            assert told == {phase for _, phase in row.dtypes}
+            assert told == {phase for _, phase in framework.dtypes}
 
     @pytest.mark.parametrize("index", range(len(ENTRIES)))
     def test_the_default_images_are_those_of_the_row(self, index):
         name, *_, images = self.ENTRIES[index]
         if images == "the same":
             images = self.ENTRIES[index - 1][-1]
-        row = FRAMEWORKS[name.strip("`")]
+        framework = FRAMEWORKS[name.strip("`")]
         named = set(re.findall(r"`([a-z][\w-]+)`", images.replace("`--image`", "")))
-        assert named == set(row.images.values())
+        assert named == set(framework.images.values())

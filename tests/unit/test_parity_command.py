@@ -11,7 +11,7 @@ from orchestrator.machine import gpu
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.parity import proof as parity
 from orchestrator.parity.proof import Proof
-from orchestrator.parsers.parity import Cell
+from orchestrator.parsers.parity import ParityCell
 
 TWO = GpuReport(
     state="ok", reason="", gpus=tuple(Gpu(index=i, uuid=f"GPU-{i}", name="H100") for i in (0, 1))
@@ -20,7 +20,7 @@ TWO = GpuReport(
 
 def cell(row, model, level, **changes):
     usual = {"fingerprint": "f", "holds": True, "deviation": 1e-7, "tolerance": 1e-5, "detail": ""}
-    return Cell(framework=row.name, model=model, level=level, **usual | changes)
+    return ParityCell(framework=row.name, model=model, level=level, **usual | changes)
 
 
 @pytest.fixture

@@ -150,10 +150,10 @@ def test_a_score_in_float16_is_believed_for_a_network_that_uses_it():
 
 
 def test_a_run_is_refused_the_types_that_its_score_would_not_be_of():
-    row = catalogue.framework("mxnet_score")
-    (unfit,) = row.unfit
+    framework = catalogue.framework("mxnet_score")
+    (unfit,) = framework.unfit
     left_out = {"alexnet", "inception-bn"}
-    assert {row.networks[name] for name in unfit.networks} - left_out == {
+    assert {framework.networks[name] for name in unfit.networks} - left_out == {
         *mxnet_score.ALWAYS_FLOAT32
     }
 

@@ -3,11 +3,11 @@ import io
 import pytest
 
 from orchestrator.errors import RequestError
-from orchestrator.parsers import PROGRAMS, module, parse, parser_for
+from orchestrator.parsers import LOG_FORMATS, module, parse, parser_for
 from orchestrator.parsers.contract import ParseHints, ParserModule
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", LOG_FORMATS)
 def test_every_parser_keeps_the_contract(program):
     """Rules for every program: no input, or junk, gives neither a result nor an exception."""
     parsers: ParserModule = module(program)

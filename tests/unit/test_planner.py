@@ -39,8 +39,10 @@ def request(**changes):
 
 def plan(tmp_path, place=PLACE, target=None, **changes):
     asked = request(**changes)
-    row = catalogue.framework("pytorch")
-    return planner.make_plan(asked, row, target or Target(device="cpu"), place, RunFolder(tmp_path))
+    framework = catalogue.framework("pytorch")
+    return planner.make_plan(
+        asked, framework, target or Target(device="cpu"), place, RunFolder(tmp_path)
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,10 +201,10 @@ def test_more_than_one_gpu_starts_one_process_each(tmp_path):
 
 
 def test_a_parity_plan_runs_the_parity_program(tmp_path):
-    row = catalogue.framework("pytorch")
+    framework = catalogue.framework("pytorch")
     made = parity_plan(
         request(dtype="bfloat16"),
-        row,
+        framework,
         Target(device="gpu", gpus=("GPU-a",)),
         PLACE,
         RunFolder(tmp_path),

@@ -12,16 +12,16 @@ from orchestrator.images.reference import parse_reference
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.vendor_images import choice, listed, overview, proven, vendor_table
 from orchestrator.vendor_images.gpu_support import fitting_image
-from orchestrator.vendor_images.proven import Record
-from orchestrator.vendor_images.vendor_table import CatalogueError
+from orchestrator.vendor_images.proven import ProvenRelease
+from orchestrator.vendor_images.vendor_table import VendorTableError
 
 TABLE = image_table.load()
 V100 = [("Tesla V100-SXM2-16GB", "7.0")]
 NO_GPU = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
 
 
-def record(framework: str, release: str, *faults: str) -> Record:
-    return Record(framework=framework, release=release, python="3.8", faults=faults)
+def record(framework: str, release: str, *faults: str) -> ProvenRelease:
+    return ProvenRelease(framework=framework, release=release, python="3.8", faults=faults)
 
 
 RECORDS = (
@@ -68,7 +68,7 @@ def test_records_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert proven.read(path) == RECORDS
     assert path.read_text().count("\n") == len(RECORDS) + 2
     path.write_text("[{}]")
-    with pytest.raises(CatalogueError, match=r"cannot read proven\.json"):
+    with pytest.raises(VendorTableError, match=r"cannot read proven\.json"):
         proven.read(path)
 
 

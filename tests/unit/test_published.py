@@ -1,4 +1,4 @@
-"""The catalogue of published results and the command that lists it."""
+"""The collection of published results and the command that lists it."""
 
 import argparse
 import collections
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from orchestrator.cli import main
 from orchestrator.commands import published as command
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
-from orchestrator.published import catalogue_check, collection
+from orchestrator.published import collection, collection_check
 from orchestrator.published.collection import Filters
 
 PROJECT = Path(__file__).parents[2]
@@ -178,7 +178,7 @@ def test_the_command_loads_nothing_heavy() -> None:
 
 
 def damaged(tmp_path: Path, old: str, new: str) -> Path:
-    """Write the first claims of the catalogue with one text replaced."""
+    """Write the first claims of the collection with one text replaced."""
     data = json.loads(collection.DATA.read_text(encoding="utf-8"))
     data["claims"] = data["claims"][:40]
     for key, table in (("source", "sources"), ("code", "code"), ("network", "networks")):
@@ -214,7 +214,8 @@ def test_damaged_data_is_named(tmp_path, old: str, new: str, complaint: str) -> 
     assert "benchdock published --check" in str(caught.value)
 
 
-def test_the_catalogue_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_the_collection_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["published", "--check"]) == ExitStatus.OK
     assert capsys.readouterr().out == "published.json: no mistakes\n"
 
@@ -252,7 +253,7 @@ def test_two_claims_of_one_id_are_named(tmp_path: Path) -> None:
     data = json.loads(path.read_text(encoding="utf-8"))
     data["claims"].append(data["claims"][0])
     path.write_text(json.dumps(data), encoding="utf-8")
-    assert any("appears 2 times" in mistake for mistake in catalogue_check.mistakes(path))
+    assert any("appears 2 times" in mistake for mistake in collection_check.mistakes(path))
 
 
 @settings(max_examples=60, deadline=None)
@@ -270,13 +271,13 @@ def test_whatever_is_typed_into_a_row_ends_in_words(tmp_path_factory, key, value
     data = {"schema": 2, "networks": {}, "code": {}, "sources": {"s": source}}
     path = tmp_path_factory.getbasetemp() / "typed.json"
     path.write_text(json.dumps(data | {"claims": [row | {key: value}]}), encoding="utf-8")
-    found = catalogue_check.mistakes(path)
+    found = collection_check.mistakes(path)
     collection.load.cache_clear()
     with contextlib.suppress(BenchdockError) if found else contextlib.nullcontext():
         collection.load(path)
 
 
-def test_the_stated_cost_of_a_dataset_is_that_of_the_catalogue() -> None:
+def test_the_stated_cost_of_a_dataset_is_that_of_the_collection() -> None:
     """`reproduce.toml` says that nine of ten pairs differ by less than 10 %."""
     pairs: dict[tuple[object, ...], dict[str, float]] = collections.defaultdict(dict)
     about_data = {"real", "synthetic", "dali", "no-dali"}

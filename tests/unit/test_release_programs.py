@@ -57,12 +57,12 @@ def test_the_table_names_programs_that_are_here_and_models_that_they_have():
     table = programs.load()
     assert len({(one.line.name, one.ref, one.before) for one in table}) == len(table)
     for one in table:
-        row = catalogue.framework(one.line.framework)
+        framework = catalogue.framework(one.line.framework)
         assert bool(one.ref) != bool(one.before)
         device = "gpu" if one.gpu else "cpu"
         for model, phase in one.runs:
-            catalogue.network(row, model)
-            assert (device, phase) in row.dtypes
+            catalogue.network(framework, model)
+            assert (device, phase) in framework.dtypes
 
 
 def test_a_run_is_planned_started_and_compared_with_the_programs_own_figure(tmp_path, clone):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from orchestrator.vendor_images import proven
-from orchestrator.vendor_images.proven import Record
+from orchestrator.vendor_images.proven import ProvenRelease
 from tests.releases import __main__ as releases
 from tests.releases import matrix, page, running
 
@@ -161,7 +161,7 @@ def test_a_line_without_its_interpreter_is_run_another_time(kept, monkeypatch, c
 
 def test_a_record_is_not_made_twice_and_goes_into_the_page(kept, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["releases", "mxnet-1.2.0"])
-    found = Record(framework="mxnet", release="1.2.0", python="3.6", jobs=("training",))
+    found = ProvenRelease(framework="mxnet", release="1.2.0", python="3.6", jobs=("training",))
     (kept / "releases" / f"{LINE.name}.json").write_text(found.model_dump_json())
     assert releases.main() == 0
     assert page.row(found) in capsys.readouterr().out

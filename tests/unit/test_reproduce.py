@@ -14,18 +14,23 @@ from hypothesis import strategies as st
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.frameworks import catalogue
+from orchestrator.machine.description import EngineFacts
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.published import claim_rules, collection
 from orchestrator.published.collection import Claim, Code, Source
 from orchestrator.reproduction import outline, preparation, surroundings
+from orchestrator.reproduction.claim_verdict import summarize, verdict_on
 from orchestrator.reproduction.conditions import Terms
-from orchestrator.reproduction.judgement import judge, summarize
 from orchestrator.reproduction.preparation import prepare
-from orchestrator.reproduction.setup import RANKING, Wishes, World
+from orchestrator.reproduction.setup import RANKING, Wishes
 from orchestrator.result import Metric, Result
-from orchestrator.run import demands
+from orchestrator.run import program_rules
+from orchestrator.run.facts import EngineAnswer
 from tests.support import stand_in
-from tests.support.worlds import CPU, NOTHING
+from tests.support.machines import CPU, Known, answered
+
+NOTHING = Known()
+SILENT = EngineAnswer(why_not="nobody answers")
 
 
 def world(*gpus, capability="7.0", driver="570.1", **changes):
@@ -34,8 +39,8 @@ def world(*gpus, capability="7.0", driver="570.1", **changes):
         for i, name in enumerate(gpus)
     )
     report = GpuReport(state="ok", reason="", gpus=found, driver=driver)
-    usual: dict[str, Any] = {"gpus": report, "cpu": CPU, "no_engine": ""}
-    return World(**usual | changes)
+    usual: dict[str, Any] = {"gpu": report, "container_engine": answered(EngineFacts())}
+    return Known(**usual | changes)
 
 
 def claim(**changes):
@@ -107,7 +112,7 @@ def test_the_claims_own_container_is_used_if_it_can_be():
     asked = claim(container="nvcr.io/nvidia/pytorch:20.06-py3")
     assert prepare(asked, world(V100)).request.image == asked.container
     without = prepare(
-        asked, world(V100, capability="7.5", driver="580.65", no_engine="nobody answers")
+        asked, world(V100, capability="7.5", driver="580.65", container_engine=SILENT)
     )
     assert without.request.image is None
     assert "nobody answers" in without.unmet[0].why
@@ -126,7 +131,8 @@ def test_a_container_too_old_for_the_gpu_is_not_started():
 @pytest.mark.parametrize("engine", ["", "nobody answers"])
 def test_an_older_image_stands_in_for_ours_if_that_dropped_the_gpu(engine):
     asked = claim(version="2.0", program="timm", conditions=("synthetic", "nhwc"))
-    setup = prepare(asked, world(V100, no_engine=engine))
+    answer = EngineAnswer(why_not=engine) if engine else answered(EngineFacts())
+    setup = prepare(asked, world(V100, container_engine=answer))
     assert setup.request.image is None  # the run chooses it as this does
     assert setup.why_not == ""
     assert [c.here for c in setup.unmet if c.name == "framework version"] == ["2.10.0"]
@@ -138,7 +144,7 @@ def test_a_month_of_the_vendors_stands_in_if_no_image_of_ours_works():
     setup = prepare(asked, old)
     assert setup.request.image == "nvcr.io/nvidia/pytorch:19.10-py3"
     assert [c.here for c in setup.unmet if c.name == "framework version"] == [setup.request.image]
-    on_host = prepare(asked, dataclasses.replace(old, no_engine="nobody answers"))
+    on_host = prepare(asked, dataclasses.replace(old, container_engine=SILENT))
     assert on_host.request is None
     assert "needs NVIDIA driver 450.80.02 or newer" in on_host.why_not
 
@@ -232,10 +238,10 @@ def test_options_that_bring_conditions_about_exist():
     rules = claim_rules.load()
     checked = 0
     for entry in rules.launchers:
-        row = catalogue.FRAMEWORKS[entry.name]
+        framework = catalogue.FRAMEWORKS[entry.name]
         for options in entry.conditions.values():
-            if not row.ours:
-                demands.check_options(row, options)
+            if not framework.ours:
+                program_rules.check_options(framework, options)
                 checked += 1
     assert checked > 20
 
@@ -243,10 +249,10 @@ def test_options_that_bring_conditions_about_exist():
 def test_every_option_of_a_program_belongs_to_a_condition_or_says_why_not():
     """An option without an aspect would be a silent default."""
     for entry in claim_rules.load().launchers:
-        row = catalogue.FRAMEWORKS[entry.name]
-        if not row.ours:
+        framework = catalogue.FRAMEWORKS[entry.name]
+        if not framework.ours:
             decided = {key for options in entry.conditions.values() for key in options}
-            assert set(row.options) == decided | set(entry.free), entry.name
+            assert set(framework.options) == decided | set(entry.free), entry.name
             assert not decided & set(entry.free)
 
 
@@ -268,17 +274,19 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
     """No condition of a claim is dropped: options bring it about, or a condition says its price."""
     rules = claim_rules.load()
     for entry in rules.launchers:
-        row = catalogue.FRAMEWORKS[entry.name]
-        phase = catalogue.default_phase(row.name)
-        model = "resnet50_v1.5" if row.networks is None else next(iter(row.networks))
+        framework = catalogue.FRAMEWORKS[entry.name]
+        phase = catalogue.default_phase(framework.name)
+        model = "resnet50_v1.5" if framework.networks is None else next(iter(framework.networks))
         asked = claim(
             program=entry.program, framework=entry.framework, model=model, phase=phase,
             conditions=(word,),
         )  # fmt: skip
-        terms = Terms(claim=asked, launcher=entry, framework=row, wishes=Wishes(), rules=rules)
+        terms = Terms(
+            claim=asked, launcher=entry, framework=framework, wishes=Wishes(), rules=rules
+        )
         told = {found.claimed for found in terms.unmet()}
         about = rules.condition(word).aspect
-        holds = word in entry.always or (word == "224x224" and row.networks is None)
+        holds = word in entry.always or (word == "224x224" and framework.networks is None)
         brought = all(
             terms.options().get(key) == value
             for key, value in entry.conditions.get(word, {"": ""}).items()
@@ -288,7 +296,7 @@ def test_each_word_is_brought_about_or_has_its_price_everywhere(word, source):
 
 
 def one_of_each_kind():
-    """Return claims of the catalogue that differ in more than a number."""
+    """Return claims of the collection that differ in more than a number."""
     kinds: dict[tuple, Claim] = {}
     for asked in collection.load():
         number = ("value", "id", "source", "batch", "gpu", "gpus", "suspect")
@@ -390,7 +398,7 @@ def test_claims_older_than_the_launchers_flags_are_refused(source, changes):
     assert prepare(newer, world(V100), Wishes(source=source)).request is not None
 
 
-def test_the_old_claims_of_the_catalogue_are_refused():
+def test_the_old_claims_of_the_collection_are_refused():
     rules = claim_rules.load()
     found = [(asked, rules.launcher(asked.program, asked.framework)) for asked in collection.load()]
     old = [one for one, how in found if how and preparation._too_old(one, how[0], Wishes())]
@@ -526,6 +534,7 @@ def test_a_dry_run_without_a_batch_shows_no_command():
     assert "use --batch N" in dict(shown.lines())["work"]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(collection.load()), st.sampled_from([NOTHING, world(V100), world(V100, V100)])
@@ -577,7 +586,7 @@ def result(throughput, **changes):
 )
 def test_the_verdict(measured, changes, verdict, status):
     asked = claim(**changes)
-    outcome = judge(asked, prepare(asked, world(V100)), [result(measured)] * 3)
+    outcome = verdict_on(asked, prepare(asked, world(V100)), [result(measured)] * 3)
     assert (outcome.verdict, outcome.exit_status) == (verdict, status)
     assert outcome.ratio == pytest.approx(measured / 100)
 
@@ -586,14 +595,14 @@ def test_what_only_the_runs_tell_is_added():
     ours = surroundings.our_version(catalogue.FRAMEWORKS["pytorch"], "gpu")
     asked = claim(version=ours)
     runs = [result(100, program={"framework_version": "0.1"}, warnings=("the GPU throttled",))] * 3
-    outcome = judge(asked, prepare(asked, world(V100)), runs)
+    outcome = verdict_on(asked, prepare(asked, world(V100)), runs)
     assert [condition.name for condition in outcome.unmet] == ["framework version"]
     assert "the GPU throttled" in outcome.doubts
 
 
 def test_runs_that_differ_are_doubted():
     asked = claim(suspect=("rates",))
-    outcome = judge(asked, prepare(asked, world(V100)), [result(v) for v in (90, 100, 110)])
+    outcome = verdict_on(asked, prepare(asked, world(V100)), [result(v) for v in (90, 100, 110)])
     told = " ".join(outcome.doubts)
     assert "differ from each other by up to 22 %" in told
     assert "more --runs" in told
@@ -634,7 +643,7 @@ options: {{behaviour: {behaviour}}}
 @pytest.fixture
 def own(tmp_path):
     """Write a claim about the stand-in program on this machine's CPU."""
-    cpu = preparation.look(Wishes()).cpu
+    cpu = preparation.here(Wishes()).cpu_model
 
     def write(value, behaviour="good", more=""):
         path = tmp_path / "claim.yaml"
@@ -676,6 +685,7 @@ def test_a_run_that_fails_leaves_one_document_too(own, capsys):
     assert "verdict" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loudness", [[], ["--quiet"]])
 def test_a_run_that_fails_ends_it_with_its_own_status(own, capsys, loudness):
     words = ["reproduce", own(4.0, "nan"), "--runtime", "host", *loudness]
@@ -716,7 +726,7 @@ def test_a_wrong_request_is_one_line(capsys, words, status, told):
 
 
 def test_a_claim_for_a_gpu_is_listed_on_a_machine_without(capsys, monkeypatch):
-    monkeypatch.setattr(preparation, "look", lambda wishes: NOTHING)
+    monkeypatch.setattr(preparation, "here", lambda wishes: NOTHING)
     asked = "nvidia-dle-pytorch-20.06-resnet50_v1.5-v100-16gb-float16-training-x1"
     assert main(["reproduce", asked, "--dry-run", "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)
@@ -731,7 +741,7 @@ def test_a_claim_for_a_gpu_is_listed_on_a_machine_without(capsys, monkeypatch):
 
 
 def test_an_option_that_is_missing_is_the_requests_fault(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(preparation, "look", lambda wishes: NOTHING)
+    monkeypatch.setattr(preparation, "here", lambda wishes: NOTHING)
     assert main(["reproduce", KNOWN]) == ExitStatus.BAD_REQUEST
     err = capsys.readouterr().err
     assert err.count("\n") == 1

@@ -91,6 +91,9 @@ class Script:
     def collect_output(self, destination, limit):
         destination.write_bytes(b"banner")
 
+    def root(self):
+        return None
+
     def notes(self):
         return ("a limit was dropped",)
 
@@ -103,14 +106,14 @@ def folder(tmp_path):
 def run(folder, *items, timeouts=None, stages=None, **script):
     view = View()
     runtime = Script(folder, *items, **script)
-    record = (stages if stages is not None else []).append
+    seen = stages if stages is not None else []
     outcome = execute(
         plan(program="benchdock", timeouts=timeouts or Timeouts()),
         runtime,
         folder,
         view,
         StageClock(view),
-        on_stage=record,
+        on_progress=lambda now: seen.append(now.stage),
     )
     assert runtime.gone
     return outcome, view, runtime

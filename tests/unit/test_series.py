@@ -59,6 +59,7 @@ def test_runs_are_separate_and_summed_up_in_one_document(home, capsys):
     assert told["request"]["model"] == "deep_mnist"
 
 
+@pytest.mark.slow
 def test_the_summary_is_shown_under_the_runs(home, capsys):
     assert main([*WORDS, "--runs", "2"]) == ExitStatus.OK
     out, err = capsys.readouterr()
@@ -73,6 +74,7 @@ def test_the_summary_is_shown_under_the_runs(home, capsys):
     assert "run 2 of 2" in err
 
 
+@pytest.mark.slow
 def test_quiet_shows_the_summary_and_nothing_else(home, capsys):
     assert main([*WORDS, "--runs", "2", "--quiet"]) == ExitStatus.OK
     out, err = capsys.readouterr()
@@ -80,6 +82,7 @@ def test_quiet_shows_the_summary_and_nothing_else(home, capsys):
     assert err == ""
 
 
+@pytest.mark.slow
 def test_one_run_has_no_interval(home, capsys):
     assert main([*WORDS, "--runs", "1", "--json"]) == ExitStatus.OK
     told = json.loads(capsys.readouterr().out)
@@ -137,6 +140,7 @@ def test_a_machine_that_gives_up_later_leaves_the_runs_before(home, monkeypatch)
     assert len(found.measured) == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_series_and_not_only_its_run(home, monkeypatch):
     started: list[stand_in.View] = []
 

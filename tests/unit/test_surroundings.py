@@ -27,8 +27,8 @@ AROUND = {"env": {"A": "b c", "PYTHONPATH": "/mine"}, "prefix": "taskset -c 0", 
 
 def plan(tmp_path, place=CONTAINER, **changes):
     asked = stand_in.request(options={}, **changes)
-    row = catalogue.framework("pytorch")
-    return planner.make_plan(asked, row, Target(device="cpu"), place, RunFolder(tmp_path))
+    framework = catalogue.framework("pytorch")
+    return planner.make_plan(asked, framework, Target(device="cpu"), place, RunFolder(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,7 @@ def test_readonly_variables_of_bash_are_known():
             surroundings.check(stand_in.request(env={name: "1"}))
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1), min_size=1))
 def test_a_prefix_is_taken_apart_as_a_shell_would(words):
     written = shlex.join(["numactl", *words])
@@ -122,6 +123,7 @@ def test_the_host_runtime_has_no_network_to_choose(capsys):
     assert "--network needs a container engine" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_has_them_keeps_them_and_is_replayed_with_them(tmp_path, capsys):
     with stand_in.home(tmp_path):
         first, folder = stand_in.run(env={"A": "b"}, prefix="env SEEN=yes")
@@ -136,6 +138,7 @@ def test_a_run_has_them_keeps_them_and_is_replayed_with_them(tmp_path, capsys):
         assert again["comparison"]["variables"] == []
 
 
+@pytest.mark.slow
 def test_a_comparison_names_them(tmp_path):
     with stand_in.home(tmp_path):
         a, b = stand_in.run()[0], stand_in.run(prefix="env", env={"A": "b"})[0]
@@ -185,11 +188,12 @@ def made(*given, **environment):
 
 
 def test_make_hands_them_on():
-    words = made("ENV=A=1 B=x'y", "PREFIX=numactl -C '0 1'", "NETWORK=bridge")
+    words = made("ENV=A=1 B=x'y", "PREFIX=numactl -C '0 1'", "NETWORK=bridge", "PYTHON=/opt/my env")
     assert [word for word in words if word.startswith("--")] == [
         "--framework=pytorch",
         "--prefix=numactl -C '0 1'",
         "--network=bridge",
+        "--python=/opt/my env",
         "--env=A=1",
         "--env=B=x'y",
         "--",
@@ -197,5 +201,5 @@ def test_make_hands_them_on():
 
 
 def test_make_takes_no_variables_of_other_programs_for_them():
-    assert made(ENV="/etc/rc", PREFIX="/usr", NETWORK="x") == made()
+    assert made(ENV="/etc/rc", PREFIX="/usr", NETWORK="x", PYTHON="y") == made()
     assert made() == ["run", "--framework=pytorch", "--", "resnet50"]

@@ -25,7 +25,7 @@ from orchestrator.paths import PROJECT
 from orchestrator.plan import Timeouts
 from orchestrator.result import Failure, Measurement
 from orchestrator.run import clocks, container_user, devices
-from orchestrator.run.verdict import judge
+from orchestrator.run.failures import failure_of
 from orchestrator.runtimes.contract import Exit
 from orchestrator.runtimes.docker import errors as engine_errors
 from orchestrator.runtimes.docker.client import Engine
@@ -137,13 +137,13 @@ def message(failure: Failure | None) -> list[str]:
 
 def killed_for_memory(world: World) -> list[str]:
     ended = Exit(code=137, oom_killed=True)
-    return message(judge(Measurement(program="benchdock"), ended, None))
+    return message(failure_of(Measurement(program="benchdock"), ended, None))
 
 
 def last_line(line: str) -> list[str]:
     """Return what is said of a program that ended with this line, which is its log's last."""
     found = crash.evidence(["working", line], isolated=True)
-    return message(judge(Measurement(program="custom", failure=found), Exit(code=1), None))
+    return message(failure_of(Measurement(program="custom", failure=found), Exit(code=1), None))
 
 
 def little_shared_memory(world: World) -> list[str]:

@@ -31,11 +31,11 @@ def flags(release, dtype):
 
 @pytest.mark.parametrize("release", LACKS)
 def test_a_release_gets_only_flags_that_it_has(release):
-    row = catalogue.framework("tensorrt").variants[release]
+    framework = catalogue.framework("tensorrt").variants[release]
     dtypes = [
         dtype
-        for dtype in row.dtypes["gpu", "inference"]
-        if not any(unfit.forbids("resnet50", "inference", dtype) for unfit in row.unfit)
+        for dtype in framework.dtypes["gpu", "inference"]
+        if not any(unfit.forbids("resnet50", "inference", dtype) for unfit in framework.unfit)
     ]
     assert "float32" in dtypes
     for dtype in dtypes:

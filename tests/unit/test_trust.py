@@ -11,6 +11,7 @@ from pydantic import Field
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.images import digests, image_table
+from orchestrator.machine.description import EngineFacts
 from orchestrator.published import claim_file
 from orchestrator.reproduction import preparation
 from orchestrator.reproduction.setup import Wishes
@@ -24,8 +25,7 @@ from orchestrator.runtimes.host.runtime import HostRuntime
 from tests.fakes import plan
 from tests.support import stand_in
 from tests.support.image_helpers import FakeImages, info
-from tests.support.machines import answered
-from tests.support.worlds import NOTHING
+from tests.support.machines import Known, answered
 
 DIGEST = "sha256:" + "d" * 64
 
@@ -170,6 +170,7 @@ def test_a_strangers_command_does_not_run_on_this_host(attack, capsys):
     assert not loot.exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_what_would_run_and_starts_nothing(attack, capsys):
     path, loot = attack
     assert main(["replay", str(path), "--dry-run"]) == ExitStatus.OK
@@ -184,6 +185,7 @@ def test_a_dry_run_shows_what_would_run_and_starts_nothing(attack, capsys):
     assert not loot.exists()
 
 
+@pytest.mark.slow
 def test_what_is_trusted_runs(attack):
     path, loot = attack
     assert main(["replay", str(path), "--trust", "--quiet"]) == ExitStatus.OK
@@ -282,7 +284,7 @@ value: 4.0
     ],
 )
 def test_a_claim_of_a_file_runs_nothing_of_its_own(home, monkeypatch, capsys, more, told):
-    monkeypatch.setattr(preparation, "_no_engine", lambda _: "")
+    monkeypatch.setattr(ThisMachine, "container_engine", answered(EngineFacts()))
     path = home / "claim.yaml"
     path.write_text(CLAIM + more)
     assert main(["reproduce", str(path), "--dry-run"]) == ExitStatus.OK
@@ -311,7 +313,7 @@ def test_what_the_user_types_beside_a_claim_is_the_users_own(home):
     wishes = Wishes(
         claimed=own.options, options={"behaviour": "/y"}, image="me/mine:1", data=Path("/data")
     )
-    setup = preparation.prepare(own.claim("x"), NOTHING, wishes)
+    setup = preparation.prepare(own.claim("x"), Known(), wishes)
     assert preparation.asks_of(setup.planned, wishes) == ()
     assert len(preparation.asks_of(setup.planned, Wishes(claimed=own.options))) == 2
 

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue, counts
 from orchestrator.request import Request
-from orchestrator.run import demands, variants
+from orchestrator.run import program_rules, variants
 from orchestrator.run.checks import framework_for
 from orchestrator.run.devices import Target
 
@@ -157,16 +157,16 @@ def test_a_fork_without_an_image_of_ours_is_refused_where_one_is_looked_for():
 
 
 def test_without_an_image_for_the_device_there_is_nothing_to_settle():
-    row = catalogue.framework("tensorrt")
-    assert settled("tensorrt", "cpu") is row
+    framework = catalogue.framework("tensorrt")
+    assert settled("tensorrt", "cpu") is framework
     request = Request(model="vgg16", framework="tensorrt", phase="inference")
     with pytest.raises(RequestError, match="tensorrt does not support inference on the CPU"):
         framework_for(request, "cpu")
 
 
 def test_rows_without_variants_stay_as_they_are():
-    row = catalogue.framework("pytorch")
-    assert variants.settle(row, Request(model="x", framework="pytorch"), "cpu") is row
+    framework = catalogue.framework("pytorch")
+    assert variants.settle(framework, Request(model="x", framework="pytorch"), "cpu") is framework
 
 
 @pytest.mark.parametrize(
@@ -231,10 +231,10 @@ def test_the_users_network_needs_its_file_and_has_no_fingerprint(tmp_path):
     row = settled("caffe_time", "cpu", "my_net", options=options)
     request = Request(model="my_net", framework="caffe_time", options=options)
     with pytest.raises(RequestError, match=r"point --source to the folder of mine\.prototxt"):
-        demands.check(row, request, "cpu")
+        program_rules.check(row, request, "cpu")
     with pytest.raises(RequestError, match=r"does not contain mine\.prototxt"):
-        demands.check(row, request.model_copy(update={"source": tmp_path.parent}), "cpu")
-    demands.check(row, request.model_copy(update={"source": tmp_path}), "cpu")
+        program_rules.check(row, request.model_copy(update={"source": tmp_path.parent}), "cpu")
+    program_rules.check(row, request.model_copy(update={"source": tmp_path}), "cpu")
     assert catalogue.network(row, "my_net") == "my_net"
     assert catalogue.fingerprint(row, "my_net") is None
 
@@ -263,20 +263,22 @@ def test_programs_with_fixed_counts_say_so():
     [((20, 3), (21, 3)), ((100, 20), (100, 20)), ((5, 0), (5, 1)), ((7, None), (9, 3))],
 )
 def test_programs_with_windows_time_whole_ones(asked, settled):
-    row = catalogue.framework("mxnet_train_imagenet")
+    framework = catalogue.framework("mxnet_train_imagenet")
     steps, warmup = asked
-    request = Request(model="alexnet", framework=row.name, steps=steps, warmup=warmup)
-    assert counts.settle(row, request, "cpu")[1:] == settled
+    request = Request(model="alexnet", framework=framework.name, steps=steps, warmup=warmup)
+    assert counts.settle(framework, request, "cpu")[1:] == settled
 
 
 def test_options_of_tensorrt_are_known_though_its_row_is_ours():
     row = settled("tensorrt")
     request = Request(model="vgg16", framework="tensorrt", options={"flag.useSpinWait": ""})
-    demands.check(row, request, "gpu")
-    assert demands.flags_of(request) == {"useSpinWait": ""}
-    assert demands.options_of(row, request) == {"release": "10"}
+    program_rules.check(row, request, "gpu")
+    assert program_rules.flags_of(request) == {"useSpinWait": ""}
+    assert program_rules.options_of(row, request) == {"release": "10"}
     with pytest.raises(RequestError, match="unknown option of tensorrt 'builderLevel'"):
-        demands.check(row, request.model_copy(update={"options": {"builderLevel": "5"}}), "gpu")
+        program_rules.check(
+            row, request.model_copy(update={"options": {"builderLevel": "5"}}), "gpu"
+        )
 
 
 @pytest.mark.parametrize("framework", ["caffe_time", "caffe_train"])

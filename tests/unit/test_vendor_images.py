@@ -11,7 +11,7 @@ from orchestrator.errors import RequestError
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.vendor_images import gpu_support, listed, proven, vendor_table
-from orchestrator.vendor_images.vendor_table import CatalogueError
+from orchestrator.vendor_images.vendor_table import VendorTableError
 
 NGC = "nvcr.io/nvidia/"
 V100 = ("Tesla V100-SXM2-16GB", "7.0")
@@ -26,7 +26,7 @@ RTX_5090 = ("NVIDIA GeForce RTX 5090", "12.0")
 
 def judge(image: str, gpu: tuple[str, str], driver: str | None = None) -> str:
     found = gpu_support.assess(image, [gpu], driver)
-    assert found.row is not None
+    assert found.image is not None
     return "no" if found.refusal else "warned" if found.warnings else "yes"
 
 
@@ -161,7 +161,7 @@ def test_without_a_gpu_nothing_is_refused() -> None:
 def test_an_unknown_image_is_allowed_with_a_note(image: str) -> None:
     found = gpu_support.assess(image, [H200], "570.1")
     assert found.refusal == ""
-    assert found.row is None
+    assert found.image is None
     assert len(found.warnings) == 1
     assert "it is unknown" in found.warnings[0]
 
@@ -204,9 +204,10 @@ def test_any_image_on_any_gpu_is_assessed(
     reference: str, gpus: list[tuple[str, str]], driver: str | None
 ) -> None:
     found = gpu_support.assess(reference, gpus, driver)
-    assert found.refusal == "" or (gpus and found.row is not None)
+    assert found.refusal == "" or (gpus and found.image is not None)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40), GPUS)
 def test_any_text_is_assessed_or_a_wrong_request(
     reference: str, gpus: list[tuple[str, str]]
@@ -215,6 +216,7 @@ def test_any_text_is_assessed_or_a_wrong_request(
         assert gpu_support.assess(reference, gpus).refusal == ""
 
 
+@pytest.mark.slow
 @given(st.sampled_from(list(image_table.load().images.values())), GPUS, DRIVERS)
 def test_any_image_of_ours_on_any_gpu_is_assessed(
     image: image_table.Image, gpus: list[tuple[str, str]], driver: str | None
@@ -284,7 +286,7 @@ def test_junk_is_a_wrong_request() -> None:
 
 
 def test_a_release_states_and_the_era_fills_up() -> None:
-    row = gpu_support.assess(f"{NGC}tensorflow:18.07-py3", []).row
+    row = gpu_support.assess(f"{NGC}tensorflow:18.07-py3", []).image
     assert row is not None
     assert (row.facts.version, row.facts.cuda, row.facts.python) == ("1.8.0", "9.0.176", "3.5")
     assert row.facts.architectures == ("6.0", "6.1", "7.0")
@@ -297,7 +299,7 @@ def test_a_release_states_and_the_era_fills_up() -> None:
 
 @pytest.mark.parametrize(("tag", "script"), [("18.05-py3", "nvcnn.py"), ("18.06-py3", "resnet.py")])
 def test_examples_changed_with_18_06(tag: str, script: str) -> None:
-    row = gpu_support.assess(f"{NGC}tensorflow:{tag}", []).row
+    row = gpu_support.assess(f"{NGC}tensorflow:{tag}", []).image
     assert row is not None
     assert script in row.programs[0].what
 
@@ -308,7 +310,7 @@ def test_eras_do_not_overlap_and_every_last_tag_has_one() -> None:
         assert earlier.last < later.first
     for family in table.families.values():
         if family.last:
-            assert table.row(family, family.last_tag, family.last) is not None
+            assert table.image_of(family, family.last_tag, family.last) is not None
             assert family.last_tag.startswith(family.last)
 
 
@@ -376,18 +378,18 @@ def test_a_month_has_the_cuda_of_its_release_notes(tag: str, cuda: str) -> None:
     ],
 )
 def test_damaged_data_is_named(tmp_path, change: tuple[str, str], complaint: str) -> None:
-    text = vendor_table.CATALOGUE.read_text(encoding="utf-8")
+    text = vendor_table.TABLE.read_text(encoding="utf-8")
     damaged = tmp_path / "vendor_images.toml"
     damaged.write_text(text.replace(*change, 1), encoding="utf-8")
     assert text != damaged.read_text(encoding="utf-8")
-    with pytest.raises(CatalogueError, match=complaint):
+    with pytest.raises(VendorTableError, match=complaint):
         vendor_table.load(damaged)
 
 
 def test_missing_data_is_named(tmp_path) -> None:
-    with pytest.raises(CatalogueError, match="cannot read"):
+    with pytest.raises(VendorTableError, match="cannot read"):
         vendor_table.load(tmp_path / "none.toml")
 
 
 def test_the_file_is_plain_toml() -> None:
-    assert tomllib.loads(vendor_table.CATALOGUE.read_text(encoding="utf-8"))["schema"] == 1
+    assert tomllib.loads(vendor_table.TABLE.read_text(encoding="utf-8"))["schema"] == 1

@@ -12,7 +12,7 @@ from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Unfit
 from orchestrator.request import Request
-from orchestrator.run import demands
+from orchestrator.run import program_rules
 
 VENDORS = [row for row in catalogue.FRAMEWORKS.values() if not row.ours]
 
@@ -65,12 +65,12 @@ def test_a_network_that_a_program_cannot_do_so_is_refused(framework, model, phas
 
 
 def test_a_network_of_the_programs_own_is_reported_with_every_result():
-    row = catalogue.framework("mxnet_train_imagenet")
-    notes = list(demands.notes(row, request(row.name, "alexnet")))
+    framework = catalogue.framework("mxnet_train_imagenet")
+    notes = list(program_rules.notes(framework, request(framework.name, "alexnet")))
     assert any(
         note.startswith("mxnet_train_imagenet's alexnet takes images of 224") for note in notes
     )
-    assert not list(demands.notes(row, request(row.name, "vgg16")))
+    assert not list(program_rules.notes(framework, request(framework.name, "vgg16")))
 
 
 @pytest.mark.parametrize(

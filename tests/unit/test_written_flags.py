@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.frameworks import catalogue
-from orchestrator.run import demands, written_flags
+from orchestrator.run import program_rules, written_flags
 from tests.support.launcher_cases import CASES, GOLDEN
 
 ENTRIES = [row for row in catalogue.FRAMEWORKS.values() if row.vendor and row.vendor.flags]
@@ -29,7 +29,7 @@ def rendered(row):
 
 def refusal(row, name):
     with pytest.raises(RequestError) as refused:
-        demands.check_options(row, {f"flag.{name}": "1"})
+        program_rules.check_options(row, {f"flag.{name}": "1"})
     assert refused.value.exit_status is ExitStatus.BAD_REQUEST
     text = str(refused.value)
     assert text.startswith(f"--option flag.{name} is refused: benchdock writes --")
@@ -37,6 +37,7 @@ def refusal(row, name):
     return refused.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ENTRIES, ids=lambda row: row.name)
 def test_every_flag_of_every_golden_script_is_refused(row):
     flags = set(rendered(row))
@@ -111,4 +112,4 @@ def test_a_refusal_names_what_to_type_instead(framework, flag, hint):
     ],
 )
 def test_what_no_launcher_writes_is_handed_on(framework, flag):
-    demands.check_options(catalogue.framework(framework), {f"flag.{flag}": "1"})
+    program_rules.check_options(catalogue.framework(framework), {f"flag.{flag}": "1"})

@@ -60,6 +60,7 @@ def container(answer: object) -> Json:
     member(state, "ExitCode", int)
     optional(state, "OOMKilled", bool)
     optional(state, "Error", str)
+    optional(state, "Pid", int)
     for request in items(member(found, "HostConfig", dict).get("DeviceRequests"), dict, "requests"):
         items(request.get("DeviceIDs"), str, "DeviceIDs")
     return found

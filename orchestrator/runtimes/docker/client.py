@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final, Self
 
 from orchestrator.errors import EngineError, ImageError
+from orchestrator.machine.processes import Owner
 from orchestrator.plan import Plan
 from orchestrator.runtimes.docker import images as engine_images
 from orchestrator.runtimes.docker import stock
 from orchestrator.runtimes.docker.errors import RefusedError
 from orchestrator.runtimes.docker.execution import ContainerExecution, discard, launch
 from orchestrator.runtimes.docker.images import BuildError, ImageInfo, PullProgress
-from orchestrator.runtimes.docker.reaper import LABEL_KEEP, LABEL_RUN, LabelledContainer, Owner
+from orchestrator.runtimes.docker.reaper import LABEL_KEEP, LABEL_RUN, LabelledContainer
 from orchestrator.runtimes.docker.sdk import Sdk
 from orchestrator.runtimes.docker.stock import StockedImage
 from orchestrator.signals import held

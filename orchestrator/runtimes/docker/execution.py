@@ -61,6 +61,15 @@ class ContainerExecution:
         """Return the container's name."""
         return self._name
 
+    def root(self) -> int | None:
+        """Return the container's first process; None if the engine is on another machine."""
+        try:
+            pid = self._sdk.inspect(self._container)["State"].get("Pid")
+            groups = Path(f"/proc/{pid}/cgroup").read_text("ascii") if pid else ""
+        except (LostError, RefusedError, OSError, UnicodeDecodeError):
+            return None
+        return pid if self._container in groups else None
+
     def notes(self) -> tuple[str, ...]:
         """Return the engine's warnings and the dropped limits."""
         return self._notes

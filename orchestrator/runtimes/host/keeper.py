@@ -46,7 +46,7 @@ def start(argv: list[str], hung_up: Callable[[], None]) -> int:
         os._exit(127)
 
 
-class Family:
+class ProcessFamily:
     """The program and all processes it started; `code` is the program's exit code once known."""
 
     def __init__(self, leader: int) -> None:
@@ -106,7 +106,7 @@ def main(words: list[str]) -> NoReturn:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     # Under nohup the program ignores SIGHUP, as it would without a keeper.
-    family = Family(start(argv, lambda: _restore(before)))
+    family = ProcessFamily(start(argv, lambda: _restore(before)))
     while family.code is None:
         ready, _, _ = select.select((lifeline, awake), (), ())
         if awake in ready:

@@ -12,35 +12,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.machine.processes import living
 from orchestrator.runtimes.host.keeper import descendants
 
 TOKEN = "BENCHDOCK_EXECUTION"
 _KILL_PATIENCE = 5.0  # seconds; a process in an uninterruptible driver call outlives it
 _KILL_PAUSE = 0.01
-
-
-@dataclass(frozen=True)
-class Status:
-    """What /proc says about a living process; `start` is in clock ticks since boot."""
-
-    state: str
-    group: int
-    start: int
-
-
-def status(pid: int) -> Status | None:
-    """Read /proc/PID/stat; None if the process does not exist or is dead."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return None
-    # The name, in parentheses, may contain anything; after the last parenthesis come numbers.
-    words = text.rpartition(")")[2].split()
-    found = Status(state=words[0], group=int(words[2]), start=int(words[19]))
-    return None if found.state in "ZX" else found
 
 
 def _processes() -> Iterator[int]:
@@ -53,7 +32,7 @@ def members(token: str, root: int | None = None) -> list[int]:
     family = {root, *descendants(root)} if root is not None else set()
     found = []
     for pid in _processes():
-        seen = status(pid)
+        seen = living(pid)
         if seen is None or pid == os.getpid():
             continue
         if pid in family or (root is not None and seen.group == root) or _carries(pid, mark):

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import IO, Self
 
 from orchestrator.errors import MachineError
+from orchestrator.machine.processes import Owner, living
 from orchestrator.paths import runs
 from orchestrator.plan import Plan
 from orchestrator.runtimes.contract import Execution, Exit
-from orchestrator.runtimes.docker.reaper import Owner
 from orchestrator.runtimes.host import handed_on, keeper
-from orchestrator.runtimes.host.processes import TOKEN, end, members, status
-from orchestrator.runtimes.host.records import Record
+from orchestrator.runtimes.host.processes import TOKEN, end, members
+from orchestrator.runtimes.host.running import RunningRecord
 from orchestrator.signals import held
 
 _FALLBACK_PAUSE = 0.05
@@ -83,7 +83,7 @@ class HostExecution:
         self._exit: Exit | None = None
         self._killed = False
         self._oom_kills = _oom_kills()
-        self._record: Record | None = None
+        self._record: RunningRecord | None = None
         self._output: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -143,6 +143,10 @@ class HostExecution:
             stream.write(mark)
             _copy(source, stream, size - tail, tail)
 
+    def root(self) -> int | None:
+        """Return the keeper, the ancestor of the program's processes."""
+        return self._keeper.pid
+
     def notes(self) -> tuple[str, ...]:
         """Return the limits that this runtime could not apply, and other notes."""
         return tuple(self._notes)
@@ -160,7 +164,7 @@ class HostExecution:
         where = folder if folder.is_dir() else None
         try:
             self._output = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 (closed in _clean_up)
-            self._record = Record(run_id=self._run_id, token=self._token, owner=Owner.here())
+            self._record = RunningRecord(run_id=self._run_id, token=self._token, owner=Owner.here())
             self._record.write()
             self._process = self._start_keeper([program, *plan.argv[1:]], given, where)
             self._note_leader(self._process.pid)
@@ -194,7 +198,7 @@ class HostExecution:
             self._lifeline = None
 
     def _note_leader(self, pid: int) -> None:
-        seen = status(pid)
+        seen = living(pid)
         if seen is not None and self._record is not None:
             self._record = replace(self._record, leader=pid, leader_start=seen.start)
             self._record.write()

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from orchestrator.machine.processes import Owner, living
 from orchestrator.paths import home, write_aside
-from orchestrator.runtimes.docker.reaper import Owner
-from orchestrator.runtimes.host.processes import end, members, status
+from orchestrator.runtimes.host.processes import end, members
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class RunningRecord:
     """What a later benchdock must know to clean up after this one.
 
     `leader` is the keeper once it is started, `leader_start` in clock ticks since boot.
@@ -39,11 +39,11 @@ class Record:
         """Return the process group, None if its leader is not the process that was started."""
         if self.leader is None:
             return None
-        seen = status(self.leader)
+        seen = living(self.leader)
         return self.leader if seen is not None and seen.start == self.leader_start else None
 
     @classmethod
-    def read(cls, path: Path) -> Record | None:
+    def read(cls, path: Path) -> RunningRecord | None:
         """Read a record; None if the file is gone or invalid."""
         try:
             told = json.loads(path.read_text("utf-8"))
@@ -56,19 +56,19 @@ def _records() -> Path:
     return home() / "host"
 
 
-def leftovers() -> tuple[Record, ...]:
+def leftovers() -> tuple[RunningRecord, ...]:
     """Return the executions whose benchdock is gone; some may have no process left."""
     here = Owner.here()
     return tuple(record for record in _all() if record.owner.is_gone(here))
 
 
-def _all() -> Iterator[Record]:
+def _all() -> Iterator[RunningRecord]:
     try:
         paths = sorted(_records().glob("*.json"))
     except OSError:  # a home that may not be searched has no notes
         return
     for path in paths:
-        record = Record.read(path)
+        record = RunningRecord.read(path)
         if record is not None:
             yield record
 

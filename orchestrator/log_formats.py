@@ -1,8 +1,8 @@
-"""The programs whose logs can be read. Imports nothing, because `--help` lists them."""
+"""The programs whose logs can be parsed. Imports nothing, because `--help` lists them."""
 
 # A program's id is the name of its module in `orchestrator.parsers`, which is imported on demand: a
 # run needs only one, and not before its container has started.
-PROGRAMS = (
+LOG_FORMATS = (
     "benchdock",
     "parity",
     "tf_cnn_benchmarks",

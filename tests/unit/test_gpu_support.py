@@ -113,7 +113,7 @@ def test_an_unknown_image_is_run_with_a_note(fake, gpus):
     gpus(H200)
     result, status = benchmark.run(request(image="mine:1"), View())
     assert status is ExitStatus.OK
-    assert any("mine:1 is not in the catalogue" in text for text in result.warnings)
+    assert any("mine:1 is not a known image" in text for text in result.warnings)
     assert result.warnings == tuple(dict.fromkeys(result.warnings))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Measurement, Result
-from orchestrator.run.verdict import describe_exit, exit_status, judge, too_few_processes
+from orchestrator.run.failures import describe_exit, exit_status, failure_of, too_few_processes
 from orchestrator.runtimes.contract import Exit
 
 GOOD = Measurement(program="benchdock")
@@ -18,41 +18,41 @@ def failed(kind):
 
 
 def test_a_complete_result_and_exit_code_zero_is_a_success():
-    assert judge(GOOD, Exit(code=0), None) is None
+    assert failure_of(GOOD, Exit(code=0), None) is None
 
 
 def test_a_result_followed_by_exit_code_one_is_a_crash():
-    failure = judge(GOOD, Exit(code=1), None)
+    failure = failure_of(GOOD, Exit(code=1), None)
     assert failure.kind == "crashed"
     assert "printed a result but then ended with exit code 1" in failure.message
 
 
 @pytest.mark.parametrize("code", [0, 137])
 def test_an_oom_kill_counts_even_if_the_exit_code_is_zero(code):
-    failure = judge(GOOD, Exit(code=code, oom_killed=True), None)
+    failure = failure_of(GOOD, Exit(code=code, oom_killed=True), None)
     assert failure.kind == "out_of_memory"
     assert "--memory" in failure.message
 
 
 def test_a_killed_container_is_a_crash_that_names_the_signal():
-    failure = judge(SILENT, Exit(code=137), None)
+    failure = failure_of(SILENT, Exit(code=137), None)
     assert failure.kind == "crashed"
     assert "SIGKILL" in failure.message
     assert failure.evidence == "last line"
 
 
 def test_a_silent_success_is_not_a_result():
-    assert judge(SILENT, Exit(code=0), None).kind == "no_result"
+    assert failure_of(SILENT, Exit(code=0), None).kind == "no_result"
 
 
 @pytest.mark.parametrize("kind", ["out_of_memory", "unsupported", "data", "image"])
 def test_what_the_program_tells_of_itself_beats_its_exit_code(kind):
-    assert judge(failed(kind), Exit(code=1), None).kind == kind
+    assert failure_of(failed(kind), Exit(code=1), None).kind == kind
 
 
 def test_who_was_stopped_by_us_did_not_crash():
     stopped = Failure(kind="timeout", message="too long")
-    assert judge(SILENT, Exit(code=143, oom_killed=True), stopped) is stopped
+    assert failure_of(SILENT, Exit(code=143, oom_killed=True), stopped) is stopped
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_who_was_stopped_by_us_did_not_crash():
     ],
 )
 def test_a_limit_of_processes_is_named_where_it_was_met(line):
-    failure = judge(SILENT, Exit(code=254), None)
+    failure = failure_of(SILENT, Exit(code=254), None)
     named = too_few_processes(failure, 2, ["before", line, "after"])
     assert (named.kind, named.evidence) == ("crashed", line)
     assert "could not start more than 2 processes and threads; raise --pids" in named.message
@@ -76,7 +76,7 @@ def test_a_limit_of_processes_is_named_where_it_was_met(line):
 
 
 def test_a_vanished_container_is_the_engines_failure():
-    failure = judge(SILENT, Exit(code=None, detail="gone"), None)
+    failure = failure_of(SILENT, Exit(code=None, detail="gone"), None)
     assert failure.kind == "engine"
     assert "gone" in failure.message
 

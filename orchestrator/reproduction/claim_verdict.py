@@ -1,4 +1,4 @@
-"""Judges whether finished runs reproduce a claim."""
+"""Whether finished runs reproduce a claim."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from orchestrator.units import share
 FEWEST_RUNS = 3
 LARGEST_SPREAD = 0.05
 
-Verdict = Literal["reproduced", "not reproduced", "not comparable"]
+Word = Literal["reproduced", "not reproduced", "not comparable"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The verdict; `ratio` is measured / published."""
+class ClaimVerdict:
+    """Whether a claim is reproduced; `ratio` is measured / published."""
 
-    verdict: Verdict
+    verdict: Word
     measured: Measured
     ratio: float
     tolerance: float
@@ -49,17 +49,17 @@ class Outcome:
         }
 
 
-def judge(claim: Claim, setup: Setup, results: Sequence[Result]) -> Outcome:
-    """Judge finished runs. Raises ValueError if there are fewer than two."""
+def verdict_on(claim: Claim, setup: Setup, results: Sequence[Result]) -> ClaimVerdict:
+    """Compare finished runs with a claim. Raises ValueError if there are fewer than two."""
     measured = summarize([result.metrics["throughput"].value for result in results])
     unmet = ranked([*setup.unmet, *_found_out(claim, setup, results)])
     judged = Setup(planned=setup.planned, why_not="", unmet=unmet)
     ratio = measured.throughput / claim.throughput
-    verdict: Verdict = "not comparable"
+    verdict: Word = "not comparable"
     if judged.comparable:
         near = abs(ratio - 1) <= judged.tolerance
         verdict = "reproduced" if near else "not reproduced"
-    return Outcome(
+    return ClaimVerdict(
         verdict=verdict,
         measured=measured,
         ratio=ratio,

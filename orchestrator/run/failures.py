@@ -1,4 +1,4 @@
-"""Judges a finished run, by pure functions of how it ended and what its log says."""
+"""Says why a finished run failed, from how it ended and what its log says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_PROCESS = re.compile(
 )
 
 
-def judge(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Failure | None:
+def failure_of(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Failure | None:
     """Return why a run failed, or None if it succeeded.
 
     `stopped` is set if benchdock itself ended the run (a clock, a signal, a full disk). The causes

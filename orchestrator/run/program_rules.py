@@ -9,9 +9,8 @@ from pathlib import Path, PurePath
 from orchestrator.errors import RequestError, unknown
 from orchestrator.frameworks.record import FLAG, Framework
 from orchestrator.images.reference import parse_reference
-from orchestrator.parsers import ParseHints, parser_for
 from orchestrator.request import Device, Request
-from orchestrator.run import command_line, program_release, written_flags
+from orchestrator.run import command_line, program_release
 
 CUSTOM = "custom"
 
@@ -109,6 +108,8 @@ def check_options(framework: Framework, options: Mapping[str, str]) -> None:
     """Refuse an option, or its value, that a program does not have or accept."""
     for key, text in options.items():
         if framework.vendor and framework.vendor.flags and key.startswith(FLAG) and key != FLAG:
+            from orchestrator.run import written_flags  # it needs jinja2
+
             written_flags.check(framework, key.removeprefix(FLAG))
             continue
         if key not in framework.options:
@@ -192,6 +193,8 @@ def _check_command(framework: Framework, request: Request) -> None:
             f"{framework.name} needs a command", hint="use --command 'prog --batch {batch}'"
         )
     command_line.check(request.command, request)
+    from orchestrator.parsers import ParseHints, parser_for  # other programs are not read here
+
     hints = ParseHints(pattern=request.pattern, unit=request.unit, estimator=request.estimator)
     parser_for(framework.program, hints)
 

@@ -1,4 +1,4 @@
-"""Finds every mistake in a catalogue of published results, for the people who edit it."""
+"""Finds every mistake in a collection of published results, for the people who edit it."""
 
 import json
 from collections import Counter
@@ -13,7 +13,7 @@ from orchestrator.published import claim_rules, names
 from orchestrator.published.claim_file import ClaimCode, Day, Name
 from orchestrator.published.claim_rules import Rules
 from orchestrator.published.collection import DOUBTS, SCHEMA
-from orchestrator.records import first_mistake, refuse_stream
+from orchestrator.record_files import first_mistake, refuse_stream
 from orchestrator.request import LARGEST_BATCH, Dtype, Phase, StrictRecord
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,109}$")]

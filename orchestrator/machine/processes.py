@@ -1,0 +1,131 @@
+"""Identifies processes, also those of another boot, namespace or machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# The place of the start time behind the name.
+_START = 19
+
+
+@dataclass(frozen=True)
+class Stat:
+    """What /proc/PID/stat says about a process; `start` is in clock ticks since boot."""
+
+    state: str
+    group: int
+    start: int
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has ended and only waits for its parent to notice."""
+        return self.state in {"Z", "X"}
+
+
+def stat(pid: int) -> Stat | None:
+    """Return what is known of a process, None if there is none or it cannot be read."""
+    # The second field, the program's name, may contain blanks and parentheses.
+    words = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    if len(words) <= _START:
+        return None
+    return Stat(state=words[0], group=int(words[2]), start=int(words[_START]))
+
+
+def living(pid: int) -> Stat | None:
+    """Return what is known of a process, None if it has ended."""
+    found = stat(pid)
+    return None if found is None or found.is_dead else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Identifies the process that owns a container or a run among all hosts, boots and namespaces.
+
+    `start` is in clock ticks since boot. Fields are empty if there is no /proc; such an owner is
+    never considered gone.
+    """
+
+    host: str
+    boot: str
+    namespace: str
+    pid: int
+    start: str
+
+    @classmethod
+    def here(cls) -> Owner:
+        """Return this process."""
+        pid = os.getpid()
+        seen = stat(pid)
+        machine = _read("/etc/machine-id")
+        return cls(
+            host=f"{socket.gethostname()} {machine}".strip(),
+            boot=_read("/proc/sys/kernel/random/boot_id"),
+            namespace=_namespace(),
+            pid=pid,
+            start="" if seen is None else str(seen.start),
+        )
+
+    def labels(self) -> dict[str, str]:
+        """Return the labels for a container."""
+        return {
+            "benchdock.host": self.host,
+            "benchdock.boot": self.boot,
+            "benchdock.namespace": self.namespace,
+            "benchdock.pid": str(self.pid),
+            "benchdock.start": self.start,
+        }
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str]) -> Owner | None:
+        """Return who started a container, None if its labels do not say."""
+        pid = labels.get("benchdock.pid", "")
+        if not pid.isdecimal():
+            return None
+        return cls(
+            host=labels.get("benchdock.host", ""),
+            boot=labels.get("benchdock.boot", ""),
+            namespace=labels.get("benchdock.namespace", ""),
+            pid=int(pid),
+            start=labels.get("benchdock.start", ""),
+        )
+
+    def is_gone(self, here: Owner) -> bool:
+        """Whether this process is certainly gone, as seen from the process `here`."""
+        if not self.start or not here.start or self.host != here.host:
+            return False
+        if self.boot != here.boot:
+            return True
+        return self.namespace == here.namespace and not self._lives()
+
+    def is_seen(self, here: Owner) -> bool:
+        """Whether the process `here` could see this process if it is alive."""
+        return bool(self.start) and (self.host, self.namespace) == (here.host, here.namespace)
+
+    def _lives(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # another user's
+        seen = stat(self.pid)
+        # /proc may hide other users' processes: one that exists and cannot be read counts as alive.
+        return seen is None or (str(seen.start) == self.start and not seen.is_dead)
+
+
+def _namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
