@@ -10,7 +10,7 @@ from orchestrator.frameworks import catalogue, counts
 from orchestrator.images import image_table, store
 from orchestrator.request import Device, Request
 from orchestrator.run.decision import Decision, decide
-from orchestrator.run.facts import MachineFacts, OtherMachine, ThisMachine
+from orchestrator.run.facts import DecisionFacts, OtherMachine, ThisMachine
 from orchestrator.suites.cells import Cell
 from orchestrator.suites.decisions import Decided, Need
 from orchestrator.suites.history import History
@@ -29,7 +29,7 @@ class MachineDecider:
     """
 
     def __init__(self, machine: Machine | None = None, *, folder: Path | None = None) -> None:
-        self._facts: MachineFacts = OtherMachine(machine) if machine else ThisMachine()
+        self._facts: DecisionFacts = OtherMachine(machine) if machine else ThisMachine()
         self._folder = folder or Path()
         self._needs: dict[str, Need] = {}
         self._history = History()
