@@ -82,7 +82,7 @@ def _finding(series: NightSeries) -> Finding:
             f"{one.label} {short(one.before)} → {short(one.after)}" for one in series.changed
         ),
         attribution=_attribution(series),
-        accept=f"benchdock accept {shlex.quote(series.key)} --why '...'" if off else "",
+        accept=f"benchdock accept {shlex.quote(series.key)} --why REASON" if off else "",
         runs=series.runs,
     )
 

@@ -35,7 +35,7 @@ def context(window: Window, series: NightSeries) -> dict[str, Any]:
         "marks": list(listed(marks)),
         "advice": findings.advice_on(window.tonight, series),
         "rows": list(_rows(series)),
-        "accept": f"benchdock accept {shlex.quote(series.key)} --why '...'" if lost else "",
+        "accept": f"benchdock accept {shlex.quote(series.key)} --why REASON" if lost else "",
         "runs": [
             {
                 "name": run.result,
