@@ -23,6 +23,7 @@ DATA ?=
 RUNTIME ?=
 IMAGE ?=
 SOURCE ?=
+SUITE ?=
 ARGS ?=
 # Other programs give variables of these names a meaning of their own: only `make ENV=...` counts.
 GIVEN = $(if $(filter command line,$(origin $(1))),$($(1)))
@@ -30,13 +31,14 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-.PHONY: help setup bench sweep test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store bench-monitor quiet-runs gpu-check clean
+.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store bench-monitor quiet-runs gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench MODEL=vgg19 FRAMEWORK=pytorch [PHASE= DTYPE= BATCH= GPUS= DEVICES= STEPS= DATA= RUNTIME= IMAGE= SOURCE= ENV='A=1 B=2' PREFIX= NETWORK= PYTHON= ARGS=]"
 	@echo "  make sweep MODEL=vgg16,alexnet FRAMEWORK=pytorch [PHASE= DTYPE= BATCH=32,64 DEVICES= GPUS= STEPS= RUNTIME= ARGS=]"
+	@echo "  make nightly SUITE=nightly.yaml [ARGS='--budget 5h']"
 	@echo "  make parity [MODEL= FRAMEWORK= DTYPE= GPUS= RUNTIME= IMAGE= ARGS=]"
 
 setup: $(VENV)/.setup ## make the virtual environment from the lock file
@@ -101,12 +103,17 @@ sweep: setup ## run all combinations: make sweep MODEL=vgg16,alexnet BATCH=32,64
 		$${SWEEP_GPUS:+--set=gpus="$$SWEEP_GPUS"} $${SWEEP_STEPS:+--set=steps="$$SWEEP_STEPS"} \
 		$${SWEEP_RUNTIME:+--set=runtime="$$SWEEP_RUNTIME"} $(ARGS)
 
+nightly: export NIGHTLY_SUITE := $(SUITE)
+nightly: setup ## run a night of a suite now: make nightly SUITE=examples/cpu-laptop.yaml
+	@$(BENCHDOCK) nightly run --always $(ARGS) -- "$$NIGHTLY_SUITE"
+
+# Bytecode of the tests halves the time in which pytest collects them.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
 	$(VENV)/bin/python -m pytest -n auto tests/unit
 	@# tests/parity needs the frameworks: tests/engine runs it in their images.
 	$(VENV)/bin/python -m pytest tests --ignore tests/unit --ignore tests/parity
 
-# Bytecode of the tests halves the time in which pytest collects them.
 unit: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, under 30 s on two cores
 	$(VENV)/bin/python -m pytest -n auto -m "not slow" tests/unit

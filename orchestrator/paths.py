@@ -69,6 +69,28 @@ def _own_home() -> Path:
     return Path(told)
 
 
+def check_environment() -> None:
+    """Raise MachineError if the environment was lost, as under cron: `home()` is then another one.
+
+    Only for commands that would find nothing there: a first run makes its folders.
+    """
+    if os.environ.get("BENCHDOCK_HOME") or os.path.exists(home()):
+        return
+    told = os.environ.get("HOME", "")
+    try:
+        account = pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        account = ""
+    usual = Path(account) / ".local" / "share" / "benchdock"
+    if usual != home() and os.path.isdir(usual):
+        raise MachineError(
+            f"there are no results in {home()}, but there are some in {usual}",
+            hint=f"set BENCHDOCK_HOME={usual}",
+        )
+    if told and not os.path.isdir(told):
+        raise _no_home(f"HOME is {quoted(told)}, which does not exist")
+
+
 def _checked(folder: Path) -> Path:
     """Refuse a name that cannot be written to a script or a record."""
     text = str(folder)

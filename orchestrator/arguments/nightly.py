@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.arguments import nightly_run, nightly_status
+from orchestrator.arguments import nightly_run, nightly_schedule, nightly_status
 from orchestrator.arguments.parser import command
 
-SUBCOMMANDS = (nightly_run, nightly_status)
+SUBCOMMANDS = (nightly_schedule, nightly_run, nightly_status)
 
 
 def add(commands: Any) -> None:
@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
         commands,
         "nightly",
         "run a suite every night and report only what changed",
+        "nightly install nightly.yaml",
         "nightly run nightly.yaml",
         "nightly status",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from typing import Any
 
 from orchestrator.arguments import shared, values
@@ -19,9 +20,38 @@ def add(subcommands: Any) -> None:
         status="0 nothing got slower, or another night is running; 1 something failed or is "
         "missing, 4 something got slower, 2 or 3 could not start, 130 or 143 interrupted",
     )
+    add_suite(run)
+    add_options(run)
+    add_environment(run)
     run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything that a night needs and say what it would run, without running it",
+    )
+    shared.json(run)
+    run.set_defaults(handler="nightly_run")
+
+
+def add_suite(parser: ArgumentParser) -> None:
+    """Add the suite's file."""
+    parser.add_argument(
         "suite", type=values.path, metavar="SUITE", help="a suite file (docs/suites.md)"
     )
+
+
+def add_environment(parser: ArgumentParser) -> None:
+    """Add --environment."""
+    parser.add_argument(
+        "--environment",
+        type=values.path,
+        metavar="FILE",
+        help="set the variables in FILE first; `nightly install` writes one, because cron sets "
+        "none",
+    )
+
+
+def add_options(run: ArgumentParser) -> None:
+    """Add the options of a night, which `nightly install` has too."""
     run.add_argument(
         "--budget",
         type=values.duration,
@@ -31,5 +61,24 @@ def add(subcommands: Any) -> None:
     run.add_argument(
         "--always", action="store_true", help="print the result also after a quiet night"
     )
-    shared.json(run)
-    run.set_defaults(handler="nightly_run")
+    run.add_argument(
+        "--junit", type=values.path, metavar="FILE", help="write the night to FILE as JUnit XML"
+    )
+    run.add_argument(
+        "--prometheus",
+        type=values.path,
+        metavar="FILE",
+        help="write metrics to FILE, for the textfile collector of node_exporter (NAME.prom)",
+    )
+    run.add_argument(
+        "--webhook-file",
+        type=values.path,
+        metavar="FILE",
+        help="post what the night prints to the URL in FILE (default: BENCHDOCK_WEBHOOK, if set)",
+    )
+    run.add_argument(
+        "--webhook-kind",
+        choices=("json", "slack"),
+        metavar="KIND",
+        help="json or slack (default: slack for a URL of Slack, else json)",
+    )

@@ -8,10 +8,10 @@ from datetime import date, datetime
 from typing import Any
 
 from orchestrator.errors import ExitStatus, RequestError, nearest, quoted
-from orchestrator.nightly import attempts, machine_lock
+from orchestrator.nightly import attempts, machine_lock, schedule
 from orchestrator.nights import decisions, files, telling
 from orchestrator.nights.record import Night, NightDecision, NightSeries
-from orchestrator.paths import nights
+from orchestrator.paths import check_environment, nights
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.units import SAMPLES_PER_SECOND, quantity
@@ -21,6 +21,7 @@ _UNKNOWN = "-"
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Print it. Raises RequestError, MachineError."""
+    check_environment()
     suite = getattr(arguments, "suite", None)
     known = files.suites()
     if suite is not None and suite not in known:
@@ -32,11 +33,16 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     last = {name: next(files.newest(name, 1)) for name in known if suite in (None, name)}
     running = machine_lock.holder()
     if arguments.json:
-        told = [_as_json(night) for night in last.values()]
-        print(json.dumps({"schema": 1, "running": running or None, "suites": told}, indent=2))
+        suites = [_as_json(night) for night in last.values()]
+        starts = [one.model_dump() for one in schedule.installed()]
+        told = {"schema": 1, "running": running or None, "schedules": starts, "suites": suites}
+        print(json.dumps(told, indent=2))
         return ExitStatus.OK
     if running:
         print(clean(f"running: {running}"))
+    for one in schedule.installed():
+        if suite in (None, one.suite):
+            print(clean(f"{one.suite} starts every day at {one.at} by {one.how}"))
     if not last:
         print(clean(f"no night is stored in {nights()}; run `benchdock nightly run SUITE`"))
     elif suite is None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from orchestrator.errors import ExitStatus, unknown
 from orchestrator.frameworks import catalogue
-from orchestrator.paths import runs
+from orchestrator.paths import check_environment, runs
 from orchestrator.results.listing import Listing, find
 from orchestrator.results.summary import Summary
 from orchestrator.run.filing import file_killed
@@ -45,7 +45,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def wanted_by(arguments: argparse.Namespace) -> Wanted:
-    """Return the filters that were typed. Raises RequestError for an unknown framework."""
+    """Return the filters that were typed.
+
+    Raises RequestError for an unknown framework, and MachineError if HOME was lost.
+    """
+    check_environment()
     named = {name: value for name, value in vars(arguments).items() if name in _FILTERS}
     if named["framework"]:
         named["framework"] = catalogue.framework(named["framework"]).name

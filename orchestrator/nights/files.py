@@ -21,12 +21,17 @@ _NAME = re.compile(r"(\d{4,})-\d{4}-\d\d-\d\d\.json", re.ASCII)
 
 def suites() -> tuple[str, ...]:
     """Return the suites that have nights, sorted. Raises MachineError."""
-    return tuple(sorted(folder.name for folder in _entries(nights()) if listed(folder.name)))
+    return tuple(sorted(one.name for one in _entries(nights()) if listed(one.name)))
+
+
+def folder(suite: str) -> Path:
+    """Return the folder of a suite's nights."""
+    return nights() / suite
 
 
 def listed(suite: str) -> tuple[Path, ...]:
     """Return the files of a suite's nights, newest first. Raises MachineError."""
-    found = [(_number(path), path) for path in _entries(nights() / suite)]
+    found = [(_number(path), path) for path in _entries(folder(suite))]
     return tuple(path for number, path in sorted(found, reverse=True) if number)
 
 
@@ -52,7 +57,7 @@ def next_number(suite: str) -> int:
 
 def write(night: Night) -> Path:
     """Write the file of a night; return its path. Raises MachineError."""
-    path = nights() / night.suite / f"{night.number:04}-{night.night}.json"
+    path = folder(night.suite) / f"{night.number:04}-{night.night}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(path, night.model_dump_json(by_alias=True, exclude_none=True) + "\n")
@@ -69,10 +74,10 @@ def _number(path: Path) -> int:
     return int(name[1]) if name else 0
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(where: Path) -> list[Path]:
     try:
-        return list(folder.iterdir())
+        return list(where.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise MachineError(f"cannot read {folder}: {error.strerror}") from None
+        raise MachineError(f"cannot read {where}: {error.strerror}") from None

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Result,
     RowMapping,
+    ScalarSelect,
     Select,
     and_,
     func,
@@ -24,6 +25,8 @@ from orchestrator.store.wanted import OF_SERIES, Wanted
 
 # So many of the newest runs are tried before those of the wanted series are sorted: 5 ms.
 _NEWEST = 5000
+# So many series are listed one by one in a query.
+_LISTED = 1000
 # The duration of a series is the median of so many runs.
 _TYPICAL = 10
 
@@ -47,8 +50,10 @@ def newest(connection: Connection, wanted: Wanted, most: int | None) -> Sequence
     found = _first(connection, and_(_run.c.id.in_(tried), _matching(wanted)), most)
     if len(found) == most:
         return found
+    series = _series_of(connection, wanted)
+    if isinstance(series, Sequence) and not series:
+        return []
     # The index of series and start is enough for the newest ids of some series.
-    series = select(_series.c.id).where(*_of_series(wanted)).scalar_subquery()
     chosen = (
         select(_run.c.id)
         .where(_run.c.series_id.in_(series), *_of_run(wanted))
@@ -56,6 +61,17 @@ def newest(connection: Connection, wanted: Wanted, most: int | None) -> Sequence
         .limit(most)
     )
     return _first(connection, _run.c.id.in_(connection.execute(chosen).scalars().all()), most)
+
+
+def _series_of(connection: Connection, wanted: Wanted) -> Sequence[int] | ScalarSelect[int]:
+    """Return the ids of the series that match, as a query if there are very many.
+
+    PostgreSQL knows how many runs some ids have. Of a query it expects that its runs are among the
+    newest, and reads all runs if they are not.
+    """
+    matching = select(_series.c.id).where(*_of_series(wanted))
+    found = connection.execute(matching.limit(_LISTED + 1)).scalars().all()
+    return found if len(found) <= _LISTED else matching.scalar_subquery()
 
 
 def _first(

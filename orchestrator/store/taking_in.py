@@ -14,7 +14,7 @@ from orchestrator.machine.inventory import machine_key
 from orchestrator.paths import RunFolder
 from orchestrator.record_files import may_exist, read_file
 from orchestrator.result import Result
-from orchestrator.store import bulk, durations, folders, inserting, rows, schema
+from orchestrator.store import bulk, durations, folders, inserting, rows, schema, sessions
 from orchestrator.store.database import writing
 from orchestrator.store.folders import Seen
 from orchestrator.store.queries import typical_seconds
@@ -30,11 +30,15 @@ Tell = Callable[[str], None]
 
 @dataclass(kw_only=True)
 class Taken:
-    """How many runs were added and removed; `series` are the ids of those that have new runs."""
+    """How many runs were added and removed.
+
+    `series` are the ids of those that have new runs, `sessions` the names of this home's.
+    """
 
     added: int = 0
     removed: int = 0
     series: set[int] = field(default_factory=set)
+    sessions: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,8 @@ def take_in(connection: Connection, tell: Tell) -> Taken:
         for batch in _batches(look.candidates):
             _add(connection, home_id, batch, look.imported, taken)
         _remove(connection, home_id, look, taken)
-    now = {_key(look.imported): look.seen.as_json() for look in looks}
+    now: dict[str, Any] = {_key(look.imported): look.seen.as_json() for look in looks}
+    now["sessions"] = sessions.take_in(connection, taken.sessions, seen.get("sessions", {}))
     if now != seen:
         with writing(connection):
             changed = update(schema.home).where(schema.home.c.id == home_id).values(seen=now)
@@ -172,6 +177,8 @@ def _add(
         taken.series |= bulk.add(connection, found, home_id)
         _wait(connection, home_id, imported, waiting)
         _forget_waiting(connection, home_id, imported, [row.run["name"] for row in found])
+    if not imported:
+        taken.sessions |= {row.session["name"] for row in found if row.session}
     taken.added += len(found)
 
 

@@ -67,6 +67,7 @@ def test_the_page_shows_the_picture_with_a_text_for_those_who_do_not_see_it() ->
     assert found is not None
 
 
+@pytest.mark.slow
 def test_the_tree_is_that_of_the_code() -> None:
     text, drawn = PAGE.read_text("utf-8"), tree(PROJECT / "orchestrator")
     if os.environ.get("BENCHDOCK_UPDATE_GOLDEN"):

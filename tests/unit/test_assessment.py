@@ -299,8 +299,10 @@ def test_the_monitor_counts_streaks():
     assert tally.longest == {"a": 2, "b": 3}
 
 
+@pytest.mark.slow
 def test_what_the_monitor_saw_is_among_its_warnings(tmp_path):
-    from tests.unit.test_monitor import FakeGpus, host, monitor, wait_for
+    from tests.support.waiting import wait_for
+    from tests.unit.test_monitor import FakeGpus, host, monitor
 
     def look(uuid, count):
         if uuid == "GPU-2":
@@ -377,6 +379,7 @@ def test_a_fact_that_is_not_known_leads_to_no_reason(missing):
     assert len(verdict.reasons) < 2 or missing == "steps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("now", "levels"),
     [(1700, []), (1650, []), (1640, ["note"]), (1531, ["note"]), (1529, ["suspect"])],
@@ -462,6 +465,7 @@ def home(monkeypatch, tmp_path):
         yield tmp_path
 
 
+@pytest.mark.slow
 def test_the_verdict_is_filed_listed_and_shown(home, capsys):
     assert main([*WORDS, "--json"]) == ExitStatus.OK
     printed = json.loads(capsys.readouterr().out)
@@ -479,6 +483,7 @@ def test_the_verdict_is_filed_listed_and_shown(home, capsys):
     assert re.search(r"^  verdict +suspect: few steps$", capsys.readouterr().out, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("required", "status"), [("valid", ExitStatus.GATE_MISSED), ("suspect", ExitStatus.OK)]
 )

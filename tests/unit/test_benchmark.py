@@ -151,6 +151,7 @@ def test_a_result_that_no_json_can_hold_is_filed_without_what_it_cannot(monkeypa
     assert "bug" in filed.failure.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_before_the_run_can_be_stopped_is_filed(monkeypatch, tmp_path, number):
     """It comes between the folder's making and the first step, where nothing could clean up."""

@@ -239,6 +239,7 @@ def for_tensorrt(model):
 READABLE = [name for name in DRAWABLE if name != "acoustic_model" and not name.endswith("_v1.5")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", READABLE)
 def test_tensorrts_reader_is_given_what_it_knows(model):
     """As its source has it: four-dimensional Input, no Flatten, sums without coefficients."""

@@ -57,6 +57,7 @@ def test_our_own_networks_with_another_batch_are_those_written_for_it(kind, trai
     assert rebatch.with_batch(written(3), 16) == written(16)
 
 
+@pytest.mark.slow
 @given(st.text(st.sampled_from("{}:'\"# \ndim_shape123"), max_size=60))
 def test_any_text_is_refused_or_keeps_all_but_numbers(text):
     try:

@@ -135,6 +135,7 @@ DRIVERS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(NAMED)), GPUS, DRIVERS, st.booleans())
 def test_any_machine_gets_an_image_or_a_reason(
     framework: str, gpus: list[tuple[str, str]], driver: str | None, on_host: bool

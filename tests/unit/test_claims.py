@@ -86,6 +86,7 @@ def requests(row):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", catalogue.FRAMEWORKS)
 def test_what_benchdock_plans_agrees_with_what_was_asked(name):
     for device, request in requests(catalogue.FRAMEWORKS[name]):
@@ -254,6 +255,7 @@ WORDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", sorted({*Plan.model_fields} - scripts.UNSTATED))
 @pytest.mark.parametrize("name", ASKED)
 def test_a_plan_with_another_value_is_noticed(name, field):
@@ -399,6 +401,7 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [THIS, OTHER], ids=["this version", "another"])
 @pytest.mark.parametrize(("changes", "told"), FORGERIES)
 def test_one_forged_fact_is_noticed_and_named(bundled, tmp_path, changes, told, environment):

@@ -214,6 +214,7 @@ def test_metrics_are_shown_with_units():
     assert metric_rows([one, result()], [one]) == metric_rows([one], [one])[:1]
 
 
+@pytest.mark.slow
 def test_the_command_reads_folders_files_and_bundles(tmp_path, capsys):
     with stand_in.home(tmp_path):
         first, folder = stand_in.run()

@@ -336,6 +336,7 @@ def test_training_without_loss_is_not_a_result():
     assert measure("caffe_train", some).failure is None
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["model", "mode", "phase", "dtype", "device"]), st.text(max_size=20)

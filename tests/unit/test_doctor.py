@@ -319,6 +319,7 @@ def test_room(free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert bool(found.remedy) is (state != "ok")
 
 
+@pytest.mark.slow
 def test_room_for_an_image_that_a_run_would_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from orchestrator.errors import nearest, quoted, unknown
 WORDS = st.text(min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @given(choices=st.lists(WORDS.map(str.lower), min_size=1, unique=True), index=st.integers(0, 99))
 def test_a_word_of_the_set_is_nearest_to_itself(choices, index):
     word = choices[index % len(choices)]

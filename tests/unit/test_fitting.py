@@ -106,6 +106,7 @@ def test_the_image_fits_the_machine(benchdock: Benchdock, name: str) -> None:
     assert not any("needs NVIDIA driver" in text for text in told["warnings"])
 
 
+@pytest.mark.slow
 def test_all_gpus_of_a_server_get_it_too(benchdock: Benchdock) -> None:
     words = ("run", "resnet50", "-f", "pytorch", "--gpus", "all", "--dry-run", "--json")
     plan = planned(benchdock(machines.V100, *words))["plan"]
@@ -198,6 +199,7 @@ def test_a_release_is_that_of_the_chosen_image(benchdock: Benchdock) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_image_that_is_named_is_not_replaced(benchdock: Benchdock) -> None:
     image = "nvcr.io/nvidia/pytorch:25.02-py3"
     done = benchdock(machines.V100, "run", "resnet50", "-f", "pytorch", "--image", image)

@@ -45,6 +45,7 @@ def run(done, loss=0.5, phases=("training", "inference")):
     return smoke.run_smallest(prepares(done, loss), DECLARED, graphs, phases)
 
 
+@pytest.mark.slow
 def test_the_smallest_network_takes_a_step_in_each_phase():
     done: list = []
     assert run(done) == "deep_mnist"
@@ -54,6 +55,7 @@ def test_the_smallest_network_takes_a_step_in_each_phase():
     ]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_fails_the_self_check():
     done: list = []
     with pytest.raises(ValueError, match="the loss of deep_mnist is nan"):
@@ -71,6 +73,7 @@ def test_operators_that_a_backend_lacks_are_named():
         check_operators(graph, used - {"dense", "relu"})
 
 
+@pytest.mark.slow
 def test_every_model_is_tried_before_the_smallest_runs():
     tried: list = []
     line = smoke.check(prepares(tried), DECLARED, lambda graph: tried.append(graph.name), "build")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from orchestrator.plan import Limits, Mount, Plan, Ulimit
 from orchestrator.runtimes.host import handed_on, keeper, processes, runtime
 from orchestrator.runtimes.host.running import RunningRecord, leftovers, reap_host
 from orchestrator.runtimes.host.runtime import HostExecution, HostRuntime
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,13 +58,6 @@ def output(running: HostExecution, folder: Path, limit: int = 10_000_000) -> byt
     path = folder / "engine.log"
     running.collect_output(path, limit)
     return path.read_bytes()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
-        time.sleep(0.01)
 
 
 def alive(pid: int) -> bool:

@@ -92,6 +92,7 @@ def test_an_image_is_built_from_the_folder_of_another_and_pins_of_its_own(place,
     assert framework.tag != digests.framework_tag(place.image, place.table)
 
 
+@pytest.mark.slow
 def test_an_image_stands_on_the_layers_of_its_parent(place, engine):
     table, child = with_child(place)
     assert store.ensure(child, table, engine, Policy.AUTO, print).did == "built"
@@ -144,6 +145,7 @@ def test_a_current_image_is_used_as_it_is(place, engine):
     assert (engine.builds, events) == ([], [])
 
 
+@pytest.mark.slow
 def test_changed_programs_build_only_the_last_layers(place, engine):
     ensure(place, engine)
     engine.builds.clear()
@@ -163,6 +165,7 @@ def test_a_changed_recipe_builds_all(place, engine):
     assert len(engine.builds) == 2
 
 
+@pytest.mark.slow
 def test_two_checkouts_share_an_engine(place, engine):
     ours, theirs = "print('ours')\n", "print('theirs')\n"
     program = place.backends / "tiny" / "__main__.py"
@@ -193,6 +196,7 @@ def test_an_image_that_has_only_its_readable_name_gets_the_other_one(place, engi
     assert engine.builds == []
 
 
+@pytest.mark.slow
 def test_a_name_that_lies_is_not_believed(place, engine):
     ensure(place, engine)
     other = {**engine.here[TAG].labels, digests.BACKENDS: "other"}
@@ -201,6 +205,7 @@ def test_a_name_that_lies_is_not_believed(place, engine):
     assert engine.here[name(place)].labels[digests.BACKENDS] != "other"
 
 
+@pytest.mark.slow
 def test_a_failed_build_moves_no_name(place, engine):
     first = ensure(place, engine)
     change_backends(place)
@@ -376,6 +381,7 @@ def resolve(place, engine, reference, policy=Policy.AUTO):
     return store.resolve(reference, place.table, engine, policy, Events())
 
 
+@pytest.mark.slow
 def test_a_reference_that_the_table_knows_is_that_row(place, engine):
     assert resolve(place, engine, "tiny-cpu").did == "built"
     assert resolve(place, engine, TAG).did == "found"
@@ -466,6 +472,7 @@ def test_a_pull_tells_layers_and_the_sum_but_not_every_byte(engine):
     ]
 
 
+@pytest.mark.slow
 def test_a_disk_with_too_little_room_is_reported_before_the_build(
     place, engine, tmp_path, monkeypatch
 ):

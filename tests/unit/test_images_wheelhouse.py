@@ -43,6 +43,7 @@ def test_a_fetch_makes_a_whole_wheelhouse_and_is_not_repeated(place):
     assert "up to date" in said[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["compiled", "sources"])
 def test_what_has_no_wheel_comes_as_source_and_is_kept(place, key):
     table, child = with_child(place, key)

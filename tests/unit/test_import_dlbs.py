@@ -181,6 +181,7 @@ def test_dlbs_defaults_are_written_out(capsys):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -384,6 +385,7 @@ def test_the_written_suite_has_exactly_these_runs(asked):
     assert counted(runs(yaml.safe_load(text))) == counted((run, 1) for run in asked)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from("abc"), min_size=1, unique=True),
     st.lists(st.integers(1, 9), min_size=1, unique=True),

@@ -34,6 +34,7 @@ def excesses(path: str, source: str) -> Iterator[str]:
                 yield f"{path}: {node.name} {length} lines"
 
 
+@pytest.mark.slow
 def test_modules_and_functions_are_short() -> None:
     sources = modules()
     assert {Path(path).parts[0] for path in sources} == set(TREES)

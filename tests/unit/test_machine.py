@@ -118,6 +118,7 @@ def test_commit_and_dirty(tmp_path: Path) -> None:
     assert inventory.dirty(clone) is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["clean", "process"])
 @pytest.mark.parametrize("where", ["config", "included"])
 def test_a_clone_starts_no_program_of_its_own(tmp_path: Path, name: str, where: str) -> None:

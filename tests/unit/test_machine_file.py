@@ -223,6 +223,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(PLACES), JSON)
 def test_whatever_a_file_holds_is_read_or_refused(tmp_path_factory, place, value):
     path = tmp_path_factory.mktemp("file") / "m.json"

@@ -19,6 +19,7 @@ from orchestrator.machine.gpu_facts import (
 from orchestrator.machine.host_samples import HostSample, HostSource
 from orchestrator.machine.monitor import Monitor
 from orchestrator.machine.own_work import OwnWork, Usage
+from tests.support.waiting import wait_for
 
 UUID = "GPU-1"
 
@@ -96,13 +97,6 @@ def monitor(path: Path, *samples: HostSample | OSError, gpus: FakeGpus | None = 
         gpu_source=lambda: gpus,
         host_source=lambda: source,
     )
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 5 s"
-        time.sleep(0.005)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

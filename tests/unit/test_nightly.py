@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -18,8 +19,20 @@ from tests.support.nights import night as told
 from tests.support.sessions import Act
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home with four quiet nights."""
+    root = tmp_path_factory.mktemp("quiet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCHDOCK_HOME", str(root / "home"))
+        Fleet(root).nights(4)
+    return root / "home"
+
+
 @pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def fleet(quiet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """Return a fleet after four quiet nights."""
+    shutil.copytree(quiet, tmp_path / "home")
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
     return Fleet(tmp_path)
 
@@ -28,17 +41,16 @@ ALL = {"resnet50": "ok", "vgg16": "ok", "alexnet": "ok"}
 
 
 def test_the_first_three_nights_have_no_verdict_and_the_fourth_is_quiet(fleet: Fleet) -> None:
-    for _ in range(3):
-        assert set(verdicts(fleet.night()).values()) == {"no data"}
-    fourth = fleet.night()
-    assert (verdicts(fourth), len(fleet.ran)) == (ALL, 16)
+    fourth, *others = files.newest("nightly")
+    assert [set(verdicts(one).values()) for one in others] == [{"no data"}] * 3
+    assert (verdicts(fourth), [len(one.runs) for one in fourth.series]) == (ALL, [6, 5, 5])
     assert telling.is_quiet(fourth)
     assert telling.subject(fourth) == "nightly: 3 of 3 series ran; the machine is as before"
     assert telling.exit_status(fourth) is ExitStatus.OK
 
 
 def test_a_slower_series_is_confirmed_the_same_night_at_its_end(fleet: Fleet) -> None:
-    fleet.nights(6)
+    fleet.nights(2)
     fleet.factors["vgg16"] = 0.95
     slow = fleet.night()
     assert verdicts(slow) == {**ALL, "vgg16": "regressed"}
@@ -52,18 +64,16 @@ def test_a_slower_series_is_confirmed_the_same_night_at_its_end(fleet: Fleet) ->
     assert lines[0].startswith("nightly: 3 of 3 series ran; 1 got slower: vgg16 pytorch -")
     assert lines[0].endswith("; the machine is as before")
     assert "confirmed by 5 more runs" in lines[1]
-    assert lines[2] == f"if it is meant to be so: benchdock accept {one.key} --why '...'"
+    assert lines[2] == f"if it is meant to be so: benchdock accept {one.key} --why REASON"
 
 
 def test_suspects_are_run_again_in_passes(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.factors = {"vgg16": 0.95, "alexnet": 0.94}
     fleet.night()
     assert [request.model for request in fleet.ran[16:]] == ["vgg16", "alexnet"] * 5
 
 
 def test_a_disturbance_is_cleared_and_leaves_no_trace_in_the_history(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.factors["vgg16"] = 0.95
 
     def over_after_the_passes(request: Request, number: int) -> Act:
@@ -81,7 +91,6 @@ def test_a_disturbance_is_cleared_and_leaves_no_trace_in_the_history(fleet: Flee
 
 
 def test_a_regression_stays_one_until_it_is_accepted(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.factors["vgg16"] = 0.95
     key = of(fleet.night(), "vgg16").key
     again = fleet.night()
@@ -97,7 +106,6 @@ def test_a_regression_stays_one_until_it_is_accepted(fleet: Fleet) -> None:
 def test_a_slower_machine_is_not_a_slower_framework_and_its_night_does_not_count(
     fleet: Fleet,
 ) -> None:
-    fleet.nights(4)
     fleet.factors["machine"] = 0.95
     slow = fleet.night()
     assert set(verdicts(slow).values()) == {"regressed"}
@@ -109,7 +117,6 @@ def test_a_slower_machine_is_not_a_slower_framework_and_its_night_does_not_count
 
 
 def test_failed_runs_keep_a_series_out_and_say_why(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.act = lambda request, _: "crashed" if request.model == "vgg16" else None
     failed = fleet.night()
     one = of(failed, "vgg16")
@@ -124,7 +131,6 @@ def test_failed_runs_keep_a_series_out_and_say_why(fleet: Fleet) -> None:
 
 
 def test_an_engine_that_is_gone_ends_the_night_with_one_line(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.act = lambda _request, _number: EngineError("the engine does not answer")
     dead = fleet.night()
     assert (
@@ -134,12 +140,11 @@ def test_an_engine_that_is_gone_ends_the_night_with_one_line(fleet: Fleet) -> No
     assert telling.subject(dead).startswith("nightly: 0 of 3 series ran; 3 runs in a row failed")
     assert (telling.exit_status(dead), dead.uncounted) == (
         ExitStatus.BENCHMARK_FAILED,
-        "16 of 16 runs failed",
+        "3 of 3 runs failed",
     )
 
 
 def test_a_signal_ends_the_night_and_what_was_measured_is_judged(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.factors["vgg16"] = 0.9
     fleet.act = lambda _request, number: Interrupted(15) if number == 12 else None
     cut = fleet.night()
@@ -150,7 +155,6 @@ def test_a_signal_ends_the_night_and_what_was_measured_is_judged(fleet: Fleet) -
 
 
 def test_a_short_budget_costs_repeats_and_leaves_a_tenth_for_suspects(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.factors["vgg16"] = 0.95
     fleet.budget = 13.0
     short = fleet.night()
@@ -159,10 +163,13 @@ def test_a_short_budget_costs_repeats_and_leaves_a_tenth_for_suspects(fleet: Fle
     assert all(any(run.throughput for run in one.runs) for one in short.series)
     assert [request.model for request in fleet.ran[11:]] == ["vgg16", "vgg16"]
     assert telling.exit_status(short) is ExitStatus.BENCHMARK_FAILED
+    assert telling.lines(short)[-1] == (
+        "5 runs of 3 series did not start: the budget of this session is used up"
+    )
+    assert (short.uncounted, {one.uncounted for one in short.series}) == (None, {None})
 
 
 def test_somebody_may_stop_a_night(fleet: Fleet) -> None:
-    fleet.nights(4)
     fleet.stopped = lambda: True
     assert fleet.night().problems == ("somebody stopped the night",)
 
@@ -171,11 +178,11 @@ def test_what_cannot_run_here_is_missing(tmp_path: Path, fleet: Fleet) -> None:
     fleet.text = SUITE.replace("{model: alexnet}", "{model: alexnet, framework: mxnet}")
     found = of(fleet.night(), "alexnet")
     assert [run.message for run in found.runs] == ["mxnet is not here"]
-    assert found.uncounted == "5 of 5 runs failed"
+    assert found.uncounted == "1 of 1 run failed"
 
 
 def test_a_muted_series_is_judged_but_not_reported(fleet: Fleet) -> None:
-    key = of(fleet.nights(4), "vgg16").key
+    key = of(next(files.newest("nightly")), "vgg16").key
     until = date(2026, 11, 5)
     decisions.append("nightly", decision(4, key, kind="mute", why="known", until=until))
     fleet.factors["vgg16"] = 0.95

@@ -77,6 +77,7 @@ def test_an_environment_and_its_interpreter_are_the_same(environment):
     )
 
 
+@pytest.mark.slow
 def test_the_digest_is_that_of_the_installed_packages(environment):
     before = look(environment)
     installed(environment, "alpha", "1.0")
@@ -88,6 +89,7 @@ def test_the_digest_is_that_of_the_installed_packages(environment):
     assert look(environment) == more
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,4}", fullmatch=True), st.text(max_size=4)))
 def test_the_order_of_packages_is_no_part_of_the_digest(packages):
     turned = dict(reversed(packages.items()))
@@ -174,6 +176,7 @@ def test_a_folder_that_is_no_package_is_not_one(environment):
         look(environment, "mxnet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -259,6 +262,7 @@ def ran(capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_run_uses_it_and_records_all_of_it(home, environment, capsys):
     result = ran(capsys, "--python", str(environment))
     plan = result["plan"]
@@ -277,6 +281,7 @@ def test_a_dry_run_shows_it(home, environment, capsys):
     assert not (home / "venvs").exists()
 
 
+@pytest.mark.slow
 def test_a_replay_uses_it_again_or_says_what_changed(
     home, environment, capsys, monkeypatch, tmp_path
 ):
@@ -314,6 +319,7 @@ def test_a_request_and_a_plan_name_the_same_python(environment):
     assert list(agreement._of_python(None, None)) == []
 
 
+@pytest.mark.slow
 def test_another_python_is_another_series_and_other_packages_are_not(home, environment, capsys):
     folder = Result.model_validate(ran(capsys, "--python", str(environment)))
     program = Result.model_validate(ran(capsys, "--python", f"{environment}/bin/python"))

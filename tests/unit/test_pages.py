@@ -128,6 +128,7 @@ def test_links_lead_to_files_and_headings(page):
     assert broken == []
 
 
+@pytest.mark.slow
 @pages
 def test_every_command_line_can_be_typed(page):
     text = page.read_text(encoding="utf-8")

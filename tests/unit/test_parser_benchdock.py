@@ -104,6 +104,7 @@ def test_the_log_may_be_cut_anywhere(places):
 JUNK = st.binary(max_size=60).map(lambda junk: junk.replace(b"::benchdock ", b""))
 
 
+@pytest.mark.slow
 @given(st.lists(JUNK, min_size=6, max_size=6))
 def test_junk_between_lines_changes_nothing(junk):
     parts = [b"%", junk[0], b"\n"]  # no compressed file
@@ -112,6 +113,7 @@ def test_junk_between_lines_changes_nothing(junk):
     assert measure(b"".join(parts)) == measure(log(GOOD))
 
 
+@pytest.mark.slow
 def test_no_truncation_of_a_good_log_is_a_result():
     data = log(GOOD)
     for size in range(len(data) - 1):

@@ -130,6 +130,7 @@ class TestBrokenNumbers:
         ("timm", TIMM, b"2350.5"),
     )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("program", "log", "number"), LOGS)
     @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
     def test_a_number_that_goes_on_in_the_next_line_is_not_read(self, program, log, number, end):

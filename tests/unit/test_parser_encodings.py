@@ -29,6 +29,7 @@ ENCODINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_an_encoding_changes_nothing(name):
     program, log, hints, _, _ = SAMPLES[name]

@@ -27,6 +27,7 @@ def test_every_number_of_every_log_may_be_infinite():
             assert fuzz.complaint(mutant, "wrong_number") == "", (base.name, mutant.how)
 
 
+@pytest.mark.slow
 def test_a_figure_that_is_invented_is_found(monkeypatch):
     base = next(base for base in fuzz.bases() if base.name == "horovod")
     other = base.log.replace(b" 800.0 ", b" 801.0 ")

@@ -625,6 +625,7 @@ def test_what_every_match_contains(pattern, literal):
     assert longest_literal(pattern) == literal
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"[ab.\\d*+?{}()\[\]^$|1]{0,8}"), st.text(alphabet="ab1.d", max_size=8))
 def test_the_literal_is_in_every_match(pattern, text):
     try:

@@ -15,6 +15,7 @@ def value(found, metric="throughput"):
     return found.metrics[metric].value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INDEX)
 def test_a_log_gives_its_figure_its_scope_and_its_doubt(name):
     row = INDEX[name]

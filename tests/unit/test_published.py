@@ -214,6 +214,7 @@ def test_damaged_data_is_named(tmp_path, old: str, new: str, complaint: str) -> 
     assert "benchdock published --check" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_collection_has_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["published", "--check"]) == ExitStatus.OK
     assert capsys.readouterr().out == "published.json: no mistakes\n"

@@ -38,6 +38,7 @@ def altered(folder, change):
     folder.result.write_text(json.dumps(document))
 
 
+@pytest.mark.slow
 def test_a_run_is_replayed_from_its_folder(home, capsys):
     first, _ = stand_in.run()
     assert main(["replay", first.run, "--json"]) == ExitStatus.OK
@@ -50,6 +51,7 @@ def test_a_run_is_replayed_from_its_folder(home, capsys):
     assert told["comparison"]["variables"] == []
 
 
+@pytest.mark.slow
 def test_a_run_is_replayed_from_a_bundle(home, tmp_path, capsys):
     first, folder = stand_in.run()
     main(["bundle", first.run, "-o", str(tmp_path / "x.zip")])
@@ -58,6 +60,7 @@ def test_a_run_is_replayed_from_a_bundle(home, tmp_path, capsys):
     assert "single runs cannot show" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_failure_is_replayed_too_with_its_status(home):
     first, _ = stand_in.run("nan")
     assert main(["replay", first.run, "--quiet"]) == ExitStatus.BENCHMARK_FAILED
@@ -91,6 +94,7 @@ def test_a_change_is_refused_until_it_is_allowed(home, capsys, change, told):
     assert any(warning.startswith(f"unlike {first.run}: {told}") for warning in warnings)
 
 
+@pytest.mark.slow
 def test_another_machine_is_said_and_not_refused(home, capsys):
     first, folder = stand_in.run()
     altered(folder, lambda d: d["environment"].update(hostname="elsewhere"))
@@ -167,6 +171,7 @@ def test_a_pull_that_fails_is_refused_until_changes_are_allowed(stored):
     assert "not available" in fetched.changed[-1]
 
 
+@pytest.mark.slow
 def test_a_pulled_image_is_the_one_that_runs(stored, monkeypatch):
     what, engine = stored
     reference = f"registry.example:5000/x/tiny@{DIGEST}"

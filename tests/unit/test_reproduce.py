@@ -534,6 +534,7 @@ def test_a_dry_run_without_a_batch_shows_no_command():
     assert "use --batch N" in dict(shown.lines())["work"]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(collection.load()), st.sampled_from([NOTHING, world(V100), world(V100, V100)])
@@ -684,6 +685,7 @@ def test_a_run_that_fails_leaves_one_document_too(own, capsys):
     assert "verdict" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loudness", [[], ["--quiet"]])
 def test_a_run_that_fails_ends_it_with_its_own_status(own, capsys, loudness):
     words = ["reproduce", own(4.0, "nan"), "--runtime", "host", *loudness]

@@ -135,6 +135,7 @@ def test_the_document(capsys, home):
 FIRST, SECOND, THIRD, FOURTH = (f"2026010{day}T120000-pytorch-x-0a1b2c" for day in range(1, 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "left", "older"),
     [
@@ -206,6 +207,7 @@ def test_a_parity_is_left_out_and_a_program_called_so_is_not(capsys):
     assert names(capsys) == ["20260101T000000-custom-parity-0a1b2c"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "seconds_ago", "status"),
     [
@@ -239,6 +241,7 @@ def _pipe(path):
     os.mkfifo(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

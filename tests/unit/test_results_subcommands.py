@@ -49,6 +49,7 @@ def names(capsys, *words):
     return [row["run"] for row in document(capsys, *words)["runs"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "left"),
     [
@@ -223,6 +224,7 @@ def elsewhere(tmp_path_factory):
     return there, folder, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["home", "runs", "folder", "bundle"])
 def test_runs_of_another_machine_are_imported_once(elsewhere, capsys, home, what):
     there, folder, bundle = elsewhere

@@ -21,6 +21,7 @@ BEYOND = ("AR(1), 0.95",)
 FEW = 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [INDEPENDENT, LOG_NORMAL])
 @pytest.mark.parametrize(
     ("count", "least", "most", "withheld"), [(10, 0.92, 0.98, 1), (20, 0.92, 0.98, 0.1)]
@@ -93,6 +94,7 @@ def test_the_page_says_what_is_simulated(name):
         assert told == pytest.approx(100 * coverage(name, count).share, abs=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [10, 20, 36, 60, 100])
 def test_clean_runs_are_valid(count):
     """At most 1 % are not, whatever the noise of their steps."""

@@ -18,6 +18,7 @@ def noisy(count, seconds=0.1, noise=0.001, seed=1):
     return [seconds + source.gauss(0, noise) for _ in range(count)]
 
 
+@pytest.mark.slow
 @given(TIMES, st.floats(min_value=0, max_value=100))
 def test_percentile_is_numpys(values, percent):
     numpy = pytest.importorskip("numpy")
@@ -25,6 +26,7 @@ def test_percentile_is_numpys(values, percent):
     assert stats.percentile(sorted(values), percent) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(TIMES)
 def test_summary_agrees_with_the_standard_library(values):
     summary = stats.summarize(values)
@@ -81,6 +83,7 @@ def test_an_interval_is_turned_and_scaled_with_its_steps():
         assert stats.throughput_interval(changed, samples) == pytest.approx((low, high))
 
 
+@pytest.mark.slow
 @given(st.lists(st.just(0.0) | st.floats(1e-9, 1e9), min_size=10, max_size=150))
 def test_any_steps_have_an_interval_or_a_reason(values):
     try:

@@ -15,6 +15,7 @@ from orchestrator.result import Metric
 from orchestrator.store import durations, folders, location, queries, reading, schema, taking_in
 from orchestrator.store.database import connected
 from orchestrator.store.wanted import Wanted
+from orchestrator.suites.journal import Journal
 from tests.support import stand_in
 from tests.support.run_folders import filed, in_session, stored
 
@@ -281,3 +282,50 @@ def test_forgetting_removes_only_the_runs_of_this_home(monkeypatch, tmp_path):
         assert connection.execute(text("SELECT count(*) FROM tag")).scalar() == 0
     assert names(Wanted(tag="good")) == [THIRD]
     assert names() == [THIRD, FIRST]
+
+
+def journal(name, *events):
+    """Write the journal of a session."""
+    root = paths.sessions() / name
+    root.mkdir(parents=True, exist_ok=True)
+    with Journal(root / "journal.jsonl") as log:
+        for event, at in events:
+            log.append(event, at=at)
+
+
+def session_row():
+    names = ("started", "finished", "status")
+    return reading.read(
+        lambda c: c.execute(select(*(schema.session.c[name] for name in names))).one(), pytest.fail
+    )
+
+
+def test_when_a_session_began_and_ended_is_known_from_its_journal():
+    one, two, three = (f"2026-01-01T0{hour}:00:00+00:00" for hour in (1, 2, 3))
+    in_session(stored(FIRST), name="n1")
+    assert session_row() == (None, None, None)
+    stored(SECOND)
+    journal("n1", ("begin", one), ("start", one))
+    in_session(stored(THIRD), name="n1")
+    began = datetime.fromisoformat(one).timestamp()
+    assert session_row() == (began, None, "unfinished")
+    journal("n1", ("end", two), ("finish", two))  # no run came since
+    assert session_row() == (began, began + 3600, "finished")
+    journal("n1", ("begin", three))
+    in_session(stored(FOURTH), name="n1")
+    assert session_row() == (began, None, "unfinished")
+
+
+def test_a_damaged_journal_says_what_it_can():
+    root = paths.sessions() / "n1"
+    root.mkdir(parents=True)
+    lines = b'{"event":"begin","at":"yesterday"}\n\xff\n{"event":"finish"'
+    (root / "journal.jsonl").write_bytes(lines)
+    in_session(stored(FIRST), name="n1")
+    assert session_row() == (None, None, "unfinished")
+
+
+def test_a_session_of_a_strange_name_is_not_looked_for_outside_of_the_home():
+    journal("n1", ("begin", "2026-01-01T01:00:00+00:00"))
+    in_session(stored(FIRST), name="../sessions/n1")
+    assert session_row() == (None, None, None)

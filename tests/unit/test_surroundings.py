@@ -79,6 +79,7 @@ def test_readonly_variables_of_bash_are_known():
             surroundings.check(stand_in.request(env={name: "1"}))
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1), min_size=1))
 def test_a_prefix_is_taken_apart_as_a_shell_would(words):
     written = shlex.join(["numactl", *words])
@@ -122,6 +123,7 @@ def test_the_host_runtime_has_no_network_to_choose(capsys):
     assert "--network needs a container engine" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_has_them_keeps_them_and_is_replayed_with_them(tmp_path, capsys):
     with stand_in.home(tmp_path):
         first, folder = stand_in.run(env={"A": "b"}, prefix="env SEEN=yes")
@@ -136,6 +138,7 @@ def test_a_run_has_them_keeps_them_and_is_replayed_with_them(tmp_path, capsys):
         assert again["comparison"]["variables"] == []
 
 
+@pytest.mark.slow
 def test_a_comparison_names_them(tmp_path):
     with stand_in.home(tmp_path):
         a, b = stand_in.run()[0], stand_in.run(prefix="env", env={"A": "b"})[0]

@@ -170,6 +170,7 @@ def test_a_strangers_command_does_not_run_on_this_host(attack, capsys):
     assert not loot.exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_what_would_run_and_starts_nothing(attack, capsys):
     path, loot = attack
     assert main(["replay", str(path), "--dry-run"]) == ExitStatus.OK
@@ -184,6 +185,7 @@ def test_a_dry_run_shows_what_would_run_and_starts_nothing(attack, capsys):
     assert not loot.exists()
 
 
+@pytest.mark.slow
 def test_what_is_trusted_runs(attack):
     path, loot = attack
     assert main(["replay", str(path), "--trust", "--quiet"]) == ExitStatus.OK

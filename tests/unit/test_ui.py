@@ -462,6 +462,7 @@ def test_no_word_of_a_table_is_cut(
     assert set(" ".join(itertools.chain(titles, *rows)).split()) <= set(told)
 
 
+@pytest.mark.slow
 def test_plain_output_does_not_load_rich() -> None:
     code = (
         "import sys\n"

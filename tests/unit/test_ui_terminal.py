@@ -61,6 +61,7 @@ def run(term: str, seconds: float, *, interrupt_at: bytes = b"") -> tuple[int, b
         return program.wait(10), told
 
 
+@pytest.mark.slow
 def test_dumb_terminal_gets_no_control_codes() -> None:
     code, told = run("dumb", 0.1)
     assert code == 0

@@ -207,6 +207,7 @@ def test_any_image_on_any_gpu_is_assessed(
     assert found.refusal == "" or (gpus and found.image is not None)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40), GPUS)
 def test_any_text_is_assessed_or_a_wrong_request(
     reference: str, gpus: list[tuple[str, str]]
@@ -215,6 +216,7 @@ def test_any_text_is_assessed_or_a_wrong_request(
         assert gpu_support.assess(reference, gpus).refusal == ""
 
 
+@pytest.mark.slow
 @given(st.sampled_from(list(image_table.load().images.values())), GPUS, DRIVERS)
 def test_any_image_of_ours_on_any_gpu_is_assessed(
     image: image_table.Image, gpus: list[tuple[str, str]], driver: str | None

@@ -42,6 +42,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
     return walk
 
 
+@pytest.mark.slow
 def test_a_run_is_decided_once(walk: Walk) -> None:
     assert walk.functions["orchestrator.run.decision:decide"] == 1
 
@@ -59,6 +60,7 @@ def test_no_module_is_entered_again_and_again(walk: Walk) -> None:
     assert not often
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["dry run", "replay"])
 def test_what_only_shows_a_run_decides_once_too(tmp_path, command):
     with stand_in.home(tmp_path):

@@ -74,6 +74,7 @@ def test_spread_of_weights_follows_the_fan_in():
     assert recurrent.std() == pytest.approx((1 / 300) ** 0.5, rel=0.02)
 
 
+@pytest.mark.slow
 def test_for_graph_covers_parameters_and_statistics():
     graph = zoo.draw("resnet18")
     arrays = weights.for_graph(graph, 1)

@@ -37,6 +37,7 @@ def refusal(row, name):
     return refused.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ENTRIES, ids=lambda row: row.name)
 def test_every_flag_of_every_golden_script_is_refused(row):
     flags = set(rendered(row))

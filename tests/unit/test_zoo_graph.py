@@ -166,6 +166,7 @@ def test_unknown_model():
 # -- fingerprints --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fingerprints_are_distinct():
     digests = {zoo.draw(name).fingerprint for name in zoo.names()}
     assert len(digests) == len(zoo.names())

@@ -60,6 +60,7 @@ def test_the_systems_interpreter_draws_the_same():
     assert _run(python, DRAW_ALL) == _expected()
 
 
+@pytest.mark.slow
 def test_drawing_everything_is_quick():
     # Users wait for it in `benchdock models`. 0.1 s here; the bound allows for slow machines.
     assert min(float(_run(sys.executable, TIME_ALL)) for _ in range(3)) < 0.4
