@@ -27,7 +27,6 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.machine.description import Machine
-    from orchestrator.run.sharing import Sharing
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -99,6 +98,7 @@ def _mistake(error: ValidationError) -> RequestError:
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Run, or with --dry-run print what would run."""
     from orchestrator import ui
+    from orchestrator.commands import gpu_sharing
     from orchestrator.run import benchmark
     from orchestrator.signals import interruptible
 
@@ -121,9 +121,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     view = ui.choose(
         quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
     )
+    share = gpu_sharing.chosen(arguments)
     try:
         with interruptible():
-            result, status = benchmark.run(request, view, share=_share(arguments))
+            result, status = benchmark.run(request, view, share=share)
     finally:
         view.close()
     if arguments.json:
@@ -148,12 +149,6 @@ def _through_gate(
     return ExitStatus.GATE_MISSED
 
 
-def _share(arguments: argparse.Namespace) -> Sharing:
-    from orchestrator.run.sharing import Sharing
-
-    return Sharing(wait=arguments.wait, allowed=arguments.allow_shared)
-
-
 def _described(arguments: argparse.Namespace) -> Machine | None:
     """Read the machine file of --machine. Raises RequestError without --dry-run."""
     if arguments.machine is None:
@@ -171,6 +166,7 @@ def _described(arguments: argparse.Namespace) -> Machine | None:
 def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     """Run several times, show each result, then their summary."""
     from orchestrator import ui
+    from orchestrator.commands import gpu_sharing
     from orchestrator.run import series
     from orchestrator.signals import interruptible
     from orchestrator.ui import of_series
@@ -182,7 +178,7 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
         return ui.choose(verbose=arguments.verbose, result_on_stdout=not arguments.json)
 
     with interruptible():
-        made = series.measure(request, arguments.runs, view, _share(arguments))
+        made = series.measure(request, arguments.runs, view, gpu_sharing.chosen(arguments))
     if arguments.json:
         print(json.dumps(made.as_json(), indent=2))
     else:
