@@ -108,7 +108,8 @@ def _reproduce(
         _show_conditions(setup, _note)
     with interruptible():
         sharing = gpu_sharing.chosen(arguments)
-        made = series.measure(request, arguments.runs, lambda: _view(arguments), sharing)
+        run = series.in_views(lambda: _view(arguments), sharing)
+        made = series.measure(request, arguments.runs, run)
     if made.ended:
         _note(f"benchdock: {made.ended}")
     whole = made.status is ExitStatus.OK

@@ -23,7 +23,7 @@ def subject(night: Night) -> str:
         found = [one for one in heard if one.judgement.verdict == verdict and not one.control]
         if found:
             words.append(f"{len(found)} got {word}: {_named(found)}")
-    words.append(_machine(night))
+    words.append(machine(night))
     if not ran and night.problems:
         words.append(night.problems[0])
     return f"{night.suite}: {'; '.join(filter(None, words))}"
@@ -77,9 +77,13 @@ def _rest(night: Night) -> Iterator[str]:
     for one in slower:
         yield from _changed(one)
     if slower:
-        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why '...'"
+        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why REASON"
+    short = [one for one in failures(night) if _is_only_short(one)]
     for one in failures(night):
-        yield failed(one)
+        if one not in short:
+            yield failed(one)
+    if short:
+        yield _out_of_time(short)
     yield from night.problems
     for one in changed(night, "improved"):
         yield from _changed(one)
@@ -119,6 +123,22 @@ def failed(one: NightSeries) -> str:
     )
 
 
+def _is_only_short(one: NightSeries) -> bool:
+    """Whether a series ran, but less often than planned, because of the time."""
+    usual = [run for run in one.runs if not run.extra]
+    return any(map(is_good, usual)) and all(
+        is_good(run) or run.status == "skipped" for run in usual
+    )
+
+
+def _out_of_time(short: Sequence[NightSeries]) -> str:
+    """Say it in one line: a budget that is too short costs most series a repeat."""
+    runs = sum(map(missing, short))
+    why = next((run.message for one in short for run in one.runs if run.message), "")
+    told = f"{counted(runs, 'run')} of {len(short)} series did not start"
+    return f"{told}: {why}" if why else told
+
+
 def missing(one: NightSeries) -> int:
     """Return how many of the planned runs did not work."""
     return one.planned - sum(is_good(run) for run in one.runs if not run.extra)
@@ -136,7 +156,8 @@ def _named(found: Sequence[NightSeries]) -> str:
     return ", ".join(named) + (", ..." if len(found) > _NAMED else "")
 
 
-def _machine(night: Night) -> str:
+def machine(night: Night) -> str:
+    """Say how the machine is, as its control series show; "" without any."""
     controls = [one for one in night.series if one.control]
     known = [one for one in controls if one.judgement.verdict != "no data"]
     if not known:

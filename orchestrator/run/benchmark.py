@@ -26,6 +26,7 @@ from orchestrator.request import Request
 from orchestrator.result import Environment, Failure, FailureKind, Result
 from orchestrator.run import sharing
 from orchestrator.run.decision import Decision, decide
+from orchestrator.run.deriving import derived
 from orchestrator.run.facts import OtherMachine, ThisMachine
 from orchestrator.run.failures import exit_status
 from orchestrator.run.filing import Desk, file_killed, write_launcher
@@ -235,7 +236,7 @@ def _file(
         if outcome is not None:
             ending = _Ending(failure=outcome.failure, status=_status(outcome))
     try:
-        result = judged(draft.result(ending.failure), draft.monitor)
+        result = judged(derived(draft.result(ending.failure)), draft.monitor)
         moved = desk.file(result)
     except BenchdockError:
         raise

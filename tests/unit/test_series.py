@@ -134,7 +134,7 @@ def test_a_machine_that_gives_up_later_leaves_the_runs_before(home, monkeypatch)
 
     made = []
     monkeypatch.setattr(benchmark, "run", run)
-    found = series.measure(stand_in.request(), 3, stand_in.View)
+    found = series.measure(stand_in.request(), 3, series.in_views(stand_in.View))
     assert found.status is ExitStatus.MACHINE_CANNOT
     assert found.ended == "run 2 of 3 failed: the engine is gone"
     assert len(found.measured) == 1
@@ -154,7 +154,7 @@ def test_ctrl_c_stops_the_series_and_not_only_its_run(home, monkeypatch):
         return started[-1]
 
     with interruptible():
-        found = series.measure(stand_in.request(), 5, view)
+        found = series.measure(stand_in.request(), 5, series.in_views(view))
     assert found.status is ExitStatus.INTERRUPTED
     assert len(started) == 2
     assert [one.status for one in found.results] == ["ok", "failed"]
@@ -172,7 +172,9 @@ def test_views_are_closed_whatever_comes(home, monkeypatch):
         series.measure(
             stand_in.request(),
             2,
-            lambda: SimpleNamespace(note=lambda _: None, close=lambda: closed.append(1)),
+            series.in_views(
+                lambda: SimpleNamespace(note=lambda _: None, close=lambda: closed.append(1))
+            ),
         )
     assert closed == [1]
 
