@@ -13,6 +13,7 @@ from orchestrator.plan import NO_NETWORK, Limits, Mount, Plan, ProgramFolder, Ti
 from orchestrator.request import Request
 from orchestrator.run import (
     container_user,
+    data_folder,
     own_network,
     program_folder,
     program_rules,
@@ -114,6 +115,7 @@ def plan_of(
         unit=request.unit,
         estimator=request.estimator,
         source=found.source,
+        data=data_folder.examine(request.data),
         interpreter=place.interpreter,
         script=render(framework.launcher, context),
         warnings=tuple(_warnings(request, framework, target, place, found)),
