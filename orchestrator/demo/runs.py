@@ -26,7 +26,8 @@ from orchestrator.version import VERSION
 
 GPU = "Simulated GPU"
 _GPUS = 8
-_STEPS, _WARMUP = 60, 5
+_MOST_STEPS, _WARMUP = 500, 5
+_TIMED_SECONDS = 43.0
 _STEP_NOISE, _SLOW_STEPS = 0.015, 0.03
 _IDLE, _HOT, _THROTTLE = 38.0, 82.0, 80.0
 _MEMORY = 80 * 2**30
@@ -90,7 +91,7 @@ def explored(night: Night) -> Iterator[Made]:
         for framework, (share, _) in FRAMEWORKS.items():
             top = MODELS[model] * share
             for batch in _BATCHES:
-                value = top * PHASES["inference"] * batch / (batch + _HALF)
+                value = top * PHASES["inference"] * _filled(batch) / _filled(BATCHES["inference"])
                 clock += 60
                 yield _exploring(night, clock, Cell(model, framework, "inference", batch), value)
             for devices in _DEVICES:
@@ -99,6 +100,11 @@ def explored(night: Night) -> Iterator[Made]:
                 clock += 60
                 cell = Cell(model, framework, "training", BATCHES["training"], devices)
                 yield _exploring(night, clock, cell, value)
+
+
+def _filled(batch: int) -> float:
+    """Return the share of the top throughput that a batch reaches."""
+    return batch / (batch + _HALF)
 
 
 class Cell(NamedTuple):
@@ -136,7 +142,7 @@ def file(made: Made) -> None:
         phase=made.phase,
         batch=made.batch,
         devices=made.devices,
-        steps=_STEPS,
+        steps=_steps(made),
         warmup=_WARMUP,
     )
     samples = list(_samples(made, random))
@@ -159,10 +165,19 @@ def _step_seconds(made: Made, random: Random) -> tuple[float, ...]:
     if made.throughput is None:
         return ()
     step = made.batch * made.devices / made.throughput
-    found = [step * math.exp(random.gauss(0, _STEP_NOISE)) for _ in range(_STEPS)]
+    count = _steps(made)
+    found = [step * math.exp(random.gauss(0, _STEP_NOISE)) for _ in range(count)]
     found = [one * (1.4 if random.random() < _SLOW_STEPS else 1) for one in found]
     scale = step / mean(found)
     return tuple(round(one * scale, 7) for one in found)
+
+
+def _steps(made: Made) -> int:
+    """Return how many steps fill the timed part, but not too many for a file."""
+    if made.throughput is None:
+        return _MOST_STEPS
+    step = made.batch * made.devices / made.throughput
+    return min(_MOST_STEPS, max(1, int(_TIMED_SECONDS / step)))
 
 
 def _samples(made: Made, random: Random) -> Iterator[dict[str, object]]:
@@ -202,7 +217,7 @@ def _result(
         device="gpu",
         device_count=made.devices,
         gpus=tuple(f"GPU-{number}" for number in range(made.devices)),
-        steps=_STEPS,
+        steps=_steps(made),
         warmup=_WARMUP,
         runtime="docker",
         runtime_reason="the demo simulates it",
@@ -282,8 +297,8 @@ def _summary(samples: list[dict[str, object]]) -> dict[str, Metric]:
 def _log(made: Made, seconds: tuple[float, ...]) -> Iterator[str]:
     yield "simulated by `benchdock demo nights`: no program ran"
     yield f"{made.framework} {made.model} {made.phase}, batch {made.batch}"
-    for number, one in enumerate(seconds[:: _STEPS // 6]):
-        yield f"step {number * (_STEPS // 6) + 1}: {one * 1000:.3f} ms"
+    for number, one in list(enumerate(seconds, start=1))[:: max(1, len(seconds) // 6)]:
+        yield f"step {number}: {one * 1000:.3f} ms"
     if made.throughput is None:
         yield f"error: {made.message}: 3.2 GiB requested, 1.1 GiB free"
     else:

@@ -23,7 +23,7 @@ def subject(night: Night) -> str:
         found = [one for one in heard if one.judgement.verdict == verdict and not one.control]
         if found:
             words.append(f"{len(found)} got {word}: {_named(found)}")
-    words.append(_machine(night))
+    words.append(machine(night))
     if not ran and night.problems:
         words.append(night.problems[0])
     return f"{night.suite}: {'; '.join(filter(None, words))}"
@@ -156,7 +156,8 @@ def _named(found: Sequence[NightSeries]) -> str:
     return ", ".join(named) + (", ..." if len(found) > _NAMED else "")
 
 
-def _machine(night: Night) -> str:
+def machine(night: Night) -> str:
+    """Say how the machine is, as its control series show; "" without any."""
     controls = [one for one in night.series if one.control]
     known = [one for one in controls if one.judgement.verdict != "no data"]
     if not known:

@@ -159,7 +159,13 @@ def _charts(runs: _Runs, layout: Layout, x: str, y: Measure) -> Iterator[Markup]
 
 
 def _table(told: TextTable) -> Table:
-    return Table(caption=told.heading, titles=told.titles, rows=told.rows, right=told.right)
+    return Table(
+        caption=told.heading,
+        titles=told.titles,
+        rows=told.rows,
+        right=told.right,
+        captioned=False,
+    )
 
 
 # Title, name of the figure, and how it is written.

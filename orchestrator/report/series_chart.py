@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from orchestrator.report.past import Mark, Point
+from orchestrator.report.panels import short
+from orchestrator.report.safe import safe
 from orchestrator.report.status import STATUSES
+from orchestrator.report.window import Mark, Point
 from orchestrator.stats import percentile
 from orchestrator.ui import axes
 from orchestrator.ui.axes import Axis
-from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND, quantity
+from orchestrator.units import SAMPLES_PER_SECOND
 
 WIDTH, HEIGHT = 900, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 22, 24
@@ -57,7 +59,7 @@ def sparkline(points: Points, label: str) -> Markup:
         dot = f'<circle class="{style}" cx={places[-1][0]} cy={places[-1][1]} r=3 />'
     return Markup(
         f'<svg class=s viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" role=img '
-        f'aria-label="{escape(label)}">{band}<path d="{_path(places)}"/>{dot}</svg>'
+        f'aria-label="{safe(label)}">{band}<path d="{_path(places)}"/>{dot}</svg>'
     )
 
 
@@ -112,7 +114,7 @@ def series_chart(
         y=_y_axis([point for _, point in known]),
     )
     parts = [
-        f'<svg class=chart viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{escape(label)}">',
+        f'<svg class=chart viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{safe(label)}">',
         *_grid(scale, nights),
         *_band(scale, known),
         *_runs(scale, points),
@@ -143,9 +145,7 @@ def _grid(scale: _Scale, nights: Sequence[date]) -> Iterator[str]:
     for value in scale.y.labels:
         here = round(scale.y.at(value))
         yield f'<path class=g d="M{_LEFT} {here}H{right}"/>'
-        text = quantity(value, DIMENSIONLESS)
-        text = text.rstrip("0").rstrip(".") if "." in text else text
-        yield f"<text class=e x={_LEFT - 8} y={here + 4}>{text}</text>"
+        yield f"<text class=e x={_LEFT - 8} y={here + 4}>{short(value)}</text>"
     bottom = HEIGHT - _BOTTOM
     months = _month_starts(nights)
     every = 1 + len(months) // 10

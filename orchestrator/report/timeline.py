@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from orchestrator.report.safe import safe
 from orchestrator.ui import axes
 from orchestrator.ui.axes import Axis
 
 _WIDTH, _LANE, _GAP = 900, 18, 4
-_LEFT, _RIGHT, _FOOT = 4, 12, 24
+_LEFT, _RIGHT, _FOOT = 16, 16, 24
 _HOUR = 3600.0
 _LABELS = 12
 
@@ -43,7 +44,7 @@ def timeline(bars: Iterable[Bar], label: str) -> Markup:
     )
     return Markup(
         f'<svg class=chart viewBox="0 0 {_WIDTH} {bottom + _FOOT}" role=img '
-        f'aria-label="{escape(label)}">{body}{"".join(_clock(x, bottom))}</svg>'
+        f'aria-label="{safe(label)}">{body}{"".join(_clock(x, bottom))}</svg>'
     )
 
 
@@ -66,7 +67,7 @@ def _bar(bar: Bar, x: Axis) -> str:
     style = f" class={bar.style}" if bar.style else ""
     return (
         f"<rect{style} x={left:.1f} width={width:.1f} height={_LANE}>"
-        f"<title>{escape(bar.text)}</title></rect>"
+        f"<title>{safe(bar.text)}</title></rect>"
     )
 
 

@@ -140,19 +140,25 @@
         },
       },
     ];
+    // A letter is about what changed before its night.
+    const before = (night) => new Date(Date.parse(night) - 12 * 3600e3).toISOString().slice(0, 16);
     const shapes = [...letters.keys()].map((night) => ({
-      type: "line", x0: night, x1: night, yref: "paper", y0: 0, y1: 1,
+      type: "line", x0: before(night), x1: before(night), yref: "paper", y0: 0, y1: 1,
       line: { color: css("--ink"), width: 1, dash: "dot" }, opacity: 0.65,
     }));
     const annotations = [...letters].map(([night, letter]) => ({
-      x: night, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: `<b>${letter}</b>`,
-      font: { color: css("--ink") },
+      x: before(night), yref: "paper", y: 1, yanchor: "bottom", showarrow: false,
+      text: `<b>${letter}</b>`, font: { color: css("--ink") },
     }));
+    annotations.push({
+      xref: "paper", x: 0, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: "samples/s",
+    });
+    const range = figure.querySelector("path.r")?.dataset.y.split(" ").map(Number);
     return {
       data,
       layout: base({
         shapes, annotations, xaxis: axis({ type: "date", showgrid: false }),
-        yaxis: axis({ title: { text: "samples/s" }, tickformat: ",.4~g" }),
+        yaxis: axis({ range, tickformat: ",.4~g" }),
       }),
     };
   }
