@@ -9,7 +9,7 @@ import junitparser
 import pytest
 from sqlalchemy import select
 
-from orchestrator import cli
+from orchestrator import cli, shared_lock
 from orchestrator.nightly import attempts, machine_lock
 from orchestrator.nights import files
 from orchestrator.store import location, reading, schema
@@ -30,7 +30,7 @@ groups: {toys: {runs: [{model: one, command: 'sh {source}/rate one'}]}}
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a suite whose program prints the rate in the file `one`."""
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(machine_lock, "FOLDERS", (tmp_path,))
+    monkeypatch.setattr(shared_lock, "FOLDERS", (tmp_path,))
     folder = tmp_path / "suite"
     folder.mkdir()
     (folder / "rate").write_text('cd "$(dirname "$0")"; printf "rate %s\\n" "$(cat "$1")"\n')
