@@ -159,3 +159,12 @@ def test_a_damaged_night_is_named(suite: Path, capsys: pytest.CaptureFixture[str
     path.write_text("{")
     assert nightly(suite) == 2
     assert str(path) in capsys.readouterr().err
+
+
+def test_a_clock_that_went_back_is_told(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert nightly(suite) == 0
+    last = next(files.newest("nightly"))
+    files.write(last.model_copy(update={"number": 2, "started": last.started + 1e6}))
+    assert nightly(suite) == 0
+    assert "the clock of this machine went back: the last night is dated" in capsys.readouterr().out
+    assert next(files.newest("nightly")).number == 3
