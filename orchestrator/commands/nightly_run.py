@@ -247,5 +247,6 @@ def _print(tonight: Night, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(tonight.model_dump_json(by_alias=True, indent=2))
     elif arguments.always or not telling.is_quiet(tonight):
-        for line in telling.lines(tonight):
+        report = str(Path(arguments.report) / "index.html") if arguments.report else None
+        for line in telling.lines(tonight, report=report):
             print(clean(line))

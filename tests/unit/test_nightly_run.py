@@ -52,10 +52,13 @@ def test_nights_from_the_first_to_an_accepted_one(
     assert capsys.readouterr() == ("", "")
     (suite.parent / "one").write_text("80.0")
     outputs = ("--junit", str(tmp_path / "n.xml"), "--prometheus", str(tmp_path / "n.prom"))
+    outputs += ("--report", str(tmp_path / "pages"))
     assert nightly(suite, *outputs) == 4
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("nightly: 1 of 1 series ran; 1 got slower: one custom")
     assert "confirmed by 5 more runs" in told[1]
+    assert told[-1] == f"pages: {tmp_path / 'pages' / 'index.html'}"
+    assert "got slower" in (tmp_path / "pages" / "index.html").read_text()
     assert junitparser.JUnitXml.fromfile(str(tmp_path / "n.xml")).failures == 1
     assert (tmp_path / "n.prom").stat().st_mode & 0o444 == 0o444
     night = next(files.newest("nightly"))
@@ -129,6 +132,7 @@ def test_a_dry_run_starts_nothing(suite: Path, capsys: pytest.CaptureFixture[str
         (["--webhook-file", "/nonexistent/url"], 2, "cannot read /nonexistent/url"),
         (["--environment", "/nonexistent/env"], 2, "cannot read /nonexistent/env"),
         (["--prometheus", "/proc/x.prom"], 3, "cannot write /proc/x.prom"),
+        (["--report", "/proc/x"], 3, "there is no report: cannot write /proc/x"),
     ],
 )
 def test_outputs_that_cannot_be_written_are_told(
