@@ -51,8 +51,8 @@ def test_nights_from_the_first_to_an_accepted_one(
         assert nightly(suite) == 0
     assert capsys.readouterr() == ("", "")
     (suite.parent / "one").write_text("80.0")
-    outputs = ("--junit", str(tmp_path / "n.xml"), "--prometheus", str(tmp_path / "n.prom"))
-    outputs += ("--report", str(tmp_path / "pages"))
+    outputs = ["--junit", str(tmp_path / "n.xml"), "--prometheus", str(tmp_path / "n.prom")]
+    outputs += ["--report", str(tmp_path / "pages")]
     assert nightly(suite, *outputs) == 4
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("nightly: 1 of 1 series ran; 1 got slower: one custom")
