@@ -31,7 +31,7 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store clean
+.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-report bench-store clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -203,6 +203,9 @@ stress: $(VENV)/.setup-dev ## attack the command for long: arguments, wrong answ
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench
+
+bench-report: $(VENV)/.setup-dev ## measure reports: 40 and 1,000 series x 180 nights
+	$(VENV)/bin/python -m tests.bench.report
 
 bench-store: $(VENV)/.setup-dev ## measure the database of results, RUNS=1000000 takes some 10 minutes
 	$(VENV)/bin/python -m tests.bench.store $(RUNS)
