@@ -106,7 +106,7 @@ def _reproduce(
         _show_claim(claim, _note)
         _show_conditions(setup, _note)
     with interruptible():
-        made = series.measure(request, arguments.runs, lambda: _view(arguments))
+        made = series.measure(request, arguments.runs, series.in_views(lambda: _view(arguments)))
     if made.ended:
         _note(f"benchdock: {made.ended}")
     whole = made.status is ExitStatus.OK

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.plan import Plan
@@ -30,6 +32,20 @@ _ASKED_FOR = (
 def what(request: Request, plan: Plan) -> str:
     """Return the digest of a decided request, 32 hexadecimal digits."""
     return _digest(_WHAT, decided(request, plan))
+
+
+def what_by_counts(request: Request, plan: Plan) -> Callable[[int, int, int], str]:
+    """Return what gives `what` of runs with other batches, steps and warm-up steps.
+
+    For plans of very many: it takes a tenth of the time.
+    """
+    hole = secrets.token_hex(16)  # no text of a request has it
+    holes = dict.fromkeys(("batch", "steps", "warmup"), hole)  # in the order of JSON's keys
+    text = _text(_WHAT, {**decided(request, plan), **holes})
+    before, between, last, after = text.split(f'"{hole}"')
+    return lambda batch, steps, warmup: _hashed(
+        f"{before}{batch}{between}{steps}{last}{warmup}{after}"
+    )
 
 
 def decided(request: Request, plan: Plan) -> dict[str, Any]:
@@ -93,5 +109,12 @@ def place(
 
 
 def _digest(tag: str, told: dict[str, Any]) -> str:
-    text = json.dumps([tag, told], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _hashed(_text(tag, told))
+
+
+def _text(tag: str, told: dict[str, Any]) -> str:
+    return json.dumps([tag, told], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

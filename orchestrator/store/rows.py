@@ -206,7 +206,8 @@ def moment(seconds: float) -> datetime | None:
 
 
 def _outcome(result: Result) -> Values:
-    numbers = {name: _first(result.metrics, metrics) for name, metrics in _NUMBERS.items()}
+    known = {**result.derived, **result.metrics}
+    numbers = {name: _first(known, metrics) for name, metrics in _NUMBERS.items()}
     throughput = result.metrics.get("throughput")
     failure = result.failure
     said: Values = {"warnings": list(result.warnings)}

@@ -19,6 +19,9 @@ from orchestrator.units import parse_size
 if TYPE_CHECKING:
     from orchestrator.images.image_table import Image
     from orchestrator.machine.description import Machine
+    from orchestrator.machine.gpu_facts import GpuReport
+    from orchestrator.published.collection import Claim
+    from orchestrator.reproduction.setup import Setup
     from orchestrator.runtimes.docker.client import Engine
 
 
@@ -38,6 +41,11 @@ class MachineDecider:
         """Return the decision that a run starts from. Raises BenchdockError."""
         return decide(request, self._facts)
 
+    @property
+    def gpus(self) -> GpuReport:
+        """Return the GPUs of the machine."""
+        return self._facts.gpu
+
     def decide(self, request: Request) -> Decided:
         """Return what would run; what is refused is not raised."""
         try:
@@ -47,8 +55,10 @@ class MachineDecider:
         return Decided(
             device=decision.target.device,
             devices=decision.target.count,
+            gpus=decision.target.gpus,
             need=self._need(decision),
             seconds=self._history.seconds(decision),
+            seconds_of=self._history.by_counts(decision),
             warnings=decision.warnings(),
         )
 
@@ -74,16 +84,20 @@ class MachineDecider:
             return str(error)
         return ""
 
-    def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
-        """Return what would run for a published claim."""
+    def set_up(self, cell: Cell) -> tuple[Claim, Setup]:
+        """Return a cell's claim, and what would run for it. Raises BenchdockError."""
         from orchestrator.published import collection
         from orchestrator.reproduction import preparation
         from orchestrator.reproduction.setup import Wishes
 
         assert cell.claim is not None
+        claim = collection.claim(cell.claim)
+        return claim, preparation.prepare(claim, self._facts, Wishes(**self._wishes(cell)))
+
+    def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
+        """Return what would run for a published claim."""
         try:
-            claim = collection.claim(cell.claim)
-            setup = preparation.prepare(claim, self._facts, Wishes(**self._wishes(cell)))
+            _, setup = self.set_up(cell)
         except BenchdockError as error:
             return None, Decided(refusal=error.what, hint=error.hint)
         if setup.why_not or setup.planned is None:

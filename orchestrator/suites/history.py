@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from functools import cache, cached_property
 
 from orchestrator.errors import BenchdockError
@@ -13,6 +14,7 @@ from orchestrator.plan import Plan
 from orchestrator.run import own_network
 from orchestrator.run.decision import Decision
 from orchestrator.store import durations, identity
+from orchestrator.suites.decisions import SecondsOf
 
 
 class History:
@@ -35,9 +37,35 @@ class History:
             what = identity.what(decision.request, _as_planned(decision))
         except BenchdockError:  # a refused request, or a file that cannot be read
             return None
-        expected = self._known.expected(what, self._place(decision))
-        if expected is None:
-            expected = self._known.elsewhere(what)
+        return self._seconds(what, self._place(decision))
+
+    def by_counts(self, decision: Decision) -> SecondsOf | None:
+        """Return what tells the durations of runs with other batches, steps and warm-up steps.
+
+        None if nothing is known of any run, or if the network's file decides on them.
+        """
+        if self._known is None or decision.request.model_file is not None:
+            return None
+        framework, place = decision.framework, self._place(decision)
+        usual = counts.DEFAULTS[decision.target.device]
+
+        @cache
+        def settled(steps: int | None, warmup: int | None) -> tuple[int, int]:
+            return framework.step_rules.settle(
+                framework.name, steps=steps, warmup=warmup, usual=(usual.steps, usual.warmup)
+            )
+
+        @cache
+        def what() -> Callable[[int, int, int], str]:
+            return identity.what_by_counts(decision.request, _as_planned(decision))
+
+        return lambda batch, steps, warmup: self._seconds(
+            what()(batch or usual.batch, *settled(steps, warmup)), place
+        )
+
+    def _seconds(self, what: str, place: str) -> float | None:
+        assert self._known is not None
+        expected = self._known.expected(what, place) or self._known.elsewhere(what)
         return expected.seconds if expected else None
 
     def _place(self, decision: Decision) -> str:

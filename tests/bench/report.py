@@ -18,6 +18,7 @@ from random import Random
 from orchestrator.cli import main as benchdock
 from orchestrator.nights import files, judge, past
 from orchestrator.nights.record import Night, NightJudgement, NightRun, NightSeries
+from tests.bench.pairs import report
 from tests.support import chromium
 
 REPEATS, DAY = 5, 86_400.0
@@ -134,25 +135,19 @@ def measure(size: Size) -> bool:
         paint = [painted(one) for one in (root / "index.html", next((root / "series").iterdir()))]
     print(f"{size.series} series x {size.nights} nights")
     kept = [
-        told("judging the last night", judging, size.judged, "s of CPU"),
-        told("making the report", made, size.made, "s of CPU"),
-        told("all pages beside plotly", whole, size.whole, "MB"),
-        told("the first page", first, size.first, "MB"),
+        report("judging the last night", judging, size.judged, "s of CPU"),
+        report("making the report", made, size.made, "s of CPU"),
+        report("all pages beside plotly", whole, size.whole, "MB"),
+        report("the first page", first, size.first, "MB"),
     ]
     for what, value in zip(("the first page", "a series"), paint, strict=True):
         if value is None:
             print(f"  {chromium.missing()}")
         else:
-            kept.append(told(f"first paint of {what}", value, size.painted, "ms"))
+            kept.append(report(f"first paint of {what}", value, size.painted, "ms"))
     return all(kept)
 
 
-def told(what: str, value: float, most: float, unit: str) -> bool:
-    """Print a figure; return whether it is within its limit."""
-    word = "ok" if value <= most else "MISSED"
-    print(f"  {what}: {value:.2f} {unit}, at most {most:g}: {word}")
-    return value <= most
-
-
 if __name__ == "__main__":
-    sys.exit(0 if all([measure(size) for size in SIZES]) else 1)
+    kept = [measure(size) for size in SIZES]
+    sys.exit(0 if all(kept) else 1)

@@ -19,7 +19,7 @@ from orchestrator.suites.journal import Journal
 from orchestrator.suites.loading import Loaded
 from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.requests import request_of
-from orchestrator.suites.session import Progress
+from orchestrator.suites.session import Lanes, Progress
 from orchestrator.suites.state import RERUN, Ended, State
 from orchestrator.suites.turns import Turn
 from orchestrator.ui.plain import SilentView
@@ -133,6 +133,7 @@ class Bench:
         *,
         rerun: RERUN | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        lanes: Lanes | None = None,
     ) -> ExitStatus:
         """Begin or resume."""
         runner = runner or FakeRunner()
@@ -147,7 +148,12 @@ class Bench:
             budget=self.budget,
         )
         tools = session.Tools(
-            runner=runner, view=self.lines, stopped=stopped, now=runner.now, sleep=runner.sleep
+            runner=runner,
+            view=self.lines,
+            stopped=stopped,
+            now=runner.now,
+            sleep=runner.sleep,
+            lanes=lanes,
         )
         with Journal(self.where.journal) as log:
             before = resuming.begin(self.where, log, rerun=rerun)

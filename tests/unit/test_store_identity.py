@@ -162,3 +162,12 @@ def test_the_order_of_keys_is_no_part_of_a_digest(told):
     turned = dict(reversed(told.items()))
     assert identity.undecided(told) == identity.undecided(turned)
     assert len(identity.undecided(told)) == 32
+
+
+@given(st.tuples(*[st.integers(0, 2**40)] * 3))
+def test_what_by_counts_is_what(numbers):
+    asked, planned = stand_in.request(options={"a": "<batch>"}), plan()
+    batch, steps, warmup = numbers
+    other = planned.model_copy(update={"batch": batch, "steps": steps, "warmup": warmup})
+    found = identity.what_by_counts(asked, planned)(batch, steps, warmup)
+    assert found == identity.what(asked, other)
