@@ -86,8 +86,8 @@ def _heats(runs: _Runs) -> Iterator[Heat]:
         found = pivot(members, Layout(column="framework", rows=("model", "batch")))
         where = device if devices == "1" else f"{devices} x {device}"
         yield Heat(
-            caption=f"{phase.capitalize()}, {dtype}, {where}: samples/s, and share of the best "
-            "framework",
+            caption=f"{phase.capitalize()}, {dtype}, {where}: samples/s"
+            + (", and share of the best" if len(found.columns) > 1 else ""),
             columns=tuple(map(str, found.columns)),
             rows=tuple(_heat_row(found, row) for row in found.rows),
         )
@@ -96,6 +96,7 @@ def _heats(runs: _Runs) -> Iterator[Heat]:
 def _heat_row(found: Pivot, row: tuple[str | int, ...]) -> tuple[str, tuple[Cell | None, ...]]:
     cells = [found.cell(row, column) for column in found.columns]
     best = max(cell.throughput for cell in cells if cell is not None)
+    several = len(cells) > 1
     shown: list[Cell | None] = []
     for cell in cells:
         if cell is None:
@@ -106,8 +107,8 @@ def _heat_row(found: Pivot, row: tuple[str | int, ...]) -> tuple[str, tuple[Cell
         shown.append(
             Cell(
                 text=quantity(cell.throughput, DIMENSIONLESS),
-                share=f"{share * 100:.0f} %",
-                strength=f"{strength * 100:.0f}%",
+                share=f"{share * 100:.0f} %" if several else "",
+                strength=f"{strength * 100:.0f}%" if several else "0%",
             )
         )
     return f"{row[0]}, batch {row[1]}", tuple(shown)

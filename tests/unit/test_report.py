@@ -372,8 +372,31 @@ def test_marks_are_what_changed_and_what_was_accepted():
 
 
 def test_a_series_that_was_not_there_has_gaps():
-    shown = window(reversed([night(1, QUIET), night(2, FASTER), night(3, QUIET)]))
-    assert [point is None for point in shown.of(QUIET.key)] == [False, True, False]
+    shown = window(reversed([night(1, FASTER), night(2, QUIET), night(3, FASTER), night(4, QUIET)]))
+    assert [point is None for point in shown.of(QUIET.key)] == [True, False, True, False]
+    assert shown.since(QUIET.key) == 1
+
+
+def test_a_young_series_starts_with_its_first_night():
+    store(night(1, FASTER), night(2, QUIET), night(3, FASTER), night(4, QUIET))
+    assert report("-o", "site") == 0
+    text = Path(f"site/series/{QUIET.key}.html").read_text("utf-8")
+    rows = re.findall(r"<tr><td>(\d\d)<td>([^<]*)<td>[^<]*<td>([^<\n]*)", text)
+    assert rows == [("04", "100", "ok"), ("03", "", "not run"), ("02", "100", "ok")]
+
+
+def test_a_night_without_a_verdict_has_a_place():
+    young = series(judgement=NightJudgement(verdict="no data"), runs=(run(99.0), run(101.0)))
+    shown = window([night(1, young)])
+    assert shown.of(young.key)[0].value == 100.0
+    assert shown.of(young.key)[0].kind == "no data"
+
+
+def test_the_host_name_is_shown_if_it_is_known(capsys):
+    store(night(1, QUIET, facts={"host": "gpu-server"}))
+    assert report("-o", "site") == report() == 0
+    assert "nightly on gpu-server" in capsys.readouterr().out
+    assert "nightly on gpu-server" in page(Path("site/index.html")).text
 
 
 def test_the_interval_covers_the_change():
@@ -597,7 +620,7 @@ def test_bars_of_a_lane_do_not_overlap(times):
     bars = [timeline.Bar(started=start, seconds=length, text="") for start, length in times]
     for lane in timeline._lanes(sorted(bars, key=lambda bar: bar.started)):
         for one, other in pairwise(lane):
-            assert one.started + one.seconds <= other.started
+            assert one.started + one.seconds <= other.started + 2
     assert "nan" not in timeline.timeline(bars, "label")
 
 
