@@ -26,6 +26,7 @@ from orchestrator.nights.record import Night, NightDecision
 from orchestrator.paths import RunFolder, check_environment, home, nights
 from orchestrator.request import Request
 from orchestrator.result import Result
+from orchestrator.run.sharing import Sharing
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -105,6 +106,7 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
     attempts.note(name, "began", session=where.name)
     facts = folder.read_facts(where)
     silent = not sys.stderr.isatty()
+    share = Sharing(wait=suites.LEAST_WAIT)
     with closing(SessionLines(where.log, quiet=False, silent=silent)) as view:
         job = suites.job_of(plan, decider, facts, arguments.budget)
         work = Work(
@@ -112,9 +114,10 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
             where=where,
             job=job,
             tools=session.Tools(
-                runner=suites.runner(decider),
+                runner=suites.runner(decider, share),
                 view=view,
                 ready=suites.fetched_meanwhile(plan, view),
+                lanes=suites.lanes(plan, decider, share, None),
             ),
             past=before,
             decided=decisions.read(name),
@@ -244,5 +247,6 @@ def _print(tonight: Night, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(tonight.model_dump_json(by_alias=True, indent=2))
     elif arguments.always or not telling.is_quiet(tonight):
-        for line in telling.lines(tonight):
+        report = str(Path(arguments.report) / "index.html") if arguments.report else None
+        for line in telling.lines(tonight, report=report):
             print(clean(line))

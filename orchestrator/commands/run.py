@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from orchestrator.commands import gpu_sharing
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
@@ -124,7 +125,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
     run = _fit if arguments.fit_batch else _run
     with interruptible():
-        result, status = run(request, new_view, _share(arguments))
+        result, status = run(request, new_view, gpu_sharing.chosen(arguments))
     if arguments.json:
         sys.stdout.write(to_json(result))
     if result.failure is not None:
@@ -183,12 +184,6 @@ def _through_gate(
     return ExitStatus.GATE_MISSED
 
 
-def _share(arguments: argparse.Namespace) -> Sharing:
-    from orchestrator.run.sharing import Sharing
-
-    return Sharing(wait=arguments.wait, allowed=arguments.allow_shared)
-
-
 def _described(arguments: argparse.Namespace) -> Machine | None:
     """Read the machine file of --machine. Raises RequestError without --dry-run."""
     if arguments.machine is None:
@@ -209,7 +204,7 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     from orchestrator.signals import interruptible
     from orchestrator.ui import of_series
 
-    view, share = _views(arguments), _share(arguments)
+    view, share = _views(arguments), gpu_sharing.chosen(arguments)
     run = batches.Fit(view, share).run if arguments.fit_batch else series.in_views(view, share)
     with interruptible():
         made = series.measure(request, arguments.runs, run)
@@ -230,7 +225,7 @@ def _find_batch(request: Request, arguments: argparse.Namespace) -> ExitStatus:
 
     passes = batches.PASSES if arguments.runs is None else arguments.runs
     with interruptible():
-        run = series.in_views(_views(arguments), _share(arguments))
+        run = series.in_views(_views(arguments), gpu_sharing.chosen(arguments))
         found = batches.find(request, passes, run)
     if arguments.json:
         print(json.dumps(found.as_json(), indent=2))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from orchestrator.commands import gpu_sharing
 from orchestrator.commands import plan as plans
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
 from orchestrator.paths import RunFolder, home
@@ -122,7 +123,7 @@ def _run(
         _announce(plan, where, view)
         job = job_of(plan, decider, facts, arguments.budget)
         try:
-            share = _share(arguments)
+            share = gpu_sharing.chosen(arguments, least=LEAST_WAIT)
             tools = session.Tools(
                 runner=runner(decider, share),
                 view=view,
@@ -201,10 +202,6 @@ def take_in(view: SessionLines) -> None:
         reading.use(location.here(), lambda _: None, view.note)
     except BenchdockError as error:  # the run folders are the truth; the next reader takes them in
         view.note(f"the database is not up to date: {error}")
-
-
-def _share(arguments: argparse.Namespace) -> Sharing:
-    return Sharing(wait=max(arguments.wait, LEAST_WAIT), allowed=arguments.allow_shared)
 
 
 def lanes(

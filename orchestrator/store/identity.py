@@ -51,8 +51,8 @@ def what_by_counts(request: Request, plan: Plan) -> Callable[[int, int, int], st
 def decided(request: Request, plan: Plan) -> dict[str, Any]:
     """Return the fields whose digest `what` is, as plain values.
 
-    `fingerprint` is that of the zoo's network or of the user's file. `data` is only the name of the
-    data's folder.
+    `fingerprint` is that of the zoo's network or of the user's file. `data` is the name of the
+    data's folder; what it holds is identified apart.
     """
     asked = without_values(request.model_dump(mode="json", include=set(_ASKED_FOR)))
     return {
@@ -70,6 +70,7 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
         "data": request.data.name if request.data is not None else None,
         "runtime": plan.runtime,
         **asked,
+        **_data(plan),
         **_own_python(plan),
     }
 
@@ -85,6 +86,11 @@ def without_values(told: dict[str, Any]) -> dict[str, Any]:
 def undecided(told: dict[str, Any]) -> str:
     """Return the digest of a run that was never planned, of what is known of it as plain values."""
     return _digest(_ASKED, told)
+
+
+def _data(plan: Plan) -> dict[str, Any]:
+    """Return what identifies the data; nothing for results from before that was recorded."""
+    return {} if plan.data is None else {"data_digest": plan.data.digest}
 
 
 def _own_python(plan: Plan) -> dict[str, Any]:

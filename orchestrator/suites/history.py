@@ -6,12 +6,13 @@ import os
 import platform
 from collections.abc import Callable
 from functools import cache, cached_property
+from pathlib import Path
 
 from orchestrator.errors import BenchdockError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.machine import inventory
-from orchestrator.plan import Plan
-from orchestrator.run import own_network
+from orchestrator.plan import DataFolder, Plan
+from orchestrator.run import data_folder, own_network
 from orchestrator.run.decision import Decision
 from orchestrator.store import durations, identity
 from orchestrator.suites.decisions import SecondsOf
@@ -47,7 +48,7 @@ class History:
         if self._known is None or decision.request.model_file is not None:
             return None
         framework, place = decision.framework, self._place(decision)
-        usual = counts.DEFAULTS[decision.target.device]
+        usual = record.DEFAULTS[decision.target.device]
 
         @cache
         def settled(steps: int | None, warmup: int | None) -> tuple[int, int]:
@@ -84,7 +85,7 @@ def _as_planned(decision: Decision) -> Plan:
     """Return those fields of the plan that identify a series; the script is not rendered."""
     request = own_network.with_batch(decision.request)
     framework, target = decision.framework, decision.target
-    batch, steps, warmup = counts.settle(framework, request, target.device)
+    batch, steps, warmup = record.settle_counts(framework, request, target.device)
     file = request.model_file
     return Plan.model_construct(
         model=request.model,
@@ -98,11 +99,17 @@ def _as_planned(decision: Decision) -> Plan:
         device_count=target.count,
         steps=steps,
         warmup=warmup,
+        data=_examined(request.data),
         runtime="host" if decision.engine is None else "docker",
         runtime_reason=decision.reason,
         argv=(),
         script="",
     )
+
+
+@cache
+def _examined(folder: Path | None) -> DataFolder | None:
+    return data_folder.examine(folder)
 
 
 def _fingerprint(decision: Decision) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan import Interpreter, Plan, ProgramFolder
+from orchestrator.plan import DataFolder, Interpreter, Plan, ProgramFolder
 from orchestrator.request import Request
 from orchestrator.store import identity
 from tests.fakes import plan
@@ -29,6 +29,7 @@ IN_PLAN = {
     "warmup": 9,
     "fingerprint": "0" * 16,
     "runtime": "host",
+    "data": DataFolder(digest="0" * 64, files=1),
     "interpreter": Interpreter(path="/opt/x/bin/python", version="3.11", package="x", digest="0"),
 }
 NOT_IN_PLAN = {
