@@ -16,6 +16,7 @@ from orchestrator.results.pivot import LAYOUTS, Layout, Pivot, facts, pivot, why
 from orchestrator.results.scaling import Measure
 from orchestrator.results.summary import Summary
 from orchestrator.results.table_text import TextTable
+from orchestrator.run.deriving import SHARE
 from orchestrator.ui.chart import svg
 from orchestrator.ui.of_curves import chart
 from orchestrator.units import BYTES, DIMENSIONLESS, PERCENT, SECONDS, quantity
@@ -175,7 +176,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("99 %", "p99", lambda value: quantity(value, SECONDS)),
     ("energy per sample", "energy", lambda value: quantity(value, "J")),
     ("memory", "memory", lambda value: quantity(value, BYTES)),
-    ("share of the ceiling", "share_of_ceiling", lambda value: quantity(value * 100, PERCENT)),
+    ("share of the ceiling", SHARE, lambda value: quantity(value, PERCENT)),
 )
 
 
