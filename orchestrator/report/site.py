@@ -75,7 +75,7 @@ def plotly() -> Path | None:
 
 
 def pages(told: Told) -> Iterator[Page]:
-    """Yield all pages, the first one first. Raises RequestError for a damaged result."""
+    """Yield all pages, the first one first."""
     window, night = told.window, told.window.tonight
     where = f"{night.suite} on {host(night)}"
 

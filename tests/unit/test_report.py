@@ -512,6 +512,18 @@ def test_a_hostile_log_and_result_are_shown_as_text():
     assert "alert(1)" in found.text
 
 
+def test_a_damaged_result_costs_only_its_numbers():
+    store(night(1, SLOWER.model_copy(update={"runs": (run(90.0, result="a-run"),)})))
+    folder = RunFolder(runs() / "a-run")
+    folder.make()
+    folder.result.write_text("{")
+    folder.log.write_text("the last line")
+    assert report("-o", "site") == 0
+    text = page(Path("site/run/a-run.html")).text
+    assert "result.json" in text
+    assert "the last line" in text
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "", "a\0b", "a/b"])
 def test_a_run_outside_of_the_folder_of_runs_is_not_read(name):
     assert run_folders.found(name) is None
