@@ -157,6 +157,7 @@ def test_the_demo_is_the_same_each_time():
     assert one != list(nights(6, 5, 4))
 
 
+@pytest.mark.slow
 def test_the_demo_has_what_it_says(demo_home):
     known = {one.number: one for one in files.newest("demo")}
     last = known[demo.NIGHTS]
@@ -175,6 +176,7 @@ def test_the_demo_has_what_it_says(demo_home):
     assert before != after
 
 
+@pytest.mark.slow
 def test_the_first_page_says_first_what_is_bad(demo_home):
     first = page(demo_home / "report/index.html")
     text = first.text
@@ -193,6 +195,7 @@ def test_the_first_page_says_first_what_is_bad(demo_home):
     assert first.all("title")
 
 
+@pytest.mark.slow
 def test_every_address_of_the_site_exists(demo_home):
     root = demo_home / "report"
     checked = 0
@@ -209,6 +212,7 @@ def test_every_address_of_the_site_exists(demo_home):
     assert checked > 50
 
 
+@pytest.mark.slow
 def test_every_page_allows_only_its_own_scripts(demo_home):
     for path in (demo_home / "report").rglob("*.html"):
         found = page(path)
@@ -219,6 +223,7 @@ def test_every_page_allows_only_its_own_scripts(demo_home):
             assert (path.parent / script["src"]).is_file()
 
 
+@pytest.mark.slow
 def test_a_single_file_has_all_pages_and_the_digests_of_its_scripts(demo_home, tmp_path):
     assert report("--single-file", "-o", "one.html") == 0
     text = Path("one.html").read_text(encoding="utf-8")
@@ -234,6 +239,7 @@ def test_a_single_file_has_all_pages_and_the_digests_of_its_scripts(demo_home, t
     assert len([one for one in found.all("section") if one["class"] == "page"]) > demo.SERIES
 
 
+@pytest.mark.slow
 def test_a_run_page_shows_steps_monitor_and_log(demo_home):
     path = next((demo_home / "report/run").iterdir())
     text = page(path).text
@@ -243,6 +249,7 @@ def test_a_run_page_shows_steps_monitor_and_log(demo_home):
     assert {"title", "unit", "x", "y"} == set(told[0])
 
 
+@pytest.mark.slow
 def test_the_comparison_has_numbers_in_its_cells(demo_home):
     text = page(demo_home / "report/compare.html").text
     assert "100 %" in text
@@ -256,6 +263,7 @@ def test_the_comparison_has_numbers_in_its_cells(demo_home):
         assert words in text
 
 
+@pytest.mark.slow
 def test_the_page_of_the_machine_shows_controls_heat_failures_and_times(demo_home):
     found = page(demo_home / "report/machine.html")
     for words in ("Controls", "hottest", "out of memory on the device", "thermal", "What ran when"):
@@ -263,6 +271,7 @@ def test_the_page_of_the_machine_shows_controls_heat_failures_and_times(demo_hom
     assert "driver 570.124.06" in found.text
 
 
+@pytest.mark.slow
 def test_another_night_can_be_chosen(demo_home, capsys):
     assert report("--night", "2026-01-26") == 0
     said = capsys.readouterr().out
@@ -270,6 +279,7 @@ def test_another_night_can_be_chosen(demo_home, capsys):
     assert "slower with the machine" in said
 
 
+@pytest.mark.slow
 def test_all_gives_each_run_of_the_night_a_page(demo_home, tmp_path):
     assert report("--all", "-o", "all") == 0
     last = next(files.newest("demo"))
@@ -277,6 +287,7 @@ def test_all_gives_each_run_of_the_night_a_page(demo_home, tmp_path):
     assert len(list(Path("all/run").iterdir())) == count
 
 
+@pytest.mark.slow
 def test_a_report_is_replaced_and_the_large_script_is_not_copied_again(demo_home, tmp_path):
     assert report("-o", "site") == 0
     large = Path("site/plotly.min.js")
@@ -286,6 +297,7 @@ def test_a_report_is_replaced_and_the_large_script_is_not_copied_again(demo_home
     assert not list(Path("site").rglob(".*"))
 
 
+@pytest.mark.slow
 def test_without_plotly_the_report_says_what_to_install(demo_home, monkeypatch, capsys):
     monkeypatch.setattr(site, "find_spec", lambda name: None)
     assert report("-o", "plain") == 0
@@ -405,6 +417,7 @@ def test_the_host_name_is_shown_if_it_is_known(capsys):
     assert "nightly on gpu-server" in page(Path("site/index.html")).text
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_change():
     """95 of 100 intervals contain the true change, if the noise is what was assumed."""
     random = Random(5)
@@ -466,6 +479,7 @@ def _hostile_series(text):
     yield series(f"control {text}", title=text, control=True, muted=text)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_result_becomes_a_tag(monkeypatch):
     monkeypatch.setattr(site, "find_spec", lambda name: None)
     store(night(1, QUIET), hostile())
@@ -529,6 +543,7 @@ def test_a_run_outside_of_the_folder_of_runs_is_not_read(name):
     assert run_folders.found(name) is None
 
 
+@pytest.mark.slow
 @given(st.text())
 @example("- - item")
 @example("1. one")
@@ -541,6 +556,7 @@ def test_text_in_markdown_is_only_text(told):
     assert not re.match(r"([-+#]|\d+[.)])(\s|$)", said)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1))
 def test_code_in_markdown_keeps_its_backticks_inside(told):
     said = markdown.code(told)
@@ -577,6 +593,7 @@ _POINT = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.none() | _POINT, min_size=1, max_size=40))
 def test_any_nights_can_be_drawn(points):
@@ -619,6 +636,7 @@ def test_the_path_of_runs_can_be_read_back():
     assert found == pytest.approx(expected, abs=(high - low) / height)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e6, 1e6)), max_size=2000))
 def test_thinned_points_keep_the_ends(points):
@@ -632,6 +650,7 @@ def test_thinned_points_keep_the_ends(points):
             assert end in [value for _, value in found]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(1, 1e4)), min_size=1, max_size=60))
 def test_bars_of_a_lane_do_not_overlap(times):
@@ -658,6 +677,7 @@ def test_a_damaged_night_names_its_file(capsys):
     assert path.name in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
