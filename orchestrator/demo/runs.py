@@ -19,9 +19,10 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.plan import Plan
 from orchestrator.request import Phase, Request
 from orchestrator.result import Environment, Failure, Result, StepSamples
+from orchestrator.run.deriving import ACHIEVED, CEILING, ENERGY, PER_WATT, SHARE
 from orchestrator.stats import mean, median, percentile
 from orchestrator.trust.verdict import Verdict
-from orchestrator.units import BYTES, SAMPLES_PER_SECOND, SECONDS
+from orchestrator.units import BYTES, FLOPS, PERCENT, SAMPLES_PER_SECOND, SECONDS
 from orchestrator.version import VERSION
 
 GPU = "Simulated GPU"
@@ -38,6 +39,7 @@ _DEVICES = (1, 2, 4, 8)
 _HALF = 9.0  # the batch with half of the top throughput
 _LOST_PER_DOUBLING = 0.06
 EXPLORED = "explored"
+_POWER, _CEILING_FLOPS, _BEST_SHARE = 320.0, 60e12, 0.42
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +238,7 @@ def _result(
         request=request,
         plan=plan,
         metrics=_metrics(made, seconds),
+        derived=_derived(made),
         steps=(StepSamples(first=_WARMUP, seconds=seconds, samples=made.batch * made.devices),)
         if seconds
         else (),
@@ -253,13 +256,27 @@ def _metrics(made: Made, seconds: tuple[float, ...]) -> dict[str, Metric]:
     if made.throughput is None:
         return {}
     ordered = sorted(seconds)
-    energy = 320.0 * made.devices / made.throughput
     return {
         "throughput": Metric(value=made.throughput, unit=SAMPLES_PER_SECOND),
         "step_time_median": Metric(value=median(ordered), unit=SECONDS),
         "step_time_p99": Metric(value=percentile(ordered, 99), unit=SECONDS),
-        "energy_per_sample": Metric(value=energy, unit="J"),
         "peak_memory": Metric(value=float((4 + made.batch // 8) * 2**30), unit=BYTES),
+    }
+
+
+def _derived(made: Made) -> dict[str, Metric]:
+    """Return what `run.deriving` would: the share of the ceiling is that of the framework."""
+    if made.throughput is None:
+        return {}
+    power = _POWER * made.devices
+    share = _BEST_SHARE * FRAMEWORKS[made.framework][0]
+    ceiling = _CEILING_FLOPS * made.devices
+    return {
+        ENERGY: Metric(value=power / made.throughput, unit="J"),
+        PER_WATT: Metric(value=made.throughput / power, unit="samples/s/W"),
+        ACHIEVED: Metric(value=share * ceiling, unit=FLOPS),
+        CEILING: Metric(value=ceiling, unit=FLOPS),
+        SHARE: Metric(value=100 * share, unit=PERCENT),
     }
 
 

@@ -184,3 +184,8 @@ def signed(share: float | None) -> str:
     if abs(share) < _SHOWN_CHANGES:
         return "0.0 %"
     return f"{'+' if share > 0 else MINUS}{abs(share) * 100:.1f} %"
+
+
+def host(night: Night) -> str:
+    """Return the name of the machine: its host name if it is known."""
+    return night.facts.get("host") or night.machine

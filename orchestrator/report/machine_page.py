@@ -16,6 +16,7 @@ from orchestrator.report.status import STATUSES, kind
 from orchestrator.report.tables import Table
 from orchestrator.report.timeline import Bar, timeline
 from orchestrator.report.window import Line, Window
+from orchestrator.store import rows
 from orchestrator.units import SECONDS, counted, quantity
 
 _SHOWN_NIGHTS = 14
@@ -136,9 +137,15 @@ def _night(line: Line, changed: list[str], usual: set[str]) -> tuple[str, ...]:
     ]
     kept_out = [f"not compared with: {line.uncounted}"] if line.uncounted else []
     return (
-        f"{line.night}",
+        _began(line),
         quantity(max(0.0, line.finished - line.started), SECONDS),
         str(sum(line.kinds.values())),
         ", ".join(bad),
         "; ".join([*changed, *(one for one in line.problems if one not in usual), *kept_out]),
     )
+
+
+def _began(line: Line) -> str:
+    """Return when a night started: several may have started on one day."""
+    moment = rows.moment(line.started)
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else f"{line.night}"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestrator.errors import RequestError
 from orchestrator.paths import RunFolder
 from orchestrator.record_files import read_file
 from orchestrator.report.panels import Panel, drawn, thinned
@@ -27,18 +28,25 @@ _GPU = {
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
-    """Return what the template needs. Raises RequestError if there is no readable result."""
-    result = read_file(Result, folder.result)
+    """Return what the template needs. A result that cannot be read costs only its numbers."""
+    told = {
+        "name": folder.run_id,
+        "log": list(_log_end(folder)),
+        "log_address": folder.log.as_uri(),
+    }
+    try:
+        result = read_file(Result, folder.result)
+    except RequestError as error:
+        nothing = {"rows": [], "chart": "", "panels": "[]", "environment": []}
+        return {**told, **nothing, "outcome": str(error)}
     panels = list(_panels(folder, result))
     return {
-        "name": folder.run_id,
+        **told,
         "outcome": title(result),
         "rows": rows(result),
         "chart": drawn(panels, f"step times and monitor of {folder.run_id}"),
         "panels": json.dumps([panel.as_json() for panel in panels]),
         "environment": list(_flat(result.environment.stated())),
-        "log": list(_log_end(folder)),
-        "log_address": folder.log.as_uri(),
     }
 
 

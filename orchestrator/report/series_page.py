@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -13,24 +14,26 @@ from orchestrator.nights.record import NightSeries
 from orchestrator.report import findings
 from orchestrator.report.series_chart import letters, outside, series_chart
 from orchestrator.report.status import STATUSES, kind
-from orchestrator.report.window import Mark, Point, Window
+from orchestrator.report.window import Line, Mark, Point, Window
 from orchestrator.units import SAMPLES_PER_SECOND, counted
 
 _DIGITS = 5
+_NOT_RUN = "<td><td><td>not run"
 
 
 def context(window: Window, series: NightSeries) -> dict[str, Any]:
     """Return what the template needs."""
     judged = series.judgement
-    marks = window.marks(series.key)
-    points = window.of(series.key)
+    first = window.since(series.key)
+    marks = [replace(mark, index=mark.index - first) for mark in window.marks(series.key)]
+    points, lines = window.of(series.key)[first:], window.lines[first:]
     lost = kind(series) in ("regressed", "improved")
     return {
         "series": series,
         "status": STATUSES[kind(series)],
         "sentence": judged.sentence,
         "chart": series_chart(
-            points, [line.night for line in window.lines], marks, _label(window, series)
+            points, [line.night for line in lines], marks, _label(window, series)
         ),
         "marks": list(listed(marks)),
         "advice": findings.advice_on(window.tonight, series),
@@ -52,7 +55,7 @@ def context(window: Window, series: NightSeries) -> dict[str, Any]:
         "limits": _limits(points),
         "outside": outside(points),
         "count": sum(point is not None for point in points),
-        "nights": Markup("".join(_nights(window, series))),
+        "nights": Markup("".join(_nights(points, lines))),
     }
 
 
@@ -71,6 +74,7 @@ def listed(marks: list[Mark]) -> Iterator[dict[str, str]]:
     by_night = {index: letter for letter, index in letters(marks).items()}
     for mark in marks:
         yield {
+            "index": f"{mark.index}",
             "letter": by_night[mark.index],
             "night": f"{mark.night}",
             "label": mark.label,
@@ -104,17 +108,14 @@ def _rows(series: NightSeries) -> Iterator[tuple[str, str]]:
         yield "muted", series.muted
 
 
-def _nights(window: Window, series: NightSeries) -> Iterator[str]:
+def _nights(points: Sequence[Point | None], lines: Sequence[Line]) -> Iterator[str]:
     """Yield the rows of the table, newest first, as short as HTML allows."""
-    points = window.of(series.key)
     month = ""
-    for line, point in zip(reversed(window.lines), reversed(points), strict=True):
-        if point is None:
-            continue
+    for line, point in zip(reversed(lines), reversed(points), strict=True):
         if f"{line.night:%Y-%m}" != month:
             month = f"{line.night:%Y-%m}"
             yield f"<tr><th scope=rowgroup colspan=4>{month}\n"
-        yield f"<tr><td>{line.night:%d}{_cells(point)}\n"
+        yield f"<tr><td>{line.night:%d}{_cells(point) if point else _NOT_RUN}\n"
 
 
 def _cells(point: Point) -> str:
@@ -125,12 +126,12 @@ def _cells(point: Point) -> str:
     return f"<td>{value}<td>{change}<td>{word}"
 
 
-def _limits(points: tuple[Point | None, ...]) -> str:
+def _limits(points: Sequence[Point | None]) -> str:
     """Return where the limit changes, as the index of a night and percent; oldest first."""
     found: list[str] = []
     before = ""
-    for index, point in enumerate(known for known in points if known is not None):
-        if point.limit is None:
+    for index, point in enumerate(points):
+        if point is None or point.limit is None:
             continue
         limit = f"{point.limit * 100:.1f}"
         if limit != before:

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from orchestrator.nights.record import NightSeries
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.report import compare_page, machine_page, night_page, run_page, series_page
+from orchestrator.report.findings import host
 from orchestrator.report.links import Links, slug
 from orchestrator.report.safe import finalized
 from orchestrator.report.stored import Stored
@@ -74,9 +75,9 @@ def plotly() -> Path | None:
 
 
 def pages(told: Told) -> Iterator[Page]:
-    """Yield all pages, the first one first. Raises RequestError for a damaged result."""
+    """Yield all pages, the first one first."""
     window, night = told.window, told.window.tonight
-    where = f"{night.suite} on {night.machine}"
+    where = f"{night.suite} on {host(night)}"
 
     def page(name: str, title: str, template: str, context: Mapping[str, Any]) -> Page:
         return Page(name=name, title=f"{title}: {where}", template=template, context=context)
@@ -130,6 +131,7 @@ class _Frame:
         listed = [(name, label, links.page(name)) for name, label in _TITLES.items()]
         return template.render(
             night=self.told.window.tonight,
+            host=host(self.told.window.tonight),
             pages=listed,
             root=links.root,
             generator=f"{GENERATOR} {VERSION}",
@@ -206,7 +208,7 @@ def single_file(told: Told) -> str:
     ]
     return _frame(told, library).page(
         links,
-        title=f"{night.night}: {night.suite} on {night.machine}",
+        title=f"{night.night}: {night.suite} on {host(night)}",
         current=_FIRST,
         body="",
         bodies=bodies,

@@ -12,6 +12,7 @@ from orchestrator.errors import MachineError
 from orchestrator.nights.record import Night
 from orchestrator.results.listing import find
 from orchestrator.results.summary import Summary
+from orchestrator.run.deriving import SHARE
 from orchestrator.stats import median
 from orchestrator.store import queries, rows
 from orchestrator.store.reading import read
@@ -22,14 +23,13 @@ DAYS = 30
 # More runs would take seconds to read.
 _MOST = 20_000
 _COLUMNS = ("p50", "p99", "energy", "memory")
-_CEILING = "share_of_ceiling"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """The medians of the runs of one benchmark, by the name of a figure; absent if unknown.
 
-    Times in seconds, energy in joules per sample, memory in bytes, shares of 1.
+    Times in seconds, energy in joules per sample, memory in bytes, the share in percent.
     """
 
     name: str
@@ -79,7 +79,7 @@ def _figures(found: Iterable[RowMapping]) -> Iterable[Figures]:
             groups.setdefault((name, row["batch"]), []).append(row)
     for (name, batch), members in sorted(groups.items()):
         columns = {column: [row[column] for row in members] for column in _COLUMNS}
-        columns[_CEILING] = [_ceiling(row) for row in members]
+        columns[SHARE] = [_ceiling(row) for row in members]
         known = {
             column: median(numbers)
             for column, values in columns.items()
@@ -91,5 +91,5 @@ def _figures(found: Iterable[RowMapping]) -> Iterable[Figures]:
 
 def _ceiling(row: RowMapping) -> float | None:
     """Return the share of the machine's ceiling that a run reached, None if it is unknown."""
-    found = row["metrics"].get(_CEILING)
+    found = row["metrics"].get(SHARE)
     return float(found[0]) if found and found[0] is not None else None

@@ -30,7 +30,7 @@ def show(night: Night, *, every: bool) -> None:
 
 
 def _lines(night: Night) -> Iterator[str]:
-    yield f"{night.suite} on {night.machine}, night of {night.night}"
+    yield f"{night.suite} on {findings.host(night)}, night of {night.night}"
     yield f"{findings.headline(night)}."
     yield from (f"note: {note}" for note in night.problems)
     for one in findings.notable(night):

@@ -13,6 +13,7 @@ from datetime import date
 
 from orchestrator.nights.record import Night, NightDecision, NightSeries
 from orchestrator.report.status import Kind, kind
+from orchestrator.stats import median
 
 NIGHTS = 180
 _NEW_LEVEL = {"accept": "accepted", "auto": "new level"}
@@ -69,6 +70,10 @@ class Window:
     def of(self, key: str) -> tuple[Point | None, ...]:
         """Return the nights of a series."""
         return self.points[key]
+
+    def since(self, key: str) -> int:
+        """Return the index of the first night of a series."""
+        return next(n for n, point in enumerate(self.points[key]) if point is not None)
 
     def marks(self, key: str) -> list[Mark]:
         """Return what changed around a series and what was accepted, oldest first."""
@@ -149,10 +154,11 @@ def _line(night: Night) -> Line:
 
 def _point(series: NightSeries) -> Point:
     judged = series.judgement
+    runs = tuple(filter(None, (_drawn(run.throughput) for run in series.runs)))
     return Point(
         kind=kind(series),
-        runs=tuple(filter(None, (_drawn(run.throughput) for run in series.runs))),
-        value=_drawn(judged.value),
+        runs=runs,
+        value=_drawn(judged.value) or (median(runs) if runs else None),
         baseline=_drawn(judged.baseline),
         change=judged.change,
         limit=_drawn(judged.limit),

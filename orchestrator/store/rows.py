@@ -220,7 +220,7 @@ def _outcome(result: Result) -> Values:
         **numbers,
         "unit": _text(throughput.unit) if throughput else None,
         "warnings": len(result.warnings),
-        "metrics": as_text({name: [one.value, one.unit] for name, one in result.metrics.items()}),
+        "metrics": as_text({name: [one.value, one.unit] for name, one in known.items()}),
         "said": as_text(said),
     }
 
