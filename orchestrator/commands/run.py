@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from orchestrator.data import registry
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
@@ -44,7 +45,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             devices=arguments.devices,
             steps=arguments.steps,
             warmup=arguments.warmup,
-            data=Path(arguments.data) if arguments.data is not None else None,
+            data=registry.resolve(arguments.data) if arguments.data is not None else None,
             image=arguments.image,
             runtime=arguments.runtime,
             timeout=arguments.timeout,
