@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.arguments import data_convert, data_make, data_names, shared
+from orchestrator.arguments import data_check, data_convert, data_make, data_names, shared
 from orchestrator.arguments.parser import command
 
 # In the order of a user's work.
-SUBCOMMANDS = (data_make, data_convert, data_names)
+SUBCOMMANDS = (data_make, data_convert, data_check, data_names)
 
 
 def add(commands: Any) -> None:
@@ -16,10 +16,11 @@ def add(commands: Any) -> None:
     data = command(
         commands,
         "data",
-        "make, convert and name datasets",
+        "make, convert, check and name datasets",
         "data",
         "data make images --samples 2000 --classes 100",
         "data convert images records --to recordio",
+        "data check records -f mxnet_train_imagenet -m resnet50",
         "data add imagenet records",
     )
     shared.json(data)

@@ -54,8 +54,8 @@ def _add_missing(reproduce: ArgumentParser) -> None:
     reproduce.add_argument(
         "--data",
         type=values.recorded_path,
-        metavar="DIR",
-        help="dataset folder (default: synthetic data)",
+        metavar="DIR|NAME",
+        help="dataset folder, or its name in `benchdock data` (default: synthetic data)",
     )
     reproduce.add_argument(
         "--source", type=values.recorded_path, metavar="DIR", help="folder of the vendor's program"

@@ -98,8 +98,8 @@ def _add_benchmark(run: ArgumentParser) -> None:
     run.add_argument(
         "--data",
         type=values.recorded_path,
-        metavar="DIR",
-        help="dataset folder (default: synthetic data)",
+        metavar="DIR|NAME",
+        help="dataset folder, or its name in `benchdock data` (default: synthetic data)",
     )
 
 

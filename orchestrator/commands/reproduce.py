@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator import ui
 from orchestrator.commands import gpu_sharing
 from orchestrator.commands.published import describe
+from orchestrator.data import registry
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.published import claim_file, collection
 from orchestrator.published.collection import Claim
@@ -74,7 +75,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Claim, Wishes]:
     own = claim_file.read(Path(word)) if claim_file.is_claim_file(word) else None
     claim = own.claim(Path(word).stem) if own else collection.claim(word)
     wishes = Wishes(
-        data=Path(arguments.data) if arguments.data is not None else None,
+        data=registry.resolve(arguments.data) if arguments.data is not None else None,
         batch=arguments.batch,
         image=arguments.image,
         source=Path(arguments.source) if arguments.source is not None else None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from orchestrator.commands import gpu_sharing
+from orchestrator.data import registry
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
@@ -46,7 +47,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             devices=arguments.devices,
             steps=arguments.steps,
             warmup=arguments.warmup,
-            data=Path(arguments.data) if arguments.data is not None else None,
+            data=registry.resolve(arguments.data) if arguments.data is not None else None,
             image=arguments.image,
             runtime=arguments.runtime,
             timeout=arguments.timeout,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.zoo import draw
-from orchestrator.data import finishing, manifest, packages, parallel, work
+from orchestrator.data import manifest, packages, parallel, work
 from orchestrator.data.manifest import Manifest
 from orchestrator.data.watching import Watcher
 
@@ -190,7 +190,7 @@ def _manifest(order: Order, files: list[Path]) -> Manifest:
             "samples_digest": samples.hexdigest(),
             "files": tuple(
                 manifest.File(
-                    name=path.name, bytes=path.stat().st_size, sha256=finishing.digest(path)
+                    name=path.name, bytes=path.stat().st_size, sha256=manifest.digest(path)
                 )
                 for path in files
             ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +49,7 @@ def _manifest(conversion: Conversion, place: work.Place, files: list[Path]) -> M
     tally = Tally(len(conversion.source.classes))
     for row in _rows(conversion, place):
         tally.add(row)
-    digests = parallel.ordered(digest, files, job.threads)
+    digests = parallel.ordered(manifest.digest, files, job.threads)
     return Manifest.model_validate(
         {
             "format": job.to,
@@ -79,9 +78,3 @@ def _manifest(conversion: Conversion, place: work.Place, files: list[Path]) -> M
 def _rows(conversion: Conversion, place: work.Place) -> Iterator[Row]:
     for shard in range(len(conversion.ranges)):
         yield from Rows(place.rows(shard))
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -99,17 +99,32 @@ def _refuse_name(folder: Path, name: str) -> None:
 
 def images(folder: Path, name: str) -> list[Entry]:
     """Return the images of a class, sorted by the bytes of their paths. Raises DataError."""
+    found = sorted(_found(folder, name), key=lambda entry: os.fsencode(entry.path))
+    if not found:
+        raise _empty(folder, name)
+    return found
+
+
+def first(folder: Path, name: str) -> Entry:
+    """Return some image of a class, which takes no time. Raises DataError."""
+    for entry in _found(folder, name):
+        return entry
+    raise _empty(folder, name)
+
+
+def _empty(folder: Path, name: str) -> DataError:
+    return DataError(
+        f"{folder / name} has no images, and some programs would number the classes after it "
+        "differently",
+        hint="remove the folder or put images into it",
+    )
+
+
+def _found(folder: Path, name: str) -> Iterator[Entry]:
     try:
-        found = sorted(_walk(folder, name), key=lambda entry: os.fsencode(entry.path))
+        yield from _walk(folder, name)
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from None
-    if not found:
-        raise DataError(
-            f"the class {folder / name} is empty, and some programs would number the classes after "
-            "it differently",
-            hint="remove it or put images into it",
-        )
-    return found
 
 
 def _walk(folder: Path, inside: str) -> Iterator[Entry]:

@@ -3,6 +3,7 @@
 Its name matches no pattern by which programs look for data (`train-*`, `*.rec`).
 """
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,3 +98,9 @@ def read(folder: Path) -> Manifest | None:
         return read_file(Manifest, path)
     except RequestError as error:
         raise DataError(error.what, hint="remove it or convert the dataset again") from None
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file of a dataset. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,9 +11,14 @@ PILLOW, NUMPY, LMDB, CRC32C = "PIL", "numpy", "lmdb", "google_crc32c"
 _TITLES = {PILLOW: "Pillow", NUMPY: "NumPy", LMDB: "lmdb", CRC32C: "google-crc32c"}
 
 
+def has(module: str) -> bool:
+    """Whether a module can be imported."""
+    return find_spec(module) is not None
+
+
 def need(what: str, *modules: str) -> None:
     """Raise MachineError that says how to install the modules that are missing."""
-    missing = [_TITLES[module] for module in modules if find_spec(module) is None]
+    missing = [_TITLES[module] for module in modules if not has(module)]
     if missing:
         noun = "package" if len(missing) == 1 else "packages"
         raise MachineError(

@@ -35,6 +35,8 @@ _OTHERS = {
     b"\0\0\0\0\0\0\0\0": "zeros",
 }
 
+POINTERS = (b"version https://git-lfs", b"/annex/objects/")
+
 
 class BadPicture(ValueError):  # noqa: N818 - it says what is wrong, in words for the user
     """Bytes are not an image that a training program can read; the message says why."""

@@ -78,7 +78,7 @@ class LmdbWriter:
     """An LMDB, written without a lock file: a reader must not find one.
 
     Opening another user's lock file fails even on a read-only mount (Caffe: "Permission denied"),
-    while a missing one is no problem there. The database is opened again for each transaction,
+    while a missing one is fine there. The database is opened again for each transaction,
     because which pages it takes depends on what it remembers of earlier ones; so a conversion that
     was interrupted comes to the same bytes.
     """

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """What is told how work goes on."""
+    """A listener to the progress of work."""
 
     def begin(self, what: str, total: int) -> None:
         """Start to count up to `total`."""

@@ -46,6 +46,24 @@ def _dataset(asked: Question) -> None:
     data = asked.request.data
     if data is not None and not (asked.elsewhere and not data.exists()):
         check_dataset(data)
+        _contents(asked, data)
+
+
+def _contents(asked: Question, data: Path) -> None:
+    """Raise DataError for what a quick look finds in a dataset whose reader is known."""
+    from orchestrator.data import checking, wanted
+
+    needs = wanted.of(asked.request.model, asked.framework)
+    if needs.reader is None:
+        return
+    report = checking.check(data, needs, light=True)
+    if report.faults:
+        first = report.faults[0]
+        raise DataError(f"{first.where}: {first.what}", hint=first.hint or _whole_check(asked))
+
+
+def _whole_check(asked: Question) -> str:
+    return f"run `benchdock data check {asked.request.data} -f {asked.framework.name}`"
 
 
 def _python(asked: Question) -> None:
@@ -109,7 +127,10 @@ def check_dataset(folder: Path) -> None:
         with os.scandir(folder) as entries:
             empty = next(entries, None) is None
     except FileNotFoundError:
-        raise DataError(f"the dataset {folder} does not exist", hint="use --data FOLDER") from None
+        raise DataError(
+            f"the dataset {folder} does not exist",
+            hint="use --data FOLDER or a name that `benchdock data list` shows",
+        ) from None
     except NotADirectoryError:
         raise DataError(f"the dataset {folder} is a file", hint="use --data FOLDER") from None
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.data import registry
 from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.record_files import first_mistake
@@ -14,7 +15,7 @@ from orchestrator.request import Request
 from orchestrator.run import own_network
 from orchestrator.suites.cells import Settings
 
-_PATHS = ("data", "source", "python")
+_PATHS = ("source", "python")
 
 
 def request_of(settings: Settings, folder: Path, *, timeout: float | None = None) -> Request:
@@ -26,6 +27,8 @@ def request_of(settings: Settings, folder: Path, *, timeout: float | None = None
     for key in _PATHS:
         if key in told:
             told[key] = folder / Path(told[key]).expanduser()
+    if "data" in told:
+        told["data"] = registry.resolve(str(told["data"]), folder)
     model, file = split(told["model"], folder)
     if file is not None:
         framework = catalogue.framework(told["framework"])

@@ -52,16 +52,20 @@ class Bar:
             self._outlet.flush()
 
     def _show(self, seconds: float) -> None:
-        text = f"{self._what} {self._done:,} of {self._total:,}"
+        """Show the progress; a total of 0 is unknown."""
         rate = self._done / seconds
-        left = (self._total - self._done) / rate
-        soon = f"{left:.0f} s" if left < _LONG else quantity(left, SECONDS)
-        text += f", {rate:,.0f} per second, {soon} left"
+        text, bar = f"{self._what} {self._done:,}", ""
+        if self._total:
+            left = (self._total - self._done) / rate
+            soon = f"{left:.0f} s" if left < _LONG else quantity(left, SECONDS)
+            text += f" of {self._total:,}, {rate:,.0f} per second, {soon} left"
+            filled = _WIDTH * self._done // self._total
+            bar = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] "
+        else:
+            text += f", {rate:,.0f} per second"
         if not self._draws:
             self._outlet.line(text)
             return
-        filled = _WIDTH * self._done // max(1, self._total)
-        bar = "#" * filled + "." * (_WIDTH - filled)
         room = shutil.get_terminal_size().columns - 1
-        self._outlet.write(f"\r\x1b[K{f'[{bar}] {text}'[:room]}")
+        self._outlet.write(f"\r\x1b[K{f'{bar}{text}'[:room]}")
         self._outlet.flush()

@@ -213,7 +213,7 @@ def test_colours_and_kinds_are_counted(tmp_path):
     ("files", "says"),
     [
         ({"x_jpg": jpeg()}, "has no folders of images"),
-        ({"a__x_jpg": jpeg(), "b__readme_txt": b""}, "b is empty"),
+        ({"a__x_jpg": jpeg(), "b__readme_txt": b""}, "b has no images"),
         ({"train__a__x_jpg": jpeg(), "val__a__x_jpg": jpeg()}, "use .*train"),
         ({"a__x_jpg": jpeg(), "_hidden__x_jpg": jpeg()}, None),
     ],

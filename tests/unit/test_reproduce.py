@@ -27,6 +27,7 @@ from orchestrator.result import Metric, Result
 from orchestrator.run import program_rules
 from orchestrator.run.facts import EngineAnswer
 from tests.support import stand_in
+from tests.support.datasets import jpeg
 from tests.support.machines import CPU, Known, answered
 
 NOTHING = Known()
@@ -348,7 +349,9 @@ def test_several_gpus_are_asked_for_more():
 
 
 def test_a_dataset_is_read_as_the_claim_says(source, tmp_path):
-    (tmp_path / "data" / "train").mkdir(parents=True)
+    for split in ("train", "val"):
+        (tmp_path / "data" / split / "cat").mkdir(parents=True)
+        (tmp_path / "data" / split / "cat" / "x.jpg").write_bytes(jpeg(300, 300))
     wishes = Wishes(source=source, data=tmp_path / "data")
     asked = claim(**DLE, conditions=("real", "no-dali", "nchw"))
     setup = prepare(asked, world(V100), wishes)

@@ -1,0 +1,102 @@
+"""What a program and a network want of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backends.zoo import UnknownModel, draw
+from orchestrator.data.manifest import Format
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Framework
+
+TITLES: Mapping[Format, str] = {
+    "images": "a folder of images",
+    "lmdb": "an LMDB",
+    "recordio": "RecordIO",
+    "tfrecord": "TFRecord",
+    "webdataset": "WebDataset",
+    "tensors": "tensors of DLBS",
+    "arrays": "NumPy arrays",
+    "features": "NumPy arrays",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What a program reads: formats, the one to convert to, and what it cannot stand.
+
+    splits: it reads `train` and `val` in the folder. index: it needs the index of a record file.
+    colour: it stops at a grayscale image. equal: it needs shards of equal length.
+    """
+
+    formats: tuple[Format, ...]
+    splits: bool = False
+    index: bool = False
+    colour: bool = False
+    equal: bool = False
+
+
+_TFRECORD = Reader(formats=("tfrecord",))
+_FOLDERS = Reader(formats=("images",), splits=True)
+_OURS = Reader(formats=("arrays", "features"))
+_READERS = {
+    "tf_cnn_benchmarks": _TFRECORD,
+    "nvcnn": Reader(formats=("tfrecord",), equal=True),
+    "nvtfcnn": Reader(formats=("tfrecord",), equal=True),
+    "deeplearningexamples_tensorflow": _TFRECORD,
+    "mxnet_train_imagenet": Reader(formats=("recordio",)),
+    "deeplearningexamples_mxnet": Reader(formats=("recordio",), index=True),
+    "caffe_train": Reader(formats=("lmdb",), colour=True),
+    "caffe2_trainer": Reader(formats=("lmdb",)),
+    "pytorch_imagenet": _FOLDERS,
+    "deeplearningexamples_pytorch": _FOLDERS,
+    "torchvision_references": _FOLDERS,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A program, by name, with what it reads, and the input of a network: None is unknown.
+
+    `shape` is the network's input, channels first; `classes` is how many it tells apart.
+    """
+
+    program: str = ""
+    reader: Reader | None = None
+    model: str = ""
+    shape: tuple[int, ...] | None = None
+    classes: int | None = None
+    speech: bool = False
+
+    @property
+    def side(self) -> int | None:
+        """Return the side of the images that the network takes, None if it takes no images."""
+        return self.shape[-1] if self.shape is not None and len(self.shape) == 3 else None
+
+
+def of(model: str | None, framework: Framework | None) -> Wanted:
+    """Return what a network of the zoo and a program want; nothing of another network."""
+    program, reader = "", None
+    if framework is not None:
+        program = framework.name
+        reader = _OURS if framework.is_our_program else _READERS.get(program)
+    try:
+        graph = draw(model or "")
+    except UnknownModel:
+        return Wanted(program=program, reader=reader, model=model or "")
+    speech = graph.kind == "speech"
+    return Wanted(
+        program=program,
+        reader=reader,
+        model=graph.name,
+        shape=graph.input_shape,
+        classes=graph.classes,
+        speech=speech,
+    )
+
+
+def named(model: str | None, framework: str | None) -> Wanted:
+    """Return what a network and a program want, by their names. Raises RequestError."""
+    found = catalogue.framework(framework) if framework is not None else None
+    return of(model, found)

@@ -1,0 +1,61 @@
+"""The frameworks' own readers find the same labels and pixels in every format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from orchestrator.data import converting
+from tests.engine.in_image import ready, run_module
+from tests.engine.read_datasets import SIDE
+from tests.support.datasets import Silent, job, made
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+COUNT = 16
+READERS = {
+    "tensorflow": ("tensorflow-cpu", "tfrecord"),
+    "mxnet": ("mxnet-cpu", "recordio"),
+    "caffe": ("legacy-cpu", "lmdb"),
+    "caffe2": ("legacy-cpu", "lmdb"),
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    folder.chmod(0o755)
+    return made(folder / "images", 24, 5)
+
+
+@pytest.fixture(scope="module")
+def expected(images, tmp_path_factory):
+    """Labels and digest of pixels as Pillow decodes them."""
+    from PIL import Image
+
+    listed = converting.look(job(images, images, "lmdb"), Silent())
+    labels, pixels = [], hashlib.sha256()
+    for number in range(COUNT):
+        image = Image.open(images / listed.path(number))
+        left, top = ((size - SIDE) // 2 for size in image.size)
+        crop = image.crop((left, top, left + SIDE, top + SIDE))
+        planes = [band.tobytes() for band in crop.split()]
+        pixels.update(b"".join(planes))
+        labels.append(int(listed.path(number)[6:9]))
+    return {"labels": labels, "pixels": pixels.hexdigest()}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_framework_reads_the_same_labels_and_pixels(engine, images, expected, tmp_path, reader):
+    image, to = READERS[reader]
+    tmp_path.chmod(0o755)
+    converting.convert(job(images, tmp_path / to, to), Silent())
+    done = run_module(
+        ready(engine, image),
+        *("tests.engine.read_datasets", reader, "/data", str(COUNT)),
+        mounts=(f"{tmp_path / to}:/data",),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == expected

@@ -1,0 +1,325 @@
+"""Faults of datasets: each has one line that names the file and the record."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.data import checking, converting, packages, wanted
+from orchestrator.data.checking import Report
+from orchestrator.data.manifest import NAME
+from orchestrator.errors import DataError
+from orchestrator.paths import PROJECT
+from orchestrator.run import checks
+from tests.support.datasets import Silent, job, jpeg, made
+
+FORMATS = ("lmdb", "recordio", "tfrecord", "webdataset", "tensors", "arrays")
+
+
+@pytest.fixture(scope="module")
+def all_formats(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    images = made(root / "images")
+    for to in FORMATS:
+        converting.convert(job(images, root / to, to), Silent())
+    return root
+
+
+@pytest.fixture
+def copy(all_formats, tmp_path):
+    """Return a function that copies a dataset, without its manifest unless `listed`."""
+
+    def copied(name, *, listed=False):
+        shutil.copytree(all_formats / name, tmp_path / name)
+        if not listed:
+            (tmp_path / name / NAME).unlink()
+        return tmp_path / name
+
+    return copied
+
+
+def faults(folder, model=None, framework=None, **how):
+    report = checking.check(folder, wanted.named(model, framework), **how)
+    return [str(fault).replace(f"{folder}", "DIR") for fault in report.faults]
+
+
+def replaced(path, at, data):
+    whole = bytearray(path.read_bytes())
+    whole[at : at + len(data)] = data
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("name", ["images", *FORMATS])
+def test_what_benchdock_writes_has_no_fault(all_formats, copy, name, listed):
+    folder = all_formats / name if listed else copy(name)
+    report = checking.check(folder, wanted.named(None, None), decode=True)
+    assert isinstance(report, Report)
+    assert (report.faults, report.format, report.samples) == ((), name, 23)
+    assert checking.check(folder, wanted.named(None, None), light=True).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("lmdb", "data.mdb"),
+        ("recordio", "train.rec"),
+        ("tfrecord", "train-00003-of-00008"),
+        ("webdataset", "train-000003.tar"),
+        ("tensors", "images-00003-3.tensors"),
+        ("arrays", "train-00003_x.npy"),
+    ],
+)
+@pytest.mark.parametrize("part", [0.5, 0.95])
+def test_a_truncated_file_is_named(copy, name, file, part):
+    folder = copy(name)
+    whole = (folder / file).stat().st_size
+    os.truncate(folder / file, int(whole * part))
+    (fault,) = faults(folder)
+    assert fault.startswith(f"DIR/{file}: ")
+    os.truncate(folder / file, 0)
+    (fault,) = faults(folder)
+    assert fault.startswith(f"DIR/{file}: ")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_manifest_notices_any_changed_file_even_in_a_quick_check(copy, name):
+    folder = copy(name, listed=True)
+    files = [one for one in folder.iterdir() if one.is_file() and one.name != NAME]
+    path = max(files, key=lambda one: one.stat().st_size)
+    replaced(path, path.stat().st_size // 2, b"\xa5\x5a\xa5\x5a")
+    (fault,) = faults(folder)
+    assert "digest" in fault
+    with path.open("ab") as stream:
+        stream.write(b"x")
+    (fault,) = faults(folder, light=True)
+    assert fault.startswith(f"DIR/{path.name}: it has ")
+    path.unlink()
+    (fault,) = faults(folder, light=True)
+    assert fault == f"DIR/{path.name}: it is missing, but the manifest lists it"
+
+
+IMAGES = {
+    "truncated": (jpeg()[:-300], None, "it is cut off; remove or replace it"),
+    "no image": (b"hello", None, "it is not an image; remove or replace it"),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        None,
+        "it is a pointer of Git LFS; run `git lfs pull` to fetch the file; remove or replace it",
+    ),
+    "empty": (b"", None, "it is empty; remove or replace it"),
+    "small": (
+        jpeg(200, 300),
+        "resnet50",
+        "it is 200 x 300, resnet50 takes 224 x 224; convert the images with --resize 224 or more",
+    ),
+    "turned": (
+        jpeg(orientation=6),
+        None,
+        "its EXIF orientation is not 1, so some programs turn it and others do not; convert the "
+        "images with `benchdock data convert`",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_a_bad_image_in_a_folder_is_named(tmp_path, kind):
+    data, model, says = IMAGES[kind]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "good.jpg").write_bytes(jpeg(400, 300))
+    (tmp_path / "b" / "bad.jpg").write_bytes(data)
+    assert faults(tmp_path, model) == [f"DIR/b/bad.jpg: {says}"]
+    assert faults(tmp_path, model, light=True) in ([], [f"DIR/b/bad.jpg: {says}"])
+
+
+def test_an_image_that_only_decoding_finds(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.jpg").write_bytes(jpeg().replace(b"\xff\xc0", b"\xff\xc3"))
+    assert faults(tmp_path) == []
+    (fault,) = faults(tmp_path, decode=True)
+    assert fault.startswith("DIR/a/x.jpg: it cannot be decoded: ")
+
+
+def test_links_and_empty_classes_are_named(tmp_path):
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "b").mkdir()
+    (tmp_path / "x.jpg").write_bytes(jpeg())
+    (tmp_path / "data" / "a" / "x.jpg").symlink_to(tmp_path / "x.jpg")
+    assert faults(tmp_path / "data") == [
+        f"DIR/a/x.jpg: it is a link to {tmp_path / 'x.jpg'}, which a container does not see; "
+        "replace the link by the file",
+        "DIR/b: has no images, and some programs would number the classes after it differently; "
+        "remove the folder or put images into it",
+    ]
+    (tmp_path / "data" / "b" / "y.jpg").symlink_to("nowhere")
+    assert "is a link to a file that does not exist" in faults(tmp_path / "data")[-1]
+
+
+def test_grayscale_images_stop_caffe(tmp_path):
+    (tmp_path / "s" / "a").mkdir(parents=True)
+    (tmp_path / "s" / "a" / "x.jpg").write_bytes(jpeg(mode="L"))
+    converting.convert(job(tmp_path / "s", tmp_path / "d", "lmdb"), Silent())
+    assert faults(tmp_path / "d", None, "caffe2_trainer") == []
+    assert faults(tmp_path / "d", None, "caffe_train") == [
+        "DIR, key 00000000_a/x.jpg: it is grayscale, and caffe_train stops at it; convert the "
+        "images with --resize, which makes them RGB"
+    ]
+
+
+def test_labels_out_of_range_are_named(tmp_path):
+    for label in range(11):
+        (tmp_path / "s" / f"{label:02}").mkdir(parents=True)
+        (tmp_path / "s" / f"{label:02}" / "x.jpg").write_bytes(jpeg())
+    converting.convert(job(tmp_path / "s", tmp_path / "d", "tfrecord", seed=None), Silent())
+    assert faults(tmp_path / "d", "deep_mnist")[0] == "DIR: it has 11 classes, deep_mnist has 10"
+    (tmp_path / "d" / NAME).unlink()
+    assert faults(tmp_path / "d", "deep_mnist") == [
+        "DIR/train-00005-of-00006, record 0: its label is 11, deep_mnist has 1 to 10"
+    ]
+
+
+def test_indexes_out_of_step_are_named(copy):
+    records = copy("recordio")
+    lines = (records / "train.idx").read_text().splitlines()
+    (records / "train.idx").write_text("\n".join([lines[0], "1\t77", *lines[2:]]) + "\n")
+    (fault,) = faults(records)
+    assert fault.startswith("DIR/train.idx: record 1 is at ")
+    (records / "train.idx").unlink()
+    assert faults(records) == []
+    (fault,) = faults(records, None, "deeplearningexamples_mxnet")
+    assert fault == "DIR/train.idx: it is missing; convert it again"
+    shards = copy("tfrecord")
+    index = shards / "dali-index" / "train-00002-of-00008.idx"
+    index.write_text(index.read_text().replace("0 ", "4 ", 1))
+    assert faults(shards) == [
+        "DIR/dali-index/train-00002-of-00008.idx: it is out of step at record 0; convert it again"
+    ]
+    (shards / "train-00002-of-00008").unlink()
+    assert faults(shards)[0] == "DIR/train-00002-of-00008: it is missing; convert it again"
+
+
+def test_shards_of_different_lengths_are_named_for_nvcnn(copy):
+    shards = copy("tfrecord")
+    shutil.copy(shards / "train-00007-of-00008", shards / "train-00000-of-00008")
+    shutil.rmtree(shards / "dali-index")
+    assert faults(shards, None, "tf_cnn_benchmarks") == []
+    (fault,) = faults(shards, None, "nvcnn")
+    assert fault.startswith("DIR: its shards differ in length, and nvcnn needs equal ones")
+
+
+def test_a_lock_file_is_named(copy):
+    folder = copy("lmdb")
+    (folder / "lock.mdb").touch()
+    assert faults(folder)[0].startswith("DIR/lock.mdb: a lock file is in it")
+
+
+@pytest.mark.parametrize(
+    ("name", "framework", "says"),
+    [
+        (
+            "images",
+            "caffe_train",
+            "it is a folder of images, but caffe_train reads an LMDB; run `benchdock data convert "
+            "DIR NEW --to lmdb`",
+        ),
+        (
+            "images",
+            "pytorch",
+            "it is a folder of images, but pytorch reads NumPy arrays; run `benchdock data convert "
+            "DIR NEW --to arrays --resize 227`",
+        ),
+        (
+            "lmdb",
+            "mxnet_train_imagenet",
+            "it is an LMDB, but mxnet_train_imagenet reads RecordIO; run `benchdock data convert "
+            "IMAGES NEW --to recordio`",
+        ),
+        ("images", "pytorch_imagenet", "pytorch_imagenet reads train in it; move the classes into"),
+    ],
+)
+def test_another_format_is_named_with_the_command(all_formats, name, framework, says):
+    (fault,) = faults(all_formats / name, "alexnet", framework)
+    assert fault.startswith(f"DIR: {says}")
+
+
+def test_both_splits_need_the_same_classes(tmp_path):
+    for path in ("train/a", "train/b", "val/a", "val/c"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "x.jpg").write_bytes(jpeg())
+    assert faults(tmp_path, None, "pytorch_imagenet") == [
+        "DIR: train and val differ in their classes: b is in one of them only"
+    ]
+
+
+def test_what_no_program_reads_is_no_dataset(tmp_path):
+    (tmp_path / "readme.txt").write_text("x")
+    with pytest.raises(DataError, match=r"not a dataset .*; caffe_train reads an LMDB"):
+        faults(tmp_path, None, "caffe_train")
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        faults(tmp_path / "none")
+
+
+def test_arrays_must_fit_the_network(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 1, 28, 28), np.uint8), y=np.array([0, 10]))
+    assert faults(tmp_path) == []
+    assert faults(tmp_path, "deep_mnist", "pytorch") == [
+        "DIR/a.npz: its label is 10, deep_mnist has 0 to 9"
+    ]
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 9)), y=np.zeros(3, int))
+    assert [fault.partition(": ")[2][:20] for fault in faults(tmp_path, "deep_mnist")] == [
+        "x is float64, not ui",
+        "its 2 samples do not",
+    ]
+
+
+def test_a_run_checks_its_dataset_first(all_formats, tmp_path, monkeypatch, capsys):
+    words = ["run", "alexnet", "--gpus=none", "--dry-run", "-f", "pytorch", "--data"]
+    assert main([*words, str(all_formats / "lmdb")]) == 2
+    assert "it is an LMDB, but pytorch reads NumPy arrays" in capsys.readouterr().err
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
+    assert main(["data", "add", "small", str(all_formats / "arrays")]) == 0
+    assert main([*words, "small"]) == 2
+    assert "its smallest side is 16, alexnet takes 227 x 227" in capsys.readouterr().err
+    assert main([*words, "unknown"]) == 2
+    assert "`benchdock data list`" in capsys.readouterr().err
+
+
+def test_the_command_reports_and_fails(all_formats, tmp_path, capsys):
+    assert main(["data", "check", str(all_formats / "lmdb"), "--quiet"]) == 0
+    assert "no fault found (lmdb, 23 samples, 4 classes)" in capsys.readouterr().out
+    assert main(["data", "check", str(all_formats / "lmdb"), "-m", "resnet50", "--json"]) == 2
+    assert '"faults": [' in capsys.readouterr().out
+
+
+def test_a_quick_check_needs_no_package(copy, monkeypatch):
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    for name in ("images", *FORMATS):
+        assert faults(copy(name), light=True) == []
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
+    image = jpeg(32, 32)
+    (tmp_path / "one.jpg").write_bytes(image)
+    for label in range(20):
+        (tmp_path / "d" / f"{label:02}").mkdir(parents=True)
+        for number in range(1000):
+            os.link(tmp_path / "one.jpg", tmp_path / "d" / f"{label:02}" / f"{number:08d}.jpg")
+    code = "from orchestrator.cli import main; raise SystemExit(main())"
+    words = [sys.executable, "-c", code, "data", "check", str(tmp_path / "d")]
+    subprocess.run(words, check=True, cwd=PROJECT, stdout=subprocess.DEVNULL)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300 * 1024
+
+
+def test_a_dataset_is_checked_for_known_readers_only(tmp_path):
+    (tmp_path / "x").touch()
+    checks.check_dataset(tmp_path)
+    assert wanted.named("resnet50", "custom").reader is None
