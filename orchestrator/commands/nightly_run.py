@@ -111,11 +111,7 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
             plan=plan,
             where=where,
             job=job,
-            tools=session.Tools(
-                runner=suites.runner(decider),
-                view=view,
-                ready=suites.fetched_meanwhile(plan, view),
-            ),
+            tools=suites.tools_of(plan, decider, view),
             past=before,
             decided=decisions.read(name),
             number=files.next_number(name),

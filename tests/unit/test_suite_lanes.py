@@ -124,6 +124,29 @@ def test_a_pass_begins_when_the_one_before_has_ended_and_controls_are_by_themsel
     assert not any(overlap(*two) for two in pairs(spans(home)) if two[0][0] == "steady")
 
 
+def test_a_run_whose_image_comes_later_keeps_nobody_waiting(home, monkeypatch):
+    monkeypatch.setattr("orchestrator.suites.lanes.LOOK", 0.02)
+    one = bench(home, ["late", "m1", "m2"], repeat=1)
+    seen = []
+
+    def is_ready(cell):
+        seen.append(cell)
+        return cell.settings["model"] != "late" or len(seen) > 6
+
+    where = {"late": (A,), "m1": (B,), "m2": (A,)}
+    assert one.go(lanes=lanes(one, where), is_ready=is_ready) is ExitStatus.OK
+    order = [told[0] for told in sorted(spans(home), key=lambda told: told[2])]
+    assert order[-1] == "late"
+
+
+def test_lanes_may_be_used_again_as_a_night_does(home):
+    one = bench(home, ["m1", "m2"])
+    reused = lanes(one, {"m1": (A,), "m2": (B,)})
+    one.go(lanes=reused)
+    one.go(lanes=reused, rerun="all")
+    assert len(spans(home)) == 4
+
+
 def test_at_most_so_many_at_once(home):
     one = bench(home, ["m1", "m2", "m3"])
     one.go(lanes=lanes(one, {"m1": (A,), "m2": (B,), "m3": (C,)}, most=1))
