@@ -274,3 +274,27 @@ def test_a_session_over_eight_gpus(home, tmp_path_factory):
     ]
     assert sorted(len(gpus) for gpus in plans) == [1] * 8 + [8]
     assert len({gpus[0] for gpus in plans if len(gpus) == 1}) == 8
+
+
+@pytest.mark.slow
+def test_a_worker_whose_session_is_gone_files_its_run_and_ends(home):
+    words = [sys.executable, "-m", "orchestrator.commands.suite_worker"]
+    environment = os.environ | {"BENCHDOCK_HOME": str(home)}
+    pipe = subprocess.PIPE
+    asked = {
+        "request": {"model": "m", "framework": "custom", "gpus": "none", "runtime": "host",
+                    "command": "sleep 60", "pattern": "x=(.)"},
+        "wait": 0.0,
+        "allow_shared": False,
+    }  # fmt: skip
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, env=environment, cwd=ROOT) as worker:
+        worker.stdin.write(json.dumps(asked).encode() + b"\n")
+        worker.stdin.flush()
+        run = json.loads(worker.stdout.readline())["folder"]
+        worker.stdin.close()  # instead of an answer, as after a SIGKILL
+        try:
+            assert worker.wait(30) in (0, -signal.SIGTERM)
+        finally:
+            worker.kill()
+    result = json.loads((runs() / run / "result.json").read_text())
+    assert result["status"] == "failed"
