@@ -26,7 +26,6 @@ from orchestrator.nights.record import Night, NightDecision
 from orchestrator.paths import RunFolder, check_environment, home, nights
 from orchestrator.request import Request
 from orchestrator.result import Result
-from orchestrator.run.sharing import Sharing
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -106,19 +105,13 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
     attempts.note(name, "began", session=where.name)
     facts = folder.read_facts(where)
     silent = not sys.stderr.isatty()
-    share = Sharing(wait=suites.LEAST_WAIT)
     with closing(SessionLines(where.log, quiet=False, silent=silent)) as view:
         job = suites.job_of(plan, decider, facts, arguments.budget)
         work = Work(
             plan=plan,
             where=where,
             job=job,
-            tools=session.Tools(
-                runner=suites.runner(decider, share),
-                view=view,
-                ready=suites.fetched_meanwhile(plan, view),
-                lanes=suites.lanes(plan, decider, share, None),
-            ),
+            tools=suites.tools_of(plan, decider, view),
             past=before,
             decided=decisions.read(name),
             number=files.next_number(name),

@@ -20,7 +20,7 @@ from orchestrator.paths import RunFolder, home
 from orchestrator.record_files import first_mistake
 from orchestrator.request import Request
 from orchestrator.result import Result
-from orchestrator.run.sharing import EXCLUSIVE, Sharing
+from orchestrator.run.sharing import Sharing
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 RESUME = "benchdock suite --resume"
 # Seconds for which a session waits for GPUs at least: after a kill, the last runs are still ending.
 LEAST_WAIT = 60.0
+USUAL_SHARE = Sharing(wait=LEAST_WAIT)
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -124,12 +125,7 @@ def _run(
         job = job_of(plan, decider, facts, arguments.budget)
         try:
             share = gpu_sharing.chosen(arguments, least=LEAST_WAIT)
-            tools = session.Tools(
-                runner=runner(decider, share),
-                view=view,
-                ready=fetched_meanwhile(plan, view),
-                lanes=lanes(plan, decider, share, arguments.jobs),
-            )
+            tools = tools_of(plan, decider, view, share, most=arguments.jobs)
             status = _go(where, job, tools, view, arguments)
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
@@ -171,8 +167,10 @@ def _go(
         return session.carry_out(job, before, log, replace(tools, stopped=stop))
 
 
-def fetched_meanwhile(plan: SuitePlan, view: SessionLines) -> Callable[[Cell], None]:
-    """Start to fetch missing images; return what waits for that of a cell."""
+def _fetched_meanwhile(
+    plan: SuitePlan, view: SessionLines
+) -> tuple[Callable[[Cell], None], Callable[[Cell], bool]]:
+    """Start to fetch missing images; return what waits for that of a cell, and whether it would."""
     needs = {row.cell.digest: row.decided.need for row in plan.rows}
 
     def pull(image: str) -> None:
@@ -183,7 +181,10 @@ def fetched_meanwhile(plan: SuitePlan, view: SessionLines) -> Callable[[Cell], N
             store.pull(image, image_table.load(), engine, lambda _: None)
 
     fetcher = Fetcher(plan.needs(), pull, view.note)
-    return lambda cell: fetcher.wait(needs[cell.digest])
+    return (
+        lambda cell: fetcher.wait(needs[cell.digest]),
+        lambda cell: fetcher.is_over(needs[cell.digest]),
+    )
 
 
 def file_killed(view: SessionLines) -> None:
@@ -204,7 +205,26 @@ def take_in(view: SessionLines) -> None:
         view.note(f"the database is not up to date: {error}")
 
 
-def lanes(
+def tools_of(
+    plan: SuitePlan,
+    decider: deciding.MachineDecider,
+    view: SessionLines,
+    share: Sharing = USUAL_SHARE,
+    *,
+    most: int | None = None,
+) -> session.Tools:
+    """Return what a session works with; it makes at `most` so many runs at once."""
+    ready, is_ready = _fetched_meanwhile(plan, view)
+    return session.Tools(
+        runner=_runner(decider, share),
+        view=view,
+        ready=ready,
+        is_ready=is_ready,
+        lanes=_lanes(plan, decider, share, most),
+    )
+
+
+def _lanes(
     plan: SuitePlan, decider: deciding.MachineDecider, share: Sharing, most: int | None
 ) -> session.Lanes | None:
     """Return what makes runs side by side, at `most` so many; None without several GPUs."""
@@ -219,7 +239,7 @@ def lanes(
     return GpuLanes(gpus=chosen, command=command, share=share, most=most or len(plan.rows))
 
 
-def runner(decider: deciding.MachineDecider, share: Sharing = EXCLUSIVE) -> session.Runner:
+def _runner(decider: deciding.MachineDecider, share: Sharing) -> session.Runner:
     """Return what runs a request: the machine has been looked at, so each run is only decided."""
     from orchestrator.run import benchmark
 

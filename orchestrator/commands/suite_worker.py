@@ -41,8 +41,11 @@ class _Session:
         threading.Thread(target=self._read, daemon=True).start()
 
     def hear(self) -> str | None:
-        """Return the next line, None if the session is gone."""
-        return self._said.get()
+        """Return the next line, None if the session is gone, however often it is asked."""
+        line = self._said.get()
+        if line is None:
+            self._said.put(None)
+        return line
 
     def tell(self, **told: Any) -> None:
         """Say something; a session that is gone does not hear it."""

@@ -34,6 +34,11 @@ class Fetcher:
             self._tell(f"waiting for the image {need.reference if need else ''}")
             event.wait()
 
+    def is_over(self, need: Need | None) -> bool:
+        """Whether an image has been fetched, could not be, or need not be."""
+        event = self._done.get(need.image) if need is not None else None
+        return event is None or event.is_set()
+
     def _fetch(self) -> None:
         for image, event in self._done.items():
             try:

@@ -24,6 +24,8 @@ from orchestrator.suites.turns import Turn
 
 # Before the machine is tried again, for each time that it failed.
 PAUSE = 5.0
+# Between two looks whether an image has come.
+LOOK = 5.0
 # A run is ended and filed within this time after a SIGTERM.
 LEAVING = 90.0
 
@@ -129,28 +131,34 @@ class GpuLanes:
     def _start_some(self, work: Work, waiting: list[Turn]) -> None:
         """Start runs whose GPUs are free and that no earlier one waits for.
 
-        Otherwise a run on all GPUs would come last: there is always a small one that fits.
+        Otherwise a run on all GPUs would come last: there is always a small one that fits. A run
+        whose image is still to come lets others go first.
         """
         taken = {gpu for one in self._busy for gpu in one.gpus}
         for turn in tuple(waiting):
             if len(self._busy) == self.most or len(taken) == self._known:
                 return
-            gpus = self.gpus[turn.cell.digest]
-            if taken.isdisjoint(gpus):
-                waiting.remove(turn)
-                if work.skip(turn):
+            if work.is_ready(turn):
+                gpus = self.gpus[turn.cell.digest]
+                if taken.isdisjoint(gpus) and not self._start(work, waiting, turn):
                     continue
-                self._start(work, turn, gpus)
-            taken.update(gpus)
+                taken.update(gpus)
+        if waiting and not self._busy:
+            self._start(work, waiting, waiting[0])
 
-    def _start(self, work: Work, turn: Turn, gpus: tuple[str, ...]) -> None:
+    def _start(self, work: Work, waiting: list[Turn], turn: Turn) -> bool:
+        """Start a run; return whether it keeps its GPUs busy now."""
+        waiting.remove(turn)
+        if work.skip(turn):
+            return False
         try:
             request = self._placed(turn, work.request(turn))
         except BenchdockError as error:
             work.end(turn, state.of_refusal(error))
-            return
+            return False
         worker = self._idle.pop() if self._idle else _Worker.start(self.command)
-        worker.turn, worker.gpus, worker.began = turn, gpus, time.monotonic()
+        worker.turn, worker.gpus = turn, self.gpus[turn.cell.digest]
+        worker.began = time.monotonic()
         self._busy.append(worker)
         self._watched.register(worker.output, selectors.EVENT_READ, worker)
         worker.say(
@@ -160,14 +168,15 @@ class GpuLanes:
                 "allow_shared": self.share.allowed,
             }
         )
+        return True
 
     def _placed(self, turn: Turn, request: Request) -> Request:
         gpus = self.gpus[turn.cell.digest]
         return request.model_copy(update={"gpus": gpus, "devices": None}) if gpus else request
 
     def _wait(self, work: Work, waiting: list[Turn]) -> None:
-        """Wait for the next news of a run."""
-        for key, _ in self._watched.select():
+        """Wait for the next news of a run, or for a while: an image may have come."""
+        for key, _ in self._watched.select(LOOK if waiting else None):
             worker: _Worker = key.data
             assert worker.turn is not None
             told = worker.hear()
@@ -234,4 +243,6 @@ class GpuLanes:
                     f"process {worker.process.pid} of a run does not end",
                     hint="check `dmesg` for a hung driver or file system",
                 ) from None
+        self._idle.clear()
+        self._busy.clear()
         self._watched.close()

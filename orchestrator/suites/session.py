@@ -94,13 +94,14 @@ class Lanes(Protocol):
 class Tools:
     """What a session works with; tests replace the runner, the clock and the waiting.
 
-    `ready` returns when what a cell needs is here, or will not come. Without `lanes`, runs come one
-    after the other.
+    `ready` returns when what a cell needs is here, or will not come; `is_ready` says whether it
+    would return at once. Without `lanes`, runs come one after the other.
     """
 
     runner: Runner
     view: SessionView
     ready: Callable[[Cell], None] = lambda _: None
+    is_ready: Callable[[Cell], bool] = lambda _: True
     stopped: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -175,6 +176,10 @@ class Work:
         else:
             self._log.append("finish", at=stamp())
         return ExitStatus.BENCHMARK_FAILED if self._failed else ExitStatus.OK
+
+    def is_ready(self, turn: Turn) -> bool:
+        """Whether the image of a run is here, or will not come."""
+        return self._tools.is_ready(turn.cell)
 
     def request(self, turn: Turn) -> Request:
         """Return the request of a run, once its image is here. Raises BenchdockError."""

@@ -134,6 +134,7 @@ class Bench:
         rerun: RERUN | None = None,
         stopped: Callable[[], bool] = lambda: False,
         lanes: Lanes | None = None,
+        is_ready: Callable[[Cell], bool] = lambda _: True,
     ) -> ExitStatus:
         """Begin or resume."""
         runner = runner or FakeRunner()
@@ -154,6 +155,7 @@ class Bench:
             now=runner.now,
             sleep=runner.sleep,
             lanes=lanes,
+            is_ready=is_ready,
         )
         with Journal(self.where.journal) as log:
             before = resuming.begin(self.where, log, rerun=rerun)

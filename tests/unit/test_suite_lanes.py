@@ -124,6 +124,29 @@ def test_a_pass_begins_when_the_one_before_has_ended_and_controls_are_by_themsel
     assert not any(overlap(*two) for two in pairs(spans(home)) if two[0][0] == "steady")
 
 
+def test_a_run_whose_image_comes_later_keeps_nobody_waiting(home, monkeypatch):
+    monkeypatch.setattr("orchestrator.suites.lanes.LOOK", 0.02)
+    one = bench(home, ["late", "m1", "m2"], repeat=1)
+    seen = []
+
+    def is_ready(cell):
+        seen.append(cell)
+        return cell.settings["model"] != "late" or len(seen) > 6
+
+    where = {"late": (A,), "m1": (B,), "m2": (A,)}
+    assert one.go(lanes=lanes(one, where), is_ready=is_ready) is ExitStatus.OK
+    order = [told[0] for told in sorted(spans(home), key=lambda told: told[2])]
+    assert order[-1] == "late"
+
+
+def test_lanes_may_be_used_again_as_a_night_does(home):
+    one = bench(home, ["m1", "m2"])
+    reused = lanes(one, {"m1": (A,), "m2": (B,)})
+    one.go(lanes=reused)
+    one.go(lanes=reused, rerun="all")
+    assert len(spans(home)) == 4
+
+
 def test_at_most_so_many_at_once(home):
     one = bench(home, ["m1", "m2", "m3"])
     one.go(lanes=lanes(one, {"m1": (A,), "m2": (B,), "m3": (C,)}, most=1))
@@ -251,3 +274,27 @@ def test_a_session_over_eight_gpus(home, tmp_path_factory):
     ]
     assert sorted(len(gpus) for gpus in plans) == [1] * 8 + [8]
     assert len({gpus[0] for gpus in plans if len(gpus) == 1}) == 8
+
+
+@pytest.mark.slow
+def test_a_worker_whose_session_is_gone_files_its_run_and_ends(home):
+    words = [sys.executable, "-m", "orchestrator.commands.suite_worker"]
+    environment = os.environ | {"BENCHDOCK_HOME": str(home)}
+    pipe = subprocess.PIPE
+    asked = {
+        "request": {"model": "m", "framework": "custom", "gpus": "none", "runtime": "host",
+                    "command": "sleep 60", "pattern": "x=(.)"},
+        "wait": 0.0,
+        "allow_shared": False,
+    }  # fmt: skip
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, env=environment, cwd=ROOT) as worker:
+        worker.stdin.write(json.dumps(asked).encode() + b"\n")
+        worker.stdin.flush()
+        run = json.loads(worker.stdout.readline())["folder"]
+        worker.stdin.close()  # instead of an answer, as after a SIGKILL
+        try:
+            assert worker.wait(30) in (0, -signal.SIGTERM)
+        finally:
+            worker.kill()
+    result = json.loads((runs() / run / "result.json").read_text())
+    assert result["status"] == "failed"
