@@ -96,8 +96,14 @@ def _command(words: Sequence[str]) -> str:
     return next((word for word in words if not word.startswith("-")), "")
 
 
+_FILING = ("run", "suite", "nightly", "replay", "parity")
+
+
 def _files_results(words: Sequence[str]) -> bool:
-    return _command(words) in ("run", "suite", "replay", "parity") and "--dry-run" not in words
+    return (
+        _command(words) in ("run", "suite", "nightly", "replay", "parity")
+        and "--dry-run" not in words
+    )
 
 
 def _say(line: str) -> None:

@@ -5,6 +5,7 @@
 LOG_FORMATS = (
     "benchdock",
     "parity",
+    "probe",
     "tf_cnn_benchmarks",
     "nvcnn",
     "nvtfcnn",

@@ -145,6 +145,16 @@ def nights() -> Path:
     return home() / "nights"
 
 
+def cuda_cache() -> Path:
+    """Return the folder where CUDA keeps what it compiled for this machine's GPUs."""
+    return home() / "cuda"
+
+
+def probes() -> Path:
+    """Return the folder that holds one folder per machine with what its devices can do at most."""
+    return home() / "probes"
+
+
 def wheelhouse(image_id: str) -> Path:
     """Return the folder of the wheels that are installed in an image."""
     return home() / "wheels" / image_id

@@ -71,6 +71,23 @@ class ProgramFolder(LenientRecord):
         return ", ".join(part for part in (commit and commit + changes, digest) if part)
 
 
+class DataFolder(LenientRecord):
+    """What the folder of `--data` held when the run was planned.
+
+    `digest` is over the names and sizes of its `files`, in order; of the first ones if there are
+    very many, and then it is not `complete`.
+    """
+
+    digest: str
+    files: Count
+    complete: bool = True
+
+    def __str__(self) -> str:
+        """Return it as text for the user."""
+        more = "" if self.complete else " and more"
+        return f"{self.files} file{'' if self.files == 1 else 's'}{more} sha256:{self.digest[:16]}"
+
+
 class Interpreter(LenientRecord):
     """A Python of the user's, as it was when the run was planned.
 
@@ -99,9 +116,9 @@ class Plan(LenientRecord):
     `gpus` are the device ids given to the engine (UUIDs if NVML has them, else indices); empty
     means CPU. `image` is the reference given to the engine, `image_id` what it resolved to; both
     are None on the host runtime. `script` is the rendered launcher; `argv` starts it. `pattern`,
-    `unit` and `estimator` say how to read the program `custom`. `source` describes the contents of
-    `--source`. `prefix` are the words before the program's command in the script. `interpreter` is
-    the user's Python on the host runtime.
+    `unit` and `estimator` say how to read the program `custom`. `source` and `data` describe the
+    contents of `--source` and `--data`. `prefix` are the words before the program's command in the
+    script. `interpreter` is the user's Python on the host runtime.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -136,6 +153,7 @@ class Plan(LenientRecord):
     unit: str | None = None
     estimator: str | None = None
     source: ProgramFolder | None = None
+    data: DataFolder | None = None
     interpreter: Interpreter | None = None
     script: str
     warnings: tuple[str, ...] = ()

@@ -84,3 +84,4 @@ class ProgramFacts(Facts):
     cells: Annotated[
         tuple[dict[str, Any], ...] | None, KNOWN, Fact("comparisons of a parity program")
     ] = None
+    ceilings: Annotated[tuple[dict[str, Any], ...] | None, KNOWN, Fact("figures of a probe")] = None

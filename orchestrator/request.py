@@ -25,20 +25,24 @@ MOST_THREADS = 4096
 MOST_DEVICES = 1024
 # Of a GPU, or of a part of one (MIG), as `nvidia-smi -L` prints it.
 _UUID = r"(GPU|MIG)-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-GpuUuid = Annotated[str, Field(pattern=f"^{_UUID}$")]
+# A part is also named by its GPU and its number there, as CDI does: 0:1.
+_PART = r"\d{1,4}:\d{1,2}"
+GpuUuid = Annotated[str, Field(pattern=f"^({_UUID}|{_PART})$")]
 GpuIndex = Annotated[int, Field(ge=0, le=MOST_DEVICES)]
 GpuChoice = Literal["all", "none"] | tuple[GpuIndex | GpuUuid, ...]
 
 
 def gpu_choice(text: str) -> Literal["all", "none"] | tuple[int | str, ...]:
-    """Read "all", "none", or a list of indices and UUIDs such as 0,1. Raises ValueError."""
+    """Read "all", "none", or a list of indices, UUIDs and parts (0:1). Raises ValueError."""
     if text == "all":
         return "all"
     if text == "none":
         return "none"
     words = text.split(",")
     chosen = tuple(int(word) if word.isascii() and word.isdigit() else word for word in words)
-    if not all(isinstance(one, int) or re.fullmatch(_UUID, one) for one in chosen):
+    if not all(
+        isinstance(one, int) or re.fullmatch(f"{_UUID}|{_PART}", one, re.ASCII) for one in chosen
+    ):
         raise ValueError("is not all, none, or GPU indices or UUIDs such as 0,1")
     if len(set(chosen)) < len(chosen):
         raise ValueError("names a GPU twice")

@@ -84,7 +84,9 @@ class Measurement(LenientRecord):
 class Result(LenientRecord):
     """The file `result.json` and what `--json` prints.
 
-    There is no `verdict` on a run that measured nothing, and none in results of older versions.
+    `derived` are figures that need more than the log: the network's operations, this machine's
+    ceiling, the energy. There is no `verdict` on a run that measured nothing, and none in results
+    of older versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -98,6 +100,7 @@ class Result(LenientRecord):
     plan: Plan | None = None
     fingerprint: str | None = None
     metrics: dict[str, Metric] = Field(default_factory=dict)
+    derived: dict[str, Metric] = Field(default_factory=dict, exclude_if=lambda found: not found)
     steps: tuple[StepSamples, ...] = ()
     program: ProgramFacts = ProgramFacts.made_of({})
     warnings: tuple[str, ...] = ()

@@ -15,6 +15,8 @@ SECONDS = "s"
 BYTES = "bytes"
 SAMPLES_PER_SECOND = "samples/s"
 PERCENT = "%"
+FLOPS = "FLOP/s"
+BYTES_PER_SECOND = "bytes/s"
 DIMENSIONLESS = ""
 
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
@@ -84,10 +86,24 @@ def _percent(value: float) -> str:
     return f"{value:.1f} %"
 
 
+def _decimal(unit: str) -> Callable[[float], str]:
+    """Return a format with powers of 1000, as is usual for rates."""
+
+    def scaled(value: float) -> str:
+        for power, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+            if math.isfinite(value) and _rounded(value / power) >= 1:
+                return f"{_significant(value / power)} {prefix}{unit}"
+        return f"{_significant(value)} {unit}"
+
+    return scaled
+
+
 _FORMATS: dict[str, Callable[[float], str]] = {
     SECONDS: _seconds,
     BYTES: _bytes,
     PERCENT: _percent,
+    FLOPS: _decimal(FLOPS),
+    BYTES_PER_SECOND: _decimal("B/s"),
 }
 
 

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     )
     nights.add_argument(
         "--series",
-        type=values.whole(least=3, most=5000),
+        type=values.whole(least=6, most=5000),
         default=40,
         metavar="N",
         help="number of series (default: 40)",

@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="show image, folders, command and what needs trust without starting anything",
     )
+    shared.gpu_sharing(replay)
     shared.loudness(replay)
     shared.json(replay)
     replay.set_defaults(handler="replay")

@@ -43,6 +43,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="show image, flags and unmet conditions without starting anything",
     )
+    shared.gpu_sharing(reproduce)
     shared.loudness(reproduce)
     shared.json(reproduce)
     reproduce.set_defaults(handler="reproduce")

@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
         "run resnet50 -f pytorch --gpus all --dry-run --machine server.json",
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
         "run resnet50 -f pytorch --runs 5 --require valid",
+        "run resnet50 -f pytorch --find-batch",
         "run resnet50 -f pytorch --python ~/my-environment",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
@@ -194,6 +195,19 @@ def _add_manner(run: ArgumentParser) -> None:
         help="repeat the run N times, each in a new container and folder, and summarize; "
         "`compare` needs several runs per side (stops at the first failure)",
     )
+    batch = run.add_mutually_exclusive_group()
+    batch.add_argument(
+        "--fit-batch",
+        action="store_true",
+        help="if the batch runs out of memory, halve it until it fits; the result says so",
+    )
+    batch.add_argument(
+        "--find-batch",
+        action="store_true",
+        help="double the batch, from --batch or 1, until that gains nothing or runs out of memory; "
+        "then repeat all batches (--runs N: N times in all, default 3) and show the fastest",
+    )
+    shared.gpu_sharing(run)
     run.add_argument(
         "--require",
         choices=("valid", "suspect"),

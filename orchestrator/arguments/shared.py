@@ -48,6 +48,22 @@ def runtime(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def gpu_sharing(parser: argparse._ActionsContainer) -> None:
+    """Add what to do if GPUs are in use."""
+    parser.add_argument(
+        "--wait",
+        type=values.waiting,
+        default=0.0,
+        metavar="TIME",
+        help="wait so long for GPUs that others use, such as 10m, or forever (default: refuse)",
+    )
+    parser.add_argument(
+        "--allow-shared",
+        action="store_true",
+        help="measure even while others use the GPUs; the verdict on the result says so",
+    )
+
+
 def python(parser: argparse.ArgumentParser) -> None:
     """Add --python."""
     parser.add_argument(

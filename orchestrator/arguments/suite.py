@@ -47,6 +47,14 @@ def add(commands: Any) -> None:
         metavar="TIME",
         help="start no run that would end after this time, such as 5h (default: the suite's)",
     )
+    suite.add_argument(
+        "--jobs",
+        type=values.positive,
+        metavar="N",
+        help="make at most N runs at once, each on its own GPUs (default: as many as there are "
+        "GPUs for; runs on the CPU come one by one)",
+    )
+    shared.gpu_sharing(suite)
     suite.add_argument("--schema", action="store_true", help="print the JSON Schema of suite files")
     suite.add_argument("--quiet", action="store_true", help="print only failures and the summary")
     shared.json(suite)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 from collections.abc import Callable
@@ -98,6 +99,11 @@ def duration(text: str) -> float:
     from orchestrator.units import parse_duration
 
     return _converted(parse_duration, text)
+
+
+def waiting(text: str) -> float:
+    """Read how long to wait, in seconds; forever is infinite."""
+    return math.inf if text == "forever" else duration(text)
 
 
 def _converted(convert: Callable[[str], T], text: str) -> T:

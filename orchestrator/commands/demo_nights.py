@@ -33,7 +33,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             report.write(nights.SUITE, folder / _REPORT)
     except OSError as error:
         raise MachineError(f"cannot write {folder}: {error.strerror or error}") from None
-    print(f"no part of it was measured; explore it with BENCHDOCK_HOME={shlex.quote(str(home))}")
+    print(f"all of it is simulated; to look around: export BENCHDOCK_HOME={shlex.quote(str(home))}")
     return ExitStatus.OK
 
 
@@ -59,7 +59,7 @@ def _progress(night: Night, count: int) -> None:
 
 @contextmanager
 def _home_at(folder: Path) -> Iterator[None]:
-    """Keep the files of the demo apart from those of the user."""
+    """Use this home for a while instead of the one that the user has."""
     before = {name: os.environ.pop(name, None) for name in ("BENCHDOCK_HOME", "BENCHDOCK_DATABASE")}
     os.environ["BENCHDOCK_HOME"] = str(folder)
     try:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from orchestrator.commands import nightly_outputs
+from orchestrator.commands import nightly_outputs, nightly_tidy
 from orchestrator.commands import suite as suites
-from orchestrator.errors import BenchdockError, ExitStatus
+from orchestrator.errors import BenchdockError, ExitStatus, Interrupted
 from orchestrator.machine import inventory
 from orchestrator.nightly import attempts, environment, machine_lock, night, schedule
 from orchestrator.nightly.machine_lock import BusyError
-from orchestrator.nightly.night import Work
+from orchestrator.nightly.tonight import Work
 from orchestrator.nights import decisions, files, past, telling
+from orchestrator.nights.history import HOLDS
 from orchestrator.nights.past import Past
-from orchestrator.nights.record import Night
-from orchestrator.paths import check_environment, home, nights
+from orchestrator.nights.record import Night, NightDecision
+from orchestrator.paths import RunFolder, check_environment, home, nights
+from orchestrator.request import Request
+from orchestrator.result import Result
+from orchestrator.run.sharing import Sharing
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -37,6 +43,7 @@ from orchestrator.suites.loading import Loaded
 from orchestrator.ui.of_session import SessionLines
 from orchestrator.ui.text import clean
 from orchestrator.units import SECONDS, counted, quantity
+from orchestrator.view import View
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -49,16 +56,27 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.dry_run:
         return _dry_run(loaded)
     name = loaded.suite.name
+    budget = arguments.budget or loaded.suite.budget.night
+    late = schedule.why_not_now(name, budget, datetime.now()) if arguments.environment else ""
+    if late:
+        return _skip(name, late)
     try:
         with machine_lock.held(name), folder.only_session(name):
             return _run(loaded, arguments)
     except BusyError as error:
-        attempts.note(name, error.what, status=0)
-        print(clean(f"benchdock: {error.what}; this night is skipped"), file=sys.stderr)
-        return ExitStatus.OK
+        return _skip(name, error.what)
+    except Interrupted:  # the night is filed, as far as it came
+        raise
     except BenchdockError as error:
         attempts.note(name, str(error), status=int(error.exit_status))
         raise
+
+
+def _skip(suite: str, why: str) -> ExitStatus:
+    """Say why a night does not run; the next one says it again."""
+    attempts.note(suite, why, status=0)
+    print(clean(f"benchdock: {why}; this night is skipped"), file=sys.stderr)
+    return ExitStatus.OK
 
 
 def _dry_run(loaded: Loaded) -> ExitStatus:
@@ -67,7 +85,7 @@ def _dry_run(loaded: Loaded) -> ExitStatus:
         loaded, expansion.expand(loaded), deciding.MachineDecider(folder=loaded.folder)
     )
     preflight.check(plan, home())
-    _past(loaded.suite.name)
+    list(files.newest(loaded.suite.name, past.MOST))  # a damaged file is found now
     about = f", about {quantity(plan.seconds, SECONDS)}" if plan.seconds else ""
     runs = counted(plan.runs, "run")
     print(clean(f"a night has {len(plan.rows)} series, {runs}{about}, and is kept in {nights()}"))
@@ -81,12 +99,14 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
     decider = deciding.MachineDecider(folder=loaded.folder)
     plan = planning.plan(loaded, expansion.expand(loaded), decider)
     preflight.check(plan, home())
-    before = _past(name)
+    earlier = list(files.newest(name, past.MOST))
+    before = past.of(earlier, _machine())
     problems = (*attempts.lost(name), *_clock(before), *_missed(name, before))
     where = folder.create(loaded, datetime.now())
     attempts.note(name, "began", session=where.name)
     facts = folder.read_facts(where)
     silent = not sys.stderr.isatty()
+    share = Sharing(wait=suites.LEAST_WAIT)
     with closing(SessionLines(where.log, quiet=False, silent=silent)) as view:
         job = suites.job_of(plan, decider, facts, arguments.budget)
         work = Work(
@@ -94,9 +114,10 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
             where=where,
             job=job,
             tools=session.Tools(
-                runner=suites.runner(decider),
+                runner=suites.runner(decider, share),
                 view=view,
                 ready=suites.fetched_meanwhile(plan, view),
+                lanes=suites.lanes(plan, decider, share, None),
             ),
             past=before,
             decided=decisions.read(name),
@@ -105,8 +126,12 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
             machine=_machine(),
             budget=job.budget,
             problems=problems,
+            in_old_image=_in_old_image(decider),
         )
-        return _carried_out(work, view, arguments)
+        status = _carried_out(work, view, arguments)
+        tonight = next(files.newest(name, 1))
+        nightly_tidy.tidy(earlier, tonight, before, loaded.suite.budget.disk, view.note)
+        return status
 
 
 def _carried_out(work: Work, view: SessionLines, arguments: argparse.Namespace) -> ExitStatus:
@@ -120,6 +145,7 @@ def _carried_out(work: Work, view: SessionLines, arguments: argparse.Namespace) 
     tonight = _with_problems(tonight, attempts.refused_since(name, work.where.name))
     status = telling.exit_status(tonight)
     files.write(tonight)
+    _decide(tonight, work.past)
     if (why := _stored(tonight)) is not None:
         view.note(why)
     attempts.note(name, telling.subject(tonight), status=int(status), night=tonight.number)
@@ -131,8 +157,36 @@ def _carried_out(work: Work, view: SessionLines, arguments: argparse.Namespace) 
     return status if written or status is not ExitStatus.OK else ExitStatus.MACHINE_CANNOT
 
 
-def _past(suite: str) -> Past:
-    return past.of(files.newest(suite, past.MOST), _machine())
+def _in_old_image(
+    decider: deciding.MachineDecider,
+) -> Callable[[Result], session.Runner | None]:
+    """Return what finds the image of a result, and returns what runs a request in it."""
+    from orchestrator.results import source
+    from orchestrator.run import benchmark, places
+
+    def find(before: Result) -> session.Runner | None:
+        plan = before.plan
+        if plan is None or before.request is None or plan.runtime != "docker":
+            return None
+        decision = decider.decision(before.request)
+        found = None if decision.engine is None else source.find_image(plan, places.live(decision))
+        if found is None or found.how != "exact":
+            return None
+
+        def measure(
+            request: Request, view: View, on_folder: Callable[[RunFolder], None]
+        ) -> tuple[Result, ExitStatus]:
+            return benchmark.run(
+                request,
+                view,
+                decided=decider.decision(request),
+                find_place=source.finder(found, plan, ()),
+                on_folder=on_folder,
+            )
+
+        return measure
+
+    return find
 
 
 def _machine() -> str:
@@ -158,6 +212,20 @@ def _with_problems(tonight: Night, more: list[str]) -> Night:
     return tonight.model_copy(update={"problems": (*tonight.problems, *more)})
 
 
+def _decide(tonight: Night, before: Past) -> None:
+    """File that an improvement that held is the new level: its loss would go unseen otherwise."""
+    for one in past.rebased(before, tonight):
+        decided = NightDecision(
+            kind="auto",
+            series=one.key,
+            night=tonight.number,
+            who="benchdock",
+            why=f"faster for {HOLDS} nights",
+            at=time.time(),
+        )
+        decisions.append(tonight.suite, decided)
+
+
 def _stored(tonight: Night) -> str | None:
     """Write a night to the database; say why that failed, None if it did not."""
     from orchestrator.nights import storing
@@ -166,7 +234,7 @@ def _stored(tonight: Night) -> str | None:
     try:
         reading.use(
             location.here(),
-            lambda connection: storing.store(connection, tonight),
+            lambda connection: storing.store(connection, tonight, decisions.read(tonight.suite)),
             lambda _: None,
         )
     except BenchdockError as error:  # the files are the truth; `results rebuild` takes them in
@@ -179,5 +247,6 @@ def _print(tonight: Night, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(tonight.model_dump_json(by_alias=True, indent=2))
     elif arguments.always or not telling.is_quiet(tonight):
-        for line in telling.lines(tonight):
+        report = str(Path(arguments.report) / "index.html") if arguments.report else None
+        for line in telling.lines(tonight, report=report):
             print(clean(line))

@@ -7,6 +7,7 @@ import json
 import sys
 
 from orchestrator import ui
+from orchestrator.commands import gpu_sharing
 from orchestrator.commands.compare import show
 from orchestrator.commands.run import show_plan
 from orchestrator.errors import ExitStatus
@@ -38,7 +39,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
             prepared = replay.fetch(prepared, view, allow_changed=arguments.allow_changed)
             for text in prepared.changed:
                 view.note(f"changed: {text}")
-            result, status = replay.run(prepared, view)
+            result, status = replay.run(prepared, view, gpu_sharing.chosen(arguments))
     finally:
         view.close()
     before = prepared.stored

@@ -14,8 +14,8 @@ from orchestrator.nights import decisions, files
 from orchestrator.nights.record import Night
 from orchestrator.paths import write_aside
 from orchestrator.report.markdown import markdown
-from orchestrator.report.past import NIGHTS, Past, past
 from orchestrator.report.terminal import show
+from orchestrator.report.window import NIGHTS, Window, window
 from orchestrator.ui.text import clean
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def _suite(wanted: str | None) -> str:
     return wanted
 
 
-def _nights(suite: str, day: date | None, most: int) -> Past:
+def _nights(suite: str, day: date | None, most: int) -> Window:
     """Read nights up to a day. Raises RequestError if there is none on that day."""
     nights = files.newest(suite)
     if day is not None:
         nights = dropwhile(lambda night: night.night != day, nights)
-    found = past(islice(nights, most), decisions.read(suite))
+    found = window(islice(nights, most), decisions.read(suite))
     if found is None:
         newest = next(files.newest(suite)).night
         raise RequestError(
@@ -81,12 +81,12 @@ def _print(night: Night, arguments: argparse.Namespace) -> ExitStatus:
     return ExitStatus.OK
 
 
-def _write(found: Past, path: Path, *, single: bool, every: bool) -> None:
+def _write(found: Window, path: Path, *, single: bool, every: bool) -> None:
     """Write pages. Raises RequestError, MachineError."""
     from orchestrator.report import run_folders, site, stored
 
     told = site.Told(
-        past=found,
+        window=found,
         stored=stored.gather(found.tonight, _tell),
         runs=tuple(run_folders.paged(found.tonight, every=every)),
         made=datetime.now(),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import ui
+from orchestrator.commands import gpu_sharing
 from orchestrator.commands.published import describe
 from orchestrator.data import registry
 from orchestrator.errors import ExitStatus, MachineError, RequestError
@@ -107,7 +108,9 @@ def _reproduce(
         _show_claim(claim, _note)
         _show_conditions(setup, _note)
     with interruptible():
-        made = series.measure(request, arguments.runs, lambda: _view(arguments))
+        sharing = gpu_sharing.chosen(arguments)
+        run = series.in_views(lambda: _view(arguments), sharing)
+        made = series.measure(request, arguments.runs, run)
     if made.ended:
         _note(f"benchdock: {made.ended}")
     whole = made.status is ExitStatus.OK

@@ -30,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     )
     if arguments.yes:
         for one in found:
-            pruning.remove(one)
+            pruning.remove(one.paths)
     _show(found, arguments)
     return ExitStatus.OK
 

@@ -6,12 +6,13 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from orchestrator.commands import gpu_sharing
 from orchestrator.data import registry
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
@@ -28,6 +29,7 @@ from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.machine.description import Machine
+    from orchestrator.run.sharing import Sharing
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -105,32 +107,67 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     request = make_request(arguments)
     machine = _described(arguments)
     if arguments.dry_run:
-        if arguments.require is not None:
-            raise RequestError(
-                f"--require {arguments.require} needs a result, but --dry-run measures nothing",
-                hint="remove --require or --dry-run",
-            )
+        _check_dry(arguments)
         planned = benchmark.dry_run(request, machine)
         if arguments.json:
             sys.stdout.write(to_json(planned))
         else:
             _show_plan(planned, machine, runs=arguments.runs)
         return ExitStatus.OK
+    if arguments.find_batch:
+        return _find_batch(request, arguments)
     if arguments.runs is not None:
         return _run_series(request, arguments)
-    view = ui.choose(
-        quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
-    )
-    try:
-        with interruptible():
-            result, status = benchmark.run(request, view)
-    finally:
-        view.close()
+
+    def new_view() -> View:
+        return ui.choose(
+            quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
+        )
+
+    run = _fit if arguments.fit_batch else _run
+    with interruptible():
+        result, status = run(request, new_view, gpu_sharing.chosen(arguments))
     if arguments.json:
         sys.stdout.write(to_json(result))
     if result.failure is not None:
         Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
     return _through_gate((result,), arguments.require, status)
+
+
+def _run(
+    request: Request, new_view: Callable[[], View], share: Sharing
+) -> tuple[Result, ExitStatus]:
+    from orchestrator.run import benchmark
+
+    view = new_view()
+    try:
+        return benchmark.run(request, view, share=share)
+    finally:
+        view.close()
+
+
+def _fit(
+    request: Request, new_view: Callable[[], View], share: Sharing
+) -> tuple[Result, ExitStatus]:
+    from orchestrator.run import batches
+
+    return batches.Fit(new_view, share).run(request, "")
+
+
+def _check_dry(arguments: argparse.Namespace) -> None:
+    """Refuse options that need a result. Raises RequestError."""
+    given = {
+        f"--require {arguments.require}": arguments.require is not None,
+        "--fit-batch": arguments.fit_batch,
+        "--find-batch": arguments.find_batch,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            name = option.partition(" ")[0]
+            raise RequestError(
+                f"{option} needs a result, but --dry-run measures nothing",
+                hint=f"remove {name} or --dry-run",
+            )
 
 
 def _through_gate(
@@ -164,19 +201,14 @@ def _described(arguments: argparse.Namespace) -> Machine | None:
 
 def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     """Run several times, show each result, then their summary."""
-    from orchestrator import ui
-    from orchestrator.run import series
+    from orchestrator.run import batches, series
     from orchestrator.signals import interruptible
     from orchestrator.ui import of_series
-    from orchestrator.ui.plain import SilentView
 
-    def view() -> View:
-        if arguments.quiet:
-            return SilentView()
-        return ui.choose(verbose=arguments.verbose, result_on_stdout=not arguments.json)
-
+    view, share = _views(arguments), gpu_sharing.chosen(arguments)
+    run = batches.Fit(view, share).run if arguments.fit_batch else series.in_views(view, share)
     with interruptible():
-        made = series.measure(request, arguments.runs, view)
+        made = series.measure(request, arguments.runs, run)
     if arguments.json:
         print(json.dumps(made.as_json(), indent=2))
     else:
@@ -184,6 +216,39 @@ def _run_series(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     if made.ended:
         Outlet(sys.stderr).line(f"benchdock: {made.ended}")
     return _through_gate(made.results, arguments.require, made.status)
+
+
+def _find_batch(request: Request, arguments: argparse.Namespace) -> ExitStatus:
+    """Try batches, show each result, then the fastest one."""
+    from orchestrator.run import batches, series
+    from orchestrator.signals import interruptible
+    from orchestrator.ui import of_batches
+
+    passes = batches.PASSES if arguments.runs is None else arguments.runs
+    with interruptible():
+        run = series.in_views(_views(arguments), gpu_sharing.chosen(arguments))
+        found = batches.find(request, passes, run)
+    if arguments.json:
+        print(json.dumps(found.as_json(), indent=2))
+    else:
+        of_batches.show(found)
+    status = ExitStatus.BENCHMARK_FAILED if found.best is None else found.status
+    if status is not ExitStatus.OK:  # otherwise a lack of memory is just where the search ended
+        Outlet(sys.stderr).line(f"benchdock: {found.tried[-1].failure}")
+    return _through_gate(found.best.results if found.best else (), arguments.require, status)
+
+
+def _views(arguments: argparse.Namespace) -> Callable[[], View]:
+    """Return what makes the view of each of several runs."""
+    from orchestrator import ui
+    from orchestrator.ui.plain import SilentView
+
+    def view() -> View:
+        if arguments.quiet:
+            return SilentView()
+        return ui.choose(verbose=arguments.verbose, result_on_stdout=not arguments.json)
+
+    return view
 
 
 def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> None:

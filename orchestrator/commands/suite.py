@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from orchestrator.commands import gpu_sharing
 from orchestrator.commands import plan as plans
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
 from orchestrator.paths import RunFolder, home
 from orchestrator.record_files import first_mistake
 from orchestrator.request import Request
 from orchestrator.result import Result
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -38,7 +41,6 @@ from orchestrator.suites.models import Suite
 from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.planning import SuitePlan
 from orchestrator.suites.requests import request_of
-from orchestrator.suites.state import RERUN
 from orchestrator.suites.summary import SeriesSummary
 from orchestrator.ui.of_session import SessionLines
 from orchestrator.ui.tables import print_table
@@ -46,7 +48,12 @@ from orchestrator.ui.text import clean
 from orchestrator.units import PERCENT, SAMPLES_PER_SECOND, SECONDS, counted, quantity
 from orchestrator.view import View
 
+if TYPE_CHECKING:
+    from orchestrator.suites.claims import Answer
+
 RESUME = "benchdock suite --resume"
+# Seconds for which a session waits for GPUs at least: after a kill, the last runs are still ending.
+LEAST_WAIT = 60.0
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -116,13 +123,18 @@ def _run(
         _announce(plan, where, view)
         job = job_of(plan, decider, facts, arguments.budget)
         try:
+            share = gpu_sharing.chosen(arguments, least=LEAST_WAIT)
             tools = session.Tools(
-                runner=runner(decider), view=view, ready=fetched_meanwhile(plan, view)
+                runner=runner(decider, share),
+                view=view,
+                ready=fetched_meanwhile(plan, view),
+                lanes=lanes(plan, decider, share, arguments.jobs),
             )
-            status = _go(where, job, tools, view, rerun=arguments.rerun)
+            status = _go(where, job, tools, view, arguments)
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
-            _report(where, plan, series, as_json=arguments.json)
+            answers = _answers(series, decider)
+            _report(where, plan, series, answers, as_json=arguments.json)
             take_in(view)
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
 
@@ -147,14 +159,15 @@ def _go(
     job: session.Job,
     tools: session.Tools,
     view: SessionLines,
-    *,
-    rerun: RERUN | None,
+    arguments: argparse.Namespace,
 ) -> ExitStatus:
     from orchestrator.signals import interruptible
 
     with Journal(where.journal) as log, stopping.on_signal() as stop, interruptible():
         file_killed(view)
-        before = resuming.begin(where, log, rerun=rerun)
+        before = resuming.begin(where, log, rerun=arguments.rerun)
+        if job.budget is not None and arguments.budget is None:
+            job = replace(job, budget=job.budget - before.spent)
         return session.carry_out(job, before, log, replace(tools, stopped=stop))
 
 
@@ -191,7 +204,22 @@ def take_in(view: SessionLines) -> None:
         view.note(f"the database is not up to date: {error}")
 
 
-def runner(decider: deciding.MachineDecider) -> session.Runner:
+def lanes(
+    plan: SuitePlan, decider: deciding.MachineDecider, share: Sharing, most: int | None
+) -> session.Lanes | None:
+    """Return what makes runs side by side, at `most` so many; None without several GPUs."""
+    if not any(row.decided.gpus for row in plan.rows) or len(decider.gpus.gpus) < 2:
+        return None
+    from orchestrator.suites import places
+    from orchestrator.suites.lanes import GpuLanes
+
+    chosen = places.choose(plan.rows, decider.gpus, places.kept())
+    places.keep(chosen)
+    command = (sys.executable, "-m", "orchestrator.commands.suite_worker")
+    return GpuLanes(gpus=chosen, command=command, share=share, most=most or len(plan.rows))
+
+
+def runner(decider: deciding.MachineDecider, share: Sharing = EXCLUSIVE) -> session.Runner:
     """Return what runs a request: the machine has been looked at, so each run is only decided."""
     from orchestrator.run import benchmark
 
@@ -199,7 +227,7 @@ def runner(decider: deciding.MachineDecider) -> session.Runner:
         request: Request, view: View, on_folder: Callable[[RunFolder], None]
     ) -> tuple[Result, ExitStatus]:
         decided = decider.decision(request)
-        return benchmark.run(request, view, decided=decided, on_folder=on_folder)
+        return benchmark.run(request, view, decided=decided, on_folder=on_folder, share=share)
 
     return measure
 
@@ -224,11 +252,26 @@ def _announce(plan: SuitePlan, where: SessionFolder, view: SessionLines) -> None
         view.note(f"cannot run here: {row.cell.title}: {row.decided.why_not}")
 
 
+def _answers(series: list[SeriesSummary], decider: deciding.MachineDecider) -> list[Answer]:
+    """Say of each claim whether it is reproduced."""
+    claimed = [one for one in series if one.cell.claim is not None]
+    if not claimed:
+        return []
+    from orchestrator.suites import claims
+
+    return [claims.answer(one, decider.set_up) for one in claimed]
+
+
 def _report(
-    where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary], *, as_json: bool
+    where: SessionFolder,
+    plan: SuitePlan,
+    series: list[SeriesSummary],
+    answers: list[Answer],
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
-        print(json.dumps(_document(where, plan, series), indent=2))
+        print(json.dumps(_document(where, plan, series, answers), indent=2))
         return
     print()
     print_table(
@@ -247,18 +290,23 @@ def _report(
     for one in series:
         for why, count in one.problems().items():
             print(clean(f"{one.cell.title}: {count} x {why}"))
+    for answer in answers:
+        print(clean(str(answer)))
     left = sum(one.left for one in series)
     if left:
         print(f"{counted(left, 'run')} left: continue with `{RESUME} --name {where.name}`")
 
 
-def _document(where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary]) -> dict[str, Any]:
+def _document(
+    where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary], answers: list[Answer]
+) -> dict[str, Any]:
     return {
         "schema": 1,
         "session": where.name,
         "suite": plan.loaded.suite.name,
         "folder": str(where.root),
         "series": [one.as_json() for one in series],
+        "claims": [answer.as_json() for answer in answers],
         "refused": [
             {"title": row.cell.title, "digest": row.cell.digest, "why": row.decided.why_not}
             for row in plan.refused

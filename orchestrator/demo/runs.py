@@ -19,14 +19,16 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.plan import Plan
 from orchestrator.request import Phase, Request
 from orchestrator.result import Environment, Failure, Result, StepSamples
+from orchestrator.run.deriving import ACHIEVED, CEILING, ENERGY, PER_WATT, SHARE
 from orchestrator.stats import mean, median, percentile
 from orchestrator.trust.verdict import Verdict
-from orchestrator.units import BYTES, SAMPLES_PER_SECOND, SECONDS
+from orchestrator.units import BYTES, FLOPS, PERCENT, SAMPLES_PER_SECOND, SECONDS
 from orchestrator.version import VERSION
 
 GPU = "Simulated GPU"
 _GPUS = 8
-_STEPS, _WARMUP = 60, 5
+_MOST_STEPS, _WARMUP = 500, 5
+_TIMED_SECONDS = 43.0
 _STEP_NOISE, _SLOW_STEPS = 0.015, 0.03
 _IDLE, _HOT, _THROTTLE = 38.0, 82.0, 80.0
 _MEMORY = 80 * 2**30
@@ -37,6 +39,7 @@ _DEVICES = (1, 2, 4, 8)
 _HALF = 9.0  # the batch with half of the top throughput
 _LOST_PER_DOUBLING = 0.06
 EXPLORED = "explored"
+_POWER, _CEILING_FLOPS, _BEST_SHARE = 320.0, 60e12, 0.42
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +93,7 @@ def explored(night: Night) -> Iterator[Made]:
         for framework, (share, _) in FRAMEWORKS.items():
             top = MODELS[model] * share
             for batch in _BATCHES:
-                value = top * PHASES["inference"] * batch / (batch + _HALF)
+                value = top * PHASES["inference"] * _filled(batch) / _filled(BATCHES["inference"])
                 clock += 60
                 yield _exploring(night, clock, Cell(model, framework, "inference", batch), value)
             for devices in _DEVICES:
@@ -99,6 +102,11 @@ def explored(night: Night) -> Iterator[Made]:
                 clock += 60
                 cell = Cell(model, framework, "training", BATCHES["training"], devices)
                 yield _exploring(night, clock, cell, value)
+
+
+def _filled(batch: int) -> float:
+    """Return the share of the top throughput that a batch reaches."""
+    return batch / (batch + _HALF)
 
 
 class Cell(NamedTuple):
@@ -136,7 +144,7 @@ def file(made: Made) -> None:
         phase=made.phase,
         batch=made.batch,
         devices=made.devices,
-        steps=_STEPS,
+        steps=_steps(made),
         warmup=_WARMUP,
     )
     samples = list(_samples(made, random))
@@ -159,10 +167,19 @@ def _step_seconds(made: Made, random: Random) -> tuple[float, ...]:
     if made.throughput is None:
         return ()
     step = made.batch * made.devices / made.throughput
-    found = [step * math.exp(random.gauss(0, _STEP_NOISE)) for _ in range(_STEPS)]
+    count = _steps(made)
+    found = [step * math.exp(random.gauss(0, _STEP_NOISE)) for _ in range(count)]
     found = [one * (1.4 if random.random() < _SLOW_STEPS else 1) for one in found]
     scale = step / mean(found)
     return tuple(round(one * scale, 7) for one in found)
+
+
+def _steps(made: Made) -> int:
+    """Return how many steps fill the timed part, but not too many for a file."""
+    if made.throughput is None:
+        return _MOST_STEPS
+    step = made.batch * made.devices / made.throughput
+    return min(_MOST_STEPS, max(1, int(_TIMED_SECONDS / step)))
 
 
 def _samples(made: Made, random: Random) -> Iterator[dict[str, object]]:
@@ -202,7 +219,7 @@ def _result(
         device="gpu",
         device_count=made.devices,
         gpus=tuple(f"GPU-{number}" for number in range(made.devices)),
-        steps=_STEPS,
+        steps=_steps(made),
         warmup=_WARMUP,
         runtime="docker",
         runtime_reason="the demo simulates it",
@@ -221,6 +238,7 @@ def _result(
         request=request,
         plan=plan,
         metrics=_metrics(made, seconds),
+        derived=_derived(made),
         steps=(StepSamples(first=_WARMUP, seconds=seconds, samples=made.batch * made.devices),)
         if seconds
         else (),
@@ -238,13 +256,27 @@ def _metrics(made: Made, seconds: tuple[float, ...]) -> dict[str, Metric]:
     if made.throughput is None:
         return {}
     ordered = sorted(seconds)
-    energy = 320.0 * made.devices / made.throughput
     return {
         "throughput": Metric(value=made.throughput, unit=SAMPLES_PER_SECOND),
         "step_time_median": Metric(value=median(ordered), unit=SECONDS),
         "step_time_p99": Metric(value=percentile(ordered, 99), unit=SECONDS),
-        "energy_per_sample": Metric(value=energy, unit="J"),
         "peak_memory": Metric(value=float((4 + made.batch // 8) * 2**30), unit=BYTES),
+    }
+
+
+def _derived(made: Made) -> dict[str, Metric]:
+    """Return what `run.deriving` would: the share of the ceiling is that of the framework."""
+    if made.throughput is None:
+        return {}
+    power = _POWER * made.devices
+    share = _BEST_SHARE * FRAMEWORKS[made.framework][0]
+    ceiling = _CEILING_FLOPS * made.devices
+    return {
+        ENERGY: Metric(value=power / made.throughput, unit="J"),
+        PER_WATT: Metric(value=made.throughput / power, unit="samples/s/W"),
+        ACHIEVED: Metric(value=share * ceiling, unit=FLOPS),
+        CEILING: Metric(value=ceiling, unit=FLOPS),
+        SHARE: Metric(value=100 * share, unit=PERCENT),
     }
 
 
@@ -282,8 +314,8 @@ def _summary(samples: list[dict[str, object]]) -> dict[str, Metric]:
 def _log(made: Made, seconds: tuple[float, ...]) -> Iterator[str]:
     yield "simulated by `benchdock demo nights`: no program ran"
     yield f"{made.framework} {made.model} {made.phase}, batch {made.batch}"
-    for number, one in enumerate(seconds[:: _STEPS // 6]):
-        yield f"step {number * (_STEPS // 6) + 1}: {one * 1000:.3f} ms"
+    for number, one in list(enumerate(seconds, start=1))[:: max(1, len(seconds) // 6)]:
+        yield f"step {number}: {one * 1000:.3f} ms"
     if made.throughput is None:
         yield f"error: {made.message}: 3.2 GiB requested, 1.1 GiB free"
     else:

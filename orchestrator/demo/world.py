@@ -19,7 +19,7 @@ MODELS = {
 # Share of the fastest, and release.
 FRAMEWORKS = {
     "caffe2": (0.78, "1.0.0"),
-    "mxnet": (0.9, "1.9.1"),
+    "mxnet": (0.9, "1.9.0"),
     "pytorch": (1.0, "2.6.0"),
     "tensorflow": (0.94, "2.18.0"),
 }
@@ -27,6 +27,7 @@ PHASES = {"training": 1.0, "inference": 3.1}
 BATCHES = {"training": 32, "inference": 64}
 CONTROLS = ("alexnet", "resnet50")
 
+FEWEST = 6
 _RUN_NOISE, _NIGHT_NOISE = 0.008, 0.0025
 _CONTROL_NOISE = 0.004
 _BAD_RUNS = 0.015
@@ -58,7 +59,7 @@ class Spec:
 
 
 def specs(count: int, random: Random) -> list[Spec]:
-    """Return so many series, at least three; the first two are controls."""
+    """Return so many series, at least FEWEST; the first two are controls."""
     kinds = [
         (model, framework, phase)
         for model in MODELS
@@ -97,6 +98,7 @@ class Story:
     ramp: `group` loses 1 % in 14 nights.
     fault: for one night the machine is slower by 4 %, with its controls.
     driver: the driver changes, and nothing else.
+    images: `released` gets new images, the last one tonight.
     """
 
     last: int
@@ -104,6 +106,7 @@ class Story:
     older: int
     faster: int
     failing: int
+    released: str
     group: str = "tensorflow"
     ramp_nights: int = 14
     losses: tuple[float, float, float] = (0.03, 0.04, 0.01)
@@ -136,9 +139,9 @@ class Story:
         return max(0, self.last - 39)
 
     @property
-    def image(self) -> int:
-        """Return the first night with a new image for the group of the series that gets faster."""
-        return self.improved
+    def images(self) -> tuple[int, int]:
+        """Return the first nights with new images of the framework `released`."""
+        return self.improved, self.last
 
     def shift(self, spec: Spec, night: int) -> float:
         """Return by how much a series is off its first level, as a natural logarithm."""
@@ -165,15 +168,16 @@ def story(series: list[Spec], nights: int) -> Story:
         for one in series:
             if not one.control and (one.model, one.framework, one.phase) == wanted:
                 return one.number
-        return otherwise
+        return len(series) - 1 - otherwise
 
-    end = len(series) - 1
+    stepped = first("vgg16", "pytorch", "training", 0)
     return Story(
         last=nights - 1,
-        stepped=first("vgg16", "pytorch", "training", end),
-        older=first("googlenet", "mxnet", "inference", end),
-        faster=first("resnet50", "pytorch", "inference", end),
-        failing=first("inception4", "mxnet", "training", -1),
+        stepped=stepped,
+        released=series[stepped].framework,
+        older=first("googlenet", "mxnet", "inference", 1),
+        faster=first("resnet50", "pytorch", "inference", 2),
+        failing=first("inception4", "mxnet", "training", 3),
     )
 
 

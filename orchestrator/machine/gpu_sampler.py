@@ -221,13 +221,19 @@ class GpuSampler:
 
     def _processes(self, one: _Watched) -> tuple[GpuProcess, ...] | None:
         """List the processes that compute or draw; a desktop is one of the latter."""
-        nvml, ask = self._nvml, one.asker.ask
-        computing = ask("processes", nvml.nvmlDeviceGetComputeRunningProcesses, one.own)
-        drawing = ask("graphics", nvml.nvmlDeviceGetGraphicsRunningProcesses, one.own)
+        computing, drawing = self._listed(one, "Compute"), self._listed(one, "Graphics")
         if computing is None and drawing is None:
             return None
         listed = {two.pid: two.usedGpuMemory for two in (*(computing or ()), *(drawing or ()))}
         return tuple(GpuProcess(pid=pid, memory=used) for pid, used in listed.items())
+
+    def _listed(self, one: _Watched, kind: str) -> list[Any] | None:
+        name = f"nvmlDeviceGet{kind}RunningProcesses"
+        for call in (name, f"{name}_v2"):  # the second for drivers before 510
+            found: list[Any] | None = one.asker.ask(call, getattr(self._nvml, call), one.own)
+            if found is not None:
+                return found
+        return None
 
     def _health(self, one: _Watched) -> GpuHealth:
         nvml, ask, whole = self._nvml, one.asker.ask, one.whole

@@ -129,3 +129,17 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+def told(pid: int) -> tuple[str, str]:
+    """Return the names of a process's user and program, in words also if they are unknown."""
+    import pwd  # only for this
+
+    try:
+        number = Path(f"/proc/{pid}").stat().st_uid
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:
+        user = f"user {number}"
+    except OSError:
+        user = "user unknown"
+    return user, _read(f"/proc/{pid}/comm") or "program unknown"

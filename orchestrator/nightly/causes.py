@@ -8,8 +8,9 @@ from orchestrator.nights.judgement import Judgement
 from orchestrator.nights.past import Entry
 from orchestrator.nights.record import Cause, NightChange
 from orchestrator.stats import median
+from orchestrator.units import counted
 
-# Of all planned runs: if so many failed, something else was wrong that night.
+# Of all runs that were started: if so many failed, something else was wrong that night.
 MOST_FAILED = 0.3
 _OFF = ("regressed", "improved")
 
@@ -41,10 +42,10 @@ def of(judged: Judgement, machine: float | None) -> Cause | None:
     return "framework" if abs(judged.change) - abs(machine) > (judged.limit or 0.0) else "machine"
 
 
-def why_uncounted(planned: int, failed: int, machine: float | None) -> str | None:
+def why_uncounted(made: int, failed: int, machine: float | None) -> str | None:
     """Return why no later night is compared with this one, None if they are."""
-    if planned and failed >= MOST_FAILED * planned:
-        return f"{failed} of {planned} runs failed"
+    if made and failed >= MOST_FAILED * made:
+        return f"{failed} of {counted(made, 'run')} failed"
     if machine:
         return f"the machine was {abs(machine) * 100:.1f} % {'slower' if machine < 0 else 'faster'}"
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.errors import RequestError
-from orchestrator.nights.past import Past, is_good, throughputs
+from orchestrator.nights.past import Past, throughputs
 from orchestrator.nights.record import NightRun
 from orchestrator.paths import RunFolder, runs
 from orchestrator.record_files import read_file
@@ -41,9 +41,14 @@ class Measured:
         return throughputs(run for run in self.runs if not run.extra)
 
     @property
+    def made(self) -> int:
+        """Return how many of the planned runs were started."""
+        return sum(run.status != "skipped" for run in self.runs if not run.extra)
+
+    @property
     def failed(self) -> int:
-        """Return how many of the planned runs did not work."""
-        return self.planned - sum(is_good(run) for run in self.runs if not run.extra)
+        """Return how many of them did not work."""
+        return self.made - len(self.tonight)
 
     def with_extra(self, ended: Mapping[Key, Ended]) -> Measured:
         """Add the runs that were made to be sure."""

@@ -3,92 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from orchestrator.errors import Interrupted, MachineError
-from orchestrator.nightly import causes, measured
+from orchestrator.errors import Interrupted
+from orchestrator.nightly import attribution, causes, measured
 from orchestrator.nightly.confirming import Case, judge_all
 from orchestrator.nightly.measured import Measured
 from orchestrator.nightly.recording import Judged, record
+from orchestrator.nightly.tonight import Tonight, Work
 from orchestrator.nights import CONTROL, SERIES, Judgement, Rule, trends
-from orchestrator.nights.past import Past
-from orchestrator.nights.record import Cause, Night, NightDecision
-from orchestrator.suites import resuming, session
-from orchestrator.suites.cells import Cell
-from orchestrator.suites.folder import SessionFolder
+from orchestrator.nights.record import Cause, Night
+from orchestrator.suites import resuming
 from orchestrator.suites.journal import Journal
 from orchestrator.suites.models import Gate
-from orchestrator.suites.planning import SuitePlan
 from orchestrator.suites.state import State
 from orchestrator.units import counted
 
 # This share of the budget is kept for runs that confirm or clear suspects.
 RESERVED = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What a night starts from.
-
-    `job` and `tools` are those of the suite's session; `budget` in seconds is of the whole night.
-    `machine` identifies the machine, `problems` are known before the first run.
-    """
-
-    plan: SuitePlan
-    where: SessionFolder
-    job: session.Job
-    tools: session.Tools
-    past: Past
-    decided: Sequence[NightDecision]
-    number: int
-    night: date
-    machine: str
-    budget: float | None = None
-    problems: tuple[str, ...] = ()
-
-
-@dataclass
-class Tonight:
-    """A night while it goes on; `interrupted` is the signal that ended it."""
-
-    work: Work
-    log: Journal
-    began: float
-    extra: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    ended: bool = False
-    interrupted: Interrupted | None = None
-
-    @classmethod
-    def of(cls, work: Work, log: Journal) -> Tonight:
-        """Return a night that begins now."""
-        return cls(work=work, log=log, began=work.tools.now(), problems=list(work.problems))
-
-    def left(self) -> float | None:
-        """Return the seconds that are left of the budget, None without one."""
-        if self.work.budget is None:
-            return None
-        return max(0.0, self.work.budget - (self.work.tools.now() - self.began))
-
-    def session(self, cells: Sequence[Cell], before: State, budget: float | None) -> None:
-        """Make the runs of some cells that are not in `before`; remember what ended it."""
-        job = replace(self.work.job, cells=cells, budget=budget)
-        try:
-            session.carry_out(job, before, self.log, self.work.tools)
-        except Interrupted as error:
-            self.interrupted = error
-            self._end(f"the night was {error}")
-        except MachineError as error:
-            self._end(error.what)
-        if self.work.tools.stopped():
-            self._end("somebody stopped the night")
-
-    def _end(self, why: str) -> None:
-        if not self.ended:
-            self.problems.append(why)
-        self.ended = True
 
 
 def carry_out(work: Work, before: State, log: Journal) -> tuple[Night, Interrupted | None]:
@@ -101,6 +34,7 @@ def carry_out(work: Work, before: State, log: Journal) -> tuple[Night, Interrupt
     budget = None if work.budget is None else (1 - RESERVED) * work.budget
     tonight.session([row.cell for row in work.plan.rows], before, budget)
     found = _gathered(work)
+    tonight.problems += _other_series(work, found)
     judged = _judged(tonight, found)
     night = record(
         work.plan.loaded.suite.name,
@@ -126,6 +60,19 @@ def _gathered(work: Work) -> dict[str, Measured]:
     return {one.key: one for one in rows}
 
 
+def _other_series(work: Work, found: Mapping[str, Measured]) -> Iterator[str]:
+    """Say which series have lost their history since the last night: they cannot get slower."""
+    now = {one.cell.digest: key for key, one in found.items()}
+    for one in work.past.last.series if work.past.last else ():
+        if one.request not in now:
+            yield f"no longer in the suite: {one.title}"
+        elif now[one.request] != one.key:
+            yield (
+                f"{one.title} is a new series without history, because what runs or where it runs "
+                f"has changed: it was {one.key} and is {now[one.request]}"
+            )
+
+
 def _judged(tonight: Tonight, found: Mapping[str, Measured]) -> list[Judged]:
     """Judge all series, confirm the suspects, and find out why they changed."""
     work = tonight.work
@@ -145,7 +92,7 @@ def _judged(tonight: Tonight, found: Mapping[str, Measured]) -> list[Judged]:
     machine = causes.machine_change(
         [verdicts[key] for key, one in found.items() if one.cell.is_control]
     )
-    return [
+    judged = [
         Judged(
             measured=one.with_extra(ended),
             judgement=verdicts[key],
@@ -154,6 +101,7 @@ def _judged(tonight: Tonight, found: Mapping[str, Measured]) -> list[Judged]:
         )
         for key, one in found.items()
     ]
+    return attribution.attributed(tonight, judged)
 
 
 def _cause(one: Measured, verdict: Judgement, machine: float | None) -> Cause | None:

@@ -46,7 +46,7 @@ def record(
     problems: Iterable[str],
 ) -> Night:
     """Return the record of a night; `times` are those of its start and end."""
-    planned = sum(one.measured.planned for one in judged)
+    made = sum(one.measured.made for one in judged)
     failed = sum(one.measured.failed for one in judged)
     off = judged[0].machine if judged else None
     facts = measured.machine_facts([one.measured for one in judged])
@@ -61,7 +61,7 @@ def record(
         facts=facts,
         series=tuple(_series(one, facts, past, decided, night) for one in judged),
         problems=tuple(problems),
-        uncounted=causes.why_uncounted(planned, failed, off),
+        uncounted=causes.why_uncounted(made, failed, off),
     )
 
 
@@ -92,7 +92,7 @@ def _series(
         changed=_changed(judged, machine, past),
         attribution=judged.attribution,
         facts=dict(one.facts),
-        uncounted=causes.why_uncounted(one.planned, one.failed, None),
+        uncounted=causes.why_uncounted(one.made, one.failed, None),
         muted=mute.why if mute else None,
         decisions=tuple(_told(decided, one.key, past, mute)),
     )

@@ -18,6 +18,7 @@ from orchestrator.nightly.systemd import Job
 from orchestrator.paths import nights, write_aside
 from orchestrator.record_files import may_exist, read_file
 from orchestrator.request import LenientRecord
+from orchestrator.units import SECONDS, quantity
 
 How = Literal["systemd", "cron"]
 # What cron sets; `install` proves that a night works with that.
@@ -182,6 +183,22 @@ def remove(suite: str) -> list[str]:
 
 def _unit(suite: str) -> str:
     return f"benchdock-nightly-{suite}"
+
+
+def why_not_now(suite: str, budget: float | None, now: datetime) -> str:
+    """Return why a night that catches up does not start any more, "" if it does.
+
+    systemd starts a missed night when the machine is up again, perhaps shortly before the next one.
+    """
+    told = read(suite)
+    if told is None or budget is None:
+        return ""
+    hour, minute = clock(told.at)
+    start = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    left = (start - now).total_seconds() % 86_400
+    if 0 < left < budget:
+        return f"the next night starts in {quantity(left, SECONDS)}, which is less than the budget"
+    return ""
 
 
 def missed(suite: str, last: date, tonight: date) -> list[date]:

@@ -16,6 +16,8 @@ from orchestrator.stats import median
 MOST = 150
 # The noise of nights is not known from fewer.
 _FEWEST_NIGHTS = 3
+# Their median needs no more; a thousand would take seconds.
+_NEIGHBOURS = 100
 
 Entry = tuple[Night, NightSeries]
 
@@ -47,7 +49,8 @@ class Past:
 
     def neighbours(self) -> float | None:
         """Return the usual noise of nights of the series of this machine, None if unknown."""
-        known = {key: levels(self.history(key)) for key in self.entries}
+        step = max(1, len(self.entries) // _NEIGHBOURS)
+        known = {key: levels(self.history(key)) for key in list(self.entries)[::step]}
         seen = [
             _night_noise(found, is_control=self.entries[key][-1][1].control)
             for key, found in known.items()
@@ -70,6 +73,17 @@ def level_of(entries: Sequence[Entry]) -> list[Entry]:
     """Return those of the nights of a series that belong to its newest level."""
     found = places([_told(*entry) for entry in entries])
     return [entries[index] for index in found[-1]] if found else []
+
+
+def rebased(before: Past, tonight: Night) -> list[NightSeries]:
+    """Return the series whose improvement has held long enough to be the new level by itself."""
+    found = []
+    for one in tonight.series:
+        entries: list[Entry] = [*before.entries.get(one.key, ()), (tonight, one)]
+        level = level_of(entries) if one.judgement.verdict == "improved" else []
+        if level and level[-1] is entries[-1] and not one.accepted:
+            found.append(one)
+    return found
 
 
 def is_good(run: NightRun) -> bool:

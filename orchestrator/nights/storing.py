@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
-from orchestrator.nights import telling
 from orchestrator.nights.record import Night, NightDecision, NightSeries
 from orchestrator.store import inserting, schema
 from orchestrator.store.database import writing
@@ -43,8 +42,10 @@ def _session(connection: Connection, night: Night) -> int:
         "night": str(night.night),
     }
     inserting.add_new(connection, table, [told], "name")
-    status = telling.exit_status(night).name.lower()
-    times = {"started": night.started, "finished": night.finished, "status": status}
+    # The session's folder has them, as long as it is there.
+    times = {
+        name: func.coalesce(table.c[name], getattr(night, name)) for name in ("started", "finished")
+    }
     connection.execute(update(table).where(table.c.name == night.session).values(times))
     found = connection.execute(select(table.c.id).where(table.c.name == night.session))
     return int(found.scalar_one())

@@ -12,6 +12,7 @@ from orchestrator.units import SAMPLES_PER_SECOND, counted, quantity
 # More lines are not read, and longer mails look like logs.
 MOST_LINES = 15
 _NAMED = 2
+_TITLE = 50
 
 
 def subject(night: Night) -> str:
@@ -23,7 +24,7 @@ def subject(night: Night) -> str:
         found = [one for one in heard if one.judgement.verdict == verdict and not one.control]
         if found:
             words.append(f"{len(found)} got {word}: {_named(found)}")
-    words.append(_machine(night))
+    words.append(machine(night))
     if not ran and night.problems:
         words.append(night.problems[0])
     return f"{night.suite}: {'; '.join(filter(None, words))}"
@@ -57,14 +58,18 @@ def exit_status(night: Night) -> ExitStatus:
     return ExitStatus.GATE_MISSED if changed(night, "regressed") else ExitStatus.OK
 
 
-def lines(night: Night) -> list[str]:
-    """Return the night in at most 15 lines, the worst first; the first is the subject."""
-    told = every_line(night)
-    if len(told) <= MOST_LINES:
-        return told
-    left = len(told) - MOST_LINES + 1
+def lines(night: Night, *, report: str | None = None) -> list[str]:
+    """Return the night in at most 15 lines, the worst first; the first is the subject.
+
+    `report` is where the pages are.
+    """
+    last = [f"pages: {report}"] if report else []
+    told, most = every_line(night), MOST_LINES - len(last)
+    if len(told) <= most:
+        return [*told, *last]
+    left = len(told) - most + 1
     more = f"and {left} more lines: `benchdock nightly status {night.suite}`"
-    return [*told[: MOST_LINES - 1], more]
+    return [*told[: most - 1], more, *last]
 
 
 def every_line(night: Night) -> list[str]:
@@ -77,9 +82,13 @@ def _rest(night: Night) -> Iterator[str]:
     for one in slower:
         yield from _changed(one)
     if slower:
-        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why '...'"
+        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why REASON"
+    short = [one for one in failures(night) if _is_only_short(one)]
     for one in failures(night):
-        yield failed(one)
+        if one not in short:
+            yield failed(one)
+    if short:
+        yield _out_of_time(short)
     yield from night.problems
     for one in changed(night, "improved"):
         yield from _changed(one)
@@ -119,6 +128,22 @@ def failed(one: NightSeries) -> str:
     )
 
 
+def _is_only_short(one: NightSeries) -> bool:
+    """Whether a series ran, but less often than planned, because of the time."""
+    usual = [run for run in one.runs if not run.extra]
+    return any(map(is_good, usual)) and all(
+        is_good(run) or run.status == "skipped" for run in usual
+    )
+
+
+def _out_of_time(short: Sequence[NightSeries]) -> str:
+    """Say it in one line: a budget that is too short costs most series a repeat."""
+    runs = sum(map(missing, short))
+    why = next((run.message for one in short for run in one.runs if run.message), "")
+    told = f"{counted(runs, 'run')} of {len(short)} series did not start"
+    return f"{told}: {why}" if why else told
+
+
 def missing(one: NightSeries) -> int:
     """Return how many of the planned runs did not work."""
     return one.planned - sum(is_good(run) for run in one.runs if not run.extra)
@@ -130,13 +155,19 @@ def _worked(one: NightSeries) -> bool:
 
 def _named(found: Sequence[NightSeries]) -> str:
     named = [
-        f"{one.title} {(one.judgement.change or 0.0) * 100:+.1f} %"
+        f"{_title(one)} {(one.judgement.change or 0.0) * 100:+.1f} %"
         for one in sorted(found, key=lambda one: one.judgement.change or 0.0)[:_NAMED]
     ]
     return ", ".join(named) + (", ..." if len(found) > _NAMED else "")
 
 
-def _machine(night: Night) -> str:
+def _title(one: NightSeries) -> str:
+    """Return a title for the subject, where a whole command line has no place."""
+    return one.title if len(one.title) <= _TITLE else f"{one.title[: _TITLE - 3]}..."
+
+
+def machine(night: Night) -> str:
+    """Say how the machine is, as its control series show; "" without any."""
     controls = [one for one in night.series if one.control]
     known = [one for one in controls if one.judgement.verdict != "no data"]
     if not known:

@@ -55,7 +55,7 @@ def _recently(before: Past) -> set[tuple[str, bool]]:
 def _places(before: Past, tonight: Night, series: NightSeries) -> Places:
     """Return where the nights of the present level are."""
     entries: list[Entry] = [*before.entries.get(series.key, ()), (tonight, series)]
-    level = past.level_of(entries)
+    level = past.level_of(entries)[-weeks.NIGHTS :]
     nights = {night.number: logarithms(past.counted(one)) for night, one in level}
     run_noise = noise.of_runs(list(nights.values()), CONTROL if series.control else SERIES)
     return {number: noise.place(runs, run_noise) for number, runs in nights.items()}

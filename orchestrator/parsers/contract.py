@@ -9,7 +9,7 @@ from orchestrator.request import Device, Dtype, Phase
 from orchestrator.result import Measurement
 from orchestrator.units import SAMPLES_PER_SECOND
 
-Stage = Literal["starting", "warmup", "timing", "comparing", "done"]
+Stage = Literal["starting", "warmup", "timing", "comparing", "probing", "done"]
 
 
 @dataclass(frozen=True, kw_only=True)

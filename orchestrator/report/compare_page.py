@@ -16,6 +16,7 @@ from orchestrator.results.pivot import LAYOUTS, Layout, Pivot, facts, pivot, why
 from orchestrator.results.scaling import Measure
 from orchestrator.results.summary import Summary
 from orchestrator.results.table_text import TextTable
+from orchestrator.run.deriving import SHARE
 from orchestrator.ui.chart import svg
 from orchestrator.ui.of_curves import chart
 from orchestrator.units import BYTES, DIMENSIONLESS, PERCENT, SECONDS, quantity
@@ -86,8 +87,8 @@ def _heats(runs: _Runs) -> Iterator[Heat]:
         found = pivot(members, Layout(column="framework", rows=("model", "batch")))
         where = device if devices == "1" else f"{devices} x {device}"
         yield Heat(
-            caption=f"{phase.capitalize()}, {dtype}, {where}: samples/s, and share of the best "
-            "framework",
+            caption=f"{phase.capitalize()}, {dtype}, {where}: samples/s"
+            + (", and share of the best" if len(found.columns) > 1 else ""),
             columns=tuple(map(str, found.columns)),
             rows=tuple(_heat_row(found, row) for row in found.rows),
         )
@@ -96,6 +97,7 @@ def _heats(runs: _Runs) -> Iterator[Heat]:
 def _heat_row(found: Pivot, row: tuple[str | int, ...]) -> tuple[str, tuple[Cell | None, ...]]:
     cells = [found.cell(row, column) for column in found.columns]
     best = max(cell.throughput for cell in cells if cell is not None)
+    several = len(cells) > 1
     shown: list[Cell | None] = []
     for cell in cells:
         if cell is None:
@@ -106,8 +108,8 @@ def _heat_row(found: Pivot, row: tuple[str | int, ...]) -> tuple[str, tuple[Cell
         shown.append(
             Cell(
                 text=quantity(cell.throughput, DIMENSIONLESS),
-                share=f"{share * 100:.0f} %",
-                strength=f"{strength * 100:.0f}%",
+                share=f"{share * 100:.0f} %" if several else "",
+                strength=f"{strength * 100:.0f}%" if several else "0%",
             )
         )
     return f"{row[0]}, batch {row[1]}", tuple(shown)
@@ -159,7 +161,13 @@ def _charts(runs: _Runs, layout: Layout, x: str, y: Measure) -> Iterator[Markup]
 
 
 def _table(told: TextTable) -> Table:
-    return Table(caption=told.heading, titles=told.titles, rows=told.rows, right=told.right)
+    return Table(
+        caption=told.heading,
+        titles=told.titles,
+        rows=told.rows,
+        right=told.right,
+        captioned=False,
+    )
 
 
 # Title, name of the figure, and how it is written.
@@ -168,7 +176,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("99 %", "p99", lambda value: quantity(value, SECONDS)),
     ("energy per sample", "energy", lambda value: quantity(value, "J")),
     ("memory", "memory", lambda value: quantity(value, BYTES)),
-    ("share of the ceiling", "share_of_ceiling", lambda value: quantity(value * 100, PERCENT)),
+    ("share of the ceiling", SHARE, lambda value: quantity(value, PERCENT)),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ def conditions(night: Night) -> Iterator[Condition]:
 def _numbers(monitor: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name, one in monitor.items():
         value = one.get("value") if isinstance(one, dict) else None
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and math.isfinite(value):
             yield name, float(value)
 
 

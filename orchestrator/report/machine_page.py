@@ -2,71 +2,82 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.nights.record import Night, NightSeries
-from orchestrator.report import conditions, telling
+from orchestrator.nights.telling import machine
+from orchestrator.report import conditions, findings
 from orchestrator.report.panels import Panel, drawn
-from orchestrator.report.past import Line, Past
 from orchestrator.report.series_chart import series_chart
+from orchestrator.report.series_page import listed
 from orchestrator.report.status import STATUSES, kind
 from orchestrator.report.tables import Table
 from orchestrator.report.timeline import Bar, timeline
+from orchestrator.report.window import Line, Window
+from orchestrator.store import rows
 from orchestrator.units import SECONDS, counted, quantity
 
-_SHOWN_NIGHTS = 30
+_SHOWN_NIGHTS = 14
 _NAMED = 3
+# A night is shorter; anything else comes from a damaged file.
+_LONGEST = 7 * 86400.0
 
 
-def context(past: Past) -> dict[str, Any]:
+def context(window: Window) -> dict[str, Any]:
     """Return what the template needs."""
-    night = past.tonight
+    night = window.tonight
     seen = list(conditions.conditions(night))
     hot = conditions.temperatures(seen)
     return {
-        "sentence": telling.machine(night),
+        "sentence": machine(night) or "no control series watches the machine",
         "facts": [("machine", night.machine), *sorted(night.facts.items())],
-        "controls": [_control(past, one) for one in night.series if one.control],
+        "controls": [_control(window, one) for one in night.series if one.control],
         "gpus": conditions.gpus(seen),
         "temperature": drawn(
             [Panel(title="hottest GPU of each run", unit="°C", points=_since(night, hot))],
             f"temperature in {counted(len(hot), 'run')}",
+            "h",
         )
         if hot
         else "",
         "failures": _failures(night),
         "timeline": timeline(_bars(night), f"the runs of {night.night} over the time of day"),
         "length": quantity(max(0.0, night.finished - night.started), SECONDS),
-        "nights": _nights(past),
+        "nights": _nights(window),
     }
 
 
 def _since(
     night: Night, points: tuple[tuple[float, float], ...]
 ) -> tuple[tuple[float, float], ...]:
-    return tuple((time - night.started, value) for time, value in points)
+    """Return points over the hours since the night started."""
+    return tuple(((time - night.started) / 3600, value) for time, value in points)
 
 
-def _control(past: Past, series: NightSeries) -> dict[str, Any]:
-    nights = [line.night for line in past.lines]
+def _control(window: Window, series: NightSeries) -> dict[str, Any]:
+    nights = [line.night for line in window.lines]
+    marks = window.marks(series.key)
     return {
         "key": series.key,
         "title": series.title,
         "status": STATUSES[kind(series)],
         "sentence": series.judgement.sentence,
-        "chart": series_chart(
-            past.of(series.key), nights, past.marks(series.key), f"{series.title}: all nights"
+        "marks": "; ".join(
+            f"{one['letter']}: {one['label']} {one['before']} → {one['after']}"
+            for one in listed(marks)
         ),
+        "chart": series_chart(window.of(series.key), nights, marks, f"{series.title}: all nights"),
     }
 
 
 def _bars(night: Night) -> Iterator[Bar]:
     for series in night.series:
         for run in series.runs:
-            if run.seconds <= 0:
+            if not (math.isfinite(run.started) and 0 < run.seconds < _LONGEST):
                 continue
-            outcome = telling.throughput(run.throughput) or run.message or run.status
+            outcome = findings.throughput(run.throughput) or run.message or run.status
             style = "broken" if run.status == "failed" else "extra" if run.extra else ""
             more = ", more run" if run.extra else ""
             yield Bar(
@@ -101,29 +112,40 @@ def _some(titles: list[str]) -> str:
     return ", ".join(different[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _nights(past: Past) -> Table:
+def _nights(window: Window) -> Table:
     changed: dict[int, list[str]] = {}
-    for mark in past.machine_marks():
+    for mark in window.machine_marks():
         changed.setdefault(mark.index, []).append(f"{mark.label} {mark.before} → {mark.after}")
-    shown = list(enumerate(past.lines))[-_SHOWN_NIGHTS:]
+    shown = list(enumerate(window.lines))[-_SHOWN_NIGHTS:]
+    # What is said of every night needs no repetition.
+    usual = (
+        set.intersection(*(set(line.problems) for _, line in shown)) if len(shown) > 1 else set()
+    )
     return Table(
         caption=f"The last {counted(len(shown), 'night')}",
         titles=("night", "took", "series", "not ok", "notes"),
-        rows=tuple(_night(line, changed.get(index, [])) for index, line in reversed(shown)),
+        rows=tuple(_night(line, changed.get(index, []), usual) for index, line in reversed(shown)),
         right=(1, 2),
     )
 
 
-def _night(line: Line, changed: list[str]) -> tuple[str, ...]:
+def _night(line: Line, changed: list[str], usual: set[str]) -> tuple[str, ...]:
     bad = [
         f"{count} {STATUSES[name].word}"
         for name in STATUSES
         if name not in ("ok", "no data") and (count := line.kinds.get(name, 0))
     ]
+    kept_out = [f"not compared with: {line.uncounted}"] if line.uncounted else []
     return (
-        f"{line.night}",
+        _began(line),
         quantity(max(0.0, line.finished - line.started), SECONDS),
         str(sum(line.kinds.values())),
         ", ".join(bad),
-        "; ".join([*changed, *line.problems]),
+        "; ".join([*changed, *(one for one in line.problems if one not in usual), *kept_out]),
     )
+
+
+def _began(line: Line) -> str:
+    """Return when a night started: several may have started on one day."""
+    moment = rows.moment(line.started)
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else f"{line.night}"

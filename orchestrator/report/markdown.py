@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 from orchestrator import table
 from orchestrator.nights.record import Night
-from orchestrator.report import telling
+from orchestrator.nights.telling import failed
+from orchestrator.report import findings
 from orchestrator.report.status import STATUSES, kind
 from orchestrator.ui.text import clean
 from orchestrator.units import DIMENSIONLESS, quantity
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>$&-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]|~<>$&])")
+# What starts a list, a heading or a number of a list.
+_START = re.compile(r"^([-+#](?=\s|#)|\d+(?=[.)](?:\s|$)))")
 _TICKS = re.compile(r"`+")
 
 
@@ -20,7 +23,11 @@ def text(told: str) -> str:
     """Return text that Markdown shows as it is, in which nobody is mentioned and nothing linked."""
     # An invisible mark after @ and before :// keeps a site from making a mention or a link.
     safe = clean(told).replace("@", "@\u2060").replace("://", ":\u2060//")
-    return _SPECIAL.sub(r"\\\1", safe)
+    return _START.sub(_escaped_start, _SPECIAL.sub(r"\\\1", safe))
+
+
+def _escaped_start(found: re.Match[str]) -> str:
+    return f"{found[0]}\u2060" if found[0].isdigit() else f"\\{found[0]}"
 
 
 def code(told: str) -> str:
@@ -39,23 +46,25 @@ def markdown(night: Night, *, every: bool) -> str:
 def _lines(night: Night, *, every: bool) -> Iterator[str]:
     yield f"### {text(night.suite)}, night of {text(str(night.night))}"
     yield ""
-    yield f"**{text(telling.headline(night))}.**"
+    yield f"**{text(findings.headline(night))}.**"
     for note in night.problems:
         yield f"\n> {text(note)}"
-    if found := telling.findings(night):
+    if found := findings.notable(night):
         yield ""
         yield from _table(found)
         yield from _details(found)
-    if machine := telling.by_machine(night):
+    for one in findings.partly_failed(night):
+        yield f"- {text(failed(one))}"
+    if machine := findings.by_machine(night):
         yield f"\nSlower with the machine: {', '.join(text(one.title) for one in machine)}."
     if night.advice:
         yield "\nOver weeks:\n"
-        yield from (f"- {text(telling.advice(one))}" for one in night.advice)
+        yield from (f"- {text(f'{one.subject}: {one.said}')}" for one in findings.advice(night))
     if every:
         yield from _every(night)
 
 
-def _table(found: list[telling.Finding]) -> Iterator[str]:
+def _table(found: list[findings.Finding]) -> Iterator[str]:
     rows = [
         [
             f"{one.status.symbol} {one.status.word}",
@@ -70,7 +79,7 @@ def _table(found: list[telling.Finding]) -> Iterator[str]:
     yield table.markdown(titles, rows, right=(2, 3, 4)).rstrip("\n").replace("\\\\|", "\\|")
 
 
-def _details(found: list[telling.Finding]) -> Iterator[str]:
+def _details(found: list[findings.Finding]) -> Iterator[str]:
     yield ""
     for one in found:
         parts = [one.confirmed, one.attribution]
@@ -87,7 +96,7 @@ def _every(night: Night) -> Iterator[str]:
         [
             text(one.title),
             "" if one.judgement.value is None else quantity(one.judgement.value, DIMENSIONLESS),
-            text(telling.signed(one.judgement.change)),
+            text(findings.signed(one.judgement.change)),
             f"{STATUSES[kind(one)].symbol} {STATUSES[kind(one)].word}",
         ]
         for one in night.series

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
 from markupsafe import Markup
 
-from orchestrator.nights.record import NightSeries
+from orchestrator.nights.record import Night, NightSeries
+from orchestrator.nights.telling import failed
 from orchestrator.record_files import may_exist
-from orchestrator.report import run_folders, telling
-from orchestrator.report.past import Past
+from orchestrator.report import findings, run_folders
 from orchestrator.report.series_chart import sparkline
 from orchestrator.report.status import STATUSES, Status, kind
+from orchestrator.report.window import Window
 from orchestrator.units import DIMENSIONLESS, counted, quantity
 
 _CONTROLS = "control"
@@ -41,60 +42,75 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def context(past: Past) -> dict[str, Any]:
+def context(window: Window) -> dict[str, Any]:
     """Return what the template needs."""
-    night = past.tonight
+    night = window.tonight
     return {
-        "headline": telling.headline(night),
-        "notes": night.problems,
-        "findings": [_finding(one) for one in telling.findings(night)],
+        "headline": findings.headline(night),
+        "notes": list(_notes(night)),
+        "findings": [_finding(window, one) for one in findings.notable(night)],
         "machine": [
-            {"key": one.key, "title": one.title, "change": telling.signed(one.judgement.change)}
-            for one in telling.by_machine(night)
+            {"key": one.key, "title": one.title, "change": findings.signed(one.judgement.change)}
+            for one in findings.by_machine(night)
         ],
-        "advice": [telling.advice(one) for one in night.advice],
+        "advice": findings.advice(night),
+        "partly": [
+            {"key": one.key, "title": one.title, "why": failed(one).removeprefix(f"{one.title}: ")}
+            for one in findings.partly_failed(night)
+        ],
         "muted": [
             {"key": one.key, "title": one.title, "why": one.muted, "status": STATUSES[kind(one)]}
-            for one in telling.muted(night)
+            for one in findings.muted(night)
         ],
-        "groups": list(_groups(past)),
+        "groups": list(_groups(window)),
     }
 
 
-def _finding(found: telling.Finding) -> Mapping[str, Any]:
-    told = {name: getattr(found, name) for name in telling.Finding.__dataclass_fields__}
-    return {**told, "links": list(_runs(found.series))}
+def _notes(night: Night) -> Iterator[str]:
+    yield from (f"{one[:1].upper()}{one[1:]}." for one in night.problems)
+    if night.uncounted:
+        yield f"No later night is compared with this one: {night.uncounted}."
+
+
+def _finding(window: Window, found: findings.Finding) -> Mapping[str, Any]:
+    told = {field.name: getattr(found, field.name) for field in fields(found)}
+    spark = sparkline(window.of(found.series.key), _described(window, found.series))
+    return {**told, "links": list(_runs(found.series)), "spark": spark}
 
 
 def _runs(series: NightSeries) -> Iterator[tuple[str, str, str]]:
     """Yield name, label and address of the log of a few runs."""
+    labels = set()
     for run in run_folders.typical(series):
         folder = run_folders.found(run.result)
-        value = telling.throughput(run.throughput) or run.status
+        value = findings.throughput(run.throughput) or f"{run.status} run"
+        if value in labels:
+            continue
+        labels.add(value)
         log = folder.log.as_uri() if folder and may_exist(folder.log) else ""
         yield run.result, value, log
 
 
-def _groups(past: Past) -> Iterator[Group]:
+def _groups(window: Window) -> Iterator[Group]:
     def place(one: NightSeries) -> tuple[bool, str]:
         return one.control, _CONTROLS if one.control else one.group or one.framework
 
-    ordered = sorted(past.tonight.series, key=lambda one: (place(one), one.title))
+    ordered = sorted(window.tonight.series, key=lambda one: (place(one), one.title))
     for (_, name), members in groupby(ordered, key=place):
-        yield Group(name=name, rows=tuple(_row(past, one) for one in members))
+        yield Group(name=name, rows=tuple(_row(window, one) for one in members))
 
 
-def _row(past: Past, series: NightSeries) -> Row:
+def _row(window: Window, series: NightSeries) -> Row:
     judged = series.judgement
     value = _number(judged.value)
     return Row(
         key=series.key,
         title=series.title,
-        spark=sparkline(past.of(series.key), _described(past, series)),
+        spark=sparkline(window.of(series.key), _described(window, series)),
         value=value,
-        change=telling.signed(judged.change),
+        change=findings.signed(judged.change),
         status=STATUSES[kind(series)],
-        resolution="" if judged.resolution is None else telling.percent(judged.resolution),
+        resolution="" if judged.resolution is None else findings.percent(judged.resolution),
     )
 
 
@@ -102,9 +118,9 @@ def _number(value: float | None) -> str:
     return "" if value is None else quantity(value, DIMENSIONLESS)
 
 
-def _described(past: Past, series: NightSeries) -> str:
+def _described(window: Window, series: NightSeries) -> str:
     """Say what the small chart shows."""
-    values = [one.value for one in past.of(series.key)[-30:] if one and one.value is not None]
+    values = [one.value for one in window.of(series.key)[-30:] if one and one.value is not None]
     if not values:
         return ""
     low, high = _number(min(values)), _number(max(values))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestrator.errors import RequestError
 from orchestrator.paths import RunFolder
 from orchestrator.record_files import read_file
 from orchestrator.report.panels import Panel, drawn, thinned
 from orchestrator.result import Result
-from orchestrator.ui.text import clean
 from orchestrator.ui.words import rows, title
 
 _LAST_LINES = 60
@@ -27,28 +28,37 @@ _GPU = {
 
 
 def context(folder: RunFolder) -> dict[str, Any]:
-    """Return what the template needs. Raises RequestError if there is no readable result."""
-    result = read_file(Result, folder.result)
+    """Return what the template needs. A result that cannot be read costs only its numbers."""
+    told = {
+        "name": folder.run_id,
+        "log": list(_log_end(folder)),
+        "log_address": folder.log.as_uri(),
+    }
+    try:
+        result = read_file(Result, folder.result)
+    except RequestError as error:
+        nothing = {"rows": [], "chart": "", "panels": "[]", "environment": []}
+        return {**told, **nothing, "outcome": str(error)}
     panels = list(_panels(folder, result))
     return {
-        "name": folder.run_id,
+        **told,
         "outcome": title(result),
         "rows": rows(result),
         "chart": drawn(panels, f"step times and monitor of {folder.run_id}"),
         "panels": json.dumps([panel.as_json() for panel in panels]),
         "environment": list(_flat(result.environment.stated())),
-        "log": "\n".join(_log_end(folder)),
-        "log_address": folder.log.as_uri(),
     }
 
 
 def _panels(folder: RunFolder, result: Result) -> Iterator[Panel]:
     samples = list(_samples(folder))
     timing = next((s["t"] for s in samples if s.get("stage") == "timing"), 0.0)
-    steps = [(0.0, 0.0)][:0]
+    steps: list[tuple[float, float]] = []
     clock = float(timing)
     for part in result.steps:
         for seconds in part.seconds:
+            if not math.isfinite(seconds):
+                continue
             clock += seconds
             steps.append((round(clock, 3), round(seconds * 1000, 4)))
     if steps:
@@ -69,7 +79,7 @@ def _panel(
         value: Any = sample
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and math.isfinite(value):
             points.append((float(sample["t"]), round(value * scale, 2)))
     if points:
         yield Panel(title=word, unit=unit, points=thinned(points))
@@ -87,7 +97,8 @@ def _samples(folder: RunFolder) -> Iterator[dict[str, Any]]:
             told = json.loads(line)
         except ValueError:
             continue
-        if isinstance(told, dict) and isinstance(told.get("t"), int | float):
+        time = told.get("t") if isinstance(told, dict) else None
+        if isinstance(time, int | float) and math.isfinite(time):
             yield told
 
 
@@ -99,7 +110,7 @@ def _log_end(folder: RunFolder) -> Iterator[str]:
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return
-    yield from map(clean, lines[-_LAST_LINES:])
+    yield from lines[-_LAST_LINES:]
 
 
 def _flat(told: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

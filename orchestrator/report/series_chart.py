@@ -11,20 +11,23 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from orchestrator.report.past import Mark, Point
+from orchestrator.report.panels import short
+from orchestrator.report.safe import safe
 from orchestrator.report.status import STATUSES
+from orchestrator.report.window import Mark, Point
 from orchestrator.stats import percentile
 from orchestrator.ui import axes
 from orchestrator.ui.axes import Axis
-from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND, quantity
+from orchestrator.units import SAMPLES_PER_SECOND
 
 WIDTH, HEIGHT = 900, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 22, 24
 _PAD = 0.06
 # Runs beyond these shares of all runs may be outside: one bad run must not flatten the rest.
 _LOW, _HIGH = 2.0, 98.0
+_FEWEST_MONTHS, _MOST_MONTHS = 2, 10
 _NOT_SHOWN = ("ok", "no data")
 _SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_NIGHTS = 120, 26, 30
 _LEAST_SPAN = 0.03
@@ -57,7 +60,7 @@ def sparkline(points: Points, label: str) -> Markup:
         dot = f'<circle class="{style}" cx={places[-1][0]} cy={places[-1][1]} r=3 />'
     return Markup(
         f'<svg class=s viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" role=img '
-        f'aria-label="{escape(label)}">{band}<path d="{_path(places)}"/>{dot}</svg>'
+        f'aria-label="{safe(label)}">{band}<path d="{_path(places)}"/>{dot}</svg>'
     )
 
 
@@ -112,7 +115,7 @@ def series_chart(
         y=_y_axis([point for _, point in known]),
     )
     parts = [
-        f'<svg class=chart viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{escape(label)}">',
+        f'<svg class=chart viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{safe(label)}">',
         *_grid(scale, nights),
         *_band(scale, known),
         *_runs(scale, points),
@@ -143,22 +146,21 @@ def _grid(scale: _Scale, nights: Sequence[date]) -> Iterator[str]:
     for value in scale.y.labels:
         here = round(scale.y.at(value))
         yield f'<path class=g d="M{_LEFT} {here}H{right}"/>'
-        text = quantity(value, DIMENSIONLESS)
-        text = text.rstrip("0").rstrip(".") if "." in text else text
-        yield f"<text class=e x={_LEFT - 8} y={here + 4}>{text}</text>"
+        yield f"<text class=e x={_LEFT - 8} y={here + 4}>{short(value)}</text>"
     bottom = HEIGHT - _BOTTOM
-    months = _month_starts(nights)
-    every = 1 + len(months) // 10
-    for index in months[::every]:
+    for index, text in _days(nights):
         here = round(scale.x.at(index))
         yield f'<path class=g d="M{here} {bottom}v5"/>'
-        yield f"<text class=m x={here} y={bottom + 18}>{nights[index]:%b %Y}</text>"
+        inside = "m" if here < WIDTH - 2 * _RIGHT else "e"
+        yield f"<text class={inside} x={here} y={bottom + 18}>{text}</text>"
 
 
-def _month_starts(nights: Sequence[date]) -> list[int]:
-    """Return the first nights of months, or the ends if there is no such night."""
-    found = [n for n in range(1, len(nights)) if nights[n].month != nights[n - 1].month]
-    return found or [0]
+def _days(nights: Sequence[date]) -> list[tuple[int, str]]:
+    """Return the nights that get a label: the first ones of months, or the ends of a short time."""
+    months = [n for n in range(1, len(nights)) if nights[n].month != nights[n - 1].month]
+    if len(months) < _FEWEST_MONTHS:
+        return [(n, f"{nights[n].day} {nights[n]:%b}") for n in sorted({0, len(nights) - 1})]
+    return [(n, f"{nights[n]:%b %Y}") for n in months[:: 1 + len(months) // _MOST_MONTHS]]
 
 
 def _band(scale: _Scale, known: Sequence[tuple[int, Point]]) -> Iterator[str]:

@@ -23,9 +23,11 @@ from markupsafe import Markup
 from orchestrator.nights.record import NightSeries
 from orchestrator.paths import RunFolder, write_aside
 from orchestrator.report import compare_page, machine_page, night_page, run_page, series_page
+from orchestrator.report.findings import host
 from orchestrator.report.links import Links, slug
-from orchestrator.report.past import Past
+from orchestrator.report.safe import finalized
 from orchestrator.report.stored import Stored
+from orchestrator.report.window import Window
 from orchestrator.ui.chart import rules
 from orchestrator.version import VERSION
 
@@ -42,7 +44,7 @@ _TITLES = {_FIRST: "Night", _COMPARE: "Compare", _MACHINE: "Machine"}
 class Told:
     """What a report tells: nights, stored runs, and the runs that get a page."""
 
-    past: Past
+    window: Window
     stored: Stored
     runs: tuple[tuple[NightSeries, RunFolder], ...]
     made: datetime
@@ -73,19 +75,19 @@ def plotly() -> Path | None:
 
 
 def pages(told: Told) -> Iterator[Page]:
-    """Yield all pages, the first one first. Raises RequestError for a damaged result."""
-    past, night = told.past, told.past.tonight
-    where = f"{night.suite} on {night.machine}"
+    """Yield all pages, the first one first."""
+    window, night = told.window, told.window.tonight
+    where = f"{night.suite} on {host(night)}"
 
     def page(name: str, title: str, template: str, context: Mapping[str, Any]) -> Page:
         return Page(name=name, title=f"{title}: {where}", template=template, context=context)
 
-    yield page(_FIRST, f"{night.night}", "night", night_page.context(past))
+    yield page(_FIRST, f"{night.night}", "night", night_page.context(window))
     yield page(_COMPARE, "Compare", "compare", compare_page.context(told.stored))
-    yield page(_MACHINE, "Machine", "machine", machine_page.context(past))
+    yield page(_MACHINE, "Machine", "machine", machine_page.context(window))
     for series in night.series:
         name = f"series/{slug(series.key)}"
-        yield page(name, series.title, "series", series_page.context(past, series))
+        yield page(name, series.title, "series", series_page.context(window, series))
     for series, folder in told.runs:
         name = f"run/{slug(folder.run_id)}"
         yield page(name, folder.run_id, "run", {**run_page.context(folder), "series": series})
@@ -96,6 +98,7 @@ def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=finalized,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
@@ -127,7 +130,8 @@ class _Frame:
         template = _environment().get_template("page.html.j2")
         listed = [(name, label, links.page(name)) for name, label in _TITLES.items()]
         return template.render(
-            night=self.told.past.tonight,
+            night=self.told.window.tonight,
+            host=host(self.told.window.tonight),
             pages=listed,
             root=links.root,
             generator=f"{GENERATOR} {VERSION}",
@@ -194,7 +198,7 @@ def single_file(told: Told) -> str:
     """Return all pages as sections of one document."""
     library = plotly()
     links = Links(single=True, runs=told.run_names)
-    night = told.past.tonight
+    night = told.window.tonight
     scripts = [_asset("report.js")]
     if library is not None:
         scripts.insert(0, library.read_text(encoding="utf-8"))
@@ -204,7 +208,7 @@ def single_file(told: Told) -> str:
     ]
     return _frame(told, library).page(
         links,
-        title=f"{night.night}: {night.suite} on {night.machine}",
+        title=f"{night.night}: {night.suite} on {host(night)}",
         current=_FIRST,
         body="",
         bodies=bodies,

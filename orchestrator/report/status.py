@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.nights.past import is_good
 from orchestrator.nights.record import NightSeries
 
 Kind = Literal[
@@ -57,7 +58,6 @@ def kind(series: NightSeries) -> Kind:
         return verdict
     if not series.runs or all(run.status == "skipped" for run in series.runs):
         return "missing"
-    completed = [run for run in series.runs if run.status == "completed"]
-    if not completed:
+    if not any(run.status == "completed" for run in series.runs):
         return "failed"
-    return "invalid" if all(run.trust == "invalid" for run in completed) else "no data"
+    return "no data" if any(map(is_good, series.runs)) else "invalid"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping
 
@@ -12,8 +12,9 @@ from orchestrator.errors import MachineError
 from orchestrator.nights.record import Night
 from orchestrator.results.listing import find
 from orchestrator.results.summary import Summary
+from orchestrator.run.deriving import SHARE
 from orchestrator.stats import median
-from orchestrator.store import queries
+from orchestrator.store import queries, rows
 from orchestrator.store.reading import read
 from orchestrator.store.wanted import Wanted
 
@@ -22,14 +23,13 @@ DAYS = 30
 # More runs would take seconds to read.
 _MOST = 20_000
 _COLUMNS = ("p50", "p99", "energy", "memory")
-_CEILING = "share_of_ceiling"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """The medians of the runs of one benchmark, by the name of a figure; absent if unknown.
 
-    Times in seconds, energy in joules per sample, memory in bytes, shares of 1.
+    Times in seconds, energy in joules per sample, memory in bytes, the share in percent.
     """
 
     name: str
@@ -50,8 +50,11 @@ class Stored:
 
 def gather(night: Night, tell: Callable[[str], None]) -> Stored:
     """Read the runs. A database that cannot be read costs the comparison only."""
-    end = datetime.fromtimestamp(night.finished, UTC) + timedelta(seconds=1)
-    recent = Wanted(since=end - timedelta(days=DAYS), until=end)
+    end = rows.moment(night.finished)
+    recent = Wanted(
+        since=end - timedelta(days=DAYS) if end else None,
+        until=end + timedelta(seconds=1) if end else None,
+    )
 
     def work(connection: Connection) -> Stored:
         tonight = Wanted(session=night.session)
@@ -67,19 +70,19 @@ def gather(night: Night, tell: Callable[[str], None]) -> Stored:
         return Stored(why=str(error))
 
 
-def _figures(rows: Iterable[RowMapping]) -> Iterable[Figures]:
+def _figures(found: Iterable[RowMapping]) -> Iterable[Figures]:
     groups: dict[tuple[str, int], list[RowMapping]] = {}
-    for row in rows:
+    for row in found:
         if row["status"] == "ok" and row["batch"] is not None:
             words = (row["model"], row["phase"], row["framework"], row["dtype"])
             name = " ".join(str(word) for word in words if word)
             groups.setdefault((name, row["batch"]), []).append(row)
     for (name, batch), members in sorted(groups.items()):
-        found = {column: [row[column] for row in members] for column in _COLUMNS}
-        found[_CEILING] = [_ceiling(row) for row in members]
+        columns = {column: [row[column] for row in members] for column in _COLUMNS}
+        columns[SHARE] = [_ceiling(row) for row in members]
         known = {
             column: median(numbers)
-            for column, values in found.items()
+            for column, values in columns.items()
             if (numbers := [value for value in values if value is not None])
         }
         if known:
@@ -88,5 +91,5 @@ def _figures(rows: Iterable[RowMapping]) -> Iterable[Figures]:
 
 def _ceiling(row: RowMapping) -> float | None:
     """Return the share of the machine's ceiling that a run reached, None if it is unknown."""
-    found = row["metrics"].get(_CEILING)
+    found = row["metrics"].get(SHARE)
     return float(found[0]) if found and found[0] is not None else None

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestrator.nights.record import Night
-from orchestrator.report import telling
+from orchestrator.nights.telling import failed
+from orchestrator.report import findings
 from orchestrator.report.status import STATUSES, kind
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
 from orchestrator.units import DIMENSIONLESS, counted, quantity
 
+# As the mail of the night has them; not every terminal has the others.
+_PLAIN = {ord(findings.MINUS): "-", ord("→"): "->"}
+
 
 def show(night: Night, *, every: bool) -> None:
     """Print the night; `every` adds a row per series."""
     for line in _lines(night):
-        print(clean(line))
+        print(clean(line).translate(_PLAIN))
     if every:
         print()
         print_table(
@@ -26,26 +30,29 @@ def show(night: Night, *, every: bool) -> None:
 
 
 def _lines(night: Night) -> Iterator[str]:
-    yield f"{night.suite} on {night.machine}, night of {night.night}"
-    yield f"{telling.headline(night)}."
+    yield f"{night.suite} on {findings.host(night)}, night of {night.night}"
+    yield f"{findings.headline(night)}."
     yield from (f"note: {note}" for note in night.problems)
-    for one in telling.findings(night):
+    for one in findings.notable(night):
         yield ""
         yield from _finding(one)
-    if machine := telling.by_machine(night):
+    if partly := findings.partly_failed(night):
+        yield ""
+        yield from map(failed, partly)
+    if machine := findings.by_machine(night):
         yield ""
         yield f"slower with the machine: {counted(len(machine), 'other')} of the series"
     if night.advice:
         yield ""
         yield "over weeks:"
-        yield from (f"  {telling.advice(one)}" for one in night.advice)
-    if muted := telling.muted(night):
+        yield from (f"  {one.subject}: {one.said}" for one in findings.advice(night))
+    if muted := findings.muted(night):
         yield ""
         yield f"muted: {', '.join(one.title for one in muted)}"
 
 
-def _finding(one: telling.Finding) -> Iterator[str]:
-    step = f"  {one.change}  {one.before} -> {one.after}" if one.change else ""
+def _finding(one: findings.Finding) -> Iterator[str]:
+    step = f"  {one.change}  {one.before} → {one.after}" if one.change else ""
     yield f"{one.status.symbol} {one.status.word}: {one.series.title}{step}"
     yield f"    {one.confirmed}"
     if one.interval:
@@ -66,7 +73,7 @@ def _row(night: Night, index: int) -> tuple[str, ...]:
     return (
         series.title,
         "" if judged.value is None else quantity(judged.value, DIMENSIONLESS),
-        telling.signed(judged.change),
+        findings.signed(judged.change).translate(_PLAIN),
         f"{status.symbol} {status.word}",
-        "" if judged.resolution is None else telling.percent(judged.resolution),
+        "" if judged.resolution is None else findings.percent(judged.resolution),
     )

@@ -6,15 +6,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from orchestrator.report.safe import safe
 from orchestrator.ui import axes
 from orchestrator.ui.axes import Axis
 
 _WIDTH, _LANE, _GAP = 900, 18, 4
-_LEFT, _RIGHT, _FOOT = 4, 12, 24
-_HOUR = 3600.0
+_LEFT, _RIGHT, _FOOT = 16, 16, 24
+_MINUTE = 60.0
 _LABELS = 12
+# Minutes between two labels.
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
+# Runs one after the other overlap by parts of a second, because benchdock tidies up meanwhile.
+_TOUCHING = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,7 @@ def timeline(bars: Iterable[Bar], label: str) -> Markup:
     )
     return Markup(
         f'<svg class=chart viewBox="0 0 {_WIDTH} {bottom + _FOOT}" role=img '
-        f'aria-label="{escape(label)}">{body}{"".join(_clock(x, bottom))}</svg>'
+        f'aria-label="{safe(label)}">{body}{"".join(_clock(x, bottom))}</svg>'
     )
 
 
@@ -52,7 +57,7 @@ def _lanes(ordered: Sequence[Bar]) -> list[list[Bar]]:
     lanes: list[list[Bar]] = []
     for bar in ordered:
         for lane in lanes:
-            if lane[-1].started + lane[-1].seconds <= bar.started:
+            if lane[-1].started + lane[-1].seconds <= bar.started + _TOUCHING:
                 lane.append(bar)
                 break
         else:
@@ -66,14 +71,14 @@ def _bar(bar: Bar, x: Axis) -> str:
     style = f" class={bar.style}" if bar.style else ""
     return (
         f"<rect{style} x={left:.1f} width={width:.1f} height={_LANE}>"
-        f"<title>{escape(bar.text)}</title></rect>"
+        f"<title>{safe(bar.text)}</title></rect>"
     )
 
 
 def _clock(x: Axis, bottom: int) -> Iterator[str]:
-    """Label full hours of local time; fewer of them in a long night."""
-    hours = (x.high - x.low) / _HOUR
-    every = max(1, round(hours / _LABELS)) * _HOUR
+    """Label round times of the day; fewer of them in a long night."""
+    least = (x.high - x.low) / _MINUTE / _LABELS
+    every = _MINUTE * next((step for step in _STEPS if step >= least), _STEPS[-1])
     offset = datetime.fromtimestamp(x.low).astimezone().utcoffset()
     shift = offset.total_seconds() if offset else 0.0
     first = -(-(x.low + shift) // every) * every - shift

@@ -15,7 +15,7 @@ from orchestrator.published.collection import Claim
 from orchestrator.request import Device, Request
 from orchestrator.run import program_rules, variants
 from orchestrator.run.devices import Target
-from orchestrator.run.facts import MachineFacts
+from orchestrator.run.facts import DecisionFacts
 from orchestrator.run.place import Place
 from orchestrator.run.planner import make_plan
 
@@ -64,7 +64,7 @@ class Outline:
         )
 
 
-def draw(claim: Claim, planned: Request, facts: MachineFacts) -> Outline:
+def draw(claim: Claim, planned: Request, facts: DecisionFacts) -> Outline:
     """Describe what a request would run."""
     device: Device = "gpu" if claim.gpus else "cpu"
     framework = variants.settle(catalogue.framework(planned.framework), planned, device)
@@ -81,7 +81,7 @@ def draw(claim: Claim, planned: Request, facts: MachineFacts) -> Outline:
 
 
 def _image(
-    planned: Request, framework: Framework, device: Device, facts: MachineFacts, *, on_host: bool
+    planned: Request, framework: Framework, device: Device, facts: DecisionFacts, *, on_host: bool
 ) -> str:
     if on_host:
         return f"none: on this host ({facts.container_engine.why_not})"

@@ -22,7 +22,7 @@ from orchestrator.reproduction.setup import Condition, Setup, Wishes, incomparab
 from orchestrator.request import Device, Dtype, Request, RuntimeChoice
 from orchestrator.run import trust
 from orchestrator.run.decision import decide
-from orchestrator.run.facts import MachineFacts, ThisMachine
+from orchestrator.run.facts import DecisionFacts, ThisMachine
 
 _MONTH = re.compile(r":(\d\d)\.(\d\d)\b", re.ASCII)
 
@@ -34,7 +34,7 @@ def here(wishes: Wishes) -> ThisMachine:
 
 
 def prepare(
-    claim: Claim, facts: MachineFacts, wishes: Wishes | None = None, rules: Rules | None = None
+    claim: Claim, facts: DecisionFacts, wishes: Wishes | None = None, rules: Rules | None = None
 ) -> Setup:
     """Decide what to run for a claim, and which of its conditions stay unmet."""
     wishes, rules = wishes or Wishes(), rules or claim_rules.load()
@@ -243,7 +243,7 @@ def _no_image(framework: Framework, request: Request, device: Device) -> str:
     return ""
 
 
-def _refused(request: Request, facts: MachineFacts) -> str:
+def _refused(request: Request, facts: DecisionFacts) -> str:
     """Say why this machine does not run a request, or ""."""
     try:
         decision = decide(request, facts)

@@ -15,11 +15,11 @@ from orchestrator.published.claim_rules import OWN
 from orchestrator.published.collection import Claim
 from orchestrator.reproduction.setup import Condition, Wishes, incomparable, other_version
 from orchestrator.request import Device
-from orchestrator.run.facts import MachineFacts
+from orchestrator.run.facts import DecisionFacts
 from orchestrator.vendor_images import choice, gpu_support, listed
 
 
-def hardware(claim: Claim, facts: MachineFacts) -> Iterator[Condition]:
+def hardware(claim: Claim, facts: DecisionFacts) -> Iterator[Condition]:
     """Yield the differences of the devices that compute."""
     if claim.gpus == 0:
         if claim.gpu is None or not _same_cpu(claim.gpu, facts.cpu_model):
@@ -54,12 +54,12 @@ def _same_cpu(claimed: str, here: str) -> bool:
     return bool(words) and words <= set(re.findall(r"[a-z0-9]+", here.lower()))
 
 
-def _gpu_names(facts: MachineFacts) -> str:
+def _gpu_names(facts: DecisionFacts) -> str:
     return ", ".join(dict.fromkeys(gpu.name for gpu in facts.gpu.gpus)) or "none"
 
 
 def gpus(
-    claim: Claim, facts: MachineFacts, framework: Framework, unmet: list[Condition]
+    claim: Claim, facts: DecisionFacts, framework: Framework, unmet: list[Condition]
 ) -> Literal["none"] | tuple[int, ...]:
     """Return the GPUs to run on: the first ones, as many as the claim has."""
     if claim.gpus == 0:
@@ -80,7 +80,7 @@ def gpus(
 
 
 def container(
-    claim: Claim, facts: MachineFacts, wishes: Wishes, framework: Framework, device: Device,
+    claim: Claim, facts: DecisionFacts, wishes: Wishes, framework: Framework, device: Device,
     unmet: list[Condition],
 ) -> str | None:  # fmt: skip
     """Return the claim's container if it can be used, else None for ours, or a replacement.
@@ -122,7 +122,7 @@ def container(
     return claim.container
 
 
-def with_image(claim: Claim, facts: MachineFacts, framework: Framework) -> Framework:
+def with_image(claim: Claim, facts: DecisionFacts, framework: Framework) -> Framework:
     """Return a framework with the newest image of our table that supports the claim's GPUs here.
 
     Unchanged if none does.
@@ -143,13 +143,13 @@ def with_image(claim: Claim, facts: MachineFacts, framework: Framework) -> Frame
     return framework
 
 
-def _gpus_here(claim: Claim, facts: MachineFacts) -> list[tuple[str, str]]:
+def _gpus_here(claim: Claim, facts: DecisionFacts) -> list[tuple[str, str]]:
     found = facts.gpu.gpus[: claim.gpus]
     return capabilities(found)
 
 
 def _stand_in(
-    claim: Claim, facts: MachineFacts, framework: Framework, device: Device
+    claim: Claim, facts: DecisionFacts, framework: Framework, device: Device
 ) -> str | None:
     """Return an image of the vendor's for GPUs or a driver that no image of our table supports."""
     if device == "cpu" or device not in framework.images or not facts.gpu.gpus:
@@ -160,7 +160,7 @@ def _stand_in(
     return listed.substitute(image, _gpus_here(claim, facts), facts.gpu.driver)
 
 
-def _container_problem(claim: Claim, facts: MachineFacts) -> str:
+def _container_problem(claim: Claim, facts: DecisionFacts) -> str:
     """Say why the claim's container cannot be used here, or ""."""
     reference = claim.container or ""
     if facts.container_engine.why_not:

@@ -132,6 +132,9 @@ FACTS: tuple[Compared, ...] = (
     ),
     Compared(group="work", name="data", read=_data),
     Compared(
+        group="work", name="data's contents", read=_plan("data"), key=lambda found: found.digest
+    ),
+    Compared(
         group="program", name="program's folder", read=_program_folder, follows=("framework",),
         key=lambda found: found.identity,
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder, runs
 from orchestrator.record_files import read_bytes, read_record
@@ -19,16 +21,16 @@ class _Result(LenientRecord):
     plan: _Plan | None = None
 
 
-def images_of_runs() -> dict[str, str]:
+def images_of_runs(leave_out: Collection[str] = ()) -> dict[str, str]:
     """Return the id of each image that a stored result names, with the newest such run.
 
-    An invalid result cannot be replayed and needs nothing. Raises MachineError for an unreadable
-    one, because nothing says what it needs.
+    The runs called `leave_out` do not count. An invalid result cannot be replayed and needs
+    nothing. Raises MachineError for an unreadable one, because nothing says what it needs.
     """
     found = {}
     try:
         for folder in map(RunFolder, all_runs()):
-            if (image := _image_of(folder)) is not None:
+            if folder.run_id not in leave_out and (image := _image_of(folder)) is not None:
                 found[image] = folder.run_id
     except OSError as error:
         raise MachineError(

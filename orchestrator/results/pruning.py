@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ def find(connection: Connection, wanted: Wanted, *, whole: bool) -> tuple[Prunab
         folder = RunFolder(folder_of(row))
         if rows.tags(folder) or queries.tags(connection, row["id"]):
             continue
-        paths = tuple(path for path in _paths(folder, whole=whole) if _is_there(path))
+        paths = large(folder) if not whole else tuple(filter(_is_there, (folder.root,)))
         size = sum(map(_size, paths))
         if size:
             started = rows.moment(row["started"])
@@ -48,10 +48,10 @@ def find(connection: Connection, wanted: Wanted, *, whole: bool) -> tuple[Prunab
     return tuple(found)
 
 
-def _paths(folder: RunFolder, *, whole: bool) -> Sequence[Path]:
-    if whole:
-        return (folder.root,)
-    return (folder.log, folder.engine_log, folder.monitor, folder.outputs)
+def large(folder: RunFolder) -> tuple[Path, ...]:
+    """Return what a run's result does not need: log, samples of the machine and outputs."""
+    paths = (folder.log, folder.engine_log, folder.monitor, folder.outputs)
+    return tuple(path for path in paths if _is_there(path))
 
 
 def _is_there(path: Path) -> bool:
@@ -74,9 +74,9 @@ def _files(path: Path) -> Iterator[os.stat_result]:
         return
 
 
-def remove(one: Prunable) -> None:
-    """Remove it. Raises MachineError."""
-    for path in one.paths:
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and folders. Raises MachineError."""
+    for path in paths:
         try:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

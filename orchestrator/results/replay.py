@@ -19,6 +19,7 @@ from orchestrator.results.lookup import Stored
 from orchestrator.run import benchmark
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.facts import ThisMachine
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.view import View
 
 ALLOW = "--allow-changed"
@@ -101,7 +102,7 @@ def fetch(replay: Replay, view: View, *, allow_changed: bool) -> Replay:
     return replace(replay, source=found)
 
 
-def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
+def run(replay: Replay, view: View, share: Sharing = EXCLUSIVE) -> tuple[Result, ExitStatus]:
     """Run it; differences are among the result's warnings. Raises as `benchmark.run` does."""
     said = tuple(f"unlike {replay.stored.name}: {text}" for text in replay.changed + replay.notes)
 
@@ -110,4 +111,5 @@ def run(replay: Replay, view: View) -> tuple[Result, ExitStatus]:
         view,
         decided=replay.decision,
         find_place=source.finder(replay.source, replay.plan, said),
+        share=share,
     )

@@ -12,7 +12,7 @@ from orchestrator.plan import Plan
 from orchestrator.request import Request
 from orchestrator.run import places, runtime_choice
 from orchestrator.run.decision import Decision
-from orchestrator.run.facts import MachineFacts
+from orchestrator.run.facts import DecisionFacts
 from orchestrator.run.place import Place
 from orchestrator.run.places import FindPlace
 from orchestrator.runtimes.contract import Runtime
@@ -42,7 +42,7 @@ class Source:
         return plan.image if self.how in ("exact", "pull") else None
 
 
-def find(request: Request, plan: Plan, facts: MachineFacts, *, own: bool) -> Source:
+def find(request: Request, plan: Plan, facts: DecisionFacts, *, own: bool) -> Source:
     """Look for the place of a plan. Raises as `runtime_choice.engine` does."""
     engine, _ = runtime_choice.engine(request, facts)
     if engine is None:

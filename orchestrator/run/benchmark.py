@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,7 +25,9 @@ from orchestrator.plan import Plan
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import Request
 from orchestrator.result import Environment, Failure, FailureKind, Result
+from orchestrator.run import sharing
 from orchestrator.run.decision import Decision, decide
+from orchestrator.run.deriving import derived
 from orchestrator.run.facts import OtherMachine, ThisMachine
 from orchestrator.run.failures import exit_status
 from orchestrator.run.filing import Desk, file_killed, write_launcher
@@ -33,6 +36,7 @@ from orchestrator.run.place import Place
 from orchestrator.run.places import FindPlace, planned_place, ready_place
 from orchestrator.run.planner import make_plan
 from orchestrator.run.runner import Outcome, StageClock, execute
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.runtimes.contract import Runtime
 from orchestrator.signals import held, released
 from orchestrator.vendor_images import banner
@@ -128,33 +132,44 @@ def run(
     decided: Decision | None = None,
     find_place: FindPlace | None = None,
     on_folder: Callable[[RunFolder], None] = lambda _: None,
+    share: Sharing = EXCLUSIVE,
 ) -> tuple[Result, ExitStatus]:
     """Run a request and file the result.
 
     A replay passes what it has `decided`, and a `find_place` other than `places.ready_place`.
-    `on_folder` gets the run's folder before anything starts; what it raises is filed.
+    `on_folder` gets the run's folder before anything starts; what it raises is filed. `share` says
+    what to do if its GPUs are in use.
     Raises RequestError or MachineError if the request is refused before anything starts; failures
     after the start are filed as results, and `failure.kind` says what went wrong.
     """
     with watched_host() as host:
-        return _run_watched(request, view, decided, find_place or ready_place, host, on_folder)
+        clock = StageClock(view)
+        with clock.stage("check"):
+            decision = _checked(request, decided, view)
+        with sharing.held(decision, share, view.note) if decision.target.gpus else nullcontext():
+            return _run(request, decision, view, clock, find_place or ready_place, host, on_folder)
 
 
-def _run_watched(
+def _checked(request: Request, decided: Decision | None, view: View) -> Decision:
+    """Return what will run. Raises RequestError or MachineError."""
+    for name in file_killed():
+        view.note(f"filed as interrupted, because its benchdock was killed: {name}")
+    decision = (decided or decide(request, ThisMachine())).accepted()
+    for text in (*decision.first, *decision.notes):
+        view.note(text)
+    return decision
+
+
+def _run(
     request: Request,
+    decision: Decision,
     view: View,
-    decided: Decision | None,
+    clock: StageClock,
     find_place: FindPlace,
     host: Callable[[], HostSource],
     on_folder: Callable[[RunFolder], None],
 ) -> tuple[Result, ExitStatus]:
-    for name in file_killed():
-        view.note(f"filed as interrupted, because its benchdock was killed: {name}")
-    clock = StageClock(view)
     with clock.stage("check"):
-        decision = (decided or decide(request, ThisMachine())).accepted()
-        for text in (*decision.first, *decision.notes):
-            view.note(text)
         machine = MachineFacts.of_this_machine(decision.gpu)
 
     def carry_out(draft: _Draft) -> None:
@@ -222,7 +237,7 @@ def _file(
         if outcome is not None:
             ending = _Ending(failure=outcome.failure, status=_status(outcome))
     try:
-        result = judged(draft.result(ending.failure), draft.monitor)
+        result = judged(derived(draft.result(ending.failure)), draft.monitor)
         moved = desk.file(result)
     except BenchdockError:
         raise

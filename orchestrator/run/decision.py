@@ -24,7 +24,7 @@ from orchestrator.run import (
     runtime_choice,
 )
 from orchestrator.run.devices import Target
-from orchestrator.run.facts import MachineFacts
+from orchestrator.run.facts import DecisionFacts
 
 if TYPE_CHECKING:
     from orchestrator.images.image_table import Image
@@ -75,7 +75,7 @@ class Decision:
         return (*self.first, *refusals, *self.doubts, *self.unchecked)
 
 
-def decide(request: Request, facts: MachineFacts, *, image: str | None = None) -> Decision:
+def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) -> Decision:
     """Decide on devices, framework, image and runtime.
 
     `image` is what will run in place of the request's or the chosen one. Raises RequestError or
@@ -107,7 +107,11 @@ def decide(request: Request, facts: MachineFacts, *, image: str | None = None) -
         python=facts.interpreter(request, fitted.framework),
         refusals=refusals,
         first=fitted.first,
-        doubts=(*devices.unused_gpus(request, gpu), *fitted.doubts),
+        doubts=(
+            *devices.unused_gpus(request, gpu),
+            *devices.silent_gpus(request, gpu),
+            *fitted.doubts,
+        ),
         notes=fitted.notes,
         unchecked=tuple(_unseen(request)) if facts.elsewhere else (),
     )
@@ -122,7 +126,7 @@ def _devices(request: Request, gpu: GpuReport) -> tuple[Target, tuple[MachineErr
 
 
 def _runtime(
-    request: Request, facts: MachineFacts, lacking: tuple[MachineError, ...]
+    request: Request, facts: DecisionFacts, lacking: tuple[MachineError, ...]
 ) -> tuple[Engine | EngineFacts | None, str]:
     """Choose the engine or the host; of two things that the machine lacks, name the GPU."""
     try:

@@ -30,7 +30,7 @@ class EngineAnswer:
     hint: str = ""
 
 
-class MachineFacts(Protocol):
+class DecisionFacts(Protocol):
     """A machine; `elsewhere` says that it is not this one, so its files cannot be looked at."""
 
     @property

@@ -142,6 +142,8 @@ class _Follower:
 def _doing(plan: Plan) -> str:
     if plan.program == "parity":
         return f"comparing {plan.framework} with the referee"
+    if plan.program == "probe":
+        return f"probing {plan.device_count} GPUs" if plan.device == "gpu" else "probing the CPUs"
     return f"running {plan.framework} {plan.model} {plan.phase}"
 
 

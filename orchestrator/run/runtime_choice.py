@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.machine.description import EngineFacts
-    from orchestrator.run.facts import MachineFacts
+    from orchestrator.run.facts import DecisionFacts
     from orchestrator.runtimes.docker.client import Engine
 
 _ASKED = "asked for"
 
 
-def engine(request: Request, facts: MachineFacts) -> tuple[Engine | EngineFacts | None, str]:
+def engine(request: Request, facts: DecisionFacts) -> tuple[Engine | EngineFacts | None, str]:
     """Return the engine, or None for the host, and the reason.
 
     Raises EngineError if the user asked for a container and no engine answers, and RequestError if
@@ -47,7 +47,7 @@ def _of_python(python: Path, choice: RuntimeChoice) -> str:
     return "--python was given"
 
 
-def _choose(choice: RuntimeChoice, facts: MachineFacts) -> tuple[Engine | EngineFacts | None, str]:
+def _choose(choice: RuntimeChoice, facts: DecisionFacts) -> tuple[Engine | EngineFacts | None, str]:
     if choice is RuntimeChoice.HOST:
         return None, _ASKED
     answer = facts.container_engine

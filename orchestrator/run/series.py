@@ -12,6 +12,8 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.request import Request
 from orchestrator.result import INTERVAL, Failure, Metric, Result
 from orchestrator.run import benchmark
+from orchestrator.run.decision import Decision
+from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND
 from orchestrator.view import View
 
@@ -126,15 +128,21 @@ def _row(result: Result) -> dict[str, Any]:
     }
 
 
-def measure(request: Request, asked: int, new_view: Callable[[], View]) -> Series:
-    """Run several times, until the first failure; each run has its view and folder.
+# Makes one run of a request and names it, such as "run 2 of 5".
+RunOnce = Callable[[Request, str], tuple[Result, ExitStatus]]
+
+
+def measure(request: Request, asked: int, run: RunOnce) -> Series:
+    """Run several times, until the first failure; each run has its folder.
+
+    `share` says what to do if its GPUs are in use.
 
     Raises what `benchmark.run` raises if not even one run gave a result.
     """
     results: list[Result] = []
     try:
         for number in range(1, asked + 1):
-            result, status = _run(request, new_view, f"run {number} of {asked}")
+            result, status = run(request, f"run {number} of {asked}")
             results.append(result)
             if status is not ExitStatus.OK:
                 return _ended(asked, results, status, result.failure)
@@ -152,10 +160,24 @@ def _ended(
     return Series(asked=asked, results=tuple(results), status=status, failure=failure)
 
 
-def _run(request: Request, new_view: Callable[[], View], which: str) -> tuple[Result, ExitStatus]:
+def in_views(new_view: Callable[[], View], share: Sharing = EXCLUSIVE) -> RunOnce:
+    """Return what makes each run in a view of its own."""
+    return lambda request, which: run_once(request, new_view, which, share=share)
+
+
+def run_once(
+    request: Request,
+    new_view: Callable[[], View],
+    which: str = "",
+    *,
+    decided: Decision | None = None,
+    share: Sharing = EXCLUSIVE,
+) -> tuple[Result, ExitStatus]:
+    """Run once in a view of its own. Raises what `benchmark.run` raises."""
     view = new_view()
     try:
-        view.note(which)
-        return benchmark.run(request, view)
+        if which:
+            view.note(which)
+        return benchmark.run(request, view, decided=decided, share=share)
     finally:
         view.close()

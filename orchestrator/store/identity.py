@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.plan import Plan
@@ -32,11 +34,25 @@ def what(request: Request, plan: Plan) -> str:
     return _digest(_WHAT, decided(request, plan))
 
 
+def what_by_counts(request: Request, plan: Plan) -> Callable[[int, int, int], str]:
+    """Return what gives `what` of runs with other batches, steps and warm-up steps.
+
+    For plans of very many: it takes a tenth of the time.
+    """
+    hole = secrets.token_hex(16)  # no text of a request has it
+    holes = dict.fromkeys(("batch", "steps", "warmup"), hole)  # in the order of JSON's keys
+    text = _text(_WHAT, {**decided(request, plan), **holes})
+    before, between, last, after = text.split(f'"{hole}"')
+    return lambda batch, steps, warmup: _hashed(
+        f"{before}{batch}{between}{steps}{last}{warmup}{after}"
+    )
+
+
 def decided(request: Request, plan: Plan) -> dict[str, Any]:
     """Return the fields whose digest `what` is, as plain values.
 
-    `fingerprint` is that of the zoo's network or of the user's file. `data` is only the name of the
-    data's folder.
+    `fingerprint` is that of the zoo's network or of the user's file. `data` is the name of the
+    data's folder; what it holds is identified apart.
     """
     asked = without_values(request.model_dump(mode="json", include=set(_ASKED_FOR)))
     return {
@@ -54,6 +70,7 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
         "data": request.data.name if request.data is not None else None,
         "runtime": plan.runtime,
         **asked,
+        **_data(plan),
         **_own_python(plan),
     }
 
@@ -69,6 +86,11 @@ def without_values(told: dict[str, Any]) -> dict[str, Any]:
 def undecided(told: dict[str, Any]) -> str:
     """Return the digest of a run that was never planned, of what is known of it as plain values."""
     return _digest(_ASKED, told)
+
+
+def _data(plan: Plan) -> dict[str, Any]:
+    """Return what identifies the data; nothing for results from before that was recorded."""
+    return {} if plan.data is None else {"data_digest": plan.data.digest}
 
 
 def _own_python(plan: Plan) -> dict[str, Any]:
@@ -93,5 +115,12 @@ def place(
 
 
 def _digest(tag: str, told: dict[str, Any]) -> str:
-    text = json.dumps([tag, told], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _hashed(_text(tag, told))
+
+
+def _text(tag: str, told: dict[str, Any]) -> str:
+    return json.dumps([tag, told], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

@@ -206,7 +206,8 @@ def moment(seconds: float) -> datetime | None:
 
 
 def _outcome(result: Result) -> Values:
-    numbers = {name: _first(result.metrics, metrics) for name, metrics in _NUMBERS.items()}
+    known = {**result.derived, **result.metrics}
+    numbers = {name: _first(known, metrics) for name, metrics in _NUMBERS.items()}
     throughput = result.metrics.get("throughput")
     failure = result.failure
     said: Values = {"warnings": list(result.warnings)}
@@ -219,7 +220,7 @@ def _outcome(result: Result) -> Values:
         **numbers,
         "unit": _text(throughput.unit) if throughput else None,
         "warnings": len(result.warnings),
-        "metrics": as_text({name: [one.value, one.unit] for name, one in result.metrics.items()}),
+        "metrics": as_text({name: [one.value, one.unit] for name, one in known.items()}),
         "said": as_text(said),
     }
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.errors import BenchdockError, RequestError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.images import image_table, store
 from orchestrator.request import Device, Request
 from orchestrator.run.decision import Decision, decide
-from orchestrator.run.facts import MachineFacts, OtherMachine, ThisMachine
+from orchestrator.run.facts import DecisionFacts, OtherMachine, ThisMachine
 from orchestrator.suites.cells import Cell
 from orchestrator.suites.decisions import Decided, Need
 from orchestrator.suites.history import History
@@ -19,6 +19,9 @@ from orchestrator.units import parse_size
 if TYPE_CHECKING:
     from orchestrator.images.image_table import Image
     from orchestrator.machine.description import Machine
+    from orchestrator.machine.gpu_facts import GpuReport
+    from orchestrator.published.collection import Claim
+    from orchestrator.reproduction.setup import Setup
     from orchestrator.runtimes.docker.client import Engine
 
 
@@ -29,7 +32,7 @@ class MachineDecider:
     """
 
     def __init__(self, machine: Machine | None = None, *, folder: Path | None = None) -> None:
-        self._facts: MachineFacts = OtherMachine(machine) if machine else ThisMachine()
+        self._facts: DecisionFacts = OtherMachine(machine) if machine else ThisMachine()
         self._folder = folder or Path()
         self._needs: dict[str, Need] = {}
         self._history = History()
@@ -37,6 +40,11 @@ class MachineDecider:
     def decision(self, request: Request) -> Decision:
         """Return the decision that a run starts from. Raises BenchdockError."""
         return decide(request, self._facts)
+
+    @property
+    def gpus(self) -> GpuReport:
+        """Return the GPUs of the machine."""
+        return self._facts.gpu
 
     def decide(self, request: Request) -> Decided:
         """Return what would run; what is refused is not raised."""
@@ -47,8 +55,10 @@ class MachineDecider:
         return Decided(
             device=decision.target.device,
             devices=decision.target.count,
+            gpus=decision.target.gpus,
             need=self._need(decision),
             seconds=self._history.seconds(decision),
+            seconds_of=self._history.by_counts(decision),
             warnings=decision.warnings(),
         )
 
@@ -69,21 +79,25 @@ class MachineDecider:
         """Return why a framework refuses these numbers of steps, "" if it does not."""
         request = Request(model="any", framework=framework, steps=steps, warmup=warmup)
         try:
-            counts.settle(catalogue.framework(framework), request, device)
+            record.settle_counts(catalogue.framework(framework), request, device)
         except RequestError as error:
             return str(error)
         return ""
 
-    def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
-        """Return what would run for a published claim."""
+    def set_up(self, cell: Cell) -> tuple[Claim, Setup]:
+        """Return a cell's claim, and what would run for it. Raises BenchdockError."""
         from orchestrator.published import collection
         from orchestrator.reproduction import preparation
         from orchestrator.reproduction.setup import Wishes
 
         assert cell.claim is not None
+        claim = collection.claim(cell.claim)
+        return claim, preparation.prepare(claim, self._facts, Wishes(**self._wishes(cell)))
+
+    def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
+        """Return what would run for a published claim."""
         try:
-            claim = collection.claim(cell.claim)
-            setup = preparation.prepare(claim, self._facts, Wishes(**self._wishes(cell)))
+            _, setup = self.set_up(cell)
         except BenchdockError as error:
             return None, Decided(refusal=error.what, hint=error.hint)
         if setup.why_not or setup.planned is None:

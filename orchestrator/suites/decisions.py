@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.request import Device, Request
 from orchestrator.suites.cells import Cell
+
+# Seconds of a run with this batch, steps and warm-up steps, None if it never ran.
+SecondsOf = Callable[[int | None, int | None, int | None], float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +31,19 @@ class Need:
 class Decided:
     """What would run for a request on a machine; `refusal` says why nothing would.
 
-    `need` is None if it runs on the host. `seconds` is how long a run took so far, None if it never
-    ran. `warnings` are reasons to doubt its result.
+    `gpus` are the UUIDs of its devices. `need` is None if it runs on the host. `seconds` is how
+    long a run took so far, None if it never ran, and `seconds_of` says that of runs that differ in
+    batch and steps; None if that is unknown. `warnings` are reasons to doubt its result.
     """
 
     refusal: str = ""
     hint: str = ""
     device: Device = "cpu"
     devices: int = 1
+    gpus: tuple[str, ...] = ()
     need: Need | None = None
     seconds: float | None = None
+    seconds_of: SecondsOf | None = field(default=None, compare=False)
     warnings: tuple[str, ...] = ()
 
     @property

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from functools import cache, cached_property
+from pathlib import Path
 
 from orchestrator.errors import BenchdockError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.machine import inventory
-from orchestrator.plan import Plan
-from orchestrator.run import own_network
+from orchestrator.plan import DataFolder, Plan
+from orchestrator.run import data_folder, own_network
 from orchestrator.run.decision import Decision
 from orchestrator.store import durations, identity
+from orchestrator.suites.decisions import SecondsOf
 
 
 class History:
@@ -35,9 +38,35 @@ class History:
             what = identity.what(decision.request, _as_planned(decision))
         except BenchdockError:  # a refused request, or a file that cannot be read
             return None
-        expected = self._known.expected(what, self._place(decision))
-        if expected is None:
-            expected = self._known.elsewhere(what)
+        return self._seconds(what, self._place(decision))
+
+    def by_counts(self, decision: Decision) -> SecondsOf | None:
+        """Return what tells the durations of runs with other batches, steps and warm-up steps.
+
+        None if nothing is known of any run, or if the network's file decides on them.
+        """
+        if self._known is None or decision.request.model_file is not None:
+            return None
+        framework, place = decision.framework, self._place(decision)
+        usual = record.DEFAULTS[decision.target.device]
+
+        @cache
+        def settled(steps: int | None, warmup: int | None) -> tuple[int, int]:
+            return framework.step_rules.settle(
+                framework.name, steps=steps, warmup=warmup, usual=(usual.steps, usual.warmup)
+            )
+
+        @cache
+        def what() -> Callable[[int, int, int], str]:
+            return identity.what_by_counts(decision.request, _as_planned(decision))
+
+        return lambda batch, steps, warmup: self._seconds(
+            what()(batch or usual.batch, *settled(steps, warmup)), place
+        )
+
+    def _seconds(self, what: str, place: str) -> float | None:
+        assert self._known is not None
+        expected = self._known.expected(what, place) or self._known.elsewhere(what)
         return expected.seconds if expected else None
 
     def _place(self, decision: Decision) -> str:
@@ -56,7 +85,7 @@ def _as_planned(decision: Decision) -> Plan:
     """Return those fields of the plan that identify a series; the script is not rendered."""
     request = own_network.with_batch(decision.request)
     framework, target = decision.framework, decision.target
-    batch, steps, warmup = counts.settle(framework, request, target.device)
+    batch, steps, warmup = record.settle_counts(framework, request, target.device)
     file = request.model_file
     return Plan.model_construct(
         model=request.model,
@@ -70,11 +99,17 @@ def _as_planned(decision: Decision) -> Plan:
         device_count=target.count,
         steps=steps,
         warmup=warmup,
+        data=_examined(request.data),
         runtime="host" if decision.engine is None else "docker",
         runtime_reason=decision.reason,
         argv=(),
         script="",
     )
+
+
+@cache
+def _examined(folder: Path | None) -> DataFolder | None:
+    return data_folder.examine(folder)
 
 
 def _fingerprint(decision: Decision) -> str | None:

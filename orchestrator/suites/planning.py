@@ -146,7 +146,14 @@ def _shared(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator
                 why = decider.counts(settings["framework"], decided.device, steps, warmup)
                 counts[kind, steps, warmup] = Decided(refusal=why) if why else decided
             decided = counts[kind, steps, warmup]
-        yield decided
+        yield _timed(decided, settings) if decided.seconds_of else decided
+
+
+def _timed(decided: Decided, settings: Settings) -> Decided:
+    """Return a decision with how long runs of these settings take."""
+    assert decided.seconds_of is not None
+    seconds = decided.seconds_of(*map(settings.get, ("batch", "steps", "warmup")))
+    return decided if seconds is None else replace(decided, seconds=seconds)
 
 
 def _kind(settings: Settings) -> Hashable:

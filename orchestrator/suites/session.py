@@ -83,11 +83,19 @@ class Job:
     budget: float | None = None
 
 
+class Lanes(Protocol):
+    """Makes runs side by side, each on its own GPUs."""
+
+    def run(self, work: Work) -> None:
+        """Make the runs that are left. Raises as `carry_out` does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """What a session works with; tests replace the runner, the clock and the waiting.
 
-    `ready` returns when what a cell needs is here, or will not come.
+    `ready` returns when what a cell needs is here, or will not come. Without `lanes`, runs come one
+    after the other.
     """
 
     runner: Runner
@@ -96,6 +104,7 @@ class Tools:
     stopped: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    lanes: Lanes | None = None
 
 
 def carry_out(job: Job, before: State, log: Journal, tools: Tools) -> ExitStatus:
@@ -104,11 +113,19 @@ def carry_out(job: Job, before: State, log: Journal, tools: Tools) -> ExitStatus
     Raises Interrupted after a signal, and MachineError if the machine cannot go on; the journal
     then says how far it came.
     """
-    return _Work(job, before, log, tools).run()
+    work = Work(job, before, log, tools)
+    if tools.lanes is None:
+        work.one_by_one()
+    else:
+        tools.lanes.run(work)
+    return work.finish()
 
 
-class _Work:
-    """One process's part of a session."""
+class Work:
+    """One process's part of a session: what is left, and what becomes of it.
+
+    `queue` are the runs that are left, in order.
+    """
 
     def __init__(self, job: Job, before: State, log: Journal, tools: Tools) -> None:
         self._job = job
@@ -116,98 +133,78 @@ class _Work:
         self._tools = tools
         every = list(turns(job.cells))
         self._total = len(every)
-        self._queue = [turn for turn in every if not before.is_done(turn)]
+        self.queue = [turn for turn in every if not before.is_done(turn)]
         self._ended = {
             state.key_of(turn): before.ended[state.key_of(turn)]
             for turn in every
             if before.is_done(turn)
         }
         self._failed = sum(end.status == "failed" for end in self._ended.values())
-        self._reserved = [turn for turn in self._queue if turn.is_last_control]
-        self._forecast = Forecast(self._queue, job.known, job.usual)
+        self._reserved = [turn for turn in self.queue if turn.is_last_control]
+        self._forecast = Forecast(self.queue, job.known, job.usual)
         self._memory = memory.OutOfMemory(every, self._ended)
         self._began = tools.now()
         self._in_a_row = 0
         self._signal: int = signal.SIGINT
 
-    def run(self) -> ExitStatus:
-        for index, turn in enumerate(self._queue):
-            if self._tools.stopped():
-                self._log.append("stop", at=stamp(), left=len(self._queue) - index)
-                return self._status()
-            coming = self._queue[index + 1] if index + 1 < len(self._queue) else None
-            progress = self._progress(index, coming)
-            why = self._memory.why_not(turn) or self._over_budget(index)
-            end = Ended(status="skipped", message=why) if why else self._measure(turn, progress)
-            self._file(turn, end, progress)
-        self._log.append("finish", at=stamp())
-        return self._status()
+    def one_by_one(self) -> None:
+        """Make the runs, one after the other."""
+        for index, turn in enumerate(self.queue):
+            if self.stopped():
+                return
+            if not self.skip(turn):
+                coming = self.queue[index + 1] if index + 1 < len(self.queue) else None
+                self.end(turn, self._measure(turn, self._progress(coming)))
 
-    def _progress(self, index: int, coming: Turn | None) -> Progress:
-        return Progress(
-            number=self._total - len(self._queue) + index + 1,
-            total=self._total,
-            failed=self._failed,
-            left=self._forecast.seconds,
-            coming=coming,
-        )
+    def stopped(self) -> bool:
+        """Whether no further run may start."""
+        return self._tools.stopped()
 
-    def _over_budget(self, index: int) -> str:
-        """Say why a run does not fit into what is left of the budget, or ""."""
-        if self._job.budget is None:
-            return ""
-        left = self._job.budget - (self._tools.now() - self._began)
-        turn = self._queue[index]
-        if not turn.is_last_control:
-            left -= sum(map(self._forecast.of, self._reserved))
-        if left > 0 and self._forecast.of(turn) <= left:
-            return ""
-        return "the budget of this session is used up"
+    def skip(self, turn: Turn) -> bool:
+        """Skip a run that makes no sense, or does not fit into what is left of the budget."""
+        why = self._memory.why_not(turn) or self._over_budget(turn)
+        if why:
+            self.end(turn, Ended(status="skipped", message=why))
+        return bool(why)
 
-    def _measure(self, turn: Turn, progress: Progress) -> Ended:
-        """Run until it is not the machine that fails, three times at most."""
-        from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
+    def finish(self) -> ExitStatus:
+        """Write that the session is finished, or stopped; return its status."""
+        left = self._total - len(self._ended)
+        if left:
+            self._log.append("stop", at=stamp(), left=left)
+        else:
+            self._log.append("finish", at=stamp())
+        return ExitStatus.BENCHMARK_FAILED if self._failed else ExitStatus.OK
 
-        attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential(multiplier=5, max=60),
-            retry=retry_if_result(lambda end: end.kind in OF_THE_MACHINE),
-            before_sleep=lambda told: self._note_retry(turn, told.outcome.result()),  # type: ignore[union-attr]
-            retry_error_callback=lambda told: told.outcome.result(),  # type: ignore[union-attr]
-            sleep=self._tools.sleep,
-        )
-        end: Ended = attempts(self._attempt, turn, progress)
-        return end
-
-    def _note_retry(self, turn: Turn, end: Ended) -> None:
-        self._log.append("retry", **_named(turn), **end.model_dump(exclude_none=True))
-        self._tools.view.note(f"{turn.cell.title}: {end.message}; trying again")
-
-    def _attempt(self, turn: Turn, progress: Progress) -> Ended:
-        def on_folder(folder: RunFolder) -> None:
-            notes.write(folder, self._job.note, turn)
-            self._log.append("start", **_named(turn), run=folder.run_id, at=stamp())
-
+    def request(self, turn: Turn) -> Request:
+        """Return the request of a run, once its image is here. Raises BenchdockError."""
         self._tools.ready(turn.cell)
-        began = self._tools.now()
-        view = self._tools.view.turn(turn, progress)
-        try:
-            request = self._job.request_of(turn.cell)
-            result, status = self._tools.runner(request, view, on_folder)
-        except Interrupted:
-            raise
-        except BenchdockError as error:
-            kind = "engine" if isinstance(error, MachineError) else "refused"
-            return Ended(status="failed", kind=kind, message=str(error))
-        finally:
-            view.close()
-        if status > 128:
-            self._signal = status - 128
-        end = state.of_result(result)
-        return end.model_copy(update={"seconds": round(self._tools.now() - began, 3)})
+        return self._job.request_of(turn.cell)
 
-    def _file(self, turn: Turn, end: Ended, progress: Progress) -> None:
-        self._log.append("end", **_named(turn), **end.model_dump(exclude_none=True), at=stamp())
+    def start(self, turn: Turn, folder: RunFolder) -> None:
+        """Note that a run has a folder, before anything starts in it."""
+        notes.write(folder, self._job.note, turn)
+        self._log.append("start", **_named(turn), run=folder.run_id, at=stamp())
+
+    def retry(self, turn: Turn, end: Ended) -> None:
+        """Note that the machine failed a run, which is tried again."""
+        self._log.append("retry", **_named(turn), **end.model_dump(exclude_none=True))
+        self.note(f"{turn.cell.title}: {end.message}; trying again")
+
+    def note(self, text: str) -> None:
+        """Show a note."""
+        self._tools.view.note(text)
+
+    def end(self, turn: Turn, end: Ended) -> None:
+        """Note how a run ended.
+
+        Raises Interrupted if that was by a signal, and MachineError if the machine fails run after
+        run.
+        """
+        progress = self._progress(None)
+        spent = round(max(0.0, self._tools.now() - self._began), 3)
+        told = end.model_dump(exclude_none=True)
+        self._log.append("end", **_named(turn), **told, at=stamp(), spent=spent)
         self._ended[state.key_of(turn)] = end
         self._failed += end.status == "failed"
         self._forecast.spend(turn, None if end.status == "skipped" else end.seconds)
@@ -222,8 +219,60 @@ class _Work:
                 hint="fix it, then run `benchdock suite --resume`",
             )
 
-    def _status(self) -> ExitStatus:
-        return ExitStatus.BENCHMARK_FAILED if self._failed else ExitStatus.OK
+    def _progress(self, coming: Turn | None) -> Progress:
+        return Progress(
+            number=len(self._ended) + 1,
+            total=self._total,
+            failed=self._failed,
+            left=self._forecast.seconds,
+            coming=coming,
+        )
+
+    def _over_budget(self, turn: Turn) -> str:
+        """Say why a run does not fit into what is left of the budget, or ""."""
+        if self._job.budget is None:
+            return ""
+        left = self._job.budget - (self._tools.now() - self._began)
+        if not turn.is_last_control:
+            left -= sum(map(self._forecast.of, self._reserved))
+        if left > 0 and self._forecast.of(turn) <= left:
+            return ""
+        return "the budget of this session is used up"
+
+    def _measure(self, turn: Turn, progress: Progress) -> Ended:
+        """Run until it is not the machine that fails, three times at most."""
+        from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_exponential
+
+        attempts = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(multiplier=5, max=60),
+            retry=retry_if_result(lambda end: end.kind in OF_THE_MACHINE),
+            before_sleep=lambda told: self.retry(turn, told.outcome.result()),  # type: ignore[union-attr]
+            retry_error_callback=lambda told: told.outcome.result(),  # type: ignore[union-attr]
+            sleep=self._tools.sleep,
+        )
+        end: Ended = attempts(self._attempt, turn, progress)
+        return end
+
+    def _attempt(self, turn: Turn, progress: Progress) -> Ended:
+        self._tools.ready(turn.cell)
+        began = self._tools.now()
+        view = self._tools.view.turn(turn, progress)
+        try:
+            request = self._job.request_of(turn.cell)
+            result, status = self._tools.runner(
+                request, view, lambda found: self.start(turn, found)
+            )
+        except Interrupted:
+            raise
+        except BenchdockError as error:
+            return state.of_refusal(error)
+        finally:
+            view.close()
+        if status > 128:
+            self._signal = status - 128
+        end = state.of_result(result)
+        return end.model_copy(update={"seconds": round(self._tools.now() - began, 3)})
 
 
 def _named(turn: Turn) -> dict[str, Any]:

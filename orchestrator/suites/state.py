@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from orchestrator.errors import RequestError
+from orchestrator.errors import BenchdockError, MachineError, RequestError
 from orchestrator.record_files import first_mistake
 from orchestrator.request import LenientRecord
 from orchestrator.result import Result
@@ -53,14 +53,25 @@ def of_result(result: Result) -> Ended:
     )
 
 
+def of_refusal(error: BenchdockError) -> Ended:
+    """Return what a session keeps of a request that was refused before it had a folder."""
+    kind = "engine" if isinstance(error, MachineError) else "refused"
+    return Ended(status="failed", kind=kind, message=str(error))
+
+
 @dataclass
 class State:
-    """The runs by content and pass; `open` were started and have no end, with their folders."""
+    """The runs by content and pass; `open` were started and have no end, with their folders.
+
+    `spent` are the seconds that all processes of the session took, by clocks that do not jump.
+    """
 
     ended: dict[Key, Ended] = field(default_factory=dict)
     open: dict[Key, str] = field(default_factory=dict)
     finished: bool = False
     begins: int = 0
+    spent: float = 0.0
+    _spent_so_far: float = 0.0  # by the process whose events come now
 
     def is_done(self, turn: Turn) -> bool:
         """Whether nothing is left to do for a run; one that the machine failed runs again."""
@@ -68,11 +79,18 @@ class State:
         return end is not None and end.kind not in UNDONE
 
     def forget(self, what: RERUN) -> None:
-        """Forget runs, so that they run again; those that were skipped always do."""
+        """Forget runs and the budget they took, so that they run again; skipped ones always do."""
         self.finished = False
+        self.spent = 0.0
         self.ended = {
             key: end for key, end in self.ended.items() if what == "failed" and end.status == "ok"
         }
+
+    def spend(self, seconds: float) -> None:
+        """Note how long the current process has been at it; a smaller number is of a new one."""
+        again = seconds < self._spent_so_far
+        self.spent += seconds if again else seconds - self._spent_so_far
+        self._spent_so_far = seconds
 
     def count(self, status: str) -> int:
         """Return how many runs ended that way."""
@@ -104,6 +122,7 @@ def _apply(state: State, event: dict[str, Any]) -> None:
             if event["schema"] != journal.SCHEMA:
                 raise ValueError("it was written by another version of benchdock")
             state.begins += 1
+            state._spent_so_far = 0.0
             state.finished = False
             # What was skipped for lack of time has its chance again.
             state.ended = {key: end for key, end in state.ended.items() if end.status != "skipped"}
@@ -114,6 +133,7 @@ def _apply(state: State, event: dict[str, Any]) -> None:
         case "end":
             state.open.pop(_key(event), None)
             state.ended[_key(event)] = Ended.model_validate(event)
+            state.spend(float(event.get("spent", state._spent_so_far)))
         case "retry":
             state.open.pop(_key(event), None)
         case "finish":

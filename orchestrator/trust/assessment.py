@@ -8,16 +8,20 @@ from orchestrator.trust import gpu_health, machine, steps
 from orchestrator.trust.facts import Facts
 from orchestrator.trust.verdict import Reason, Verdict
 
-REASONS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
-    machine.throttled,
-    machine.low_clock,
-    machine.gpu_silent,
-    machine.gpu_idle,
+Find = Callable[[Facts], Iterator[Reason]]
+OF_GPUS: tuple[Find, ...] = (
     gpu_health.power_limit,
     gpu_health.xid,
     gpu_health.memory_errors,
     gpu_health.board_state,
     gpu_health.pcie_link,
+)
+REASONS: tuple[Find, ...] = (
+    machine.throttled,
+    machine.low_clock,
+    machine.gpu_silent,
+    machine.gpu_idle,
+    *OF_GPUS,
     machine.foreign_process,
     machine.busy_host,
     machine.cpu_stolen,
@@ -31,4 +35,5 @@ REASONS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
 
 def assess(facts: Facts) -> Verdict:
     """Return the verdict on a measured run."""
-    return Verdict.of([reason for find in REASONS for reason in find(facts)])
+    finding = [find for find in REASONS if not (facts.on_cpu and find in OF_GPUS)]
+    return Verdict.of([reason for find in finding for reason in find(facts)])

@@ -17,6 +17,7 @@ _STAGES = {
     "warmup": "warming up",
     "timing": "timing",
     "comparing": "comparing",
+    "probing": "probing",
     "done": "finished",
 }
 
@@ -33,7 +34,7 @@ def progress_words(progress: Progress) -> str:
     parts = [_STAGES[progress.stage]]
     if progress.steps_total:
         parts.append(f"{progress.steps_done} of {progress.steps_total} steps")
-    elif progress.stage == "comparing":
+    elif progress.stage in ("comparing", "probing"):
         parts.append(f"{progress.steps_done} done")
     elif progress.steps_done:
         parts.append(counted(progress.steps_done, "step"))
@@ -88,6 +89,7 @@ def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
     else:
         found += _metric_rows(result.metrics)
         found += _memory_rows(result)
+        found += _derived_rows(result.derived)
     if result.verdict is not None:
         found.append(("verdict", result.verdict.in_words(result.warnings)))
     found += [("warning", text) for text in result.warnings]
@@ -131,6 +133,22 @@ def _memory_rows(result: Result) -> Iterator[Row]:
     device = result.plan.device if result.plan else result.program.device
     where = "in the process" if device == "cpu" else "on the device"
     yield "memory", f"{_written(result.metrics, 'peak_memory')} at most {where}"
+
+
+def _derived_rows(derived: Mapping[str, Metric]) -> Iterator[Row]:
+    if "achieved_flops" in derived:
+        text = _written(derived, "achieved_flops")
+        if "share_of_ceiling" in derived:
+            share, ceiling = (
+                _written(derived, f"{n}") for n in ("share_of_ceiling", "ceiling_flops")
+            )
+            text += f", {share} of the {ceiling} that `benchdock probe` measured here"
+        yield "compute", text
+    if "energy_per_sample" in derived:
+        text = f"{_written(derived, 'energy_per_sample')} per sample"
+        if "energy_per_sample_above_idle" in derived:
+            text += f" ({_written(derived, 'energy_per_sample_above_idle')} above idle)"
+        yield "energy", f"{text}, {_written(derived, 'throughput_per_watt')}"
 
 
 def _spread(metrics: Mapping[str, Metric]) -> str:

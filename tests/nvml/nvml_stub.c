@@ -359,6 +359,10 @@ static result list(struct device *d, const char *key, u32 *number, struct proces
 }
 
 /* processes=PID:BYTES,PID:na */
+#ifdef OLD_DRIVER
+#define nvmlDeviceGetComputeRunningProcesses_v3 nvmlDeviceGetComputeRunningProcesses_v2
+#define nvmlDeviceGetGraphicsRunningProcesses_v3 nvmlDeviceGetGraphicsRunningProcesses_v2
+#endif
 result nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, u32 *number, struct process *found) {
   return list(d, "processes", number, found);
 }

@@ -20,7 +20,9 @@ from orchestrator.machine.monitor import Monitor
 from orchestrator.trust.assessment import assess
 from orchestrator.trust.facts import Facts
 
-BEFORE, DURING = 0.03, 0.12
+# Rounds; in every tenth the slow part is read too.
+BEFORE, DURING = 2, 12
+PATIENCE = 5.0  # s, on a busy machine
 
 
 def answer(text: str) -> None:
@@ -30,16 +32,25 @@ def answer(text: str) -> None:
     aside.replace(path)
 
 
+def wait(watching: Monitor, rounds: int) -> None:
+    """Wait for so many rounds of the GPUs' thread, if it runs."""
+    gpus, deadline = watching._gpus, time.monotonic() + PATIENCE
+    assert gpus is not None
+    end = gpus._rounds + rounds
+    while gpus._thread.is_alive() and gpus._rounds < end and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
 def watch(before: str, during: str, gpus: list[str], folder: Path) -> dict[str, Any]:
     answer(before)
     with Monitor(
         folder / "m", gpus=gpus, interval=0.02, gpu_interval=0.01, baseline=0.0
     ) as watching:
-        time.sleep(BEFORE)
+        wait(watching, BEFORE)
         watching.started(os.getpid())
         answer(during)
         begin = time.monotonic()
-        time.sleep(DURING)
+        wait(watching, DURING)
         window = (begin, time.monotonic())
         watching.stage("timing", window)
         watching.stage("done", window)

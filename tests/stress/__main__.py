@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.runtimes.docker.client import Engine
 from tests import misbehaving
-from tests.stress import answers, arguments, kills, sessions
+from tests.stress import answers, arguments, kills, leases, sessions
 
 
 def measured(name: str, attack: Callable[[], object]) -> None:
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=70)
     parser.add_argument("--session-kills", type=int, default=200)
+    parser.add_argument("--lease-starts", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--engine", action="store_true")
     asked = parser.parse_args()
@@ -35,6 +36,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchdock-stress-") as folder:
         root = Path(folder)
         measured("wrong answers", answers.attack)
+        home, starts = root / "leases", asked.lease_starts
+        measured("starts of runs on GPUs", lambda: leases.attack(starts, asked.seed, home))
         home = root / "kills"
         measured("kills", lambda: kills.attack(asked.kills, asked.seed, home))
         home, hits = root / "sessions", asked.session_kills

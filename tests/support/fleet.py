@@ -10,15 +10,17 @@ from random import Random
 
 from orchestrator.errors import Interrupted
 from orchestrator.nightly import night
-from orchestrator.nightly.night import Work
+from orchestrator.nightly.tonight import Work
 from orchestrator.nights import decisions, files, past
 from orchestrator.nights.record import Night, NightSeries
 from orchestrator.request import Request
+from orchestrator.result import Result
 from orchestrator.suites import expansion, folder, planning, resuming, session
 from orchestrator.suites.decisions import Decided
 from orchestrator.suites.journal import Journal
 from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.requests import request_of
+from orchestrator.suites.session import Runner
 from tests.support.sessions import Act, FakeRunner, Lines
 from tests.support.suites import HEAD, loaded
 
@@ -48,6 +50,8 @@ class Fleet:
     act: Callable[[Request, int], Act] = lambda _request, _number: None
     budget: float | None = None
     stopped: Callable[[], bool] = lambda: False
+    image: str = ""
+    in_old_image: Callable[[Result], Runner | None] = lambda _: None
     spread: float = 0.003
     random: Random = field(default_factory=lambda: Random(7))
     ran: list[Request] = field(default_factory=list)
@@ -67,7 +71,7 @@ class Fleet:
         plan = planning.plan(suite, expansion.expand(suite), _Decider())  # type: ignore[arg-type]
         where = folder.create(suite, began)
         facts = folder.read_facts(where)
-        runner = FakeRunner(act=self.act, throughput=self.throughput)
+        runner = FakeRunner(act=self.act, throughput=self.throughput, image=self.image)
         work = Work(
             plan=plan,
             where=where,
@@ -92,6 +96,7 @@ class Fleet:
             night=began.date(),
             machine=MACHINE,
             budget=self.budget,
+            in_old_image=self.in_old_image,
         )
         with Journal(where.journal) as log:
             found, self.interrupted = night.carry_out(work, resuming.begin(where, log), log)

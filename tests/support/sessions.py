@@ -19,11 +19,12 @@ from orchestrator.suites.journal import Journal
 from orchestrator.suites.loading import Loaded
 from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.requests import request_of
-from orchestrator.suites.session import Progress
+from orchestrator.suites.session import Lanes, Progress
 from orchestrator.suites.state import RERUN, Ended, State
 from orchestrator.suites.turns import Turn
 from orchestrator.ui.plain import SilentView
 from orchestrator.view import View
+from tests.fakes import plan
 
 # What a request does: nothing (it is measured), fail with a kind, or raise.
 Act = FailureKind | BenchdockError | None
@@ -31,11 +32,15 @@ Act = FailureKind | BenchdockError | None
 
 @dataclass
 class FakeRunner:
-    """Files results as `benchmark.run` does; `act` says what becomes of the nth run."""
+    """Files results as `benchmark.run` does; `act` says what becomes of the nth run.
+
+    Results have a plan if there is an `image`.
+    """
 
     act: Callable[[Request, int], Act] = lambda _request, _number: None
     seconds: Callable[[Request], float] = lambda _: 1.0
     throughput: Callable[[Request], float] = lambda _: 100.0
+    image: str = ""
     clock: float = 0.0
     ran: list[Request] = field(default_factory=list)
 
@@ -48,7 +53,7 @@ class FakeRunner:
             raise act
         self.clock += self.seconds(request)
         kind: FailureKind | None = "interrupted" if isinstance(act, Interrupted) else act
-        result, status = file_result(request, on_folder, kind, self.throughput(request))
+        result, status = file_result(request, on_folder, kind, self.throughput(request), self.image)
         return result, act.exit_status if isinstance(act, Interrupted) else status
 
     def now(self) -> float:
@@ -63,6 +68,7 @@ def file_result(
     on_folder: Callable[[RunFolder], None],
     kind: FailureKind | None = None,
     throughput: float = 100.0,
+    image: str = "",
 ) -> tuple[Result, ExitStatus]:
     """Make a run folder with a result."""
     desk = Desk.open(request)
@@ -77,6 +83,7 @@ def file_result(
         status="failed" if kind else "ok",
         failure=Failure(kind=kind, message=f"it is {kind}") if kind else None,
         request=request,
+        plan=plan(model=request.model, image_digest=image) if image else None,
         metrics={} if kind else {"throughput": Metric(value=throughput, unit="samples/s")},
         started=datetime.now(UTC),
         finished=datetime.now(UTC),
@@ -126,6 +133,7 @@ class Bench:
         *,
         rerun: RERUN | None = None,
         stopped: Callable[[], bool] = lambda: False,
+        lanes: Lanes | None = None,
     ) -> ExitStatus:
         """Begin or resume."""
         runner = runner or FakeRunner()
@@ -140,7 +148,12 @@ class Bench:
             budget=self.budget,
         )
         tools = session.Tools(
-            runner=runner, view=self.lines, stopped=stopped, now=runner.now, sleep=runner.sleep
+            runner=runner,
+            view=self.lines,
+            stopped=stopped,
+            now=runner.now,
+            sleep=runner.sleep,
+            lanes=lanes,
         )
         with Journal(self.where.journal) as log:
             before = resuming.begin(self.where, log, rerun=rerun)

@@ -16,7 +16,7 @@ from orchestrator.doctor.finding import Finding
 from orchestrator.errors import EngineError, ExitStatus, MachineError
 from orchestrator.images import digests, image_table
 from orchestrator.machine import inventory
-from orchestrator.machine.gpu import Gpu, GpuReport
+from orchestrator.machine.gpu_facts import Gpu, GpuReport, MigSlice
 from orchestrator.runtimes.docker.client import Engine, EngineInfo
 from orchestrator.runtimes.host import running
 from orchestrator.vendor_images.choice import Choice, choose
@@ -229,12 +229,33 @@ def test_gpus() -> None:
     assert found["GPU 0"].detail == "NVIDIA H200, 140.0 GiB, compute capability 9.0"
 
 
-def test_mig() -> None:
-    sliced = GpuReport(
-        state="ok", reason="", gpus=(Gpu(index=1, uuid="GPU-1", name="A100", mig=True),)
+@pytest.mark.parametrize(
+    ("slices", "state", "told"),
+    [
+        ((), "missing", "MIG is on, but there are no parts"),
+        (
+            (MigSlice(index=2, uuid="MIG-1", name="NVIDIA A100 MIG 1g.5gb"),),
+            "warning",
+            "a run sees one part (1:2 1g.5gb)",
+        ),
+    ],
+)
+def test_mig(slices: tuple[MigSlice, ...], state: str, told: str) -> None:
+    one = Gpu(index=1, uuid="GPU-1", name="A100", mig=True, slices=slices)
+    found = by_name(gpus.gpu_findings(GpuReport(state="ok", reason="", gpus=(one,))))["GPU 1"]
+    assert (found.state, found.remedy) == (state, "sudo nvidia-smi -i 1 -mig 0")
+    assert told in found.detail
+
+
+def test_a_kernel_log_that_cannot_be_read_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "orchestrator.machine.xid.why_unreadable", lambda: "Operation not permitted"
     )
-    found = by_name(gpus.gpu_findings(sliced))["GPU 1"]
-    assert (found.state, found.remedy) == ("warning", "sudo nvidia-smi -i 1 -mig 0")
+    several = tuple(Gpu(index=index, uuid=f"GPU-{index}", name="A100") for index in range(2))
+    found = gpus.gpu_findings(GpuReport(state="ok", reason="", gpus=several))
+    (said,) = [one for one in found if one.name == "kernel log"]
+    assert "Operation not permitted" in said.detail
+    assert not [one for one in gpus.gpu_findings(NO_GPU) if one.name == "kernel log"]
 
 
 def test_a_gpu_without_a_driver(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_the_resolved_image_is_the_one_that_runs():
 
 
 def test_values_of_the_environment_are_kept_whole():
-    assert config_of(plan(environment={"A": "x=y z"}))["Env"] == ["A=x=y z"]
+    assert "A=x=y z" in config_of(plan(environment={"A": "x=y z"}))["Env"]
 
 
 def test_a_plan_without_an_image_is_a_bug():

@@ -271,7 +271,9 @@ def test_a_part_of_a_gpu(stub: Stub) -> None:
 
 def test_an_old_driver(tmp_path: Path) -> None:
     old = Stub.build(tmp_path, "-DOLD_DRIVER")
-    (found,) = samples(old, TWO_GPUS + "missing=TemperatureV,FieldValues\n", FIRST)
+    answers = "missing=TemperatureV,FieldValues\n0.processes=7:5\n"
+    (found,) = samples(old, TWO_GPUS + answers, FIRST)
+    assert [(one["pid"], one["memory"]) for one in found["processes"]] == [(7, 5)]
     assert found["reasons"] == ["power cap"]
     assert (found["temperature"], found["power"]) == (64, 351.234)
     assert found["memory_used"] == 12884901888 + 633339904  # the old call counts the reserve

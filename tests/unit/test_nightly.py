@@ -64,7 +64,7 @@ def test_a_slower_series_is_confirmed_the_same_night_at_its_end(fleet: Fleet) ->
     assert lines[0].startswith("nightly: 3 of 3 series ran; 1 got slower: vgg16 pytorch -")
     assert lines[0].endswith("; the machine is as before")
     assert "confirmed by 5 more runs" in lines[1]
-    assert lines[2] == f"if it is meant to be so: benchdock accept {one.key} --why '...'"
+    assert lines[2] == f"if it is meant to be so: benchdock accept {one.key} --why REASON"
 
 
 def test_suspects_are_run_again_in_passes(fleet: Fleet) -> None:
@@ -140,7 +140,7 @@ def test_an_engine_that_is_gone_ends_the_night_with_one_line(fleet: Fleet) -> No
     assert telling.subject(dead).startswith("nightly: 0 of 3 series ran; 3 runs in a row failed")
     assert (telling.exit_status(dead), dead.uncounted) == (
         ExitStatus.BENCHMARK_FAILED,
-        "16 of 16 runs failed",
+        "3 of 3 runs failed",
     )
 
 
@@ -163,6 +163,10 @@ def test_a_short_budget_costs_repeats_and_leaves_a_tenth_for_suspects(fleet: Fle
     assert all(any(run.throughput for run in one.runs) for one in short.series)
     assert [request.model for request in fleet.ran[11:]] == ["vgg16", "vgg16"]
     assert telling.exit_status(short) is ExitStatus.BENCHMARK_FAILED
+    assert telling.lines(short)[-1] == (
+        "5 runs of 3 series did not start: the budget of this session is used up"
+    )
+    assert (short.uncounted, {one.uncounted for one in short.series}) == (None, {None})
 
 
 def test_somebody_may_stop_a_night(fleet: Fleet) -> None:
@@ -174,7 +178,22 @@ def test_what_cannot_run_here_is_missing(tmp_path: Path, fleet: Fleet) -> None:
     fleet.text = SUITE.replace("{model: alexnet}", "{model: alexnet, framework: mxnet}")
     found = of(fleet.night(), "alexnet")
     assert [run.message for run in found.runs] == ["mxnet is not here"]
-    assert found.uncounted == "5 of 5 runs failed"
+    assert found.uncounted == "1 of 1 run failed"
+
+
+def test_a_series_that_lost_its_history_is_told_once(fleet: Fleet) -> None:
+    before = of(next(files.newest("nightly")), "vgg16").key
+    fleet.image = "sha256:a"  # with a plan, what runs is known better than by its request
+    (told, *others) = (line for line in fleet.night().problems if "vgg16" in line)
+    assert told.startswith("vgg16 pytorch is a new series without history")
+    assert f"it was {before} and is vgg16-pytorch-training-" in told
+    assert (others, fleet.night().problems) == ([], ())
+
+
+def test_a_series_that_left_the_suite_is_told_once(fleet: Fleet) -> None:
+    fleet.text = SUITE.replace("{model: vgg16}, ", "")
+    assert fleet.night().problems == ("no longer in the suite: vgg16 pytorch",)
+    assert fleet.night().problems == ()
 
 
 def test_a_muted_series_is_judged_but_not_reported(fleet: Fleet) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli
+from orchestrator import cli, shared_lock
 from orchestrator.errors import MachineError
 from orchestrator.nightly import attempts, machine_lock
 from orchestrator.nights import choosing, decisions, files
@@ -30,7 +30,7 @@ LATER = str(date.today() + timedelta(days=3))
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
     # Nobody else's night is seen.
-    monkeypatch.setattr(machine_lock, "FOLDERS", (tmp_path,))
+    monkeypatch.setattr(shared_lock, "FOLDERS", (tmp_path,))
     files.write(night(1, series(A), series(B)))
     files.write(
         night(

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -279,6 +279,30 @@ def test_days_without_a_night_are_told_if_there_should_have_been_one(table: Path
     schedule.install(told, None)
     assert schedule.missed("nightly", first, third) == [date(2026, 11, 2)]
     assert schedule.missed("nightly", third, first) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "budget", "said"),
+    [
+        ("2026-11-01T01:30:20", 18_000, ""),
+        ("2026-11-01T09:00:00", 18_000, ""),
+        ("2026-11-01T22:30:00", 18_000, "the next night starts in 3 h 00 min, which is less than"),
+        ("2026-11-01T22:30:00", None, ""),
+    ],
+)
+def test_a_night_that_catches_up_does_not_run_into_the_next(
+    table: Path, now: str, budget: float | None, said: str
+) -> None:
+    moment = datetime.fromisoformat(now)
+    assert schedule.why_not_now("nightly", budget, moment) == ""
+    files.write(night(1))
+    told = schedule.Schedule(
+        suite="nightly", how="cron", at="01:30", pull_at=None, run=("x",), pull=("y",)
+    )
+    schedule.install(told, None)
+    why = schedule.why_not_now("nightly", budget, moment)
+    assert why.startswith(said)
+    assert bool(why) is bool(said)
 
 
 @pytest.mark.slow

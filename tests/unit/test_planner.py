@@ -98,13 +98,16 @@ def test_what_the_cpu_cannot_do_is_the_machines_fault_if_its_gpus_do_not_answer(
 
 @pytest.mark.parametrize("gpus", ["all", (0,)])
 def test_a_gpu_without_driver_says_what_is_missing(gpus):
-    with pytest.raises(MachineError, match="no NVIDIA driver is installed; use --gpus none"):
+    with pytest.raises(
+        MachineError,
+        match="no NVIDIA driver is installed, and the PCI bus has no NVIDIA GPU; use --gpus none",
+    ):
         devices.choose(request(gpus=gpus), NONE)
     engine = EngineAnswer(engine=EngineFacts())
     decision = decide(request(gpus=gpus), Known(gpu=NONE, container_engine=engine))
     assert decision.target.device == "gpu"
     assert "no NVIDIA driver" in decision.warnings()[0]
-    with pytest.raises(MachineError, match="no NVIDIA driver is installed; use --gpus none"):
+    with pytest.raises(MachineError, match="the PCI bus has no NVIDIA GPU; use --gpus none"):
         decision.accepted()
 
 

@@ -107,7 +107,7 @@ def test_the_interval_is_students_over_whole_runs():
 
 def test_the_first_failure_ends_the_series_with_its_status(home, capsys, monkeypatch):
     outcomes = iter([(result(4.0), ExitStatus.OK), (result(0), ExitStatus.BENCHMARK_FAILED)])
-    monkeypatch.setattr(benchmark, "run", lambda *_: next(outcomes))
+    monkeypatch.setattr(benchmark, "run", lambda *_, **__: next(outcomes))
     assert main([*WORDS, "--runs", "5", "--json"]) == ExitStatus.BENCHMARK_FAILED
     out, err = capsys.readouterr()
     told = json.loads(out)
@@ -126,7 +126,7 @@ def test_what_is_refused_at_once_is_not_a_series(home, capsys):
 
 
 def test_a_machine_that_gives_up_later_leaves_the_runs_before(home, monkeypatch):
-    def run(*_):
+    def run(*_, **__):
         if made:
             raise MachineError("the engine is gone")
         made.append(True)
@@ -134,7 +134,7 @@ def test_a_machine_that_gives_up_later_leaves_the_runs_before(home, monkeypatch)
 
     made = []
     monkeypatch.setattr(benchmark, "run", run)
-    found = series.measure(stand_in.request(), 3, stand_in.View)
+    found = series.measure(stand_in.request(), 3, series.in_views(stand_in.View))
     assert found.status is ExitStatus.MACHINE_CANNOT
     assert found.ended == "run 2 of 3 failed: the engine is gone"
     assert len(found.measured) == 1
@@ -154,7 +154,7 @@ def test_ctrl_c_stops_the_series_and_not_only_its_run(home, monkeypatch):
         return started[-1]
 
     with interruptible():
-        found = series.measure(stand_in.request(), 5, view)
+        found = series.measure(stand_in.request(), 5, series.in_views(view))
     assert found.status is ExitStatus.INTERRUPTED
     assert len(started) == 2
     assert [one.status for one in found.results] == ["ok", "failed"]
@@ -164,7 +164,7 @@ def test_ctrl_c_stops_the_series_and_not_only_its_run(home, monkeypatch):
 def test_views_are_closed_whatever_comes(home, monkeypatch):
     closed = []
 
-    def run(*_):
+    def run(*_, **__):
         raise MachineError("no")
 
     monkeypatch.setattr(benchmark, "run", run)
@@ -172,7 +172,9 @@ def test_views_are_closed_whatever_comes(home, monkeypatch):
         series.measure(
             stand_in.request(),
             2,
-            lambda: SimpleNamespace(note=lambda _: None, close=lambda: closed.append(1)),
+            series.in_views(
+                lambda: SimpleNamespace(note=lambda _: None, close=lambda: closed.append(1))
+            ),
         )
     assert closed == [1]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan import Interpreter, Plan, ProgramFolder
+from orchestrator.plan import DataFolder, Interpreter, Plan, ProgramFolder
 from orchestrator.request import Request
 from orchestrator.store import identity
 from tests.fakes import plan
@@ -29,6 +29,7 @@ IN_PLAN = {
     "warmup": 9,
     "fingerprint": "0" * 16,
     "runtime": "host",
+    "data": DataFolder(digest="0" * 64, files=1),
     "interpreter": Interpreter(path="/opt/x/bin/python", version="3.11", package="x", digest="0"),
 }
 NOT_IN_PLAN = {
@@ -162,3 +163,12 @@ def test_the_order_of_keys_is_no_part_of_a_digest(told):
     turned = dict(reversed(told.items()))
     assert identity.undecided(told) == identity.undecided(turned)
     assert len(identity.undecided(told)) == 32
+
+
+@given(st.tuples(*[st.integers(0, 2**40)] * 3))
+def test_what_by_counts_is_what(numbers):
+    asked, planned = stand_in.request(options={"a": "<batch>"}), plan()
+    batch, steps, warmup = numbers
+    other = planned.model_copy(update={"batch": batch, "steps": steps, "warmup": warmup})
+    found = identity.what_by_counts(asked, planned)(batch, steps, warmup)
+    assert found == identity.what(asked, other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -34,7 +35,7 @@ class Fakes:
         self.acts: dict[str, Act] = {}
         self.runner = FakeRunner(act=lambda request, _: self.acts.get(request.model))
 
-    def run(self, request: Any, view: Any, *, decided: Any, on_folder: Any) -> Any:
+    def run(self, request: Any, view: Any, *, decided: Any, on_folder: Any, share: Any) -> Any:
         assert decided.request == request
         return self.runner(request, view, on_folder)
 
@@ -256,3 +257,19 @@ def test_the_json_schema_is_that_of_the_models(capsys: pytest.CaptureFixture[str
         assert one["type"] == "array", key
         assert one["minItems"] == 1, key
     assert not any("default" in one for one in (*axes.values(), *settings.values()))
+
+
+def test_a_resumed_session_has_what_is_left_of_the_budget(
+    fakes: Fakes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE + "budget: {night: 1h}\n")
+    fakes.acts = {"two": Interrupted(2)}
+    suite(capsys, "suite.yaml", "--name", "first", status=130)
+    path = tmp_path / "home/sessions/first/journal.jsonl"
+    path.write_text(re.sub(r'"spent":[0-9.]+', '"spent":4000', path.read_text()))
+    fakes.acts = {}
+    out, _ = suite(capsys, "--resume", "--name", "first")
+    assert fakes.ran == ["one", "two"]
+    assert "two custom: 2 x skipped: the budget of this session is used up" in out
+    suite(capsys, "--resume", "--name", "first", "--budget", "1h")
+    assert fakes.ran == ["one", "two", "two", "one", "two"]

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,23 @@ def test_cells_of_a_large_suite_that_differ_in_counts_share_a_decision(
             for batch in (1, 2)
         ),
     ]
+
+
+def test_cells_of_a_large_suite_have_durations_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "SHARED_FROM", 1)
+
+    class Knowing(FakeDecider):
+        def decide(self, request: Request) -> Decided:
+            told = super().decide(request)
+            return replace(told, seconds_of=lambda batch, steps, _: (batch or 0) * (steps or 1.0))
+
+    axes = "{model: [vgg16], framework: [pytorch], batch: [1, 3]}"
+    text = f"{HEAD}groups: {{a: {{matrix: {axes}}}}}"
+    suite = loaded(tmp_path, text)
+    plan = planning.plan(suite, expansion.expand(suite), Knowing())
+    assert [(row.cell.settings["batch"], row.seconds) for row in plan.rows] == [(3, 3), (1, 1)]
 
 
 def test_images_come_in_the_order_of_need_with_the_disk_they_take(tmp_path: Path) -> None:

@@ -227,6 +227,17 @@ def test_a_short_budget_costs_repeats_and_keeps_the_last_control(bench: Bench) -
     assert names(rest) == ALL[7:10]
 
 
+def test_what_a_session_spent_is_known_to_the_next_process(bench: Bench) -> None:
+    asked = iter([False, False, False, True])
+    bench.go(stopped=lambda: next(asked))
+    assert bench.state.spent == 3.0
+    bench.go()
+    assert bench.state.spent == len(ALL)
+    with journal.Journal(bench.where.journal) as log:
+        log.append("rerun", what="all")
+    assert bench.state.spent == 0.0
+
+
 def test_a_long_run_that_does_not_fit_makes_room_for_a_short_one(bench: Bench) -> None:
     bench.budget = 10
     bench.known = {

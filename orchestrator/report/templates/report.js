@@ -64,10 +64,17 @@
       const [day, value, change, verdict] = [...row.cells].map((cell) => cell.textContent.trim());
       const place = value ? Number(value) : null;
       found.push({
-        night: `${month}-${day}`, value: place, change: change ? Number(change) : null, verdict,
+        night: `${month}-${day}`, place: "", value: place, change: change ? Number(change) : null, verdict,
       });
     }
     found.reverse();
+    // Several nights may have started on one day, and a category axis needs names that differ.
+    const days = new Map();
+    for (const one of found) {
+      const count = (days.get(one.night) || 0) + 1;
+      days.set(one.night, count);
+      one.place = count > 1 ? `${one.night} (${count})` : one.night;
+    }
     const limits = figure.dataset.limits.split(" ").filter(Boolean).map((one) => one.split(":").map(Number));
     found.forEach((one, index) => {
       while (limits.length > 1 && limits[1][0] <= index) limits.shift();
@@ -90,7 +97,7 @@
     const add = () => {
       const one = all[Math.round((x - first) / step)];
       if (!one) return;
-      found.x.push(one.night);
+      found.x.push(one.place);
       found.y.push(high - (high - low) * y / box.height);
     };
     for (const [, letter, text] of path.getAttribute("d").matchAll(/([Mlv])([^Mlv]*)/g)) {
@@ -114,51 +121,59 @@
     const banded = known.filter((one) => one.limit !== undefined);
     const bad = known.filter((one) => symbols[one.verdict[0]]);
     const marks = [...figure.closest("section,main").querySelectorAll("table.marks tbody tr")]
-      .map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
-    const letters = new Map(marks.filter((mark) => mark[0]).map((mark) => [mark[1], mark[0]]));
+      .map((row) => [Number(row.dataset.n), row.cells[0].textContent.trim()]);
+    const letters = new Map(marks);
     const edge = (sign) => banded.map((one) => one.baseline * (1 + sign * one.limit));
-    const hidden = { mode: "lines", line: { width: 0 }, hoverinfo: "skip", x: banded.map((one) => one.night) };
+    const hidden = { mode: "lines", line: { width: 0 }, hoverinfo: "skip", x: banded.map((one) => one.place) };
     const data = [
       { ...hidden, y: edge(-1) },
       { ...hidden, y: edge(1), fill: "tonexty", fillcolor: rgba("--line", 0.12) },
       {
         mode: "markers", marker: { size: 4, color: rgba("--line", 0.4) },
         ...runs(figure, all),
-        hovertemplate: "%{x|%Y-%m-%d}, one run: %{y:.4~g}<extra></extra>",
+        hovertemplate: "%{x}, one run: %{y:.4~g}<extra></extra>",
       },
       {
         mode: "lines+markers", line: { color: css("--line"), width: 1.8 }, marker: { size: 3 },
-        x: all.map((one) => one.night), y: all.map((one) => one.value),
+        x: all.map((one) => one.place), y: all.map((one) => one.value),
         customdata: all.map((one) => `${one.change === null ? "" : `${one.change} %, `}${one.verdict}`),
-        hovertemplate: "%{x|%Y-%m-%d}: %{y:.5~g} samples/s<br>%{customdata}<extra></extra>",
+        hovertemplate: "%{x}: %{y:.5~g} samples/s<br>%{customdata}<extra></extra>",
       },
       {
-        mode: "markers", hoverinfo: "skip", x: bad.map((one) => one.night), y: bad.map((one) => one.value),
+        mode: "markers", hoverinfo: "skip", x: bad.map((one) => one.place), y: bad.map((one) => one.value),
         marker: {
           size: 11, symbol: bad.map((one) => symbols[one.verdict[0]]),
           color: bad.map((one) => css(colours[one.verdict[0]])),
         },
       },
     ];
-    const shapes = [...letters.keys()].map((night) => ({
-      type: "line", x0: night, x1: night, yref: "paper", y0: 0, y1: 1,
+    // A letter is about what changed before its night.
+    const shapes = [...letters.keys()].map((index) => ({
+      type: "line", x0: index - 0.5, x1: index - 0.5, yref: "paper", y0: 0, y1: 1,
       line: { color: css("--ink"), width: 1, dash: "dot" }, opacity: 0.65,
     }));
-    const annotations = [...letters].map(([night, letter]) => ({
-      x: night, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: `<b>${letter}</b>`,
-      font: { color: css("--ink") },
+    const annotations = [...letters].map(([index, letter]) => ({
+      x: index - 0.5, yref: "paper", y: 1, yanchor: "bottom", showarrow: false,
+      text: `<b>${letter}</b>`, font: { color: css("--ink") },
     }));
+    annotations.push({
+      xref: "paper", x: 0, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: "samples/s",
+    });
+    const range = figure.querySelector("path.r")?.dataset.y.split(" ").map(Number);
     return {
       data,
       layout: base({
-        shapes, annotations, xaxis: axis({ type: "date", showgrid: false }),
-        yaxis: axis({ title: { text: "samples/s" }, tickformat: ",.4~g" }),
+        shapes, annotations, xaxis: axis({
+          type: "category", categoryarray: all.map((one) => one.place), nticks: 8, tickangle: 0,
+          showgrid: false, range: [-1, all.length],
+        }),
+        yaxis: axis({ range, tickformat: ",.4~g" }),
       }),
     };
   }
 
   function panelFigure(figure) {
-    const panels = JSON.parse(figure.dataset.panels), gap = 0.06;
+    const panels = JSON.parse(figure.dataset.panels), gap = 34 / (100 * panels.length);
     const height = (1 - gap * (panels.length - 1)) / panels.length;
     const layout = base({ hovermode: "x", annotations: [] });
     layout.xaxis = axis({ title: { text: "seconds" }, anchor: `y${panels.length === 1 ? "" : panels.length}` });

@@ -143,6 +143,8 @@ def engine(answer: object) -> Json:
     for name in ("NCPU", "MemTotal"):
         optional(found, name, int)
     optional(found, "Runtimes", dict)
+    for device in items(found.get("DiscoveredDevices"), dict, "DiscoveredDevices"):
+        optional(device, "ID", str)
     for name in ("SecurityOptions", "Warnings"):
         items(found.get(name), str, name)
     return found

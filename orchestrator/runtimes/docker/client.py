@@ -19,7 +19,7 @@ from orchestrator.runtimes.docker import stock
 from orchestrator.runtimes.docker.errors import RefusedError
 from orchestrator.runtimes.docker.execution import ContainerExecution, discard, launch
 from orchestrator.runtimes.docker.images import BuildError, ImageInfo, PullProgress
-from orchestrator.runtimes.docker.reaper import LABEL_KEEP, LABEL_RUN, LabelledContainer
+from orchestrator.runtimes.docker.reaper import LABEL_GPUS, LABEL_KEEP, LABEL_RUN, LabelledContainer
 from orchestrator.runtimes.docker.sdk import Sdk
 from orchestrator.runtimes.docker.stock import StockedImage
 from orchestrator.signals import held
@@ -115,6 +115,8 @@ class Engine:
         """
         keep = os.environ.get("BENCHDOCK_KEEP_CONTAINER") == "1"
         labels = {LABEL_RUN: run_id, **Owner.here().labels()}
+        if plan.gpus:
+            labels[LABEL_GPUS] = ",".join(plan.gpus)
         if keep:
             labels[LABEL_KEEP] = "1"
         name = _container_name(run_id)

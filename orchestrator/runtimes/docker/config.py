@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.plan import Mount, Plan, Ulimit
+from orchestrator.runtimes.docker import cdi
 
 # The launcher sends its output to the run folder; the engine's log only holds banners.
 LOG: Final = {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}}
@@ -52,11 +53,12 @@ def container_config(
     labels: Mapping[str, str],
     ulimits: tuple[Ulimit, ...],
     isolation: Isolation = Isolation(),
+    cdi_names: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Return the body of the API's `POST /containers/create`, including the safe defaults.
 
     The image's entrypoint stays: a vendor's entrypoint prepares the environment and then executes
-    argv.
+    argv. `cdi_names` are those of the plan's GPUs, empty if the engine does not know them.
     """
     image = plan.image_id or plan.image
     if image is None:
@@ -64,9 +66,9 @@ def container_config(
     config: dict[str, Any] = {
         "Image": image,
         "Cmd": list(plan.argv),
-        "Env": [f"{name}={value}" for name, value in plan.environment.items()],
+        "Env": [f"{name}={value}" for name, value in _environment(plan).items()],
         "Labels": dict(labels),
-        "HostConfig": _host_config(plan, ulimits, isolation),
+        "HostConfig": _host_config(plan, ulimits, isolation, cdi_names),
     }
     if plan.network == "none":
         # Without a network the engine does not resolve the container's own name, which Gloo looks
@@ -77,13 +79,24 @@ def container_config(
     return config
 
 
+def _environment(plan: Plan) -> dict[str, str]:
+    """Hide all GPUs from a run on the CPU.
+
+    NVIDIA's images ask for all GPUs by a variable, which an engine whose default runtime is
+    NVIDIA's grants without any request.
+    """
+    return plan.environment if plan.gpus else {"NVIDIA_VISIBLE_DEVICES": "void", **plan.environment}
+
+
 def _user(user: str, isolation: Isolation) -> str:
     """Return the ids in the container that correspond to the caller's on the host."""
     mine = f"{os.getuid()}:{os.getgid()}"
     return "0:0" if isolation.rootless and user == mine else user
 
 
-def _host_config(plan: Plan, ulimits: tuple[Ulimit, ...], isolation: Isolation) -> dict[str, Any]:
+def _host_config(
+    plan: Plan, ulimits: tuple[Ulimit, ...], isolation: Isolation, cdi_names: tuple[str, ...]
+) -> dict[str, Any]:
     host: dict[str, Any] = {
         "Init": True,
         "NetworkMode": plan.network,
@@ -107,7 +120,9 @@ def _host_config(plan: Plan, ulimits: tuple[Ulimit, ...], isolation: Isolation) 
         host |= {"Memory": plan.limits.memory, "MemorySwap": plan.limits.memory}
     if plan.limits.pids is not None:
         host["PidsLimit"] = plan.limits.pids
-    if plan.gpus:
+    if cdi_names:
+        host["DeviceRequests"] = [{"Driver": cdi.DRIVER, "DeviceIDs": list(cdi_names)}]
+    elif plan.gpus:
         request = {"Driver": "", "DeviceIDs": list(plan.gpus), "Capabilities": [["gpu"]]}
         host["DeviceRequests"] = [request]
     return host
@@ -124,6 +139,10 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 
 def granted_gpus(inspected: Mapping[str, Any]) -> frozenset[str]:
-    """Return the device ids that a created container requests, as the engine stored them."""
+    """Return the GPUs that a created container requests, as the engine stored them."""
     requests = inspected["HostConfig"].get("DeviceRequests") or ()
-    return frozenset(device for request in requests for device in request["DeviceIDs"] or ())
+    return frozenset(
+        device.removeprefix(cdi.PREFIX)
+        for request in requests
+        for device in request["DeviceIDs"] or ()
+    )

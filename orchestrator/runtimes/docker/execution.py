@@ -12,6 +12,7 @@ from typing import Any, Final
 from orchestrator.errors import EngineError, MachineError
 from orchestrator.plan import Plan
 from orchestrator.runtimes.contract import Exit
+from orchestrator.runtimes.docker import cdi
 from orchestrator.runtimes.docker.config import Isolation, container_config, granted_gpus
 from orchestrator.runtimes.docker.errors import (
     LostError,
@@ -187,10 +188,14 @@ def launch(sdk: Sdk, plan: Plan, *, name: str, labels: dict[str, str]) -> tuple[
     """
     image = plan.image or plan.image_id or ""
     ulimits = plan.limits.ulimits
-    isolation = Isolation.told_by(sdk.info())
+    info = sdk.info()
+    isolation = Isolation.told_by(info)
+    known = cdi.names(sdk.name, sdk.version, info, plan.gpus) if plan.gpus else ()
     notes: list[str] = [*isolation.notes()]
     while True:
-        config = container_config(plan, labels=labels, ulimits=ulimits, isolation=isolation)
+        config = container_config(
+            plan, labels=labels, ulimits=ulimits, isolation=isolation, cdi_names=known
+        )
         try:
             container, warnings = sdk.create(config, name)
             _check_gpus(sdk, container, plan)

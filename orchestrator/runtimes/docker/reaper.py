@@ -16,6 +16,8 @@ from orchestrator.machine.processes import Owner
 
 LABEL_RUN = "benchdock.run"
 LABEL_KEEP = "benchdock.keep"
+# The UUIDs of its GPUs, separated by commas.
+LABEL_GPUS = "benchdock.gpus"
 
 
 @dataclass(frozen=True, kw_only=True)

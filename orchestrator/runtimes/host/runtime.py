@@ -24,7 +24,7 @@ from typing import IO, Self
 
 from orchestrator.errors import MachineError
 from orchestrator.machine.processes import Owner, living
-from orchestrator.paths import runs
+from orchestrator.paths import cuda_cache, runs
 from orchestrator.plan import Plan
 from orchestrator.runtimes.contract import Execution, Exit
 from orchestrator.runtimes.host import handed_on, keeper
@@ -54,6 +54,9 @@ def environment(plan: Plan, token: str) -> dict[str, str]:
     """Return the program's whole environment: a clean one, and the plan's variables."""
     # Without an engine, this selects the GPUs; empty hides all of them from a CPU run.
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(plan.gpus)}
+    if plan.gpus:
+        # Usually below HOME, which need not be writable; then each run compiles again.
+        visible["CUDA_CACHE_PATH"] = str(cuda_cache())
     return handed_on.variables() | visible | plan.environment | {TOKEN: token}
 
 

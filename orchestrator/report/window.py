@@ -5,6 +5,7 @@ A night of a thousand series has some megabytes as records, so each is reduced a
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from datetime import date
 
 from orchestrator.nights.record import Night, NightDecision, NightSeries
 from orchestrator.report.status import Kind, kind
+from orchestrator.stats import median
 
 NIGHTS = 180
 _NEW_LEVEL = {"accept": "accepted", "auto": "new level"}
@@ -42,6 +44,7 @@ class Line:
     facts: Mapping[str, str]
     kinds: Mapping[Kind, int]
     problems: tuple[str, ...]
+    uncounted: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
+class Window:
     """Nights, oldest first; `points` has one value per night, None for a night without it."""
 
     tonight: Night
@@ -67,6 +70,10 @@ class Past:
     def of(self, key: str) -> tuple[Point | None, ...]:
         """Return the nights of a series."""
         return self.points[key]
+
+    def since(self, key: str) -> int:
+        """Return the index of the first night of a series."""
+        return next(n for n, point in enumerate(self.points[key]) if point is not None)
 
     def marks(self, key: str) -> list[Mark]:
         """Return what changed around a series and what was accepted, oldest first."""
@@ -110,7 +117,7 @@ def _differences(
             yield label, before[label], after[label]
 
 
-def past(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = ()) -> Past | None:
+def window(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = ()) -> Window | None:
     """Reduce nights; None if there are none. Series are those of the newest night."""
     nights = iter(newest_first)
     tonight = next(nights, None)
@@ -123,7 +130,7 @@ def past(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = ())
         known = {one.key: one for one in night.series}
         for key, column in columns.items():
             column.append(_point(known[key]) if key in known else None)
-    return Past(
+    return Window(
         tonight=tonight,
         lines=tuple(reversed(lines)),
         points={key: tuple(reversed(column)) for key, column in columns.items()},
@@ -141,17 +148,24 @@ def _line(night: Night) -> Line:
         facts=night.facts,
         kinds=Counter(map(kind, night.series)),
         problems=night.problems,
+        uncounted=night.uncounted,
     )
 
 
 def _point(series: NightSeries) -> Point:
     judged = series.judgement
+    runs = tuple(filter(None, (_drawn(run.throughput) for run in series.runs)))
     return Point(
         kind=kind(series),
-        runs=tuple(run.throughput for run in series.runs if run.throughput is not None),
-        value=judged.value,
-        baseline=judged.baseline,
+        runs=runs,
+        value=_drawn(judged.value) or (median(runs) if runs else None),
+        baseline=_drawn(judged.baseline),
         change=judged.change,
-        limit=judged.limit,
+        limit=_drawn(judged.limit),
         facts=series.facts,
     )
+
+
+def _drawn(value: float | None) -> float | None:
+    """Return a value that can be drawn, None for any other."""
+    return value if value is not None and 0 < value < math.inf else None

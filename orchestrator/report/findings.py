@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.nights import noise
+from orchestrator.nights import noise, telling
+from orchestrator.nights.past import counted as counted_runs
 from orchestrator.nights.record import Night, NightAdvice, NightJudgement, NightRun, NightSeries
 from orchestrator.report.status import NOTABLE, STATUSES, Kind, Status, kind
-from orchestrator.stats import median
 from orchestrator.units import SAMPLES_PER_SECOND, counted, quantity
 
 MINUS = "\N{MINUS SIGN}"
 _95 = 1.96
+_DIGEST = re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}", re.ASCII)
 _SHOWN_CHANGES = 0.0005  # that round to 0.1 %
 
 
@@ -36,7 +37,7 @@ class Finding:
     runs: tuple[NightRun, ...]
 
 
-def findings(night: Night) -> list[Finding]:
+def notable(night: Night) -> list[Finding]:
     """Return the notable series that are not muted, worst first."""
     found = [one for one in map(_finding, night.series) if one.kind in NOTABLE]
     return sorted(
@@ -56,48 +57,13 @@ def by_machine(night: Night) -> list[NightSeries]:
 
 
 def headline(night: Night) -> str:
-    """Say in one sentence how the night was."""
-    ran = sum(any(run.status == "completed" for run in one.runs) for one in night.series)
-    total = len(night.series)
-    parts = [f"All {total} ran" if ran == total else f"{ran} of {total} ran"]
-    parts += _slower(findings(night))
-    parts.append(machine(night))
-    return "; ".join(parts)
+    """Return the night in one sentence, as the subject of a mail has it, without the suite."""
+    return telling.subject(night).removeprefix(f"{night.suite}: ")
 
 
-def _slower(found: Sequence[Finding]) -> Iterator[str]:
-    slower = [one for one in found if one.kind == "regressed"]
-    if not slower:
-        yield "nothing got slower"
-    else:
-        first = slower[0]
-        most = "" if len(slower) == 1 else "the most: "
-        told = f"{first.series.title} {first.change}"
-        extra = len(first.series.judgement.extra)
-        sure = f", confirmed by {counted(extra, 'more run')}" if extra else ""
-        yield f"{len(slower)} got slower: {most}{told}{sure}"
-    for word, kinds in (("faster", ("improved",)), ("unclear", ("ambiguous",))):
-        count = sum(one.kind in kinds for one in found)
-        if count:
-            verb = "got" if word == "faster" else "is" if count == 1 else "are"
-            yield f"{count} {verb} {word}"
-
-
-def machine(night: Night) -> str:
-    """Say how the machine is, as its control series show."""
-    controls = [one for one in night.series if one.control]
-    judged = [one.judgement for one in controls if one.judgement.change is not None]
-    if not controls:
-        return "no control series watches the machine"
-    if not judged:
-        return "the control series say nothing about the machine"
-    out = [one for one in judged if one.verdict == "regressed"]
-    if out and len(out) == len(judged):
-        loss = median([-one.change for one in out if one.change is not None])
-        return f"the machine is slower by {percent(loss)}"
-    if out:
-        return f"{len(out)} of {len(judged)} control series is slower"
-    return "the machine is healthy"
+def partly_failed(night: Night) -> list[NightSeries]:
+    """Return the series of which some runs failed but that are not notable otherwise."""
+    return [one for one in telling.failures(night) if kind(one) not in NOTABLE]
 
 
 def _finding(series: NightSeries) -> Finding:
@@ -110,17 +76,15 @@ def _finding(series: NightSeries) -> Finding:
         before=throughput(judged.baseline),
         after=throughput(judged.value),
         change=signed(judged.change),
-        interval=interval(judged, len(_counted(series))),
+        interval=interval(judged, len(counted_runs(series))),
         confirmed=judged.sentence if judged.change is not None else _why_nothing(series),
-        changed=tuple(f"{one.label}: {one.before} → {one.after}" for one in series.changed),
+        changed=tuple(
+            f"{one.label} {short(one.before)} → {short(one.after)}" for one in series.changed
+        ),
         attribution=_attribution(series),
-        accept=f"benchdock accept {shlex.quote(series.key)} --why '...'" if off else "",
+        accept=f"benchdock accept {shlex.quote(series.key)} --why REASON" if off else "",
         runs=series.runs,
     )
-
-
-def _counted(series: NightSeries) -> list[NightRun]:
-    return [run for run in series.runs if run.throughput is not None]
 
 
 def _why_nothing(series: NightSeries) -> str:
@@ -159,10 +123,48 @@ def interval(judged: NightJudgement, runs: int) -> str:
     return f"{signed(judged.change - half)} to {signed(judged.change + half)}"
 
 
-def advice(told: NightAdvice) -> str:
-    """Say what several weeks show."""
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What several weeks show of a series, whose `key` is known, or of a group."""
+
+    subject: str
+    said: str
+    key: str = ""
+
+
+def advice(night: Night) -> list[Advice]:
+    """Return what weeks show: groups first, then the clearest."""
+    titles = {one.key: one.title for one in night.series}
+    ordered = sorted(night.advice, key=lambda one: (one.subject in titles, -abs(one.t)))
+    return [
+        Advice(
+            subject=titles.get(one.subject, one.subject),
+            said=_advised(one),
+            key=one.subject if one.subject in titles else "",
+        )
+        for one in ordered
+    ]
+
+
+def _advised(told: NightAdvice) -> str:
     word = "slower" if told.step < 0 else "faster"
-    return f"{told.subject}: {percent(abs(told.step))} {word} since about {told.since:%Y-%m-%d}"
+    return f"{percent(abs(told.step))} {word} since about {told.since}"
+
+
+def advice_on(night: Night, series: NightSeries) -> list[Advice]:
+    """Return what weeks show of a series and of the groups that it belongs to."""
+    return [
+        one
+        for one in advice(night)
+        if one.key == series.key
+        or (not one.key and not series.control and one.subject.startswith("all "))
+        or (not one.key and one.subject.endswith(f" of {series.framework}"))
+    ]
+
+
+def short(text: str) -> str:
+    """Shorten digests."""
+    return _DIGEST.sub(r"sha256:\1", text)
 
 
 def throughput(value: float | None) -> str:
@@ -182,3 +184,8 @@ def signed(share: float | None) -> str:
     if abs(share) < _SHOWN_CHANGES:
         return "0.0 %"
     return f"{'+' if share > 0 else MINUS}{abs(share) * 100:.1f} %"
+
+
+def host(night: Night) -> str:
+    """Return the name of the machine: its host name if it is known."""
+    return night.facts.get("host") or night.machine

@@ -1,0 +1,44 @@
+"""Identifies what a data folder holds, so that two folders of one name are not taken for one."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.plan import DataFolder
+
+# Names and sizes of so many files are read in 0.1 s; ImageNet has 1.3 million.
+MOST_FILES = 20_000
+
+
+def examine(folder: Path | None) -> DataFolder | None:
+    """Return the digest of names and sizes, None without a folder that can be read."""
+    if folder is None or not folder.is_dir():
+        return None
+    total, count = hashlib.sha256(), 0
+    for path in itertools.islice(_files(folder), MOST_FILES + 1):
+        if count == MOST_FILES:
+            return DataFolder(digest=total.hexdigest(), files=count, complete=False)
+        total.update(f"{path.relative_to(folder)}\0{_size(path)}\0".encode(errors="replace"))
+        count += 1
+    return DataFolder(digest=total.hexdigest(), files=count)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files in an order that does not depend on the file system."""
+    for where, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(where, name) for name in sorted(files))
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, -1 for anything else; links count as what they point to."""
+    try:
+        about = path.stat()
+    except OSError:
+        return -1
+    return about.st_size if stat.S_ISREG(about.st_mode) else -1
