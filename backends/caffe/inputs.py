@@ -48,7 +48,11 @@ def input_layers(writer, node):
 
 
 def _database(writer, tops):
-    """A Data layer; its label is not used in inference, but always needed."""
+    """A Data layer; its label is not used in inference, but always needed.
+
+    Without crop_size Caffe aborts if images differ in size (`img_height == height`), and without
+    force_color at a grayscale one (`3 vs. 1`).
+    """
     shape, batch = writer.graph.input_shape, writer.batch
     if len(shape) != 3:
         raise Unsupported(
@@ -57,6 +61,7 @@ def _database(writer, tops):
     if writer.dialect.divides_data_batch:
         batch *= writer.choices.devices
     values = [("scale", 1.0 / SPREAD)] + [("mean_value", CENTRE)] * shape[0]
+    values += [("crop_size", shape[1]), ("force_color", shape[0] == 3)]
     source = [
         ("source", writer.choices.source.path),
         ("batch_size", batch),

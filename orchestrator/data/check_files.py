@@ -103,9 +103,12 @@ def _raw(where: str, found: datum.Datum, check: Check) -> Iterator[Fault]:
     channels, height, width = found.shape
     if len(found.data) != channels * height * width:
         yield Fault(where, f"{len(found.data)} bytes are not {channels} x {height} x {width}")
-    side = check.wanted.side
-    if side is not None and min(height, width) < side:
-        yield Fault(where, f"it is {width} x {height}, {check.wanted.model} takes {side} x {side}")
+    shape = check.wanted.shape
+    if shape is None or len(shape) != 3:
+        return
+    if channels != shape[0] or min(height, width) < shape[1]:
+        takes = f"{check.wanted.model} takes {shape}"
+        yield Fault(where, f"it is {(channels, height, width)}, {takes}")
 
 
 def record_io(folder: Path, check: Check) -> Iterator[Fault]:

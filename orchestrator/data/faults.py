@@ -73,9 +73,6 @@ class Check:
         if found.turned is not None:
             turned = "its EXIF orientation is not 1, so some programs turn it and others do not"
             yield Fault(where, turned, "convert the images with `benchdock data convert`")
-        if found.colour == "gray" and self.wanted.reader and self.wanted.reader.colour:
-            gray = f"it is grayscale, and {self.wanted.program} stops at it"
-            yield Fault(where, gray, "convert the images with --resize, which makes them RGB")
 
     def label(self, where: str, label: int) -> Iterator[Fault]:
         """Count a label and check its range."""

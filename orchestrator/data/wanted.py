@@ -24,16 +24,15 @@ TITLES: Mapping[Format, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """What a program reads: formats, the one to convert to, and what it cannot stand.
+    """What a program reads: formats, the first one to convert to, and what else it needs.
 
     splits: it reads `train` and `val` in the folder. index: it needs the index of a record file.
-    colour: it stops at a grayscale image. equal: it needs shards of equal length.
+    equal: it needs shards of equal length.
     """
 
     formats: tuple[Format, ...]
     splits: bool = False
     index: bool = False
-    colour: bool = False
     equal: bool = False
 
 
@@ -47,7 +46,7 @@ _READERS = {
     "deeplearningexamples_tensorflow": _TFRECORD,
     "mxnet_train_imagenet": Reader(formats=("recordio",)),
     "deeplearningexamples_mxnet": Reader(formats=("recordio",), index=True),
-    "caffe_train": Reader(formats=("lmdb",), colour=True),
+    "caffe_train": Reader(formats=("lmdb",)),
     "caffe2_trainer": Reader(formats=("lmdb",)),
     "pytorch_imagenet": _FOLDERS,
     "deeplearningexamples_pytorch": _FOLDERS,

@@ -192,6 +192,8 @@ def test_only_nvidia_divides_a_databases_batch_among_its_gpus():
     for dialect, batch in ((BVLC, 16), (INTEL, 16), (NVIDIA, 64)):
         text = prototxt.network(graph, dialect, 16, True, source=source, devices=4).text
         assert f"batch_size: {batch}\n" in text
+        assert "crop_size: 224\n" in text
+        assert "force_color: true\n" in text
         made = prototxt.network(
             graph, dialect, 16, True, source=Source("dummy", None), devices=4
         ).text

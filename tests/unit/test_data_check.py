@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 
+import lmdb
 import numpy as np
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.data import checking, converting, packages, wanted
+from orchestrator.data import checking, converting, datum, packages, wanted
 from orchestrator.data.checking import Report
 from orchestrator.data.manifest import NAME
 from orchestrator.errors import DataError
@@ -163,14 +164,21 @@ def test_links_and_empty_classes_are_named(tmp_path):
     assert "is a link to a file that does not exist" in faults(tmp_path / "data")[-1]
 
 
-def test_grayscale_images_stop_caffe(tmp_path):
-    (tmp_path / "s" / "a").mkdir(parents=True)
-    (tmp_path / "s" / "a" / "x.jpg").write_bytes(jpeg(mode="L"))
-    converting.convert(job(tmp_path / "s", tmp_path / "d", "lmdb"), Silent())
-    assert faults(tmp_path / "d", None, "caffe2_trainer") == []
-    assert faults(tmp_path / "d", None, "caffe_train") == [
-        "DIR, key 00000000_a/x.jpg: it is grayscale, and caffe_train stops at it; convert the "
-        "images with --resize, which makes them RGB"
+def test_raw_pixels_in_an_lmdb_are_checked(tmp_path):
+    def written(*records):
+        with lmdb.open(str(tmp_path), lock=False) as database, database.begin(write=True) as writer:
+            for number, record in enumerate(records):
+                writer.put(f"{number:08d}".encode(), record)
+
+    written(datum.encode(datum.Datum(bytes(12), 0, (3, 2, 2))))
+    assert faults(tmp_path) == []
+    assert faults(tmp_path, "alexnet") == [
+        "DIR, key 00000000: it is (3, 2, 2), alexnet takes (3, 227, 227)"
+    ]
+    written(datum.encode(datum.Datum(bytes(11), 0, (3, 2, 2))), b"\x08")
+    assert faults(tmp_path) == [
+        "DIR, key 00000000: 11 bytes are not 3 x 2 x 2",
+        "DIR, key 00000001: it is not a Datum of Caffe: it ends within a number; convert it again",
     ]
 
 
