@@ -16,7 +16,7 @@ from tests.fakes import FakeEngine, fake_image
 from tests.support import stand_in
 from tests.support.walk import Walk, followed
 
-MOST_MODULES = 65
+MOST_MODULES = 60
 MOST_ENTRIES = 4
 MOST_IMPORTS = 12
 HEADLINE = ("run", "vgg19", "-f", "caffe2")
