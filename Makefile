@@ -31,7 +31,7 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store gpu-check clean
+.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store bench-report bench-monitor quiet-runs gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -207,6 +207,16 @@ gpu-check: setup ## try all that needs a GPU, in 8 minutes, without engine or ne
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench
+
+bench-monitor: $(VENV)/.setup-dev ## CPU time of the monitor per GPU, over the stand-in of NVML
+	$(VENV)/bin/python -m tests.bench.monitor_cost stub
+
+quiet-runs: export RUNS := $(if $(filter command line,$(origin RUNS)),$(RUNS),200)
+quiet-runs: $(VENV)/.setup-dev ## how often a quiet CPU run gets a false verdict: make quiet-runs RUNS=200 ARGS=
+	$(VENV)/bin/python -m tests.bench.quiet_runs $$RUNS $(ARGS)
+
+bench-report: $(VENV)/.setup-dev ## measure reports: 40 and 1,000 series x 180 nights
+	$(VENV)/bin/python -m tests.bench.report
 
 bench-store: $(VENV)/.setup-dev ## measure the database of results, RUNS=1000000 takes some 10 minutes
 	$(VENV)/bin/python -m tests.bench.store $(RUNS)

@@ -130,6 +130,11 @@ def durations() -> Path:
     return home() / "durations.json"
 
 
+def datasets() -> Path:
+    """Return the file with the names of this machine's datasets."""
+    return home() / "datasets.json"
+
+
 def sessions() -> Path:
     """Return the folder that holds one folder per session of a suite."""
     return home() / "sessions"

@@ -13,7 +13,8 @@ COMMANDS = (
     *("run", "plan", "suite", "results", "compare", "parse"),
     *("nightly", "report", "accept", "mute"),
     *("parity", "published", "reproduce", "replay", "bundle", "verify"),
-    *("models", "frameworks", "images", "probe", "doctor", "import-dlbs", "demo", "completion"),
+    *("models", "frameworks", "images", "data", "probe", "doctor"),
+    *("import-dlbs", "demo", "completion"),
 )
 
 

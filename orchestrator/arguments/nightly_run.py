@@ -62,6 +62,12 @@ def add_options(run: ArgumentParser) -> None:
         "--always", action="store_true", help="print the result also after a quiet night"
     )
     run.add_argument(
+        "--report",
+        type=values.path,
+        metavar="FOLDER",
+        help="write the night's pages to FOLDER, as `benchdock report` does",
+    )
+    run.add_argument(
         "--junit", type=values.path, metavar="FILE", help="write the night to FILE as JUnit XML"
     )
     run.add_argument(

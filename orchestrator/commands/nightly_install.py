@@ -15,7 +15,7 @@ from orchestrator.ui.text import clean
 
 # Hours before the night: the largest images take half an hour.
 _PULL_BEFORE = 3
-_FILES = ("junit", "prometheus", "webhook_file")
+_FILES = ("report", "junit", "prometheus", "webhook_file")
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from orchestrator.errors import BenchdockError
 from orchestrator.nightly import webhook
 from orchestrator.nights import junit, prometheus, telling
 from orchestrator.nights.record import Night
@@ -29,6 +32,8 @@ def write(night: Night, arguments: argparse.Namespace) -> bool:
         for name, text in FILES.items()
         if (path := getattr(arguments, name)) and (why := _written(Path(path), text(night)))
     ]
+    if arguments.report and (why := _reported(night, Path(arguments.report))):
+        failed.append(f"there is no report: {why}")
     for line in failed:
         print(clean(f"benchdock: {line}"), file=sys.stderr)
     return not failed
@@ -41,6 +46,21 @@ def send(night: Night, arguments: argparse.Namespace) -> None:
         return
     if (why := webhook.send(night, to, arguments.webhook_kind)) is not None:
         print(clean(f"benchdock: {why}"), file=sys.stderr)
+
+
+def _reported(night: Night, folder: Path) -> str:
+    """Make the pages; return why that failed, or "".
+
+    What `benchdock report` prints would be a mail after each night.
+    """
+    from orchestrator.commands import report
+
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            report.write(night.suite, folder)
+    except BenchdockError as error:
+        return str(error)
+    return ""
 
 
 def _file(arguments: argparse.Namespace) -> Path | None:

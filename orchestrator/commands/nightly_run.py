@@ -26,6 +26,7 @@ from orchestrator.nights.record import Night, NightDecision
 from orchestrator.paths import RunFolder, check_environment, home, nights
 from orchestrator.request import Request
 from orchestrator.result import Result
+from orchestrator.run.sharing import Sharing
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -105,13 +106,14 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
     attempts.note(name, "began", session=where.name)
     facts = folder.read_facts(where)
     silent = not sys.stderr.isatty()
+    share = Sharing(wait=suites.LEAST_WAIT)
     with closing(SessionLines(where.log, quiet=False, silent=silent)) as view:
         job = suites.job_of(plan, decider, facts, arguments.budget)
         work = Work(
             plan=plan,
             where=where,
             job=job,
-            tools=suites.tools_of(plan, decider, view),
+            tools=suites.tools_of(plan, decider, view, share),
             past=before,
             decided=decisions.read(name),
             number=files.next_number(name),
@@ -240,5 +242,6 @@ def _print(tonight: Night, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(tonight.model_dump_json(by_alias=True, indent=2))
     elif arguments.always or not telling.is_quiet(tonight):
-        for line in telling.lines(tonight):
+        report = str(Path(arguments.report) / "index.html") if arguments.report else None
+        for line in telling.lines(tonight, report=report):
             print(clean(line))

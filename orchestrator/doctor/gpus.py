@@ -32,6 +32,9 @@ def gpu_findings(report: GpuReport) -> Iterator[Finding]:
         yield Finding(name="GPU", state="warning", detail=report.reason)
     for one in report.gpus:
         yield _gpu_finding(one)
+    for text in report.silent:
+        remedy = "sudo dmesg | grep -i xid, then sudo nvidia-smi -r or sudo reboot"
+        yield Finding(name="lost GPU", state="missing", detail=text, remedy=remedy)
     if report.gpus:
         yield from _kernel_log()
 

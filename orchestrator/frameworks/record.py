@@ -13,7 +13,7 @@ from orchestrator.units import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.request import Device, Dtype, Phase
+    from orchestrator.request import Device, Dtype, Phase, Request
 
 # `--option flag.NAME=VALUE` passes --NAME=VALUE to the program.
 FLAG = "flag."
@@ -247,3 +247,35 @@ class Framework:
     def is_our_program(self) -> bool:
         """Whether it runs our own program, which chooses the defaults of its options."""
         return self.vendor is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What benchdock chooses if the request does not say. Warm-up ends by steps and by seconds."""
+
+    batch: int
+    steps: int
+    warmup: int
+    warmup_seconds: float
+
+
+DEFAULTS: Mapping[Device, Defaults] = {
+    "cpu": Defaults(batch=8, steps=20, warmup=3, warmup_seconds=0.0),
+    "gpu": Defaults(batch=32, steps=100, warmup=20, warmup_seconds=2.0),
+}
+
+
+def settle_counts(framework: Framework, request: Request, device: Device) -> tuple[int, int, int]:
+    """Return (batch, steps, warm-up steps), with defaults for what the request leaves open.
+
+    Raises RequestError if the warm-up would use up all steps, and for counts that a program does
+    not support.
+    """
+    chosen = DEFAULTS[device]
+    steps, warmup = framework.step_rules.settle(
+        framework.name,
+        steps=request.steps,
+        warmup=request.warmup,
+        usual=(chosen.steps, chosen.warmup),
+    )
+    return request.batch or chosen.batch, steps, warmup

@@ -75,6 +75,7 @@ def _look(nvml: Any) -> GpuReport:
         driver=driver,
         # 12080 is 12.8
         cuda=f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda is not None else None,
+        silent=silent,
     )
 
 

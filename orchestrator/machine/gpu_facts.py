@@ -50,7 +50,8 @@ class Gpu:
 class GpuReport:
     """The GPUs, or why there are none and what fixes it.
 
-    `on_bus` says that the PCI bus has an NVIDIA GPU although no driver answers.
+    `silent` are sentences about GPUs that the driver counts but that do not answer. `on_bus` says
+    that the PCI bus has an NVIDIA GPU although no driver answers.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
@@ -62,6 +63,7 @@ class GpuReport:
     driver: str | None = None
     cuda: str | None = None
     on_bus: bool = False
+    silent: tuple[str, ...] = ()
 
 
 def capabilities(gpus: Iterable[Gpu]) -> list[tuple[str, str]]:

@@ -200,7 +200,6 @@ class GpuWatch:
             now = time.monotonic()
             self._gap, last = max(self._gap, now - last), now
             self._round()
-            self._cpu = time.thread_time()
             # Continue from now if a slow driver delayed us, without a burst to catch up.
             due = max(due + self._interval, time.monotonic())
         self._round(last=True)
@@ -221,8 +220,9 @@ class GpuWatch:
         if last or self._rounds % SLOW == 0:
             self._look_for_xids()
             self._settle()
+            self._cpu = time.thread_time()
         if line and (self._rounds < MOST_LINES or self._rounds % SLOW == 0):
-            self._log.line(self._stage, began, line)
+            self._log.line(self._stage, began, line, flush=False)  # the host's next line does
         self._rounds += 1
 
     def _look(self, source: GpuSource, uuid: str) -> dict[str, dict[str, object]]:

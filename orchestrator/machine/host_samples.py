@@ -59,7 +59,7 @@ class HostSource:
                 self._files[name] = os.open(proc / name, os.O_RDONLY | os.O_CLOEXEC)
         self._clocks = _evenly(sorted(sys.glob("devices/system/cpu/cpufreq/policy*")), _MOST_CLOCKS)
         self._sys = sys
-        self._rapl = power_meters.Rapl(sys)
+        self._rapl: power_meters.Rapl | None = None
         self._work: OwnWork | None = None
         self._program_before: float | None = None
         self._ticks = self._read_ticks()
@@ -74,11 +74,11 @@ class HostSource:
         that says nothing about now: then the window begins here.
         """
         if time.monotonic() - self._since > STALE_SECONDS:
-            self.sample()
+            self._without_power()
             self._since, self._own = time.monotonic(), _own_cpu()
         time.sleep(max(0.0, self._since + window - time.monotonic()))
         passed = (time.monotonic() - self._since) * (os.cpu_count() or 1)
-        sample = self.sample()
+        sample = self._without_power()
         own = (_own_cpu() - self._own) / passed if passed else 0.0
         return replace(sample, cpu=max(0.0, sample.cpu - own))
 
@@ -94,7 +94,12 @@ class HostSource:
         self._files = {}
 
     def sample(self) -> HostSample:
-        """Take one sample; shares are since the last one."""
+        """Take one sample; shares and rates are since the last one."""
+        then = self._time
+        sample = self._without_power()
+        return self._with_power(sample, self._time - then)
+
+    def _without_power(self) -> HostSample:
         before, self._ticks = self._ticks, self._read_ticks()
         # max: the kernel's iowait may run backwards.
         passed = [max(0, now - then) for now, then in zip(self._ticks, before, strict=True)]
@@ -107,7 +112,6 @@ class HostSource:
             memory_available=meminfo.parse(self._text("meminfo")).get("MemAvailable", 0),
             iowait=passed[4] / total,
             cpu_clock=self._clock(),
-            machine_power=power_meters.machine_power(self._sys),
         )
         return self._with_rates(sample)
 
@@ -116,7 +120,6 @@ class HostSource:
         now = time.monotonic()
         seconds, self._time = now - self._time, now
         before, self._totals = self._totals, self._read_totals()
-        joules = self._rapl.joules()
         if seconds <= 0:
             return sample
         rates: dict[str, Any] = {
@@ -124,10 +127,15 @@ class HostSource:
             for name, value in self._totals.items()
             if name in before and value >= before[name]
         }
-        sample = replace(sample, **rates)
-        if joules is not None:
+        return self._with_program(replace(sample, **rates), seconds)
+
+    def _with_power(self, sample: HostSample, seconds: float) -> HostSample:
+        """Add what the meters say; the first sample has no power of the CPUs."""
+        if self._rapl is None:
+            self._rapl = power_meters.Rapl(self._sys)
+        elif (joules := self._rapl.joules()) is not None and seconds > 0:
             sample = replace(sample, cpu_power=joules / seconds)
-        return self._with_program(sample, seconds)
+        return replace(sample, machine_power=power_meters.machine_power(self._sys))
 
     def _with_program(self, sample: HostSample, seconds: float) -> HostSample:
         before, self._own_before = self._own_before, _own_cpu()

@@ -10,6 +10,7 @@ from io import TextIOBase
 from pathlib import Path
 
 SCHEMA = 1
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class SampleLog:
@@ -25,7 +26,7 @@ class SampleLog:
     def open(self, units: Mapping[str, str]) -> None:
         """Create the file with its first line."""
         try:
-            self._file = self._path.open("a", encoding="ascii", buffering=1)
+            self._file = self._path.open("a", encoding="ascii")
         except OSError as error:
             self._stop(error)
         # `monotonic` is what our programs print as the end of a block of steps.
@@ -33,18 +34,22 @@ class SampleLog:
             {"schema": SCHEMA, "started": time.time(), "monotonic": self._started, "units": units}
         )
 
-    def line(self, stage: str, at: float, values: Mapping[str, object]) -> None:
+    def line(
+        self, stage: str, at: float, values: Mapping[str, object], *, flush: bool = True
+    ) -> None:
         """Write the samples of a moment of the monotonic clock."""
-        self.write({"t": round(at - self._started, 3), "stage": stage, **values})
+        self.write({"t": round(at - self._started, 3), "stage": stage, **values}, flush=flush)
 
-    def write(self, document: Mapping[str, object]) -> None:
-        """Write a document."""
-        text = json.dumps(document, separators=(",", ":")) + "\n"
+    def write(self, document: Mapping[str, object], *, flush: bool = True) -> None:
+        """Write a document; without `flush` it may wait for the next one that is flushed."""
+        text = _ENCODER.encode(document) + "\n"
         with self._lock:
             if self._file is None:
                 return
             try:
                 self._file.write(text)
+                if flush:
+                    self._file.flush()
             except OSError as error:
                 self._stop(error)
 

@@ -17,7 +17,7 @@ from orchestrator.nights.past import is_good
 from orchestrator.nights.record import NightAttribution
 from orchestrator.paths import RunFolder, runs
 from orchestrator.record_files import read_file
-from orchestrator.request import Request
+from orchestrator.request import Request, gpu_choice
 from orchestrator.result import Result
 from orchestrator.stats import median
 from orchestrator.suites import resuming, session
@@ -32,11 +32,12 @@ _OLD, _NEW = " in the old image", " in the new image"
 
 @dataclass(frozen=True)
 class _Case:
-    """A series whose image changed, and what runs it in the old one."""
+    """A series whose image changed, what runs it in the old one, and the GPUs that it had."""
 
     judged: Judged
     before: str
     runner: session.Runner
+    gpus: tuple[str, ...]
 
     @property
     def cells(self) -> tuple[Cell, Cell]:
@@ -57,11 +58,15 @@ class _InTurns:
     request_of: Callable[[Cell], Request]
     usual: session.Runner
     old: dict[str, session.Runner]
+    gpus: dict[str, tuple[str, ...]]
     now: str = field(default="")
 
     def request(self, cell: Cell) -> Request:
         self.now = cell.digest
-        return self.request_of(cell)
+        request, gpus = self.request_of(cell), self.gpus[cell.digest]
+        if not gpus:
+            return request
+        return request.model_copy(update={"gpus": gpu_choice(",".join(gpus)), "devices": None})
 
     def __call__(
         self, request: Request, view: View, on_folder: Callable[[RunFolder], None]
@@ -97,7 +102,8 @@ def _case(tonight: Tonight, one: Judged) -> _Case | None:
     except BenchdockError as error:
         tonight.work.tools.view.note(f"{one.measured.cell.title}: no old image: {error}")
         return None
-    return _Case(one, before, runner) if runner is not None else None
+    gpus = result.plan.gpus if result.plan else ()
+    return _Case(one, before, runner, gpus) if runner is not None else None
 
 
 def _run(tonight: Tonight, cases: Sequence[_Case]) -> None:
@@ -108,13 +114,14 @@ def _run(tonight: Tonight, cases: Sequence[_Case]) -> None:
         work.job.request_of,
         work.tools.runner,
         {case.cells[0].digest: case.runner for case in cases},
+        {cell.digest: case.gpus for case in cases for cell in case.cells},
     )
     tonight.session(
         [cell for case in cases for cell in case.cells],
         resuming.read(work.where),
         tonight.left(),
         job=replace(work.job, request_of=runner.request),
-        tools=replace(work.tools, runner=runner, ready=lambda _: None),
+        tools=replace(work.tools, runner=runner, ready=lambda _: None, lanes=None),
     )
 
 

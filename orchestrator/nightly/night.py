@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.errors import Interrupted
@@ -34,6 +34,7 @@ def carry_out(work: Work, before: State, log: Journal) -> tuple[Night, Interrupt
     budget = None if work.budget is None else (1 - RESERVED) * work.budget
     tonight.session([row.cell for row in work.plan.rows], before, budget)
     found = _gathered(work)
+    tonight.problems += _other_series(work, found)
     judged = _judged(tonight, found)
     night = record(
         work.plan.loaded.suite.name,
@@ -57,6 +58,19 @@ def _gathered(work: Work) -> dict[str, Measured]:
     rows = [measured.gather(row, ended, work.past) for row in work.plan.rows]
     rows += [measured.refused(row, work.past) for row in work.plan.refused]
     return {one.key: one for one in rows}
+
+
+def _other_series(work: Work, found: Mapping[str, Measured]) -> Iterator[str]:
+    """Say which series have lost their history since the last night: they cannot get slower."""
+    now = {one.cell.digest: key for key, one in found.items()}
+    for one in work.past.last.series if work.past.last else ():
+        if one.request not in now:
+            yield f"no longer in the suite: {one.title}"
+        elif now[one.request] != one.key:
+            yield (
+                f"{one.title} is a new series without history, because what runs or where it runs "
+                f"has changed: it was {one.key} and is {now[one.request]}"
+            )
 
 
 def _judged(tonight: Tonight, found: Mapping[str, Measured]) -> list[Judged]:

@@ -12,6 +12,7 @@ from orchestrator.units import SAMPLES_PER_SECOND, counted, quantity
 # More lines are not read, and longer mails look like logs.
 MOST_LINES = 15
 _NAMED = 2
+_TITLE = 50
 
 
 def subject(night: Night) -> str:
@@ -57,14 +58,18 @@ def exit_status(night: Night) -> ExitStatus:
     return ExitStatus.GATE_MISSED if changed(night, "regressed") else ExitStatus.OK
 
 
-def lines(night: Night) -> list[str]:
-    """Return the night in at most 15 lines, the worst first; the first is the subject."""
-    told = every_line(night)
-    if len(told) <= MOST_LINES:
-        return told
-    left = len(told) - MOST_LINES + 1
+def lines(night: Night, *, report: str | None = None) -> list[str]:
+    """Return the night in at most 15 lines, the worst first; the first is the subject.
+
+    `report` is where the pages are.
+    """
+    last = [f"pages: {report}"] if report else []
+    told, most = every_line(night), MOST_LINES - len(last)
+    if len(told) <= most:
+        return [*told, *last]
+    left = len(told) - most + 1
     more = f"and {left} more lines: `benchdock nightly status {night.suite}`"
-    return [*told[: MOST_LINES - 1], more]
+    return [*told[: most - 1], more, *last]
 
 
 def every_line(night: Night) -> list[str]:
@@ -150,10 +155,15 @@ def _worked(one: NightSeries) -> bool:
 
 def _named(found: Sequence[NightSeries]) -> str:
     named = [
-        f"{one.title} {(one.judgement.change or 0.0) * 100:+.1f} %"
+        f"{_title(one)} {(one.judgement.change or 0.0) * 100:+.1f} %"
         for one in sorted(found, key=lambda one: one.judgement.change or 0.0)[:_NAMED]
     ]
     return ", ".join(named) + (", ..." if len(found) > _NAMED else "")
+
+
+def _title(one: NightSeries) -> str:
+    """Return a title for the subject, where a whole command line has no place."""
+    return one.title if len(one.title) <= _TITLE else f"{one.title[: _TITLE - 3]}..."
 
 
 def machine(night: Night) -> str:

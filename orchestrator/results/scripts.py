@@ -24,8 +24,8 @@ from orchestrator.results.bundle import LAUNCHER, PLAN, REQUEST, RESULT
 from orchestrator.results.disagreement import Disagreement
 from orchestrator.run import command_line, planner, program_rules, variants
 from orchestrator.run.devices import Target
-from orchestrator.run.own_files import OwnFiles
 from orchestrator.run.place import CODE, DATA, MODEL, SOURCE, Needs, Place
+from orchestrator.run.planner import OwnFiles
 
 # Not stated elsewhere, or compared in another way.
 UNSTATED = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -145,7 +146,7 @@ def run(
         clock = StageClock(view)
         with clock.stage("check"):
             decision = _checked(request, decided, view)
-        with sharing.held(decision, share, view.note):
+        with sharing.held(decision, share, view.note) if decision.target.gpus else nullcontext():
             return _run(request, decision, view, clock, find_place or ready_place, host, on_folder)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import DataError, RequestError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
@@ -35,7 +35,7 @@ def _network_file(asked: Question) -> None:
 
 
 def _counts(asked: Question) -> None:
-    counts.settle(asked.framework, asked.request, asked.device)
+    record.settle_counts(asked.framework, asked.request, asked.device)
 
 
 def _program(asked: Question) -> None:

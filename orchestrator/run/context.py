@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.paths import RunFolder
@@ -21,7 +21,7 @@ def context_of(
     request: Request, framework: Framework, target: Target, place: Place, folder: RunFolder
 ) -> LauncherContext:
     """Return the values that a launcher may write; the request has the fixed batch."""
-    batch, steps, warmup = counts.settle(framework, request, target.device)
+    batch, steps, warmup = record.settle_counts(framework, request, target.device)
     in_container = place.runtime == "docker"
     data = _seen(request.data, DATA, in_container=in_container)
     mounted = _seen(request.source, SOURCE, in_container=in_container)
@@ -49,7 +49,7 @@ def context_of(
         model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
         block=framework.step_rules.block,
         device=target.device,
-        warmup_seconds=counts.DEFAULTS[target.device].warmup_seconds,
+        warmup_seconds=record.DEFAULTS[target.device].warmup_seconds,
         threads=threads_per_process(framework, request, target.count, place.cpus),
         seed=request.seed,
         command=program_rules.command_of(request, told),

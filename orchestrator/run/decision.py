@@ -107,7 +107,11 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
         python=facts.interpreter(request, fitted.framework),
         refusals=refusals,
         first=fitted.first,
-        doubts=(*devices.unused_gpus(request, gpu), *fitted.doubts),
+        doubts=(
+            *devices.unused_gpus(request, gpu),
+            *devices.silent_gpus(request, gpu),
+            *fitted.doubts,
+        ),
         notes=fitted.notes,
         unchecked=tuple(_unseen(request)) if facts.elsewhere else (),
     )

@@ -85,6 +85,13 @@ def unused_gpus(request: Request, report: GpuReport) -> tuple[str, ...]:
     return (f"on the CPU, because no GPU can be used: {report.reason} (see `benchdock doctor`)",)
 
 
+def silent_gpus(request: Request, report: GpuReport) -> tuple[str, ...]:
+    """Warn that GPUs which do not answer are left out of a choice that would include them."""
+    if not report.gpus or isinstance(request.gpus, tuple):
+        return ()
+    return tuple(f"{text}; it is left out (see `benchdock doctor`)" for text in report.silent)
+
+
 def _usable(report: GpuReport) -> tuple[str, ...]:
     """Return the ids of the whole GPUs; without any, that of the first part of one.
 
@@ -138,7 +145,9 @@ def _named(wanted: int | str, report: GpuReport) -> str:
             return _id(gpu)
     names = [str(gpu.index) for gpu in report.gpus if not gpu.mig]
     names += [f"{gpu.index}:{part.index}" for gpu in report.gpus for part in gpu.slices]
-    raise RequestError(f"this machine has no GPU {wanted}", hint=f"it has {', '.join(names)}")
+    lost = f" ({'; '.join(report.silent)})" if report.silent else ""
+    hint = f"it has {', '.join(names)}"
+    raise RequestError(f"this machine has no GPU {wanted}{lost}", hint=hint)
 
 
 def _partitioned(gpu: Gpu) -> RequestError:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.paths import BACKENDS, RunFolder
-from orchestrator.plan import NO_NETWORK, Limits, Mount, Plan, Timeouts
+from orchestrator.plan import NO_NETWORK, Limits, Mount, Plan, ProgramFolder, Timeouts
 from orchestrator.request import Request
 from orchestrator.run import (
     container_user,
     data_folder,
-    own_files,
     own_network,
     program_folder,
     program_rules,
@@ -21,11 +22,19 @@ from orchestrator.run import (
 from orchestrator.run.context import context_of, thread_notes
 from orchestrator.run.devices import Target
 from orchestrator.run.launcher import render
-from orchestrator.run.own_files import OwnFiles
 from orchestrator.run.place import CODE, DATA, MODEL, RUN, SOURCE, Place
 
 FIRST_OUTPUT_SECONDS = 600.0
 SILENCE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnFiles:
+    """The fingerprint and the files of a network, and the contents of a program's folder."""
+
+    fingerprint: str | None = None
+    model_files: tuple[Path, ...] = ()
+    source: ProgramFolder | None = None
 
 
 def make_plan(
@@ -46,7 +55,18 @@ def make_plan(
         target,
         place,
         folder,
-        found=own_files.look(request),
+        found=_read_files(request),
+    )
+
+
+def _read_files(request: Request) -> OwnFiles:
+    """Read the files that a request names. Raises DataError."""
+    own, source = request.model_file, request.source
+    return OwnFiles(
+        fingerprint=own_network.fingerprint(own) if own else None,
+        model_files=tuple(own_network.files(own)) if own else (),
+        # It may exist only on the machine that the run is planned for.
+        source=program_folder.examine(source) if source is not None and source.exists() else None,
     )
 
 

@@ -48,10 +48,6 @@ def held(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
     """Hold the GPUs of a decided run. Raises MachineError if they are not free in time."""
-    gpus = decision.target.gpus
-    if not gpus:
-        yield
-        return
     until = now() + sharing.wait
     with ExitStack() as stack:
         waiting = False

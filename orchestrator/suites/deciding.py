@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.errors import BenchdockError, RequestError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.images import image_table, store
 from orchestrator.request import Device, Request
 from orchestrator.run.decision import Decision, decide
@@ -79,7 +79,7 @@ class MachineDecider:
         """Return why a framework refuses these numbers of steps, "" if it does not."""
         request = Request(model="any", framework=framework, steps=steps, warmup=warmup)
         try:
-            counts.settle(catalogue.framework(framework), request, device)
+            record.settle_counts(catalogue.framework(framework), request, device)
         except RequestError as error:
             return str(error)
         return ""

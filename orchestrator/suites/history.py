@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from orchestrator.errors import BenchdockError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.machine import inventory
 from orchestrator.plan import DataFolder, Plan
 from orchestrator.run import data_folder, own_network
@@ -48,7 +48,7 @@ class History:
         if self._known is None or decision.request.model_file is not None:
             return None
         framework, place = decision.framework, self._place(decision)
-        usual = counts.DEFAULTS[decision.target.device]
+        usual = record.DEFAULTS[decision.target.device]
 
         @cache
         def settled(steps: int | None, warmup: int | None) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def _as_planned(decision: Decision) -> Plan:
     """Return those fields of the plan that identify a series; the script is not rendered."""
     request = own_network.with_batch(decision.request)
     framework, target = decision.framework, decision.target
-    batch, steps, warmup = counts.settle(framework, request, target.device)
+    batch, steps, warmup = record.settle_counts(framework, request, target.device)
     file = request.model_file
     return Plan.model_construct(
         model=request.model,

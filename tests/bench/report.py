@@ -1,7 +1,7 @@
-"""Measures reports: `python -m tests.bench.report SERIES NIGHTS`.
+"""`make bench-report` measures reports; exit status 1 if a limit is missed.
 
-Prints CPU seconds of judging one night and of making the pages, the sizes of the pages, and, if
-Chromium is there, when it first paints.
+CPU seconds of judging one night and of making the pages, the sizes of the pages, and, if Chromium
+is there, when it first paints.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
+from orchestrator.cli import main as benchdock
 from orchestrator.nights import files, judge, past
 from orchestrator.nights.record import Night, NightJudgement, NightRun, NightSeries
+from tests.bench.pairs import report
+from tests.support import chromium
 
 REPEATS, DAY = 5, 86_400.0
 
@@ -86,35 +90,64 @@ def judged() -> float:
 
 def painted(page: Path) -> float | None:
     """Return the milliseconds to the first contentful paint, None without Chromium."""
-    from tests.support.chromium import browser
-
-    with browser() as chromium:
-        if chromium is None:
+    with chromium.browser() as started:
+        if started is None:
             return None
-        tab = chromium.new_page()
+        tab = started.new_page()
         tab.goto(page.as_uri())
         tab.wait_for_timeout(500)
         entries = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
         return float(tab.evaluate(entries))
 
 
-def main(count: int, nights: int) -> None:
-    from orchestrator.cli import main as benchdock
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """A suite, and the limits of its report: seconds of CPU, megabytes, milliseconds."""
 
+    series: int
+    nights: int
+    judged: float
+    made: float
+    whole: float
+    first: float
+    painted: float
+
+
+SIZES = (
+    Size(series=40, nights=180, judged=10, made=3, whole=1, first=1, painted=1000),
+    Size(series=1000, nights=180, judged=10, made=120, whole=30, first=4, painted=3000),
+)
+
+
+def measure(size: Size) -> bool:
+    """Make nights and their report; return whether all limits were kept."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BENCHDOCK_HOME"] = f"{folder}/home"
-        write(count, nights)
-        print(f"judging {count} series x {nights} nights: {judged():.2f} s of CPU")
+        write(size.series, size.nights)
+        judging = judged()
         start = time.process_time()
-        benchdock(["report", "-o", f"{folder}/report"])
-        print(f"report: {time.process_time() - start:.2f} s of CPU")
-        pages = [one for one in Path(folder, "report").rglob("*") if one.name != "plotly.min.js"]
-        total = sum(one.stat().st_size for one in pages if one.is_file())
-        index = Path(folder, "report", "index.html")
-        print(f"all pages {total / 1e6:.2f} MB, the first one {index.stat().st_size / 1e6:.2f} MB")
-        print(f"first paint of the first page: {painted(index)} ms")
-        print(f"of a series: {painted(next(iter(Path(folder, 'report', 'series').iterdir())))} ms")
+        assert benchdock(["report", "-o", f"{folder}/report"]) == 0
+        made = time.process_time() - start
+        root = Path(folder, "report")
+        pages = [one for one in root.rglob("*") if one.is_file() and one.name != "plotly.min.js"]
+        whole = sum(one.stat().st_size for one in pages) / 1e6
+        first = (root / "index.html").stat().st_size / 1e6
+        paint = [painted(one) for one in (root / "index.html", next((root / "series").iterdir()))]
+    print(f"{size.series} series x {size.nights} nights")
+    kept = [
+        report("judging the last night", judging, size.judged, "s of CPU"),
+        report("making the report", made, size.made, "s of CPU"),
+        report("all pages beside plotly", whole, size.whole, "MB"),
+        report("the first page", first, size.first, "MB"),
+    ]
+    for what, value in zip(("the first page", "a series"), paint, strict=True):
+        if value is None:
+            print(f"  {chromium.missing()}")
+        else:
+            kept.append(report(f"first paint of {what}", value, size.painted, "ms"))
+    return all(kept)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    kept = [measure(size) for size in SIZES]
+    sys.exit(0 if all(kept) else 1)

@@ -123,7 +123,7 @@ def judged(made: Sequence[dict[str, Any]]) -> list[str]:
             )
     for one in made:
         for device in (one.get("said") or {}).get("devices", ()) if one["name"] == "probe" else ():
-            for c in device["ceilings"]:
+            for c in device["ceilings"] if device["device"] != "cpu" else ():
                 if c["what"] in KNOWN and (c["dtype"] or "bfloat16") == "bfloat16":
                     part = 100 * c["median"] / KNOWN[c["what"]]
                     found.append(f"probe, {c['what']}: {part:.0f} % of what an H200 is known for")

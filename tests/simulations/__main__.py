@@ -1,5 +1,6 @@
 """Prints the tables of docs/measuring.md: `make simulations`."""
 
+from tests.simulations.machines import EVENTS, tell
 from tests.simulations.nights import WORLDS, fleet, ramps
 from tests.simulations.processes import PROCESSES
 from tests.simulations.trials import COUNTS, GROUPS, SPREADS, coverage, heavy, seen
@@ -52,8 +53,18 @@ def ramp_rows():
         yield f"| {world.name} | {percent(found)} | {percent(false)} of nights |"
 
 
+def machine_rows():
+    yield "| what happened | all controls slower | series called slower | the machine is blamed |"
+    yield "|---" * 4 + "|"
+    for name, (machine, framework) in EVENTS.items():
+        told = tell(machine=machine, framework=framework, nights=500)
+        blamed = percent(told.machine_share) if told.slower else "-"
+        yield f"| {name} | {percent(told.out_share)} | {percent(told.slower_share)} | {blamed} |"
+
+
 def main():
-    for rows in (coverage_rows(), comparison_rows(), night_rows(), ramp_rows()):
+    tables = (coverage_rows(), comparison_rows(), night_rows(), ramp_rows(), machine_rows())
+    for rows in tables:
         for row in rows:
             print(row, flush=True)
         print()

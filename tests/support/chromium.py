@@ -14,7 +14,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 def missing() -> str:
     """Say in one sentence why there is no browser, "" if there is one."""
     if find_spec("playwright") is None:
-        return "no browser was started: playwright is not installed (`make setup` of development)"
+        return "no browser was started: playwright is not installed (run `make unit`)"
     if not any(map(shutil.which, NAMES)):
         return "no browser was started: this machine has no Chromium (`apt-get install chromium`)"
     return ""

@@ -8,7 +8,7 @@ import pytest
 
 from backends import zoo
 from orchestrator.errors import RequestError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.frameworks.record import SHORT_NAMES, Framework, StepRules
 from orchestrator.request import Request
 from orchestrator.units import counted
@@ -135,14 +135,14 @@ def test_a_device_that_a_framework_does_not_know_is_refused_with_the_one_it_does
 
 
 def test_counts_are_chosen_if_the_request_is_silent():
-    chosen = counts.DEFAULTS["cpu"]
-    assert counts.settle(PYTORCH, request(), "cpu") == (
+    chosen = record.DEFAULTS["cpu"]
+    assert record.settle_counts(PYTORCH, request(), "cpu") == (
         chosen.batch,
         chosen.steps,
         chosen.warmup,
     )
-    assert counts.settle(PYTORCH, request(steps=2), "cpu")[2] == 1
-    assert counts.settle(PYTORCH, request(steps=1), "cpu")[2] == 0
+    assert record.settle_counts(PYTORCH, request(steps=2), "cpu")[2] == 1
+    assert record.settle_counts(PYTORCH, request(steps=1), "cpu")[2] == 0
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(5, 5), (5, 9), (1, 1)])
@@ -152,7 +152,7 @@ def test_a_warm_up_that_takes_every_step_is_refused(steps, warmup):
         f"({counted(steps, 'step')})"
     )
     with pytest.raises(RequestError, match=told):
-        counts.settle(PYTORCH, request(steps=steps, warmup=warmup), "cpu")
+        record.settle_counts(PYTORCH, request(steps=steps, warmup=warmup), "cpu")
 
 
 def test_only_our_program_has_no_vendor():

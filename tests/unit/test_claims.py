@@ -25,8 +25,8 @@ from orchestrator.results import agreement, bundle, scripts
 from orchestrator.results.verification import verify
 from orchestrator.run import planner, variants
 from orchestrator.run.devices import Target
-from orchestrator.run.own_files import OwnFiles
 from orchestrator.run.place import Place
+from orchestrator.run.planner import OwnFiles
 from orchestrator.version import VERSION
 from tests.support import stand_in
 from tests.support.bundles import resealed, rewritten

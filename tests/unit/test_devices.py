@@ -1,11 +1,13 @@
 """Which GPUs a run gets: by count, index, UUID, and part of a partitioned GPU (MIG)."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, MigSlice
 from orchestrator.request import Request, gpu_choice
-from orchestrator.run.devices import choose, chosen
+from orchestrator.run.devices import choose, chosen, silent_gpus
 from orchestrator.runtimes.docker import cdi
 from orchestrator.runtimes.docker.config import container_config, granted_gpus
 from tests.fakes import plan
@@ -106,6 +108,24 @@ def test_parts_can_be_typed(text):
 def test_other_words_are_no_part(text):
     with pytest.raises(ValueError, match="GPU indices"):
         gpu_choice(text)
+
+
+def test_gpus_that_do_not_answer_are_said():
+    report = replace(machine("whole"), silent=("GPU 1 does not answer: GPU is lost",))
+    request = Request(model="m", framework="pytorch")
+    told = ("GPU 1 does not answer: GPU is lost; it is left out (see `benchdock doctor`)",)
+    assert silent_gpus(request, report) == told
+    assert silent_gpus(request.model_copy(update={"gpus": (0,)}), report) == ()
+    assert (
+        silent_gpus(
+            request.model_copy(update={"gpus": "none"}), GpuReport(state="no_gpu", reason="")
+        )
+        == ()
+    )
+    with pytest.raises(
+        RequestError, match=r"no GPU 1 \(GPU 1 does not answer: GPU is lost\); it has 0"
+    ):
+        picked(report, gpus=(1,))
 
 
 DISCOVERED = {

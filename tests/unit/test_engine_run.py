@@ -115,6 +115,17 @@ def test_the_end_is_reported_at_once(fake, engine):
     assert not fake.containers
 
 
+@pytest.mark.parametrize("pid", [None, 0, 1, 99999999])
+def test_a_first_process_that_is_not_the_containers_is_not_believed(fake, engine, pid):
+    """The engine may be on another machine, whose numbers mean other processes here."""
+    with engine.start(plan(), run_id="r") as run:
+        (container,) = fake.containers.values()
+        container.state["Pid"] = pid
+        assert run.root() is None
+        fake.end(0)
+        run.wait(10)
+
+
 def test_a_child_killed_for_memory_is_told_with_code_0(fake, engine):
     with engine.start(plan(), run_id="r") as run:
         fake.end(0, oom_killed=True)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import MachineError
+from orchestrator.machine.own_work import OwnWork
 from orchestrator.machine.processes import Owner, living
 from orchestrator.plan import Limits, Mount, Plan, Ulimit
 from orchestrator.runtimes.host import handed_on, keeper, processes, runtime
@@ -236,6 +237,26 @@ def test_gpus_are_handed_out_by_uuid() -> None:
     given = runtime.environment(plan(device="gpu", gpus=("GPU-1", "GPU-2")), "token")
     assert given["CUDA_VISIBLE_DEVICES"] == "GPU-1,GPU-2"
     assert given["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+def test_what_cuda_compiles_is_kept_for_the_next_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path))
+    assert runtime.environment(plan(gpus=("GPU-1",)), "t")["CUDA_CACHE_PATH"] == f"{tmp_path}/cuda"
+    assert "CUDA_CACHE_PATH" not in runtime.environment(plan(gpus=()), "t")
+    own = plan(gpus=("GPU-1",), environment={"CUDA_CACHE_PATH": "/mine"})
+    assert runtime.environment(own, "t")["CUDA_CACHE_PATH"] == "/mine"
+
+
+def test_the_monitor_can_tell_the_program_from_others(tmp_path: Path) -> None:
+    with execution("sleep 5") as running:
+        root = running.root()
+        assert root is not None
+        assert OwnWork(root).usage().cpu is not None
+        assert OwnWork(root).owns(root) is True
+        assert OwnWork(root).owns(os.getppid()) is False
+        running.stop(0)
 
 
 def test_standard_input_is_empty(tmp_path: Path) -> None:

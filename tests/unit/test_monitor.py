@@ -173,8 +173,9 @@ def test_power_and_clock_where_they_are_readable(tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"{text}\n")
-    began = time.monotonic()
     source = HostSource(sys=tmp_path)
+    began = time.monotonic()
+    assert source.sample().cpu_power is None  # it is unknown since when
     (tmp_path / "class/powercap/intel-rapl:0/energy_uj").write_text("1000000")  # started again
     time.sleep(0.02)
     sample = source.sample()
@@ -214,7 +215,7 @@ def test_what_others_did_before_leaves_out_what_we_did(monkeypatch: pytest.Monke
     own = 5.0
     monkeypatch.setattr("orchestrator.machine.host_samples._own_cpu", lambda: own)
     source = HostSource()
-    monkeypatch.setattr(source, "sample", lambda: host(0.9))
+    monkeypatch.setattr(source, "_without_power", lambda: host(0.9))
     own = 5.0 + 0.1
     waited = source.before(0.2)
     cores = os.cpu_count() or 1

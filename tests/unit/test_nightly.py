@@ -181,6 +181,21 @@ def test_what_cannot_run_here_is_missing(tmp_path: Path, fleet: Fleet) -> None:
     assert found.uncounted == "1 of 1 run failed"
 
 
+def test_a_series_that_lost_its_history_is_told_once(fleet: Fleet) -> None:
+    before = of(next(files.newest("nightly")), "vgg16").key
+    fleet.image = "sha256:a"  # with a plan, what runs is known better than by its request
+    (told, *others) = (line for line in fleet.night().problems if "vgg16" in line)
+    assert told.startswith("vgg16 pytorch is a new series without history")
+    assert f"it was {before} and is vgg16-pytorch-training-" in told
+    assert (others, fleet.night().problems) == ([], ())
+
+
+def test_a_series_that_left_the_suite_is_told_once(fleet: Fleet) -> None:
+    fleet.text = SUITE.replace("{model: vgg16}, ", "")
+    assert fleet.night().problems == ("no longer in the suite: vgg16 pytorch",)
+    assert fleet.night().problems == ()
+
+
 def test_a_muted_series_is_judged_but_not_reported(fleet: Fleet) -> None:
     key = of(next(files.newest("nightly")), "vgg16").key
     until = date(2026, 11, 5)

@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageError
+from orchestrator.nightly import attribution
 from orchestrator.nights import telling
+from orchestrator.request import Request
 from orchestrator.result import Result
+from orchestrator.suites import expansion
+from orchestrator.suites.cells import Cell
 from orchestrator.suites.session import Runner
 from tests.support.fleet import Fleet, of
 from tests.support.sessions import FakeRunner
+from tests.support.suites import loaded
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -85,3 +90,17 @@ def test_too_few_pairs_say_nothing(fleet: Fleet) -> None:
     fleet.budget = 7 + 5 + 4
     one = of(fleet.night(), "vgg16")
     assert (one.judgement.verdict, one.attribution) == ("regressed", None)
+
+
+def test_both_images_get_the_gpus_that_the_series_had(fleet: Fleet) -> None:
+    asked = []
+
+    def request_of(cell: Cell) -> Request:
+        return Request(model="vgg16", framework="pytorch", devices=1)
+
+    turns = attribution._InTurns(request_of, FakeRunner(), {}, {"old": ("3",), "cpu": ()})
+    cell = expansion.expand(loaded(fleet.root, fleet.text)).cells[0]
+    for digest in ("old", "cpu"):
+        made = turns.request(cell._replace(digest=digest))
+        asked.append((made.gpus, made.devices))
+    assert asked == [((3,), None), (None, 1)]

@@ -9,7 +9,7 @@ import junitparser
 import pytest
 from sqlalchemy import select
 
-from orchestrator import cli
+from orchestrator import cli, shared_lock
 from orchestrator.nightly import attempts, machine_lock
 from orchestrator.nights import files
 from orchestrator.store import location, reading, schema
@@ -30,7 +30,7 @@ groups: {toys: {runs: [{model: one, command: 'sh {source}/rate one'}]}}
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a suite whose program prints the rate in the file `one`."""
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(machine_lock, "FOLDERS", (tmp_path,))
+    monkeypatch.setattr(shared_lock, "FOLDERS", (tmp_path,))
     folder = tmp_path / "suite"
     folder.mkdir()
     (folder / "rate").write_text('cd "$(dirname "$0")"; printf "rate %s\\n" "$(cat "$1")"\n')
@@ -51,11 +51,14 @@ def test_nights_from_the_first_to_an_accepted_one(
         assert nightly(suite) == 0
     assert capsys.readouterr() == ("", "")
     (suite.parent / "one").write_text("80.0")
-    outputs = ("--junit", str(tmp_path / "n.xml"), "--prometheus", str(tmp_path / "n.prom"))
+    outputs = ["--junit", str(tmp_path / "n.xml"), "--prometheus", str(tmp_path / "n.prom")]
+    outputs += ["--report", str(tmp_path / "pages")]
     assert nightly(suite, *outputs) == 4
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("nightly: 1 of 1 series ran; 1 got slower: one custom")
     assert "confirmed by 5 more runs" in told[1]
+    assert told[-1] == f"pages: {tmp_path / 'pages' / 'index.html'}"
+    assert "got slower" in (tmp_path / "pages" / "index.html").read_text()
     assert junitparser.JUnitXml.fromfile(str(tmp_path / "n.xml")).failures == 1
     assert (tmp_path / "n.prom").stat().st_mode & 0o444 == 0o444
     night = next(files.newest("nightly"))
@@ -129,6 +132,7 @@ def test_a_dry_run_starts_nothing(suite: Path, capsys: pytest.CaptureFixture[str
         (["--webhook-file", "/nonexistent/url"], 2, "cannot read /nonexistent/url"),
         (["--environment", "/nonexistent/env"], 2, "cannot read /nonexistent/env"),
         (["--prometheus", "/proc/x.prom"], 3, "cannot write /proc/x.prom"),
+        (["--report", "/proc/x"], 3, "there is no report: cannot write /proc/x"),
     ],
 )
 def test_outputs_that_cannot_be_written_are_told(
@@ -159,3 +163,12 @@ def test_a_damaged_night_is_named(suite: Path, capsys: pytest.CaptureFixture[str
     path.write_text("{")
     assert nightly(suite) == 2
     assert str(path) in capsys.readouterr().err
+
+
+def test_a_clock_that_went_back_is_told(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert nightly(suite) == 0
+    last = next(files.newest("nightly"))
+    files.write(last.model_copy(update={"number": 2, "started": last.started + 1e6}))
+    assert nightly(suite) == 0
+    assert "the clock of this machine went back: the last night is dated" in capsys.readouterr().out
+    assert next(files.newest("nightly")).number == 3

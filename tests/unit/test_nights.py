@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.nights import CONTROL, judge
 from orchestrator.nights.history import levels
 from orchestrator.nights.weeks import advise, group
+from tests.simulations.machines import tell
 from tests.simulations.nights import WORLDS, fleet, ramps
 
 BASE, MIXED = WORLDS[0], WORLDS[2]
@@ -176,3 +177,18 @@ def test_it_holds_for_steady_and_noisy_series_together():
 def test_a_slow_ramp_is_found_in_the_mean_of_ten_series():
     found, false = ramps(BASE, groups=6)
     assert (found, false) == (1, 0)
+
+
+@pytest.mark.slow
+def test_a_slower_machine_is_told_from_a_slower_framework():
+    nothing, machine, framework, both = (
+        tell(machine=of_machine, framework=of_framework, nights=100)
+        for of_machine, of_framework in ((0, 0), (-0.02, 0), (0, -0.03), (-0.03, -0.06))
+    )
+    assert (nothing.out, nothing.slower) == (0, 0)
+    assert machine.out_share >= 0.99
+    assert machine.machine_share == 1
+    assert framework.out_share <= 0.01
+    assert framework.slower_share >= 0.95
+    assert framework.machine_share == 0
+    assert (both.out_share, both.machine_share) == (1, 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.errors import RequestError
-from orchestrator.frameworks import catalogue, counts
+from orchestrator.frameworks import catalogue, record
 from orchestrator.request import Request
 from orchestrator.run import program_rules, variants
 from orchestrator.run.checks import framework_for
@@ -253,9 +253,9 @@ def test_the_users_network_needs_a_plain_name():
 def test_programs_with_fixed_counts_say_so():
     score = catalogue.framework("mxnet_score")
     request = Request(model="alexnet", framework="mxnet_score", phase="inference")
-    assert counts.settle(score, request, "gpu") == (32, 10, 5)
+    assert record.settle_counts(score, request, "gpu") == (32, 10, 5)
     with pytest.raises(RequestError, match="always times 10 steps; remove --steps"):
-        counts.settle(score, request.model_copy(update={"steps": 20}), "gpu")
+        record.settle_counts(score, request.model_copy(update={"steps": 20}), "gpu")
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_programs_with_windows_time_whole_ones(asked, settled):
     framework = catalogue.framework("mxnet_train_imagenet")
     steps, warmup = asked
     request = Request(model="alexnet", framework=framework.name, steps=steps, warmup=warmup)
-    assert counts.settle(framework, request, "cpu")[1:] == settled
+    assert record.settle_counts(framework, request, "cpu")[1:] == settled
 
 
 def test_options_of_tensorrt_are_known_though_its_row_is_ours():

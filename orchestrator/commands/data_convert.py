@@ -1,0 +1,38 @@
+"""`benchdock data convert`: convert a folder of images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from orchestrator.commands.data_make import show
+from orchestrator.data import converting, parallel
+from orchestrator.data.conversion import Job
+from orchestrator.errors import ExitStatus
+from orchestrator.signals import interruptible
+from orchestrator.ui.bar import Bar
+
+
+def execute(arguments: argparse.Namespace) -> ExitStatus:
+    """Convert. Raises RequestError, DataError, MachineError."""
+    job = Job(
+        source=Path(arguments.source),
+        target=Path(arguments.target),
+        to=arguments.to,
+        resize=arguments.resize,
+        seed=None if arguments.sorted else arguments.shuffle,
+        shards=arguments.shards,
+        split=arguments.split,
+        decode=not arguments.trust,
+        skip_bad=arguments.skip_bad,
+        threads=arguments.threads or parallel.cpus(),
+    )
+    bar = Bar(sys.stderr, quiet=arguments.quiet or arguments.json)
+    try:
+        with interruptible():
+            found = converting.convert(job, bar)
+    finally:
+        bar.clear()
+    show(found, job.target, as_json=arguments.json)
+    return ExitStatus.OK

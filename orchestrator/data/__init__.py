@@ -1,0 +1,1 @@
+"""Datasets: makes them, converts them between formats, checks them, and knows them by name."""

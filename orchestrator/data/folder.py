@@ -1,0 +1,134 @@
+"""A folder of images with a folder per class, as torchvision, `im2rec` and others read it.
+
+Classes are numbered from 0 in the order of their names' bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.errors import DataError, quoted
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+_SPLITS = {"train", "val", "validation", "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An image: its path relative to the folder, with its size in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The images of a folder, sorted; `labels` are those of `entries`."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    entries: list[Entry] = field(repr=False)
+    labels: list[int] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all images."""
+        return sum(entry.size for entry in self.entries)
+
+    def digest(self) -> str:
+        """Return a digest of the names and sizes of all images."""
+        names = hashlib.sha256()
+        for entry in self.entries:
+            names.update(os.fsencode(f"{entry.path}\0{entry.size}\n"))
+        return names.hexdigest()
+
+
+def scan(folder: Path) -> Source:
+    """Find the images of a folder. Raises DataError."""
+    classes = class_names(folder)
+    entries: list[Entry] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        found = images(folder, name)
+        entries += found
+        labels += [label] * len(found)
+    return Source(folder=folder, classes=classes, entries=entries, labels=labels)
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Return the classes of a folder of images, in order. Raises DataError."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from None
+    names.sort(key=os.fsencode)
+    if not names:
+        raise DataError(
+            f"{folder} has no folders of images", hint="put the images of each class into a folder"
+        )
+    _refuse_splits(folder, names)
+    for name in names:
+        _refuse_name(folder, name)
+    return tuple(names)
+
+
+def _refuse_splits(folder: Path, names: list[str]) -> None:
+    if "train" in names and _SPLITS.issuperset(names):
+        raise DataError(
+            f"{folder} contains {' and '.join(names)}, each with its own classes",
+            hint=f"use {folder / 'train'}",
+        )
+
+
+def _refuse_name(folder: Path, name: str) -> None:
+    if name.startswith("."):
+        raise DataError(
+            f"{folder / name} is hidden, but programs count it as a class", hint="remove it"
+        )
+    if not name.isprintable():
+        raise DataError(
+            f"the name {quoted(name)} in {folder} contains unprintable characters",
+            hint="rename it",
+        )
+
+
+def images(folder: Path, name: str) -> list[Entry]:
+    """Return the images of a class, sorted by the bytes of their paths. Raises DataError."""
+    try:
+        found = sorted(_walk(folder, name), key=lambda entry: os.fsencode(entry.path))
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from None
+    if not found:
+        raise DataError(
+            f"the class {folder / name} is empty, and some programs would number the classes after "
+            "it differently",
+            hint="remove it or put images into it",
+        )
+    return found
+
+
+def _walk(folder: Path, inside: str) -> Iterator[Entry]:
+    with os.scandir(folder / inside) as entries:
+        for entry in entries:
+            path = f"{inside}/{entry.name}"
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _walk(folder, path)
+            elif entry.name.lower().endswith(SUFFIXES):
+                _refuse_name(folder, entry.name)
+                yield Entry(path, _size(entry))
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except FileNotFoundError:
+        raise DataError(
+            f"{entry.path} is a link to a file that does not exist", hint="remove it"
+        ) from None

@@ -1,0 +1,103 @@
+"""MXNet's RecordIO, and the header of an image in it.
+
+A record is the magic number, `kind << 29 | length`, data, and zeros up to a multiple of 4. The
+magic number at a multiple of 4 inside the data is cut out, and its record has several parts: first
+(1), middle (2), last (3); a whole record is 0. Sources: `recordio.cc` of dmlc-core,
+`recordio.py` of MXNet.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAGIC = struct.pack("<I", 0xCED7230A)
+_WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
+_LENGTH_BITS = 29
+LONGEST = 2**_LENGTH_BITS - 1
+_IMAGE = struct.Struct("<IfQQ")
+
+
+class RecordError(ValueError):
+    """A record is damaged; the message says how."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An encoded image with its labels, which are floating-point, and its number."""
+
+    data: bytes
+    labels: tuple[float, ...]
+    number: int
+
+
+def pack(image: Image) -> bytes:
+    """Return an image behind its header (IRHeader), as `recordio.pack` does."""
+    if len(image.labels) == 1:
+        return _IMAGE.pack(0, image.labels[0], image.number, 0) + image.data
+    several = struct.pack(f"<{len(image.labels)}f", *image.labels)
+    return _IMAGE.pack(len(image.labels), 0.0, image.number, 0) + several + image.data
+
+
+def unpack(record: bytes) -> Image:
+    """Read an image and its header. Raises RecordError."""
+    if len(record) < _IMAGE.size:
+        raise RecordError("it is too short for the header of an image")
+    count, label, number, _ = _IMAGE.unpack_from(record)
+    start = _IMAGE.size + 4 * count
+    if len(record) < start:
+        raise RecordError(f"it is too short for {count} labels")
+    labels = struct.unpack_from(f"<{count}f", record, _IMAGE.size) if count else (label,)
+    return Image(record[start:], labels, number)
+
+
+def frame(record: bytes) -> bytes:
+    """Return a record as it stands in the file."""
+    parts = list(_parts(record))
+    if len(parts) == 1:
+        return _part(_WHOLE, parts[0])
+    kinds = (_FIRST, *(_MIDDLE for _ in parts[2:]), _LAST)
+    return b"".join(_part(kind, part) for kind, part in zip(kinds, parts, strict=True))
+
+
+def _parts(record: bytes) -> Iterator[bytes]:
+    start, at = 0, record.find(MAGIC)
+    while at >= 0:
+        if at % 4:
+            at = record.find(MAGIC, at + 1)
+            continue
+        yield record[start:at]
+        start = at + 4
+        at = record.find(MAGIC, start)
+    yield record[start:]
+
+
+def _part(kind: int, data: bytes) -> bytes:
+    if len(data) > LONGEST:
+        raise RecordError(f"it is larger than {LONGEST:,} bytes")
+    head = struct.pack("<I", kind << _LENGTH_BITS | len(data))
+    return b"".join((MAGIC, head, data, bytes(-len(data) % 4)))
+
+
+def read(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the records of a file. Raises RecordError."""
+    parts: list[bytes] = []
+    while head := stream.read(8):
+        if len(head) < 8:
+            raise RecordError("the file is cut off")
+        if head[:4] != MAGIC:
+            raise RecordError("it does not start with the magic number of RecordIO")
+        kind, length = divmod(struct.unpack("<I", head[4:])[0], LONGEST + 1)
+        data = stream.read(length + -length % 4)
+        if len(data) < length + -length % 4:
+            raise RecordError("the file is cut off")
+        if kind not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)):
+            raise RecordError("its parts are out of order")
+        parts.append(data[:length])
+        if kind in (_WHOLE, _LAST):
+            yield MAGIC.join(parts)
+            parts.clear()
+    if parts:
+        raise RecordError("the file is cut off")

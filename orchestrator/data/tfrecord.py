@@ -1,0 +1,51 @@
+"""The frames of TFRecord: length, its checksum, data, its checksum.
+
+`tensorflow/core/lib/io/record_writer.h`; the checksum is a masked CRC-32C.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+HEADER = 12
+FRAME = HEADER + 4
+_MASK = 0xA282EAD8
+# A length beyond this is damage, whatever its checksum says.
+LONGEST = 2**31
+
+
+class FrameError(ValueError):
+    """A record is damaged; the message says how."""
+
+
+def masked_crc(data: bytes) -> int:
+    """Return the masked CRC-32C of bytes."""
+    import google_crc32c
+
+    crc = int(google_crc32c.value(data))
+    return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
+
+
+def frame(record: bytes) -> bytes:
+    """Return a record in its frame."""
+    length = struct.pack("<Q", len(record))
+    head, tail = struct.pack("<I", masked_crc(length)), struct.pack("<I", masked_crc(record))
+    return b"".join((length, head, record, tail))
+
+
+def read(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the records of a file. Raises FrameError."""
+    while header := stream.read(HEADER):
+        if len(header) < HEADER:
+            raise FrameError("the file is cut off")
+        (length,) = struct.unpack("<Q", header[:8])
+        if struct.unpack("<I", header[8:])[0] != masked_crc(header[:8]) or length > LONGEST:
+            raise FrameError("the checksum of its length is wrong")
+        record, tail = stream.read(length), stream.read(4)
+        if len(record) < length or len(tail) < 4:
+            raise FrameError("the file is cut off")
+        if struct.unpack("<I", tail)[0] != masked_crc(record):
+            raise FrameError("the checksum of its data is wrong")
+        yield record
