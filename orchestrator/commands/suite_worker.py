@@ -34,6 +34,7 @@ class _Session:
 
     def __init__(self) -> None:
         self.running = False
+        self._gone = False
         self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._output = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
         # Whatever else prints must not come between.
@@ -42,10 +43,11 @@ class _Session:
 
     def hear(self) -> str | None:
         """Return the next line, None if the session is gone, however often it is asked."""
-        line = self._said.get()
-        if line is None:
-            self._said.put(None)
-        return line
+        while not (self._gone and self._said.empty()):
+            line = self._said.get()
+            if line is not None:
+                return line
+        return None
 
     def tell(self, **told: Any) -> None:
         """Say something; a session that is gone does not hear it."""
@@ -56,6 +58,8 @@ class _Session:
     def _read(self) -> None:
         for line in sys.stdin:
             self._said.put(line)
+        # A signal may come just after `hear` took the None that wakes it; the flag is not lost.
+        self._gone = True
         self._said.put(None)
         if self.running:
             os.kill(os.getpid(), signal.SIGTERM)
