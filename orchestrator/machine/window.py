@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -32,11 +33,11 @@ class Window(NamedTuple):
         return self.end - self.begin
 
 
+@dataclass
 class Pending(Generic[T]):
     """Samples that wait until it is known whether they belong to the window."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._waiting: deque[tuple[float, T]] = deque(maxlen=most)
+    _waiting: deque[tuple[float, T]] = field(default_factory=lambda: deque(maxlen=MOST))
 
     def add(self, time: float, sample: T) -> None:
         """Add a sample of this moment."""

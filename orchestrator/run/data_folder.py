@@ -15,9 +15,9 @@ from orchestrator.plan import DataFolder
 MOST_FILES = 20_000
 
 
-def examine(folder: Path | None) -> DataFolder | None:
-    """Return the digest of names and sizes, None without a folder that can be read."""
-    if folder is None or not folder.is_dir():
+def examine(folder: Path) -> DataFolder | None:
+    """Return the digest of names and sizes, None if it is not a folder that can be read."""
+    if not folder.is_dir():
         return None
     total, count = hashlib.sha256(), 0
     for path in itertools.islice(_files(folder), MOST_FILES + 1):

@@ -115,7 +115,7 @@ def plan_of(
         unit=request.unit,
         estimator=request.estimator,
         source=found.source,
-        data=data_folder.examine(request.data),
+        data=data_folder.examine(request.data) if request.data is not None else None,
         interpreter=place.interpreter,
         script=render(framework.launcher, context),
         warnings=tuple(_warnings(request, framework, target, place, found)),

@@ -109,7 +109,7 @@ def _as_planned(decision: Decision) -> Plan:
 
 @cache
 def _examined(folder: Path | None) -> DataFolder | None:
-    return data_folder.examine(folder)
+    return data_folder.examine(folder) if folder is not None else None
 
 
 def _fingerprint(decision: Decision) -> str | None:

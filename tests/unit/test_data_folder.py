@@ -57,7 +57,6 @@ def test_of_very_many_files_the_first_ones_count(folder, monkeypatch):
 
 
 def test_what_cannot_be_read_is_not_identified(folder, tmp_path):
-    assert data_folder.examine(None) is None
     assert data_folder.examine(tmp_path / "absent") is None
     (folder / "broken").symlink_to("nowhere")
     os.mkfifo(folder / "pipe")
