@@ -32,6 +32,8 @@ from orchestrator.runtimes.host import host_pip
 from orchestrator.runtimes.host.host_pip import PipError
 
 # What looks like a value to some option and is none to another.
+# The first prints a script, the second takes half a minute, the third writes a crontab.
+_LEFT_OUT = ("completion", "demo", "nightly")
 WORDS = (
     "", "0", "1", "-1", "2", "7", "1e9", "1e400", "nan", "inf", "0x10", "1_000", "\u0663", "4g",
     "1k", "-5m", "90s", "10m", "99999999999999999999", "all", "none", "0,1", ",", "0,,1", "auto",
@@ -77,6 +79,9 @@ class _Instant:
     def notes(self):
         return ()
 
+    def root(self):
+        return None
+
 
 def _no_pip(*_, **__):
     raise PipError("no package index answers")
@@ -113,7 +118,7 @@ def options() -> dict[str, list[str]]:
     return {
         name: sorted(one._option_string_actions)
         for name, one in commands.choices.items()
-        if name != "completion"
+        if name not in _LEFT_OUT
     }
 
 

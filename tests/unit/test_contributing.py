@@ -188,7 +188,7 @@ def tree(tmp_path):
 
 def add_parser(tree):
     tree.add("orchestrator/parsers/toy.py", PARSER)
-    tree.replace("orchestrator/log_formats.py", "PROGRAMS = (", 'PROGRAMS = (\n    "toy",')
+    tree.replace("orchestrator/log_formats.py", "LOG_FORMATS = (", 'LOG_FORMATS = (\n    "toy",')
 
 
 @pytest.mark.slow
