@@ -32,8 +32,8 @@ from orchestrator.runtimes.host import host_pip
 from orchestrator.runtimes.host.host_pip import PipError
 
 # What looks like a value to some option and is none to another.
-# The first prints a script, the second takes half a minute, the third writes a crontab.
-_LEFT_OUT = ("completion", "demo", "nightly")
+# They print a script, take half a minute, write a crontab, and measure without a run.
+_LEFT_OUT = ("completion", "demo", "nightly", "probe")
 WORDS = (
     "", "0", "1", "-1", "2", "7", "1e9", "1e400", "nan", "inf", "0x10", "1_000", "\u0663", "4g",
     "1k", "-5m", "90s", "10m", "99999999999999999999", "all", "none", "0,1", ",", "0,,1", "auto",
