@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.commands.data_make import show
 from orchestrator.data import converting, parallel
 from orchestrator.data.conversion import Job
-from orchestrator.errors import ExitStatus
+from orchestrator.errors import ExitStatus, Interrupted
 from orchestrator.signals import interruptible
 from orchestrator.ui.bar import Bar
 
@@ -32,6 +32,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     try:
         with interruptible():
             found = converting.convert(job, bar)
+    except Interrupted:
+        bar.note("run the same command again to continue")
+        raise
     finally:
         bar.clear()
     show(found, job.target, as_json=arguments.json)

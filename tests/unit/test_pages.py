@@ -105,7 +105,7 @@ def problem(words):
     """Return why the command line cannot be parsed; None if it can."""
     only_named = (
         len(words) == 1
-        or (len(words) == 2 and words[0] in ("results", "nightly"))
+        or (len(words) == 2 and words[0] in ("results", "nightly", "data"))
         or {"...", "…"} & set(words)
     )
     try:
