@@ -11,6 +11,7 @@ from orchestrator.data import converting, parallel
 from orchestrator.data.conversion import Job
 from orchestrator.errors import ExitStatus, Interrupted
 from orchestrator.signals import interruptible
+from orchestrator.store import file_system
 from orchestrator.ui.bar import Bar
 
 
@@ -29,6 +30,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         threads=arguments.threads or parallel.cpus(),
     )
     bar = Bar(sys.stderr, quiet=arguments.quiet or arguments.json)
+    _warn(job, bar)
     try:
         with interruptible():
             found = converting.convert(job, bar)
@@ -39,3 +41,13 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         bar.clear()
     show(found, job.target, as_json=arguments.json)
     return ExitStatus.OK
+
+
+def _warn(job: Job, bar: Bar) -> None:
+    """Say that LMDB may hang or fail on a network file system (BVLC/caffe#2709, #5552)."""
+    kind = file_system.network(job.target) if job.to == "lmdb" else None
+    if kind is not None:
+        bar.note(
+            f"{job.target} is on a network file system ({kind}), where LMDB may hang or fail; if "
+            "it does, convert to a local disk and copy the result"
+        )

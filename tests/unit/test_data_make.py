@@ -118,6 +118,16 @@ def test_the_commands_print_what_they_made(tmp_path, capsys):
     assert main(["data", "make", str(tmp_path / "x"), "--samples=6", "-m", "deep_mnist"]) == 0
 
 
+def test_a_network_file_system_gets_a_warning_for_lmdb(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("orchestrator.store.file_system.of", lambda *_: "nfs4")
+    made(tmp_path / "images", 4, 2)
+    for to, warned in (("lmdb", True), ("recordio", False)):
+        assert (
+            main(["data", "convert", str(tmp_path / "images"), str(tmp_path / to), "--to", to]) == 0
+        )
+        assert ("network file system (nfs4)" in capsys.readouterr().err) == warned
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
