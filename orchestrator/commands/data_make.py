@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.data import features, making, parallel
 from orchestrator.data.manifest import Manifest
 from orchestrator.data.pixels import Recipe
-from orchestrator.errors import ExitStatus, RequestError
+from orchestrator.errors import ExitStatus, Interrupted, RequestError
 from orchestrator.signals import interruptible
 from orchestrator.ui.bar import Bar
 from orchestrator.ui.text import clean
@@ -25,6 +25,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     try:
         with interruptible():
             found = _make(arguments, bar)
+    except Interrupted:
+        bar.note("run the same command again to continue")
+        raise
     finally:
         bar.clear()
     show(found, Path(arguments.folder), as_json=arguments.json)

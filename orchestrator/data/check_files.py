@@ -114,12 +114,13 @@ def _raw(where: str, found: datum.Datum, check: Check) -> Iterator[Fault]:
 def record_io(folder: Path, check: Check) -> Iterator[Fault]:
     """Check every .rec file of a folder, and its index."""
     files = sorted(folder.glob("*.rec"))
+    indexed = check.wanted.reader is not None and check.wanted.reader.index
     for path in files:
         index = path.with_suffix(".idx")
-        if not index.exists() and check.wanted.reader and check.wanted.reader.index:
+        if not index.exists() and indexed:
             yield Fault(str(index), "it is missing", _CONVERT)
         yield from _guarded(path, _record_file(path, index, check))
-    if not any(path.name in ("train.rec", "val.rec") for path in files) and check.wanted.program:
+    if indexed and not any(path.name == "train.rec" for path in files):
         yield Fault(str(folder), "it has no train.rec", f"rename {files[0].name} to train.rec")
 
 

@@ -1,8 +1,7 @@
-"""Records of LMDB: Caffe's Datum and Caffe2's TensorProtos.
+"""Records of LMDB: Caffe's Datum.
 
-Fields: `caffe.proto` (BVLC/caffe) and `caffe2.proto` (caffe2). Datum: 1 channels, 2 height,
-3 width, 4 data, 5 label, 7 encoded. Caffe2's ImageInput reads Datum too (`use_caffe_datum=1`), so
-one LMDB serves both.
+Fields of `caffe.proto` (BVLC/caffe): 1 channels, 2 height, 3 width, 4 data, 5 label, 7 encoded.
+Caffe2's ImageInput reads Datum too (`use_caffe_datum=1`), so one LMDB serves both.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from dataclasses import dataclass
 
 from orchestrator.data import protobuf
 from orchestrator.data.protobuf import WireError
-
-_STRING, _INT32 = 4, 2
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,3 @@ def decode(record: bytes) -> Datum:
     channels, height, width = (size if isinstance(size, int) else 0 for size in sizes)
     shape = None if encoded else (channels, height, width)
     return Datum(data, protobuf.signed(label), shape)
-
-
-def encode_tensors(data: bytes, label: int) -> bytes:
-    """Encode TensorProtos of an encoded image and its label, as Caffe2's `make_image_db` does."""
-    image = protobuf.integer(1, 1) + protobuf.integer(2, _STRING) + protobuf.data(6, data)
-    number = (
-        protobuf.integer(1, 1)
-        + protobuf.integer(2, _INT32)
-        + protobuf.data(4, protobuf.varint(label))
-    )
-    return protobuf.data(1, image) + protobuf.data(1, number)

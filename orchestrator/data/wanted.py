@@ -26,7 +26,7 @@ TITLES: Mapping[Format, str] = {
 class Reader:
     """What a program reads: formats, the first one to convert to, and what else it needs.
 
-    splits: it reads `train` and `val` in the folder. index: it needs the index of a record file.
+    splits: it reads `train` and `val` in the folder. index: it needs train.rec and its index.
     equal: it needs shards of equal length.
     """
 

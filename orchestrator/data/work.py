@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,7 +72,10 @@ def finished(target: Path, identity: str) -> manifest.Manifest | None:
             raise DataError(f"{target} is a file", hint="use a folder")
         return None
     ours = {_FOLDER, _LOCK}
-    others = sorted(one.name for one in target.iterdir() if one.name not in ours)
+    try:
+        others = sorted(name for name in os.listdir(target) if name not in ours)
+    except OSError as error:
+        raise DataError(f"{target} cannot be read: {error.strerror}") from None
     place = Place(target)
     if others and not place.identity.exists():
         raise DataError(

@@ -204,6 +204,10 @@ def test_indexes_out_of_step_are_named(copy):
     assert faults(records) == []
     (fault,) = faults(records, None, "deeplearningexamples_mxnet")
     assert fault == "DIR/train.idx: it is missing; convert it again"
+    (records / "train.rec").rename(records / "all.rec")
+    assert faults(records, None, "mxnet_train_imagenet") == []  # --option records=all.rec
+    (_, fault) = faults(records, None, "deeplearningexamples_mxnet")
+    assert fault == "DIR: it has no train.rec; rename all.rec to train.rec"
     shards = copy("tfrecord")
     index = shards / "dali-index" / "train-00002-of-00008.idx"
     index.write_text(index.read_text().replace("0 ", "4 ", 1))

@@ -1,6 +1,6 @@
 """Records of datasets, byte by byte.
 
-The golden bytes are those that the frameworks themselves write: Caffe 1.0, Caffe2 of torch 1.7.1,
+The golden bytes are those that the frameworks themselves write: Caffe 1.0,
 TensorFlow 2.15 and MXNet 1.9 (`tests/engine/test_datasets.py` reads ours with them).
 """
 
@@ -25,10 +25,6 @@ GOLDEN = {
     "datum, raw": (
         lambda: datum.encode(Datum(bytes(range(6)), 300, (3, 1, 2))),
         "080310011802220600010203040528ac02",
-    ),
-    "tensors": (
-        lambda: datum.encode_tensors(JPEG, 7),
-        "0a0a080110043204ffd8ffd90a0708011002220107",
     ),
     "tfrecord": (
         lambda: tfrecord.frame(b"abc"),

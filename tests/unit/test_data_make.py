@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import itertools
 import json
 import os
 
@@ -15,6 +17,8 @@ from orchestrator.cli import main
 from orchestrator.data import features, making, manifest, packages, registry
 from orchestrator.data.pixels import Maker, Recipe
 from orchestrator.errors import BenchdockError, MachineError, RequestError
+from orchestrator.suites.requests import request_of
+from orchestrator.ui.bar import Bar
 from tests.support.datasets import Silent, contents, made
 
 # Of the first images of seed 0, on every machine and with every version of every package.
@@ -114,6 +118,16 @@ def test_the_commands_print_what_they_made(tmp_path, capsys):
     assert main(["data", "make", str(tmp_path / "x"), "--samples=6", "-m", "deep_mnist"]) == 0
 
 
+def test_a_network_file_system_gets_a_warning_for_lmdb(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("orchestrator.store.file_system.of", lambda *_: "nfs4")
+    made(tmp_path / "images", 4, 2)
+    for to, warned in (("lmdb", True), ("recordio", False)):
+        assert (
+            main(["data", "convert", str(tmp_path / "images"), str(tmp_path / to), "--to", to]) == 0
+        )
+        assert ("network file system (nfs4)" in capsys.readouterr().err) == warned
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -155,8 +169,42 @@ def test_a_name_stands_for_a_folder(tmp_path, monkeypatch, capsys):
     assert registry.resolve("small") == tmp_path / "images"
     assert str(registry.resolve("./small")) == "small"
     assert registry.resolve("other", tmp_path) == tmp_path / "other"
+    settings = {"model": "resnet50", "framework": "pytorch", "phase": "training"}
+    assert request_of({**settings, "data": "small"}, tmp_path / "x").data == tmp_path / "images"
+    assert request_of({**settings, "data": "a"}, tmp_path / "x").data == tmp_path / "x" / "a"
     assert main(["data", "remove", "small"]) == 0
     assert registry.known() == {}
     (tmp_path / "home" / "datasets.json").write_text("[]")
     with pytest.raises(BenchdockError, match="is damaged"):
         registry.known()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "total", "shown"),
+    [
+        (Terminal(), 4, "[##############################] made 4 of 4, 4 per second, 0 s left"),
+        (Terminal(), 0, "made 4, 4 per second"),
+        (io.StringIO(), 4, ""),
+    ],
+)
+def test_the_bar_says_how_far_it_is(monkeypatch, stream, total, shown):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    seconds = itertools.count(step=0.25)
+    monkeypatch.setattr("orchestrator.ui.bar.time.monotonic", lambda: next(seconds))
+    bar = Bar(stream)
+    bar.begin("made", total)
+    for _ in range(4):
+        bar.advance()
+    assert stream.getvalue().rpartition("\x1b[K")[2] == shown
+    bar.note("a line")
+    assert stream.getvalue().endswith("a line\n")
+    quiet = Bar(Terminal(), quiet=True)
+    quiet.begin("made", 1)
+    quiet.advance()
+    quiet.clear()

@@ -14,6 +14,7 @@ from orchestrator.run.devices import Target
 from orchestrator.run.hints import hints_of
 from orchestrator.run.place import Place
 from tests.support import framework_samples
+from tests.support.datasets import jpeg
 
 CPU = Target(device="cpu")
 
@@ -135,7 +136,9 @@ def test_torchvision_gets_as_many_made_images_as_the_steps_need(tmp_path, librar
 
 def test_torchvisions_own_images_are_of_all_classes(tmp_path, libraries):
     data = tmp_path / "data"
-    (data / "train").mkdir(parents=True)
+    for split in ("train", "val"):
+        (data / split / "cat").mkdir(parents=True)
+        (data / split / "cat" / "x.jpg").write_bytes(jpeg(300, 300))
     code, log, _ = ran(
         tmp_path, libraries, "train.py", TRAIN, "torchvision_references",
         batch=2, steps=7, warmup=3, data=data,

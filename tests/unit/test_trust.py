@@ -5,9 +5,11 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import Field
 
+from backends.zoo import draw
 from orchestrator.cli import main
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.images import digests, image_table
@@ -234,17 +236,21 @@ def test_folders_that_a_bundle_names_are_shown_and_not_mounted(home, monkeypatch
     tag = image_table.load().image("pytorch-cpu").tag
     engine.here[tag] = engine.here["sha256:1"] = info(tag, {digests.IMAGE: "pytorch-cpu"})
     document = json.loads(folder.result.read_text())
-    document["request"] |= {"data": "/etc", "runtime": "docker", "options": {}}
+    theirs = home / "theirs"
+    theirs.mkdir()
+    shape = draw(document["request"]["model"]).input_shape
+    np.savez(theirs / "a.npz", x=np.zeros((2, *shape), np.uint8), y=np.zeros(2, int))
+    document["request"] |= {"data": str(theirs), "runtime": "docker", "options": {}}
     document["plan"] |= {"runtime": "docker", "image": tag, "image_id": "sha256:1"}
     path = home / "stranger.json"
     path.write_text(json.dumps(document))
     assert main(["replay", str(path)]) == ExitStatus.BAD_REQUEST
     err = capsys.readouterr().err
-    assert "and it would read the folder '/etc' of this machine; run `" in err
+    assert f"and it would read the folder '{theirs}' of this machine; run `" in err
     assert main(["replay", str(path), "--dry-run"]) == ExitStatus.OK
     out = capsys.readouterr().out
-    assert "it would read the folder '/etc' of this machine (needs --trust)" in out
-    assert "/etc as /benchdock/data, read-only" in out
+    assert f"it would read the folder '{theirs}' of this machine (needs --trust)" in out
+    assert f"{theirs} as /benchdock/data, read-only" in out
     assert f"image           {tag}" in out
     assert engine.registry == {}
 
