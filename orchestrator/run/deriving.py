@@ -52,6 +52,8 @@ def flop_per_sample(plan: Plan) -> int | None:
     framework = catalogue.FRAMEWORKS.get(plan.framework)
     if framework is None or plan.fingerprint is None:
         return None
+    if not catalogue.has(framework, plan.model):  # a file of the user's, under a name of its own
+        return None
     if catalogue.fingerprint(framework, plan.model) != plan.fingerprint:
         return None
     macs: int = draw(plan.model).macs

@@ -263,8 +263,13 @@ def test_training_counts_three_passes():
     assert flop_per_sample(training) == 6 * draw("alexnet").macs
 
 
-def test_a_network_of_the_user_has_no_count():
-    other = measured().plan.model_copy(update={"fingerprint": "0" * 16})
+@pytest.mark.parametrize(
+    "changes",
+    [{"fingerprint": "0" * 16}, {"fingerprint": "file:0123", "model": "my_net"}],
+    ids=["of a zoo's name", "of its own name"],
+)
+def test_a_network_of_the_user_has_no_count(changes):
+    other = measured().plan.model_copy(update=changes)
     assert derived(measured(planned=other)).derived == {}
 
 
