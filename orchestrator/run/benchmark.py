@@ -239,7 +239,7 @@ def _file(
     try:
         result = judged(derived(draft.result(ending.failure)), draft.monitor)
         moved = desk.file(result)
-    except BenchdockError:
+    except MachineError:
         raise
     except Exception as error:  # the outcome cannot be filed; file the rest
         ending = _Ending.by(error)

@@ -151,6 +151,16 @@ def test_a_result_that_no_json_can_hold_is_filed_without_what_it_cannot(monkeypa
     assert "bug" in filed.failure.message
 
 
+def test_a_result_from_which_nothing_can_be_derived_is_filed(monkeypatch, tmp_path):
+    def refused(_result):
+        raise RequestError("unknown model 'mine'")
+
+    monkeypatch.setattr(benchmark, "derived", refused)
+    benchmark.run(request(), View())
+    filed = Result.model_validate_json((folder(tmp_path) / "result.json").read_text())
+    assert filed.failure.message == "unknown model 'mine'"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_before_the_run_can_be_stopped_is_filed(monkeypatch, tmp_path, number):
