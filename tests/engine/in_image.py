@@ -26,17 +26,20 @@ def ready(engine, name):
         pytest.skip(f"{name} cannot be built here: {error.what}")
 
 
-def run_module(reference, *words, project=PROJECT, mounts=()):
+def run_module(reference, *words, project=PROJECT, mounts=(), cpus=None):
     """Run `python3 -m WORDS` of a project in a container; return the finished process.
 
-    `mounts` are "FOLDER:PLACE" of what Python shall find too.
+    `mounts` are "FOLDER:PLACE" of what Python shall find too, `cpus` those to use, by default all
+    of this process.
     """
+    cpus = sorted(os.sched_getaffinity(0)) if cpus is None else cpus
     paths = ":".join([*(mount.split(":")[1] for mount in mounts), "/project"])
     return subprocess.run(
         [
             "docker", "run", "--rm", "--init", "--network=none", "--tmpfs=/tmp",
             f"--volume={project}:/project:ro", *(f"--volume={mount}:ro" for mount in mounts),
-            "--workdir=/project", f"--env=OMP_NUM_THREADS={len(os.sched_getaffinity(0))}",
+            "--workdir=/project", f"--env=OMP_NUM_THREADS={len(cpus)}",
+            f"--cpuset-cpus={','.join(map(str, cpus))}",
             "--env=PYTHONDONTWRITEBYTECODE=1", reference, "bash", "-c",
             f'PYTHONPATH={paths}:$PYTHONPATH exec "$@"',
             "bash", "python3", "-m", *words,
