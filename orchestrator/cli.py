@@ -100,10 +100,7 @@ _FILING = ("run", "suite", "nightly", "replay", "parity")
 
 
 def _files_results(words: Sequence[str]) -> bool:
-    return (
-        _command(words) in ("run", "suite", "nightly", "replay", "parity")
-        and "--dry-run" not in words
-    )
+    return _command(words) in _FILING and "--dry-run" not in words
 
 
 def _say(line: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from orchestrator.arguments.parser import Command, Parser
+from orchestrator.arguments.parser import Command, Listed, Parser
 from orchestrator.version import VERSION
 
 # In the order of `benchdock --help`: run, read, repeat, set up.
@@ -19,7 +19,10 @@ COMMANDS = (
 
 
 def build_parser(only: str | None = None) -> Parser:
-    """Return the parser of all commands, or of one. Handlers are named, not imported."""
+    """Return the parser of all commands, or of one. Handlers are named, not imported.
+
+    For a word that is not a command, all are listed without their arguments.
+    """
     parser = Parser(
         prog="benchdock",
         description="Benchmark deep-learning frameworks in containers, all with the same networks.",
@@ -31,8 +34,9 @@ def build_parser(only: str | None = None) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"benchdock {VERSION}")
     commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=Command
-    )
+        title="commands", dest="command", metavar="COMMAND", required=True,
+        parser_class=Command if only is None or only in COMMANDS else Listed,
+    )  # fmt: skip
     for name in COMMANDS if only not in COMMANDS else (only,):
         module = name.replace("-", "_")
         import_module(f"orchestrator.arguments.{module}").add(commands)

@@ -80,6 +80,29 @@ class Command(Parser):
         return found, left
 
 
+class Listed(Command):
+    """A command that is only listed: of its arguments, `benchdock --help` shows none."""
+
+    def add_argument(self, *_: Any, **__: Any) -> Any:
+        """Leave an argument out."""
+
+    def add_argument_group(self, *_: Any, **__: Any) -> Any:
+        """Return this instead of a group."""
+        return self
+
+    def add_mutually_exclusive_group(self, **_: Any) -> Any:
+        """Return this instead of a group."""
+        return self
+
+    def subcommands(self) -> Any:
+        """Return this, which lists no subcommands."""
+        return self
+
+    def add_parser(self, *_: Any, **__: Any) -> Any:
+        """Return this instead of the parser of a subcommand."""
+        return self
+
+
 class Collect(argparse.Action):
     """Collect KEY=VALUE in a dictionary; a repeated key is an error."""
 
