@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import main
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
 from orchestrator.run.checks import framework_for
@@ -191,8 +192,10 @@ def image(engine, case, tmp_path):
 def test_the_vendors_place_arguments_and_words(engine, case, image, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
     data = tmp_path / "data"
-    data.mkdir()
-    (data / "data.mdb").write_text("x")
+    if case.data:
+        images = str(tmp_path / "images")
+        assert main(["data", "make", images, "--samples=4", "--classes=2"]) == 0
+        assert main(["data", "convert", images, str(data), "--to=lmdb"]) == 0
     request = Request(image=image, data=data if case.data else None, steps=100, **case.request)
     row = framework_for(request, "gpu")
     folder = RunFolder.create(request.model, request.framework)
