@@ -115,7 +115,7 @@ test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says 
 	$(VENV)/bin/python -m pytest tests --ignore tests/unit --ignore tests/parity
 
 unit: export PYTHONDONTWRITEBYTECODE :=
-unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, under 30 s on two cores
+unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, some 90 s on two cores
 	$(VENV)/bin/python -m pytest -n auto -m "not slow" tests/unit
 
 coverage: export PYTHONDONTWRITEBYTECODE :=
