@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,6 @@ def _mistake(error: ValidationError) -> RequestError:
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Run, or with --dry-run print what would run."""
-    from orchestrator import ui
     from orchestrator.run import benchmark
     from orchestrator.signals import interruptible
 
@@ -118,32 +118,17 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         return _find_batch(request, arguments)
     if arguments.runs is not None:
         return _run_series(request, arguments)
-
-    def new_view() -> View:
-        return ui.choose(
-            quiet=arguments.quiet, verbose=arguments.verbose, result_on_stdout=not arguments.json
-        )
-
-    run = _fit if arguments.fit_batch else _run
+    views, share = _views(arguments, single=True), gpu_sharing.chosen(arguments)
     with interruptible():
-        result, status = run(request, new_view, gpu_sharing.chosen(arguments))
+        if arguments.fit_batch:
+            result, status = _fit(request, views, share)
+        else:
+            result, status = benchmark.run_in_view(request, views, share=share)
     if arguments.json:
         sys.stdout.write(to_json(result))
     if result.failure is not None:
         Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
     return _through_gate((result,), arguments.require, status)
-
-
-def _run(
-    request: Request, new_view: Callable[[], View], share: Sharing
-) -> tuple[Result, ExitStatus]:
-    from orchestrator.run import benchmark
-
-    view = new_view()
-    try:
-        return benchmark.run(request, view, share=share)
-    finally:
-        view.close()
 
 
 def _fit(
@@ -238,17 +223,20 @@ def _find_batch(request: Request, arguments: argparse.Namespace) -> ExitStatus:
     return _through_gate(found.best.results if found.best else (), arguments.require, status)
 
 
-def _views(arguments: argparse.Namespace) -> Callable[[], View]:
-    """Return what makes the view of each of several runs."""
+def _views(arguments: argparse.Namespace, *, single: bool = False) -> Callable[[], View]:
+    """Return what makes the view of each run; --quiet shows only the result of a single run."""
     from orchestrator import ui
-    from orchestrator.ui.plain import SilentView
 
-    def view() -> View:
-        if arguments.quiet:
-            return SilentView()
-        return ui.choose(verbose=arguments.verbose, result_on_stdout=not arguments.json)
+    if arguments.quiet and not single:
+        from orchestrator.ui.plain import SilentView
 
-    return view
+        return SilentView
+    return partial(
+        ui.choose,
+        quiet=arguments.quiet,
+        verbose=arguments.verbose,
+        result_on_stdout=not arguments.json,
+    )
 
 
 def _show_plan(result: Result, machine: Machine | None, *, runs: int | None) -> None:

@@ -10,7 +10,7 @@ from orchestrator import stats
 from orchestrator.errors import ExitStatus
 from orchestrator.request import Request
 from orchestrator.result import Result
-from orchestrator.run import series
+from orchestrator.run import benchmark
 from orchestrator.run.decision import decide
 from orchestrator.run.facts import ThisMachine
 from orchestrator.run.series import RunOnce
@@ -40,27 +40,29 @@ class Fit:
         self._asked = 0
         self._batch: int | None = None
 
-    def run(self, request: Request, which: str) -> tuple[Result, ExitStatus]:
+    def run(self, request: Request, title: str) -> tuple[Result, ExitStatus]:
         """Run until the batch fits; later calls start with the batch that did.
 
         The result names both batches in its notes. Raises what `benchmark.run` raises.
         """
         while True:
-            result, status = self._try(request, which)
+            result, status = self._try(request, title)
             batch = result.plan.batch if result.plan else None
             if not ran_out(result) or batch is None or batch == 1:
                 return result, status
             self._asked = self._asked or batch
             self._batch = batch // 2
 
-    def _try(self, request: Request, which: str) -> tuple[Result, ExitStatus]:
+    def _try(self, request: Request, title: str) -> tuple[Result, ExitStatus]:
         if self._batch is None:
-            return series.run_once(request, self._new_view, which, share=self._share)
+            return benchmark.run_in_view(request, self._new_view, title=title, share=self._share)
         request = request.model_copy(update={"batch": self._batch})
         decision = decide(request, ThisMachine())
         note = f"the batch is {self._batch} because {self._asked} ran out of memory (--fit-batch)"
         decided = replace(decision, notes=(*decision.notes, note))
-        return series.run_once(request, self._new_view, which, decided=decided, share=self._share)
+        return benchmark.run_in_view(
+            request, self._new_view, title=title, decided=decided, share=self._share
+        )
 
 
 @dataclass

@@ -150,6 +150,24 @@ def run(
             return _run(request, decision, view, clock, find_place or ready_place, host, on_folder)
 
 
+def run_in_view(
+    request: Request,
+    new_view: Callable[[], View],
+    *,
+    title: str = "",
+    decided: Decision | None = None,
+    share: Sharing = EXCLUSIVE,
+) -> tuple[Result, ExitStatus]:
+    """Run in a view of its own, which says first what the run is. Raises what `run` raises."""
+    view = new_view()
+    try:
+        if title:
+            view.note(title)
+        return run(request, view, decided=decided, share=share)
+    finally:
+        view.close()
+
+
 def _checked(request: Request, decided: Decision | None, view: View) -> Decision:
     """Return what will run. Raises RequestError or MachineError."""
     for name in file_killed():

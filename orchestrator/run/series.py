@@ -12,7 +12,6 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.request import Request
 from orchestrator.result import INTERVAL, Failure, Metric, Result
 from orchestrator.run import benchmark
-from orchestrator.run.decision import Decision
 from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND
 from orchestrator.view import View
@@ -135,8 +134,6 @@ RunOnce = Callable[[Request, str], tuple[Result, ExitStatus]]
 def measure(request: Request, asked: int, run: RunOnce) -> Series:
     """Run several times, until the first failure; each run has its folder.
 
-    `share` says what to do if its GPUs are in use.
-
     Raises what `benchmark.run` raises if not even one run gave a result.
     """
     results: list[Result] = []
@@ -162,22 +159,4 @@ def _ended(
 
 def in_views(new_view: Callable[[], View], share: Sharing = EXCLUSIVE) -> RunOnce:
     """Return what makes each run in a view of its own."""
-    return lambda request, which: run_once(request, new_view, which, share=share)
-
-
-def run_once(
-    request: Request,
-    new_view: Callable[[], View],
-    which: str = "",
-    *,
-    decided: Decision | None = None,
-    share: Sharing = EXCLUSIVE,
-) -> tuple[Result, ExitStatus]:
-    """Run once in a view of its own. Raises what `benchmark.run` raises."""
-    view = new_view()
-    try:
-        if which:
-            view.note(which)
-        return benchmark.run(request, view, decided=decided, share=share)
-    finally:
-        view.close()
+    return lambda request, title: benchmark.run_in_view(request, new_view, title=title, share=share)
