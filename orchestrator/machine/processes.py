@@ -131,15 +131,20 @@ def _read(path: str) -> str:
         return ""
 
 
-def told(pid: int) -> tuple[str, str]:
-    """Return the names of a process's user and program, in words also if they are unknown."""
+def user_name(uid: int) -> str:
+    """Return a user's name, in words also if it has none, as in many containers."""
     import pwd  # only for this
 
     try:
-        number = Path(f"/proc/{pid}").stat().st_uid
-        user = pwd.getpwuid(number).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        user = f"user {number}"
+        return f"user {uid}"
+
+
+def told(pid: int) -> tuple[str, str]:
+    """Return the names of a process's user and program, in words also if they are unknown."""
+    try:
+        user = user_name(Path(f"/proc/{pid}").stat().st_uid)
     except OSError:
         user = "user unknown"
     return user, _read(f"/proc/{pid}/comm") or "program unknown"

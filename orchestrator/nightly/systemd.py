@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import MachineError
+from orchestrator.machine import processes
 from orchestrator.paths import write_aside
 
 _PATIENCE = 30.0
@@ -109,13 +110,7 @@ def lingers() -> bool:
     """Whether this user's timers also run while nobody is logged in."""
     if os.geteuid() == 0:
         return True
-    return (Path("/var/lib/systemd/linger") / _user()).exists()
-
-
-def _user() -> str:
-    import pwd
-
-    return pwd.getpwuid(os.getuid()).pw_name
+    return (Path("/var/lib/systemd/linger") / processes.user_name(os.getuid())).exists()
 
 
 def _systemctl(*words: str) -> None:

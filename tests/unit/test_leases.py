@@ -227,6 +227,11 @@ def test_foreign_processes_are_named_and_refused_unless_that_is_allowed(sampler)
         pass
 
 
+def test_a_user_without_a_name_is_told_by_the_number():
+    assert processes.user_name(0) == "root"
+    assert processes.user_name(2_000_000_011) == "user 2000000011"
+
+
 def test_a_driver_that_does_not_answer_is_left_to_the_run(monkeypatch):
     def gone():
         raise GpuGoneError("lost")
