@@ -123,10 +123,17 @@ def has(framework: Framework, model: str) -> bool:
     return True
 
 
+def of_zoo(framework: Framework, model: str) -> Graph | None:
+    """Return a framework's network of the zoo; None for a network of a vendor's program."""
+    if framework.networks is not None or framework.any_network:
+        return None
+    return draw(model)
+
+
 def fingerprint(framework: Framework, model: str) -> str | None:
     """Return the fingerprint of a network of the zoo; None for a network of a vendor's program."""
-    of_zoo = framework.networks is None and not framework.any_network
-    return draw(model).fingerprint if of_zoo else None
+    graph = of_zoo(framework, model)
+    return None if graph is None else graph.fingerprint
 
 
 def frameworks_for(model: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backends.zoo import draw
 from orchestrator import ceilings
 from orchestrator.frameworks import catalogue
 from orchestrator.metric import Metric
@@ -54,9 +53,10 @@ def flop_per_sample(plan: Plan) -> int | None:
         return None
     if not catalogue.has(framework, plan.model):  # a file of the user's, under a name of its own
         return None
-    if catalogue.fingerprint(framework, plan.model) != plan.fingerprint:
+    graph = catalogue.of_zoo(framework, plan.model)
+    if graph is None or graph.fingerprint != plan.fingerprint:
         return None
-    macs: int = draw(plan.model).macs
+    macs: int = graph.macs
     return 2 * macs * _PASSES[plan.phase]
 
 
