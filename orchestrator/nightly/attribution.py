@@ -7,7 +7,7 @@ The median of the ratios of ten pairs is right in 99.7 % if the runs of a night 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import BenchdockError, ExitStatus
@@ -22,6 +22,7 @@ from orchestrator.result import Result
 from orchestrator.stats import median
 from orchestrator.suites import resuming, session
 from orchestrator.suites.cells import Cell
+from orchestrator.suites.state import Ended, Key
 from orchestrator.view import View
 
 PAIRS = 10
@@ -80,7 +81,8 @@ def attributed(tonight: Tonight, judged: Sequence[Judged]) -> list[Judged]:
     if not cases or tonight.ended:
         return list(judged)
     _run(tonight, cases)
-    found = {id(case.judged): _result(tonight, case) for case in cases}
+    ended = resuming.read(tonight.work.where).ended
+    found = {id(case.judged): _result(ended, case) for case in cases}
     return [replace(one, attribution=found.get(id(one))) for one in judged]
 
 
@@ -125,9 +127,8 @@ def _run(tonight: Tonight, cases: Sequence[_Case]) -> None:
     )
 
 
-def _result(tonight: Tonight, case: _Case) -> NightAttribution | None:
+def _result(ended: Mapping[Key, Ended], case: _Case) -> NightAttribution | None:
     """Return what the pairs say, None if there are too few of them."""
-    ended = resuming.read(tonight.work.where).ended
     old, new = case.cells
     ratios = []
     for number in range(1, PAIRS + 1):
