@@ -55,6 +55,9 @@ def add(subcommands: Any) -> None:
         metavar="MODEL",
         help=f"make features for {', '.join(MODELS[:-1])} or {MODELS[-1]} instead of images",
     )
+    make.add_argument(
+        "--seed", type=values.not_negative, default=0, metavar="N", help="seed (default: 0)"
+    )
     add_common(make)
     make.set_defaults(handler="data_make")
 
@@ -68,10 +71,6 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="number of CPU threads (default: all CPUs of this process)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
-    if parser.prog.endswith("make"):
-        parser.add_argument(
-            "--seed", type=values.not_negative, default=0, metavar="N", help="seed (default: 0)"
-        )
     shared.json(parser)
 
 
