@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 import time
 from collections.abc import Sequence
 from datetime import date
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from orchestrator.errors import BenchdockError
+from orchestrator.machine import processes
 from orchestrator.nights import decisions
 from orchestrator.nights.choosing import Chosen
 from orchestrator.nights.record import NightDecision
 from orchestrator.ui.text import clean
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 def decide(
@@ -44,12 +47,7 @@ def decide(
 
 def _user() -> str:
     """Return who decides: behind sudo, the person."""
-    if name := os.environ.get("SUDO_USER"):
-        return name
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
+    return os.environ.get("SUDO_USER") or processes.user_name(os.getuid())
 
 
 def _store(chosen: Sequence[Chosen]) -> None:
@@ -58,15 +56,12 @@ def _store(chosen: Sequence[Chosen]) -> None:
     from orchestrator.store import location, reading
 
     nights = {(one.night.suite, one.night.number): one.night for one in chosen}
-    try:
+
+    def store(connection: Connection) -> None:
         for night in nights.values():
-            decided = decisions.read(night.suite)
-            reading.use(
-                location.here(),
-                lambda connection, night=night, decided=decided: storing.store(  # type: ignore[misc]
-                    connection, night, decided
-                ),
-                lambda _: None,
-            )
+            storing.store(connection, night, decisions.read(night.suite))
+
+    try:
+        reading.use(location.here(), store, lambda _: None)
     except BenchdockError as error:
         print(clean(f"note: the database is not up to date: {error}"), file=sys.stderr)
