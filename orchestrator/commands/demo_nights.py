@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.commands import report
 from orchestrator.demo import nights, runs
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.nights import decisions, files
 from orchestrator.nights.record import Night
+from orchestrator.report import writing
+from orchestrator.ui.text import print_note
 
 _DEFAULT = "benchdock-demo"
 _HOME, _REPORT = "home", "report"
@@ -30,9 +31,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         home.mkdir(parents=True, exist_ok=True)
         with _home_at(home):
             _make(arguments)
-            report.write(nights.SUITE, folder / _REPORT)
+            page = writing.site_of_newest(nights.SUITE, folder / _REPORT, print_note)
     except OSError as error:
         raise MachineError(f"cannot write {folder}: {error.strerror or error}") from None
+    print(f"wrote {page}")
     print(f"all of it is simulated; to look around: export BENCHDOCK_HOME={shlex.quote(str(home))}")
     return ExitStatus.OK
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from orchestrator.dlbs.configuration import Configuration, configuration
 from orchestrator.dlbs.importing import Imported, import_
 from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.paths import write_aside
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import print_note
 from orchestrator.units import counted
 
 
@@ -58,7 +57,7 @@ def _destination(output: str | None) -> Path | None:
 
 def _write(imported: Imported, destination: Path | None) -> None:
     for note in imported.notes:
-        print(clean(f"note: {note}"), file=sys.stderr)
+        print_note(note)
     if destination is None:
         print(imported.text, end="")
         return

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from orchestrator.errors import BenchdockError
@@ -49,15 +47,12 @@ def send(night: Night, arguments: argparse.Namespace) -> None:
 
 
 def _reported(night: Night, folder: Path) -> str:
-    """Make the pages; return why that failed, or "".
-
-    What `benchdock report` prints would be a mail after each night.
-    """
-    from orchestrator.commands import report
+    """Make the pages; return why that failed, or ""."""
+    from orchestrator.report import writing
 
     try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            report.write(night.suite, folder)
+        # cron would send a mail with anything that is printed after each night.
+        writing.site_of_newest(night.suite, folder, lambda _: None)
     except BenchdockError as error:
         return str(error)
     return ""

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from datetime import date, datetime
-from itertools import dropwhile, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from orchestrator.errors import ExitStatus, MachineError, RequestError, unknown
-from orchestrator.nights import decisions, files
+from orchestrator.errors import ExitStatus, RequestError, unknown
+from orchestrator.nights import files
 from orchestrator.nights.record import Night
-from orchestrator.paths import write_aside
+from orchestrator.report import writing
 from orchestrator.report.markdown import markdown
 from orchestrator.report.terminal import show
-from orchestrator.report.window import NIGHTS, Window, window
-from orchestrator.ui.text import clean
-
-if TYPE_CHECKING:
-    from orchestrator.report import site
+from orchestrator.report.window import of_suite
+from orchestrator.ui.text import print_note
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -28,17 +21,11 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         raise RequestError("--single-file needs a file", hint="add -o night.html")
     suite = _suite(arguments.suite)
     if arguments.output is None or arguments.markdown:
-        night = _nights(suite, arguments.night, 1).tonight
-        return _print(night, arguments)
-    found = _nights(suite, arguments.night, NIGHTS)
-    path = Path(arguments.output)
-    _write(found, path, single=arguments.single_file, every=arguments.all)
+        return _print(of_suite(suite, arguments.night, 1).tonight, arguments)
+    found, path = of_suite(suite, arguments.night), Path(arguments.output)
+    write = writing.write_single_file if arguments.single_file else writing.write_site
+    print(f"wrote {write(found, path, print_note, every=arguments.all)}")
     return ExitStatus.OK
-
-
-def write(suite: str, folder: Path) -> None:
-    """Write the pages of a suite's newest night. Raises RequestError, MachineError."""
-    _write(_nights(suite, None, NIGHTS), folder, single=False, every=False)
 
 
 def _suite(wanted: str | None) -> str:
@@ -57,73 +44,12 @@ def _suite(wanted: str | None) -> str:
     return wanted
 
 
-def _nights(suite: str, day: date | None, most: int) -> Window:
-    """Read nights up to a day. Raises RequestError if there is none on that day."""
-    nights = files.newest(suite)
-    if day is not None:
-        nights = dropwhile(lambda night: night.night != day, nights)
-    found = window(islice(nights, most), decisions.read(suite))
-    if found is None:
-        newest = next(files.newest(suite)).night
-        raise RequestError(
-            f"no night of {suite} started on {day}", hint=f"the newest one is --night {newest}"
-        )
-    return found
-
-
 def _print(night: Night, arguments: argparse.Namespace) -> ExitStatus:
     if not arguments.markdown:
         show(night, every=arguments.all)
     elif arguments.output is None:
         print(markdown(night, every=arguments.all), end="")
     else:
-        _write_file(Path(arguments.output), markdown(night, every=arguments.all))
+        text = markdown(night, every=arguments.all)
+        print(f"wrote {writing.write_text(Path(arguments.output), text)}")
     return ExitStatus.OK
-
-
-def _write(found: Window, path: Path, *, single: bool, every: bool) -> None:
-    """Write pages. Raises RequestError, MachineError."""
-    from orchestrator.report import run_folders, site, stored
-
-    told = site.Told(
-        window=found,
-        stored=stored.gather(found.tonight, _tell),
-        runs=tuple(run_folders.paged(found.tonight, every=every)),
-        made=datetime.now(),
-    )
-    if single:
-        _write_file(path, site.single_file(told))
-    else:
-        _write_folder(told, path)
-    if site.plotly() is None:
-        _tell(f"charts do not zoom: run `{site.INSTALL}` and make the report again")
-
-
-def _write_folder(told: site.Told, folder: Path) -> None:
-    from orchestrator.report import site
-
-    if folder.is_file():
-        raise RequestError(f"{folder} is a file", hint="use -o FOLDER, or add --single-file")
-    try:
-        if not site.is_report(folder):
-            raise RequestError(
-                f"{folder}/index.html is not a report", hint="use -o with another folder"
-            )
-        site.write_site(told, folder)
-    except OSError as error:
-        raise MachineError(f"cannot write {folder}: {error.strerror or error}") from None
-    print(f"wrote {folder / 'index.html'}")
-
-
-def _write_file(path: Path, text: str) -> None:
-    if path.is_dir():
-        raise RequestError(f"{path} is a folder", hint="use -o FILE")
-    try:
-        write_aside(path, text)
-    except OSError as error:
-        raise MachineError(f"cannot write {path}: {error.strerror or error}") from None
-    print(f"wrote {path}")
-
-
-def _tell(note: str) -> None:
-    print(clean(f"note: {note}"), file=sys.stderr)

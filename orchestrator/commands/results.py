@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import fields
 from datetime import datetime
 
@@ -17,7 +16,7 @@ from orchestrator.run.filing import file_killed
 from orchestrator.store.reading import read
 from orchestrator.store.wanted import Wanted
 from orchestrator.ui.tables import print_table
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import clean, print_note
 from orchestrator.ui.words import devices
 from orchestrator.units import quantity
 
@@ -31,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     wanted = wanted_by(arguments)
     file_killed()  # so that every listed run has its outcome
     most = None if arguments.all else arguments.last or USUAL
-    found = read(lambda connection: find(connection, wanted, most), tell)
+    found = read(lambda connection: find(connection, wanted, most), print_note)
     if not found.rows and wanted.model is not None:
         check_model(wanted.model, found)
     if arguments.json:
@@ -56,11 +55,6 @@ def wanted_by(arguments: argparse.Namespace) -> Wanted:
     if getattr(arguments, "failed", False):
         named["status"] = "failed"
     return Wanted(**named)
-
-
-def tell(note: str) -> None:
-    """Print a note about the database on standard error."""
-    print(clean(f"note: {note}"), file=sys.stderr)
 
 
 def check_model(model: str, found: Listing) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from orchestrator.commands.results_chosen import chosen
@@ -12,7 +11,7 @@ from orchestrator.paths import write_aside
 from orchestrator.results import curves
 from orchestrator.ui.chart import svg
 from orchestrator.ui.of_curves import chart
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import print_note
 from orchestrator.units import counted
 
 
@@ -26,7 +25,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         raise RequestError(f"none of the runs can be drawn: {why}", hint="see `benchdock results`")
     _write(svg(chart(found, lines, x, y, series)), arguments.output)
     for why, count in found.left_out.items():
-        print(clean(f"note: {counted(count, 'run')} not in the chart: {why}"), file=sys.stderr)
+        print_note(f"{counted(count, 'run')} not in the chart: {why}")
     return ExitStatus.OK
 
 

@@ -18,6 +18,7 @@ from orchestrator.errors import ExitStatus, MachineError, RequestError
 from orchestrator.results import exporting
 from orchestrator.store.reading import read
 from orchestrator.store.wanted import Wanted
+from orchestrator.ui.text import print_note
 from orchestrator.units import counted
 
 _WRITERS = {"csv": exporting.write_csv, "json": exporting.write_json}
@@ -55,7 +56,7 @@ def _kind_of(output: Path | None) -> str:
 def _print(wanted: Wanted, kind: str) -> None:
     """Print only a complete table: a damaged database is found while it is read."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as whole:
-        read(lambda connection: _stream(connection, wanted, kind, whole), results.tell)
+        read(lambda connection: _stream(connection, wanted, kind, whole), print_note)
         whole.seek(0)
         shutil.copyfileobj(whole, sys.stdout)
 
@@ -70,7 +71,7 @@ def _write(wanted: Wanted, kind: str, output: Path) -> int:
     """Write to a temporary file beside it, then rename; return the number of runs."""
     aside = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        count = read(lambda connection: _fill(connection, wanted, kind, aside), results.tell)
+        count = read(lambda connection: _fill(connection, wanted, kind, aside), print_note)
         aside.replace(output)
     except OSError as error:
         raise MachineError(

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from orchestrator.commands import results
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.results import importing
 from orchestrator.results.importing import Imported
 from orchestrator.store.reading import read
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import clean, print_note
 from orchestrator.units import counted
 
 
@@ -31,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
                 print(clean(f"benchdock: {one.why}"), file=sys.stderr)
             elif not arguments.json:
                 print(clean(f"{one.did}: {one.run}"))
-    read(lambda _: None, results.tell)
+    read(lambda _: None, print_note)
     if arguments.json:
         print(json.dumps({"schema": 1, "runs": [asdict(one) for one in done]}, indent=2))
     else:

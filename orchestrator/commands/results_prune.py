@@ -14,6 +14,7 @@ from orchestrator.results.pruning import Prunable
 from orchestrator.store.reading import read
 from orchestrator.store.wanted import Wanted
 from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import print_note
 from orchestrator.units import counted, quantity
 
 _SHOWN = 20
@@ -26,7 +27,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         status="failed" if arguments.failed else None,
     )
     found = read(
-        lambda connection: pruning.find(connection, wanted, whole=arguments.whole), results.tell
+        lambda connection: pruning.find(connection, wanted, whole=arguments.whole), print_note
     )
     if arguments.yes:
         for one in found:

@@ -18,6 +18,7 @@ from orchestrator.store import queries, rows
 from orchestrator.store.reading import read
 from orchestrator.store.wanted import Wanted
 from orchestrator.ui.tables import print_table
+from orchestrator.ui.text import print_note
 from orchestrator.ui.words import devices
 from orchestrator.units import quantity
 
@@ -28,7 +29,7 @@ _SHOWN_DIGITS = 8
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """List the series. Raises RequestError, MachineError."""
     wanted = results.wanted_by(arguments)
-    found, nights = read(lambda connection: _found(connection, wanted), results.tell)
+    found, nights = read(lambda connection: _found(connection, wanted), print_note)
     if arguments.json:
         told = [_as_json(row, nights.get(row["id"])) for row in found]
         print(json.dumps({"schema": 1, "series": told}, indent=2))

@@ -8,20 +8,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.commands import results
 from orchestrator.errors import ExitStatus
 from orchestrator.results.lookup import Stored, load
 from orchestrator.store import queries
 from orchestrator.store.reading import read
 from orchestrator.ui.plain import result_lines
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import clean, print_note
 from orchestrator.units import counted
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Show a run's result, series, session and tags. Raises RequestError, MachineError."""
     stored = load(arguments.run)
-    known = read(lambda connection: _known(connection, stored), results.tell)
+    known = read(lambda connection: _known(connection, stored), print_note)
     if arguments.json:
         result = stored.result.model_dump(mode="json", by_alias=True)
         document = {"schema": 1, "run": stored.name, "path": str(stored.path), **known}

@@ -15,7 +15,7 @@ from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.results import scaling, table_text
 from orchestrator.results.pivot import LAYOUTS, Pivot, pivot
 from orchestrator.ui.tables import print_table
-from orchestrator.ui.text import clean
+from orchestrator.ui.text import clean, print_note
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -36,7 +36,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         _show(found, arguments.by, markdown=arguments.markdown)
     if arguments.json or arguments.csv:
         for note in table_text.notes(found):
-            print(clean(f"note: {note}"), file=sys.stderr)
+            print_note(note)
     return ExitStatus.OK
 
 

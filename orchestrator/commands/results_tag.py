@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 
-from orchestrator.commands import results
 from orchestrator.errors import ExitStatus
 from orchestrator.results import tagging
 from orchestrator.results.lookup import load
 from orchestrator.store.reading import read
+from orchestrator.ui.text import print_note
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Change the tags of a run. Raises RequestError, MachineError."""
     stored = load(arguments.run)
     tags = tagging.change(stored, arguments.tags, remove=arguments.remove)
-    read(lambda connection: tagging.note(connection, stored.name, tags), results.tell)
+    read(lambda connection: tagging.note(connection, stored.name, tags), print_note)
     if arguments.json:
         print(json.dumps({"schema": 1, "run": stored.name, "tags": list(tags)}, indent=2))
     else:

@@ -10,7 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import dropwhile, islice
 
+from orchestrator.errors import RequestError
+from orchestrator.nights import decisions, files
 from orchestrator.nights.record import Night, NightDecision, NightSeries
 from orchestrator.report.status import Kind, kind
 from orchestrator.stats import median
@@ -117,7 +120,21 @@ def _differences(
             yield label, before[label], after[label]
 
 
-def window(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = ()) -> Window | None:
+def of_suite(suite: str, day: date | None = None, most: int = NIGHTS) -> Window:
+    """Read a suite's nights up to a day. Raises RequestError if there is none on that day."""
+    nights = files.newest(suite)
+    if day is not None:
+        nights = dropwhile(lambda night: night.night != day, nights)
+    found = window(islice(nights, most), decisions.read(suite))
+    if found is None:
+        newest = next(files.newest(suite)).night
+        raise RequestError(
+            f"no night of {suite} started on {day}", hint=f"the newest one is --night {newest}"
+        )
+    return found
+
+
+def window(newest_first: Iterable[Night], decided: Sequence[NightDecision] = ()) -> Window | None:
     """Reduce nights; None if there are none. Series are those of the newest night."""
     nights = iter(newest_first)
     tonight = next(nights, None)
@@ -134,7 +151,7 @@ def window(newest_first: Iterable[Night], decisions: Sequence[NightDecision] = (
         tonight=tonight,
         lines=tuple(reversed(lines)),
         points={key: tuple(reversed(column)) for key, column in columns.items()},
-        decisions=tuple(decisions),
+        decisions=tuple(decided),
     )
 
 

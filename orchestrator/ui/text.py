@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TextIO
 
 _ESCAPES = re.compile(
@@ -33,6 +34,11 @@ def clean(text: str) -> str:
     if "\x1b" in text or "\x9b" in text or "\x9d" in text:
         text = _ESCAPES.sub("", text)
     return text if text.isascii() and text.isprintable() else text.translate(_CONTROLS)
+
+
+def print_note(text: str) -> None:
+    """Print a note on standard error."""
+    print(clean(f"note: {text}"), file=sys.stderr)
 
 
 class Outlet:
