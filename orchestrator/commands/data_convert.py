@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from orchestrator.commands.data_make import show
-from orchestrator.data import converting, parallel
+from orchestrator.data import converting
 from orchestrator.data.conversion import Job
 from orchestrator.errors import ExitStatus, Interrupted
+from orchestrator.machine import inventory
 from orchestrator.signals import interruptible
 from orchestrator.store import file_system
 from orchestrator.ui.bar import Bar
@@ -27,7 +28,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         split=arguments.split,
         decode=not arguments.trust,
         skip_bad=arguments.skip_bad,
-        threads=arguments.threads or parallel.cpus(),
+        threads=arguments.threads or inventory.usable_cpus(),
     )
     bar = Bar(sys.stderr, quiet=arguments.quiet or arguments.json)
     _warn(job, bar)

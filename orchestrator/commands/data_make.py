@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from orchestrator.data import features, making, parallel
+from orchestrator.data import features, making
 from orchestrator.data.manifest import Manifest
 from orchestrator.data.pixels import Recipe
 from orchestrator.errors import ExitStatus, Interrupted, RequestError
+from orchestrator.machine import inventory
 from orchestrator.signals import interruptible
 from orchestrator.ui.bar import Bar
 from orchestrator.ui.text import clean
@@ -35,7 +36,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _make(arguments: argparse.Namespace, bar: Bar) -> Manifest:
-    target, threads = Path(arguments.folder), arguments.threads or parallel.cpus()
+    target, threads = Path(arguments.folder), arguments.threads or inventory.usable_cpus()
     if arguments.model is None:
         width, height = arguments.size or _USUAL_SIZE
         recipe = Recipe(width, height, arguments.classes or _USUAL_CLASSES, arguments.seed)

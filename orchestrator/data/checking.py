@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from orchestrator.data import check_files, check_folders, manifest, packages, parallel
+from orchestrator.data import check_files, check_folders, manifest, packages
 from orchestrator.data.faults import Check, Fault
 from orchestrator.data.folder import SUFFIXES
 from orchestrator.data.manifest import Format, Manifest
 from orchestrator.data.wanted import TITLES, Reader, Wanted
 from orchestrator.data.watching import Watcher
 from orchestrator.errors import DataError
+from orchestrator.machine import inventory
 
 # Faults after these are not looked for: one broken disk would report a million.
 MOST_FAULTS = 20
@@ -83,7 +84,7 @@ def check(
     if not light:
         needed = _NEEDS.get(kind, ())
         packages.need("data check", *needed, *([packages.PILLOW] if decode else []))
-    state = Check(wanted=wanted, light=light, decode=decode, threads=parallel.cpus())
+    state = Check(wanted=wanted, light=light, decode=decode, threads=inventory.usable_cpus())
     if watcher is not None:
         watcher.begin("checked", found.samples if found is not None else 0)
         state.advance = watcher.advance

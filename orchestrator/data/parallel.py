@@ -5,7 +5,6 @@ Reading, decoding, resizing and hashing release the interpreter, so threads use 
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +15,6 @@ Result = TypeVar("Result")
 
 # Results that wait for their turn, per thread. An image takes some 100 KB.
 _AHEAD = 8
-
-
-def cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def ordered(
