@@ -23,8 +23,6 @@ _SUSPECT = 2.0
 # The further runs must show this much of the limit to confirm a change, or less than that of it
 # to clear a night; all runs together clear it below half of the limit.
 _CONFIRM_NEW, _CLEAR_NEW, _CLEAR = 0.6, 0.3, 0.5
-# A median of so few nights is a mean.
-_FEW = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +78,13 @@ class _Level:
     """What a series is judged against."""
 
     baseline: float
-    baseline_variance: float
     run_noise: float
     night_noise: float
     nights: int
 
     def error(self, runs: int) -> float:
         """Return the standard error of a night of so many runs against the baseline."""
-        of_runs = noise.median_variance(runs) * self.run_noise**2
-        return math.sqrt(self.night_noise**2 + of_runs + self.baseline_variance)
+        return noise.change_error(self.run_noise, self.night_noise, self.nights, runs)
 
 
 def judge(
@@ -119,11 +115,8 @@ def _level(known: Sequence[Sequence[Night]], rule: Rule, neighbours: float | Non
     places = [[noise.place(night, run_noise) for night in level] for level in known]
     night_noise = noise.of_nights(places, run_noise, rule, neighbours)
     last = places[-1][-LEVEL_NIGHTS:]
-    of_night = night_noise**2 + noise.median_variance(noise.USUAL_RUNS) * run_noise**2
-    of_median = 1.0 if len(last) <= _FEW else math.pi / 2
     return _Level(
         baseline=median(last),
-        baseline_variance=of_night * of_median / len(last),
         run_noise=run_noise,
         night_noise=night_noise,
         nights=len(last),

@@ -21,6 +21,8 @@ USUAL_RUNS = 5
 # How many runs, and nights, the assumed noise weighs as much as.
 _RUNS_ASSUMED = 5
 _NIGHTS_ASSUMED = 10
+# A median of so few nights is a mean.
+_FEW = 2
 _HUBER = 1.5
 _HUBER_STEPS = 5
 # The variance of the median of k normal values with variance 1.
@@ -30,6 +32,19 @@ _MEDIAN_VARIANCE = {1: 1.0, 2: 0.5, 3: 0.4487, 4: 0.2982, 5: 0.2868, 6: 0.2147, 
 def median_variance(count: int) -> float:
     """Return the variance of the median of `count` normal values with variance 1."""
     return _MEDIAN_VARIANCE.get(count) or math.pi / 2 / (count + 0.57)
+
+
+def baseline_variance(run_noise: float, night_noise: float, nights: int) -> float:
+    """Return the variance of the median of `nights` usual nights."""
+    of_night = night_noise**2 + median_variance(USUAL_RUNS) * run_noise**2
+    of_median = 1.0 if nights <= _FEW else math.pi / 2
+    return of_night * of_median / nights
+
+
+def change_error(run_noise: float, night_noise: float, nights: int, runs: int) -> float:
+    """Return the standard error of a night of `runs` runs against a baseline of `nights` nights."""
+    of_runs = median_variance(runs) * run_noise**2
+    return math.sqrt(night_noise**2 + of_runs + baseline_variance(run_noise, night_noise, nights))
 
 
 def spread(groups: Iterable[Sequence[float]]) -> float:

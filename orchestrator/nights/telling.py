@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from orchestrator.errors import ExitStatus
@@ -77,12 +78,17 @@ def every_line(night: Night) -> list[str]:
     return [subject(night), *_rest(night)]
 
 
+def accept_command(key: str) -> str:
+    """Return the command that makes a series' last night its new level."""
+    return f"benchdock accept {shlex.quote(key)} --why REASON"
+
+
 def _rest(night: Night) -> Iterator[str]:
     slower = changed(night, "regressed")
     for one in slower:
         yield from _changed(one)
     if slower:
-        yield f"if it is meant to be so: benchdock accept {slower[0].key} --why REASON"
+        yield f"if it is meant to be so: {accept_command(slower[0].key)}"
     short = [one for one in failures(night) if _is_only_short(one)]
     for one in failures(night):
         if one not in short:

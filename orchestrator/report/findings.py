@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-import shlex
 from dataclasses import dataclass
 
 from orchestrator.nights import noise, telling
@@ -82,7 +80,7 @@ def _finding(series: NightSeries) -> Finding:
             f"{one.label} {short(one.before)} → {short(one.after)}" for one in series.changed
         ),
         attribution=_attribution(series),
-        accept=f"benchdock accept {shlex.quote(series.key)} --why REASON" if off else "",
+        accept=telling.accept_command(series.key) if off else "",
         runs=series.runs,
     )
 
@@ -115,11 +113,7 @@ def interval(judged: NightJudgement, runs: int) -> str:
         return ""
     if not judged.nights or not runs:
         return ""
-    at_night = judged.night_noise**2
-    usual = at_night + noise.median_variance(noise.USUAL_RUNS) * judged.run_noise**2
-    of_baseline = usual * (1.0 if judged.nights <= 2 else math.pi / 2) / judged.nights
-    of_runs = noise.median_variance(runs) * judged.run_noise**2
-    half = _95 * math.sqrt(at_night + of_runs + of_baseline)
+    half = _95 * noise.change_error(judged.run_noise, judged.night_noise, judged.nights, runs)
     return f"{signed(judged.change - half)} to {signed(judged.change + half)}"
 
 

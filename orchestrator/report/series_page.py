@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
+from orchestrator.nights import telling
 from orchestrator.nights.past import counted as counted_runs
 from orchestrator.nights.record import NightSeries
 from orchestrator.report import findings
@@ -38,7 +38,7 @@ def context(window: Window, series: NightSeries) -> dict[str, Any]:
         "marks": list(listed(marks)),
         "advice": findings.advice_on(window.tonight, series),
         "rows": list(_rows(series)),
-        "accept": f"benchdock accept {shlex.quote(series.key)} --why REASON" if lost else "",
+        "accept": telling.accept_command(series.key) if lost else "",
         "runs": [
             {
                 "name": run.result,
