@@ -2,6 +2,8 @@
 
 import time
 
+from backends.probe.results import Rates
+
 SECONDS = 3.0
 WARM_UP, FEWEST = 50, 100
 CHUNK = 10
@@ -58,7 +60,7 @@ def _emit_product(torch, emit, chosen, dtype, seconds):
         result = torch.empty(side, side, device=device, dtype=kind)
         return lambda: torch.mm(one, other, out=result)
 
-    for device, rate, median, rounds in _timed(torch, make, chosen, seconds):
+    for device, rates in _timed(torch, make, chosen, seconds):
         emit(
             "probe",
             what="multiply",
@@ -68,9 +70,7 @@ def _emit_product(torch, emit, chosen, dtype, seconds):
             how="torch.mm of %d x %d" % (side, side),
             devices=len(chosen),
             unit="FLOP/s",
-            best=2 * side**3 * rate,
-            median=2 * side**3 * median,
-            rounds=rounds,
+            **Rates(2 * side**3 * rate for rate in rates).fields(),
         )
 
 
@@ -80,7 +80,7 @@ def _emit_copy(torch, emit, chosen, seconds):
         target = torch.empty_like(source)
         return lambda: target.copy_(source)
 
-    for device, rate, median, rounds in _timed(torch, make, chosen, seconds):
+    for device, rates in _timed(torch, make, chosen, seconds):
         emit(
             "probe",
             what="copy",
@@ -89,14 +89,12 @@ def _emit_copy(torch, emit, chosen, seconds):
             how="copy of %d bytes" % COPIED,
             devices=len(chosen),
             unit="bytes/s",
-            best=2 * COPIED * rate,
-            median=2 * COPIED * median,
-            rounds=rounds,
+            **Rates(2 * COPIED * rate for rate in rates).fields(),
         )
 
 
 def _timed(torch, make, chosen, seconds):
-    """For each GPU: the best and the median rate of chunks of calls, and how many chunks.
+    """For each GPU: the rates of chunks of calls, in calls per second.
 
     All GPUs get their next chunk before any is waited for, so they work at once.
     """
@@ -119,8 +117,7 @@ def _timed(torch, make, chosen, seconds):
         for one in chosen:
             torch.cuda.synchronize(one)
     for one in chosen:
-        rates = sorted(CHUNK * 1000.0 / start.elapsed_time(end) for start, end in marks[one])
-        yield one, rates[-1], rates[len(rates) // 2], len(rates)
+        yield one, [CHUNK * 1000.0 / start.elapsed_time(end) for start, end in marks[one]]
 
 
 def _emit_transfer(torch, emit, device):
@@ -134,7 +131,6 @@ def _emit_transfer(torch, emit, device):
         target.copy_(source, non_blocking=True)
         torch.cuda.synchronize(device)
         rates.append(PINNED / (time.time() - begin))
-    rates.sort()
     emit(
         "probe",
         what="transfer",
@@ -143,7 +139,5 @@ def _emit_transfer(torch, emit, device):
         how="from pinned memory",
         devices=1,
         unit="bytes/s",
-        best=rates[-1],
-        median=rates[len(rates) // 2],
-        rounds=len(rates),
+        **Rates(rates).fields(),
     )
