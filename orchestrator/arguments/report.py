@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.arguments import values
 from orchestrator.arguments.parser import Once, command
-
-if TYPE_CHECKING:
-    from datetime import date
 
 
 def add(commands: Any) -> None:
@@ -33,7 +29,7 @@ def add(commands: Any) -> None:
     report.add_argument(
         "--night",
         action=Once,
-        type=_day,
+        type=values.day,
         metavar="DATE",
         help="the night that started on this day (default: the newest)",
     )
@@ -59,12 +55,3 @@ def add(commands: Any) -> None:
         help="also list the series that are ok, and give each run of the night a page",
     )
     report.set_defaults(handler="report")
-
-
-def _day(text: str) -> date:
-    from datetime import date
-
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a day such as 2026-03-31") from None

@@ -145,7 +145,7 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{quoted(text)} is not a day; write it like 2026-01-31"
+            f"{quoted(text)} is not a day such as 2026-03-31"
         ) from None
 
 
