@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from orchestrator.errors import BenchdockError
 from orchestrator.machine import processes
 from orchestrator.nights import decisions
 from orchestrator.nights.choosing import Chosen
 from orchestrator.nights.record import NightDecision
-from orchestrator.ui.text import clean
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from orchestrator.ui.text import print_note
 
 
 def decide(
@@ -51,17 +46,9 @@ def _user() -> str:
 
 
 def _store(chosen: Sequence[Chosen]) -> None:
-    """Bring the database up to date; the files are the truth."""
+    """Bring the database up to date."""
     from orchestrator.nights import storing
-    from orchestrator.store import location, reading
 
     nights = {(one.night.suite, one.night.number): one.night for one in chosen}
-
-    def store(connection: Connection) -> None:
-        for night in nights.values():
-            storing.store(connection, night, decisions.read(night.suite))
-
-    try:
-        reading.use(location.here(), store, lambda _: None)
-    except BenchdockError as error:
-        print(clean(f"note: the database is not up to date: {error}"), file=sys.stderr)
+    if why := storing.why_not_stored(nights.values()):
+        print_note(why)

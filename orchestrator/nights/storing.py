@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
+from orchestrator.errors import BenchdockError
+from orchestrator.nights import decisions
 from orchestrator.nights.record import Night, NightDecision, NightSeries
-from orchestrator.store import inserting, schema
+from orchestrator.store import inserting, location, reading, schema
 from orchestrator.store.database import writing
 
 
@@ -30,6 +32,23 @@ def store(connection: Connection, night: Night, decided: Iterable[NightDecision]
         _replace(connection, schema.judgement, session, _judgements(night, session, series))
         _replace(connection, schema.decision, session, _decisions(night, session, series, decided))
         _replace(connection, schema.advisory, session, _advice(night, session, series))
+
+
+def why_not_stored(nights: Iterable[Night]) -> str:
+    """Write nights to the database; return why that failed, or "".
+
+    The files are the truth, and `results rebuild` takes them in.
+    """
+
+    def work(connection: Connection) -> None:
+        for night in nights:
+            store(connection, night, decisions.read(night.suite))
+
+    try:
+        reading.use(location.here(), work, lambda _: None)
+    except BenchdockError as error:
+        return f"the database is not up to date: {error}"
+    return ""
 
 
 def _session(connection: Connection, night: Night) -> int:
