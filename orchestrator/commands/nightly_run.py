@@ -128,10 +128,12 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _carried_out(work: Work, view: SessionLines, arguments: argparse.Namespace) -> ExitStatus:
+    from orchestrator.nights import storing
+    from orchestrator.run.filing import tell_killed
     from orchestrator.signals import interruptible
 
     with Journal(work.where.journal) as log, stopping.on_signal() as stop, interruptible():
-        suites.file_killed(view)
+        tell_killed(view.note)
         work = replace(work, tools=replace(work.tools, stopped=stop))
         tonight, interrupted = night.carry_out(work, resuming.begin(work.where, log), log)
     name = tonight.suite
@@ -139,7 +141,7 @@ def _carried_out(work: Work, view: SessionLines, arguments: argparse.Namespace) 
     status = telling.exit_status(tonight)
     files.write(tonight)
     _decide(tonight, work.past)
-    if (why := _stored(tonight)) is not None:
+    if why := storing.why_not_stored([tonight]):
         view.note(why)
     attempts.note(name, telling.subject(tonight), status=int(status), night=tonight.number)
     _print(tonight, arguments)
@@ -217,22 +219,6 @@ def _decide(tonight: Night, before: Past) -> None:
             at=time.time(),
         )
         decisions.append(tonight.suite, decided)
-
-
-def _stored(tonight: Night) -> str | None:
-    """Write a night to the database; say why that failed, None if it did not."""
-    from orchestrator.nights import storing
-    from orchestrator.store import location, reading
-
-    try:
-        reading.use(
-            location.here(),
-            lambda connection: storing.store(connection, tonight, decisions.read(tonight.suite)),
-            lambda _: None,
-        )
-    except BenchdockError as error:  # the files are the truth; `results rebuild` takes them in
-        return f"the database is not up to date: {error}"
-    return None
 
 
 def _print(tonight: Night, arguments: argparse.Namespace) -> None:

@@ -157,10 +157,11 @@ def _go(
     view: SessionLines,
     arguments: argparse.Namespace,
 ) -> ExitStatus:
+    from orchestrator.run.filing import tell_killed
     from orchestrator.signals import interruptible
 
     with Journal(where.journal) as log, stopping.on_signal() as stop, interruptible():
-        file_killed(view)
+        tell_killed(view.note)
         before = resuming.begin(where, log, rerun=arguments.rerun)
         if job.budget is not None and arguments.budget is None:
             job = replace(job, budget=job.budget - before.spent)
@@ -185,14 +186,6 @@ def _fetched_meanwhile(
         lambda cell: fetcher.wait(needs[cell.digest]),
         lambda cell: fetcher.is_over(needs[cell.digest]),
     )
-
-
-def file_killed(view: SessionLines) -> None:
-    """File the runs whose benchdock was killed, of this session or any other."""
-    from orchestrator.run import filing
-
-    for name in filing.file_killed():
-        view.note(f"filed as interrupted, because its benchdock was killed: {name}")
 
 
 def take_in(view: SessionLines) -> None:

@@ -30,7 +30,7 @@ from orchestrator.run.decision import Decision, decide
 from orchestrator.run.deriving import derived
 from orchestrator.run.facts import OtherMachine, ThisMachine
 from orchestrator.run.failures import exit_status
-from orchestrator.run.filing import Desk, file_killed, write_launcher
+from orchestrator.run.filing import Desk, tell_killed, write_launcher
 from orchestrator.run.judging import judged
 from orchestrator.run.place import Place
 from orchestrator.run.places import FindPlace, planned_place, ready_place
@@ -170,8 +170,7 @@ def run_in_view(
 
 def _checked(request: Request, decided: Decision | None, view: View) -> Decision:
     """Return what will run. Raises RequestError or MachineError."""
-    for name in file_killed():
-        view.note(f"filed as interrupted, because its benchdock was killed: {name}")
+    tell_killed(view.note)
     decision = (decided or decide(request, ThisMachine())).accepted()
     for text in (*decision.first, *decision.notes):
         view.note(text)

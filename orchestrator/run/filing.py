@@ -7,6 +7,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -179,6 +180,12 @@ def file_killed() -> tuple[str, ...]:
                 filed.append(folder.run_id)
             unfinished.forget(folder.run_id)
     return tuple(filed)
+
+
+def tell_killed(tell: Callable[[str], None]) -> None:
+    """File the runs whose benchdock was killed, as `file_killed` does, and say so of each."""
+    for name in file_killed():
+        tell(f"filed as interrupted, because its benchdock was killed: {name}")
 
 
 def _killed(folder: RunFolder) -> Result:
