@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import Gpu, GpuReport, MigSlice
-from orchestrator.machine.nvml import ERRORS, Code, code, maybe, memory, session
+from orchestrator.machine.nvml import ERRORS, Code, code, maybe, memory, session, slices
 
 
 def report() -> GpuReport:
@@ -116,19 +116,16 @@ def _describe(nvml: Any, index: int) -> Gpu:
 
 
 def _slices(nvml: Any, handle: Any) -> tuple[MigSlice, ...]:
-    """Describe the parts of a partitioned GPU; numbers may have gaps."""
+    """Describe the parts of a partitioned GPU."""
     found = []
-    for index in range(maybe(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
-        part = maybe(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index)
-        uuid = maybe(nvml.nvmlDeviceGetUUID, part) if part is not None else None
-        if uuid is not None:
-            size = memory(part)
-            found.append(
-                MigSlice(
-                    index=index,
-                    uuid=uuid,
-                    name=maybe(nvml.nvmlDeviceGetName, part) or "",
-                    memory_total=size.total if size is not None else None,
-                )
+    for index, part, uuid in slices(handle):
+        size = memory(part)
+        found.append(
+            MigSlice(
+                index=index,
+                uuid=uuid,
+                name=maybe(nvml.nvmlDeviceGetName, part) or "",
+                memory_total=size.total if size is not None else None,
             )
+        )
     return tuple(found)

@@ -20,7 +20,7 @@ from orchestrator.machine.gpu_facts import (
     GpuPulse,
     GpuSample,
 )
-from orchestrator.machine.nvml import ERRORS, Asker, Code, code, maybe, memory, session
+from orchestrator.machine.nvml import ERRORS, Asker, Code, code, maybe, memory, session, slices
 
 # Numbers of NVML's fields. The counters of reasons are in nanoseconds since the driver was loaded;
 # those of heat and brake exist from driver 575 on, the instantaneous power from 535 on.
@@ -155,11 +155,8 @@ class GpuSampler:
             return _Watched(own, own, f"gpu{nvml.nvmlDeviceGetIndex(own)}")
         whole = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(own)
         name = f"gpu{nvml.nvmlDeviceGetIndex(whole)}"
-        for index in range(maybe(nvml.nvmlDeviceGetMaxMigDeviceCount, whole) or 0):
-            part = maybe(nvml.nvmlDeviceGetMigDeviceHandleByIndex, whole, index)
-            if part is not None and maybe(nvml.nvmlDeviceGetUUID, part) == uuid:
-                return _Watched(own, whole, f"{name}:{index}")
-        return _Watched(own, whole, f"{name}:?")
+        number = next((index for index, _, other in slices(whole) if other == uuid), "?")
+        return _Watched(own, whole, f"{name}:{number}")
 
     def _pulse(self, one: _Watched) -> GpuPulse:
         nvml, ask = self._nvml, one.asker.ask

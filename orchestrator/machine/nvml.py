@@ -160,6 +160,15 @@ class Asker:
         self.errors[name] = (str(error), self.errors.get(name, ("", 0))[1] + 1)
 
 
+def slices(handle: Any) -> Iterator[tuple[int, Any, str]]:
+    """Yield number, handle and UUID of each part of a partitioned GPU; numbers may have gaps."""
+    for index in range(maybe(pynvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
+        part = maybe(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index)
+        uuid = maybe(pynvml.nvmlDeviceGetUUID, part) if part is not None else None
+        if uuid is not None:
+            yield index, part, uuid
+
+
 def memory(handle: Any, asker: Asker | None = None) -> Any | None:
     """Return the memory of a GPU: total and used bytes, among others."""
     ask = asker.ask if asker else lambda _, call, *words: maybe(call, *words)
