@@ -10,7 +10,6 @@ from typing import Any
 from orchestrator.data import manifest, registry
 from orchestrator.errors import DataError, ExitStatus
 from orchestrator.ui.tables import print_table
-from orchestrator.ui.text import clean
 
 _UNKNOWN = "-"
 
@@ -24,7 +23,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if not found:
         print("no dataset has a name; run `benchdock data add NAME DIR`")
         return ExitStatus.OK
-    rows = [[clean(str(one[key] or _UNKNOWN)) for key in found[0]] for one in found]
+    rows = [[str(one[key] or _UNKNOWN) for key in found[0]] for one in found]
     print_table(tuple(found[0]), rows)
     return ExitStatus.OK
 
