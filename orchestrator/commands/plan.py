@@ -71,11 +71,8 @@ def _settings(settings: Settings) -> list[str]:
 
 def _more(row: Row) -> str:
     """Write the other keys that vary."""
-    cell = row.cell
-    keys = _others(cell.origin.axes)
-    if not keys:
-        return ""
-    settings = cell.settings
+    settings = row.cell.settings
+    keys = _others(row.cell.origin.axes)
     return " ".join([f"{key}={shown(settings[key])}" for key in keys if key in settings])
 
 
@@ -238,9 +235,10 @@ def _print_csv(plan: SuitePlan) -> None:
 
 def _csv_line(number: int | str, row: Row) -> tuple[Any, ...]:
     """Return a line as plain values; what is None is empty."""
-    cell, decided = row
+    (settings, _, _, origin, _), decided = row
+    need = decided.need
     return (
-        number, *map(cell.settings.get, _COLUMNS), decided.device, decided.devices, _more(row),
-        cell.origin.group, row.runs, decided.seconds,
-        decided.need.reference if decided.need else "", decided.why_not,
+        number, *map(settings.get, _COLUMNS), decided.device, decided.devices, _more(row),
+        origin.group, row.runs, decided.seconds, need.reference if need else "",
+        decided.refusal and decided.why_not,
     )  # fmt: skip

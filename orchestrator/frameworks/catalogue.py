@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RequestError, unknown
@@ -125,15 +126,24 @@ def has(framework: Framework, model: str) -> bool:
 
 def of_zoo(framework: Framework, model: str) -> Graph | None:
     """Return a framework's network of the zoo; None for a network of a vendor's program."""
-    if framework.networks is not None or framework.any_network:
-        return None
-    return draw(model)
+    return None if of_vendor(framework) else draw(model)
+
+
+def of_vendor(framework: Framework) -> bool:
+    """Whether a framework's networks are those of a vendor's program, not of the zoo."""
+    return framework.networks is not None or framework.any_network
 
 
 def fingerprint(framework: Framework, model: str) -> str | None:
     """Return the fingerprint of a network of the zoo; None for a network of a vendor's program."""
-    graph = of_zoo(framework, model)
-    return None if graph is None else graph.fingerprint
+    return None if of_vendor(framework) else _fingerprint(model)
+
+
+@cache
+def _fingerprint(model: str) -> str:
+    """Return a fingerprint of the zoo; a plan of many runs asks for each very often."""
+    found: str = draw(model).fingerprint
+    return found
 
 
 def frameworks_for(model: str) -> list[str]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from orchestrator.facts import KNOWN, Count, Fact, Facts, Flag, Number, Numbers, Text, Texts
 from orchestrator.machine import inventory
-from orchestrator.paths import PROJECT
 from orchestrator.version import VERSION
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ class MachineFacts(Facts):
             "whether its files differ from that commit",
             "uncommitted changes",
             "system",
-            read=lambda _: inventory.dirty(PROJECT),
+            read=lambda _: inventory.own_dirty(),
         ),
     ] = None
     cpu: Annotated[CpuFacts | None, KNOWN, Fact("the CPU", read=CpuFacts.read)] = None

@@ -9,7 +9,9 @@ import hashlib
 import os
 import platform
 import re
+import time
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from orchestrator import installation
@@ -155,6 +157,19 @@ def virtualised(root: Path = ROOT) -> str | None:
 def own_commit() -> str | None:
     """Return the commit of benchdock itself: of its clone, or of its installation."""
     return commit(PROJECT) or installation.commit()
+
+
+def own_dirty() -> bool | None:
+    """Whether benchdock's own files differ from its commit; None if git does not know.
+
+    Git is asked once a minute: that takes a quarter of what a short job of a session costs.
+    """
+    return _own_dirty(own_commit(), int(time.monotonic() // 60))
+
+
+@lru_cache(maxsize=1)
+def _own_dirty(_commit: str | None, _minute: int) -> bool | None:
+    return dirty(PROJECT)
 
 
 def commit(project: Path) -> str | None:

@@ -99,6 +99,8 @@ def title_of(settings: Settings, origin: Origin) -> str:
 
 def shown(value: Any) -> str:
     """Write a value of a key for people."""
+    if isinstance(value, str | int):  # first, because most values are
+        return str(value)
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, dict):

@@ -38,7 +38,8 @@ class History:
             what = identity.what(decision.request, _as_planned(decision))
         except BenchdockError:  # a refused request, or a file that cannot be read
             return None
-        return self._seconds(what, self._place(decision))
+        expected = self._known.longest(what, self._place(decision))
+        return expected.seconds if expected else None
 
     def by_counts(self, decision: Decision) -> SecondsOf | None:
         """Return what tells the durations of runs with other batches, steps and warm-up steps.
@@ -60,14 +61,13 @@ class History:
         def what() -> Callable[[int, int, int], str]:
             return identity.what_by_counts(decision.request, _as_planned(decision))
 
-        return lambda batch, steps, warmup: self._seconds(
-            what()(batch or usual.batch, *settled(steps, warmup)), place
-        )
+        find = self._known.longest
 
-    def _seconds(self, what: str, place: str) -> float | None:
-        assert self._known is not None
-        expected = self._known.expected(what, place) or self._known.elsewhere(what)
-        return expected.seconds if expected else None
+        def seconds(batch: int | None, steps: int | None, warmup: int | None) -> float | None:
+            found = find(what()(batch or usual.batch, *settled(steps, warmup)), place)
+            return found.seconds if found else None
+
+        return seconds
 
     def _place(self, decision: Decision) -> str:
         machine, cpu, cpus = _here()

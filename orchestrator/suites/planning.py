@@ -136,16 +136,18 @@ def _shared(loaded: Loaded, cells: Iterable[Cell], decider: Decider) -> Iterator
             continue
         settings = cell.settings
         kind = _kind(settings)
-        decided = shared.get(kind)
+        steps, warmup = settings.get("steps"), settings.get("warmup")
+        counted = (kind, steps, warmup)
+        decided = counts.get(counted)
         if decided is None:
-            told = _decided(loaded, _without_steps(settings), decider)
-            decided = shared[kind] = replace(told, seconds=None)
-        if not decided.refusal:
-            steps, warmup = settings.get("steps"), settings.get("warmup")
-            if (kind, steps, warmup) not in counts:
+            decided = shared.get(kind)
+            if decided is None:
+                told = _decided(loaded, _without_steps(settings), decider)
+                decided = shared[kind] = replace(told, seconds=None)
+            if not decided.refusal:
                 why = decider.counts(settings["framework"], decided.device, steps, warmup)
-                counts[kind, steps, warmup] = Decided(refusal=why) if why else decided
-            decided = counts[kind, steps, warmup]
+                decided = Decided(refusal=why) if why else decided
+            counts[counted] = decided
         yield _timed(decided, settings) if decided.seconds_of else decided
 
 

@@ -39,8 +39,9 @@ def combined(group: Group, base: Settings, phase_of: PhaseOf) -> Iterator[tuple[
     half = len(axes) // 2
     inner = _rows(axes[half:])
     for settings, parts in _rows(axes[:half]):
-        for more, others in inner:
-            yield settings | more, as_content(in_order(parts + others))
+        yield from [
+            (settings | more, as_content(in_order(parts + others))) for more, others in inner
+        ]
 
 
 def _rows(axes: Sequence[_Axis]) -> list[tuple[Settings, tuple[str, ...]]]:

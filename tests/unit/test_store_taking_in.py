@@ -223,10 +223,9 @@ def test_the_durations_of_series_are_kept_in_a_file(home):
         lambda c: c.execute(select(schema.series)).mappings().all(), pytest.fail
     )
     known = durations.Durations.read()
-    assert known.expected(series["what"], series["place"]) == durations.Expected(seconds=70, runs=3)
-    assert known.expected(series["what"], "elsewhere") is None
-    assert known.elsewhere(series["what"]).seconds == 70
-    assert known.elsewhere("other") is None
+    assert known.longest(series["what"], series["place"]) == durations.Expected(seconds=70, runs=3)
+    assert known.longest(series["what"], "elsewhere").seconds == 70
+    assert known.longest("other", series["place"]) is None
 
 
 @pytest.mark.parametrize(
@@ -236,7 +235,7 @@ def test_the_durations_of_series_are_kept_in_a_file(home):
 )  # fmt: skip
 def test_a_damaged_file_of_durations_is_as_none(text_of):
     paths.durations().write_text(text_of)
-    assert durations.Durations.read().elsewhere("a") is None
+    assert durations.Durations.read().longest("a", "b") is None
     stored(FIRST, finished=datetime(2026, 1, 2, tzinfo=UTC))
     names()
     assert json.loads(paths.durations().read_text())["schema"] == 1

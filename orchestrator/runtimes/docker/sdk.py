@@ -105,6 +105,13 @@ def _as_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdecimal())
 
 
+class _Client(APIClient):
+    """The SDK's client, which would inspect a container again before it reads its output."""
+
+    def _check_is_tty(self, container: str) -> bool:  # noqa: ARG002
+        return False  # no container of benchdock has a terminal
+
+
 class Sdk:
     """One engine's API. Every method raises only RefusedError or LostError, no error of the SDK."""
 
@@ -138,7 +145,7 @@ class Sdk:
                     f"benchdock needs {LOWEST_NAMES} or newer",
                     hint="update it",
                 )
-            api = APIClient(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
+            api = _Client(version=found, timeout=CALL_TIMEOUT, use_ssh_client=True, **arguments)
             # A socket has no proxy; looking for one takes a quarter of the CPU time of a call.
             api.trust_env = not address.startswith("unix:")
         # The SDK parses addresses and settings without checking them.
