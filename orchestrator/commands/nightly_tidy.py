@@ -25,6 +25,9 @@ def tidy(
     count = retention.old_runs(nights, tonight.number, tell)
     if count:
         tell(f"removed the logs of {counted(count, 'run')} of {retention.LOGS} nights ago")
+    count = retention.compress(nights, tonight.number, tell)
+    if count:
+        tell(f"compressed the logs of {counted(count, 'run')} of {retention.COMPRESSED} nights ago")
     if disk is None:
         return
     try:

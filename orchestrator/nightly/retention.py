@@ -1,7 +1,7 @@
-"""Removes what old nights leave behind: what is large in their runs, their sessions, our images.
+"""What old nights leave behind: compresses, then removes what is large in their runs.
 
-Results, requests and scripts stay for ever. A run with a tag keeps everything, and so do the runs
-of series that got slower or were accepted that night.
+Also removes their sessions and our images. Results, requests and scripts stay for ever. A run with
+a tag keeps everything, and so do the runs of series that got slower or were accepted that night.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from orchestrator import compressed
 from orchestrator.errors import BenchdockError, MachineError
 from orchestrator.images import pruning as images
 from orchestrator.images.image_table import ImageTable
@@ -19,8 +20,8 @@ from orchestrator.paths import RunFolder, runs, sessions
 from orchestrator.results import needs, pruning
 from orchestrator.store import rows
 
-# Nights after which logs, and nights after which images may be removed.
-LOGS, IMAGES = 90, 14
+# Nights after which logs are compressed, are removed, and after which images may be removed.
+COMPRESSED, LOGS, IMAGES = 14, 90, 14
 # Nights that are looked at again, because one may have been interrupted.
 _AGAIN = 10
 _IMAGE = "image"
@@ -34,14 +35,38 @@ def old_runs(nights: Iterable[Night], now: int, tell: Tell) -> int:
     `nights` come newest first, `now` is the number of tonight.
     """
     count = 0
-    for night in nights:
-        if now - LOGS - _AGAIN < night.number <= now - LOGS:
-            try:
-                count += sum(map(_shrink, _expendable(night)))
-                _remove_session(night.session)
-            except MachineError as error:
-                tell(str(error))
+    for night in _from(nights, now - LOGS):
+        try:
+            count += sum(map(_shrink, _expendable(night)))
+            _remove_session(night.session)
+        except MachineError as error:
+            tell(str(error))
     return count
+
+
+def compress(nights: Iterable[Night], now: int, tell: Tell) -> int:
+    """Compress logs and samples of nights two weeks ago; return how many runs had some."""
+    count = 0
+    for night in _from(nights, now - COMPRESSED):
+        for series in night.series:
+            for run in series.runs:
+                if run.result:
+                    count += _compressed(RunFolder(runs() / run.result), tell)
+    return count
+
+
+def _from(nights: Iterable[Night], number: int) -> Iterator[Night]:
+    """Yield the night of that number and a few before it."""
+    return (night for night in nights if number - _AGAIN < night.number <= number)
+
+
+def _compressed(folder: RunFolder, tell: Tell) -> bool:
+    try:
+        done = list(map(compressed.compress, pruning.text_files(folder)))
+    except OSError as error:
+        tell(f"cannot compress {error.filename or folder.root}: {error.strerror}")
+        return False
+    return any(done)
 
 
 def _expendable(night: Night) -> Iterator[RunFolder]:

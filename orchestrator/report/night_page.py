@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from orchestrator import compressed
 from orchestrator.nights.record import Night, NightSeries
 from orchestrator.nights.telling import failed
-from orchestrator.record_files import may_exist
 from orchestrator.report import findings, run_folders
 from orchestrator.report.series_chart import sparkline
 from orchestrator.report.status import STATUSES, Status, kind
@@ -87,8 +87,8 @@ def _runs(series: NightSeries) -> Iterator[tuple[str, str, str]]:
         if value in labels:
             continue
         labels.add(value)
-        log = folder.log.as_uri() if folder and may_exist(folder.log) else ""
-        yield run.result, value, log
+        log = compressed.here(folder.log) if folder else None
+        yield run.result, value, log.as_uri() if log else ""
 
 
 def _groups(window: Window) -> Iterator[Group]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestrator import compressed
 from orchestrator.errors import RequestError
 from orchestrator.paths import RunFolder
 from orchestrator.record_files import read_file
@@ -32,7 +34,7 @@ def context(folder: RunFolder) -> dict[str, Any]:
     told = {
         "name": folder.run_id,
         "log": list(_log_end(folder)),
-        "log_address": folder.log.as_uri(),
+        "log_address": (compressed.here(folder.log) or folder.log).as_uri(),
     }
     try:
         result = read_file(Result, folder.result)
@@ -88,7 +90,7 @@ def _panel(
 def _samples(folder: RunFolder) -> Iterator[dict[str, Any]]:
     """Yield the monitor's samples; lines that are torn or foreign are passed over."""
     try:
-        with folder.monitor.open("rb") as stream:
+        with compressed.opened(folder.monitor) as stream:
             lines = stream.read(_LARGEST_MONITOR).splitlines()
     except OSError:
         return
@@ -104,8 +106,8 @@ def _samples(folder: RunFolder) -> Iterator[dict[str, Any]]:
 
 def _log_end(folder: RunFolder) -> Iterator[str]:
     try:
-        with folder.log.open("rb") as stream:
-            stream.seek(0, 2)
+        with compressed.opened(folder.log) as stream:
+            stream.seek(0, os.SEEK_END)
             stream.seek(max(0, stream.tell() - _TAIL_BYTES))
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:

@@ -6,7 +6,6 @@ path nor fill the memory; nothing is ever unpacked to disk.
 """
 
 import hashlib
-import os
 import stat
 import zipfile
 import zlib
@@ -17,6 +16,7 @@ from typing import IO, Annotated, Literal, Self
 
 from pydantic import Field
 
+from orchestrator import compressed
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder
 from orchestrator.record_files import read_record, refuse_stream
@@ -205,23 +205,20 @@ def _check_whole(folder: RunFolder, result: Result, files: dict[str, Entry]) -> 
 
 
 def _add_file(archive: zipfile.ZipFile, name: str, path: Path) -> Entry | None:
-    """Add a regular file, None if there is none.
+    """Add a regular file, or what was compressed of it; None if there is none.
 
     The program could write to the run folder: a link that it left there must not be followed.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    if compressed.here(path) is None:
         return None
-    except OSError as error:
+    try:
+        with compressed.opened(path) as source:
+            size = compressed.size(source, LARGEST[name])
+            if size > LARGEST[name]:
+                raise RequestError(f"cannot bundle {path}: it is larger than {_mib(LARGEST[name])}")
+            return _add(archive, name, source, size)
+    except compressed.UnreadableError as error:
         raise RequestError(f"cannot bundle {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as source:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise RequestError(f"cannot bundle {path}: it is not a regular file")
-        if about.st_size > LARGEST[name]:
-            raise RequestError(f"cannot bundle {path}: it is larger than {_mib(LARGEST[name])}")
-        return _add(archive, name, source, about.st_size)
 
 
 def _add_text(archive: zipfile.ZipFile, name: str, text: str) -> Entry:

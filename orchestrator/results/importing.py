@@ -7,11 +7,9 @@ They stay apart from its own runs, because a stranger may have made them: `repla
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from orchestrator import paths
+from orchestrator import compressed, paths
 from orchestrator.errors import MachineError, RequestError, quoted
 from orchestrator.parsers import parse
 from orchestrator.paths import RunFolder
@@ -170,21 +168,18 @@ def _new(name: str, source: Path) -> Iterator[Path | None]:
 
 
 def _copy(source: Path, target: Path, largest: int) -> None:
-    """Copy a regular file, if there is one; a link that a program left is not followed."""
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    """Copy a regular file or what was compressed of it, if there is one; no link is followed."""
+    if compressed.here(source) is None:
         return
-    except OSError as error:
-        raise RequestError(f"cannot read {source}: {error.strerror or error}") from None
-    with os.fdopen(descriptor, "rb") as stream:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise RequestError(f"cannot import {source}: it is not a regular file")
-        if about.st_size > largest:
-            raise RequestError(f"cannot import {source}: it is larger than {largest // 2**20} MiB")
-        with target.open("wb") as out:
-            shutil.copyfileobj(stream, out, _BLOCK)
+    try:
+        with compressed.opened(source) as stream:
+            if compressed.size(stream, largest) > largest:
+                size = f"{largest // 2**20} MiB"
+                raise RequestError(f"cannot import {source}: it is larger than {size}")
+            with target.open("wb") as out:
+                shutil.copyfileobj(stream, out, _BLOCK)
+    except compressed.UnreadableError as error:
+        raise RequestError(f"cannot import {source}: {error.strerror}") from None
 
 
 def _unpack(bundle: Bundle, member: str, target: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from orchestrator import compressed
 from orchestrator.errors import MachineError
 from orchestrator.paths import RunFolder
 from orchestrator.results.listing import folder_of
@@ -50,8 +51,14 @@ def find(connection: Connection, wanted: Wanted, *, whole: bool) -> tuple[Prunab
 
 def large(folder: RunFolder) -> tuple[Path, ...]:
     """Return what a run's result does not need: log, samples of the machine and outputs."""
-    paths = (folder.log, folder.engine_log, folder.monitor, folder.outputs)
+    files = text_files(folder)
+    paths = (*files, *map(compressed.name_of, files), folder.outputs)
     return tuple(path for path in paths if _is_there(path))
+
+
+def text_files(folder: RunFolder) -> tuple[Path, ...]:
+    """Return the files that grow while a run lasts, and that old nights keep compressed."""
+    return (folder.log, folder.engine_log, folder.monitor)
 
 
 def _is_there(path: Path) -> bool:

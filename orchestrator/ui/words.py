@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from orchestrator import compressed
 from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder, runs
 from orchestrator.program_facts import ProgramFacts
@@ -182,6 +183,6 @@ def _file_rows(result: Result) -> list[Row]:
     if result.run is None:
         return []
     folder = RunFolder(runs() / result.run)
-    if result.failure is None or not folder.log.exists():
-        return [("files", str(folder.root))]
-    return [("whole log", str(folder.log)), ("files", str(folder.root))]
+    log = compressed.here(folder.log) if result.failure is not None else None
+    files = ("files", str(folder.root))
+    return [("whole log", str(log)), files] if log else [files]
