@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 ENDING = ".gz"
-MAGIC = b"\x1f\x8b"
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -76,7 +75,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         if found == path:
             yield stream
         else:
-            with decompressed(stream, found) as plain:
+            with _decompressed(stream, found) as plain:
                 yield plain
 
 
@@ -102,19 +101,10 @@ def size(stream: BinaryIO, largest: int) -> int:
 
 
 @contextmanager
-def decompressed(stream: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+def _decompressed(stream: BinaryIO, path: Path) -> Iterator[BinaryIO]:
     """Read through a compressed stream, that of the file `path`. Raises UnreadableError."""
     try:
         with gzip.GzipFile(fileobj=stream) as plain:
             yield cast("BinaryIO", plain)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UnreadableError(errno.EINVAL, f"it is damaged: {error}", str(path)) from None
-
-
-def is_compressed(stream: BinaryIO) -> bool:
-    """Whether gzip has compressed a file that was just opened; False for a pipe."""
-    if not stream.seekable():
-        return False
-    found = stream.read(len(MAGIC)) == MAGIC
-    stream.seek(0)
-    return found

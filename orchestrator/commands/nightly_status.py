@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.errors import ExitStatus, RequestError, nearest, quoted
 from orchestrator.nightly import attempts, machine_lock, schedule
 from orchestrator.nights import decisions, files, telling
-from orchestrator.nights.record import Night, NightDecision, NightSeries
+from orchestrator.nights.record import NOT_ITS_OWN, Night, NightDecision, NightSeries
 from orchestrator.paths import check_environment, nights
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean
@@ -88,7 +88,7 @@ def _row(one: NightSeries, decided: tuple[NightDecision, ...]) -> tuple[str, ...
     return (
         one.key,
         one.title,
-        f"{judged.verdict} (machine)" if one.cause == "machine" else judged.verdict,
+        f"{judged.verdict} ({one.cause})" if one.cause in NOT_ITS_OWN else judged.verdict,
         quantity(value, SAMPLES_PER_SECOND) if value is not None else _UNKNOWN,
         _percent(judged.change, "+"),
         _percent(judged.resolution),

@@ -37,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         rows = [row.as_json() for row in found.rows]
         print(json.dumps({"schema": 1, "runs": rows, "older": found.older}, indent=2))
     elif found.rows:
-        _show(found, wanted)
+        _show(found)
     else:
         print(clean(nothing(found, wanted)))
     return ExitStatus.OK
@@ -71,7 +71,7 @@ def nothing(found: Listing, wanted: Wanted) -> str:
     return f"no stored run matches {wanted.words()}; `benchdock results` lists all"
 
 
-def _show(found: Listing, wanted: Wanted) -> None:
+def _show(found: Listing) -> None:
     print_table(
         (
             *("run", "when", "model", "framework", "phase", "dtype", "batch", "device"),
@@ -84,12 +84,12 @@ def _show(found: Listing, wanted: Wanted) -> None:
         if row.why:
             print(clean(f"note: {row.why}"))
     if found.older:
-        print(_more(found.older, "not looked at" if wanted.words() else "not shown"))
+        print(_more(found.older))
 
 
-def _more(older: int, what: str) -> str:
+def _more(older: int) -> str:
     which = "1 older run was" if older == 1 else f"{older:,} older runs were"
-    return f"{which} {what}; use --last N or --all to list more"
+    return f"{which} not shown; use --last N or --all to list more"
 
 
 def _cells(row: Summary) -> tuple[str, ...]:

@@ -130,20 +130,22 @@ def _run(tonight: Tonight, cases: Sequence[_Case]) -> None:
 def _result(ended: Mapping[Key, Ended], case: _Case) -> NightAttribution | None:
     """Return what the pairs say, None if there are too few of them."""
     old, new = case.cells
-    ratios = []
+    ratios, levels = [], []
     for number in range(1, PAIRS + 1):
         pair = [ended.get((cell.digest, number)) for cell in (old, new)]
         told = [end.throughput for end in pair if end is not None and end.throughput]
         if len(told) == len(pair):
             ratios.append(math.log(told[1] / told[0]))
+            levels.append(told[0])
     if len(ratios) < FEWEST_PAIRS:
         return None
-    found = median(ratios)
-    half = math.log1p(case.judged.judgement.change or 0.0) / 2
+    found, judged = median(ratios), case.judged.judgement
+    half = math.log1p(judged.change or 0.0) / 2
     return NightAttribution(
         before=case.before,
         after=case.judged.measured.facts[_IMAGE],
         pairs=len(ratios),
         change=math.expm1(found),
         explained=abs(found) >= abs(half) and found * half > 0,
+        old=median(levels) / judged.baseline - 1 if judged.baseline else None,
     )

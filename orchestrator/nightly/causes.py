@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.nights.judgement import Judgement
 from orchestrator.nights.past import Entry
-from orchestrator.nights.record import Cause, NightChange
+from orchestrator.nights.record import DRIVER, Cause, NightAttribution, NightChange
 from orchestrator.stats import median
 from orchestrator.units import counted
 
@@ -40,6 +40,27 @@ def of(judged: Judgement, machine: float | None) -> Cause | None:
     if not machine or machine * judged.change < 0:
         return "framework"
     return "framework" if abs(judged.change) - abs(machine) > (judged.limit or 0.0) else "machine"
+
+
+def settled(
+    judged: Judgement,
+    cause: Cause | None,
+    changed: Sequence[NightChange],
+    turns: NightAttribution | None,
+) -> Cause | None:
+    """Return why a series changed, after old and new image ran in `turns`, if they did.
+
+    It is the driver if that has changed and the image cannot be it: the old image is slower too,
+    by half of the change or more, or nothing else has changed.
+    """
+    labels = {one.label for one in changed}
+    if judged.verdict not in _OFF or cause == "machine" or DRIVER not in labels:
+        return cause
+    if turns is None:
+        return "driver" if labels == {DRIVER} else cause
+    change, old = judged.change or 0.0, turns.old or 0.0
+    too = abs(old) >= abs(change) / 2 and old * change > 0
+    return "driver" if too and not turns.explained else cause
 
 
 def why_uncounted(made: int, failed: int, machine: float | None) -> str | None:

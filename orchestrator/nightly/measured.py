@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.errors import RequestError
 from orchestrator.nights.past import Past, throughputs
-from orchestrator.nights.record import NightRun
+from orchestrator.nights.record import DRIVER, NightRun
 from orchestrator.paths import RunFolder, runs
 from orchestrator.record_files import read_file
 from orchestrator.result import Result
@@ -162,7 +162,7 @@ def _machine_facts(result: Result) -> dict[str, str]:
     commit = f"{told.commit[:12]}{' and changes' if told.dirty else ''}" if told.commit else None
     found = {
         "host": told.hostname,
-        "driver": told.gpu.driver if told.gpu else None,
+        DRIVER: told.gpu.driver if told.gpu else None,
         "kernel": told.kernel,
         "operating system": told.os,
         "benchdock": f"{result.benchdock} ({commit})" if commit else result.benchdock,

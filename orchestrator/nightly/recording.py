@@ -74,6 +74,7 @@ def _series(
 ) -> NightSeries:
     one, cell = judged.measured, judged.measured.cell
     mute = decisions.in_force(decided, one.key, night)
+    changed = _changed(judged, machine, past)
     return NightSeries(
         key=one.key,
         title=cell.title,
@@ -88,8 +89,8 @@ def _series(
         planned=one.planned,
         runs=one.runs,
         judgement=_judgement(judged),
-        cause=judged.cause,
-        changed=_changed(judged, machine, past),
+        cause=causes.settled(judged.judgement, judged.cause, changed, judged.attribution),
+        changed=changed,
         attribution=judged.attribution,
         facts=dict(one.facts),
         uncounted=causes.why_uncounted(one.made, one.failed, None),

@@ -11,8 +11,12 @@ from pydantic import ConfigDict, Field
 from orchestrator.nights.judgement import Verdict
 from orchestrator.request import LenientRecord
 
-# Whether a slower series means a slower framework or a slower machine; None if unknown.
-Cause = Literal["framework", "machine"]
+# What made a series slower or faster; None if unknown. Everything that is neither the machine nor
+# its driver counts as the framework.
+Cause = Literal["framework", "machine", "driver"]
+NOT_ITS_OWN: tuple[Cause, ...] = ("machine", "driver")
+# The label of the GPUs' driver among the facts of a night.
+DRIVER: Literal["driver"] = "driver"
 
 
 class NightRun(LenientRecord):
@@ -72,9 +76,11 @@ class NightDecision(LenientRecord):
 
 
 class NightAttribution(LenientRecord):
-    """What old and new image do in turns on the machine as it is now; a share of 1.
+    """What old and new image do in turns on the machine as it is now; shares of 1.
 
-    `explained` says that the images differ by at least half of the change.
+    change: by how much the new image differs from the old one.
+    explained: this is at least half of the change that was found.
+    old: by how much the old image differs from what it did when the baseline was measured.
     """
 
     before: str
@@ -82,6 +88,7 @@ class NightAttribution(LenientRecord):
     pairs: int
     change: float
     explained: bool
+    old: float | None = None
 
 
 class NightSeries(LenientRecord):

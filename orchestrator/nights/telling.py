@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.errors import ExitStatus
 from orchestrator.nights.past import is_good
-from orchestrator.nights.record import Night, NightChange, NightSeries
+from orchestrator.nights.record import NOT_ITS_OWN, Night, NightChange, NightSeries
 from orchestrator.units import SAMPLES_PER_SECOND, counted, quantity
 
 # More lines are not read, and longer mails look like logs.
@@ -107,18 +107,29 @@ def _rest(night: Night) -> Iterator[str]:
 def _changed(one: NightSeries) -> Iterator[str]:
     judged = one.judgement
     before, after = (_figure(value) for value in (judged.baseline, judged.value))
-    blamed = " (the machine)" if one.cause == "machine" else ""
+    blamed = f" (the {one.cause})" if one.cause in NOT_ITS_OWN else ""
     yield f"{one.title}: {before} -> {after}{blamed}: {judged.sentence}"
     if one.changed and one.cause != "machine":
         what = ", ".join(map(_in_words, one.changed))
         yield f"  changed since then: {what}"
-    if one.attribution is not None:
-        found = one.attribution
-        word = "explains it" if found.explained else "does not explain it"
-        yield (
-            f"  the new image {word}: {found.change * 100:+.1f} % in {found.pairs} pairs of runs "
-            "with old and new image"
-        )
+    why = explanation(one)
+    if why:
+        yield f"  {why}"
+
+
+def explanation(one: NightSeries) -> str:
+    """Say what explains a change, as far as it was tried; "" if there was nothing to try."""
+    found = one.attribution
+    if found is None:
+        return "nothing but the driver has changed" if one.cause == "driver" else ""
+    word = "explains it" if found.explained else "does not explain it"
+    images = (
+        f"the new image {word}: {found.change * 100:+.1f} % in {found.pairs} pairs of runs "
+        "with old and new image"
+    )
+    if one.cause == "driver" and found.old is not None:
+        return f"the driver explains it: the old image has {found.old * 100:+.1f} % too; {images}"
+    return images
 
 
 def _in_words(change: NightChange) -> str:

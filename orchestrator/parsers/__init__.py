@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from orchestrator import compressed
 from orchestrator.errors import RequestError, unknown
 from orchestrator.log_formats import LOG_FORMATS
 from orchestrator.parsers.collected import CollectedLog
@@ -85,11 +84,7 @@ def blocks(source: Path | BinaryIO) -> Iterator[bytes]:
     try:
         with source.open("rb") as stream:
             _refuse_device(stream, source)
-            if not compressed.is_compressed(stream):
-                yield from text_blocks(stream, str(source))
-                return
-            with compressed.decompressed(stream, source) as plain:
-                yield from text_blocks(plain, str(source))
+            yield from text_blocks(stream, str(source))
     except OSError as error:
         raise RequestError(f"cannot read {str(source)!r}: {error.strerror}") from error
 

@@ -30,7 +30,7 @@ class Finding:
     interval: str
     confirmed: str
     changed: tuple[str, ...]
-    attribution: str
+    explanation: str
     accept: str
     runs: tuple[NightRun, ...]
 
@@ -79,7 +79,7 @@ def _finding(series: NightSeries) -> Finding:
         changed=tuple(
             f"{one.label} {short(one.before)} → {short(one.after)}" for one in series.changed
         ),
-        attribution=_attribution(series),
+        explanation=telling.explanation(series),
         accept=telling.accept_command(series.key) if off else "",
         runs=series.runs,
     )
@@ -94,17 +94,6 @@ def _why_nothing(series: NightSeries) -> str:
         said = f": {first}" if first else ""
         return f"{failed} of {counted(len(series.runs), 'run')} failed{said}"
     return first or series.judgement.sentence or "no run was made"
-
-
-def _attribution(series: NightSeries) -> str:
-    told = series.attribution
-    if told is None:
-        return ""
-    sure = "explains" if told.explained else "does not explain"
-    return (
-        f"old and new image in {told.pairs} turns on this machine differ by "
-        f"{signed(told.change)}: the image {sure} it"
-    )
 
 
 def interval(judged: NightJudgement, runs: int) -> str:

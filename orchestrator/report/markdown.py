@@ -82,7 +82,7 @@ def _table(found: list[findings.Finding]) -> Iterator[str]:
 def _details(found: list[findings.Finding]) -> Iterator[str]:
     yield ""
     for one in found:
-        parts = [one.confirmed, one.attribution]
+        parts = [one.confirmed, one.explanation]
         if one.changed:
             parts.append(f"changed: {', '.join(one.changed)}")
         told = "; ".join(filter(None, parts))

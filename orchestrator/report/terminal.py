@@ -59,8 +59,8 @@ def _finding(one: findings.Finding) -> Iterator[str]:
         yield f"    95 % interval: {one.interval}"
     if one.change:
         yield f"    changed since: {'; '.join(one.changed) or 'nothing that is recorded'}"
-    if one.attribution:
-        yield f"    {one.attribution}"
+    if one.explanation:
+        yield f"    {one.explanation}"
     if run := next((run.result for run in reversed(one.runs)), ""):
         yield f"    last run: benchdock results show {run}"
     if one.accept:

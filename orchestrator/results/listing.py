@@ -22,7 +22,7 @@ from orchestrator.store.wanted import Wanted
 class Listing:
     """The matching runs, newest first.
 
-    `older` is the number of runs after the last one, of any kind, if enough were found; `models`
+    `older` is the number of matching runs after the last one, if enough were found; `models`
     are the networks of all runs if none was found. `empty` says that no run is stored at all.
     """
 
@@ -68,7 +68,7 @@ def find(connection: Connection, wanted: Wanted, most: int | None) -> Listing:
                 break
     return Listing(
         rows=tuple(found),
-        older=_older(connection, waiting, last) if last is not None else 0,
+        older=_older(connection, wanted, waiting, last) if last is not None else 0,
         empty=not found and not waiting and queries.count(connection) == 0,
         models=frozenset(model for model in models if model is not None)
         | (frozenset() if found else queries.models(connection)),
@@ -91,11 +91,15 @@ def folder_of(row: RowMapping) -> Path:
     return Path(row["home"], "imported" if row["imported"] else "runs", row["name"])
 
 
-def _older(connection: Connection, waiting: Sequence[_Entry], last: _Entry) -> int:
-    """Return how many runs come after one in the list."""
-    return queries.count(connection, after=last.place) + sum(
-        entry.place < last.place for entry in waiting
-    )
+def _older(connection: Connection, wanted: Wanted, waiting: Sequence[_Entry], last: _Entry) -> int:
+    """Return how many matching runs come after one in the list.
+
+    With filters, only those of the database: the others would have to be read.
+    """
+    found = queries.older(connection, wanted, *last.place)
+    if wanted != Wanted():
+        return found
+    return found + sum(entry.place < last.place for entry in waiting)
 
 
 def _summary(entry: _Entry) -> Summary:

@@ -15,7 +15,7 @@ from orchestrator.store.location import Location
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection, found: str, location: Location) -> None:
+def upgrade(connection: Connection, found: str, location: Location, *, to: str = "head") -> None:
     """Run the migrations after `found` in the caller's transaction; "" means all of them.
 
     Raises NewerError if `found` is not a migration of this benchdock.
@@ -29,4 +29,4 @@ def upgrade(connection: Connection, found: str, location: Location) -> None:
             f"a newer benchdock wrote the database {location} (its tables are at {found})",
             hint="upgrade benchdock, or set BENCHDOCK_HOME to another folder",
         )
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

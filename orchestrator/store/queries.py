@@ -15,7 +15,7 @@ from sqlalchemy import (
     Select,
     and_,
     func,
-    or_,
+    not_,
     select,
     true,
 )
@@ -121,19 +121,30 @@ def _of_run(wanted: Wanted) -> Iterable[ColumnElement[bool]]:
         yield _run.c.id.in_(tagged.scalar_subquery())
 
 
-def count(connection: Connection, *, after: tuple[float, str] | None = None) -> int:
-    """Return the number of runs, or of those that come after a start and a name in the list.
+def count(connection: Connection) -> int:
+    """Return the number of runs."""
+    return connection.execute(select(func.count()).select_from(_run)).scalar_one()
 
-    Counting all and the few before that place is faster than counting the many after it.
+
+def older(connection: Connection, wanted: Wanted, started: float, name: str) -> int:
+    """Return how many matching runs come after that start and name in the list.
+
+    Of all runs, counting the few before that place and taking them from the total is faster. Those
+    of the same start are counted apart: the rest then needs nothing but an index.
     """
-    every = select(func.count()).select_from(_run)
-    if after is None:
-        return connection.execute(every).scalar_one()
-    started, name = after
-    same = and_(_run.c.started == started, _run.c.name >= name)
-    before = every.where(or_(_run.c.started > started, same))
-    counts = select(every.scalar_subquery() - before.scalar_subquery())
-    return int(connection.execute(counts).scalar_one())
+    counted = select(func.count()).select_from(_run)
+    same, other = _run.c.started == started, _run.c.name < name
+    if wanted == Wanted():
+        newer = counted.where(_run.c.started > started).scalar_subquery()
+        before = counted.where(same, not_(other)).scalar_subquery()
+        told = select(counted.scalar_subquery() - newer - before)
+    else:
+        matching = counted.where(*_of_run(wanted))
+        if any(one in OF_SERIES for one in wanted.given()):
+            matching = matching.where(_run.c.series_id.in_(_series_of(connection, wanted)))
+        rest = matching.where(_run.c.started < started).scalar_subquery()
+        told = select(rest + matching.where(same, other).scalar_subquery())
+    return int(connection.execute(told).scalar_one())
 
 
 def models(connection: Connection) -> frozenset[str]:

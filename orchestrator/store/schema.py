@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 # The newest migration. A database with another one is upgraded, or is newer than this benchdock.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -120,7 +120,7 @@ run = Table(
     Column("metrics", JSON, nullable=False),
     Column("said", JSON, nullable=False),
     Index(None, "series_id", "started"),
-    Index(None, "session_id"),
+    Index(None, "session_id", "started"),
     Index(None, "started"),
 )
 _FAILED = text("status = 'failed'")

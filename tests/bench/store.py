@@ -174,7 +174,8 @@ def asked(size: Size) -> dict[str, Callable[[Connection], object]]:
         "all of one session": lambda c: queries.newest(c, Wanted(session="night-0100"), None),
         "60 nights of 40 series": lambda c: queries.history(c, forty, since),
         "newest of every series": lambda c: queries.series(c, Wanted()),
-        "older runs": lambda c: queries.count(c, after=(end - 40 * APART, "")),
+        "older runs": lambda c: queries.older(c, Wanted(), end - 40 * APART, ""),
+        "older runs of a model": lambda c: queries.older(c, both, end - 40 * APART, ""),
     }
 
 

@@ -48,6 +48,20 @@ def test_the_migrations_make_the_same_tables(place, monkeypatch):
         assert found == schema.HEAD
 
 
+@pytest.mark.parametrize("first", ["0001"])
+def test_a_database_of_an_older_benchdock_keeps_its_runs(place, capsys, monkeypatch, first):
+    with monkeypatch.context() as older:
+        older.setattr(schema, "HEAD", first)
+        older.setattr(database, "_create", lambda one: migrating.upgrade(one, "", place, to=first))
+        in_session(stored(FIRST), name="n1")
+        assert len(listed(capsys)) == 1
+    assert len(listed(capsys, "--session", "n1")) == 1
+    with connected(place) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        assert found == schema.HEAD
+
+
 def test_results_are_the_same(place, capsys):
     metrics = {"throughput": Metric(value=10.5, unit="samples/s")}
     began = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -51,6 +51,7 @@ class Fleet:
     budget: float | None = None
     stopped: Callable[[], bool] = lambda: False
     image: str = ""
+    driver: str = ""
     in_old_image: Callable[[Result], Runner | None] = lambda _: None
     spread: float = 0.003
     random: Random = field(default_factory=lambda: Random(7))
@@ -71,7 +72,9 @@ class Fleet:
         plan = planning.plan(suite, expansion.expand(suite), _Decider())  # type: ignore[arg-type]
         where = folder.create(suite, began)
         facts = folder.read_facts(where)
-        runner = FakeRunner(act=self.act, throughput=self.throughput, image=self.image)
+        runner = FakeRunner(
+            act=self.act, throughput=self.throughput, image=self.image, driver=self.driver
+        )
         work = Work(
             plan=plan,
             where=where,

@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.errors import BenchdockError, ExitStatus, Interrupted
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
-from orchestrator.result import Failure, FailureKind, Metric, Result
+from orchestrator.result import Environment, Failure, FailureKind, Metric, Result
 from orchestrator.run.filing import Desk
 from orchestrator.suites import expansion, folder, resuming, session
 from orchestrator.suites.cells import Cell
@@ -41,6 +41,7 @@ class FakeRunner:
     seconds: Callable[[Request], float] = lambda _: 1.0
     throughput: Callable[[Request], float] = lambda _: 100.0
     image: str = ""
+    driver: str = ""
     clock: float = 0.0
     ran: list[Request] = field(default_factory=list)
 
@@ -53,7 +54,9 @@ class FakeRunner:
             raise act
         self.clock += self.seconds(request)
         kind: FailureKind | None = "interrupted" if isinstance(act, Interrupted) else act
-        result, status = file_result(request, on_folder, kind, self.throughput(request), self.image)
+        result, status = file_result(
+            request, on_folder, kind, self.throughput(request), self.image, self.driver
+        )
         return result, act.exit_status if isinstance(act, Interrupted) else status
 
     def now(self) -> float:
@@ -69,6 +72,7 @@ def file_result(
     kind: FailureKind | None = None,
     throughput: float = 100.0,
     image: str = "",
+    driver: str = "",
 ) -> tuple[Result, ExitStatus]:
     """Make a run folder with a result."""
     desk = Desk.open(request)
@@ -85,6 +89,7 @@ def file_result(
         request=request,
         plan=plan(model=request.model, image_digest=image) if image else None,
         metrics={} if kind else {"throughput": Metric(value=throughput, unit="samples/s")},
+        environment=Environment.model_validate({"gpu": {"state": "ok", "driver": driver or None}}),
         started=datetime.now(UTC),
         finished=datetime.now(UTC),
     )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator import compressed
 from orchestrator.cli import main
 from orchestrator.commands import bundle as bundle_command
 from orchestrator.errors import ExitStatus, RequestError
@@ -52,6 +53,19 @@ def test_a_bundle_holds_the_run_and_can_be_verified(measured, capsys):
     ]
     assert told["throughput"] == {"value": 4.0, "unit": "samples/s"}
     assert load(str(path)).result == result
+
+
+def test_the_run_of_an_old_night_makes_the_same_bundle_and_can_be_imported(measured, tmp_path):
+    result, folder, path = measured
+    old = RunFolder(tmp_path / folder.root.name)
+    shutil.copytree(folder.root, old.root)
+    assert [compressed.compress(file) for file in (old.log, old.monitor)] == [True, True]
+    bundle.write(old, result, tmp_path / "old.zip")
+    assert (tmp_path / "old.zip").read_bytes() == path.read_bytes()
+    with stand_in.home(tmp_path / "home") as home:
+        assert main(["results", "import", str(old.root)]) == ExitStatus.OK
+        there = home / "imported" / folder.run_id
+        assert (there / "log.txt").read_bytes() == folder.log.read_bytes()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.999])

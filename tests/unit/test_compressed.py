@@ -14,8 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import compressed
-from orchestrator.errors import RequestError
-from orchestrator.parsers import blocks
 
 
 @given(data=st.binary(max_size=5000))
@@ -108,11 +106,3 @@ def test_damage_is_named(tmp_path: Path, damage) -> None:
         compressed.opened(tmp_path / "log.txt") as stream,
     ):
         stream.read()
-    with pytest.raises(RequestError, match=r"cannot read '.*log.txt.gz': it is damaged"):
-        list(blocks(path))
-
-
-def test_a_compressed_log_can_be_parsed(tmp_path: Path) -> None:
-    path = tmp_path / "any-name"
-    path.write_bytes(gzip.compress(b"step 1\n"))
-    assert b"".join(blocks(path)) == b"step 1\n"

@@ -70,6 +70,55 @@ def test_old_and_new_image_run_in_turns_and_say_whether_it_is_the_image(
     assert any(line.startswith(f"  the new image {word}: ") for line in lines)
 
 
+DRIVER = "  changed since then: driver 535.104 -> 550.90"
+
+
+def test_only_the_driver_has_changed(fleet: Fleet) -> None:
+    fleet.factors, fleet.image, fleet.driver = {}, OLD, "535.104"
+    fleet.nights(3)
+    fleet.factors, fleet.driver = {"vgg16": 0.9}, "550.90"
+    night = fleet.night()
+    one = of(night, "vgg16")
+    assert (one.judgement.verdict, one.cause, one.attribution) == ("regressed", "driver", None)
+    lines = telling.lines(night)
+    assert lines[lines.index(DRIVER) + 1] == "  nothing but the driver has changed"
+    assert any(" (the driver): " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("factor", "cause", "says"),
+    [
+        (
+            0.9,
+            "driver",
+            "the driver explains it: the old image has -10.0 % too; the new image does",
+        ),
+        (1.0, "framework", "the new image explains it: -10.0 % in 10 pairs"),
+    ],
+)
+def test_the_old_image_tells_the_driver_from_the_new_image(
+    fleet: Fleet, factor: float, cause: str, says: str
+) -> None:
+    fleet.factors, fleet.image, fleet.driver, fleet.spread = {}, OLD, "535.104", 0.0
+    fleet.nights(3)
+    fleet.factors, fleet.image, fleet.driver = {"vgg16": 0.9}, NEW, "550.90"
+    fleet.in_old_image = lambda _: in_old(fleet, factor, [])
+    night = fleet.night()
+    one = of(night, "vgg16")
+    assert (one.judgement.verdict, one.cause) == ("regressed", cause)
+    assert one.attribution is not None
+    assert one.attribution.old == pytest.approx(factor - 1, abs=0.001)
+    assert any(line.startswith(f"  {says}") for line in telling.lines(night))
+
+
+def test_a_machine_that_is_slower_is_not_blamed_on_its_driver(fleet: Fleet) -> None:
+    fleet.factors, fleet.driver = {}, "535.104"
+    fleet.nights(3)
+    fleet.factors = {"vgg16": 0.9, "machine": 0.9}
+    fleet.driver = "550.90"
+    assert of(fleet.night(), "vgg16").cause == "machine"
+
+
 def gone(_: Result) -> Runner | None:
     return None
 

@@ -54,6 +54,38 @@ def test_logs_of_90_nights_ago_go_and_results_stay() -> None:
     assert (told, retention.old_runs([young, old], 95, told.append)) == ([], 0)
 
 
+def test_logs_of_two_weeks_ago_are_compressed() -> None:
+    folders = {name: with_log(name) for name in ("old", "tagged", "young")}
+    folders["old"].monitor.write_text("{}\n")
+    folders["tagged"].tags.write_text('["keep"]')
+    old = night(86, series(runs=(run(result="old"), run(result="tagged"), run(result="gone"))))
+    young = night(87, series(runs=(run(result="young"),)))
+    told: list[str] = []
+    assert retention.compress([young, old], 100, told.append) == 2
+    left = {name: {one.name for one in folder.root.iterdir()} for name, folder in folders.items()}
+    assert left["old"] == {"log.txt.gz", "monitor.jsonl.gz", "out", "result.json"}
+    assert "log.txt.gz" in left["tagged"]
+    assert "log.txt" in left["young"]
+    assert (told, retention.compress([young, old], 100, told.append)) == ([], 0)
+    assert retention.old_runs([old], 176, told.append) == 1
+    assert {one.name for one in folders["old"].root.iterdir()} == {"result.json"}
+
+
+def test_a_full_disk_leaves_logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [with_log("one"), with_log("two")]
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("orchestrator.compressed.os.fsync", full)
+    told: list[str] = []
+    ran = night(86, series(runs=(run(result="one"), run(result="two"))))
+    assert retention.compress([ran], 100, told.append) == 0
+    assert told == [f"cannot compress {folder.root}: No space left on device" for folder in folders]
+    assert all(sorted(p.name for p in f.root.iterdir()) == ["log.txt", "out", "result.json"]
+               for f in folders)  # fmt: skip
+
+
 def test_what_cannot_be_removed_is_told_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -148,7 +148,8 @@ FIRST, SECOND, THIRD, FOURTH = (f"2026010{day}T120000-pytorch-x-0a1b2c" for day 
         (("--failed", "--dtype", "float32"), [], 0),
         (("--model", "resnet50"), [], 0),
         (("--model", "mine"), [FIRST], 0),
-        (("--last", "1", "--phase", "inference"), [SECOND], 1),
+        (("--last", "1", "--phase", "inference"), [SECOND], 0),
+        (("--last", "1", "--phase", "training"), [FOURTH], 2),
         (("--last", "2"), [FOURTH, THIRD], 2),
         (("--all",), [FOURTH, THIRD, SECOND, FIRST], 0),
     ],
@@ -179,12 +180,20 @@ def test_one_line_says_that_there_is_nothing(capsys, home):
     assert capsys.readouterr().out == told
 
 
-def test_runs_that_were_not_looked_at_may_fit_too(capsys):
+@pytest.mark.parametrize(
+    ("filters", "older"),
+    [((), 5), (("--phase", "training"), 2), (("--phase", "inference"), 2), (("--failed",), 0)],
+)
+def test_older_runs_that_match_are_counted(capsys, filters, older):
     for day in range(1, 4):
         stored(f"2026010{day}T120000-pytorch-x-0a1b2c")
-    assert main(["results", "--last", "1", "--phase", "training"]) == ExitStatus.OK
+        stored(f"2026010{day}T120000-pytorch-x-1a1b2c", planned={"phase": "inference"})
+    assert main(["results", "--last", "1", *filters, "--json"]) == ExitStatus.OK
+    assert json.loads(capsys.readouterr().out)["older"] == older
+    assert main(["results", "--last", "1", *filters]) == ExitStatus.OK
     told = capsys.readouterr().out.splitlines()[-1]
-    assert told == "2 older runs were not looked at; use --last N or --all to list more"
+    which = f"{older} older runs were not shown; use --last N or --all to list more"
+    assert (told == which) == (older > 0)
 
 
 def test_ids_sort_by_time_and_other_names_come_last(capsys):
@@ -287,10 +296,11 @@ def test_only_new_runs_are_read(home):
     for folder in sorted(runs().iterdir())[-30:]:
         RunFolder(folder).result.write_text(text)
     assert _counted() == (501, 22, "481 older runs were not shown")
-    for words, shown in (((), 20), (("--last", "3"), 3), (("--phase", "training"), 20)):
-        opened, lines, last = _counted(*words)
-        assert (opened, lines) == (0, shown + 2)
-        assert last.startswith(f"{501 - shown} older runs were not ")
+    for words, shown, every in (
+        ((), 20, 501), (("--last", "3"), 3, 501), (("--phase", "training"), 20, 30)
+    ):  # fmt: skip
+        older = f"{every - shown} older runs were not shown"
+        assert _counted(*words) == (0, shown + 2, older)
     stored("20260202T000000-pytorch-x-0a1b2c")
     assert _counted("--last", "3") == (1, 5, "499 older runs were not shown")
 

@@ -264,7 +264,7 @@ def test_what_cannot_be_imported_does_not_stop_the_rest(elsewhere, capsys, tmp_p
     assert told.out.splitlines()[0] == f"imported: {folder.run_id}"
     assert "has the name 'a name', which cannot be that of a run" in told.err
     assert f"cannot read {other}/broken/result.json" in told.err
-    assert f"cannot read {other}/linked/log.txt: Too many levels" in told.err
+    assert f"cannot import {other}/linked/log.txt: Too many levels" in told.err
     assert "benchdock: absent is not a bundle or a folder of runs; use --dlbs" in told.err
     assert os.listdir(home / "imported") == [folder.run_id]
 
