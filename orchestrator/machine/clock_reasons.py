@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 # idle: nothing to do. setting: an administrator's choice. normal: a busy GPU at its limit.
@@ -51,6 +52,7 @@ KINDS[THERMAL] = "protection"
 COVERED = {THERMAL: ("software thermal slowdown", "hardware thermal slowdown")}
 
 
+@lru_cache(maxsize=256)
 def words(mask: int) -> tuple[str, ...]:
     """Decode a mask; bits of later drivers are shown as they are, in hex."""
     return tuple(_decoded(mask))

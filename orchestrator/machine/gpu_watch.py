@@ -1,7 +1,8 @@
 """Watches the GPUs of a run: one thread for all of them, ten times a second.
 
 Clocks, reasons and power are read in each round, the rest of each GPU in every tenth. A round has a
-deadline: GPUs that it does not reach are the first of the next one.
+deadline: GPUs that it does not reach are the first of the next one. Between rounds the benchmark
+takes the caches, so a round only asks; answers are sorted out and written every five seconds.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Protocol
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from orchestrator.machine import disturbances
 from orchestrator.machine.disturbances import GpuSeen, Seen
@@ -24,6 +26,7 @@ from orchestrator.machine.xid import KernelLog, Xids
 from orchestrator.metric import Metric
 
 SLOW = 10  # rounds between two slow samples of a GPU
+SORTED = 50  # rounds that are sorted out at once
 DEADLINE = 0.8  # of the interval
 SILENT_SECONDS = 3.0
 # After ten minutes every tenth round is written: a run of a day has 40 MB per GPU otherwise.
@@ -39,8 +42,8 @@ class GpuSource(Protocol):
     def name(self, uuid: str) -> str:
         """Return `gpu` and NVML's index."""
 
-    def pulse(self, uuid: str) -> GpuPulse:
-        """Read what changes fast."""
+    def pulse(self, uuid: str) -> Callable[[], GpuPulse]:
+        """Read what changes fast; the values are sorted out when the answer is called."""
 
     def sample(self, uuid: str) -> GpuSample:
         """Read what changes slowly."""
@@ -65,6 +68,26 @@ class GpuSource(Protocol):
 
     def close(self) -> None:
         """Close it."""
+
+
+class _Answer(NamedTuple):
+    """What a GPU answered from `begin` to `end`, of the monotonic clock, in a stage of the run."""
+
+    uuid: str
+    begin: float
+    end: float
+    pulse: Callable[[], GpuPulse]
+    sample: GpuSample | None
+
+
+@dataclass(frozen=True)
+class _Round:
+    """The answers of a round that began at a moment of the monotonic clock."""
+
+    began: float
+    stage: str
+    is_written: bool
+    answers: list[_Answer] = field(default_factory=list)
 
 
 class GpuWatch:
@@ -96,10 +119,13 @@ class GpuWatch:
         self._stage = "starting"
         self._window: Window | None = None
         self._rounds = 0
+        self._waiting: list[_Round] = []
         self._gap = 0.0
         self._cpu = 0.0
         self._began = time.monotonic()
-        self._ended = threading.Event()
+        # Locked until the end. A lock wakes up with a third of the instructions of an Event.
+        self._running = threading.Lock()
+        self._running.acquire()
         self._thread = threading.Thread(target=self._watch, name="GPU monitor", daemon=True)
 
     def start(self) -> None:
@@ -117,7 +143,7 @@ class GpuWatch:
 
     def stop(self, patience: float) -> None:
         """Stop sampling, waiting `patience` seconds at most for a driver that hangs."""
-        self._ended.set()
+        self._running.release()
         if self._thread.ident is None:
             return
         self._thread.join(patience)
@@ -196,7 +222,7 @@ class GpuWatch:
 
     def _watch(self) -> None:
         due = last = time.monotonic()
-        while not self._ended.wait(max(0.0, due - time.monotonic())):
+        while not self._running.acquire(timeout=max(0.0, due - time.monotonic())):
             now = time.monotonic()
             self._gap, last = max(self._gap, now - last), now
             self._round()
@@ -208,42 +234,55 @@ class GpuWatch:
 
     def _round(self, *, last: bool = False) -> None:
         began = time.monotonic()
-        line: dict[str, object] = {}
+        written = self._rounds < MOST_LINES or self._rounds % SLOW == 0
+        self._waiting.append(_Round(began, self._stage, is_written=written))
         for place, uuid in enumerate(tuple(self._turns)):
             if place and not last and time.monotonic() - began > DEADLINE * self._interval:
                 self._turns.rotate(-place)
                 break
-            if last or (self._rounds + self._gpus[uuid].number) % SLOW == 0:
-                self._try(uuid, lambda source, uuid: line.update(self._look_well(source, uuid)))
-            else:
-                self._try(uuid, lambda source, uuid: line.update(self._look(source, uuid)))
-        if last or self._rounds % SLOW == 0:
+            whole = last or (self._rounds + self._gpus[uuid].number) % SLOW == 0
+            self._try(uuid, self._look_well if whole else self._look)
+        self._rounds += 1
+        if last or self._rounds % SORTED == 0:
+            self._sort_out()
             self._look_for_xids()
             self._settle()
             self._cpu = time.thread_time()
-        if line and (self._rounds < MOST_LINES or self._rounds % SLOW == 0):
-            self._log.line(self._stage, began, line, flush=False)  # the host's next line does
-        self._rounds += 1
 
-    def _look(self, source: GpuSource, uuid: str) -> dict[str, dict[str, object]]:
-        """Read what changes fast; return what is written of it."""
-        one, begin = self._gpus[uuid], time.monotonic()
+    def _look(self, source: GpuSource, uuid: str) -> None:
+        """Read what changes fast."""
+        begin = time.monotonic()
         pulse = source.pulse(uuid)
-        now = time.monotonic()
-        one.pulse((begin + now) / 2, pulse)
-        if pulse != GpuPulse():
-            one.answered = now
-        if self._stage != "starting":
-            one.begin_use()
-        return {one.name: rounded(vars(pulse))}
+        self._waiting[-1].answers.append(_Answer(uuid, begin, time.monotonic(), pulse, None))
 
-    def _look_well(self, source: GpuSource, uuid: str) -> dict[str, dict[str, object]]:
+    def _look_well(self, source: GpuSource, uuid: str) -> None:
         """Read everything."""
-        one, fast = self._gpus[uuid], self._look(source, uuid)
-        sample = source.sample(uuid)
-        one.sample(time.monotonic(), sample)
-        self._look_for_others(one, sample)
-        return {one.name: {**fast[one.name], **rounded(asdict(sample))}}
+        self._look(source, uuid)
+        answers = self._waiting[-1].answers
+        answers[-1] = answers[-1]._replace(sample=source.sample(uuid))
+
+    def _sort_out(self) -> None:
+        """Take what was read since the last time, and write it."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            line: dict[str, object] = {}
+            for answer in one.answers:
+                self._try(answer.uuid, partial(self._take, one.stage, answer, line))
+            if line and one.is_written:
+                self._log.line(one.stage, one.began, line, flush=False)  # the host's next line does
+
+    def _take(self, stage: str, answer: _Answer, line: dict[str, object], *_: object) -> None:
+        one, pulse, sample = self._gpus[answer.uuid], answer.pulse(), answer.sample
+        one.pulse((answer.begin + answer.end) / 2, pulse)
+        if pulse != GpuPulse():
+            one.answered = answer.end
+        if stage != "starting":
+            one.begin_use()
+        line[one.name] = told = rounded(vars(pulse))
+        if sample is not None:
+            one.sample(answer.end, sample)
+            self._look_for_others(one, sample)
+            told |= rounded(asdict(sample))
 
     def _look_for_others(self, one: WatchedGpu, sample: GpuSample) -> None:
         if self._work is not None:

@@ -30,6 +30,7 @@ typedef int result;
 
 enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
        TOO_SMALL = 7, TIMED_OUT = 10, NO_FUNCTION = 13, WRONG_VERSION = 25, UNKNOWN = 999 };
+static const double LOOKS = 50e-6;
 enum { MOST = 64, LONGEST = 512, LINES = 1024, SLICES = 8, MEMORY_V2 = 0x02000028 };
 
 /* The first MOST are GPUs; SLICES of each follow. */
@@ -37,8 +38,10 @@ struct device { u32 index; };
 static struct device devices[MOST * (1 + SLICES)];
 static int sessions, registered, delivered;
 static struct { char key[96], value[LONGEST]; } lines[LINES];
+static u32 hashes[LINES]; /* of the keys: the monitor's cost is measured over this, not with it */
 static int line_count;
 static struct stat seen;
+static double looked; /* at the file, in seconds */
 
 __attribute__((constructor)) static void number_devices(void) {
   for (u32 i = 0; i < MOST * (1 + SLICES); i++) devices[i].index = i;
@@ -50,12 +53,21 @@ static double now(void) {
   return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Read the file of answers again if it was replaced. */
+static u32 hash(const char *key) {
+  u32 found = 2166136261u; /* FNV-1a */
+  while (*key) found = (found ^ (unsigned char)*key++) * 16777619u;
+  return found;
+}
+
+/* Read the file of answers again if it was replaced. One call of the library looks up to ten times,
+ * within LOOKS seconds. */
 static int read_answers(void) {
   const char *path = getenv("NVML_STUB");
   struct stat is;
   char line[LONGEST];
+  if (line_count && now() - looked < LOOKS) return 1;
   if (!path || stat(path, &is)) return 0;
+  looked = now();
   if (is.st_ino == seen.st_ino && is.st_size == seen.st_size &&
       is.st_mtim.tv_nsec == seen.st_mtim.tv_nsec && is.st_mtim.tv_sec == seen.st_mtim.tv_sec) return 1;
   FILE *file = fopen(path, "r");
@@ -67,6 +79,7 @@ static int read_answers(void) {
     if (!equals) continue;
     *equals = 0;
     snprintf(lines[line_count].key, sizeof lines[0].key, "%.95s", line);
+    hashes[line_count] = hash(lines[line_count].key);
     snprintf(lines[line_count++].value, LONGEST, "%s", equals + 1);
   }
   fclose(file);
@@ -81,7 +94,9 @@ static result look(const char *key, char *value, size_t size) {
   int found = 0;
   if (!read_answers()) return UNKNOWN;
   if (dot) snprintf(general, sizeof general, "*%s", dot);
+  u32 mine = hash(key), all = hash(general);
   for (int i = 0; i < line_count; i++) {
+    if (hashes[i] != mine && hashes[i] != all) continue;
     int own = !strcmp(lines[i].key, key);
     if (own || (found < 2 && *general && !strcmp(lines[i].key, general))) {
       snprintf(value, size, "%s", lines[i].value);

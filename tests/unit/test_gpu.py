@@ -29,7 +29,7 @@ from orchestrator.machine.gpu_facts import GpuGoneError
 sampler = gpu_sampler.GpuSampler()
 for uuid in {uuids!r}:
     try:
-        found = {{**vars(sampler.pulse(uuid)), **dataclasses.asdict(sampler.sample(uuid))}}
+        found = {{**vars(sampler.pulse(uuid)()), **dataclasses.asdict(sampler.sample(uuid))}}
         found |= vars(sampler.health(uuid)) | {{"name": sampler.name(uuid)}}
         print(json.dumps(found | {{"errors": sampler.errors(uuid), "bus": sampler.bus_id(uuid)}}))
     except GpuGoneError as error:
@@ -206,7 +206,7 @@ for error in {errors!r}:
     import os
     os.replace({answers!r} + ".new", {answers!r})
     sampler = gpu_sampler.GpuSampler()
-    pulse, sample = sampler.pulse({uuid!r}), sampler.sample({uuid!r})
+    pulse, sample = sampler.pulse({uuid!r})(), sampler.sample({uuid!r})
     values = [pulse.power, pulse.energy, sample.utilisation, sample.temperature]
     print(json.dumps([error, values, sorted(sampler.errors({uuid!r}))]))
     sampler.close()

@@ -53,9 +53,10 @@ class FakeGpus:
     def name(self, uuid: str) -> str:
         return f"gpu{uuid.rpartition('-')[2]}"
 
-    def pulse(self, uuid: str) -> GpuPulse:
+    def pulse(self, uuid: str) -> Callable[[], GpuPulse]:
         self.counts[uuid] = self.counts.get(uuid, 0) + 1
-        return self.look(uuid, self.counts[uuid])
+        pulse = self.look(uuid, self.counts[uuid])
+        return lambda: pulse
 
     def sample(self, uuid: str) -> GpuSample:
         return GpuSample(utilisation=0.0, temperature=50, processes=self.users)
