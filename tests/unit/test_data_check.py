@@ -243,9 +243,21 @@ def test_a_lock_file_is_named(copy):
         ),
         (
             "images",
-            "pytorch",
-            "it is a folder of images, but pytorch reads NumPy arrays; run `benchdock data convert "
-            "DIR NEW --to arrays --resize 227`",
+            "openvino",
+            "it is a folder of images, but openvino reads NumPy arrays; run `benchdock data "
+            "convert DIR NEW --to arrays --resize 227`",
+        ),
+        (
+            "images",
+            "tensorflow",
+            "it is a folder of images, but tensorflow reads TFRecord or NumPy arrays; run "
+            "`benchdock data convert DIR NEW --to tfrecord`",
+        ),
+        (
+            "tfrecord",
+            "caffe2",
+            "it is TFRecord, but caffe2 reads an LMDB or NumPy arrays; run `benchdock data convert "
+            "IMAGES NEW --to lmdb`",
         ),
         (
             "lmdb",
