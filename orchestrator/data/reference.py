@@ -58,6 +58,12 @@ def _centre(folder: Path, data: bytes, side: int) -> bytes:
         raise DataError(
             f"{folder} has a bad image: {error}", hint=f"run `benchdock data check {folder}`"
         ) from None
+    if min(image.size) < side:
+        width, height = image.size
+        raise DataError(
+            f"{folder} has an image of {width} x {height}, which is too small for {side} x {side}",
+            hint=f"convert the images with --resize {side} or more",
+        )
     left, top = ((size - side) // 2 for size in image.size)
     crop = image.crop((left, top, left + side, top + side))
     return b"".join(plane.tobytes() for plane in crop.split())

@@ -73,7 +73,7 @@ OURS = {
 def larger(tmp_path_factory):
     folder = tmp_path_factory.mktemp("larger")
     folder.chmod(0o755)
-    return made(folder / "images", 24, 5, side=320)
+    return made(folder / "images", 24, 5, side=360, height=270)
 
 
 @pytest.mark.parametrize("framework", OURS)

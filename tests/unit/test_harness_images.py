@@ -14,6 +14,7 @@ from backends.caffe import reader as caffe_reader
 from backends.harness import arguments, data, folders, images, program
 from backends.harness.errors import DataProblem
 from orchestrator.data import converting, reference
+from orchestrator.errors import DataError
 from tests.support.datasets import Silent, job, made
 
 GRAPH = zoo.draw("resnet18")
@@ -204,6 +205,11 @@ def test_every_format_has_the_digests_of_its_images(all_formats, kind):
     expected = reference.digests(all_formats / "images", "images", 32, 40)
     assert reference.digests(all_formats / kind, kind, 32, 40) == expected
     assert reference.digests(all_formats / kind, kind, 32, 39) != expected
+
+
+def test_an_image_that_is_too_small_is_refused(all_formats):
+    with pytest.raises(DataError, match=r"an image of \d+ x \d+, which is too small for 64 x 64"):
+        reference.digests(all_formats / "recordio", "recordio", 64, 1)
 
 
 def test_pillow_crops_the_centre(tmp_path):

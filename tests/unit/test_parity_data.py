@@ -32,7 +32,7 @@ FACTS = {
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
-    made(root / "images", 6, 2, side=320)
+    made(root / "images", 6, 2, side=360, height=270)
     for to in ("tfrecord", "recordio"):
         converting.convert(job(root / "images", root / to, to), Silent())
     return root
@@ -98,7 +98,7 @@ def test_an_interrupt_ends_it(datasets, read, capsys):
 
 
 def test_datasets_of_other_images_differ(datasets, read, tmp_path, capsys):
-    made(tmp_path / "images", 6, 3, side=320)
+    made(tmp_path / "images", 6, 3, side=360, height=270)
     converting.convert(job(tmp_path / "images", tmp_path / "rec", "recordio"), Silent())
     words = ["parity", "--data", str(datasets / "tfrecord"), "--data", str(tmp_path / "rec")]
     assert main(words) == ExitStatus.BENCHMARK_FAILED
