@@ -187,7 +187,8 @@ def _wrong_format(
 def _conversion(folder: Path, kind: Format, reader: Reader, wanted: Wanted) -> str:
     to = reader.formats[0]
     if to == "images":
-        return f"use a folder of images with train and val for {wanted.program}"
+        inside = " with train and val" if reader.splits else ", such as the one it was made from"
+        return f"use a folder of images{inside}"
     source = shlex.quote(str(folder)) if kind == "images" else "IMAGES"
     words = f"benchdock data convert {source} NEW --to {to}"
     if to == "arrays":

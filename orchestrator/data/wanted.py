@@ -42,6 +42,7 @@ _DECODED: tuple[Format, ...] = ("arrays", "features")
 _OURS = Reader(formats=_DECODED)
 # What our own programs decode themselves; `backends/*/reader.py`.
 NATIVE: Mapping[str, Format] = {
+    "pytorch": "images",
     "tensorflow": "tfrecord",
     "mxnet": "recordio",
     "bvlc_caffe": "lmdb",
