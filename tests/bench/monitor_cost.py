@@ -10,12 +10,17 @@ cost of a quiet one.
 
 from __future__ import annotations
 
+import bisect
 import json
 import math
 import os
+import random
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from orchestrator import stats
@@ -30,8 +35,8 @@ LATENCIES = (23, 100)  # us
 FIELDS = "".join(f"*.field.{n}=0~1000\n" for n in (3, 4, 31, 74, 76, 83, 94, 144, 145, 186, 230))
 WORDS = ("deep_mnist", "-f", "pytorch", "--phase", "training", "--gpus", "none", "--batch", "8")
 TAG = "::benchdock "
-WINDOW = 2.0  # s; the host is looked at once a second
-FEWEST_STEPS = 10  # in a window
+WINDOW = 0.2  # s
+FEWEST_STEPS = 2  # in a window
 
 WATCH = """
 import json, sys, time
@@ -43,23 +48,13 @@ with Monitor(folder / "m", gpus=uuids) as watching:
 print(json.dumps({name: one.value for name, one in watching.summary().items()}))
 """
 
-# Both windows of a pair follow each other in an order that is drawn.
-TURNS = f"""
-import json, random, sys, time
+# A monitor that runs until it is killed.
+BESIDE = """
+import signal, sys
 from pathlib import Path
 from orchestrator.machine.monitor import Monitor
-folder, drawn, number = Path(sys.argv[1]), random.Random(1), 0
-with Path(sys.argv[2]).open("w") as file:
-    while True:
-        for on in drawn.sample((True, False), 2):
-            begin = time.monotonic()
-            if on:
-                number += 1
-                with Monitor(folder / str(number), gpus=["GPU-0"], baseline=0.0):
-                    time.sleep({WINDOW})
-            else:
-                time.sleep({WINDOW})
-            print(json.dumps((begin, time.monotonic(), on)), file=file, flush=True)
+with Monitor(Path(sys.argv[1]) / "m", gpus=["GPU-0"]):
+    signal.pause()
 """
 
 
@@ -101,33 +96,50 @@ def _watched(stub: Stub, count: int, latency: int) -> dict[str, float]:
 
 
 def in_turns(steps: int, more: tuple[str, ...]) -> bool:
-    """Turn the monitor on and off beside one long run; return whether it costs too much.
+    """Stop and continue a monitor beside one long run; return whether it costs too much.
 
-    Runs that follow each other differ by 10 % and more on a shared machine, windows of one run by
-    much less. The monitor is that of this process, with the host and one GPU of the stand-in.
+    Runs that follow each other differ by 10 % and more on a shared machine, and so do minutes of
+    one run; a fifth of a second and the next one do not. A monitor that is continued takes all its
+    samples at once, so this shows more than it costs.
     """
     with tempfile.TemporaryDirectory() as name:
         stub = Stub.build(Path(name))
         stub.answer(f"{TWO_GPUS}{FIELDS}latency={LATENCIES[0]}\ncount=1\n0.uuid=GPU-0\n")
         environment = {"LD_LIBRARY_PATH": str(stub.folder), "NVML_STUB": str(stub.answers)}
-        windows = Path(name) / "windows"
-        program = [sys.executable, "-c", TURNS, name, str(windows)]
+        windows: list[tuple[float, float, bool]] = []
+        ended = threading.Event()
+        program = [sys.executable, "-c", BESIDE, name]
         with subprocess.Popen(
             program, env=os.environ | environment | {"PYTHONPATH": str(ROOT)}
-        ) as turning:
+        ) as monitor:
+            turning = threading.Thread(target=_turn, args=(monitor.pid, windows, ended))
+            turning.start()
             try:
                 timed = _steps(steps, more)
             finally:
-                turning.terminate()
-        logs = _pairs(timed, [json.loads(line) for line in windows.read_text().splitlines()])
+                ended.set()
+                turning.join()
+                monitor.kill()
+    logs = _logs(timed, windows)
     mean = stats.mean(logs)
     half = quantile_95(len(logs) - 1) * stats.standard_deviation(logs) / math.sqrt(len(logs))
     print(
         f"throughput with / without monitor: {100 * mean:+.2f} % (95 % interval "
-        f"{100 * (mean - half):+.2f} to {100 * (mean + half):+.2f} %, {len(logs)} pairs of "
-        f"{WINDOW:.0f} s)"
+        f"{100 * (mean - half):+.2f} to {100 * (mean + half):+.2f} %, {len(logs)} pairs of windows "
+        f"of {WINDOW} s)"
     )
     return mean - half >= -ALLOWED / 100 and mean + half <= ALLOWED / 100
+
+
+def _turn(pid: int, windows: list[tuple[float, float, bool]], ended: threading.Event) -> None:
+    """Note windows with and without the monitor, in an order that is drawn for each two."""
+    drawn = random.Random(1)
+    while not ended.is_set():
+        for on in drawn.sample((True, False), 2):
+            os.kill(pid, signal.SIGCONT if on else signal.SIGSTOP)
+            begin = time.monotonic()
+            ended.wait(WINDOW)
+            windows.append((begin, time.monotonic(), on))
 
 
 def _steps(steps: int, more: tuple[str, ...]) -> list[tuple[float, float]]:
@@ -150,20 +162,22 @@ def _steps(steps: int, more: tuple[str, ...]) -> list[tuple[float, float]]:
     return found
 
 
-def _pairs(
+def _logs(
     timed: list[tuple[float, float]], windows: list[tuple[float, float, bool]]
 ) -> list[float]:
-    """Return the logarithm of throughput on / off of each two windows after each other."""
-    means: dict[int, tuple[bool, float]] = {}
-    for number, (begin, end, on) in enumerate(windows):
-        within = [last - first for first, last in timed if begin <= first and last <= end]
-        if len(within) >= FEWEST_STEPS:
-            means[number] = (on, stats.mean(within))
+    """Return the logarithm of throughput on / off of each two windows that follow each other."""
+    begins = [begin for begin, _ in timed]
     logs = []
-    for number in range(0, len(windows) - 1, 2):
-        pair = dict(means[one] for one in (number, number + 1) if one in means)
-        if len(pair) == 2:
-            logs.append(math.log(pair[False] / pair[True]))
+    for two in zip(windows[::2], windows[1::2], strict=False):
+        means = {}
+        for begin, end, on in two:
+            first = bisect.bisect_left(begins, begin)
+            last = bisect.bisect_right(begins, end)
+            within = [b - a for a, b in timed[first:last] if b <= end]
+            if len(within) >= FEWEST_STEPS:
+                means[on] = stats.mean(within)
+        if len(means) == 2:
+            logs.append(math.log(means[False] / means[True]))
     return logs
 
 
