@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -80,6 +81,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 def _unfinished(arguments: argparse.Namespace) -> tuple[SessionFolder, Loaded]:
     """Return the session to continue, and its suite: as it is now, or as it was."""
+    if arguments.suite is not None:
+        _refuse_session(arguments.suite)
     given = plans.chosen(arguments) if arguments.suite or arguments.matrix else None
     if arguments.name is not None:
         where = folder.named(arguments.name)
@@ -87,6 +90,14 @@ def _unfinished(arguments: argparse.Namespace) -> tuple[SessionFolder, Loaded]:
         where = _newest(given.suite.name if given else None, arguments.rerun is not None)
     facts = folder.read_facts(where)
     return where, given or _as_it_was(where, facts)
+
+
+def _refuse_session(suite: str) -> None:
+    """Refuse the name of a session in place of a suite's file. Raises RequestError."""
+    if suite in {where.name for where in folder.existing()} and not Path(suite).exists():
+        raise RequestError(
+            f"{suite} is a session, not a suite", hint=f"run `{RESUME} --name {suite}`"
+        )
 
 
 def _newest(suite: str | None, also_finished: bool) -> SessionFolder:

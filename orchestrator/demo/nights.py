@@ -178,7 +178,7 @@ class _Evening:
             planned=REPEATS,
             runs=runs,
             judgement=NightJudgement(sentence=judged.sentence, **asdict(judged)),
-            cause=causes.of(judged, machine),
+            cause=causes.settled(judged, causes.of(judged, machine), changed, None),
             changed=changed,
             facts=facts,
             uncounted=causes.why_uncounted(REPEATS, failed, None),

@@ -53,7 +53,8 @@ def context(folder: RunFolder) -> dict[str, Any]:
 
 
 def _panels(folder: RunFolder, result: Result) -> Iterator[Panel]:
-    samples = list(_samples(folder))
+    # The GPUs' are written every five seconds, after later ones of the host.
+    samples = sorted(_samples(folder), key=lambda sample: sample["t"])
     timing = next((s["t"] for s in samples if s.get("stage") == "timing"), 0.0)
     steps: list[tuple[float, float]] = []
     clock = float(timing)

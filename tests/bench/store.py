@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,6 +216,8 @@ def times(
     return found
 
 
+# What every command that reads a database has to import, whatever it is written in.
+IMPORTS = {"sqlite": "sqlalchemy", "postgresql": "sqlalchemy, psycopg"}
 COMMANDS = (
     ("results",),
     ("results", "--model", "model07", "-f", "tensorflow"),
@@ -227,20 +229,21 @@ COMMANDS = (
 
 def commands(rounds: int = 5) -> dict[str, tuple[float, float]]:
     """Return the median seconds of whole commands: by the clock, and of CPU."""
-    found = {}
-    for words in COMMANDS:
-        spent = []
-        for _ in range(rounds + 1):
-            before, begin = os.times(), time.perf_counter()
-            argv = [str(Path(sys.executable).with_name("benchdock")), *words]
-            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-            after = os.times()
-            cpu = after.children_user + after.children_system
-            cpu -= before.children_user + before.children_system
-            spent.append((time.perf_counter() - begin, cpu))
-        walls, cpus = zip(*spent[1:], strict=True)  # the first one reads the files from disk
-        found[" ".join(words)] = (median(walls), median(cpus))
-    return found
+    program = str(Path(sys.executable).with_name("benchdock"))
+    return {" ".join(words): _spent((program, *words), rounds) for words in COMMANDS}
+
+
+def _spent(argv: Sequence[str], rounds: int = 5) -> tuple[float, float]:
+    spent = []
+    for _ in range(rounds + 1):
+        before, begin = os.times(), time.perf_counter()
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+        after = os.times()
+        cpu = after.children_user + after.children_system
+        cpu -= before.children_user + before.children_system
+        spent.append((time.perf_counter() - begin, cpu))
+    walls, cpus = zip(*spent[1:], strict=True)  # the first one reads the files from disk
+    return median(walls), median(cpus)
 
 
 def measure(size: Size) -> bool:
@@ -259,6 +262,9 @@ def measure(size: Size) -> bool:
             connection.connection.dbapi_connection.autocommit = False
         for name, (seconds, count) in times(connection, size).items():
             kept &= report(f"query: {name} ({count:,})", seconds, 0.2, "s")
+    modules = IMPORTS[location.here().url.get_backend_name()]
+    wall, cpu = _spent((sys.executable, "-c", f"import {modules}"))
+    print(f"  `import {modules}` alone: {wall:.3f} s (CPU {cpu:.2f} s)")
     for name, (wall, cpu) in commands().items():
         kept &= report(f"benchdock {name} (CPU {cpu:.2f} s)", wall, 0.8, "s")
     return kept

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from orchestrator import compressed
 from orchestrator.cli import main
 from orchestrator.demo.nights import nights
 from orchestrator.nights import decisions, files, judge
@@ -29,12 +30,22 @@ from orchestrator.nights.record import (
     NightJudgement,
 )
 from orchestrator.paths import RunFolder, runs
-from orchestrator.report import findings, links, markdown, panels, run_folders, site, timeline
+from orchestrator.report import (
+    findings,
+    links,
+    markdown,
+    panels,
+    run_folders,
+    run_page,
+    site,
+    timeline,
+)
 from orchestrator.report.series_chart import series_chart, sparkline
 from orchestrator.report.status import STATUSES, kind
 from orchestrator.report.window import Point, window
 from tests.support import demo
 from tests.support.nights import decision, night, run, series
+from tests.support.run_folders import stored
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VOID = {"meta", "link", "input", "br"}
@@ -524,6 +535,19 @@ def test_a_hostile_log_and_result_are_shown_as_text():
     found = page(Path("site/run/a-run.html"))
     _check_harmless(Path("site/run/a-run.html"), found)
     assert "alert(1)" in found.text
+
+
+def test_the_run_of_an_old_night_shows_its_samples_in_order_and_its_log():
+    folder = stored("a-run")
+    folder.log.write_text("the last line")
+    lines = [{"t": t, "cpu": t / 10, "gpu0": {"power": t}} for t in (1.0, 5.0, 2.0, 3.0)]
+    folder.monitor.write_text("\n".join(map(json.dumps, lines)))
+    for path in (folder.log, folder.monitor):
+        compressed.compress(path)
+    told = run_page.context(folder)
+    (power,) = [one for one in json.loads(told["panels"]) if one["title"] == "gpu0 power"]
+    assert power["x"] == [1.0, 2.0, 3.0, 5.0]
+    assert (told["log"], told["log_address"][-7:]) == (["the last line"], ".txt.gz")
 
 
 def test_a_damaged_result_costs_only_its_numbers():

@@ -102,6 +102,9 @@ def test_an_interrupted_session_says_how_to_continue(
     assert err.endswith("benchdock: interrupted by SIGINT\n")
     fakes.acts.clear()
     fakes.runner.ran.clear()
+    _, err = suite(capsys, "first", "--resume", status=2)
+    hint = "run `benchdock suite --resume --name first`"
+    assert err.splitlines()[-1] == f"benchdock: first is a session, not a suite; {hint}"
     suite(capsys, "--resume")
     assert fakes.ran == ["two", "one", "two"]
 
