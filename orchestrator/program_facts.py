@@ -55,6 +55,7 @@ class ProgramFacts(Facts):
     learnable: Annotated[Count, Fact("learnable parameters")] = None
     seed: Annotated[Count, Fact("random seed of weights and data")] = None
     data: Annotated[Text, Fact("`synthetic` or `real`")] = None
+    measure: Annotated[Text, Fact("the part of a step on real data that was timed")] = None
     reader: Annotated[
         Values, Fact("how real images are read, with digests of the labels and pixels of the first")
     ] = None

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Measure = Literal["compute", "copy", "input", "end-to-end"]
 Phase = Literal["training", "inference"]
 Dtype = Literal["float32", "tf32", "float16", "bfloat16", "int8"]
 Device = Literal["cpu", "gpu"]
@@ -80,7 +81,9 @@ class Request(StrictRecord):
     user's network, and `model` is then only its name. `as_root` runs the container as root. `env`
     are variables of the program's environment, `prefix` is a command put before the program's,
     `network` a network of the container engine. `python` is an interpreter of this machine, or the
-    folder of a virtual or conda environment: the program runs in it, on the host.
+    folder of a virtual or conda environment: the program runs in it, on the host. `measure` is
+    the part of a step on real data that is timed: all of it, computing on a held batch (`compute`),
+    that and copying it (`copy`), or only reading (`input`).
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -94,6 +97,7 @@ class Request(StrictRecord):
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     warmup: Annotated[int, Field(ge=0)] | None = None
     data: Path | None = None
+    measure: Measure | None = None
     image: str | None = None
     runtime: RuntimeChoice = RuntimeChoice.AUTO
     timeout: Annotated[float, Field(gt=0)] | None = None

@@ -10,16 +10,21 @@ PHASES = ("training", "inference")
 DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
 DEVICES = ("cpu", "gpu")
 WARMUP_SECONDS = 2.0
+# One real batch that stays on the device; one that is copied there in each step; only reading,
+# without the network; all of it.
+END_TO_END = "end-to-end"
+MEASURES = ("compute", "copy", "input", END_TO_END)
 
 Settings = namedtuple(
     "Settings",
-    "model phase dtype batch device devices steps warmup warmup_seconds threads seed data options"
-    " model_file",
+    "model phase dtype batch device devices steps warmup warmup_seconds threads seed data measure"
+    " options model_file",
 )
 Settings.__doc__ = """One benchmark as asked for.
 
 `batch` is per device; `threads` and `data` may be None; `options` maps every declared
-option to a value or "auto"; `model_file` is the path of the user's network, else None.
+option to a value or "auto"; `model_file` is the path of the user's network, else None. `measure`
+is one of `MEASURES`.
 """
 
 ParitySettings = namedtuple("ParitySettings", "levels models dtype device options")
@@ -74,8 +79,11 @@ def parse(argv, program, declared):
     add("--threads", type=_count(1))
     add("--seed", type=_count(0), default=1)
     add("--data", metavar="DIR", help="folder of real data; synthetic without it")
+    add("--measure", choices=MEASURES, default=END_TO_END, help="the part of a step that is timed")
     _add_options(parser, declared)
     found = vars(parser.parse_args(argv))
+    if found["data"] is None and found["measure"] != END_TO_END:
+        raise Unsupported("--measure %s needs --data" % found["measure"])
     found["options"] = choose(declared, found["options"])
     return Settings(**found)
 
@@ -83,7 +91,21 @@ def parse(argv, program, declared):
 def one_step(model, phase, batch, options, **changed):
     """A single float32 step on the CPU, with changes: for parity and the self check."""
     usual = Settings(
-        model, phase, "float32", batch, "cpu", 1, 1, 0, 0.0, None, 0, None, options, None
+        model,
+        phase,
+        "float32",
+        batch,
+        "cpu",
+        1,
+        1,
+        0,
+        0.0,
+        None,
+        0,
+        None,
+        END_TO_END,
+        options,
+        None,
     )
     return usual._replace(**changed)
 

@@ -35,8 +35,16 @@ def source(settings, graph, rank=0, world=1, reader=None):
     if settings.data is None:
         return Synthetic(graph, settings.batch, settings.seed + rank)
     if images.is_read_by(reader, settings.data, graph):
-        return images.Images(reader, images.reading(settings, graph, reader, rank, world), graph)
-    return Folder(settings.data, graph, settings.batch, rank, world)
+        asked = images.reading(settings, graph, reader, rank, world)
+        return _measured(images.Images(reader, asked, graph), settings)
+    return _measured(Folder(settings.data, graph, settings.batch, rank, world), settings)
+
+
+def _measured(source, settings):
+    """The source for the part of a step that is timed."""
+    if settings.measure in ("compute", "copy"):
+        return Held(source, fixed=settings.measure == "compute")
+    return source
 
 
 class Synthetic(object):
@@ -55,6 +63,24 @@ class Synthetic(object):
 
     def close(self):
         """Nothing to stop."""
+
+
+class Held(object):
+    """One real batch, used again and again; on the device if `fixed`, else copied in each step."""
+
+    def __init__(self, source, fixed):
+        """Take the next batch of a source, and close it."""
+        self.fixed, self.facts = fixed, source.facts
+        # A reader may use the memory of its batch again.
+        self._batch = tuple(np.array(part) for part in source.next())
+        source.close()
+
+    def next(self):
+        """Inputs (float32) and labels (int64)."""
+        return self._batch
+
+    def close(self):
+        """It is closed."""
 
 
 class Folder(object):

@@ -32,6 +32,8 @@ class Job(object):
     threads = 1
     samples = 0  # of one step, over all devices
     timing = "host clock around each step; the step ends when its result is there"
+    waited = 0.0  # seconds that all steps so far waited for data
+    only_reads = False  # a step reads a batch and does nothing with it
 
     def __init__(self):
         """Set the attributes after this."""
@@ -115,8 +117,13 @@ class Fed(Job):
         """One step; real data is fetched and copied within it."""
         for source, feed in self.feeds:
             if not source.fixed:
-                feed(*source.next())
-        self.work()
+                started = time.perf_counter()
+                batch = source.next()
+                self.waited += time.perf_counter() - started
+                if not self.only_reads:
+                    feed(*batch)
+        if not self.only_reads:
+            self.work()
 
     def work(self) -> None:
         """Do or queue a step on the batch that is there."""

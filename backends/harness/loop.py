@@ -9,6 +9,8 @@ memory does not grow with the number of steps.
 import time
 from collections import namedtuple
 
+from backends.harness import machine
+
 BLOCK_SECONDS = 1.0
 WARMUP_REPORT_SECONDS = 0.5
 LARGEST_BLOCK = 20000  # bounds the marks kept and the length of a line
@@ -51,7 +53,9 @@ def timed(job, steps, estimate, emit, clock):
     first, total = 0, 0.0
     while first < steps:
         size = block_size(steps - first, estimate)
+        waited, used = job.waited, machine.cpu_seconds()
         start, end = _run(job, size, clock)
+        used = machine.cpu_seconds() - used
         seconds = end - start
         each = [round(value, 9) for value in job.intervals(size)]
         emit(
@@ -62,6 +66,8 @@ def timed(job, steps, estimate, emit, clock):
             block_seconds=seconds,
             # perf_counter is the system's monotonic clock on Linux, which the host shares.
             ended=end,
+            waited=job.waited - waited,
+            cpu_seconds=max(0.0, used),
         )
         first, total = first + size, total + seconds
         estimate = job.agree(seconds) / size

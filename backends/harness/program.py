@@ -56,6 +56,7 @@ def benchmark(backend, argv, emit):
     )
     backend.version()
     job = prepared(backend, settings, graph)
+    job.only_reads = settings.measure == "input"
     try:
         report = emit if job.leader else events.mute
         announce(report, backend, settings, graph, job)
@@ -67,7 +68,7 @@ def benchmark(backend, argv, emit):
             samples=window.samples,
             seconds=window.seconds,
             peak_memory=job.peak_memory(),
-            loss=job.loss(),
+            loss=None if job.only_reads else job.loss(),
         )
     finally:
         job.close()
@@ -102,6 +103,7 @@ def announce(report, backend, settings, graph, job):
         threads=job.threads,
         seed=settings.seed,
         data="synthetic" if settings.data is None else "real",
+        measure=None if settings.data is None else settings.measure,
         options=job.options,
         steps=settings.steps,
         warmup=settings.warmup,

@@ -101,6 +101,12 @@ def _add_benchmark(run: ArgumentParser) -> None:
         metavar="DIR|NAME",
         help="dataset folder, or its name in `benchdock data` (default: synthetic data)",
     )
+    run.add_argument(
+        "--measure",
+        choices=("compute", "copy", "input", "end-to-end"),
+        metavar="PART",
+        help="with --data: compute, copy, input or end-to-end (default); see `explain`",
+    )
 
 
 def _add_place(run: ArgumentParser) -> None:

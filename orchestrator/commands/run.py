@@ -49,6 +49,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             steps=arguments.steps,
             warmup=arguments.warmup,
             data=registry.resolve(arguments.data) if arguments.data is not None else None,
+            measure=arguments.measure,
             image=arguments.image,
             runtime=arguments.runtime,
             timeout=arguments.timeout,

@@ -70,7 +70,8 @@ class Warmup(Event):
 class Steps(Event):
     """A block of timed steps; `block_seconds` is the clock around the whole block.
 
-    `ended` is when the block ended, on the system's monotonic clock.
+    `ended` is when the block ended, on the system's monotonic clock. `waited` is how long its steps
+    waited for data, `cpu_seconds` the CPU time of all the program's processes.
     """
 
     event: Literal["steps"]
@@ -79,6 +80,8 @@ class Steps(Event):
     samples: Positive
     block_seconds: Annotated[float, Field(gt=0, le=_AGES, allow_inf_nan=False)] | None = None
     ended: Time | None = None
+    waited: Time | None = None
+    cpu_seconds: Time | None = None
 
 
 class Data(Event):

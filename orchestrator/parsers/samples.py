@@ -35,6 +35,8 @@ class Samples:
         self._per_step = array("q")
         self._block_seconds = array("d")
         self._total_samples = 0
+        self._waited = self._cpu_seconds = 0.0
+        self._timed_cpu = True
 
     @property
     def count(self) -> int:
@@ -57,6 +59,9 @@ class Samples:
         self._block_seconds.append(block.block_seconds or math.fsum(block.seconds))
         self._total_samples += block.samples * len(block.seconds)
         self.seconds.extend(block.seconds)
+        self._waited += block.waited or 0.0
+        self._cpu_seconds += block.cpu_seconds or 0.0
+        self._timed_cpu = self._timed_cpu and block.cpu_seconds is not None
         return ""
 
     def contradiction(self, *, samples: int, seconds: float, per_step: int) -> str:
@@ -82,6 +87,10 @@ class Samples:
             rates = [self._block_throughput(i) for i in range(len(self._starts))]
             found["throughput_min"] = Metric(value=min(rates), unit=SAMPLES_PER_SECOND)
             found["throughput_max"] = Metric(value=max(rates), unit=SAMPLES_PER_SECOND)
+        if self._waited:
+            found["data_wait"] = Metric(value=self._waited / self.count, unit=SECONDS)
+        if self._timed_cpu and self.count:
+            found["cpu_time"] = Metric(value=self._cpu_seconds / self.count, unit=SECONDS)
         return found
 
     def interval(self, samples: int, seconds: float) -> Interval:

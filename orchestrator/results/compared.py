@@ -131,6 +131,7 @@ FACTS: tuple[Compared, ...] = (
         group="network", name="fingerprint", read=lambda r: r.fingerprint, follows=("model",)
     ),
     Compared(group="work", name="data", read=_data),
+    Compared(group="work", name="measured part", read=_asked("measure")),
     Compared(
         group="work", name="data's contents", read=_plan("data"), key=lambda found: found.digest
     ),

@@ -162,6 +162,7 @@ def _framework(request: Request, plan: Plan) -> Framework:
     framework = variants.settle(catalogue.framework(request.framework), request, plan.device)
     catalogue.check(framework, request, plan.device)
     program_rules.check_options(framework, request.options)
+    program_rules.check_measure(framework, request)
     if lacking := program_rules.lacks_source(framework, request, plan.device):
         raise RequestError(lacking)
     takes = framework.any_network or (framework.vendor is not None and framework.vendor.source_help)

@@ -52,6 +52,7 @@ def context_of(
         warmup_seconds=record.DEFAULTS[target.device].warmup_seconds,
         threads=threads_per_process(framework, request, target.count, place.cpus),
         seed=request.seed,
+        measure=request.measure,
         command=program_rules.command_of(request, told),
         prefix=surroundings.prefix_of(request),
         environment=surroundings.exported(request),

@@ -54,6 +54,7 @@ class LauncherContext:
     threads: int | None = None
     seed: int = 0
     data: PurePath | None = None
+    measure: str | None = None
     python: str = "python3"
     module_path: tuple[PurePath, ...] = ()
     network: str = ""

@@ -33,6 +33,7 @@ def check(
                 f"--{_flag(field)} does not apply to {framework.name}: {why}",
                 hint=f"remove --{_flag(field)}",
             )
+    check_measure(framework, request)
     check_options(framework, request.options)
     _check_image(framework, request)
     _check_source(framework, request, device, elsewhere=elsewhere)
@@ -102,6 +103,19 @@ def lacks_source(framework: Framework, request: Request, device: Device) -> str:
     if vendor.home and inside:
         return ""
     return f"{framework.name} needs the program's folder: point --source to {vendor.source_help}"
+
+
+def check_measure(framework: Framework, request: Request) -> None:
+    """Refuse --measure where nothing is read. Raises RequestError."""
+    if request.measure is None:
+        return
+    if not framework.is_our_program:
+        raise RequestError(
+            f"--measure does not apply to {framework.name}, which runs a vendor's program",
+            hint="remove --measure",
+        )
+    if request.data is None:
+        raise RequestError("--measure needs real data", hint="add --data DIR or remove --measure")
 
 
 def check_options(framework: Framework, options: Mapping[str, str]) -> None:

@@ -26,7 +26,7 @@ HARMLESS = frozenset(
     {
         "schema_version", "model", "framework", "phase", "dtype", "batch", "gpus", "devices",
         "steps", "warmup", "timeout", "first_output_timeout", "silence_timeout", "memory", "pids",
-        "shm_size", "threads", "seed", "pattern", "unit", "estimator",
+        "shm_size", "threads", "seed", "measure", "pattern", "unit", "estimator",
     }
 )  # fmt: skip
 

@@ -71,6 +71,7 @@ def decided(request: Request, plan: Plan) -> dict[str, Any]:
         "runtime": plan.runtime,
         **asked,
         **_data(plan),
+        **({} if request.measure is None else {"measure": request.measure}),
         **_own_python(plan),
     }
 

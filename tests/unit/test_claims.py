@@ -155,6 +155,7 @@ OTHERWISE: dict[str, list] = {
     "steps": [5, 1000, None],
     "warmup": [1, 2, None],
     "data": [None, Path("/etc"), Path("x"), Path("data/y")],
+    "measure": ["input", "compute"],
     "image": [None, "me/other:1", "nvcr.io/nvidia/pytorch:24.06-py3"],
     "runtime": ["docker", "host"],
     "timeout": [None, 1.0],

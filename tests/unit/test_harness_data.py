@@ -105,3 +105,20 @@ def test_synthetic_data_is_one_batch_that_stays():
     assert first.next() is first.next()
     assert first.next()[0].shape == (3, *SHAPE)
     assert not np.array_equal(first.next()[0], second.next()[0])
+
+
+# -- parts of a step -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("measure", "fixed"), [("compute", True), ("copy", False)])
+def test_one_batch_is_held(tmp_path, measure, fixed):
+    write(tmp_path / "a.npz", *shard(8))
+    settings = arguments.one_step("deep_mnist", "training", 2, {}, data=str(tmp_path))
+    source = data.source(settings._replace(measure=measure), GRAPH)
+    assert source.fixed is fixed
+    assert [source.next()[1].tolist() for _ in range(2)] == [[0, 1]] * 2
+    source.close()
+
+
+def test_all_is_read_unless_told():
+    assert arguments.one_step("deep_mnist", "training", 1, {}).measure == arguments.END_TO_END

@@ -79,3 +79,12 @@ def test_a_framework_adds_words_of_its_own():
     assert errors.kind_by_words(error, ("defaultcpuallocator",), errors.GPU_WORDS) == (
         "out_of_memory"
     )
+
+
+def test_a_job_that_only_reads_does_no_work():
+    source = Source(fixed=False)
+    job = Working(source)
+    job.only_reads = True
+    job.step()
+    assert (source.given, job.log) == (1, [])
+    assert job.waited > 0

@@ -71,6 +71,7 @@ IN_REQUEST = {
     "unit": "s",
     "estimator": "mean",
     "data": "/data/imagenet",
+    "measure": "copy",
 }
 NOT_IN_REQUEST = {
     "schema_version": 1,

@@ -1,0 +1,179 @@
+"""What limits a run on real data, from runs that time parts of its steps.
+
+Seconds per step: C computes on a batch on the device, H also copies it there, I only reads, E does
+all. On a CPU reading and computing share the cores, so CPU time counts: its sum over the cores is
+the least time of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import RequestError
+from orchestrator.request import Measure
+from orchestrator.result import INTERVAL, Result
+
+# A smaller share of waiting is not worth a verdict.
+LEAST_WAIT = 0.05
+# A reader may have so many ready before the first step: MXNet decodes 64 MB at a time.
+LEAST_READ = 2000
+_COMMAND = "benchdock run {model} -f {framework} --data {data} --measure {part}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Seconds per step of a run with its 95 % interval; CPU seconds and waiting if known."""
+
+    seconds: float
+    low: float
+    high: float
+    cpu: float | None = None
+    wait: float | None = None
+
+    def differs(self, other: Part) -> bool:
+        """Whether the intervals do not overlap."""
+        return self.low > other.high or self.high < other.low
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What follows from the parts; shares are of E. `cores` is set if a CPU computes.
+
+    `noise` names those of copy, stall and idle whose two runs do not differ beyond their intervals.
+    """
+
+    parts: Mapping[Measure, Part]
+    cores: int | None
+    copy: float | None
+    stall: float
+    idle: float
+    overlap: float
+    noise: tuple[str, ...]
+    wait: float | None
+    least: float | None
+    reading: float | None
+    verdict: str
+
+
+def explain(results: Sequence[Result]) -> Limits:
+    """Explain runs that differ in the measured part only. Raises RequestError."""
+    runs = _by_part(results)
+    _same_work(list(runs.values()))
+    _enough_was_read(runs)
+    missing = [part for part in ("end-to-end", "compute", "input") if part not in runs]
+    if missing:
+        raise _lacks(results[0], missing[0])
+    parts = {part: _part(result) for part, result in runs.items()}
+    whole = runs["end-to-end"]
+    on_cpu = whole.plan is not None and whole.plan.device == "cpu"
+    cpu = whole.environment.cpu
+    return _limits(parts, cpu.usable if on_cpu and cpu is not None else None)
+
+
+def _limits(parts: Mapping[Measure, Part], cores: int | None) -> Limits:
+    compute, read, whole = parts["compute"], parts["input"], parts["end-to-end"]
+    copied = parts.get("copy", compute)
+    used = compute.cpu + read.cpu if compute.cpu is not None and read.cpu is not None else None
+    shared = cores is not None and used is not None
+    wait = whole.wait / whole.seconds if whole.wait is not None else None
+    return Limits(
+        parts=parts,
+        cores=cores,
+        copy=copied.seconds - compute.seconds if "copy" in parts else None,
+        stall=whole.seconds - copied.seconds,
+        idle=1 - compute.seconds / whole.seconds,
+        overlap=max(copied.seconds, read.seconds) / whole.seconds,
+        noise=tuple(_noise(compute, copied, whole)),
+        wait=wait,
+        least=used / cores if shared and used is not None and cores else None,
+        reading=read.cpu / used if shared and used and read.cpu is not None else None,
+        verdict=_shared() if cores is not None else _verdict(copied, read, wait),
+    )
+
+
+def _noise(compute: Part, copied: Part, whole: Part) -> Iterator[str]:
+    pairs = {"copy": (copied, compute), "stall": (whole, copied), "idle": (whole, compute)}
+    for name, (one, other) in pairs.items():
+        if not one.differs(other):
+            yield name
+
+
+def _shared() -> str:
+    return "shares the CPU: reading and computing use the same cores, so neither alone limits it"
+
+
+def _verdict(copied: Part, read: Part, wait: float | None) -> str:
+    """Decide only outside the noise of both runs."""
+    if read.low > copied.high and (wait or 0) > LEAST_WAIT:
+        return "input-bound: reading a batch takes longer than computing it"
+    if read.high < copied.low and (wait or 0) <= LEAST_WAIT:
+        return "compute-bound: reading keeps up"
+    return "not decided: the difference is within the noise"
+
+
+def _by_part(results: Sequence[Result]) -> dict[Measure, Result]:
+    found: dict[Measure, Result] = {}
+    for result in results:
+        if result.request is None or result.request.data is None:
+            raise RequestError(f"{result.run} did not read real data", hint="name runs with --data")
+        if "throughput" not in result.metrics:
+            raise RequestError(f"{result.run} measured nothing", hint="name runs that succeeded")
+        part = result.request.measure or "end-to-end"
+        if part in found:
+            raise RequestError(
+                f"{found[part].run} and {result.run} measure the same part",
+                hint="name one run for each --measure",
+            )
+        found[part] = result
+    return found
+
+
+def _same_work(results: Sequence[Result]) -> None:
+    """Refuse runs that differ in more than the measured part. Raises RequestError."""
+    first, *others = results
+    for other in others:
+        for name in ("model", "framework", "phase", "dtype", "batch", "device", "gpus", "data"):
+            one, two = (getattr(result.plan, name, None) for result in (first, other))
+            if one != two:
+                raise RequestError(
+                    f"{first.run} and {other.run} differ in their {name}: {one} and {two}",
+                    hint="name runs that differ in --measure only",
+                )
+
+
+def _enough_was_read(runs: Mapping[Measure, Result]) -> None:
+    """Refuse a run that only took what had been read before. Raises RequestError."""
+    result = runs.get("input")
+    if result is None or result.plan is None:
+        return
+    per_step = result.plan.batch * max(1, result.plan.device_count)
+    if result.plan.steps * per_step < LEAST_READ:
+        raise RequestError(
+            f"{result.run} timed {result.plan.steps * per_step} samples, which may have been read "
+            "before the first step",
+            hint=f"run it again with --steps {-(-LEAST_READ // per_step)} or more",
+        )
+
+
+def _lacks(result: Result, part: str) -> RequestError:
+    assert result.request is not None
+    asked = result.request
+    command = _COMMAND.format(
+        model=asked.model, framework=asked.framework, data=asked.data, part=part
+    )
+    return RequestError(f"no run measured {part}", hint=f"run `{command}` and name it too")
+
+
+def _part(result: Result) -> Part:
+    assert result.plan is not None
+    samples = result.plan.batch * max(1, result.plan.device_count)
+    value = {name: metric.value for name, metric in result.metrics.items()}
+    low, high = (value.get(name, value["throughput"]) for name in INTERVAL)
+    return Part(
+        seconds=samples / value["throughput"],
+        low=samples / high,
+        high=samples / low,
+        cpu=value.get("cpu_time"),
+        wait=value.get("data_wait"),
+    )

@@ -1,0 +1,138 @@
+"""What limits a run on real data: the formulas and when there is a verdict."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from types import SimpleNamespace
+
+import pytest
+
+from orchestrator.commands import explain as command
+from orchestrator.errors import RequestError
+from orchestrator.metric import Metric
+from orchestrator.results import limits
+
+PARTS = {"compute": 0.08, "copy": 0.10, "input": 0.20, "end-to-end": 0.22}
+BATCH = 10
+
+
+def run(part, seconds, *, noise=0.0, wait=0.0, cpu=None, device="gpu", **plan):
+    rate = BATCH / seconds
+    values = {
+        "throughput": rate,
+        "throughput_ci95_low": rate * (1 - noise),
+        "throughput_ci95_high": rate * (1 + noise),
+        "data_wait": wait,
+        "cpu_time": cpu,
+    }
+    planned = {"model": "resnet18", "framework": "mxnet", "phase": "training", "dtype": "float32"}
+    return SimpleNamespace(
+        run=f"run-{part}",
+        request=SimpleNamespace(
+            measure=None if part == "end-to-end" else part,
+            data="/d", model="resnet18", framework="mxnet",
+        ),
+        plan=SimpleNamespace(
+            **{**planned, "steps": 200, **plan},
+            batch=BATCH, device=device, device_count=1, gpus=(), data=None,
+        ),
+        environment=SimpleNamespace(cpu=SimpleNamespace(usable=4)),
+        metrics={
+            name: Metric(value=value, unit="x")
+            for name, value in values.items()
+            if value is not None
+        },
+    )  # fmt: skip
+
+
+def runs(seconds=PARTS, **changes):
+    return [run(part, value, **changes) for part, value in seconds.items()]
+
+
+def test_the_formulas():
+    found = limits.explain(runs(wait=0.11))
+    assert found.copy == pytest.approx(0.02)
+    assert found.stall == pytest.approx(0.12)
+    assert found.idle == pytest.approx(1 - 0.08 / 0.22)
+    assert found.overlap == pytest.approx(0.20 / 0.22)
+    assert found.wait == pytest.approx(0.5)
+    assert (found.cores, found.least) == (None, None)
+
+
+def test_what_is_within_the_noise_is_named():
+    assert limits.explain(runs()).noise == ()
+    assert limits.explain(runs(noise=0.15)).noise == ("copy",)
+    assert limits.explain(runs(noise=0.6)).noise == ("copy", "stall", "idle")
+
+
+def test_copy_is_not_needed():
+    found = limits.explain([one for one in runs() if one.request.measure != "copy"])
+    assert found.copy is None
+    assert found.stall == pytest.approx(0.14)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "noise", "wait", "verdict"),
+    [
+        ({}, 0.1, 0.11, "input-bound"),
+        ({}, 0.4, 0.11, "not decided"),
+        ({}, 0.1, 0.001, "not decided"),
+        ({"input": 0.05}, 0.1, 0.0, "compute-bound"),
+        ({"input": 0.05}, 0.5, 0.0, "not decided"),
+        ({"input": 0.05}, 0.1, 0.11, "not decided"),
+    ],
+)
+def test_a_verdict_is_outside_the_noise(seconds, noise, wait, verdict):
+    found = limits.explain(runs({**PARTS, **seconds}, noise=noise, wait=wait))
+    assert found.verdict.startswith(verdict)
+
+
+def test_a_cpu_is_shared():
+    found = limits.explain(runs(device="cpu", cpu=0.4))
+    assert (found.cores, found.least, found.reading) == (4, pytest.approx(0.2), 0.5)
+    assert found.verdict.startswith("shares the CPU")
+    unknown = limits.explain(runs(device="cpu"))
+    assert (unknown.least, unknown.reading) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda found: found[1:], "no run measured compute"),
+        (lambda found: [*found, found[0]], "measure the same part"),
+        (lambda found: [*found[:3], run("end-to-end", 1, model="vgg11")], "differ in their model"),
+        (lambda found: [*found[:3], run("end-to-end", 1, device="cpu")], "differ in their device"),
+        (
+            lambda found: [*found[:2], run("input", 1, steps=199), found[3]],
+            "timed 1990 samples, which may have been read before",
+        ),
+    ],
+)
+def test_runs_that_do_not_belong_together(change, says):
+    with pytest.raises(RequestError, match=says):
+        limits.explain(change(runs()))
+
+
+def test_runs_without_data_or_figures():
+    (one, *others) = runs()
+    one.request.data = None
+    with pytest.raises(RequestError, match="did not read real data"):
+        limits.explain([one, *others])
+    (one, *others) = runs()
+    one.metrics.clear()
+    with pytest.raises(RequestError, match="measured nothing"):
+        limits.explain([one, *others])
+
+
+def test_the_command_shows_them(monkeypatch, capsys):
+    stored = dict(zip("abcd", runs(device="cpu", cpu=0.4, wait=0.11), strict=True))
+    monkeypatch.setattr(command, "load", lambda word: SimpleNamespace(result=stored[word]))
+    arguments = Namespace(runs=list("abcd"), json=False)
+    assert command.execute(arguments) == 0
+    out = capsys.readouterr().out
+    assert "waited for data in E: 50" in out
+    assert "on 4 cores: 200.0 ms" in out
+    arguments.json = True
+    command.execute(arguments)
+    assert json.loads(capsys.readouterr().out)["cores"] == 4
