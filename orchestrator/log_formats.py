@@ -5,6 +5,7 @@
 LOG_FORMATS = (
     "benchdock",
     "parity",
+    "reading",
     "probe",
     "tf_cnn_benchmarks",
     "nvcnn",

@@ -75,10 +75,11 @@ class DataFolder(LenientRecord):
     """What the folder of `--data` held when the run was planned.
 
     `digest` is over the names and sizes of its `files`, in order; of the first ones if there are
-    very many, and then it is not `complete`.
+    very many, and then it is not `complete`. `manifest` is the SHA-256 of the manifest in it.
     """
 
     digest: str
+    manifest: str | None = None
     files: Count
     complete: bool = True
 

@@ -55,6 +55,9 @@ class ProgramFacts(Facts):
     learnable: Annotated[Count, Fact("learnable parameters")] = None
     seed: Annotated[Count, Fact("random seed of weights and data")] = None
     data: Annotated[Text, Fact("`synthetic` or `real`")] = None
+    reader: Annotated[
+        Values, Fact("how real images are read, with digests of the labels and pixels of the first")
+    ] = None
     steps: Annotated[Count, Fact("timed steps that were requested")] = None
     warmup: Annotated[Count, Fact("warm-up steps that were requested")] = None
     warmup_seconds: Annotated[Number, Fact("least time of the warm-up", unit="s")] = None

@@ -13,7 +13,7 @@ from collections import OrderedDict
 import numpy as np
 
 from backends import zoo
-from backends.caffe import arrays, dialects, own_network, prototxt
+from backends.caffe import arrays, dialects, own_network, prototxt, reader
 from backends.caffe.history import Snapshots
 from backends.caffe.inputs import DATA, LABEL
 from backends.caffe.layers import GAPS
@@ -59,6 +59,8 @@ class Backend(object):
         self.FRAMEWORK = name
         self.OPTIONS = BY_FRAMEWORK[name]
         self.dialect = dialects.DIALECTS[name]
+        # The forks' Data layers were not tried.
+        self.READER = reader if self.dialect is dialects.BVLC else None
         self.REPLACES_STATISTICS = self.dialect.averages
 
     def version(self) -> str:
@@ -203,7 +205,7 @@ class _Step(Placed):
         self.backend = backend
         self.graph = graph
         self.options["pooling_round_mode"] = backend.choices()["round_mode"]
-        source = data.source(settings, graph)
+        source = data.source(settings, graph, reader=backend.READER)
         self.feeds = [(source, self.feed)]
         self.net, self.ours = self.open(settings, graph)
         self.options.update(rewritten(backend.dialect, self.net, self.ours.text))

@@ -17,6 +17,7 @@ from caffe2.python import core, workspace  # noqa: E402
 
 from backends import zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
+from backends.caffe2 import reader  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
 from backends.harness import arguments, blas, data, errors, job, machine, smoke  # noqa: E402
 from backends.harness.errors import Unsupported  # noqa: E402
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 FRAMEWORK = "caffe2"
 OPTIONS = BY_FRAMEWORK["caffe2"]
+READER = reader
 
 # Max pooling sends its whole gradient to every value that equals the largest; cuDNN chooses one.
 EVERY_LARGEST = ("cpu",)
@@ -98,7 +100,7 @@ class Step(job.Fed):
         self.options["blas"], self.threads = start(settings)
         self._where, self._graph = where, graph
         self._training = settings.phase == "training"
-        source = data.source(settings, graph)
+        source = data.source(settings, graph, reader=READER)
         self.feeds = [(source, self.feed)]
         self._net = None  # the net that a step runs
         self._built = built_for(settings, graph, where, exhaustive=True)

@@ -101,6 +101,16 @@ def parse_parity(argv, program, declared, known_levels, known_dtypes):
     return ParitySettings(found.level, found.models, found.dtype, found.device, options)
 
 
+def parse_reading(argv, program):
+    """The arguments of ``read``, as settings of a benchmark."""
+    parser = _Parser(prog=program + " read", description="Reads the first images of a dataset.")
+    parser.add_argument("--data", required=True, metavar="DIR")
+    parser.add_argument("--batch", type=_count(1), default=50)
+    parser.add_argument("model", metavar="MODEL", help="whose input the images are cropped to")
+    asked = parser.parse_args(argv)
+    return one_step(asked.model, "inference", asked.batch, {}, data=asked.data)
+
+
 def _add_options(parser, declared):
     text = "; ".join("%s (%s): %s" % (o.name, "|".join(o.values), o.help) for o in declared)
     parser.add_argument(

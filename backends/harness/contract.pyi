@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from backends.harness.arguments import Settings as Settings
+from backends.harness.images import Reading as Reading
 from backends.harness.job import Job as Job
 from backends.harness.own_network import OwnNetwork as OwnNetwork
 from backends.options import Option
@@ -28,8 +29,29 @@ class Source(Protocol):
     """Where batches come from: see `backends.harness.data`."""
 
     fixed: bool
+    @property
+    def facts(self) -> Mapping[str, Any] | None: ...
     def next(self) -> tuple[Array, Array]: ...
     def close(self) -> None: ...
+
+class Batches(Protocol):
+    """What a reader opened: see `backends.harness.images`."""
+
+    @property
+    def filter(self) -> str: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def prefetch(self) -> int: ...
+    def next(self) -> tuple[Array, Array]: ...
+    def close(self) -> None: ...
+
+class Reader(Protocol):
+    """A backend's module `reader`: see `backends.harness.images`."""
+
+    FORMAT: str
+    ERRORS: tuple[type[Exception], ...]
+    def opened(self, reading: Reading) -> Batches: ...
 
 # Inputs and labels of a batch go where the steps read them.
 Feed = Callable[[Array, Array], None]
@@ -43,6 +65,8 @@ class Backend(Protocol):
     variance; `EVERY_LARGEST`, a tuple of the devices on which max pooling sends the gradient to
     every value that equals the largest; `REPLACES_STATISTICS`, True if the first step's statistics
     replace the running ones. P3 then expects that.
+
+    `READER` is the module that reads images, if the framework has one: a `Reader`.
     """
 
     FRAMEWORK: str

@@ -1,6 +1,7 @@
 """Batches: synthetic, or read from a folder.
 
-A data folder contains decoded samples, because images have no JPEG decoder, as any of
+A folder of images in the format of the framework is read by its own reader: see
+`backends.harness.images`. Every framework also reads decoded samples, as any of
 
 * ``<name>.npz`` with arrays ``x`` and ``y``,
 * ``<name>_x.npy`` with ``<name>_y.npy`` beside it (mapped, not loaded: may exceed memory).
@@ -18,20 +19,23 @@ import threading
 
 import numpy as np
 
+from backends.harness import images
 from backends.harness.errors import DataProblem
+from backends.harness.images import CENTRE, SPREAD
 from backends.zoo import weights
 
 AHEAD = 4  # batches
 
-# uint8 to -2..2, about what normalization by mean and variance does to photographs.
-CENTRE = np.float32(127.5)
-SPREAD = np.float32(63.75)
 
+def source(settings, graph, rank=0, world=1, reader=None):
+    """The batches of one process, as `Synthetic`, `Folder` or `images.Images`.
 
-def source(settings, graph, rank=0, world=1):
-    """The batches of one process, as `Synthetic` or `Folder`."""
+    `reader` is the module that reads images, None if the framework has none.
+    """
     if settings.data is None:
         return Synthetic(graph, settings.batch, settings.seed + rank)
+    if images.is_read_by(reader, settings.data, graph):
+        return images.Images(reader, images.reading(settings, graph, reader, rank, world), graph)
     return Folder(settings.data, graph, settings.batch, rank, world)
 
 
@@ -39,6 +43,7 @@ class Synthetic(object):
     """One batch, generated once and used again and again; meant to stay on the device."""
 
     fixed = True
+    facts = None
 
     def __init__(self, graph, batch, seed):
         """Another seed gives other samples."""
@@ -56,6 +61,7 @@ class Folder(object):
     """Real samples; every `next` is another batch."""
 
     fixed = False
+    facts = None
 
     def __init__(self, folder, graph, batch, rank=0, world=1):
         """Checks every shard's shape and type before anything runs."""

@@ -6,7 +6,7 @@ from collections import OrderedDict, namedtuple
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import Any, List, Mapping, Optional
 
     from backends.harness.contract import Array, Feeds, Node  # noqa: F401 - in a type comment
 
@@ -94,6 +94,9 @@ class Job(object):
         largest lists the devices on which it does so in its `EVERY_LARGEST`.
         """
 
+    def reads(self) -> "Optional[Mapping[str, Any]]":
+        """How real images are read, and what the first of them were; None for other data."""
+
     def close(self) -> None:
         """Stop threads and leave process groups."""
 
@@ -118,6 +121,10 @@ class Fed(Job):
     def work(self) -> None:
         """Do or queue a step on the batch that is there."""
         raise NotImplementedError
+
+    def reads(self) -> "Optional[Mapping[str, Any]]":
+        """What the first source says."""
+        return next((source.facts for source, _ in self.feeds), None)
 
     def close(self) -> None:
         """Stop reading data."""

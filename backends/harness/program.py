@@ -4,7 +4,7 @@ import os
 import sys
 
 from backends import zoo
-from backends.harness import VERSION, arguments, errors, events, loop, own_network, parity
+from backends.harness import VERSION, arguments, data, errors, events, loop, own_network, parity
 from backends.zoo import weights
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def main(backend: "Backend", argv: "Sequence[str]", emit=None) -> int:
     """Run one command; return the exit status: 0 done, 1 failed or parity does not hold."""
     emit = events.Emitter() if emit is None else emit
-    commands = {"self-check": self_check, "parity": check_parity}
+    commands = {"self-check": self_check, "parity": check_parity, "read": read}
     try:
         command = commands.get(argv[0]) if argv else None
         return command(backend, argv[1:], emit) if command else benchmark(backend, argv, emit)
@@ -59,6 +59,8 @@ def benchmark(backend, argv, emit):
     try:
         report = emit if job.leader else events.mute
         announce(report, backend, settings, graph, job)
+        if job.reads():
+            report("data", **job.reads())
         window = loop.measure(job, settings, report)
         report(
             "end",
@@ -143,3 +145,16 @@ def check_parity(backend, argv, emit):
             )
             holds = holds and verdict.holds
     return 0 if holds else 1
+
+
+def read(backend, argv, emit):
+    """Read the first images of a dataset and report them, without any network."""
+    settings = arguments.parse_reading(argv, "backends." + backend.FRAMEWORK)
+    backend.version()
+    reader = getattr(backend, "READER", None)
+    source = data.source(settings, draw(settings.model), reader=reader)
+    if source.facts is None:
+        raise errors.DataProblem("%s does not read images from it" % backend.FRAMEWORK)
+    emit("read", framework=backend.FRAMEWORK, **source.facts)
+    source.close()
+    return 0

@@ -18,7 +18,7 @@ import numpy as np
 from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.mxnet import bound, build, device, option_defaults
+from backends.mxnet import bound, build, device, option_defaults, reader
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FRAMEWORK = "mxnet"
 OPTIONS = option_defaults.OPTIONS
+READER = reader
 LEAST = (1, 0)
 BIASED_VARIANCE = ("cpu",)
 
@@ -65,7 +66,8 @@ class Step(Fed, device.DeviceJob):
         """Bind, fill and feed every device."""
         super(Step, self).__init__(settings, places)
         self.options = OrderedDict(used)
-        sources = [data.source(settings, graph, rank, len(places)) for rank in range(len(places))]
+        world = len(places)
+        sources = [data.source(settings, graph, rank, world, READER) for rank in range(world)]
         self._network = network_of(settings, graph, used)
         batches = [source.next() for source in sources]
         self._executors = [self._bind(place, *batch) for place, batch in zip(places, batches)]

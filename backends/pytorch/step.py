@@ -13,7 +13,7 @@ from torch.nn import functional
 from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.pytorch import capture, device, option_defaults, releases
+from backends.pytorch import capture, device, option_defaults, reader, releases
 from backends.pytorch.build import build
 from backends.pytorch.releases import HALF, layout
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FRAMEWORK = "pytorch"
 OPTIONS = option_defaults.OPTIONS
+READER = reader
 
 _MEMORY_WORDS = ("you tried to allocate",)
 _UNSUPPORTED_WORDS = errors.GPU_WORDS + ("not implemented for '",)
@@ -72,7 +73,7 @@ class Step(Fed, device.DeviceJob):
         """Fill in `_work` and call `_begin` at the end."""
         super(Step, self).__init__(settings, place, where)
         self.options = OrderedDict(used)
-        source = data.source(settings, graph, place.rank, place.size)
+        source = data.source(settings, graph, place.rank, place.size, READER)
         self.feeds = [(source, self.feed)]
         x, y = source.next()
         self._x = torch.from_numpy(x).to(where).contiguous(**layout(used))

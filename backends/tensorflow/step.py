@@ -13,7 +13,7 @@ import tensorflow as tf
 from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.tensorflow import option_defaults
+from backends.tensorflow import option_defaults, reader
 from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
 from backends.tensorflow.training import Trainer
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FRAMEWORK = "tensorflow"
 OPTIONS = option_defaults.OPTIONS
+READER = reader
 LEAST = (1, 4)
 
 DTYPES = {"float16": tf.float16, "bfloat16": tf.bfloat16}
@@ -84,7 +85,7 @@ class Step(Fed, device.DeviceJob):
         self.dtype = DTYPES.get(settings.dtype, tf.float32)
         self._last = None
         self._run = None
-        source = data.source(settings, graph, where.rank, where.size)
+        source = data.source(settings, graph, where.rank, where.size, READER)
         self.feeds = [(source, self.feed)]
         self._network = network_of(graph, used)
         x, y = source.next()

@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
         "parity -f pytorch resnet50 vgg16 --level P2",
         "parity --dtype bfloat16 resnet50",
         "parity --dtype float16 --gpus 0",
+        "parity --data records --data shards",
         status="0 every comparison holds, 1 one does not or could not be made",
     )
     parity.add_argument(
@@ -61,6 +62,13 @@ def add(commands: Any) -> None:
         type=values.given,
         metavar="REF",
         help="use this image instead of the default, with exactly one -f",
+    )
+    parity.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="compare what frameworks read instead: a dataset, or its name; once per format",
     )
     shared.around_program(parity)
     shared.options(parity)

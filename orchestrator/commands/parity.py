@@ -38,6 +38,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         prefix=arguments.prefix,
         python=Path(arguments.python) if arguments.python is not None else None,
     )
+    if arguments.data:
+        from orchestrator.commands import parity_data
+
+        return parity_data.execute(arguments, setting)
     work = comparisons.choose(
         comparisons.WantedParity(
             frameworks=tuple(dict.fromkeys(arguments.framework)),

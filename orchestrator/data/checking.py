@@ -76,7 +76,7 @@ def check(
 ) -> Report:
     """Check a dataset. Raises DataError if it is none, MachineError if a package is missing."""
     found = manifest.read(folder)
-    kind = found.format if found is not None else detect(folder)
+    kind = format_of(folder)
     if kind is None:
         raise DataError(
             f"{folder} is not a dataset that benchdock knows", hint=_what_is_read(wanted)
@@ -94,6 +94,12 @@ def check(
     classes = len(found.classes) if found is not None else len(state.labels)
     samples = found.samples if found is not None and light else state.samples
     return Report(folder, kind, samples, classes, listed, more, found)
+
+
+def format_of(folder: Path) -> Format | None:
+    """Return the format of a dataset by its manifest or its files. Raises DataError."""
+    found = manifest.read(folder)
+    return found.format if found is not None else detect(folder)
 
 
 def detect(folder: Path) -> Format | None:
@@ -136,8 +142,8 @@ def _faults(folder: Path, kind: Format, found: Manifest | None, state: Check) ->
         if differing:
             return
     reader = state.wanted.reader
-    splits = kind == "images" and found is None and (folder / "train").is_dir()
-    if kind == "images" and ((reader and reader.splits) or splits):
+    both = found is None and (folder / "train").is_dir()
+    if kind == "images" and (reader.splits if reader is not None else both):
         inside = check_folders.both_splits(folder, state)
     else:
         inside = _CHECKS[kind](folder, state)
@@ -165,7 +171,7 @@ def _wrong_format(
     """Return the fault that a program reads other formats, with the command that converts."""
     reader = wanted.reader
     if reader is not None and kind not in reader.formats:
-        reads = TITLES[reader.formats[0]]
+        reads = _listed(reader)
         return Fault(
             str(folder),
             f"it is {TITLES[kind]}, but {wanted.program} reads {reads}",
@@ -181,7 +187,8 @@ def _wrong_format(
 def _conversion(folder: Path, kind: Format, reader: Reader, wanted: Wanted) -> str:
     to = reader.formats[0]
     if to == "images":
-        return f"use a folder of images with train and val for {wanted.program}"
+        inside = " with train and val" if reader.splits else ", such as the one it was made from"
+        return f"use a folder of images{inside}"
     source = shlex.quote(str(folder)) if kind == "images" else "IMAGES"
     words = f"benchdock data convert {source} NEW --to {to}"
     if to == "arrays":
@@ -192,8 +199,11 @@ def _conversion(folder: Path, kind: Format, reader: Reader, wanted: Wanted) -> s
 def _what_is_read(wanted: Wanted) -> str:
     if wanted.reader is None:
         return "docs/data.md lists the formats"
-    formats = " or ".join(dict.fromkeys(TITLES[one] for one in wanted.reader.formats))
-    return f"{wanted.program} reads {formats}"
+    return f"{wanted.program} reads {_listed(wanted.reader)}"
+
+
+def _listed(reader: Reader) -> str:
+    return " or ".join(dict.fromkeys(TITLES[one] for one in reader.formats))
 
 
 def _against_manifest(folder: Path, found: Manifest, state: Check) -> Iterator[Fault]:

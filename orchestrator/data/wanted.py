@@ -38,7 +38,16 @@ class Reader:
 
 _TFRECORD = Reader(formats=("tfrecord",))
 _FOLDERS = Reader(formats=("images",), splits=True)
-_OURS = Reader(formats=("arrays", "features"))
+_DECODED: tuple[Format, ...] = ("arrays", "features")
+_OURS = Reader(formats=_DECODED)
+# What our own programs decode themselves; `backends/*/reader.py`.
+NATIVE: Mapping[str, Format] = {
+    "pytorch": "images",
+    "tensorflow": "tfrecord",
+    "mxnet": "recordio",
+    "bvlc_caffe": "lmdb",
+    "caffe2": "lmdb",
+}
 _READERS = {
     "tf_cnn_benchmarks": _TFRECORD,
     "nvcnn": Reader(formats=("tfrecord",), equal=True),
@@ -79,11 +88,13 @@ def of(model: str | None, framework: Framework | None) -> Wanted:
     program, reader = "", None
     if framework is not None:
         program = framework.name
-        reader = _OURS if framework.is_our_program else _READERS.get(program)
+        reader = _own(program) if framework.is_our_program else _READERS.get(program)
     try:
         graph = draw(model or "")
     except UnknownModel:
         return Wanted(program=program, reader=reader, model=model or "")
+    if framework is not None and framework.is_our_program and not _is_colour(graph.input_shape):
+        reader = _OURS
     speech = graph.kind == "speech"
     return Wanted(
         program=program,
@@ -93,6 +104,17 @@ def of(model: str | None, framework: Framework | None) -> Wanted:
         classes=graph.classes,
         speech=speech,
     )
+
+
+def _own(program: str) -> Reader:
+    """Return what one of our programs reads for a network that takes images."""
+    native = NATIVE.get(program)
+    return Reader(formats=(native, *_DECODED)) if native is not None else _OURS
+
+
+def _is_colour(shape: tuple[int, ...]) -> bool:
+    """Whether an input is an image in colour, which our readers yield."""
+    return len(shape) == 3 and shape[0] == 3
 
 
 def named(model: str | None, framework: str | None) -> Wanted:

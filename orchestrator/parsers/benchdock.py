@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import assert_never
+from typing import Any, assert_never
 
 from orchestrator import stats
 from orchestrator.parsers import agreement, crash, events
@@ -34,6 +34,7 @@ class Parser:
         self._stage: Stage = "starting"
         self._begin: events.Begin | None = None
         self._begin_line = ""
+        self._data: events.Data | None = None
         self._warmup: events.Warmup | None = None
         self._samples = Samples()
         self._end: events.End | None = None
@@ -87,7 +88,7 @@ class Parser:
         self._warnings += self._samples.left_out()
         return Measurement(
             program=program,
-            begin=self._begin.model_dump(exclude={"event"}) if self._begin else {},
+            begin=self._told(),
             fingerprint=self._begin.fingerprint if self._begin else None,
             metrics=metrics,
             steps=self._samples.records(),
@@ -96,6 +97,13 @@ class Parser:
             notes=interval.notes,
             failure=failure,
         )
+
+    def _told(self) -> dict[str, Any]:
+        """Return what the program said before its first step."""
+        told = self._begin.model_dump(exclude={"event"}) if self._begin else {}
+        if self._data is not None:
+            told["reader"] = self._data.model_dump(exclude={"event", "crc"})
+        return told
 
     def _line(self, raw: bytes) -> None:
         line = clean(raw)
@@ -130,14 +138,12 @@ class Parser:
         self._unreadable += 1
         self._warn(f"{why}: {shown(line)}")
 
-    def _event(
-        self,
-        event: events.Begin | events.Warmup | events.Steps | events.End | events.Error,
-        line: bytes,
-    ) -> None:
+    def _event(self, event: events.AnyEvent, line: bytes) -> None:
         match event:
             case events.Begin():
                 self._on_begin(event, line)
+            case events.Data():
+                self._data = self._data or event
             case events.Warmup():
                 self._warmup = event
                 self._stage = "warmup" if self._stage == "starting" else self._stage

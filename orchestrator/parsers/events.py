@@ -81,6 +81,18 @@ class Steps(Event):
     ended: Time | None = None
 
 
+class Data(Event):
+    """How a program reads images, and digests of the first of them. All keys are kept."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    event: Literal["data"]
+    format: str
+    samples: Count
+    labels: str
+    pixels: str
+
+
 class End(Event):
     """The result. Numbers that cannot be a throughput are accepted here, and refused with a message
     later.
@@ -101,8 +113,9 @@ class Error(Event):
     message: str
 
 
-AnyEvent = Annotated[Begin | Warmup | Steps | End | Error, Field(discriminator="event")]
-_ADAPTER: TypeAdapter[Begin | Warmup | Steps | End | Error] = TypeAdapter(AnyEvent)
+AnyEvent = Begin | Data | Warmup | Steps | End | Error
+_Told = Annotated[AnyEvent, Field(discriminator="event")]
+_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(_Told)
 
 
 _CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}$')
@@ -121,7 +134,7 @@ def is_whole(line: bytes) -> bool | None:
     return zlib.crc32(line[len(TAG) : -_CHECKSUM_SIZE]) == int(found[1], 16)
 
 
-def read(line: bytes) -> Begin | Warmup | Steps | End | Error:
+def read(line: bytes) -> AnyEvent:
     """Read one line that starts with the tag. Raises ValueError with one line of reasons."""
     try:
         return _ADAPTER.validate_json(line[len(TAG) :])

@@ -4,28 +4,57 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Framework
 from orchestrator.plan import DataFolder
+from orchestrator.run.launcher import LauncherContext
 
 # Names and sizes of so many files are read in 0.1 s; ImageNet has 1.3 million.
 MOST_FILES = 20_000
+_USUAL_SHARED = 64 * 2**20 * 3 // 4  # of Docker's 64 MB, with room for the framework itself
+MANIFEST = "benchdock-dataset.json"  # `orchestrator.data.manifest`, which a run without data spares
 
 
 def examine(folder: Path) -> DataFolder | None:
-    """Return the digest of names and sizes, None if it is not a folder that can be read."""
+    """Return the digests of names and sizes and of the manifest; None if it cannot be read."""
     if not folder.is_dir():
         return None
-    total, count = hashlib.sha256(), 0
+    total, count, complete = hashlib.sha256(), 0, True
     for path in itertools.islice(_files(folder), MOST_FILES + 1):
         if count == MOST_FILES:
-            return DataFolder(digest=total.hexdigest(), files=count, complete=False)
+            complete = False
+            break
         total.update(f"{path.relative_to(folder)}\0{_size(path)}\0".encode(errors="replace"))
         count += 1
-    return DataFolder(digest=total.hexdigest(), files=count)
+    digest, listed = total.hexdigest(), _manifest(folder)
+    return DataFolder(digest=digest, manifest=listed, files=count, complete=complete)
+
+
+def _manifest(folder: Path) -> str | None:
+    """Return the SHA-256 of a dataset's manifest, None if it has none that can be read."""
+    try:
+        return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def shared_memory(framework: Framework, context: LauncherContext, cpus: int) -> int:
+    """Return the bytes in which DataLoader's workers hand over batches; 0 if Docker's 64 MB do.
+
+    Each worker is two batches ahead; another two are in use and on their way (`backends/pytorch`).
+    """
+    if framework.name != "pytorch":
+        return 0
+    workers = max(1, cpus // context.devices - 1)
+    batch = context.batch * math.prod(catalogue.draw(context.model).input_shape)
+    needed = context.devices * (2 * workers + 2) * batch
+    return needed if needed > _USUAL_SHARED else 0
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -21,7 +21,7 @@ from orchestrator.run import (
 )
 from orchestrator.run.context import context_of, thread_notes
 from orchestrator.run.devices import Target
-from orchestrator.run.launcher import render
+from orchestrator.run.launcher import LauncherContext, render
 from orchestrator.run.place import CODE, DATA, MODEL, RUN, SOURCE, Place
 
 FIRST_OUTPUT_SECONDS = 600.0
@@ -108,7 +108,7 @@ def plan_of(
         user=container_user.choose(request) if in_container else None,
         network=request.network or NO_NETWORK,
         capabilities=_capabilities(request, place) if in_container else (),
-        limits=_limits(request, place),
+        limits=_limits(request, framework, place, context),
         timeouts=_timeouts(request),
         options={**context.options, **request.options},
         pattern=request.pattern,
@@ -129,11 +129,17 @@ def _fingerprint(request: Request, framework: Framework, found: OwnFiles) -> str
     return catalogue.fingerprint(framework, request.model)
 
 
-def _limits(request: Request, place: Place) -> Limits:
+def _limits(
+    request: Request, framework: Framework, place: Place, context: LauncherContext
+) -> Limits:
+    needed = place.needs.shm_size
+    if request.data is not None and place.runtime == "docker":
+        shared = data_folder.shared_memory(framework, context, place.cpus)
+        needed = max(needed or 0, shared) or None
     return Limits(
         memory=request.memory,
         pids=request.pids,
-        shm_size=request.shm_size or place.needs.shm_size,
+        shm_size=request.shm_size or needed,
         ulimits=place.needs.ulimits,
     )
 

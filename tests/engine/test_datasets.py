@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from orchestrator.data import converting
+from orchestrator.data import converting, reference
 from tests.engine.in_image import ready, run_module
 from tests.engine.read_datasets import SIDE
 from tests.support.datasets import Silent, job, made
@@ -59,3 +59,37 @@ def test_a_framework_reads_the_same_labels_and_pixels(engine, images, expected, 
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == expected
+
+
+OURS = {
+    "pytorch": ("pytorch-cpu", "images"),
+    "tensorflow": ("tensorflow-cpu", "tfrecord"),
+    "mxnet": ("mxnet-cpu", "recordio"),
+    "bvlc_caffe": ("legacy-cpu", "lmdb"),
+    "caffe2": ("legacy-cpu", "lmdb"),
+}
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("larger")
+    folder.chmod(0o755)
+    return made(folder / "images", 24, 5, side=360, height=270)
+
+
+@pytest.mark.parametrize("framework", OURS)
+def test_our_readers_read_what_pillow_reads(engine, larger, tmp_path, framework):
+    """200 of 24 samples: the end of the dataset is in the middle of a batch."""
+    image, to = OURS[framework]
+    tmp_path.chmod(0o755)
+    folder = larger if to == "images" else tmp_path / to
+    if folder != larger:
+        converting.convert(job(larger, folder, to), Silent())
+    words = (f"backends.{framework}", "read", "--data=/data", "--batch=7", "resnet18")
+    done = run_module(ready(engine, image), *words, mounts=(f"{folder}:/data",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    told = json.loads(last.removeprefix("::benchdock "))
+    expected = reference.digests(folder, to, 224, 200)
+    found = (told["samples"], told["labels"], told["pixels"])
+    assert found == (expected.samples, expected.labels, expected.pixels)

@@ -27,9 +27,11 @@ class Silent:
         self.notes.append(text)
 
 
-def made(folder: Path, samples: int = 23, classes: int = 4, *, side: int = 48) -> Path:
+def made(
+    folder: Path, samples: int = 23, classes: int = 4, *, side: int = 48, height: int = 36
+) -> Path:
     """Make a folder of small images."""
-    order = making.Order(Recipe(side, 36, classes), samples)
+    order = making.Order(Recipe(side, height, classes), samples)
     making.make(order, folder, Silent(), threads=2)
     return folder
 

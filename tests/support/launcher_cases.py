@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 
 from orchestrator.parity.plan import ParityContext
+from orchestrator.parity.readers import ReadingContext
 from orchestrator.run.launcher import LauncherContext
 from tests.support import inference_and_caffe_cases, vendor_cases
 
@@ -32,6 +33,11 @@ PARITY = ParityContext(
     backend="backends.mxnet",
     levels=("P1", "P3"),
     models=("resnet50", "vgg11", "alexnet"),
+)
+
+READING = ReadingContext(
+    **{field.name: getattr(PLAIN, field.name) for field in fields(PLAIN)},
+    backend="backends.mxnet",
 )
 
 NASTY = 'it\'s "x" $(touch pwned) `touch pwned` $HOME \\ ; & | * ~ # é 漢 '
@@ -95,6 +101,7 @@ CASES = {
         environment={"ONEDNN_VERBOSE": "1"},
         prefix=("taskset", "-c", "0-7"),
     ),
+    "reading-cpu": replace(READING, data=PurePosixPath("/benchdock/data"), threads=None),
     **inference_and_caffe_cases.cases(PLAIN),
     **vendor_cases.cases(PLAIN),
 }

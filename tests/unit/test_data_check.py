@@ -243,9 +243,27 @@ def test_a_lock_file_is_named(copy):
         ),
         (
             "images",
+            "openvino",
+            "it is a folder of images, but openvino reads NumPy arrays; run `benchdock data "
+            "convert DIR NEW --to arrays --resize 227`",
+        ),
+        (
+            "images",
+            "tensorflow",
+            "it is a folder of images, but tensorflow reads TFRecord or NumPy arrays; run "
+            "`benchdock data convert DIR NEW --to tfrecord`",
+        ),
+        (
+            "tfrecord",
             "pytorch",
-            "it is a folder of images, but pytorch reads NumPy arrays; run `benchdock data convert "
-            "DIR NEW --to arrays --resize 227`",
+            "it is TFRecord, but pytorch reads a folder of images or NumPy arrays; use a folder of "
+            "images, such as the one it was made from",
+        ),
+        (
+            "tfrecord",
+            "caffe2",
+            "it is TFRecord, but caffe2 reads an LMDB or NumPy arrays; run `benchdock data convert "
+            "IMAGES NEW --to lmdb`",
         ),
         (
             "lmdb",
@@ -267,6 +285,16 @@ def test_both_splits_need_the_same_classes(tmp_path):
         (tmp_path / path / "x.jpg").write_bytes(jpeg())
     assert faults(tmp_path, None, "pytorch_imagenet") == [
         "DIR: train and val differ in their classes: b is in one of them only"
+    ]
+
+
+def test_splits_are_no_classes_of_our_reader(tmp_path):
+    for path in ("train/a", "val/a"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "x.jpg").write_bytes(jpeg())
+    assert faults(tmp_path, None, "pytorch_imagenet") == []
+    assert faults(tmp_path, None, "pytorch") == [
+        "DIR: contains train and val, each with its own classes; use DIR/train"
     ]
 
 
@@ -294,7 +322,7 @@ def test_arrays_must_fit_the_network(tmp_path):
 def test_a_run_checks_its_dataset_first(all_formats, tmp_path, monkeypatch, capsys):
     words = ["run", "alexnet", "--gpus=none", "--dry-run", "-f", "pytorch", "--data"]
     assert main([*words, str(all_formats / "lmdb")]) == 2
-    assert "it is an LMDB, but pytorch reads NumPy arrays" in capsys.readouterr().err
+    assert "it is an LMDB, but pytorch reads a folder of images" in capsys.readouterr().err
     monkeypatch.setenv("BENCHDOCK_HOME", str(tmp_path / "home"))
     assert main(["data", "add", "small", str(all_formats / "arrays")]) == 0
     assert main([*words, "small"]) == 2

@@ -1,5 +1,6 @@
 """Two folders of data with one name are told from each other."""
 
+import hashlib
 import os
 import shutil
 
@@ -30,6 +31,17 @@ def test_a_copy_is_the_same_data(folder, tmp_path):
     linked = tmp_path / "c"
     linked.symlink_to(folder)
     assert digest(linked) == digest(folder)
+
+
+def test_the_manifest_is_identified_by_its_content(folder):
+    assert data_folder.examine(folder).manifest is None
+    (folder / "benchdock-dataset.json").write_text("{}")
+    first = data_folder.examine(folder)
+    (folder / "benchdock-dataset.json").write_text("[]")
+    second = data_folder.examine(folder)
+    assert first.manifest == hashlib.sha256(b"{}").hexdigest()
+    assert second.manifest != first.manifest
+    assert second.digest == first.digest
 
 
 @pytest.mark.parametrize(

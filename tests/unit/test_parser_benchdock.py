@@ -52,6 +52,14 @@ def test_a_good_log():
     assert Measurement.model_validate_json(found.model_dump_json()) == found
 
 
+def test_what_a_reader_read_is_kept():
+    facts = {"format": "lmdb", "samples": 200, "labels": "ab", "pixels": "cd", "workers": 3}
+    began, *rest = GOOD
+    found = measure(log([began, {"event": "data", **facts}, *rest]))
+    assert found.failure is None
+    assert found.begin.reader == facts
+
+
 def run_of(seconds):
     block = steps(0, seconds, block_seconds=sum(seconds))
     end = {"event": "end", "samples": 16 * len(seconds), "seconds": sum(seconds)}

@@ -220,3 +220,23 @@ def test_a_parity_plan_runs_the_parity_program(tmp_path):
     assert "vgg11 alexnet" in made.script
     assert "--dtype=bfloat16 --device=gpu" in made.script
     assert made.gpus == ("GPU-a",)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "batch", "image", "expected"),
+    [
+        (2, 8, None, None),  # Docker's 64 MB do
+        (9, 64, None, 18 * 64 * 3 * 224 * 224),
+        (9, 64, 2**40, 2**40),
+    ],
+)
+def test_shared_memory_suffices_for_the_workers_of_a_dataset(
+    tmp_path, cpus, batch, image, expected
+):
+    (tmp_path / "data").mkdir()
+    place = replace(PLACE, cpus=cpus, needs=Needs(shm_size=image))
+    found = plan(tmp_path, place, batch=batch, data=tmp_path / "data")
+    assert found.limits.shm_size == expected
+    assert plan(tmp_path, place, batch=batch).limits.shm_size == image
+    asked = plan(tmp_path, place, batch=batch, data=tmp_path / "data", shm_size=2**30)
+    assert asked.limits.shm_size == 2**30

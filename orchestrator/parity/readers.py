@@ -1,0 +1,175 @@
+"""Proves that frameworks read the same labels and pixels, by running their readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from orchestrator.data import checking, reference, wanted
+from orchestrator.data.manifest import Format
+from orchestrator.data.reference import Digests
+from orchestrator.errors import DataError, RequestError
+from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Framework
+from orchestrator.parity.comparisons import Setting
+from orchestrator.parsers.reading import ReadCell
+from orchestrator.paths import RunFolder
+from orchestrator.plan import Plan
+from orchestrator.request import Request
+from orchestrator.run import planner
+from orchestrator.run.checks import check_dataset
+from orchestrator.run.context import context_of
+from orchestrator.run.decision import Decision, decide
+from orchestrator.run.facts import ThisMachine
+from orchestrator.run.filing import new_folder, write_launcher
+from orchestrator.run.launcher import LauncherContext, render
+from orchestrator.run.place import Place
+from orchestrator.run.places import ready_place
+from orchestrator.run.runner import StageClock, execute
+from orchestrator.view import View
+
+MODEL = "resnet50"
+SAMPLES = 200  # `PROVEN` of backends.harness.images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A framework, and the dataset in its format."""
+
+    framework: Framework
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What to read; `missing` are frameworks without a dataset, with the format they read."""
+
+    model: str
+    side: int
+    readings: tuple[Reading, ...]
+    missing: tuple[tuple[str, Format], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What a framework read, None if it could not, and why; `expected` is what Pillow reads."""
+
+    reading: Reading
+    expected: Digests
+    cell: ReadCell | None = None
+    why: str = ""
+    signal_number: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it read what Pillow reads."""
+        found, expected = self.cell, self.expected
+        return found is not None and (found.samples, found.labels, found.pixels) == (
+            expected.samples,
+            expected.labels,
+            expected.pixels,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingContext(LauncherContext):
+    """The values that the launcher of readers may write."""
+
+    backend: str
+
+
+def choose(names: Sequence[str], models: Sequence[str], folders: Sequence[Path]) -> Chosen:
+    """Return what to read. Raises RequestError, DataError."""
+    if len(models) > 1:
+        raise RequestError("parity --data reads for one network", hint="name one MODEL")
+    needs = wanted.named(models[0] if models else MODEL, None)
+    side = needs.side
+    if side is None or needs.shape is None or needs.shape[0] != 3:
+        raise RequestError(f"{needs.model} does not take images in colour", hint=f"use {MODEL}")
+    by_format = {kind: folder for folder, kind in _formats(folders)}
+    readings, missing = [], []
+    for name in names or wanted.NATIVE:
+        framework = catalogue.framework(name)
+        native = wanted.NATIVE.get(framework.name)
+        if native is None:
+            raise RequestError(
+                f"{framework.name} does not decode images",
+                hint=f"use one of {', '.join(wanted.NATIVE)}",
+            )
+        if native in by_format:
+            readings.append(Reading(framework=framework, folder=by_format[native]))
+        else:
+            missing.append((framework.name, native))
+    if not readings:
+        raise DataError(
+            f"no framework reads {' or '.join(map(str, folders))}", hint=conversion(missing[0][1])
+        )
+    return Chosen(model=needs.model, side=side, readings=tuple(readings), missing=tuple(missing))
+
+
+def _formats(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    for folder in folders:
+        check_dataset(folder)
+        kind = checking.format_of(folder)
+        if kind is None:
+            raise DataError(f"{folder} is not a dataset that benchdock knows")
+        yield folder, kind
+
+
+def conversion(native: str) -> str:
+    """Return the hint by which a dataset in a format is made."""
+    if native == "images":
+        return "add --data IMAGES, the folder of images"
+    return f"run `benchdock data convert IMAGES NEW --to {native}` and add --data NEW"
+
+
+def expected(chosen: Chosen) -> dict[Path, Digests]:
+    """Return what Pillow reads in each dataset. Raises DataError, MachineError."""
+    return {
+        folder: reference.digests(folder, kind, chosen.side, SAMPLES)
+        for folder, kind in {
+            one.folder: wanted.NATIVE[one.framework.name] for one in chosen.readings
+        }.items()
+    }
+
+
+def read(reading: Reading, model: str, expected_: Digests, setting: Setting, view: View) -> Row:
+    """Let a framework read. Raises what `decide` and `execute` raise if it cannot be started."""
+    framework = reading.framework
+    request = Request(
+        model=model,
+        framework=framework.name,
+        phase="inference",
+        gpus=setting.gpus,
+        image=setting.image,
+        runtime=setting.runtime,
+        env=dict(setting.env),
+        prefix=setting.prefix,
+        python=setting.python,
+        data=reading.folder,
+    )
+    decision = decide(request, ThisMachine()).accepted()
+    folder, clock = new_folder("reading", framework.name), StageClock(view)
+    place, where = ready_place(decision, view)
+    plan = _plan(decision, place, folder)
+    write_launcher(folder, plan)
+    outcome = execute(plan, where, folder, view, clock)
+    cells = [ReadCell.model_validate(cell) for cell in outcome.measurement.begin.cells or ()]
+    told = outcome.failure.message if outcome.failure else "the program printed no digest"
+    return Row(
+        reading=reading,
+        expected=expected_,
+        cell=cells[0] if cells else None,
+        why="" if cells else f"{told}; see {folder.log}",
+        signal_number=outcome.signal_number,
+    )
+
+
+def _plan(decision: Decision, place: Place, folder: RunFolder) -> Plan:
+    request, framework, target = decision.request, decision.framework, decision.target
+    plan = planner.make_plan(request, framework, target, place, folder)
+    context = context_of(request, framework, target, place, folder)
+    values = {f.name: getattr(context, f.name) for f in fields(context)}
+    script = render("reading", ReadingContext(**values, backend=framework.backend))
+    return plan.model_copy(update={"program": "reading", "script": script})

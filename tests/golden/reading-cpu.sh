@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# run 20260101T000000-pytorch-resnet50-abc123
+# the first images of /benchdock/data, as resnet50 takes them
+# benchdock quotes the values, so a $ in single quotes is meant literally.
+# shellcheck disable=SC2016
+set -euo pipefail
+
+cd -- /benchdock/run
+
+# A user id that the image does not have has no home and no name; some frameworks need both.
+if [[ ! -d "${HOME:-}" || ! -w "${HOME:-}" ]]; then
+  HOME="$(mktemp -d 2>/dev/null || pwd)"
+  export HOME
+fi
+if ! id -un >/dev/null 2>&1; then
+  export USER=benchdock LOGNAME=benchdock
+fi
+
+export PYTHONPATH=/opt/benchdock"${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashreplace
+
+# From here on all output belongs to the program.
+exec >>/benchdock/run/log.txt 2>&1
+
+exec python3 -m backends.mxnet read --data=/benchdock/data resnet50

@@ -1,0 +1,225 @@
+"""Readers of images: what the harness checks and proves, whichever framework reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from backends import zoo
+from backends.caffe import reader as caffe_reader
+from backends.harness import arguments, data, folders, images, program
+from backends.harness.errors import DataProblem
+from orchestrator.data import converting, reference
+from orchestrator.errors import DataError
+from tests.support.datasets import Silent, job, made
+
+GRAPH = zoo.draw("resnet18")
+SIDE = 224
+FORMATS = ("tfrecord", "recordio", "lmdb")
+
+
+class Fake:
+    """Batches of images whose pixels and labels count up."""
+
+    filter, workers, prefetch = "none", 1, 2
+
+    def __init__(self, reading, first=0):
+        self.reading, self.at, self.closed = reading, first, False
+
+    def next(self):
+        numbers = np.arange(self.at, self.at + self.reading.batch)
+        self.at += self.reading.batch
+        pixels = np.broadcast_to(numbers[:, None, None, None] % 256, (len(numbers), 3, SIDE, SIDE))
+        x = (pixels.astype(np.float32) - images.CENTRE) / images.SPREAD
+        return x, numbers.astype(np.int64)
+
+    def close(self):
+        self.closed = True
+
+
+def reader(opened=Fake, errors=(KeyError,)):
+    return SimpleNamespace(FORMAT="tfrecord", ERRORS=errors, opened=opened)
+
+
+def settings(folder, batch=64):
+    return arguments.one_step("resnet18", "training", batch, {}, data=str(folder))
+
+
+@pytest.fixture
+def shards(tmp_path):
+    (tmp_path / "train-00000-of-00001").touch()
+    return tmp_path
+
+
+def test_the_first_samples_are_proven_and_then_left(shards):
+    source = data.source(settings(shards), GRAPH, reader=reader())
+    labels = np.arange(images.PROVEN, dtype="<i4")
+    pixels = b"".join(bytes([number]) * (3 * SIDE * SIDE) for number in range(images.PROVEN))
+    assert source.facts["samples"] == images.PROVEN
+    assert source.facts["labels"] == hashlib.sha256(labels.tobytes()).hexdigest()
+    assert source.facts["pixels"] == hashlib.sha256(pixels).hexdigest()
+    assert source.facts["transform"] == "centre crop 224"
+    assert not source.fixed
+    assert source.next()[1][0] == 256
+
+
+def test_every_pixel_survives_normalisation():
+    proof, every = images.Proof(), np.arange(256, dtype=np.float32).reshape(1, 1, 16, 16)
+    proof.add((every - images.CENTRE) / images.SPREAD, np.array([0]))
+    assert proof.facts()["pixels"] == hashlib.sha256(bytes(range(256))).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("train-00000-of-00001", b"", "tfrecord"),
+        ("val.rec", b"", "recordio"),
+        ("data.mdb", b"", "lmdb"),
+        ("a/x.JPG", b"", "images"),
+        ("a/part_x.npy", b"", None),
+        ("x.jpg", b"", None),
+        ("benchdock-dataset.json", b'{"format": "lmdb"}', "lmdb"),
+    ],
+)
+def test_a_format_is_known_by_manifest_or_files(tmp_path, name, content, found):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    assert images.found_format(str(tmp_path)) == found
+
+
+def test_only_networks_that_take_colour_read_images(shards):
+    assert images.is_read_by(reader(), str(shards), GRAPH)
+    assert not images.is_read_by(reader(), str(shards), zoo.draw("deep_mnist"))
+    assert not images.is_read_by(None, str(shards), GRAPH)
+
+
+def test_a_damaged_manifest_is_named(shards):
+    (shards / images.MANIFEST).write_text("{")
+    with pytest.raises(DataProblem, match=r"benchdock-dataset\.json is damaged"):
+        data.source(settings(shards), GRAPH, reader=reader())
+
+
+@pytest.mark.parametrize("first", [-1, 990])
+def test_a_label_out_of_range_ends_the_run(shards, first):
+    with pytest.raises(DataProblem, match="a label is not 1 to 1000"):
+        data.source(settings(shards), GRAPH, reader=reader(lambda asked: Fake(asked, first)))
+
+
+def test_what_a_framework_cannot_read_is_a_fault_of_the_data(shards):
+    def fails(_):
+        raise KeyError("record 7\nis cut off")
+
+    with pytest.raises(DataProblem, match=f"{shards} cannot be read: .*record 7"):
+        data.source(settings(shards), GRAPH, reader=reader(fails))
+    with pytest.raises(KeyError):
+        data.source(settings(shards), GRAPH, reader=reader(fails, errors=()))
+
+
+def test_a_manifest_says_the_first_label(shards):
+    asked = images.reading(settings(shards), GRAPH, reader(), rank=1, world=2)
+    assert (asked.label_base, asked.rank, asked.side) == (1, 1, SIDE)
+    (shards / images.MANIFEST).write_text(json.dumps({"format": "tfrecord", "label_base": 0}))
+    assert images.reading(settings(shards), GRAPH, reader(), 0, 1).label_base == 0
+
+
+def test_files_of_training_come_first(tmp_path):
+    for name in ("train-00001-of-00002", "train-00000-of-00002", "validation-00000-of-00001"):
+        (tmp_path / name).touch()
+    found = images.files(str(tmp_path), images.SIGNS["tfrecord"])
+    assert [path[-5:] for path in found] == ["00002"] * 2
+    for path in found:
+        (tmp_path / path).unlink()
+    assert len(images.files(str(tmp_path), images.SIGNS["tfrecord"])) == 1
+
+
+def test_a_folder_is_read_in_the_order_of_its_conversion(tmp_path):
+    made(tmp_path / "images", 24, 5)
+    listed = converting.look(job(tmp_path / "images", tmp_path / "images", "lmdb"), Silent())
+    expected = [listed.path(number) for number in range(24)]
+    found = folders.listed(str(tmp_path / "images"))
+    assert [path for path, _ in found] == expected
+    assert [label for _, label in found] == [int(path[6:9]) for path in expected]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataProblem, match="no images"):
+        folders.listed(str(tmp_path / "empty"))
+
+
+def test_caffe_crops_and_turns_gray_into_colour():
+    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0)
+    text = caffe_reader.network(asked)
+    for words in ('source: "/data"', "crop_size: 224", "force_color: true", "batch_size: 8"):
+        assert words in text
+
+
+# -- the program ---------------------------------------------------------------------------
+
+
+def backend(**changed):
+    usual = {"FRAMEWORK": "fake", "OPTIONS": (), "version": str, "classify": lambda error: None}
+    return SimpleNamespace(**{**usual, **changed})
+
+
+def told(folder, model="resnet18", **changed):
+    log = []
+
+    def emit(event, **fields):
+        log.append((event, fields))
+
+    words = ["read", "--data", str(folder), model]
+    return program.main(backend(**changed), words, emit), log
+
+
+def test_a_program_reads_without_a_network(shards):
+    status, log = told(shards, READER=reader())
+    ((event, fields),) = log
+    assert (status, event) == (0, "read")
+    assert (fields["framework"], fields["samples"]) == ("fake", images.PROVEN)
+
+
+def test_a_program_that_reads_no_images_says_so(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 3, SIDE, SIDE), np.uint8), y=np.zeros(2, int))
+    status, log = told(tmp_path)
+    assert status == 1
+    assert log == [("error", {"kind": "data", "message": "fake does not read images from it"})]
+
+
+# -- what Pillow reads ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def all_formats(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    made(root / "images")
+    for to in FORMATS:
+        converting.convert(job(root / "images", root / to, to), Silent())
+    return root
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_has_the_digests_of_its_images(all_formats, kind):
+    expected = reference.digests(all_formats / "images", "images", 32, 40)
+    assert reference.digests(all_formats / kind, kind, 32, 40) == expected
+    assert reference.digests(all_formats / kind, kind, 32, 39) != expected
+
+
+def test_an_image_that_is_too_small_is_refused(all_formats):
+    with pytest.raises(DataError, match=r"an image of \d+ x \d+, which is too small for 64 x 64"):
+        reference.digests(all_formats / "recordio", "recordio", 64, 1)
+
+
+def test_pillow_crops_the_centre(tmp_path):
+    from PIL import Image
+
+    path = tmp_path / "a" / "x.png"
+    path.parent.mkdir()
+    pixels = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
+    Image.fromarray(pixels).save(path)
+    found = reference.digests(tmp_path, "images", 2, 1)
+    crop = pixels[1:3, 1:3].transpose(2, 0, 1)
+    assert found.pixels == hashlib.sha256(crop.tobytes()).hexdigest()
+    assert found.labels == hashlib.sha256(bytes(4)).hexdigest()
