@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -87,7 +87,7 @@ class _Round:
     began: float
     stage: str
     is_written: bool
-    answers: list[_Answer] = field(default_factory=list)
+    answers: list[_Answer]
 
 
 class GpuWatch:
@@ -120,6 +120,8 @@ class GpuWatch:
         self._window: Window | None = None
         self._rounds = 0
         self._waiting: list[_Round] = []
+        self._answers: list[_Answer] = []  # of the round that is being made
+        self._sorting = threading.Lock()
         self._gap = 0.0
         self._cpu = 0.0
         self._began = time.monotonic()
@@ -149,6 +151,8 @@ class GpuWatch:
         self._thread.join(patience)
         if self._thread.is_alive():
             self._miss("the GPU driver did not answer the monitor at the end of the run")
+            self._sort_out()  # what it answered before
+            self._settle()
 
     def stage(self, name: str, window: Window | None) -> None:
         """Note the stage of the run, and its timed window so far."""
@@ -235,7 +239,8 @@ class GpuWatch:
     def _round(self, *, last: bool = False) -> None:
         began = time.monotonic()
         written = self._rounds < MOST_LINES or self._rounds % SLOW == 0
-        self._waiting.append(_Round(began, self._stage, is_written=written))
+        self._answers = []
+        self._waiting.append(_Round(began, self._stage, written, self._answers))
         for place, uuid in enumerate(tuple(self._turns)):
             if place and not last and time.monotonic() - began > DEADLINE * self._interval:
                 self._turns.rotate(-place)
@@ -253,17 +258,19 @@ class GpuWatch:
         """Read what changes fast."""
         begin = time.monotonic()
         pulse = source.pulse(uuid)
-        self._waiting[-1].answers.append(_Answer(uuid, begin, time.monotonic(), pulse, None))
+        self._answers.append(_Answer(uuid, begin, time.monotonic(), pulse, None))
 
     def _look_well(self, source: GpuSource, uuid: str) -> None:
         """Read everything."""
         self._look(source, uuid)
-        answers = self._waiting[-1].answers
-        answers[-1] = answers[-1]._replace(sample=source.sample(uuid))
+        sample = source.sample(uuid)
+        self._answers[-1] = self._answers[-1]._replace(sample=sample)
+        self._look_for_others(self._gpus[uuid], sample)  # now, because processes end
 
     def _sort_out(self) -> None:
         """Take what was read since the last time, and write it."""
-        waiting, self._waiting = self._waiting, []
+        with self._sorting:
+            waiting, self._waiting = self._waiting, []
         for one in waiting:
             line: dict[str, object] = {}
             for answer in one.answers:
@@ -281,7 +288,6 @@ class GpuWatch:
         line[one.name] = told = rounded(vars(pulse))
         if sample is not None:
             one.sample(answer.end, sample)
-            self._look_for_others(one, sample)
             told |= rounded(asdict(sample))
 
     def _look_for_others(self, one: WatchedGpu, sample: GpuSample) -> None:

@@ -460,17 +460,18 @@ def test_a_driver_that_hangs_does_not_hold_up_the_end(
     released: list[bool] = []
 
     def hang(uuid: str, count: int) -> GpuPulse:
-        while not released:
+        while count > 5 and not released:
             time.sleep(0.01)
-        return GpuPulse()
+        return GpuPulse(power=100.0 * count)
 
     gpus = FakeGpus(hang)
     with monitor(tmp_path / "m", gpus=gpus) as watching:
-        wait_for(lambda: gpus.counts != {})
-    told = watching.warnings()
+        wait_for(lambda: 6 in gpus.counts.values())
+    told, found = watching.warnings(), watching.summary()
     released.append(True)
     assert told == ("the GPU driver did not answer the monitor at the end of the run",)
-    assert watching.summary()["cpu.mean"].value == 0.0  # the host was watched all the same
+    assert found["cpu.mean"].value == 0.0  # the host was watched all the same
+    assert found["gpu1.power.max"].value == 500.0  # what it answered before counts
 
 
 def test_stop_twice(tmp_path: Path) -> None:
