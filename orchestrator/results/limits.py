@@ -100,7 +100,7 @@ def _noise(compute: Part, copied: Part, whole: Part) -> Iterator[str]:
 
 
 def _shared() -> str:
-    return "shares the CPU: reading and computing use the same cores, so neither alone limits it"
+    return "shares the CPU: reading and computing use the same cores, so both limit it"
 
 
 def _verdict(copied: Part, read: Part, wait: float | None) -> str:
