@@ -8,10 +8,11 @@ cropped.
 import tensorflow as tf
 
 from backends.harness import images
+from backends.harness.errors import DataProblem
 from backends.tensorflow.build import v1
 
 FORMAT = "tfrecord"
-ERRORS = (tf.errors.OpError,)
+ERRORS = ()
 
 IMAGE, LABEL = "image/encoded", "image/class/label"
 
@@ -28,6 +29,7 @@ class Reader(object):
 
     def __init__(self, reading):
         """Build the pipeline."""
+        self._folder = reading.folder
         self.workers, self.prefetch = reading.workers, reading.prefetch
         graph = tf.Graph()
         with graph.as_default(), tf.device("/cpu:0"):
@@ -42,12 +44,25 @@ class Reader(object):
 
     def next(self):
         """Inputs and labels; the inputs are a view, so that what wants NHWC copies nothing."""
-        x, y = self._session.run(self._batch)
+        try:
+            x, y = self._session.run(self._batch)
+        except tf.errors.OpError as error:
+            raise DataProblem("%s cannot be read: %s" % (self._folder, reason(error))) from error
         return x.transpose(0, 3, 1, 2), y
 
     def close(self):
         """Stop the threads."""
         self._session.close()
+
+
+def reason(error):
+    """What an error says, without the stacks that TensorFlow prints around it.
+
+    The line before that of the nodes: `[[{{node IteratorGetNext}}]]`.
+    """
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
+    nodes = [number for number, line in enumerate(lines) if line.startswith("[[") and number]
+    return lines[nodes[0] - 1] if nodes else " ".join(lines)
 
 
 def _pipeline(reading):
