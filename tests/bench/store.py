@@ -264,7 +264,7 @@ def measure(size: Size) -> bool:
             kept &= report(f"query: {name} ({count:,})", seconds, 0.2, "s")
     modules = IMPORTS[location.here().url.get_backend_name()]
     wall, cpu = _spent((sys.executable, "-c", f"import {modules}"))
-    print(f"  `import {modules}` alone: {wall:.3f} s (CPU {cpu:.2f} s)")
+    print(f"  `import {modules}` only: {wall:.3f} s (CPU {cpu:.2f} s)")
     for name, (wall, cpu) in commands().items():
         kept &= report(f"benchdock {name} (CPU {cpu:.2f} s)", wall, 0.8, "s")
     return kept
