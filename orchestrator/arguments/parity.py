@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from typing import Any
 
 from orchestrator.arguments import shared, values
@@ -24,6 +25,16 @@ def add(commands: Any) -> None:
         "parity --data records --data shards",
         status="0 every comparison holds, 1 one does not or could not be made",
     )
+    _add_comparisons(parity)
+    shared.around_program(parity)
+    shared.options(parity)
+    shared.runtime(parity)
+    shared.python(parity)
+    shared.json(parity)
+    parity.set_defaults(handler="parity")
+
+
+def _add_comparisons(parity: ArgumentParser) -> None:
     parity.add_argument(
         "models", nargs="*", metavar="MODEL", help="networks of `benchdock models` (default: all)"
     )
@@ -70,9 +81,3 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="compare what frameworks read instead: a dataset, or its name; once per format",
     )
-    shared.around_program(parity)
-    shared.options(parity)
-    shared.runtime(parity)
-    shared.python(parity)
-    shared.json(parity)
-    parity.set_defaults(handler="parity")

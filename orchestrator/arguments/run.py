@@ -95,6 +95,10 @@ def _add_benchmark(run: ArgumentParser) -> None:
         metavar="N",
         help="number of untimed steps before them",
     )
+    _add_data(run)
+
+
+def _add_data(run: ArgumentParser) -> None:
     run.add_argument(
         "--data",
         type=values.recorded_path,

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from orchestrator import ui
 from orchestrator.data import registry, wanted
-from orchestrator.errors import ExitStatus, Interrupted
+from orchestrator.errors import ExitStatus, Interrupted, RequestError
 from orchestrator.parity import readers
 from orchestrator.parity.comparisons import Setting
 from orchestrator.parity.readers import Chosen, Row
@@ -23,6 +23,7 @@ _SHOWN = 16  # characters of a digest
 
 def execute(arguments: argparse.Namespace, setting: Setting) -> ExitStatus:
     """Let frameworks read; return 0 only if all read what Pillow does. Raises RequestError."""
+    _check(arguments)
     folders = [registry.resolve(text).absolute() for text in arguments.data]
     chosen = readers.choose(
         tuple(dict.fromkeys(arguments.framework)), arguments.models, tuple(dict.fromkeys(folders))
@@ -36,6 +37,23 @@ def execute(arguments: argparse.Namespace, setting: Setting) -> ExitStatus:
         Outlet(sys.stderr).line(f"benchdock: {interrupted}")
         return interrupted.exit_status
     return ExitStatus.OK if _holds(rows, chosen) else ExitStatus.BENCHMARK_FAILED
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what has no effect on reading, or would be ambiguous. Raises RequestError."""
+    options = {
+        "--level": arguments.level,
+        "--dtype": arguments.dtype != "float32",
+        "--option": arguments.option,
+    }
+    for option, given in options.items():
+        if given:
+            raise RequestError(
+                f"{option} has no effect on what is read", hint=f"remove {option} or --data"
+            )
+    for option, given in {"--image": arguments.image, "--python": arguments.python}.items():
+        if given and len(set(arguments.framework)) != 1:
+            raise RequestError(f"{option} needs exactly one framework", hint="add -f FRAMEWORK")
 
 
 def _read(chosen: Chosen, setting: Setting) -> tuple[list[Row], Interrupted | None]:

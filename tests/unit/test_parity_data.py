@@ -113,6 +113,9 @@ def test_datasets_of_other_images_differ(datasets, read, tmp_path, capsys):
         (["deep_mnist"], ("tfrecord",), "deep_mnist does not take images in colour; use resnet50"),
         (["vgg16", "vgg19"], ("tfrecord",), "reads for one network; name one MODEL"),
         ([], ("absent",), "does not exist"),
+        (["--level", "P1"], ("tfrecord",), "--level has no effect on what is read"),
+        (["--dtype", "bfloat16"], ("tfrecord",), "--dtype has no effect on what is read"),
+        (["--image", "a:1"], ("tfrecord",), "--image needs exactly one framework"),
     ],
 )
 def test_what_cannot_be_read_is_refused(datasets, read, capsys, words, data, says):
