@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from orchestrator.errors import ExitStatus
+from orchestrator.request import Measure
 from orchestrator.results import limits
 from orchestrator.results.limits import Limits
 from orchestrator.results.lookup import load
 from orchestrator.ui.tables import print_table
 from orchestrator.units import SECONDS, quantity, share
 
-_LETTERS = {"compute": "C", "copy": "H", "input": "I", "end-to-end": "E"}
+_LETTERS: Mapping[Measure, str] = {"compute": "C", "copy": "H", "input": "I", "end-to-end": "E"}
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -25,7 +26,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         return ExitStatus.OK
     rows = []
     for name, letter in _LETTERS.items():
-        if (part := found.parts.get(name)) is not None:  # type: ignore[call-overload]
+        if (part := found.parts.get(name)) is not None:
             span = f"{quantity(part.low, SECONDS)} to {quantity(part.high, SECONDS)}"
             cpu = quantity(part.cpu, SECONDS) if part.cpu is not None else "-"
             rows.append((letter, name, quantity(part.seconds, SECONDS), span, cpu))

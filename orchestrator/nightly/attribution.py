@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import BenchdockError, ExitStatus
+from orchestrator.nightly import causes
 from orchestrator.nightly.recording import Judged
 from orchestrator.nightly.tonight import Tonight
 from orchestrator.nights.past import is_good
@@ -140,12 +141,11 @@ def _result(ended: Mapping[Key, Ended], case: _Case) -> NightAttribution | None:
     if len(ratios) < FEWEST_PAIRS:
         return None
     found, judged = median(ratios), case.judged.judgement
-    half = math.log1p(judged.change or 0.0) / 2
     return NightAttribution(
         before=case.before,
         after=case.judged.measured.facts[_IMAGE],
         pairs=len(ratios),
         change=math.expm1(found),
-        explained=abs(found) >= abs(half) and found * half > 0,
+        explained=causes.explains(found, math.log1p(judged.change or 0.0)),
         old=median(levels) / judged.baseline - 1 if judged.baseline else None,
     )

@@ -58,9 +58,13 @@ def settled(
         return cause
     if turns is None:
         return "driver" if labels == {DRIVER} else cause
-    change, old = judged.change or 0.0, turns.old or 0.0
-    too = abs(old) >= abs(change) / 2 and old * change > 0
+    too = explains(turns.old or 0.0, judged.change or 0.0)
     return "driver" if too and not turns.explained else cause
+
+
+def explains(part: float, change: float) -> bool:
+    """Whether a difference is half of a change or more, in its direction."""
+    return abs(part) >= abs(change) / 2 and part * change > 0
 
 
 def why_uncounted(made: int, failed: int, machine: float | None) -> str | None:

@@ -11,7 +11,7 @@ from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.catalogue import OURS
 from orchestrator.frameworks.record import Framework
-from orchestrator.request import Device, Dtype, Phase, RuntimeChoice
+from orchestrator.request import Device, Dtype, Phase, Request, RuntimeChoice
 from orchestrator.run import program_rules
 
 # What each level does; a framework may not support it in some number type.
@@ -37,6 +37,25 @@ class Setting:
     def device(self) -> Device:
         """Return the device to compare on."""
         return "cpu" if self.gpus == "none" else "gpu"
+
+    def request(
+        self, model: str, framework: Framework, phase: Phase, data: Path | None = None
+    ) -> Request:
+        """Return the request whose place and environment a comparison has."""
+        return Request(
+            model=model,
+            framework=framework.name,
+            phase=phase,
+            data=data,
+            dtype=self.dtype,
+            gpus=self.gpus,
+            image=self.image,
+            runtime=self.runtime,
+            env=dict(self.env),
+            prefix=self.prefix,
+            python=self.python,
+            options=dict(self.options),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

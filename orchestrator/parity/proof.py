@@ -34,19 +34,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     started.
     """
     framework = work.framework
-    request = Request(
-        model=work.models[0],
-        framework=framework.name,
-        phase=LEVELS[work.levels[0]],
-        dtype=setting.dtype,
-        gpus=setting.gpus,
-        image=setting.image,
-        runtime=setting.runtime,
-        env=dict(setting.env),
-        prefix=setting.prefix,
-        python=setting.python,
-        options=dict(setting.options),
-    )
+    request = setting.request(work.models[0], framework, LEVELS[work.levels[0]])
     decision = _decided(request)
     folder = new_folder("parity", framework.name)
     clock = StageClock(view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.data import checking, reference, wanted
@@ -14,17 +14,12 @@ from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.parity.comparisons import Setting
 from orchestrator.parsers.reading import ReadCell
-from orchestrator.paths import RunFolder
-from orchestrator.plan import Plan
-from orchestrator.request import Request
 from orchestrator.run import planner
 from orchestrator.run.checks import check_dataset
-from orchestrator.run.context import context_of
-from orchestrator.run.decision import Decision, decide
+from orchestrator.run.decision import decide
 from orchestrator.run.facts import ThisMachine
 from orchestrator.run.filing import new_folder, write_launcher
-from orchestrator.run.launcher import LauncherContext, render
-from orchestrator.run.place import Place
+from orchestrator.run.launcher import LauncherContext
 from orchestrator.run.places import ready_place
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.view import View
@@ -137,22 +132,14 @@ def expected(chosen: Chosen) -> dict[Path, Digests]:
 def read(reading: Reading, model: str, expected_: Digests, setting: Setting, view: View) -> Row:
     """Let a framework read. Raises what `decide` and `execute` raise if it cannot be started."""
     framework = reading.framework
-    request = Request(
-        model=model,
-        framework=framework.name,
-        phase="inference",
-        gpus=setting.gpus,
-        image=setting.image,
-        runtime=setting.runtime,
-        env=dict(setting.env),
-        prefix=setting.prefix,
-        python=setting.python,
-        data=reading.folder,
-    )
+    request = setting.request(model, framework, "inference", data=reading.folder)
     decision = decide(request, ThisMachine()).accepted()
     folder, clock = new_folder("reading", framework.name), StageClock(view)
     place, where = ready_place(decision, view)
-    plan = _plan(decision, place, folder)
+    plan = planner.plan_program(
+        decision.request, decision.framework, decision.target, place, folder,
+        program="reading", context=ReadingContext, backend=framework.backend,
+    )  # fmt: skip
     write_launcher(folder, plan)
     outcome = execute(plan, where, folder, view, clock)
     cells = [ReadCell.model_validate(cell) for cell in outcome.measurement.begin.cells or ()]
@@ -164,12 +151,3 @@ def read(reading: Reading, model: str, expected_: Digests, setting: Setting, vie
         why="" if cells else f"{told}; see {folder.log}",
         signal_number=outcome.signal_number,
     )
-
-
-def _plan(decision: Decision, place: Place, folder: RunFolder) -> Plan:
-    request, framework, target = decision.request, decision.framework, decision.target
-    plan = planner.make_plan(request, framework, target, place, folder)
-    context = context_of(request, framework, target, place, folder)
-    values = {f.name: getattr(context, f.name) for f in fields(context)}
-    script = render("reading", ReadingContext(**values, backend=framework.backend))
-    return plan.model_copy(update={"program": "reading", "script": script})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.run import planner
-from orchestrator.run.context import context_of
 from orchestrator.run.decision import Decision
-from orchestrator.run.launcher import LauncherContext, render
+from orchestrator.run.launcher import LauncherContext
 from orchestrator.run.place import Place
 
 
@@ -21,10 +20,8 @@ class ProbeContext(LauncherContext):
 
 
 def probe_plan(decision: Decision, place: Place, folder: RunFolder, *, seconds: float) -> Plan:
-    """Plan a probe of the decided devices. Raises as `planner.make_plan` does."""
-    request, framework, target = decision.request, decision.framework, decision.target
-    plan = planner.make_plan(request, framework, target, place, folder)
-    context = context_of(request, framework, target, place, folder)
-    values = {f.name: getattr(context, f.name) for f in fields(context)}
-    script = render("probe", ProbeContext(**values, seconds=seconds))
-    return plan.model_copy(update={"program": "probe", "script": script})
+    """Plan a probe of the decided devices. Raises as `planner.plan_program` does."""
+    return planner.plan_program(
+        decision.request, decision.framework, decision.target, place, folder,
+        program="probe", context=ProbeContext, seconds=seconds,
+    )  # fmt: skip

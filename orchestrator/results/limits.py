@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import RequestError
+from orchestrator.plan import Plan
 from orchestrator.request import Measure
 from orchestrator.result import INTERVAL, Result
 
@@ -18,6 +19,7 @@ from orchestrator.result import INTERVAL, Result
 LEAST_WAIT = 0.05
 # A reader may have so many ready before the first step: MXNet decodes 64 MB at a time.
 LEAST_READ = 2000
+_SHARED = "shares the CPU: reading and computing use the same cores, so both limit it"
 _COMMAND = "benchdock run {model} -f {framework} --data {data} --measure {part}"
 
 
@@ -88,7 +90,7 @@ def _limits(parts: Mapping[Measure, Part], cores: int | None) -> Limits:
         wait=wait,
         least=used / cores if shared and used is not None and cores else None,
         reading=read.cpu / used if shared and used and read.cpu is not None else None,
-        verdict=_shared() if cores is not None else _verdict(copied, read, wait),
+        verdict=_SHARED if cores is not None else _verdict(copied, read, wait),
     )
 
 
@@ -97,10 +99,6 @@ def _noise(compute: Part, copied: Part, whole: Part) -> Iterator[str]:
     for name, (one, other) in pairs.items():
         if not one.differs(other):
             yield name
-
-
-def _shared() -> str:
-    return "shares the CPU: reading and computing use the same cores, so both limit it"
 
 
 def _verdict(copied: Part, read: Part, wait: float | None) -> str:
@@ -147,7 +145,7 @@ def _enough_was_read(runs: Mapping[Measure, Result]) -> None:
     result = runs.get("input")
     if result is None or result.plan is None:
         return
-    per_step = result.plan.batch * max(1, result.plan.device_count)
+    per_step = _samples_of_step(result.plan)
     if result.plan.steps * per_step < LEAST_READ:
         raise RequestError(
             f"{result.run} timed {result.plan.steps * per_step} samples, which may have been read "
@@ -167,7 +165,7 @@ def _lacks(result: Result, part: str) -> RequestError:
 
 def _part(result: Result) -> Part:
     assert result.plan is not None
-    samples = result.plan.batch * max(1, result.plan.device_count)
+    samples = _samples_of_step(result.plan)
     value = {name: metric.value for name, metric in result.metrics.items()}
     low, high = (value.get(name, value["throughput"]) for name in INTERVAL)
     return Part(
@@ -177,3 +175,7 @@ def _part(result: Result) -> Part:
         cpu=value.get("cpu_time"),
         wait=value.get("data_wait"),
     )
+
+
+def _samples_of_step(plan: Plan) -> int:
+    return plan.batch * max(1, plan.device_count)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from orchestrator.frameworks import catalogue
@@ -120,6 +120,29 @@ def plan_of(
         script=render(framework.launcher, context),
         warnings=tuple(_warnings(request, framework, target, place, found)),
     )
+
+
+def plan_program(
+    request: Request,
+    framework: Framework,
+    target: Target,
+    place: Place,
+    folder: RunFolder,
+    *,
+    program: str,
+    context: Callable[..., LauncherContext],
+    **values: object,
+) -> Plan:
+    """Plan one of our other programs in the place of a benchmark, such as "parity".
+
+    `program` also names its launcher, `values` are those that its `context` adds. Raises as
+    `make_plan` does.
+    """
+    plan = make_plan(request, framework, target, place, folder)
+    usual = context_of(request, framework, target, place, folder)
+    told = {field.name: getattr(usual, field.name) for field in fields(usual)}
+    script = render(program, context(**told, **values))
+    return plan.model_copy(update={"program": program, "script": script})
 
 
 def _fingerprint(request: Request, framework: Framework, found: OwnFiles) -> str | None:

@@ -23,6 +23,7 @@ import threading
 import time
 from pathlib import Path
 
+from backends.harness.events import TAG
 from orchestrator import stats
 from orchestrator.paths import RunFolder, runs
 from orchestrator.student import quantile_95
@@ -34,7 +35,6 @@ ALLOWED = 0.5  # % of a core per GPU
 LATENCIES = (23, 100)  # us
 FIELDS = "".join(f"*.field.{n}=0~1000\n" for n in (3, 4, 31, 74, 76, 83, 94, 144, 145, 186, 230))
 WORDS = ("deep_mnist", "-f", "pytorch", "--phase", "training", "--gpus", "none", "--batch", "8")
-TAG = "::benchdock "
 WINDOW = 0.2  # s
 FEWEST_STEPS = 2  # in a window
 

@@ -9,14 +9,15 @@ import hashlib
 import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from orchestrator.paths import PROJECT
+from tests.support import waiting
 
 BASE = "debian:bookworm-slim"
 # What the interpreter of this machine is linked with comes along with Debian's python3.
@@ -66,11 +67,8 @@ class Machine:
         return dict(line.split("=", 1) for line in told.splitlines())
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "nothing happened"
-        time.sleep(0.2)
+# A night takes seconds.
+wait_for = partial(waiting.wait_for, patience=60.0)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ PATIENCE = 10.0  # seconds
 _PAUSE = 0.005
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds; fail if it does not within `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    """Return when the condition holds; fail if it does not within so many seconds."""
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"it did not happen within {PATIENCE:.0f} s"
+        assert time.monotonic() < deadline, f"it did not happen within {patience:.0f} s"
         time.sleep(_PAUSE)
