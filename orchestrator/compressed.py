@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import gzip
 import os
-import secrets
 import shutil
 import stat
 import zlib
@@ -17,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from orchestrator.paths import written_aside
+
 ENDING = ".gz"
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def name_of(path: Path) -> Path:
@@ -44,18 +44,12 @@ def compress(path: Path) -> bool:
     source = _regular(path)
     with os.fdopen(source, "rb") as stream:
         about = os.fstat(source)
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        try:
-            with os.fdopen(os.open(aside, _WRITE, 0o600), "wb") as target:
-                with gzip.GzipFile("", "wb", 6, target, mtime=0) as packed:
-                    shutil.copyfileobj(stream, packed, 2**20)
-                target.flush()
-                os.fchmod(target.fileno(), stat.S_IMODE(about.st_mode))
-                os.utime(target.fileno(), ns=(about.st_atime_ns, about.st_mtime_ns))
-                os.fsync(target.fileno())
-            aside.replace(name_of(path))
-        finally:
-            aside.unlink(missing_ok=True)
+        with written_aside(name_of(path)) as target:
+            os.fchmod(target.fileno(), stat.S_IMODE(about.st_mode))
+            with gzip.GzipFile("", "wb", 6, target, mtime=0) as packed:
+                shutil.copyfileobj(stream, packed, 2**20)
+            target.flush()
+            os.utime(target.fileno(), ns=(about.st_atime_ns, about.st_mtime_ns))
     path.unlink()
     return True
 

@@ -6,9 +6,12 @@ import os
 import pwd
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from orchestrator import SHIPPED
 from orchestrator.errors import MachineError, quoted
@@ -181,11 +184,18 @@ def write_aside(path: Path, text: str, *, durable: bool = True) -> None:
     A link or file that a program may have put there is neither followed nor reused. A file that can
     be made again need not be `durable`, which waits for the disk. Raises OSError.
     """
+    with written_aside(path, durable=durable) as stream:
+        stream.write(text.encode("utf-8"))
+
+
+@contextmanager
+def written_aside(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Yield a new file that replaces `path` at the end, as `write_aside` does. Raises OSError."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(aside, flags, 0o666), "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(os.open(aside, flags, 0o666), "wb") as stream:
+            yield stream
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())

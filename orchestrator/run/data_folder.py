@@ -18,7 +18,6 @@ from orchestrator.run.launcher import LauncherContext
 # Names and sizes of so many files are read in 0.1 s; ImageNet has 1.3 million.
 MOST_FILES = 20_000
 _USUAL_SHARED = 64 * 2**20 * 3 // 4  # of Docker's 64 MB, with room for the framework itself
-MANIFEST = "benchdock-dataset.json"  # `orchestrator.data.manifest`, which a run without data spares
 
 
 def examine(folder: Path) -> DataFolder | None:
@@ -38,8 +37,10 @@ def examine(folder: Path) -> DataFolder | None:
 
 def _manifest(folder: Path) -> str | None:
     """Return the SHA-256 of a dataset's manifest, None if it has none that can be read."""
+    from orchestrator.data import manifest  # late: a run without data spares it
+
     try:
-        return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+        return hashlib.sha256((folder / manifest.NAME).read_bytes()).hexdigest()
     except OSError:
         return None
 
