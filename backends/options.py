@@ -6,39 +6,79 @@ anything starts. Each backend decides what "auto" means (`option_defaults`).
 
 from collections import namedtuple
 
-Option = namedtuple("Option", "name values help")
-Option.__doc__ = """An option of a backend; `values` are what may be typed besides "auto"."""
+Option = namedtuple("Option", "name values help phase device")
+Option.__new__.__defaults__ = (None, None)
+Option.__doc__ = """An option of a backend; `values` are what may be typed besides "auto".
+
+`phase` and `device` are the only ones for which it means something, None if it does for all.
+"""
 
 ON_OFF = ("on", "off")
-_FOLD = Option("fold_batch_norm", ON_OFF, "inference: normalization inside convolutions")
+_FOLD = Option(
+    "fold_batch_norm", ON_OFF, "inference: normalization inside convolutions", "inference"
+)
+_ONLY_FOR = {
+    "training": "only for training",
+    "inference": "only for inference",
+    "gpu": "only for GPUs",
+    "cpu": "only for CPUs",
+}
+
+
+def why_not(option, phase, device):
+    """Say why an option means nothing in a phase or on a device, "" if it does."""
+    for wanted, given in ((option.phase, phase), (option.device, device)):
+        if wanted not in (None, given):
+            return _ONLY_FOR[wanted]
+    return ""
+
+
+def misplaced(framework, phase, device):
+    """Option name -> why it means nothing in a phase or on a device."""
+    reasons = ((one.name, why_not(one, phase, device)) for one in BY_FRAMEWORK[framework])
+    return {name: reason for name, reason in reasons if reason}
+
 
 BY_FRAMEWORK = {
     "pytorch": (
         Option("layout", ("contiguous", "channels_last"), "memory order of images"),
         _FOLD,
-        Option("freeze", ON_OFF, "inference: TorchScript with constant weights"),
+        Option("freeze", ON_OFF, "inference: TorchScript with constant weights", "inference"),
         Option("compile", ("off", "default", "max-autotune"), "torch.compile"),
-        Option("cuda_graphs", ON_OFF, "GPU: replay the whole step as one graph"),
-        Option("optimizer", ("fused", "foreach", "plain"), "training: how SGD updates"),
-        Option("cudnn_benchmark", ON_OFF, "GPU: try convolution algorithms in warm-up"),
+        Option("cuda_graphs", ON_OFF, "GPU: replay the whole step as one graph", None, "gpu"),
+        Option("optimizer", ("fused", "foreach", "plain"), "training: how SGD updates", "training"),
+        Option(
+            "cudnn_benchmark", ON_OFF, "GPU: try convolution algorithms in warm-up", None, "gpu"
+        ),
     ),
     "tensorflow": (
         Option("execution", ("function", "session"), "a traced function (TF 2) or a v1 session"),
         Option("layout", ("channels_last", "channels_first"), "memory order of images"),
         Option("xla", ON_OFF, "compile with XLA (a function whole, a session in clusters)"),
         _FOLD,
-        Option("freeze", ON_OFF, "inference: weights as constants of the graph"),
+        Option("freeze", ON_OFF, "inference: weights as constants of the graph", "inference"),
     ),
     "mxnet": (
-        Option("subgraph", ON_OFF, "CPU inference: MXNet's fusion of operators for oneDNN"),
+        Option(
+            "subgraph",
+            ON_OFF,
+            "CPU inference: MXNet's fusion of operators for oneDNN",
+            "inference",
+            "cpu",
+        ),
         _FOLD,
         Option(
-            "optimizer", ("aggregated", "plain"), "training: update many arrays at a time, or one"
+            "optimizer",
+            ("aggregated", "plain"),
+            "training: update many arrays at a time, or one",
+            "training",
         ),
         Option(
             "cudnn_tune",
             ("limited_workspace", "fastest", "off"),
             "GPU: try convolution algorithms in warm-up, within 1 GiB each or without limit",
+            None,
+            "gpu",
         ),
     ),
     "caffe2": (

@@ -138,6 +138,11 @@ def datasets() -> Path:
     return home() / "datasets.json"
 
 
+def tuned() -> Path:
+    """Return the folder with the fastest settings that were found, by machine."""
+    return home() / "tuned"
+
+
 def sessions() -> Path:
     """Return the folder that holds one folder per session of a suite."""
     return home() / "sessions"

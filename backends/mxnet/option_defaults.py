@@ -7,7 +7,7 @@ gives its reason.
 from collections import OrderedDict, namedtuple
 
 from backends.harness.errors import Unsupported
-from backends.options import BY_FRAMEWORK
+from backends.options import BY_FRAMEWORK, misplaced
 
 OPTIONS = BY_FRAMEWORK["mxnet"]
 
@@ -45,17 +45,9 @@ def resolve(settings, facts):
 
 def _refusals(settings, facts):
     """Options that mean nothing or cannot work here, with the reason."""
-    refused = {}
-    if settings.phase == "training":
-        refused["subgraph"] = refused["fold_batch_norm"] = "only for inference"
-    else:
-        refused["optimizer"] = "only for training"
-    if settings.device == "cpu":
-        refused["cudnn_tune"] = "only for GPUs"
-        if not facts.subgraph:
-            refused.setdefault("subgraph", "MXNet %d.%d does not have it" % facts.version)
-    else:
-        refused["subgraph"] = "only for CPUs"
+    refused = misplaced("mxnet", settings.phase, settings.device)
+    if not facts.subgraph:
+        refused.setdefault("subgraph", "MXNet %d.%d does not have it" % facts.version)
     if settings.options["optimizer"] == "aggregated" and not facts.aggregation:
         refused.setdefault("optimizer", "MXNet %d.%d updates one by one" % facts.version)
     return refused

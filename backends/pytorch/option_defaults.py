@@ -9,7 +9,7 @@ fused, foreach and plain SGD within 2 %. Nothing was measured on GPUs; each rule
 from collections import OrderedDict, namedtuple
 
 from backends.harness.errors import Unsupported
-from backends.options import BY_FRAMEWORK
+from backends.options import BY_FRAMEWORK, misplaced
 
 OPTIONS = BY_FRAMEWORK["pytorch"]
 
@@ -84,25 +84,12 @@ def resolve(settings, kind, facts):
 
 def _refusals(settings, kind, facts):
     """Options that mean nothing or cannot work here, with the reason."""
-    refused = {}
+    refused = misplaced("pytorch", settings.phase, settings.device)
     if kind != "image":
         refused["layout"] = "only images have a layout"
-    if settings.phase == "training":
-        refused["fold_batch_norm"] = refused["freeze"] = "only for inference"
-    else:
-        refused["optimizer"] = "only for training"
-    if settings.device == "cpu":
-        refused["cuda_graphs"] = refused["cudnn_benchmark"] = "only for GPUs"
-    elif settings.devices > 1 and settings.phase == "training":
-        refused["cuda_graphs"] = "not if GPUs exchange gradients"
-    elif settings.devices > 1 and facts.version < (2, 2):
-        refused["cuda_graphs"] = "NCCL's watchdog of PyTorch %d.%d disturbs them" % facts.version
-    elif kind == "speech":
-        refused["cuda_graphs"] = "CTC reads its lengths on the host"
-    elif _scales_on_the_host(settings, facts):
-        refused["cuda_graphs"] = "the loss scaler asks the host before an SGD that is not fused"
-    elif not facts.cuda_graphs:
-        refused["cuda_graphs"] = "PyTorch %d.%d does not have it" % facts.version
+    graphs = _why_no_graphs(settings, kind, facts)
+    if graphs:
+        refused.setdefault("cuda_graphs", graphs)
     if not facts.torchscript:
         refused.setdefault("freeze", "TorchScript is not reliable in these versions")
     if facts.version < (2, 0):
@@ -110,6 +97,19 @@ def _refusals(settings, kind, facts):
     elif not facts.compiler:
         refused["compile"] = "no C++ compiler here, or on a GPU no Triton"
     return refused
+
+
+def _why_no_graphs(settings, kind, facts):
+    """Say why a GPU cannot replay the step as one graph, or ""."""
+    if settings.devices > 1 and settings.phase == "training":
+        return "not if GPUs exchange gradients"
+    if settings.devices > 1 and facts.version < (2, 2):
+        return "NCCL's watchdog of PyTorch %d.%d disturbs them" % facts.version
+    if kind == "speech":
+        return "CTC reads its lengths on the host"
+    if _scales_on_the_host(settings, facts):
+        return "the loss scaler asks the host before an SGD that is not fused"
+    return "" if facts.cuda_graphs else "PyTorch %d.%d does not have it" % facts.version
 
 
 def _scales_on_the_host(settings, facts):

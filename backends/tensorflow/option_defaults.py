@@ -6,7 +6,7 @@ Framework-free, so that every rule has a unit test.
 from collections import OrderedDict, namedtuple
 
 from backends.harness.errors import Unsupported
-from backends.options import BY_FRAMEWORK
+from backends.options import BY_FRAMEWORK, misplaced
 
 OPTIONS = BY_FRAMEWORK["tensorflow"]
 
@@ -53,7 +53,7 @@ def resolve(settings, kind, facts):
 
 def _refusals(settings, kind, facts):
     """Options, or values of options, that cannot work here, with the reason."""
-    refused = {}  # type: dict
+    refused = dict(misplaced("tensorflow", settings.phase, settings.device))  # type: dict
     if facts.version < (2, 0):
         refused["execution", "function"] = "TensorFlow %d.%d only has sessions" % facts.version
     if kind != "image":
@@ -63,9 +63,7 @@ def _refusals(settings, kind, facts):
     if kind == "speech":
         refused["xla"] = "CTC has no XLA kernel"
         # Measured: 10 GB for deep_speech2.
-        refused["freeze"] = "oneDNN would keep recurrent weights once per step"
-    if settings.phase == "training":
-        refused["fold_batch_norm"] = refused["freeze"] = "only for inference"
+        refused.setdefault("freeze", "oneDNN would keep recurrent weights once per step")
     return refused
 
 

@@ -10,7 +10,7 @@ from orchestrator.version import VERSION
 
 # In the order of `benchdock --help`: run, read, repeat, set up.
 COMMANDS = (
-    *("run", "plan", "suite", "results", "compare", "explain", "parse"),
+    *("run", "plan", "suite", "tune", "results", "compare", "explain", "parse"),
     *("nightly", "report", "accept", "mute"),
     *("parity", "published", "reproduce", "replay", "bundle", "verify"),
     *("models", "frameworks", "images", "data", "probe", "doctor"),

@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
         "run resnet50 -f pytorch --runs 5 --require valid",
         "run resnet50 -f pytorch --find-batch",
+        "run resnet50 -f pytorch --tuned",
         "run resnet50 -f pytorch --python ~/my-environment",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
@@ -44,68 +45,84 @@ def add(commands: Any) -> None:
     run.set_defaults(handler="run")
 
 
-def _add_benchmark(run: ArgumentParser) -> None:
-    """Add what is measured; everything in it is stored in the result."""
-    run.add_argument(
+def add_what(command: ArgumentParser) -> None:
+    """Add what is measured: network, framework, phase and number type."""
+    command.add_argument(
         "model",
         type=values.recorded_path,
         metavar="MODEL",
         help="a network of `benchdock models`, a network of a vendor's program, or your own .onnx "
         "or .prototxt file",
     )
-    run.add_argument(
+    command.add_argument(
         "-f",
         "--framework",
         action=Once,
         required=True,
         help="one of `benchdock frameworks`",
     )
-    run.add_argument(
+    command.add_argument(
         "--phase",
         choices=shared.PHASES,
         metavar="PHASE",
         help="training (forward, loss, backward, update) or inference (default: training if "
         "framework and network support it)",
     )
-    run.add_argument(
+    command.add_argument(
         "--dtype",
         choices=shared.DTYPES,
         default="float32",
         metavar="DTYPE",
         help=f"one of {', '.join(shared.DTYPES)} (default: float32)",
     )
-    run.add_argument("--batch", type=values.positive, metavar="N", help="batch size per device")
-    run.add_argument(
+
+
+def add_gpus(command: ArgumentParser) -> None:
+    """Add the choice of GPUs."""
+    command.add_argument(
         "--gpus",
         type=values.gpu_choice,
         metavar="all|none|0,1",
         help="all, none, or indices or UUIDs such as 0,1 (default: the first GPU if the framework "
         "supports it, else the CPU)",
     )
-    run.add_argument(
+    command.add_argument(
         "--devices",
         type=values.positive,
         metavar="N",
         help="use the first N GPUs instead of naming them",
     )
-    run.add_argument("--steps", type=values.positive, metavar="N", help="number of timed steps")
-    run.add_argument(
+
+
+def add_steps(command: ArgumentParser) -> None:
+    """Add the numbers of steps."""
+    command.add_argument("--steps", type=values.positive, metavar="N", help="number of timed steps")
+    command.add_argument(
         "--warmup",
         type=values.not_negative,
         metavar="N",
         help="number of untimed steps before them",
     )
-    _add_data(run)
 
 
-def _add_data(run: ArgumentParser) -> None:
-    run.add_argument(
+def _add_benchmark(run: ArgumentParser) -> None:
+    """Add what is measured; everything in it is stored in the result."""
+    add_what(run)
+    run.add_argument("--batch", type=values.positive, metavar="N", help="batch size per device")
+    add_gpus(run)
+    add_steps(run)
+    add_data(run)
+
+
+def add_data(command: ArgumentParser) -> None:
+    """Add the dataset."""
+    command.add_argument(
         "--data",
         type=values.recorded_path,
         metavar="DIR|NAME",
         help="dataset folder, or its name in `benchdock data` (default: synthetic data)",
     )
-    run.add_argument(
+    command.add_argument(
         "--measure",
         choices=("compute", "copy", "input", "end-to-end"),
         metavar="PART",
@@ -181,6 +198,12 @@ def _add_settings(run: ArgumentParser) -> None:
         help="random seed for weights and data (default: 0)",
     )
     shared.options(run)
+    run.add_argument(
+        "--tuned",
+        action="store_true",
+        help="use the fastest settings that `benchdock tune` found for this request on this "
+        "machine; what you type counts more",
+    )
 
 
 def _add_own_command(run: ArgumentParser) -> None:

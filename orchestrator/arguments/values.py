@@ -44,6 +44,23 @@ positive = whole(least=1)
 not_negative = whole(least=0)
 
 
+def counts(text: str) -> tuple[int, ...]:
+    """Read positive numbers, separated by commas."""
+    read = tuple(positive(word) for word in text.split(","))
+    return _each_once(text, read)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read names, separated by commas."""
+    return _each_once(text, tuple(given(word) for word in text.split(",")))
+
+
+def _each_once(text: str, read: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(read)) < len(read):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has a value twice")
+    return read
+
+
 def given(text: str) -> str:
     """Read a name, which must not be empty."""
     if not text:

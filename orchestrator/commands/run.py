@@ -107,6 +107,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
     request = make_request(arguments)
     machine = _described(arguments)
+    if arguments.tuned:
+        request = _with_tuned(request, arguments)
     if arguments.dry_run:
         _check_dry(arguments)
         planned = benchmark.dry_run(request, machine)
@@ -130,6 +132,23 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if result.failure is not None:
         Outlet(sys.stderr).line(f"benchdock: {result.failure.message}")
     return _through_gate((result,), arguments.require, status)
+
+
+def _with_tuned(request: Request, arguments: argparse.Namespace) -> Request:
+    """Add what `benchdock tune` found. Raises RequestError if it found nothing."""
+    from orchestrator import tuned
+    from orchestrator.run.decision import decide
+    from orchestrator.run.facts import ThisMachine
+
+    if arguments.machine is not None:
+        raise RequestError(
+            "--tuned is what was found on this machine, but --machine describes another one",
+            hint="remove --tuned or --machine",
+        )
+    found = tuned.known(request, decide(request, ThisMachine()).target.device)
+    if not arguments.quiet:
+        Outlet(sys.stderr).line(f"tuned: {found}")
+    return found.applied(request)
 
 
 def _fit(

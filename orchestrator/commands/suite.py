@@ -42,6 +42,7 @@ from orchestrator.suites.models import Suite
 from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.planning import SuitePlan
 from orchestrator.suites.requests import request_of
+from orchestrator.suites.state import RERUN
 from orchestrator.suites.summary import SeriesSummary
 from orchestrator.ui.of_session import SessionLines
 from orchestrator.ui.tables import print_table
@@ -137,7 +138,14 @@ def _run(
         try:
             share = gpu_sharing.chosen(arguments, least=LEAST_WAIT)
             tools = tools_of(plan, decider, view, share, most=arguments.jobs)
-            status = _go(where, job, tools, view, arguments)
+            status = carry_out(
+                where,
+                job,
+                tools,
+                view,
+                rerun=arguments.rerun,
+                new_budget=arguments.budget is not None,
+            )
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
             answers = _answers(series, decider)
@@ -161,20 +169,27 @@ def job_of(
     )
 
 
-def _go(
+def carry_out(
     where: SessionFolder,
     job: session.Job,
     tools: session.Tools,
     view: SessionLines,
-    arguments: argparse.Namespace,
+    *,
+    rerun: RERUN | None = None,
+    new_budget: bool = False,
 ) -> ExitStatus:
+    """Begin or continue a session until it ends or a signal stops it.
+
+    With `new_budget` the budget of the job is that of this process, else that of the session.
+    Raises as `session.carry_out` does.
+    """
     from orchestrator.run.filing import tell_killed
     from orchestrator.signals import interruptible
 
     with Journal(where.journal) as log, stopping.on_signal() as stop, interruptible():
         tell_killed(view.note)
-        before = resuming.begin(where, log, rerun=arguments.rerun)
-        if job.budget is not None and arguments.budget is None:
+        before = resuming.begin(where, log, rerun=rerun)
+        if job.budget is not None and not new_budget:
             job = replace(job, budget=job.budget - before.spent)
         return session.carry_out(job, before, log, replace(tools, stopped=stop))
 

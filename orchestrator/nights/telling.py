@@ -13,6 +13,7 @@ from orchestrator.units import SAMPLES_PER_SECOND, counted, quantity
 # More lines are not read, and longer mails look like logs.
 MOST_LINES = 15
 _NAMED = 2
+_MOST_ACCEPTED = 3
 _TITLE = 50
 
 
@@ -78,9 +79,17 @@ def every_line(night: Night) -> list[str]:
     return [subject(night), *_rest(night)]
 
 
-def accept_command(key: str) -> str:
-    """Return the command that makes a series' last night its new level."""
-    return f"benchdock accept {shlex.quote(key)} --why REASON"
+def accept_command(*keys: str) -> str:
+    """Return the command that makes the last night of some series their new level."""
+    return f"benchdock accept {shlex.join(keys)} --why REASON"
+
+
+def _accept(suite: str, slower: Sequence[NightSeries]) -> str:
+    """Return the command that accepts all of them, or how to find their names if they are many."""
+    if len(slower) <= _MOST_ACCEPTED:
+        return accept_command(*(one.key for one in slower))
+    names = f"`benchdock nightly status {suite}`"
+    return f"benchdock accept SERIES... --why REASON ({names} lists the names)"
 
 
 def _rest(night: Night) -> Iterator[str]:
@@ -88,7 +97,7 @@ def _rest(night: Night) -> Iterator[str]:
     for one in slower:
         yield from _changed(one)
     if slower:
-        yield f"if it is meant to be so: {accept_command(slower[0].key)}"
+        yield f"if it is meant to be so: {_accept(night.suite, slower)}"
     short = [one for one in failures(night) if _is_only_short(one)]
     for one in failures(night):
         if one not in short:

@@ -157,3 +157,19 @@ def test_it_measures_in_a_real_container(home, row, phase):
     log = home / "runs" / result["run"] / "log.txt"
     parsed = benchdock(home, "parse", "benchdock", str(log), "--json")
     assert json.loads(parsed.stdout)["metrics"] == result["metrics"]
+
+
+def test_the_fastest_options_are_looked_for_and_used(home):
+    asked = ("deep_mnist", "-f", "pytorch", "--gpus=none", "--runtime=docker", "--steps=5")
+    tuned = benchdock(home, "tune", *asked, "--only=optimizer", "--repeat=1", "--quiet", "--json")
+    assert tuned.returncode == 0, tuned.stdout + tuned.stderr
+    told = json.loads(tuned.stdout)
+    tries = told["stages"][0]["tries"]
+    assert [one["change"] for one in tries[1:]] == [
+        {"optimizer": name} for name in ("foreach", "plain")
+    ]
+    assert all(one["throughput"]["median"] > 0 < one["cpu"]["median"] for one in tries)
+    assert told["sound"] is None or told["sound"]["holds"]
+    used = benchdock(home, "run", *asked, "--tuned", "--json")
+    assert used.returncode == 0, used.stdout + used.stderr
+    assert json.loads(used.stdout)["request"]["options"] == told["best"]["options"]

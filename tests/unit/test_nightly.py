@@ -69,7 +69,11 @@ def test_a_slower_series_is_confirmed_the_same_night_at_its_end(fleet: Fleet) ->
 
 def test_suspects_are_run_again_in_passes(fleet: Fleet) -> None:
     fleet.factors = {"vgg16": 0.95, "alexnet": 0.94}
-    fleet.night()
+    slow = fleet.night()
+    keys = [one.key for one in telling.changed(slow, "regressed")]
+    assert set(keys) == {of(slow, "vgg16").key, of(slow, "alexnet").key}
+    accept = f"benchdock accept {' '.join(keys)} --why REASON"
+    assert f"if it is meant to be so: {accept}" in telling.lines(slow)
     assert [request.model for request in fleet.ran[16:]] == ["vgg16", "alexnet"] * 5
 
 
