@@ -6,12 +6,19 @@ anything starts. Each backend decides what "auto" means (`option_defaults`).
 
 from collections import namedtuple
 
-Option = namedtuple("Option", "name values help phase device")
-Option.__new__.__defaults__ = (None, None)
-Option.__doc__ = """An option of a backend; `values` are what may be typed besides "auto".
 
-`phase` and `device` are the only ones for which it means something, None if it does for all.
-"""
+class Option(namedtuple("Option", "name values help phase device")):
+    """An option of a backend; `values` are what may be typed besides "auto".
+
+    `phase` and `device` are the only ones for which it means something, None if it does for all.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name, values, help, phase=None, device=None):
+        """Make an option."""
+        return super(Option, cls).__new__(cls, name, values, help, phase, device)
+
 
 ON_OFF = ("on", "off")
 _FOLD = Option(

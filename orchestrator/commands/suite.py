@@ -10,11 +10,11 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from orchestrator.commands import gpu_sharing
+from orchestrator.commands import gpu_sharing, suite_summary
 from orchestrator.commands import plan as plans
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
 from orchestrator.paths import RunFolder, home
@@ -43,15 +43,12 @@ from orchestrator.suites.notes import SessionNote
 from orchestrator.suites.planning import SuitePlan
 from orchestrator.suites.requests import request_of
 from orchestrator.suites.state import RERUN
-from orchestrator.suites.summary import SeriesSummary
 from orchestrator.ui.of_session import SessionLines
-from orchestrator.ui.tables import print_table
-from orchestrator.ui.text import clean
-from orchestrator.units import PERCENT, SAMPLES_PER_SECOND, SECONDS, counted, quantity
+from orchestrator.units import SECONDS, counted, quantity
 from orchestrator.view import View
 
 if TYPE_CHECKING:
-    from orchestrator.suites.claims import Answer
+    pass
 
 RESUME = "benchdock suite --resume"
 # Seconds for which a session waits for GPUs at least: after a kill, the last runs are still ending.
@@ -148,8 +145,8 @@ def _run(
             )
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
-            answers = _answers(series, decider)
-            _report(where, plan, series, answers, as_json=arguments.json)
+            answers = suite_summary.answers(series, decider)
+            suite_summary.show(where, plan, series, answers, as_json=arguments.json)
             take_in(view)
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
 
@@ -289,66 +286,3 @@ def _announce(plan: SuitePlan, where: SessionFolder, view: SessionLines) -> None
     view.note(f"session {where.name}: {len(plan.rows)} series, {counted(plan.runs, 'run')}{about}")
     for row in plan.refused:
         view.note(f"cannot run here: {row.cell.title}: {row.decided.why_not}")
-
-
-def _answers(series: list[SeriesSummary], decider: deciding.MachineDecider) -> list[Answer]:
-    """Say of each claim whether it is reproduced."""
-    claimed = [one for one in series if one.cell.claim is not None]
-    if not claimed:
-        return []
-    from orchestrator.suites import claims
-
-    return [claims.answer(one, decider.set_up) for one in claimed]
-
-
-def _report(
-    where: SessionFolder,
-    plan: SuitePlan,
-    series: list[SeriesSummary],
-    answers: list[Answer],
-    *,
-    as_json: bool,
-) -> None:
-    if as_json:
-        print(json.dumps(_document(where, plan, series, answers), indent=2))
-        return
-    print()
-    print_table(
-        ("series", "group", "measured", "median", "CV"),
-        [
-            (
-                one.cell.title,
-                one.cell.origin.group,
-                f"{len(one.throughputs)} of {one.total}",
-                quantity(one.median, SAMPLES_PER_SECOND) if one.median is not None else "-",
-                quantity(100 * one.spread, PERCENT) if one.spread is not None else "-",
-            )
-            for one in series
-        ],
-    )
-    for one in series:
-        for why, count in one.problems().items():
-            print(clean(f"{one.cell.title}: {count} x {why}"))
-    for answer in answers:
-        print(clean(str(answer)))
-    left = sum(one.left for one in series)
-    if left:
-        print(f"{counted(left, 'run')} left: continue with `{RESUME} --name {where.name}`")
-
-
-def _document(
-    where: SessionFolder, plan: SuitePlan, series: list[SeriesSummary], answers: list[Answer]
-) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "session": where.name,
-        "suite": plan.loaded.suite.name,
-        "folder": str(where.root),
-        "series": [one.as_json() for one in series],
-        "claims": [answer.as_json() for answer in answers],
-        "refused": [
-            {"title": row.cell.title, "digest": row.cell.digest, "why": row.decided.why_not}
-            for row in plan.refused
-        ],
-        "left": sum(one.left for one in series),
-    }

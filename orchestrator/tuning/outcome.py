@@ -133,7 +133,8 @@ class Outcome:
 
 def _told(one: Try, default: Try) -> dict[str, Any]:
     told: dict[str, Any] = {"change": dict(one.change), "runs": one.runs}
-    for by, unit in (("throughput", SAMPLES_PER_SECOND), ("cpu", "samples/CPU s")):
+    units: dict[By, str] = {"throughput": SAMPLES_PER_SECOND, "cpu": "samples/CPU s"}
+    for by, unit in units.items():
         ratio = one.ratio(default, by)
         told[by] = {
             "median": one.median(by),
