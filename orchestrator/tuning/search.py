@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from orchestrator.errors import BenchdockError
@@ -44,10 +45,21 @@ def search(
         raise DefaultFailedError(f"the default settings fail: {first.default.failure}")
     left = space.without(first.used)
     changes: Iterable[Change] = left.combinations() if everything else left.singles()
-    found = measure(stage, (DEFAULT, *changes), passes)
+    found = _in_passes(measure, stage, (DEFAULT, *changes), passes)
     if everything or not found.complete:
         return (found,)
     more = outcome.together(found, by)
     if not more:
         return (found,)
     return found, measure(TOGETHER, (DEFAULT, found.best(by).change, *more), passes)
+
+
+def _in_passes(measure: Measure, stage: str, changes: Sequence[Change], passes: int) -> Outcome:
+    """Measure changes in passes, but those that fail in the first one only once."""
+    first = measure(stage, changes, 1)
+    failed = tuple(one for one in first.tries[1:] if not one.speeds)
+    able = [one.change for one in first.tries if one not in failed]
+    if not first.complete or passes == 1:
+        return first
+    found = measure(stage, able, passes)
+    return replace(found, tries=(*found.tries, *failed))

@@ -32,12 +32,12 @@ def show(outcomes: Sequence[Outcome], found: Tuned, sound: Soundness | None, by:
     best = last.best(by)
     if best is last.default:
         print("nothing is faster than the default")
-    else:
-        ratio = best.ratio(last.default, by)
-        assert ratio is not None
-        sure = f"95 % interval {_interval(ratio)}" if ratio.interval else "one pass: not sure"
-        print(clean(f"the fastest is {space.title(best.change)}"))
-        print(f"it is {ratio.mean:.3f} times as fast as the default ({sure})")
+        return
+    ratio = best.ratio(last.default, by)
+    assert ratio is not None
+    sure = f"95 % interval {_interval(ratio)}" if ratio.interval else "one pass: not sure"
+    print(clean(f"the fastest is {space.title(best.change)}"))
+    print(f"it is {ratio.mean:.3f} times as fast as the default ({sure})")
     if sound is not None and sound.holds is False:
         print(clean(f"do not use it, it computes something else: {sound.text}"))
         return

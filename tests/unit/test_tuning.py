@@ -136,7 +136,8 @@ def test_what_helped_is_combined_and_the_best_is_found() -> None:
     assert ratio is not None
     assert ratio.mean == pytest.approx(1.56)
     assert ratio.interval == pytest.approx((1.56, 1.56))
-    assert [passes for _, _, passes in machine.asked] == [1, 3, 3]
+    assert [passes for _, _, passes in machine.asked] == [1, 1, 3, 3]
+    assert {"c": "1"} not in machine.asked[2][1]  # it failed, so it is not repeated
 
 
 def test_cpu_time_can_count_instead() -> None:
