@@ -8,8 +8,9 @@ from collections import namedtuple
 
 
 class Option(namedtuple("Option", "name values help phase device")):
-    """An option of a backend; `values` are what may be typed besides "auto".
+    """An option of a backend.
 
+    `values` are what may be typed besides "auto"; `NUMBER` is any whole number from 1 to `MOST`.
     `phase` and `device` are the only ones for which it means something, None if it does for all.
     """
 
@@ -21,6 +22,8 @@ class Option(namedtuple("Option", "name values help phase device")):
 
 
 ON_OFF = ("on", "off")
+NUMBER = ("N",)
+MOST = 4096
 _FOLD = Option(
     "fold_batch_norm", ON_OFF, "inference: normalization inside convolutions", "inference"
 )
@@ -116,3 +119,60 @@ BY_FRAMEWORK = {
         Option("hint", ("latency", "throughput"), "one batch at a time, or several side by side"),
     ),
 }
+
+# Options of the readers of images (`backends.harness.images`), for datasets that they read.
+WORKERS = "workers"
+AUGMENT = "augment"
+_WORKERS = Option(WORKERS, NUMBER, "images: how many threads or processes decode")
+_AUGMENT = Option(AUGMENT, ON_OFF, "training on images: crop at random, and mirror half of them")
+READING = {
+    "pytorch": (_WORKERS, _AUGMENT),
+    "tensorflow": (_WORKERS, _AUGMENT),
+    "mxnet": (_WORKERS, _AUGMENT),
+    "caffe2": (_WORKERS, _AUGMENT),
+    "bvlc_caffe": (_AUGMENT,),
+    "onnxruntime": (_WORKERS,),
+    "openvino": (_WORKERS,),
+}
+# Where a batch lies before the step that computes it.
+DATA_PLACE = "data_place"
+DEVICE, PAGEABLE, PINNED = "device", "pageable", "pinned"
+PLACING = {
+    "pytorch": (
+        Option(
+            DATA_PLACE,
+            (DEVICE, PAGEABLE, PINNED),
+            "where a batch lies before its step: on the device, or in the host's memory",
+        ),
+    ),
+}
+
+
+def feeding(framework):
+    """The options of a framework that change how batches reach its steps."""
+    return READING.get(framework, ()) + PLACING.get(framework, ())
+
+
+def accepts(option, text):
+    """Whether an option may have a value."""
+    if option.values != NUMBER:
+        return text == "auto" or text in option.values
+    number = len(text) <= len(str(MOST)) and text.isdecimal()
+    return text == "auto" or (number and 1 <= int(text) <= MOST)
+
+
+def misplaced(place, device, real, measure):
+    """Why a batch cannot lie in a place before its step, or None.
+
+    `real` says whether data is read, `measure` which part of a step is timed.
+    """
+    if place == PINNED and device == "cpu":
+        return "pinned memory is copied to a GPU, and this run uses the CPU"
+    if place != "auto" and measure == "input":
+        return "a step that only reads puts its batch nowhere"
+    held = not real or measure == "compute"
+    if place == DEVICE and not held:
+        return "real data is read to the host's memory in each step"
+    if place in (PAGEABLE, PINNED) and measure == "compute":
+        return "a step that only computes has its batch on the device"
+    return None

@@ -1,5 +1,6 @@
 """The result of a run."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -8,10 +9,11 @@ from pydantic import ConfigDict, Field
 from orchestrator.facts import KNOWN, Fact
 from orchestrator.machine.facts import MachineFacts
 from orchestrator.metric import Metric as Metric  # noqa: PLC0414 - what results are made of
-from orchestrator.plan import Plan
+from orchestrator.plan import Count, Plan
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import LenientRecord, Request
 from orchestrator.trust.verdict import Verdict
+from orchestrator.units import BYTES, quantity
 from orchestrator.vendor_images.banner import Banner
 
 Status = Literal["ok", "failed", "planned"]
@@ -63,6 +65,35 @@ class Environment(MachineFacts):
         return cls.made_of({**machine.stated(), **said})
 
 
+class PageCache(LenientRecord):
+    """The state of the page cache that was prepared just before the program started.
+
+    Of `bytes` of data `resident` were in memory, None if that is not known; `unverified` says why.
+    """
+
+    state: Literal["cold", "warm"]
+    bytes: Count
+    resident: Count | None = None
+    unverified: str = ""
+
+    def __str__(self) -> str:
+        """Return it as text for the user."""
+        if self.resident is None:
+            return f"{self.state}, not verified: {self.unverified}"
+        return f"{self.state}, verified: {self._inside()} in memory"
+
+    def doubts(self) -> Iterator[str]:
+        """Yield a warning if the cache is known to be in another state."""
+        if self.state == "cold" and self.resident:
+            yield f"{self._inside()} stayed in the page cache: a process has mapped the files"
+        if self.state == "warm" and self.resident is not None and self.resident < self.bytes:
+            yield f"only {self._inside()} are in the page cache: there is too little free memory"
+
+    def _inside(self) -> str:
+        resident, total = (quantity(size, BYTES) for size in (self.resident or 0, self.bytes))
+        return f"{resident} of the {total} of data"
+
+
 class Measurement(LenientRecord):
     """What a program's log says, derived only from the log by `orchestrator.parsers`.
 
@@ -109,6 +140,7 @@ class Result(LenientRecord):
     environment: Environment = Environment.made_of({})
     timings: dict[str, float] = Field(default_factory=dict)
     monitor: dict[str, Metric] = Field(default_factory=dict)
+    page_cache: PageCache | None = Field(default=None, exclude_if=lambda found: found is None)
     exit_code: int | None = None
     started: datetime | None = None
     finished: datetime | None = None

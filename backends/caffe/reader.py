@@ -1,7 +1,7 @@
 """Images from an LMDB of Datum, by Caffe's Data layer in a network of its own.
 
 Without `crop_size` Caffe ends the process if images differ in size, and without `force_color` at a
-gray one. In the phase TEST it crops the centre.
+gray one. It crops the centre in the phase TEST, and anywhere in the phase TRAIN.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ class Reader(object):
         self._base = reading.label_base
         caffe = load()
         with as_file(network(reading)) as path:
-            self._net = caffe.Net(path, caffe.TEST)
+            self._net = caffe.Net(path, caffe.TRAIN if reading.augment else caffe.TEST)
 
     def next(self):
         """Inputs and labels; Caffe reads BGR."""
@@ -52,6 +52,7 @@ def network(reading):
     """The network's text."""
     transform = [("scale", 1.0 / SPREAD)] + [("mean_value", CENTRE)] * 3
     transform += [("crop_size", reading.side), ("force_color", True)]
+    transform += [("mirror", reading.augment)]
     source = [
         ("source", reading.folder),
         ("batch_size", reading.batch),

@@ -4,6 +4,7 @@ import argparse
 import difflib
 from collections import OrderedDict, namedtuple
 
+from backends import options
 from backends.harness.errors import Unsupported
 
 PHASES = ("training", "inference")
@@ -85,7 +86,23 @@ def parse(argv, program, declared):
     if found["data"] is None and found["measure"] != END_TO_END:
         raise Unsupported("--measure %s needs --data" % found["measure"])
     found["options"] = choose(declared, found["options"])
-    return Settings(**found)
+    settings = Settings(**found)
+    _check_feeding(settings)
+    return settings
+
+
+def _check_feeding(settings):
+    """Refuse options of readers and places that would have no effect. Raises Unsupported."""
+    if settings.data is None:
+        for name in (options.WORKERS, options.AUGMENT):
+            if settings.options.get(name, "auto") != "auto":
+                raise Unsupported("option %s needs --data" % name)
+    if settings.options.get(options.AUGMENT) == "on" and settings.phase != "training":
+        raise Unsupported("option %s is for training" % options.AUGMENT)
+    place = settings.options.get(options.DATA_PLACE, "auto")
+    why = options.misplaced(place, settings.device, settings.data is not None, settings.measure)
+    if why:
+        raise Unsupported("option %s=%s: %s" % (options.DATA_PLACE, place, why))
 
 
 def one_step(model, phase, batch, options, **changed):
@@ -119,8 +136,8 @@ def parse_parity(argv, program, declared, known_levels, known_dtypes):
     parser.add_argument("models", nargs="+", metavar="MODEL")
     _add_options(parser, declared)
     found = parser.parse_args(argv)
-    options = choose(declared, found.options)
-    return ParitySettings(found.level, found.models, found.dtype, found.device, options)
+    chosen = choose(declared, found.options)
+    return ParitySettings(found.level, found.models, found.dtype, found.device, chosen)
 
 
 def parse_reading(argv, program):
@@ -148,15 +165,14 @@ def _add_options(parser, declared):
 
 def choose(declared, pairs):
     """Every declared option with its value; "auto" if it is not given."""
-    allowed = OrderedDict((option.name, ("auto",) + tuple(option.values)) for option in declared)
-    chosen = OrderedDict((name, "auto") for name in allowed)
+    known = OrderedDict((option.name, option) for option in declared)
+    chosen = OrderedDict((name, "auto") for name in known)
     for key, value in pairs:
-        if key not in allowed:
-            raise Unsupported("unknown option %r%s" % (key, suggestion(key, allowed)))
-        if value not in allowed[key]:
-            raise Unsupported(
-                "option %s cannot be %r%s" % (key, value, suggestion(value, allowed[key]))
-            )
+        if key not in known:
+            raise Unsupported("unknown option %r%s" % (key, suggestion(key, known)))
+        if not options.accepts(known[key], value):
+            allowed = ("auto",) + tuple(known[key].values)
+            raise Unsupported("option %s cannot be %r%s" % (key, value, suggestion(value, allowed)))
         chosen[key] = value
     return chosen
 

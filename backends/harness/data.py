@@ -19,8 +19,9 @@ import threading
 
 import numpy as np
 
+from backends import options
 from backends.harness import images
-from backends.harness.errors import DataProblem
+from backends.harness.errors import DataProblem, Unsupported
 from backends.harness.images import CENTRE, SPREAD
 from backends.zoo import weights
 
@@ -33,11 +34,19 @@ def source(settings, graph, rank=0, world=1, reader=None):
     `reader` is the module that reads images, None if the framework has none.
     """
     if settings.data is None:
-        return Synthetic(graph, settings.batch, settings.seed + rank)
+        return Synthetic(graph, settings.batch, settings.seed + rank, fixed=not in_host(settings))
     if images.is_read_by(reader, settings.data, graph):
         asked = images.reading(settings, graph, reader, rank, world)
         return _measured(images.Images(reader, asked, graph), settings)
+    for name in (options.WORKERS, options.AUGMENT):
+        if settings.options.get(name, "auto") != "auto":
+            raise Unsupported("option %s is for images, %s has none" % (name, settings.data))
     return _measured(Folder(settings.data, graph, settings.batch, rank, world), settings)
+
+
+def in_host(settings):
+    """Whether the settings want each batch in the host's memory before its step."""
+    return settings.options.get(options.DATA_PLACE) in (options.PAGEABLE, options.PINNED)
 
 
 def _measured(source, settings):
@@ -48,13 +57,13 @@ def _measured(source, settings):
 
 
 class Synthetic(object):
-    """One batch, generated once and used again and again; meant to stay on the device."""
+    """One batch, generated once and used again and again; it stays on the device if `fixed`."""
 
-    fixed = True
     facts = None
 
-    def __init__(self, graph, batch, seed):
+    def __init__(self, graph, batch, seed, fixed=True):
         """Another seed gives other samples."""
+        self.fixed = fixed
         self._batch = weights.inputs(graph, batch, seed), weights.labels(graph, batch, seed)
 
     def next(self):

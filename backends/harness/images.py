@@ -10,7 +10,9 @@ A framework reads images by its own fast path, in the module `reader.py` of its 
 `next()` returns inputs and labels of a batch as `backends.harness.data` has them: float32, NCHW,
 RGB, about -2 to 2, and int64 labels from 0. All readers do the same to the same samples: the centre
 of each stored image, nothing resized; samples in the order of the dataset, and again from the
-start after the last one. With several processes each takes its share of the batches.
+start after the last one. With several processes each takes its share of the batches. If they
+augment, they crop anywhere in the image, and mirror one of two; each framework has random numbers
+of its own, so what it reads is not proven.
 
 Decoders differ. Those that the readers use agree to the bit for RGB images in JPEG; others, such as
 TensorFlow's default, differ from them in 67 % of all values.
@@ -24,6 +26,7 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 
+from backends import options
 from backends.harness import folders, machine
 from backends.harness.errors import DataProblem
 
@@ -31,7 +34,8 @@ MANIFEST = "benchdock-dataset.json"
 # Enough to show a difference in any decoder, and read in less than a second.
 PROVEN = 200
 PREFETCH = 2
-TRANSFORM = "centre crop"
+CENTRE_CROP = "centre crop %d"
+AUGMENTED = "random crop %d, mirrored at random"
 
 # uint8 to -2..2, about what normalization by mean and variance does to photographs.
 CENTRE = np.float32(127.5)
@@ -45,11 +49,14 @@ SIGNS = {
 }
 LABEL_BASES = {"tfrecord": 1}
 
-Reading = namedtuple("Reading", "folder side batch workers prefetch rank world label_base")
+Reading = namedtuple(
+    "Reading", "folder side batch workers prefetch rank world label_base augment seed"
+)
 Reading.__doc__ = """What a reader shall read.
 
 `side` is that of the square images, `workers` the number of threads or processes that decode,
-`prefetch` how many batches may be ahead, `label_base` the number of the first class in the files.
+`prefetch` how many batches may be ahead, `label_base` the number of the first class in the files,
+`augment` whether crops and mirroring are random, from the `seed` of this rank.
 """
 
 
@@ -106,7 +113,8 @@ def files(folder, pattern):
 def reading(settings, graph, reader, rank, world):
     """The `Reading` of one process."""
     base = manifest(settings.data).get("label_base", LABEL_BASES.get(reader.FORMAT, 0))
-    workers = max(1, machine.cpus() // world - 1)
+    asked = settings.options.get(options.WORKERS, "auto")
+    workers = max(1, machine.cpus() // world - 1) if asked == "auto" else int(asked)
     return Reading(
         settings.data,
         graph.input_shape[-1],
@@ -116,6 +124,8 @@ def reading(settings, graph, reader, rank, world):
         rank,
         world,
         base,
+        settings.options.get(options.AUGMENT) == "on",
+        settings.seed + rank,
     )
 
 
@@ -125,13 +135,13 @@ class Images(object):
     fixed = False
 
     def __init__(self, reader, asked, graph):
-        """Read the first samples."""
+        """Read the first samples, unless they are random."""
         self._reader, self._asked, self._classes = reader, asked, graph.classes
         self._source = self._guarded(lambda: reader.opened(asked))
         self.facts = OrderedDict(
             [
                 ("format", reader.FORMAT),
-                ("transform", "%s %d" % (TRANSFORM, asked.side)),
+                ("transform", (AUGMENTED if asked.augment else CENTRE_CROP) % asked.side),
                 ("filter", self._source.filter),
                 ("workers", self._source.workers),
                 ("prefetch", self._source.prefetch),
@@ -140,7 +150,8 @@ class Images(object):
                 ("world", asked.world),
             ]
         )
-        self.facts.update(self._prove(PROVEN))
+        if not asked.augment:
+            self.facts.update(self._prove(PROVEN))
 
     def next(self):
         """Inputs (float32) and labels (int64). Raises DataProblem."""

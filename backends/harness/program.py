@@ -3,7 +3,7 @@
 import os
 import sys
 
-from backends import zoo
+from backends import options, zoo
 from backends.harness import VERSION, arguments, data, errors, events, loop, own_network, parity
 from backends.zoo import weights
 
@@ -48,7 +48,8 @@ def draw(name):
 
 def benchmark(backend, argv, emit):
     """Prepare, announce, measure, report."""
-    settings = arguments.parse(argv, "backends." + backend.FRAMEWORK, backend.OPTIONS)
+    declared = tuple(backend.OPTIONS) + options.feeding(backend.FRAMEWORK)
+    settings = arguments.parse(argv, "backends." + backend.FRAMEWORK, declared)
     graph = (
         draw(settings.model)
         if settings.model_file is None

@@ -49,7 +49,7 @@ class Reader(object):
             part_index=reading.rank,
             scale=1.0 / float(images.SPREAD),
             verbose=False,
-            **dict(means, **indexed),
+            **dict(dict(means, **indexed), **_random(reading)),
         )
 
     def next(self):
@@ -69,3 +69,15 @@ class Reader(object):
     def close(self):
         """Its threads end with it."""
         self._images = None
+
+
+def _random(reading):
+    """What makes crops and mirroring random; older releases know no `seed_aug` and ignore it."""
+    if not reading.augment:
+        return {}
+    return {
+        "rand_crop": True,
+        "rand_mirror": True,
+        "seed": reading.seed,
+        "seed_aug": reading.seed,
+    }

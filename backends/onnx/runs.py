@@ -6,6 +6,7 @@ import numpy as np
 
 from backends.harness import data, job, machine, own_network, smoke
 from backends.harness.errors import Unsupported
+from backends.onnx import reader
 from backends.onnx.build import build
 from backends.onnx.own_network import OnnxNetwork
 
@@ -55,9 +56,10 @@ class Inference(job.Fed):
         self.threads = threads(settings)
         self.samples = settings.batch
         self.device_names = [machine.cpu_name()]
-        source = data.source(settings, graph)
+        source = data.source(settings, graph, reader=reader)
         self.feeds = [(source, self.feed)]
-        self._x = np.ascontiguousarray(source.next()[0])
+        # A copy: a reader uses the memory of its batch again.
+        self._x = np.array(source.next()[0], order="C")
 
     def try_out(self):
         """Run one batch; return the shapes of all outputs."""

@@ -10,7 +10,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from backends.harness import errors, release
-from backends.onnx import runs
+from backends.onnx import reader, runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own_network import FILES, OnnxNetwork  # noqa: F401 - FILES is part of the contract
 from backends.options import BY_FRAMEWORK
@@ -59,6 +59,7 @@ ERRORS = (
 LACKING = ("is not a registered function", "no op registered", "is under development", "ir version")
 
 OPTIONS = BY_FRAMEWORK["onnxruntime"]
+READER = reader
 
 DEFAULTS = (
     ("graph_optimization", "all"),

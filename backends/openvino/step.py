@@ -12,7 +12,7 @@ import openvino
 
 from backends.harness import errors, release
 from backends.harness.errors import Unsupported
-from backends.onnx import runs
+from backends.onnx import reader, runs
 from backends.onnx.build import build, with_outputs
 from backends.onnx.own_network import FILES  # noqa: F401 - part of the contract
 from backends.options import BY_FRAMEWORK
@@ -46,6 +46,7 @@ LEAST = (2023, 1)
 LACKING = ("not supported", "unsupported", "does not support")
 
 OPTIONS = BY_FRAMEWORK["openvino"]
+READER = reader
 
 # As in all frameworks here: a step is one batch, computed by all threads.
 DEFAULTS = (("hint", "latency"),)

@@ -1,21 +1,14 @@
-"""Images from a folder per class, by PyTorch's DataLoader and simplejpeg.
+"""Images from a folder per class, by PyTorch's DataLoader.
 
-simplejpeg decodes 1.15 times as fast as Pillow, which images without simplejpeg use. Workers send
-bytes: sending float32 through shared memory costs a quarter of the speed.
-
-The order is that of `benchdock data convert`, so that a folder and what was converted from it are
-read alike.
+Workers send bytes: sending float32 through shared memory costs a quarter of the speed.
 """
-
-import io
-import os
 
 import numpy as np
 import torch
 from torch.utils import data
 
-from backends.harness import folders, images
-from backends.harness.errors import DataProblem, Unsupported
+from backends.harness import decoding, images
+from backends.harness.errors import DataProblem
 
 FORMAT = "images"
 ERRORS = ()
@@ -31,11 +24,12 @@ class Reader(object):
 
     def __init__(self, reading):
         """List the folder and start the workers."""
-        self.filter, decode = _decoder()
+        crops = decoding.Crops(reading)
+        self.filter = crops.filter
         self.workers, self.prefetch = reading.workers, reading.prefetch
-        samples = Samples(reading, decode)
-        batches = Batches(len(samples), reading)
-        loader = data.DataLoader(samples, batch_sampler=batches, num_workers=reading.workers)
+        loader = data.DataLoader(
+            Samples(crops), batch_sampler=Batches(reading), num_workers=reading.workers
+        )
         self._batches = iter(loader)
 
     def next(self):
@@ -55,72 +49,25 @@ class Reader(object):
 
 
 class Samples(data.Dataset):
-    """All images of a folder, in order."""
+    """Crops as tensors."""
 
-    def __init__(self, reading, decode):
-        """List the folder. Raises `DataProblem`."""
-        super(Samples, self).__init__()
-        self._folder, self._side, self._decode = reading.folder, reading.side, decode
-        self._listed = folders.listed(reading.folder)
+    def __init__(self, crops):
+        """`crops` is what `decoding.Crops` lists."""
+        self._crops = crops
 
-    def __len__(self):
-        """How many images there are."""
-        return len(self._listed)
-
-    def __getitem__(self, index):
-        """The centre of an image, (side, side, 3), uint8, and its label."""
-        path, label = self._listed[index]
-        path = os.path.join(self._folder, path)
-        try:
-            with open(path, "rb") as file:
-                image = self._decode(file.read())
-        except Exception as error:  # each decoder has its own
-            raise DataProblem("%s cannot be decoded: %s" % (path, error)) from error
-        top, left = [(size - self._side) // 2 for size in image.shape[:2]]
-        if min(top, left) < 0:
-            raise DataProblem("%s is %d x %d, too small" % ((path,) + image.shape[1::-1]))
-        crop = image[top : top + self._side, left : left + self._side]
+    def __getitem__(self, place):
+        """A crop, (side, side, 3), uint8, and its label."""
+        crop, label = self._crops.at(place)
         return torch.from_numpy(np.ascontiguousarray(crop)), label
 
 
 class Batches(data.Sampler):
-    """Endless batches of numbers of this rank: rank, rank + world, rank + 2 * world..."""
+    """The places of this rank's batches, without end."""
 
-    def __init__(self, total, reading):
-        """`total` is the number of samples."""
-        self._total, self._reading = total, reading
+    def __init__(self, reading):
+        """`reading` says which of them are this rank's."""
+        self._reading = reading
 
     def __iter__(self):
         """Yield lists."""
-        asked = self._reading
-        start = asked.rank * asked.batch
-        while True:
-            yield [(start + number) % self._total for number in range(asked.batch)]
-            start = (start + asked.batch * asked.world) % self._total
-
-
-def _decoder():
-    """Name and function of the decoder: bytes to an array (height, width, 3), uint8, RGB."""
-    try:
-        import simplejpeg
-    except ImportError:
-        return _pillow()
-
-    def decode(content):
-        return simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False)
-
-    return "simplejpeg, accurate", decode
-
-
-def _pillow():
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise Unsupported(
-            "this image has neither simplejpeg nor Pillow to decode images"
-        ) from error
-
-    def decode(content):
-        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-
-    return "Pillow", decode
+        return decoding.turns(self._reading)

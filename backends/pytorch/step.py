@@ -13,7 +13,8 @@ from torch.nn import functional
 from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed, State
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.pytorch import capture, device, option_defaults, reader, releases
+from backends.options import DATA_PLACE, PINNED
+from backends.pytorch import capture, device, option_defaults, placing, reader, releases
 from backends.pytorch.build import build
 from backends.pytorch.releases import HALF, layout
 
@@ -73,8 +74,11 @@ class Step(Fed, device.DeviceJob):
         """Fill in `_work` and call `_begin` at the end."""
         super(Step, self).__init__(settings, place, where)
         self.options = OrderedDict(used)
+        self.options[DATA_PLACE] = placing.place_of(settings)
+        self._pinned = placing.Pinned(settings.data is None or settings.measure == "copy")
+        pinned = self.options[DATA_PLACE] == PINNED
         source = data.source(settings, graph, place.rank, place.size, READER)
-        self.feeds = [(source, self.feed)]
+        self.feeds = [(source, self._feed_pinned if pinned else self.feed)]
         x, y = source.next()
         self._x = torch.from_numpy(x).to(where).contiguous(**layout(used))
         self._y = torch.from_numpy(y).to(where)
@@ -98,6 +102,9 @@ class Step(Fed, device.DeviceJob):
         """Copy a batch to where the steps read theirs."""
         self._x.copy_(torch.from_numpy(inputs))
         self._y.copy_(torch.from_numpy(labels))
+
+    def _feed_pinned(self, inputs, labels):
+        self._pinned.copy((inputs, labels), (self._x, self._y))
 
 
 class Inference(Step):

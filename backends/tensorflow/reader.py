@@ -81,17 +81,31 @@ def _decoder(reading):
         IMAGE: v1.FixedLenFeature([], tf.string),
         LABEL: v1.FixedLenFeature([], tf.int64),
     }
-    side = reading.side
+    crop = _random_crop(reading) if reading.augment else _centre_crop(reading.side)
 
     def decode(record):
         found = v1.parse_single_example(record, fields)
         image = tf.image.decode_jpeg(found[IMAGE], channels=3, dct_method="INTEGER_ACCURATE")
-        shape = tf.shape(image)
-        top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
-        crop = tf.slice(image, [top, left, 0], [side, side, 3])
-        return crop, found[LABEL] - reading.label_base
+        return crop(image), found[LABEL] - reading.label_base
 
     return decode
+
+
+def _centre_crop(side):
+    def crop(image):
+        shape = tf.shape(image)
+        top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+        return tf.slice(image, [top, left, 0], [side, side, 3])
+
+    return crop
+
+
+def _random_crop(reading):
+    def crop(image):
+        anywhere = v1.random_crop(image, [reading.side, reading.side, 3], seed=reading.seed)
+        return tf.image.random_flip_left_right(anywhere, seed=reading.seed)
+
+    return crop
 
 
 def _normalised(crops, labels):

@@ -22,7 +22,8 @@ def add(commands: Any) -> None:
         nargs="+",
         type=values.path,
         metavar="RUN",
-        help="runs that differ in --measure: end-to-end, compute, input, and copy if there is one",
+        help="runs that differ in --measure: end-to-end, compute, input, and copy if there is one; "
+        "end-to-end may be there twice, with --page-cache cold and warm",
     )
     shared.json(explain)
     explain.set_defaults(handler="explain")

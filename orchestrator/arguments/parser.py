@@ -121,6 +121,25 @@ class Collect(argparse.Action):
         setattr(namespace, self.dest, {**given, key: text})
 
 
+class OneOption(Collect):
+    """Collect the value of one KEY, which has an option of its own, beside those of --option."""
+
+    def __init__(self, *, key: str, **settings: Any) -> None:
+        """`key` is what --option calls it."""
+        super().__init__(**{**settings, "default": argparse.SUPPRESS})
+        self._key = key
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        word: str | None = None,
+    ) -> None:
+        """Add the pair."""
+        super().__call__(parser, namespace, (self._key, values), word)
+
+
 class Once(argparse.Action):
     """Store one value; refuse a second one instead of silently replacing the first."""
 

@@ -6,8 +6,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from orchestrator.arguments import shared, values
-from orchestrator.arguments.parser import Once, command
+from orchestrator.arguments.parser import Once, OneOption, command
 
+DATA_PLACE, PAGE_CACHE = "data_place", "page_cache"
 # The range that Linux accepts for a control group.
 MOST_PROCESSES = 4_194_304
 LARGEST_SEED = 2**63 - 1
@@ -127,6 +128,26 @@ def add_data(command: ArgumentParser) -> None:
         choices=("compute", "copy", "input", "end-to-end"),
         metavar="PART",
         help="with --data: compute, copy, input or end-to-end (default); see `explain`",
+    )
+    run.add_argument(
+        "--data-place",
+        dest="option",
+        action=OneOption,
+        key=DATA_PLACE,
+        choices=("device", "pageable", "pinned"),
+        metavar="PLACE",
+        help="where a batch lies before its step: device (default for synthetic data), pageable "
+        "(default for real data) or pinned memory of the host; --option data_place=PLACE in suites",
+    )
+    run.add_argument(
+        "--page-cache",
+        dest="option",
+        action=OneOption,
+        key=PAGE_CACHE,
+        choices=("cold", "warm"),
+        metavar="STATE",
+        help="with --data: take the data out of the machine's page cache before the run (cold), "
+        "or read all of it once (warm); --option page_cache=STATE in suites",
     )
 
 

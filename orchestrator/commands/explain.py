@@ -10,7 +10,7 @@ from dataclasses import asdict
 from orchestrator.errors import ExitStatus
 from orchestrator.request import Measure
 from orchestrator.results import limits
-from orchestrator.results.limits import Limits
+from orchestrator.results.limits import Limits, Part
 from orchestrator.results.lookup import load
 from orchestrator.ui.tables import print_table
 from orchestrator.units import SECONDS, quantity, share
@@ -24,17 +24,24 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.json:
         print(json.dumps({"schema": 1, **asdict(found)}, indent=2))
         return ExitStatus.OK
-    rows = []
-    for name, letter in _LETTERS.items():
-        if (part := found.parts.get(name)) is not None:
-            span = f"{quantity(part.low, SECONDS)} to {quantity(part.high, SECONDS)}"
-            cpu = quantity(part.cpu, SECONDS) if part.cpu is not None else "-"
-            rows.append((letter, name, quantity(part.seconds, SECONDS), span, cpu))
+    rows = [
+        _row(letter, name, part)
+        for name, letter in _LETTERS.items()
+        if (part := found.parts.get(name)) is not None
+    ]
+    if found.cold is not None:
+        rows.append(_row("", "end-to-end, cold", found.cold))
     print_table(("", "measured", "per step", "95 % interval", "CPU time"), rows, right=(2,))
     print()
     for line in _lines(found):
         print(line)
     return ExitStatus.OK
+
+
+def _row(letter: str, name: str, part: Part) -> tuple[str, ...]:
+    span = f"{quantity(part.low, SECONDS)} to {quantity(part.high, SECONDS)}"
+    cpu = quantity(part.cpu, SECONDS) if part.cpu is not None else "-"
+    return letter, name, quantity(part.seconds, SECONDS), span, cpu
 
 
 def _lines(found: Limits) -> Iterator[str]:
@@ -43,6 +50,8 @@ def _lines(found: Limits) -> Iterator[str]:
         yield f"copy (H - C): {quantity(found.copy, SECONDS)}{noisy.get('copy', '')}"
     held = "H" if found.copy is not None else "C"
     yield f"stall (E - {held}): {quantity(found.stall, SECONDS)}{noisy.get('stall', '')}"
+    if found.fetch is not None:
+        yield f"from the disk (cold - E): {quantity(found.fetch, SECONDS)}{noisy.get('fetch', '')}"
     yield f"not computing (1 - C/E): {share(found.idle)}{noisy.get('idle', '')}"
     yield f"overlap (max(H, I)/E, 100 % is perfect): {share(found.overlap)}"
     if found.wait is not None:

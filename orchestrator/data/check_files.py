@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.data import datum, example, packages, picture, recordio, tfrecord
+from orchestrator.data import datum, ends, example, packages, picture, recordio, tfrecord
 from orchestrator.data.faults import Check, Fault
 from orchestrator.data.layouts import INDEX_FOLDER
 from orchestrator.data.protobuf import WireError
@@ -141,8 +141,16 @@ def _record_file(path: Path, index: Path, check: Check) -> Iterator[Fault]:
             yield from check.image(where, image.data, label)
         if not count:
             yield Fault(str(path), "it is empty", _CONVERT)
-        elif not check.light and next(starts, None) is not None:
+        elif check.light:
+            yield from _end(path, None if check.listed else ends.record_io(stream, index))
+        elif next(starts, None) is not None:
             yield Fault(str(index), f"it lists more than the {count} records", _CONVERT)
+
+
+def _end(path: Path, wrong: str | None) -> Iterator[Fault]:
+    """Yield what is wrong with the end of a file; a manifest has its size, which was compared."""
+    if wrong is not None:
+        yield Fault(str(path), f"it is damaged: {wrong}", _CONVERT)
 
 
 def _starts(index: Path) -> Iterator[int]:
@@ -198,6 +206,8 @@ def _tf_shard(path: Path, check: Check, *, verify: bool) -> Iterator[Fault]:
             yield from _tf_example(where, record, check)
         if not count:
             yield Fault(str(path), "it is empty", _CONVERT)
+        elif check.light:
+            yield from _end(path, None if check.listed else ends.tf_record(stream))
 
 
 def _tf_example(where: str, record: bytes, check: Check) -> Iterator[Fault]:

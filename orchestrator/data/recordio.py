@@ -101,3 +101,11 @@ def read(stream: BinaryIO) -> Iterator[bytes]:
             parts.clear()
     if parts:
         raise RecordError("the file is cut off")
+
+
+def ends(head: bytes, left: int) -> bool:
+    """Whether a record with this head is the last part of one, in the `left` bytes of its file."""
+    if len(head) < 8:
+        return False
+    kind, length = divmod(struct.unpack("<I", head[4:])[0], LONGEST + 1)
+    return kind in (_WHOLE, _LAST) and left == 8 + length + -length % 4

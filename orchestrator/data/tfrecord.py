@@ -11,9 +11,12 @@ from typing import BinaryIO
 
 HEADER = 12
 FRAME = HEADER + 4
+LENGTH = 8
 _MASK = 0xA282EAD8
 # A length beyond this is damage, whatever its checksum says.
 LONGEST = 2**31
+# Of a length, which is little endian: the bytes that are zero in all that occur.
+UPPER = bytes(4)
 
 
 class FrameError(ValueError):
@@ -50,3 +53,8 @@ def read(stream: BinaryIO, *, verify: bool = True) -> Iterator[bytes]:
         if verify and struct.unpack("<I", tail)[0] != masked_crc(record):
             raise FrameError("the checksum of its data is wrong")
         yield record
+
+
+def ends(length: bytes, left: int) -> bool:
+    """Whether a record of this length, as it stands in the file, takes the `left` bytes of it."""
+    return len(length) == LENGTH and left == FRAME + struct.unpack("<Q", length)[0]

@@ -47,6 +47,8 @@ NATIVE: Mapping[str, Format] = {
     "mxnet": "recordio",
     "bvlc_caffe": "lmdb",
     "caffe2": "lmdb",
+    "onnxruntime": "images",
+    "openvino": "images",
 }
 _READERS = {
     "tf_cnn_benchmarks": _TFRECORD,

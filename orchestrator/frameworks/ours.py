@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from backends.options import BY_FRAMEWORK
+from backends.options import BY_FRAMEWORK, feeding
 from orchestrator.frameworks.record import Framework, Option
 
 if TYPE_CHECKING:
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def _options(name: str) -> dict[str, Option]:
-    return {one.name: Option(one.help, "auto", ("auto", *one.values)) for one in BY_FRAMEWORK[name]}
+    options = (*BY_FRAMEWORK[name], *feeding(name))
+    return {one.name: Option(one.help, "auto", ("auto", *one.values)) for one in options}
 
 
 PYTORCH = Framework(
@@ -77,6 +78,7 @@ BVLC_CAFFE = Framework(
     launcher="bvlc_caffe",
     package="caffe",
     backend="backends.bvlc_caffe",
+    options=_options("bvlc_caffe"),
     # The public GPU image, bvlc/caffe:gpu, has pycaffe for Python 2 only.
     dtypes={("cpu", p): f for p, f in _FLOAT32.items()},
     images={"cpu": "legacy-cpu"},

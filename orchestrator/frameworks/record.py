@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from backends.options import MOST, NUMBER
 from orchestrator.errors import RequestError
 from orchestrator.units import counted
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # `--option flag.NAME=VALUE` passes --NAME=VALUE to the program.
 FLAG = "flag."
+_DIGITS = len(str(MOST))
 # Short names of frameworks, or names of their programs: too different from the name to be found as
 # its misspelling.
 SHORT_NAMES = {
@@ -41,6 +43,23 @@ class Option:
     default: str = ""
     values: tuple[str, ...] = ()
     needs: Mapping[str, str] = field(default_factory=dict)
+
+    def accepts(self, text: str) -> bool:
+        """Whether the option may have a value."""
+        if not self.values or text in self.values:
+            return True
+        number = NUMBER[0] in self.values and len(text) <= _DIGITS and text.isdecimal()
+        return number and 1 <= int(text) <= MOST
+
+
+# Options of benchdock itself, which every program that reads data has.
+PAGE_CACHE = "page_cache"
+OF_BENCHDOCK: Mapping[str, Option] = {
+    PAGE_CACHE: Option(
+        "bring the data out of the machine's page cache before the run, or into it",
+        values=("cold", "warm"),
+    )
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.catalogue import OURS
 from orchestrator.frameworks.record import Framework
 from orchestrator.request import Device, Dtype, Phase, Request, RuntimeChoice
-from orchestrator.run import program_rules
+from orchestrator.run import feeding, program_rules
 
 # What each level does; a framework may not support it in some number type.
 LEVELS: Mapping[str, Phase] = {"P1": "inference", "P2": "inference", "P3": "training"}
@@ -106,6 +106,7 @@ def choose(wanted: WantedParity) -> list[Work]:
     ]
     for framework in frameworks:
         program_rules.check_options(framework, wanted.setting.options)
+        feeding.refuse(wanted.setting.options)
     return [one for one in work if one.models and one.levels]
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+from backends.options import DATA_PLACE
 from orchestrator.errors import RequestError
+from orchestrator.frameworks.record import PAGE_CACHE
 from orchestrator.plan import Plan
 from orchestrator.request import Measure
 from orchestrator.result import INTERVAL, Result
@@ -19,6 +22,12 @@ from orchestrator.result import INTERVAL, Result
 LEAST_WAIT = 0.05
 # A reader may have so many ready before the first step: MXNet decodes 64 MB at a time.
 LEAST_READ = 2000
+_PARTS: tuple[Measure, ...] = ("compute", "copy", "input", "end-to-end")
+# The parts on which some options have an effect.
+_AFFECTED: Mapping[str, tuple[Measure, ...]] = {
+    DATA_PLACE: ("copy", "end-to-end"),
+    PAGE_CACHE: ("input", "end-to-end"),
+}
 _SHARED = "shares the CPU: reading and computing use the same cores, so both limit it"
 _COMMAND = "benchdock run {model} -f {framework} --data {data} --measure {part}"
 
@@ -42,7 +51,9 @@ class Part:
 class Limits:
     """What follows from the parts; shares are of E. `cores` is set if a CPU computes.
 
-    `noise` names those of copy, stall and idle whose two runs do not differ beyond their intervals.
+    `cold` is E with the data on the disk, `fetch` how much longer that takes than from memory.
+    `noise` names those of copy, stall, idle and fetch whose two runs do not differ beyond their
+    intervals.
     """
 
     parts: Mapping[Measure, Part]
@@ -51,6 +62,8 @@ class Limits:
     stall: float
     idle: float
     overlap: float
+    cold: Part | None
+    fetch: float | None
     noise: tuple[str, ...]
     wait: float | None
     least: float | None
@@ -60,8 +73,11 @@ class Limits:
 
 def explain(results: Sequence[Result]) -> Limits:
     """Explain runs that differ in the measured part only. Raises RequestError."""
-    runs = _by_part(results)
+    cold = _cold_of_two(results)
+    runs = _by_part([result for result in results if result is not cold])
     _same_work(list(runs.values()))
+    if cold is not None:
+        _same_work([runs["end-to-end"], cold], but=PAGE_CACHE)
     _enough_was_read(runs)
     missing = [part for part in ("end-to-end", "compute", "input") if part not in runs]
     if missing:
@@ -70,10 +86,11 @@ def explain(results: Sequence[Result]) -> Limits:
     whole = runs["end-to-end"]
     on_cpu = whole.plan is not None and whole.plan.device == "cpu"
     cpu = whole.environment.cpu
-    return _limits(parts, cpu.usable if on_cpu and cpu is not None else None)
+    cores = cpu.usable if on_cpu and cpu is not None else None
+    return _limits(parts, cores, _part(cold) if cold is not None else None)
 
 
-def _limits(parts: Mapping[Measure, Part], cores: int | None) -> Limits:
+def _limits(parts: Mapping[Measure, Part], cores: int | None, cold: Part | None) -> Limits:
     compute, read, whole = parts["compute"], parts["input"], parts["end-to-end"]
     copied = parts.get("copy", compute)
     used = compute.cpu + read.cpu if compute.cpu is not None and read.cpu is not None else None
@@ -86,7 +103,9 @@ def _limits(parts: Mapping[Measure, Part], cores: int | None) -> Limits:
         stall=whole.seconds - copied.seconds,
         idle=1 - compute.seconds / whole.seconds,
         overlap=max(copied.seconds, read.seconds) / whole.seconds,
-        noise=tuple(_noise(compute, copied, whole)),
+        cold=cold,
+        fetch=cold.seconds - whole.seconds if cold is not None else None,
+        noise=tuple(_noise(compute, copied, whole, cold)),
         wait=wait,
         least=used / cores if shared and used is not None and cores else None,
         reading=read.cpu / used if shared and used and read.cpu is not None else None,
@@ -94,8 +113,10 @@ def _limits(parts: Mapping[Measure, Part], cores: int | None) -> Limits:
     )
 
 
-def _noise(compute: Part, copied: Part, whole: Part) -> Iterator[str]:
+def _noise(compute: Part, copied: Part, whole: Part, cold: Part | None) -> Iterator[str]:
     pairs = {"copy": (copied, compute), "stall": (whole, copied), "idle": (whole, compute)}
+    if cold is not None:
+        pairs["fetch"] = (cold, whole)
     for name, (one, other) in pairs.items():
         if not one.differs(other):
             yield name
@@ -110,6 +131,16 @@ def _verdict(copied: Part, read: Part, wait: float | None) -> str:
     return "not decided: the difference is within the noise"
 
 
+def _cold_of_two(results: Sequence[Result]) -> Result | None:
+    """Return the cold run, if there are two of all of a step: with a cold and a warm page cache."""
+    whole = {
+        _options(result).get(PAGE_CACHE): result
+        for result in results
+        if _part_of(result) == "end-to-end"
+    }
+    return whole.get("cold") if whole.keys() == {"cold", "warm"} else None
+
+
 def _by_part(results: Sequence[Result]) -> dict[Measure, Result]:
     found: dict[Measure, Result] = {}
     for result in results:
@@ -117,7 +148,7 @@ def _by_part(results: Sequence[Result]) -> dict[Measure, Result]:
             raise RequestError(f"{result.run} did not read real data", hint="name runs with --data")
         if "throughput" not in result.metrics:
             raise RequestError(f"{result.run} measured nothing", hint="name runs that succeeded")
-        part = result.request.measure or "end-to-end"
+        part = _part_of(result)
         if part in found:
             raise RequestError(
                 f"{found[part].run} and {result.run} measure the same part",
@@ -127,8 +158,15 @@ def _by_part(results: Sequence[Result]) -> dict[Measure, Result]:
     return found
 
 
-def _same_work(results: Sequence[Result]) -> None:
-    """Refuse runs that differ in more than the measured part. Raises RequestError."""
+def _part_of(result: Result) -> Measure:
+    return (result.request.measure if result.request is not None else None) or "end-to-end"
+
+
+def _same_work(results: Sequence[Result], *, but: str = "") -> None:
+    """Refuse runs that differ in more than the measured part, and the option `but`.
+
+    Raises RequestError.
+    """
     first, *others = results
     for other in others:
         for name in ("model", "framework", "phase", "dtype", "batch", "device", "gpus", "data"):
@@ -138,6 +176,27 @@ def _same_work(results: Sequence[Result]) -> None:
                     f"{first.run} and {other.run} differ in their {name}: {one} and {two}",
                     hint="name runs that differ in --measure only",
                 )
+    for one, two in combinations(results, 2):
+        for name in _differing_options(one, two):
+            if name == but:
+                continue
+            values = [_options(result).get(name, "the default") for result in (one, two)]
+            raise RequestError(
+                f"{one.run} and {two.run} differ in the option {name}: {' and '.join(values)}",
+                hint="name runs that differ in --measure only",
+            )
+
+
+def _differing_options(one: Result, two: Result) -> Iterator[str]:
+    """Yield the options that have an effect on both runs, and differ."""
+    for name in sorted(_options(one).keys() | _options(two).keys()):
+        affected = all(_part_of(result) in _AFFECTED.get(name, _PARTS) for result in (one, two))
+        if affected and _options(one).get(name) != _options(two).get(name):
+            yield name
+
+
+def _options(result: Result) -> Mapping[str, str]:
+    return result.plan.options if result.plan is not None else {}
 
 
 def _enough_was_read(runs: Mapping[Measure, Result]) -> None:

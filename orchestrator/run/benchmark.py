@@ -24,8 +24,8 @@ from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import Request
-from orchestrator.result import Environment, Failure, FailureKind, Result
-from orchestrator.run import sharing
+from orchestrator.result import Environment, Failure, FailureKind, PageCache, Result
+from orchestrator.run import feeding, sharing
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.deriving import derived
 from orchestrator.run.facts import OtherMachine, ThisMachine
@@ -61,6 +61,7 @@ class _Draft:
     plan: Plan | None = None
     outcome: Outcome | None = None
     monitor: Monitor | None = None
+    cache: PageCache | None = None
     banner: Banner = field(default_factory=Banner)
 
     def result(self, failure: Failure | None, warnings: Sequence[str] = ()) -> Result:
@@ -84,6 +85,7 @@ class _Draft:
             environment=Environment.of(self.machine, self.banner),
             timings=self.clock.seconds,
             monitor=self.monitor.summary() if self.monitor else {},
+            page_cache=self.cache,
             exit_code=self.outcome.exit_code if self.outcome else None,
             started=self.started,
             finished=datetime.now(UTC),
@@ -107,7 +109,8 @@ class _Draft:
         seen = self.monitor.warnings() if self.monitor else ()
         on_cpu = self.plan is not None and self.plan.device == "cpu"
         doubts = self.machine.doubts() if on_cpu else self.banner.warnings()
-        return (*told, *notes, *seen, *doubts)
+        cached = self.cache.doubts() if self.cache else ()
+        return (*told, *notes, *seen, *doubts, *cached)
 
 
 def kind_of(error: BenchdockError) -> FailureKind:
@@ -193,7 +196,9 @@ def _run(
         on_folder(draft.folder)
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(decision, view)
-        _execute(draft, plan(decision, place, draft.folder), runtime, view, host)
+        planned = plan(decision, place, draft.folder)
+        _prepare_cache(draft, planned)
+        _execute(draft, planned, runtime, view, host)
 
     # Nothing may come between making the folder and filing its result.
     with held():
@@ -207,6 +212,20 @@ def _run(
             started=datetime.now(UTC),
         )
         return _file(draft, desk, carry_out, view)
+
+
+def _prepare_cache(draft: _Draft, plan: Plan) -> None:
+    """Bring the data out of the page cache, or into it, if that was requested. Raises DataError."""
+    folder = draft.request.data
+    state = feeding.page_cache_of(draft.request) if folder is not None else None
+    if state is None or folder is None:
+        return
+    from orchestrator.run import page_cache  # only then
+
+    doing = "removing the data from the page cache" if state == "cold" else "reading the data once"
+    with draft.clock.stage("page cache", doing):
+        draft.cache = page_cache.prepare(folder, state)
+    draft.notes = (*draft.notes, *page_cache.notes(folder, state, plan))
 
 
 def plan(decision: Decision, place: Place, folder: RunFolder) -> Plan:

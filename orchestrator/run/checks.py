@@ -15,7 +15,7 @@ from orchestrator.frameworks import catalogue, record
 from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
-from orchestrator.run import own_network, program_rules, surroundings, variants
+from orchestrator.run import feeding, own_network, program_rules, surroundings, variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ def _dataset(asked: Question) -> None:
     if data is not None and not (asked.elsewhere and not data.exists()):
         check_dataset(data)
         _contents(asked, data)
+        _page_cache(asked, data)
 
 
 def _contents(asked: Question, data: Path) -> None:
@@ -60,6 +61,15 @@ def _contents(asked: Question, data: Path) -> None:
     if report.faults:
         first = report.faults[0]
         raise DataError(f"{first.where}: {first.what}", hint=first.hint or _whole_check(asked))
+
+
+def _page_cache(asked: Question, data: Path) -> None:
+    """Raise DataError or MachineError if the page cache cannot be as requested."""
+    state = feeding.page_cache_of(asked.request)
+    if state is not None:
+        from orchestrator.run import page_cache  # only then
+
+        page_cache.check(data, state)
 
 
 def _whole_check(asked: Question) -> str:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from backends.options import WORKERS
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.plan import DataFolder
@@ -25,7 +26,7 @@ def examine(folder: Path) -> DataFolder | None:
     if not folder.is_dir():
         return None
     total, count, complete = hashlib.sha256(), 0, True
-    for path in itertools.islice(_files(folder), MOST_FILES + 1):
+    for path in itertools.islice(files(folder), MOST_FILES + 1):
         if count == MOST_FILES:
             complete = False
             break
@@ -52,13 +53,14 @@ def shared_memory(framework: Framework, context: LauncherContext, cpus: int) -> 
     """
     if framework.name != "pytorch":
         return 0
-    workers = max(1, cpus // context.devices - 1)
+    asked = context.options.get(WORKERS, "auto")
+    workers = max(1, cpus // context.devices - 1) if asked == "auto" else int(asked)
     batch = context.batch * math.prod(catalogue.draw(context.model).input_shape)
     needed = context.devices * (2 * workers + 2) * batch
     return needed if needed > _USUAL_SHARED else 0
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files(folder: Path) -> Iterator[Path]:
     """Yield all files in an order that does not depend on the file system."""
     for where, folders, files in os.walk(folder):
         folders.sort()

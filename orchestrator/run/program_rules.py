@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 from orchestrator.errors import RequestError, unknown
-from orchestrator.frameworks.record import FLAG, Framework
+from orchestrator.frameworks.record import FLAG, OF_BENCHDOCK, Framework
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Device, Request
-from orchestrator.run import command_line, program_release
+from orchestrator.run import command_line, feeding, program_release
 
 CUSTOM = "custom"
 
@@ -35,6 +35,8 @@ def check(
             )
     check_measure(framework, request)
     check_options(framework, request.options)
+    if request.options:
+        feeding.check(framework, request, device)
     _check_image(framework, request)
     _check_source(framework, request, device, elsewhere=elsewhere)
     if request.source is not None:
@@ -47,10 +49,11 @@ def options_of(framework: Framework, request: Request) -> dict[str, str]:
 
     Without the flags of `flags_of`, which are passed on unchanged.
     """
+    asked = {key: text for key, text in request.options.items() if key not in OF_BENCHDOCK}
     if framework.is_our_program:
-        return dict(request.options)
+        return asked
     defaults = {name: option.default for name, option in framework.options.items()}
-    given = {key: text for key, text in request.options.items() if not key.startswith(FLAG)}
+    given = {key: text for key, text in asked.items() if not key.startswith(FLAG)}
     return defaults | given
 
 
@@ -126,14 +129,15 @@ def check_options(framework: Framework, options: Mapping[str, str]) -> None:
 
             written_flags.check(framework, key.removeprefix(FLAG))
             continue
-        if key not in framework.options:
+        option = framework.options.get(key) or OF_BENCHDOCK.get(key)
+        if option is None:
+            feeding.check_known(framework, key)
             listing = f"benchdock frameworks {framework.name}"
             raise unknown(f"option of {framework.name}", key, framework.options, listing=listing)
-        values = framework.options[key].values
-        if values and text not in values:
+        if not option.accepts(text):
             raise RequestError(
                 f"{framework.name}: {key} cannot be {text!r}",
-                hint=f"use one of {', '.join(values)}",
+                hint=f"use one of {', '.join(option.values)}",
             )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.errors import RequestError, quoted
 from orchestrator.frameworks import catalogue
-from orchestrator.frameworks.record import Option
+from orchestrator.frameworks.record import OF_BENCHDOCK, Option
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.request import Request, RuntimeChoice
@@ -113,7 +113,7 @@ def _options(request: Request, _: str) -> Iterator[str]:
     """Yield the options that are not of a closed set, a number or a plain word."""
     framework = catalogue.framework(request.framework)
     for name, text in request.options.items():
-        if not _is_plain(framework.options.get(name), text):
+        if not _is_plain(framework.options.get(name) or OF_BENCHDOCK.get(name), text):
             yield f"give the program {quoted(f'--option {name}={text}')}"
 
 

@@ -90,6 +90,7 @@ def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
     else:
         found += _metric_rows(result.metrics)
         found += _memory_rows(result)
+        found += [("page cache", str(result.page_cache))] if result.page_cache else []
         found += _derived_rows(result.derived)
     if result.verdict is not None:
         found.append(("verdict", result.verdict.in_words(result.warnings)))

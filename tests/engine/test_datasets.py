@@ -67,6 +67,8 @@ OURS = {
     "mxnet": ("mxnet-cpu", "recordio"),
     "bvlc_caffe": ("legacy-cpu", "lmdb"),
     "caffe2": ("legacy-cpu", "lmdb"),
+    "onnxruntime": ("onnxruntime-cpu", "images"),
+    "openvino": ("openvino-cpu", "images"),
 }
 
 

@@ -41,6 +41,7 @@ def steps(device: str, python: str) -> Iterator[Step]:
     yield from _runs(device, where)
     if device == "gpu":
         yield from _published(where)
+    yield from _places(device, where)
     yield from _parity(device, where)
     yield from _pairs(device, where)
     if device == "gpu":
@@ -64,6 +65,14 @@ def _published(where: tuple[str, ...]) -> Iterator[Step]:
         large = ("--batch", str(LARGE_BATCH), "--steps", "40", *where)
         name = f"published {published:.0f} images/s, {dtype}"
         yield Step(name, (*words, *large), 90, reserve=120)
+
+
+def _places(device: str, where: tuple[str, ...]) -> Iterator[Step]:
+    """Yield runs that copy their batch in each step."""
+    for place in ("pageable", "pinned") if device == "gpu" else ("pageable",):
+        network = "resnet50_v1.5" if device == "gpu" else "deep_mnist"
+        words = ("run", network, "-f", "pytorch", "--data-place", place, "--steps", "60", *where)
+        yield Step(f"batch in {place} memory", words, reserve=100)
 
 
 def _parity(device: str, where: tuple[str, ...]) -> Iterator[Step]:

@@ -16,7 +16,9 @@ from orchestrator.data import checking, converting, datum, packages, wanted
 from orchestrator.data.checking import Report
 from orchestrator.data.manifest import NAME
 from orchestrator.errors import DataError
+from orchestrator.frameworks import catalogue
 from orchestrator.paths import PROJECT
+from orchestrator.request import Request
 from orchestrator.run import checks
 from tests.support.datasets import Silent, job, jpeg, made
 
@@ -82,11 +84,27 @@ def test_a_truncated_file_is_named(copy, name, file, part):
     folder = copy(name)
     whole = (folder / file).stat().st_size
     os.truncate(folder / file, int(whole * part))
-    (fault,) = faults(folder)
-    assert fault.startswith(f"DIR/{file}: ")
+    for light in (False, True):
+        (fault,) = faults(folder, light=light)
+        assert fault.startswith(f"DIR/{file}: ")
     os.truncate(folder / file, 0)
     (fault,) = faults(folder)
     assert fault.startswith(f"DIR/{file}: ")
+
+
+def test_a_truncated_record_io_without_index_is_found_before_a_run(copy):
+    folder = copy("recordio")
+    (folder / "train.idx").unlink()
+    assert faults(folder, light=True) == []
+    os.truncate(folder / "train.rec", (folder / "train.rec").stat().st_size - 4)
+    (fault,) = faults(folder, "deep_mnist", light=True)
+    assert fault == "DIR/train.rec: it is damaged: the file is cut off; convert it again"
+    asked = Request(model="mine", framework="mxnet", data=folder)
+    with pytest.raises(DataError, match="it is damaged: the file is cut off"):
+        checks._contents(
+            checks.Question(request=asked, framework=catalogue.framework("mxnet"), device="cpu"),
+            folder,
+        )
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -243,8 +261,8 @@ def test_a_lock_file_is_named(copy):
         ),
         (
             "images",
-            "openvino",
-            "it is a folder of images, but openvino reads NumPy arrays; run `benchdock data "
+            "intel_caffe",
+            "it is a folder of images, but intel_caffe reads NumPy arrays; run `benchdock data "
             "convert DIR NEW --to arrays --resize 227`",
         ),
         (

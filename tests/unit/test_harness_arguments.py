@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from backends import options
 from backends.harness import arguments, machine
 from backends.harness.errors import Unsupported
 from backends.options import Option
@@ -58,6 +59,66 @@ def test_wrong_options_say_what_is_possible(option, message):
     with pytest.raises(Unsupported) as caught:
         parse("--option", option)
     assert message in str(caught.value)
+
+
+FEEDING = options.feeding("pytorch")
+
+
+def fed(*pairs, device="cpu", **changed):
+    words = [word for pair in pairs for word in ("--option", pair)]
+    needed = {**NEEDED, "--device": device}
+    argv = [word for pair in needed.items() for word in pair]
+    argv += [f"--{name}={text}" for name, text in changed.items()]
+    return arguments.parse(argv + words, "backends.fake", FEEDING)
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        *((text, True) for text in ("1", "4096", "auto")),
+        *((text, False) for text in ("0", "4097", "-1", "1e2", "9" * 5000)),
+    ],
+)
+def test_a_number_is_an_option_too(text, fine):
+    if fine:
+        assert fed("workers=" + text, data="/d").options["workers"] == text
+        return
+    with pytest.raises(Unsupported, match="option workers cannot be"):
+        fed("workers=" + text, data="/d")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "changed", "message"),
+    [
+        (("workers=2",), {}, "option workers needs --data"),
+        (("augment=on",), {}, "option augment needs --data"),
+        (("augment=on",), {"data": "/d", "phase": "inference"}, "option augment is for training"),
+        (("data_place=pinned",), {}, "pinned memory is copied to a GPU"),
+        (("data_place=device",), {"data": "/d"}, "real data is read to the host's memory"),
+        (("data_place=pageable",), {"data": "/d", "measure": "compute"}, "on the device"),
+        (("data_place=pageable",), {"data": "/d", "measure": "input"}, "puts its batch nowhere"),
+        (("data_place=device",), {"data": "/d", "measure": "copy"}, "read to the host's memory"),
+    ],
+)
+def test_options_without_effect_are_refused(pairs, changed, message):
+    with pytest.raises(Unsupported, match=message):
+        fed(*pairs, **changed)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "changed"),
+    [
+        (("data_place=device",), {}),
+        (("data_place=pageable",), {}),
+        (("data_place=pinned",), {"device": "gpu"}),
+        (("data_place=pinned",), {"device": "gpu", "data": "/d"}),
+        (("data_place=pinned",), {"device": "gpu", "data": "/d", "measure": "copy"}),
+        (("data_place=device",), {"data": "/d", "measure": "compute"}),
+        (("augment=off",), {"phase": "inference", "data": "/d"}),
+    ],
+)
+def test_places_that_exist_are_accepted(pairs, changed):
+    assert fed(*pairs, **changed)
 
 
 @pytest.mark.parametrize(

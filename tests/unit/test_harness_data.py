@@ -110,6 +110,17 @@ def test_synthetic_data_is_one_batch_that_stays():
 # -- parts of a step -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("place", "fixed"), [("auto", True), ("device", True), ("pageable", False), ("pinned", False)]
+)
+def test_a_synthetic_batch_in_the_host_is_copied_in_each_step(place, fixed):
+    graph = zoo.draw("deep_mnist")
+    settings = arguments.one_step("deep_mnist", "training", 2, {"data_place": place})
+    source = data.source(settings, graph)
+    assert source.fixed is fixed
+    assert source.next()[0] is source.next()[0]
+
+
 @pytest.mark.parametrize(("measure", "fixed"), [("compute", True), ("copy", False)])
 def test_one_batch_is_held(tmp_path, measure, fixed):
     write(tmp_path / "a.npz", *shard(8))

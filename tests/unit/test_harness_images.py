@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 from backends import zoo
 from backends.caffe import reader as caffe_reader
-from backends.harness import arguments, data, folders, images, program
-from backends.harness.errors import DataProblem
+from backends.harness import arguments, data, decoding, folders, images, program
+from backends.harness.errors import DataProblem, Unsupported
+from backends.onnx import reader as threaded
 from orchestrator.data import converting, reference
 from orchestrator.errors import DataError
 from tests.support.datasets import Silent, job, made
@@ -45,8 +47,8 @@ def reader(opened=Fake, errors=(KeyError,)):
     return SimpleNamespace(FORMAT="tfrecord", ERRORS=errors, opened=opened)
 
 
-def settings(folder, batch=64):
-    return arguments.one_step("resnet18", "training", batch, {}, data=str(folder))
+def settings(folder, batch=64, **options):
+    return arguments.one_step("resnet18", "training", batch, options, data=str(folder))
 
 
 @pytest.fixture
@@ -65,6 +67,31 @@ def test_the_first_samples_are_proven_and_then_left(shards):
     assert source.facts["transform"] == "centre crop 224"
     assert not source.fixed
     assert source.next()[1][0] == 256
+
+
+def test_random_crops_are_not_proven_and_none_is_left_out(shards):
+    source = data.source(settings(shards, augment="on"), GRAPH, reader=reader())
+    assert source.facts["transform"] == "random crop 224, mirrored at random"
+    assert not {"samples", "labels", "pixels"} & set(source.facts)
+    assert source.next()[1][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "workers", "augment"),
+    [({}, None, False), ({"workers": "auto"}, None, False), ({"workers": "7"}, 7, False),
+     ({"augment": "on"}, None, True), ({"augment": "off"}, None, False)],
+)  # fmt: skip
+def test_options_reach_the_reader(shards, monkeypatch, options, workers, augment):
+    monkeypatch.setattr(images.machine, "cpus", lambda: 9)
+    asked = images.reading(settings(shards, **options), GRAPH, reader(), rank=1, world=2)
+    assert (asked.workers, asked.augment) == (workers or 3, augment)
+
+
+@pytest.mark.parametrize("options", [{"workers": "2"}, {"augment": "on"}])
+def test_decoded_samples_have_no_options_of_readers(tmp_path, options):
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 3, SIDE, SIDE), np.uint8), y=np.zeros(2, int))
+    with pytest.raises(Unsupported, match=f"option {next(iter(options))} is for images"):
+        data.source(settings(tmp_path, **options), GRAPH, reader=reader())
 
 
 def test_every_pixel_survives_normalisation():
@@ -149,11 +176,94 @@ def test_a_folder_is_read_in_the_order_of_its_conversion(tmp_path):
         folders.listed(str(tmp_path / "empty"))
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("images") / "images", 11, 3, side=64, height=48)
+
+
+def reading(folder, **changed):
+    usual = images.Reading(str(folder), 32, 4, 2, 2, 0, 1, 0, False, 5)
+    return usual._replace(**changed)
+
+
+def test_threads_read_what_pillow_reads(folder):
+    """25 of 11 samples: the memory of a batch is used again, and the order starts again."""
+    source, proof = threaded.opened(reading(folder)), images.Proof()
+    for left in range(25, 0, -4):
+        x, y = source.next()
+        proof.add(x[:left], y[:left])
+    source.close()
+    expected = reference.digests(folder, "images", 32, 25)
+    found = proof.facts()
+    assert (found["labels"], found["pixels"]) == (expected.labels, expected.pixels)
+
+
+def test_a_batch_is_valid_until_the_next_one(folder):
+    source = threaded.opened(reading(folder))
+    for _ in range(6):
+        x, _ = source.next()
+        kept = x.copy()
+        time.sleep(0.02)
+        assert (x == kept).all()
+    source.close()
+
+
+def test_threads_name_the_image_that_cannot_be_decoded(tmp_path):
+    made(tmp_path / "images", 5, 2, side=64, height=48)
+    bad = next(iter(sorted((tmp_path / "images").rglob("*.jpg"))))
+    bad.write_bytes(b"no image")
+    source = threaded.opened(reading(tmp_path / "images"))
+    with pytest.raises(DataProblem, match=f"{bad} cannot be decoded"):
+        for _ in range(3):
+            source.next()
+    source.close()
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_ranks_take_turns(folder, world):
+    ranks = [decoding.turns(reading(folder, rank=rank, world=world)) for rank in range(world)]
+    places = [place for _ in range(3) for rank in ranks for place in next(rank)]
+    assert places == list(range(3 * world * 4))
+
+
+def test_random_crops_only_depend_on_seed_and_place(folder):
+    def crops(**changed):
+        found = decoding.Crops(reading(folder, augment=True, **changed))
+        return [found.at(place) for place in range(44)]
+
+    first, again, other = crops(), crops(), crops(seed=6)
+    assert all((a == b).all() for (a, _), (b, _) in zip(first, again, strict=True))
+    assert any((a != b).any() for (a, _), (b, _) in zip(first, other, strict=True))
+    # Of an image in four passes: the crops differ, the label does not.
+    for place in range(11):
+        passes = [first[place + 11 * number] for number in range(4)]
+        assert len({crop.tobytes() for crop, _ in passes}) > 1
+        assert len({label for _, label in passes}) == 1
+    centre = decoding.Crops(reading(folder))
+    whole, _ = centre.at(0)
+    assert first[0][0].shape == whole.shape == (32, 32, 3)
+
+
+def test_random_crops_are_anywhere_and_half_of_them_are_mirrored(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr(decoding, "_decoder", decoding._pillow)  # simplejpeg reads no PNG
+    (tmp_path / "a").mkdir()
+    pixels = np.arange(4 * 5, dtype=np.uint8).reshape(4, 5, 1).repeat(3, 2)
+    Image.fromarray(pixels).save(tmp_path / "a" / "x.png")
+    crops = decoding.Crops(reading(tmp_path, side=3, augment=True))
+    seen = {tuple(crops.at(place)[0][0, :, 0]) for place in range(400)}
+    rows = {(first, first + 1, first + 2) for top in (0, 5) for first in range(top, top + 3)}
+    assert seen == rows | {row[::-1] for row in rows}
+
+
 def test_caffe_crops_and_turns_gray_into_colour():
-    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0)
+    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0, False, 0)
     text = caffe_reader.network(asked)
     for words in ('source: "/data"', "crop_size: 224", "force_color: true", "batch_size: 8"):
         assert words in text
+    assert "mirror: false" in text
+    assert "mirror: true" in caffe_reader.network(asked._replace(augment=True))
 
 
 # -- the program ---------------------------------------------------------------------------

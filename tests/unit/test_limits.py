@@ -17,7 +17,7 @@ PARTS = {"compute": 0.08, "copy": 0.10, "input": 0.20, "end-to-end": 0.22}
 BATCH = 10
 
 
-def run(part, seconds, *, noise=0.0, wait=0.0, cpu=None, device="gpu", **plan):
+def run(part, seconds, *, noise=0.0, wait=0.0, cpu=None, device="gpu", options=None, **plan):
     rate = BATCH / seconds
     values = {
         "throughput": rate,
@@ -36,6 +36,7 @@ def run(part, seconds, *, noise=0.0, wait=0.0, cpu=None, device="gpu", **plan):
         plan=SimpleNamespace(
             **{**planned, "steps": 200, **plan},
             batch=BATCH, device=device, device_count=1, gpus=(), data=None,
+            options=options or {},
         ),
         environment=SimpleNamespace(cpu=SimpleNamespace(usable=4)),
         metrics={
@@ -64,6 +65,57 @@ def test_what_is_within_the_noise_is_named():
     assert limits.explain(runs()).noise == ()
     assert limits.explain(runs(noise=0.15)).noise == ("copy",)
     assert limits.explain(runs(noise=0.6)).noise == ("copy", "stall", "idle")
+
+
+def test_runs_with_other_options_are_not_compared():
+    *others, last = runs(options={"page_cache": "cold", "workers": "2"})
+    limits.explain([*others, last])
+    other = run("end-to-end", 0.22, options={"page_cache": "warm", "workers": "2"})
+    with pytest.raises(RequestError, match="differ in the option page_cache: cold and warm"):
+        limits.explain([others[-1], *others[:-1], other])
+    other = run("end-to-end", 0.22, options={"page_cache": "cold"})
+    with pytest.raises(RequestError, match="differ in the option workers: 2 and the default"):
+        limits.explain([*others, other])
+
+
+def test_options_that_make_no_difference_may_differ():
+    read = {"data_place": "pinned", "page_cache": "cold"}
+    options = {
+        "copy": {"data_place": "pinned"},
+        "input": {"page_cache": "cold"},
+        "end-to-end": read,
+    }
+    limits.explain([run(part, time, options=options.get(part)) for part, time in PARTS.items()])
+
+
+def test_a_cold_run_shows_what_the_disk_takes(monkeypatch, capsys):
+    *others, warm = runs(options={"page_cache": "warm"})
+    cold = run("end-to-end", 0.30, options={"page_cache": "cold"})
+    for order in ([*others, warm, cold], [cold, *others, warm]):
+        found = limits.explain(order)
+        assert found.fetch == pytest.approx(0.08)
+        assert found.stall == pytest.approx(0.12)
+        assert found.noise == ()
+    assert limits.explain([*others, warm]).fetch is None
+    near = run("end-to-end", 0.25, options={"page_cache": "cold"}, noise=0.2)
+    assert limits.explain([*others, warm, near]).noise == ("fetch",)
+    other = run("end-to-end", 0.30, options={"page_cache": "cold", "workers": "1"})
+    with pytest.raises(RequestError, match="differ in the option workers: the default and 1"):
+        limits.explain([*others, warm, other])
+    stored = dict(zip("abcde", order, strict=True))
+    monkeypatch.setattr(command, "load", lambda word: SimpleNamespace(result=stored[word]))
+    command.execute(Namespace(runs=list("abcde"), json=False))
+    out = capsys.readouterr().out
+    assert "end-to-end, cold" in out
+    assert "from the disk (cold - E): 80.00 ms" in out
+
+
+def test_a_copy_to_another_place_is_not_compared():
+    options = {"copy": {"data_place": "pinned"}}
+    with pytest.raises(
+        RequestError, match="differ in the option data_place: pinned and the default"
+    ):
+        limits.explain([run(part, time, options=options.get(part)) for part, time in PARTS.items()])
 
 
 def test_copy_is_not_needed():

@@ -238,5 +238,7 @@ def test_shared_memory_suffices_for_the_workers_of_a_dataset(
     found = plan(tmp_path, place, batch=batch, data=tmp_path / "data")
     assert found.limits.shm_size == expected
     assert plan(tmp_path, place, batch=batch).limits.shm_size == image
+    more = plan(tmp_path, place, batch=64, data=tmp_path / "data", options={"workers": "20"})
+    assert more.limits.shm_size == max(42 * 64 * 3 * 224 * 224, image or 0)
     asked = plan(tmp_path, place, batch=batch, data=tmp_path / "data", shm_size=2**30)
     assert asked.limits.shm_size == 2**30
