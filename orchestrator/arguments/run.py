@@ -11,6 +11,7 @@ from orchestrator.arguments.parser import Once, command
 # The range that Linux accepts for a control group.
 MOST_PROCESSES = 4_194_304
 LARGEST_SEED = 2**63 - 1
+MOST_RANKS = 1024
 
 
 def add(commands: Any) -> None:
@@ -27,6 +28,7 @@ def add(commands: Any) -> None:
         "run resnet50 -f tf_cnn_benchmarks --source ~/benchmarks/scripts/tf_cnn_benchmarks",
         "run resnet50 -f pytorch --runs 5 --require valid",
         "run resnet50 -f pytorch --find-batch",
+        "run resnet50 -f pytorch --gpus none --ranks 2",
         "run resnet50 -f pytorch --python ~/my-environment",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
@@ -87,6 +89,13 @@ def _add_benchmark(run: ArgumentParser) -> None:
         type=values.positive,
         metavar="N",
         help="use the first N GPUs instead of naming them",
+    )
+    run.add_argument(
+        "--ranks",
+        type=values.whole(1, MOST_RANKS),
+        metavar="N",
+        help="run N processes on the CPU, each on its share of the cores and with its own batch; "
+        "in training they exchange gradients",
     )
     run.add_argument("--steps", type=values.positive, metavar="N", help="number of timed steps")
     run.add_argument(
