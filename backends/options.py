@@ -43,7 +43,7 @@ def why_not(option, phase, device):
     return ""
 
 
-def misplaced(framework, phase, device):
+def meaningless(framework, phase, device):
     """Option name -> why it means nothing in a phase or on a device."""
     reasons = ((one.name, why_not(one, phase, device)) for one in BY_FRAMEWORK[framework])
     return {name: reason for name, reason in reasons if reason}

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import StrictInt, StrictStr
 
-from orchestrator.facts import KNOWN, Count, Fact, Facts, Number, Text, Texts, Values
+from orchestrator.facts import KNOWN, Count, Fact, Facts, Number, Numbers, Text, Texts, Values
 
 _Line = tuple[StrictInt, StrictStr]
 
@@ -45,6 +45,16 @@ class ProgramFacts(Facts):
     threads: Annotated[
         Count,
         Fact("CPU threads", "threads", "program", follows=("device", "usable CPUs", "machine")),
+    ] = None
+    rank_cpus: Annotated[
+        Texts,
+        Fact(
+            "CPUs of each rank, such as `0-3`", "CPUs of the ranks", "program",
+            follows=("device count", "usable CPUs", "machine"),
+        ),
+    ] = None  # fmt: skip
+    rank_times: Annotated[
+        Numbers, Fact("time of a step of each rank before it waits for the others", unit="s")
     ] = None
     timing: Annotated[
         Text, Fact("how steps are timed", "timing", "program", follows=("framework", "device"))

@@ -24,6 +24,8 @@ MOST_THREADS = 4096
 
 # The most devices that one machine has.
 MOST_DEVICES = 1024
+# Every rank is a process with a copy of the network.
+MOST_RANKS = 1024
 # Of a GPU, or of a part of one (MIG), as `nvidia-smi -L` prints it.
 _UUID = r"(GPU|MIG)-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 # A part is also named by its GPU and its number there, as CDI does: 0:1.
@@ -76,14 +78,14 @@ class Request(StrictRecord):
 
     Times are in seconds, memory in bytes. `gpus` is "all", "none", a tuple of GPU indices and
     UUIDs, or None: the first GPU if there is one, else the CPU. `devices` is how many GPUs are
-    used, the first ones that work. `source` is the folder of a vendor's program; the
-    next four are for the program `custom`: what to run, how to read its figure. `model_file` is the
-    user's network, and `model` is then only its name. `as_root` runs the container as root. `env`
-    are variables of the program's environment, `prefix` is a command put before the program's,
-    `network` a network of the container engine. `python` is an interpreter of this machine, or the
-    folder of a virtual or conda environment: the program runs in it, on the host. `measure` is
-    the part of a step on real data that is timed: all of it, computing on a held batch (`compute`),
-    that and copying it (`copy`), or only reading (`input`).
+    used, the first ones that work; `ranks` is how many processes share the CPUs. `source` is the
+    folder of a vendor's program; the next four are for the program `custom`: what to run, how to
+    read its figure. `model_file` is the user's network, and `model` is then only its name.
+    `as_root` runs the container as root. `env` are variables of the program's environment, `prefix`
+    is a command put before the program's, `network` a network of the container engine. `python` is
+    an interpreter of this machine, or the folder of a virtual or conda environment: the program
+    runs in it, on the host. `measure` is the part of a step on real data that is timed: all of it,
+    computing on a held batch (`compute`), that and copying it (`copy`), or only reading (`input`).
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -94,6 +96,7 @@ class Request(StrictRecord):
     batch: Annotated[int, Field(ge=1, le=LARGEST_BATCH)] | None = None
     gpus: GpuChoice | None = None
     devices: Annotated[int, Field(ge=1, le=MOST_DEVICES)] | None = None
+    ranks: Annotated[int, Field(ge=1, le=MOST_RANKS)] | None = None
     steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     warmup: Annotated[int, Field(ge=0)] | None = None
     data: Path | None = None
@@ -127,9 +130,16 @@ class Request(StrictRecord):
     def _check_devices(self) -> Self:
         if self.devices is not None and self.gpus is not None:
             raise ValueError("devices is a number of GPUs and gpus says which; use one of them")
+        if self.ranks is not None and (self.gpus not in (None, "none") or self.devices is not None):
+            raise ValueError("ranks are for the CPU, gpus and devices for GPUs; use one of them")
         return self
 
     @property
     def leaves_device_open(self) -> bool:
         """Whether benchdock chooses between the CPU and a GPU."""
-        return self.gpus is None and self.devices is None
+        return self.gpus is None and self.devices is None and self.ranks is None
+
+    @property
+    def is_for_cpu(self) -> bool:
+        """Whether the CPU was requested."""
+        return self.gpus == "none" or self.ranks is not None

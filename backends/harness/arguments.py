@@ -28,7 +28,7 @@ option to a value or "auto"; `model_file` is the path of the user's network, els
 is one of `MEASURES`.
 """
 
-ParitySettings = namedtuple("ParitySettings", "levels models dtype device options")
+ParitySettings = namedtuple("ParitySettings", "levels models dtype device options devices")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -133,11 +133,14 @@ def parse_parity(argv, program, declared, known_levels, known_dtypes):
     parser.add_argument("--level", action="append", required=True, choices=known_levels)
     parser.add_argument("--dtype", choices=known_dtypes, default="float32")
     parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--devices", type=_count(1), default=1)
     parser.add_argument("models", nargs="+", metavar="MODEL")
     _add_options(parser, declared)
     found = parser.parse_args(argv)
     chosen = choose(declared, found.options)
-    return ParitySettings(found.level, found.models, found.dtype, found.device, chosen)
+    return ParitySettings(
+        found.level, found.models, found.dtype, found.device, chosen, found.devices
+    )
 
 
 def parse_reading(argv, program):

@@ -1,12 +1,13 @@
 """The interface of a prepared benchmark for the loop."""
 
 import resource
+import statistics
 import time
 from collections import OrderedDict, namedtuple
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
-    from typing import Any, List, Mapping, Optional
+    from typing import Any, List, Mapping, Optional, Sequence
 
     from backends.harness.contract import Array, Feeds, Node  # noqa: F401 - in a type comment
 
@@ -29,6 +30,7 @@ class Job(object):
     """
 
     leader = True  # the one process that reports
+    rank, processes = 0, 1  # this process among all that share the benchmark
     threads = 1
     samples = 0  # of one step, over all devices
     timing = "host clock around each step; the step ends when its result is there"
@@ -60,6 +62,18 @@ class Job(object):
     def agree(self, number: float) -> float:
         """The leader's number, in every process: they must make the same decision."""
         return number
+
+    def share(self, numbers: "Sequence[float]") -> "List[List[float]]":
+        """Every process's numbers, by rank; each gives as many. Call it where no clock runs."""
+        return [list(numbers)]
+
+    def own(self, count: int) -> float:
+        """Median seconds of the last `count` steps until this process waits for the others.
+
+        If processes exchange something in each step, a slow one makes the steps of all longer.
+        Called after `intervals`.
+        """
+        return statistics.median(self.intervals(count))
 
     def peak_memory(self) -> "Optional[int]":
         """Most bytes of device memory in use at a time, of the fullest device; None if unknown.

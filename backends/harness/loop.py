@@ -1,13 +1,14 @@
 """Warm-up and the timed window.
 
 Warm-up lasts until it has both the requested steps and seconds, and is not counted. The window is
-made of blocks of about a second or more, the devices synchronised at both ends of each; between
+made of blocks of about a second or more, the devices synchronised at both ends of each; with
+several processes a block lasts from the first one's start to the last one's end. Between
 blocks, untimed, the block is reported, so the measurements of a run that dies are not lost and
 memory does not grow with the number of steps.
 """
 
 import time
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 
 from backends.harness import machine
 
@@ -16,6 +17,9 @@ WARMUP_REPORT_SECONDS = 0.5
 LARGEST_BLOCK = 20000  # bounds the marks kept and the length of a line
 
 Window = namedtuple("Window", "samples seconds")
+
+Rank = namedtuple("Rank", "began ended own waited cpu_seconds")
+Rank.__doc__ = """A block of steps as one process saw it; `own` is `Job.own`."""
 
 
 def measure(job, settings, emit, clock=time.perf_counter):
@@ -55,23 +59,34 @@ def timed(job, steps, estimate, emit, clock):
         size = block_size(steps - first, estimate)
         waited, used = job.waited, machine.cpu_seconds()
         start, end = _run(job, size, clock)
-        used = machine.cpu_seconds() - used
-        seconds = end - start
+        used = max(0.0, machine.cpu_seconds() - used)
         each = [round(value, 9) for value in job.intervals(size)]
+        own = job.own(size) if job.processes > 1 else 0.0
+        ranks = [Rank(*told) for told in job.share((start, end, own, job.waited - waited, used))]
+        # perf_counter is the system's monotonic clock on Linux, which all processes share.
+        start, end = min(rank.began for rank in ranks), max(rank.ended for rank in ranks)
+        seconds = end - start
         emit(
             "steps",
             first=first,
             seconds=each,
             samples=job.samples,
             block_seconds=seconds,
-            # perf_counter is the system's monotonic clock on Linux, which the host shares.
             ended=end,
-            waited=job.waited - waited,
-            cpu_seconds=max(0.0, used),
+            waited=max(rank.waited for rank in ranks),
+            cpu_seconds=sum(rank.cpu_seconds for rank in ranks),
+            **_by_rank(ranks),
         )
         first, total = first + size, total + seconds
         estimate = job.agree(seconds) / size
     return Window(steps * job.samples, total)
+
+
+def _by_rank(ranks):
+    """What several processes report of a block."""
+    if len(ranks) == 1:
+        return {}
+    return {"ranks": [OrderedDict(zip(Rank._fields, rank)) for rank in ranks]}
 
 
 def block_size(left, estimate):

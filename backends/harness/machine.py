@@ -5,6 +5,7 @@ import os
 CPU_MAX = "/sys/fs/cgroup/cpu.max"
 CFS_QUOTA = "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"
 CFS_PERIOD = "/sys/fs/cgroup/cpu/cpu.cfs_period_us"
+TOPOLOGY = "/sys/devices/system/cpu/cpu%d/topology/%s"
 
 
 def cpus():
@@ -12,6 +13,30 @@ def cpus():
     count = len(os.sched_getaffinity(0))
     quota = _quota()
     return count if quota is None else max(1, min(count, int(quota + 0.5)))
+
+
+def cpus_by_core():
+    """The CPUs of this process, those of a package and those of a core one after the other.
+
+    In the order of their numbers if the kernel does not tell.
+    """
+    return sorted(os.sched_getaffinity(0), key=_core)
+
+
+def _core(cpu):
+    told = [_read(TOPOLOGY % (cpu, name)).strip() for name in ("physical_package_id", "core_id")]
+    return tuple(int(text) if text.isdigit() else 0 for text in told) + (cpu,)
+
+
+def cpu_list(cpus):
+    """CPUs as the kernel writes them: 0-3,8."""
+    ranges = []  # type: list
+    for cpu in sorted(cpus):
+        if ranges and cpu == ranges[-1][1] + 1:
+            ranges[-1][1] = cpu
+        else:
+            ranges.append([cpu, cpu])
+    return ",".join(str(a) if a == b else "%d-%d" % (a, b) for a, b in ranges)
 
 
 def _quota():

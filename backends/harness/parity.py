@@ -1,8 +1,8 @@
-"""Checks that a framework computes the zoo's networks: the same three checks for all of them.
+"""Checks that a framework computes the zoo's networks: the same checks for all of them.
 
 P1: the built network yields every node in its shape. P2: logits of the benchmark's inference job,
 random running statistics, against the referee. P3: three steps of the benchmark's training job
-against the referee: see `trajectory`.
+against the referee: see `trajectory`. P4: several ranks against one: see `ranks_parity`.
 
 Parity uses the same object that a benchmark times: it feeds a batch to the job that `prepare`
 returns, runs steps, and reads the results. Each level works in any number type and on either
@@ -16,7 +16,8 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 
-from backends.harness import arguments, trajectory
+from backends.harness import arguments, ranks_parity, trajectory
+from backends.harness.errors import Unsupported
 from backends.harness.findings import Verdict, deviation
 from backends.zoo import calibration, referee, weights
 
@@ -50,10 +51,19 @@ TOLERANCES = OrderedDict(
 
 
 def check(level, backend, graph, asked):
-    """The `Verdict` of one model at one level; `asked` is `arguments.ParitySettings`."""
+    """The `Verdict` of one model at one level; `asked` is `arguments.ParitySettings`.
+
+    None in a process that another one reports for.
+    """
     compare, phase = LEVELS[level]
     settings = arguments.one_step(
-        graph.name, phase, BATCH, asked.options, dtype=asked.dtype, device=asked.device
+        graph.name,
+        phase,
+        BATCH,
+        asked.options,
+        dtype=asked.dtype,
+        device=asked.device,
+        devices=asked.devices,
     )
     return compare(backend, settings, graph)
 
@@ -127,8 +137,16 @@ def check_training(backend, settings, graph):
     return trajectory.check(backend, settings, graph, TOLERANCES[settings.dtype].step)
 
 
+def check_ranks(backend, settings, graph):
+    """P4."""
+    if settings.devices == 1:
+        raise Unsupported("P4 compares several ranks with one: use --devices 2")
+    return ranks_parity.check(backend, settings, graph, TOLERANCES[settings.dtype].step)
+
+
 LEVELS = {
     "P1": (check_shapes, "inference"),
     "P2": (check_forward, "inference"),
     "P3": (check_training, "training"),
+    "P4": (check_ranks, "training"),
 }

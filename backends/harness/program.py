@@ -4,7 +4,17 @@ import os
 import sys
 
 from backends import options, zoo
-from backends.harness import VERSION, arguments, data, errors, events, loop, own_network, parity
+from backends.harness import (
+    VERSION,
+    arguments,
+    data,
+    errors,
+    events,
+    loop,
+    own_network,
+    parity,
+    ranks,
+)
 from backends.zoo import weights
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
@@ -64,16 +74,28 @@ def benchmark(backend, argv, emit):
         if job.reads():
             report("data", **job.reads())
         window = loop.measure(job, settings, report)
+        peak, loss = outcome(job)
         report(
             "end",
             samples=window.samples,
             seconds=window.seconds,
-            peak_memory=job.peak_memory(),
-            loss=None if job.only_reads else job.loss(),
+            peak_memory=peak,
+            loss=loss,
         )
     finally:
         job.close()
     return 0
+
+
+def outcome(job):
+    """Peak memory of the fullest process and the mean loss of all; None for what is unknown."""
+    peak, loss = job.peak_memory(), None if job.only_reads else job.loss()
+    told = job.share([number or 0.0 for number in (peak, loss)])
+    if peak is not None:
+        peak = int(max(of_rank[0] for of_rank in told))
+    if loss is not None:
+        loss = sum(of_rank[1] for of_rank in told) / len(told)
+    return peak, loss
 
 
 def prepared(backend, settings, graph):
@@ -99,6 +121,7 @@ def announce(report, backend, settings, graph, job):
         device=settings.device,
         devices=settings.devices,
         device_names=job.device_names,
+        rank_cpus=ranks.cpus_of_ranks() or None,
         parameters=graph.published,
         learnable=graph.learnable,
         threads=job.threads,
@@ -133,6 +156,8 @@ def check_parity(backend, argv, emit):
         graph = draw(name)
         for level in asked.levels:
             verdict = parity.check(level, backend, graph, asked)
+            if verdict is None:
+                continue
             emit(
                 "parity",
                 level=level,

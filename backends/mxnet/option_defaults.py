@@ -7,7 +7,7 @@ gives its reason.
 from collections import OrderedDict, namedtuple
 
 from backends.harness.errors import Unsupported
-from backends.options import BY_FRAMEWORK, misplaced
+from backends.options import BY_FRAMEWORK, meaningless
 
 OPTIONS = BY_FRAMEWORK["mxnet"]
 
@@ -45,7 +45,7 @@ def resolve(settings, facts):
 
 def _refusals(settings, facts):
     """Options that mean nothing or cannot work here, with the reason."""
-    refused = misplaced("mxnet", settings.phase, settings.device)
+    refused = meaningless("mxnet", settings.phase, settings.device)
     if not facts.subgraph:
         refused.setdefault("subgraph", "MXNet %d.%d does not have it" % facts.version)
     if settings.options["optimizer"] == "aggregated" and not facts.aggregation:

@@ -194,8 +194,9 @@ class Training(Step):
         return [executor.arg_dict[name].reshape((-1,)) for executor in self._executors]
 
     def loss(self):
-        """Of the last step, on the first device's batch."""
-        return float(self._executors[0].outputs[0].asnumpy().reshape(-1)[0])
+        """Of the last step, the mean of all devices."""
+        losses = [executor.outputs[0].asnumpy().reshape(-1)[0] for executor in self._executors]
+        return float(np.mean(losses, dtype=np.float64))
 
     def state(self):
         """What the first device keeps; all keep the same weights and velocities."""

@@ -9,7 +9,7 @@ import sys
 
 from backends import zoo
 from backends.harness import errors, events
-from backends.onnx import build
+from backends.onnx import build, typed
 from backends.onnx.own_network import OnnxNetwork
 
 BAD_REQUEST = 2
@@ -32,11 +32,16 @@ def parse(argv):
     write.add_argument(
         "--seed", type=int, default=1, metavar="N", help="random seed of the weights"
     )
+    write.add_argument(
+        "--dtype", choices=typed.DTYPES, default="float32", help="number type (default: float32)"
+    )
     found = parser.parse_args(argv)
     if found.batch is not None and found.batch < 1:
         parser.error("--batch must be 1 or more")
     if found.model_file is not None and found.batch is None:
         parser.error("--model-file needs --batch")
+    if found.model_file is not None and found.dtype != "float32":
+        parser.error("--dtype does not apply to your own file")
     return found
 
 
@@ -57,7 +62,10 @@ def content_of(asked):
     """The file's bytes."""
     if asked.model_file is not None:
         return OnnxNetwork(asked.model_file, asked.batch).serialised()
-    return build.serialised(zoo.draw(asked.model), asked.seed, asked.batch)
+    graph = zoo.draw(asked.model)
+    if asked.dtype != "float32":
+        return typed.serialised(graph, asked.seed, asked.batch, asked.dtype)
+    return build.serialised(graph, asked.seed, asked.batch)
 
 
 def main(argv, emit=None):
@@ -73,8 +81,8 @@ def main(argv, emit=None):
     except (IOError, OSError) as error:
         return fail(emit, "internal", str(error))
     print(
-        "%s: %s, %d bytes, opset %d, batch %s"
-        % (asked.file, asked.model, len(content), build.OPSET, asked.batch or "open")
+        "%s: %s, %s, %d bytes, opset %d, batch %s"
+        % (asked.file, asked.model, asked.dtype, len(content), build.OPSET, asked.batch or "open")
     )
     return 0
 

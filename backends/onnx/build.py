@@ -33,7 +33,10 @@ BATCH = "batch"  # the name of a batch size that is dynamic
 def _conv(model, node, x):
     a = node.attrs
     inputs = [x, model.parameter(node, "weight")]
-    if a["bias"]:
+    if node in model.absorbs:
+        bias = node.name + ".bias"
+        inputs.append(model.constant(bias, (a["filters"],), lambda values: values[bias]))
+    elif a["bias"]:
         inputs.append(model.parameter(node, "bias"))
     model.add("Conv", inputs, node.name, **_window(a))
 
@@ -44,6 +47,9 @@ def _window(attrs):
 
 
 def _batch_norm(model, node, x):
+    if node.inputs[0] in model.absorbs:
+        model.alias(node, x)
+        return
     inputs = [x] + [model.parameter(node, r) for r in ("gamma", "beta", "mean", "variance")]
     model.add("BatchNormalization", inputs, node.name, epsilon=node.attrs["eps"])
 
@@ -175,9 +181,10 @@ OPERATORS = {  # type: dict
 class Model(object):
     """A model being built; `proto` is ONNX's ModelProto."""
 
-    def __init__(self, graph, values, batch):
+    def __init__(self, graph, values, batch, absorbs):
         """See `build`."""
         self.graph = graph
+        self.absorbs = absorbs
         self.proto = onnx.ModelProto(
             ir_version=IR_VERSION, producer_name="benchdock", producer_version=VERSION
         )
@@ -245,17 +252,18 @@ class Model(object):
         where.extend([helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)])
 
 
-def build(graph, values, batch=None):
+def build(graph, values, batch=None, absorbs=()):
     """A `Model`; raises `Unsupported` for an operator we do not have or weights too large for a
     file.
 
     `batch` is the size of every run; None makes it dynamic. `values` maps names to arrays; if it is
-    None the weights are inputs of the model, which is enough to infer shapes.
+    None the weights are inputs of the model, which is enough to infer shapes. `absorbs` are the
+    convolutions that do the normalization after them too, with values that are folded.
     """
     check_operators(graph, OPERATORS)
     if graph.published * 4 > LARGEST:
         raise Unsupported("%s has more weights than fit into one ONNX file" % graph.name)
-    return Model(graph, values, batch)
+    return Model(graph, values, batch, absorbs)
 
 
 class Drawn(object):

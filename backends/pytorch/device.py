@@ -3,12 +3,14 @@
 import inspect
 import os
 import shutil
+import statistics
 import sys
+import time
 from collections import namedtuple
 
 import torch
 
-from backends.harness import job, machine, release
+from backends.harness import job, machine, ranks, release
 from backends.harness.errors import Unsupported
 from backends.pytorch import releases
 from backends.pytorch.option_defaults import Facts
@@ -18,11 +20,16 @@ World.__doc__ = """This process among all that share the benchmark, one per devi
 
 
 def world(settings):
-    """What torchrun says; raises `Unsupported` if it was needed and not used."""
+    """What the starter says (`backends.harness.ranks`, torchrun); one device needs none.
+
+    Raises `Unsupported` if it was needed and not used.
+    """
+    if settings.devices == 1:
+        return World(0, 1, 0, 1)
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size != settings.devices:
         raise Unsupported(
-            "--devices %d needs as many processes, started by torchrun; there is %d"
+            "--devices %d needs as many processes, started by backends.harness.ranks; there is %d"
             % (settings.devices, size)
         )
     rank = int(os.environ.get("RANK", "0"))
@@ -63,9 +70,9 @@ def join(place, device):
         torch.distributed.init_process_group(backend, rank=place.rank, world_size=place.size)
 
 
-def set_threads(settings, place):
+def set_threads(settings):
     """Use --threads, else this process's share of the CPUs; return how many."""
-    threads = settings.threads or max(1, machine.cpus() // place.local_size)
+    threads = settings.threads or ranks.share_of_cpus()
     torch.set_num_threads(threads)
     return threads
 
@@ -113,9 +120,11 @@ class DeviceJob(job.Job):
         self.place = place
         self.device = device
         self.leader = place.rank == 0
+        self.rank, self.processes = place.rank, place.size
         self.samples = settings.batch * place.size
         self.device_names = self._names()
         self._events = []
+        self._ready = []
         if self._gpu:
             self.timing = "device events recorded between steps; blocks by the host clock"
             releases.reset_peak_memory(device)
@@ -128,6 +137,8 @@ class DeviceJob(job.Job):
         mine = torch.cuda.get_device_name(self.device) if self._gpu else machine.cpu_name()
         if self.place.size == 1:
             return [mine]
+        if not hasattr(torch.distributed, "all_gather_object"):  # 1.7
+            return [mine] * self.place.size
         names = [None] * self.place.size
         torch.distributed.all_gather_object(names, mine)
         return names
@@ -143,6 +154,8 @@ class DeviceJob(job.Job):
 
     def mark(self, index):
         """On a GPU an event in the stream, which takes microseconds and does not wait."""
+        if index == 0:
+            self._ready = []
         if not self._gpu:
             super(DeviceJob, self).mark(index)
             return
@@ -156,6 +169,39 @@ class DeviceJob(job.Job):
             return super(DeviceJob, self).intervals(count)
         events = self._events
         return [events[i].elapsed_time(events[i + 1]) / 1e3 for i in range(count)]
+
+    def note_last_gradient(self, parameter):
+        """Note in every step when the gradient of the first layer is there, always the last one.
+
+        It has not been exchanged then.
+        """
+        parameter.register_hook(self._note_ready)
+
+    def _note_ready(self, _gradient):
+        if not self._gpu:
+            self._ready.append(time.perf_counter())
+            return
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        self._ready.append(event)
+
+    def own(self, count):
+        """Until the last gradient, if gradients are exchanged."""
+        if len(self._ready) != count:
+            return super(DeviceJob, self).own(count)
+        if self._gpu:
+            pairs = zip(self._events, self._ready)
+            return statistics.median(begin.elapsed_time(ready) / 1e3 for begin, ready in pairs)
+        return statistics.median(ready - begin for begin, ready in zip(self._marks, self._ready))
+
+    def share(self, numbers):
+        """Gather every process's numbers."""
+        if self.place.size == 1:
+            return super(DeviceJob, self).share(numbers)
+        mine = torch.tensor(list(numbers), dtype=torch.float64, device=self.device)
+        boxes = [torch.zeros_like(mine) for _ in range(self.place.size)]
+        torch.distributed.all_gather(boxes, mine)
+        return [box.tolist() for box in boxes]
 
     def agree(self, number):
         """Broadcast the leader's number."""

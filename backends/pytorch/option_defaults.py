@@ -9,7 +9,7 @@ fused, foreach and plain SGD within 2 %. Nothing was measured on GPUs; each rule
 from collections import OrderedDict, namedtuple
 
 from backends.harness.errors import Unsupported
-from backends.options import BY_FRAMEWORK, misplaced
+from backends.options import BY_FRAMEWORK, meaningless
 
 OPTIONS = BY_FRAMEWORK["pytorch"]
 
@@ -84,7 +84,7 @@ def resolve(settings, kind, facts):
 
 def _refusals(settings, kind, facts):
     """Options that mean nothing or cannot work here, with the reason."""
-    refused = misplaced("pytorch", settings.phase, settings.device)
+    refused = meaningless("pytorch", settings.phase, settings.device)
     if kind != "image":
         refused["layout"] = "only images have a layout"
     graphs = _why_no_graphs(settings, kind, facts)

@@ -61,7 +61,7 @@ def _settle(settings, graph):
     option_defaults.check_dtype(settings)
     place = device.world(settings)
     where = device.open_device(settings, place)
-    threads = device.set_threads(settings, place)
+    threads = device.set_threads(settings)
     used = option_defaults.resolve(settings, graph.kind, device.facts(where))
     device.set_precision(settings.dtype, used["cudnn_benchmark"] == "on")
     return place, where, threads, used
@@ -140,6 +140,8 @@ class Training(Step):
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
         if place.size > 1:
             self.options["parallel"] = "DistributedDataParallel"
+            first = graph.parameters[0].name
+            self.note_last_gradient(network.tensors()[first])
             network = releases.data_parallel(network, where)
         self._network = compiled(network, used)
         self._criterion = criterion(graph)

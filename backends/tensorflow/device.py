@@ -1,7 +1,8 @@
-"""Devices, threads, precision and processes. Import this before TensorFlow itself."""
+"""Devices, threads and precision. Import this before TensorFlow itself."""
 
 import inspect
 import os
+import statistics
 from collections import namedtuple
 
 from backends.tensorflow import environment
@@ -15,17 +16,17 @@ import tensorflow as tf
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 from tensorflow.python.client import device_lib
 
-from backends.harness import job, machine, release
+from backends.harness import job, machine, ranks, release
 from backends.harness.errors import Unsupported
 from backends.tensorflow.build import v1
 from backends.tensorflow.option_defaults import Facts
 
-World = namedtuple("World", "rank size local_rank horovod")
-World.__doc__ = """This process among all that share the benchmark, one per device."""
-
 Place = namedtuple("Place", "config names capability threads inter_op")
 Place.__doc__ = """Where to run: a v1 ConfigProto, the device's name, its compute capability
 or None, threads inside an operation and operations at a time."""
+
+
+SHARED = 8  # the most numbers that processes share at a time
 
 
 def version():
@@ -46,28 +47,9 @@ def has_bfloat16(path="/proc/cpuinfo"):
         return "avx512" in file.read()
 
 
-def world(settings):
-    """What Horovod says if several devices were requested."""
-    if settings.devices == 1:
-        return World(0, 1, 0, None)
-    if settings.device == "cpu":
-        raise Unsupported("several devices means GPUs; a CPU counts as one device")
-    try:
-        import horovod.tensorflow as horovod
-    except ImportError as error:
-        raise Unsupported("several GPUs need Horovod, which this image does not have") from error
-    horovod.init()
-    if horovod.size() != settings.devices:
-        raise Unsupported(
-            "--devices %d needs as many processes, started by mpirun; there is %d"
-            % (settings.devices, horovod.size())
-        )
-    return World(horovod.rank(), horovod.size(), horovod.local_rank(), horovod)
-
-
 def open_place(settings, where):
     """Choose the device and set threads and precision; raises `Unsupported` without a GPU."""
-    threads = settings.threads or machine.cpus()
+    threads = settings.threads or ranks.share_of_cpus()
     config = v1.ConfigProto(
         intra_op_parallelism_threads=threads,
         inter_op_parallelism_threads=threads,
@@ -77,7 +59,7 @@ def open_place(settings, where):
     if settings.device == "cpu":
         config.device_count["GPU"] = 0
         _set_up_eager(None, threads)
-        return Place(config, [machine.cpu_name()], None, threads, threads)
+        return Place(config, [machine.cpu_name()] * where.size, None, threads, threads)
     # It would choose another layout of images than the option says.
     if "layout_optimizer" in RewriterConfig.DESCRIPTOR.fields_by_name:
         config.graph_options.rewrite_options.layout_optimizer = RewriterConfig.OFF
@@ -160,25 +142,45 @@ class DeviceJob(job.Job):
         """`execution` is one of `backends.tensorflow.execution`."""
         super(DeviceJob, self).__init__()
         self.leader = where.rank == 0
+        self.rank, self.processes = where.rank, where.size
         self.samples = settings.batch * where.size
         self.threads = place.threads
         self.device_names = place.names
         self.execution = execution
         self._gpu = settings.device == "gpu"
+        self._ready = []
         self._sum = None
         if where.size > 1:
-            self._number = execution.variable("agreed", np.float64(0))
-            average = where.horovod.allreduce
+            self._shared = execution.variable("shared", np.zeros((where.size, SHARED)))
+            average = where.exchange.average
             self._sum = execution.compile(
-                lambda: ([average(tf.convert_to_tensor(self._number)) * where.size], [])
+                lambda: ([average([tf.convert_to_tensor(self._shared)])[0] * where.size], [])
             )
 
-    def agree(self, number):
-        """The leader's number: the sum of it and the others' zeros."""
+    def share(self, numbers):
+        """Every process adds its row to a matrix of zeros."""
         if self._sum is None:
-            return number
-        self.execution.assign(self._number, np.float64(number if self.leader else 0))
-        return float(self.execution.array(self._sum()[0]))
+            return super(DeviceJob, self).share(numbers)
+        mine = np.zeros((self.processes, SHARED))
+        mine[self.rank, : len(numbers)] = numbers
+        self.execution.assign(self._shared, mine)
+        return np.array(self.execution.array(self._sum()[0]))[:, : len(numbers)].tolist()
+
+    def agree(self, number):
+        """The leader's number."""
+        return self.share([number])[0][0]
+
+    def mark(self, index):
+        """The host's clock."""
+        if index == 0:
+            self._ready = []
+        super(DeviceJob, self).mark(index)
+
+    def own(self, count):
+        """Until the last gradient, if the step says when that was."""
+        if len(self._ready) != count:
+            return super(DeviceJob, self).own(count)
+        return statistics.median(self._ready)
 
     def synchronize(self):
         """Wait for the other processes; a step waits for its device."""

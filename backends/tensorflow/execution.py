@@ -14,8 +14,9 @@ from backends.tensorflow.build import v1
 class Function(object):
     """TensorFlow 2: work is traced once and called as one function."""
 
-    def __init__(self, _config, xla):
-        """`xla` compiles the whole function."""
+    def __init__(self, _config, xla, around=None):
+        """`xla` compiles the whole function; `around` makes work part of what processes share."""
+        self._around = around
         self._keywords = {}
         # In some releases (2.6) a concrete function does not keep alive what it reads.
         self._variables = []
@@ -38,6 +39,8 @@ class Function(object):
             with tf.control_dependencies(operations):
                 return [tf.identity(tensor) for tensor in tensors]
 
+        if self._around is not None:
+            outputs = self._around(outputs)
         return tf.function(outputs, autograph=False, **self._keywords).get_concrete_function()
 
     def assign(self, variable, array):
@@ -59,8 +62,9 @@ class Function(object):
 class Session(object):
     """TensorFlow 1: work is drawn into one graph and run in a session."""
 
-    def __init__(self, config, xla):
+    def __init__(self, config, xla, around=None):
         """`xla` lets it cluster operations."""
+        del around  # a graph needs nothing around it
         if xla:
             jit = config.graph_options.optimizer_options
             jit.global_jit_level = v1.OptimizerOptions.ON_1

@@ -6,7 +6,7 @@ Framework-free, so that every rule has a unit test.
 from collections import OrderedDict, namedtuple
 
 from backends.harness.errors import Unsupported
-from backends.options import BY_FRAMEWORK, misplaced
+from backends.options import BY_FRAMEWORK, meaningless
 
 OPTIONS = BY_FRAMEWORK["tensorflow"]
 
@@ -53,7 +53,7 @@ def resolve(settings, kind, facts):
 
 def _refusals(settings, kind, facts):
     """Options, or values of options, that cannot work here, with the reason."""
-    refused = dict(misplaced("tensorflow", settings.phase, settings.device))  # type: dict
+    refused = dict(meaningless("tensorflow", settings.phase, settings.device))  # type: dict
     if facts.version < (2, 0):
         refused["execution", "function"] = "TensorFlow %d.%d only has sessions" % facts.version
     if kind != "image":

@@ -3,6 +3,7 @@
 Fulfils the contract in `backends.harness`.
 """
 
+import time
 from collections import OrderedDict
 
 from backends.tensorflow import device  # isort: skip - sets variables that TensorFlow reads
@@ -13,7 +14,7 @@ import tensorflow as tf
 from backends.harness import data, errors, release, smoke
 from backends.harness.job import Fed
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
-from backends.tensorflow import option_defaults, reader
+from backends.tensorflow import option_defaults, processes, reader
 from backends.tensorflow.build import Drawing, Network, v1
 from backends.tensorflow.execution import KINDS
 from backends.tensorflow.training import Trainer
@@ -51,7 +52,7 @@ def classify(error: Exception) -> "Kind":
 
 def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
-    where = device.world(settings)
+    where = processes.world(settings)
     place, used = _settle(settings, graph, where)
     kind = Training if settings.phase == "training" else Inference
     return kind(settings, graph, values, used, where, place)
@@ -61,11 +62,15 @@ def _settle(settings, graph, where):
     """(place, options used), the device set to this precision."""
     option_defaults.check_dtype(settings)
     place = device.open_place(settings, where)
-    return place, option_defaults.resolve(settings, graph.kind, device.facts(place))
+    used = option_defaults.resolve(settings, graph.kind, device.facts(place))
+    if where.exchange is not None:
+        where.exchange.start(used)
+    return place, used
 
 
-def _execution(used, place):
-    return KINDS[used["execution"]](place.config, used["xla"] == "on")
+def _execution(used, place, where):
+    around = where.exchange and where.exchange.around
+    return KINDS[used["execution"]](place.config, used["xla"] == "on", around)
 
 
 class Step(Fed, device.DeviceJob):
@@ -73,7 +78,7 @@ class Step(Fed, device.DeviceJob):
 
     def __init__(self, settings, graph, used, where, place):
         """Fill in `_run`, a compiled callable."""
-        execution = _execution(used, place)
+        execution = _execution(used, place, where)
         super(Step, self).__init__(settings, where, place, execution)
         self.options = OrderedDict(used)
         self.options["intra_op_threads"] = place.threads
@@ -126,10 +131,21 @@ class Training(Step):
         if settings.dtype in DTYPES:
             self.options["mixed_precision"] = "float32 weights and normalisation"
         if where.size > 1:
-            self.options["parallel"] = "Horovod"
-        average = where.horovod and where.horovod.allreduce
+            self.options["parallel"] = where.exchange.name
+        average = where.exchange and where.exchange.average
         self._trainer = Trainer(self._network, values, self.execution, self.dtype, average)
         self._run = self.execution.compile(lambda: self._trainer.step(self._x, self._y))
+        self._times_gradients = average is not None and settings.device == "cpu"
+
+    def work(self):
+        """One step; its loss is copied to the host."""
+        if not self._times_gradients:
+            super(Training, self).work()
+            return
+        began = time.time()  # the clock that TensorFlow's operation reads
+        loss, ready = self._run()
+        self._last = self.execution.array(loss)
+        self._ready.append(float(self.execution.array(ready)) - began)
 
     def loss(self):
         """Of the last step, on this device's batch."""
@@ -197,8 +213,9 @@ def activations(
     settings: "Settings", graph: "Graph", values: "Arrays", inputs: "Array"
 ) -> "Values":
     """Every node's value, nothing folded."""
-    place, used = _settle(settings, graph, device.world(settings))
-    execution = _execution(used, place)
+    where = processes.world(settings)
+    place, used = _settle(settings, graph, where)
+    execution = _execution(used, place, where)
     network = network_of(graph, dict(used, fold_batch_norm="off"))
     dtype = DTYPES.get(settings.dtype, tf.float32)
     x = execution.variable("x", network.native_inputs(inputs))

@@ -41,7 +41,7 @@ class Trainer(object):
     """A network's variables and the work of one training step on them."""
 
     def __init__(self, network, values, execution, dtype, average=None):
-        """Compute in `dtype` on float32 variables; `average` takes gradients over all processes."""
+        """Compute in `dtype` on float32 variables; `average` takes all gradients to their means."""
         self._network = network
         self._execution = execution
         self._dtype = dtype
@@ -67,7 +67,10 @@ class Trainer(object):
         return self._variables[name].shape.as_list()
 
     def step(self, x, y):
-        """Work for an execution, which yields the loss."""
+        """Work for an execution, which yields the loss.
+
+        Also when the gradients were there, by the host's clock, if they are averaged after that.
+        """
         reads = OrderedDict(
             (name, tf.convert_to_tensor(variable)) for name, variable in self._variables.items()
         )
@@ -76,8 +79,11 @@ class Trainer(object):
         gradients = tf.gradients(
             loss if scale is None else loss * scale, [reads[name] for name in self._parameters]
         )
+        results = [loss]
         if self._average is not None:
-            gradients = [self._average(gradient) for gradient in gradients]
+            with tf.control_dependencies(gradients):
+                results.append(tf.timestamp())
+            gradients = self._average(gradients)
         operations = [
             self._variables[name].assign(tf.cast(value, tf.float32)) for name, value in statistics
         ]
@@ -85,7 +91,7 @@ class Trainer(object):
             operations += self._update(gradients)
         else:
             operations += self._scaled_update(gradients, scale)
-        return [loss], operations
+        return results, operations
 
     def _forward(self, reads, x, y):
         """(loss, the running statistics' new values by name)."""

@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.arguments import shared, values
 from orchestrator.arguments.parser import command
 
+MOST_RANKS = 64  # each is a process with a copy of the network
 # int8 is left out: it has scales, so it is not the same computation with other rounding.
 PARITY_DTYPES = shared.DTYPES[:-1]
 
@@ -21,6 +22,7 @@ def add(commands: Any) -> None:
         "parity",
         "parity -f pytorch resnet50 vgg16 --level P2",
         "parity --dtype bfloat16 resnet50",
+        "parity -f pytorch resnet18 --ranks 2",
         "parity --dtype float16 --gpus 0",
         "parity --data records --data shards",
         status="0 every comparison holds, 1 one does not or could not be made",
@@ -49,10 +51,17 @@ def _add_comparisons(parity: ArgumentParser) -> None:
     parity.add_argument(
         "--level",
         action="append",
-        choices=("P1", "P2", "P3"),
+        choices=("P1", "P2", "P3", "P4"),
         default=[],
         metavar="LEVEL",
-        help="P1 build, P2 forward, P3 step (default: all that the framework supports)",
+        help="P1 build, P2 forward, P3 step (default: all that the framework supports); P4 needs "
+        "--ranks",
+    )
+    parity.add_argument(
+        "--ranks",
+        type=values.whole(2, MOST_RANKS),
+        metavar="N",
+        help="compare N ranks on the CPU with one that gets all their samples (P4)",
     )
     parity.add_argument(
         "--dtype",

@@ -12,6 +12,7 @@ DATA_PLACE, PAGE_CACHE = "data_place", "page_cache"
 # The range that Linux accepts for a control group.
 MOST_PROCESSES = 4_194_304
 LARGEST_SEED = 2**63 - 1
+MOST_RANKS = 1024
 
 
 def add(commands: Any) -> None:
@@ -29,6 +30,7 @@ def add(commands: Any) -> None:
         "run resnet50 -f pytorch --runs 5 --require valid",
         "run resnet50 -f pytorch --find-batch",
         "run resnet50 -f pytorch --tuned",
+        "run resnet50 -f pytorch --gpus none --ranks 2",
         "run resnet50 -f pytorch --python ~/my-environment",
         "run ./mine.onnx -f onnxruntime --phase inference",
         "run resnet50 -f pytorch --env NCCL_DEBUG=INFO --prefix 'numactl --cpunodebind=0'",
@@ -93,6 +95,13 @@ def add_gpus(command: ArgumentParser) -> None:
         metavar="N",
         help="use the first N GPUs instead of naming them",
     )
+    command.add_argument(
+        "--ranks",
+        type=values.whole(1, MOST_RANKS),
+        metavar="N",
+        help="run N processes on the CPU, each on its share of the cores and with its own batch; "
+        "in training they exchange gradients",
+    )
 
 
 def add_steps(command: ArgumentParser) -> None:
@@ -113,6 +122,7 @@ def _add_benchmark(run: ArgumentParser) -> None:
     add_gpus(run)
     add_steps(run)
     add_data(run)
+    _add_feeding(run)
 
 
 def add_data(command: ArgumentParser) -> None:
@@ -129,6 +139,10 @@ def add_data(command: ArgumentParser) -> None:
         metavar="PART",
         help="with --data: compute, copy, input or end-to-end (default); see `explain`",
     )
+
+
+def _add_feeding(run: ArgumentParser) -> None:
+    """Add how batches reach the steps."""
     run.add_argument(
         "--data-place",
         dest="option",

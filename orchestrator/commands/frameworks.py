@@ -32,6 +32,7 @@ def describe(framework: Framework) -> dict[str, Any]:
                 "networks": list(unfit.networks),
                 "phases": list(unfit.phases),
                 "dtypes": list(unfit.dtypes),
+                "files": unfit.files,
                 "why": unfit.why,
             }
             for unfit in framework.unfit
@@ -103,7 +104,9 @@ def _show_more(framework: Framework) -> None:
     for which, one in (("", framework), *_variants(framework)):
         for unfit in one.unfit:
             limits = " ".join((*unfit.phases, *unfit.dtypes)) or "all"
-            networks = " ".join(unfit.networks) or "any network"
+            networks = " ".join(unfit.networks) or (
+                "networks in your own files" if unfit.files else "any network"
+            )
             print(f"\n{which}not supported in {limits}: {networks}: {unfit.why}")
     vendor = framework.vendor or VendorProgram()
     if vendor.differs:

@@ -23,7 +23,7 @@ from orchestrator.ui.text import Outlet
 NAMED = 3
 
 # What each level compares, for the heading of the figures. Shapes are only equal or not.
-FIGURES = {"P2": "logits", "P3": "a training step"}
+FIGURES = {"P2": "logits", "P3": "a training step", "P4": "ranks"}
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
@@ -37,6 +37,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
         env=arguments.env,
         prefix=arguments.prefix,
         python=Path(arguments.python) if arguments.python is not None else None,
+        ranks=arguments.ranks,
     )
     if arguments.data:
         from orchestrator.commands import parity_data

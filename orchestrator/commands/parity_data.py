@@ -43,6 +43,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuse what has no effect on reading, or would be ambiguous. Raises RequestError."""
     options = {
         "--level": arguments.level,
+        "--ranks": arguments.ranks,
         "--dtype": arguments.dtype != "float32",
         "--option": arguments.option,
     }

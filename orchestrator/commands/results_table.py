@@ -12,15 +12,16 @@ from typing import Any
 from orchestrator import table
 from orchestrator.commands.results_chosen import chosen
 from orchestrator.errors import ExitStatus, RequestError
-from orchestrator.results import scaling, table_text
-from orchestrator.results.pivot import LAYOUTS, Pivot, pivot
+from orchestrator.results import neighbours, scaling, table_text
+from orchestrator.results.pivot import LAYOUTS, NOBODY, Pivot, pivot
 from orchestrator.ui.tables import print_table
 from orchestrator.ui.text import clean, print_note
 
 
 def execute(arguments: argparse.Namespace) -> ExitStatus:
     """Print the tables. Raises RequestError, MachineError."""
-    found = pivot(chosen(arguments), LAYOUTS[arguments.by])
+    layout, runs = LAYOUTS[arguments.by], list(chosen(arguments))
+    found = pivot(runs, layout, neighbours.busy(runs) if layout.scaling else NOBODY)
     if not found.rows:
         raise RequestError(
             f"none of the runs can be in a table: {'; '.join(found.left_out)}",

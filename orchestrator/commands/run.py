@@ -46,6 +46,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             batch=arguments.batch,
             gpus=arguments.gpus,
             devices=arguments.devices,
+            ranks=arguments.ranks,
             steps=arguments.steps,
             warmup=arguments.warmup,
             data=registry.resolve(arguments.data) if arguments.data is not None else None,
@@ -88,6 +89,8 @@ def _default_phase(arguments: argparse.Namespace, model_file: Path | None) -> Ph
 def _mistake(error: ValidationError) -> RequestError:
     """Name the wrong option and the values it accepts."""
     mistake = error.errors(include_url=False)[0]
+    if not mistake["loc"]:  # two options that contradict each other
+        return RequestError(first_mistake(error), hint="see `benchdock run -h`")
     field = str(mistake["loc"][0])
     option = field.removesuffix("_timeout").replace("_", "-")
     most = mistake.get("ctx", {}).get("le")

@@ -34,7 +34,7 @@ from orchestrator.version import VERSION
 
 # Keys of a request that stand on the command line under the same name.
 _KEYS = (
-    *("dtype", "gpus", "devices", "steps", "warmup", "data", "measure"),
+    *("dtype", "gpus", "devices", "ranks", "steps", "warmup", "data", "measure"),
     *("image", "runtime", "python"),
 )
 

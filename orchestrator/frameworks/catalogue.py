@@ -24,7 +24,7 @@ from orchestrator.frameworks.record import SHORT_NAMES, Framework
 
 if TYPE_CHECKING:
     from backends.zoo.graph import Graph
-    from orchestrator.request import Device, Phase, Request
+    from orchestrator.request import Device, Dtype, Phase, Request
 
 
 FRAMEWORKS: Mapping[str, Framework] = {
@@ -174,14 +174,11 @@ def check(framework: Framework, request: Request, device: Device) -> None:
 def _check_dtype(framework: Framework, request: Request, device: Device) -> None:
     """Refuse a number type that the framework, or this network of it, does not support."""
     known = framework.dtypes[device, request.phase]
-    dtypes = [
-        dtype
-        for dtype in known
-        if not any(unfit.forbids(request.model, request.phase, dtype) for unfit in framework.unfit)
-    ]
+    reasons = {dtype: _unfit(framework, request, dtype) for dtype in known}
+    dtypes = [dtype for dtype in known if not reasons[dtype]]
     if request.dtype in dtypes:
         return
-    why = [u.why for u in framework.unfit if u.forbids(request.model, request.phase, request.dtype)]
+    why = _unfit(framework, request, request.dtype)
     what = (
         f"{framework.name} does not support {request.phase} of {request.model} in {request.dtype}: "
         f"{why[0]}"
@@ -191,6 +188,16 @@ def _check_dtype(framework: Framework, request: Request, device: Device) -> None
     )
     other = f"`benchdock frameworks {framework.name}` lists what it supports"
     raise RequestError(what, hint=f"use one of {', '.join(dtypes)}" if dtypes else other)
+
+
+def _unfit(framework: Framework, request: Request, dtype: Dtype) -> list[str]:
+    """Return why a framework does not support this network in a number type, [] if it does."""
+    of_file = request.model_file is not None
+    return [
+        unfit.why
+        for unfit in framework.unfit
+        if unfit.forbids(request.model, request.phase, dtype, of_file=of_file)
+    ]
 
 
 def _who_can(request: Request, device: Device) -> str:

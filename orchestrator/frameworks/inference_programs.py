@@ -15,10 +15,17 @@ _RELEASE = Option("TensorRT's major release", values=_RELEASES)
 _WORKSPACE = Option("memory for its algorithms, in MiB", "1024")
 _OLD: tuple[Dtype, ...] = ("float32", "float16", "int8")
 # Release 11 has no flags such as --fp16, and does not choose types by itself.
-_AS_WRITTEN = Unfit(
-    dtypes=("float16", "bfloat16", "int8"),
-    why="TensorRT 11 computes in the types that a network is written in, which here is float32 "
-    "(TensorRT 10, in images up to 26.05, can)",
+_AS_WRITTEN = (
+    Unfit(
+        dtypes=("bfloat16",),
+        why="TensorRT 11 computes in the types that a network is written in, and the ONNX that "
+        "benchdock writes has no bfloat16 (TensorRT 10, in images up to 26.05, can)",
+    ),
+    Unfit(
+        dtypes=("float16", "int8"),
+        files=True,
+        why="TensorRT 11 computes in the types that your file is written in",
+    ),
 )
 _NO_DATA = "it generates its inputs"
 
@@ -28,8 +35,7 @@ _TRTEXEC = VendorProgram(
     ignores={"warmup": "its warm-up has a fixed time"},
 )
 # trtexec times an ONNX file from our writer, which needs NumPy and onnx: NVIDIA's PyTorch image has
-# both beside TensorRT, its TensorRT image has neither. int8 without calibration has the right speed
-# and wrong values.
+# both beside TensorRT, its TensorRT image has neither.
 _TENSORRT = Framework(
     name="tensorrt",
     title="TensorRT",
@@ -50,7 +56,7 @@ def _onnx(release: str) -> Framework:
     """Return the entry of a release that reads ONNX as our writer writes it."""
     dtypes: tuple[Dtype, ...] = ("float32", "tf32", "float16", "int8")
     options = {"release": replace(_RELEASE, default=release)}
-    unfit = (_AS_WRITTEN,) if release == "11" else ()
+    unfit = _AS_WRITTEN if release == "11" else ()
     if release == "8":
         # Before 8.4 the default is 16 MiB, too little for the fast algorithms.
         options["workspace"] = replace(_WORKSPACE, default="4096")

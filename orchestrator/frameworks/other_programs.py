@@ -96,6 +96,7 @@ HOROVOD_PYTORCH = Framework(
     launcher="horovod_pytorch",
     package="horovod",
     processes="always",
+    ranks=True,
     dtypes=HOROVOD_TENSORFLOW.dtypes,
     images={"cpu": "horovod-cpu"},
     # torchvision's, except googlenet and inception_v3, which have several outputs in training.

@@ -67,18 +67,20 @@ class Unfit:
     """What a program cannot do with some of its networks, and why.
 
     Empty `networks` means all of them, empty `phases` every phase, empty `dtypes` every number
-    type.
+    type. With `files`, it is about networks in files of the user's only.
     """
 
     why: str
     networks: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     dtypes: tuple[Dtype, ...] = ()
+    files: bool = False
 
-    def forbids(self, model: str, phase: Phase, dtype: Dtype) -> bool:
-        """Whether this applies to a network in a phase and a number type."""
+    def forbids(self, model: str, phase: Phase, dtype: Dtype, *, of_file: bool = False) -> bool:
+        """Whether this applies to a network, in a file of the user's or not."""
         return (
-            model in (self.networks or (model,))
+            (of_file or not self.files)
+            and model in (self.networks or (model,))
             and phase in (self.phases or (phase,))
             and dtype in (self.dtypes or (dtype,))
         )
@@ -228,6 +230,7 @@ class Framework:
         that is not given the image decides (`variants.settle`).
     processes: whether its launcher starts one process per device: "always", "never", or the option
         `NAME=VALUE` that makes it do so.
+    ranks: whether several ranks can share the CPUs.
     package: the Python package that it imports; "" if it is no Python program, which --python does
         not apply to.
     ours: whether `benchdock models` lists it: it computes the zoo's networks as they are defined.
@@ -252,6 +255,7 @@ class Framework:
     variants: Mapping[str, Framework] = field(default_factory=dict)
     variant_option: str = ""
     processes: str = "never"
+    ranks: bool = False
     package: str = ""
     step_rules: StepRules = StepRules()
     ours: bool = True

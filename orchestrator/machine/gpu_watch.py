@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from orchestrator.machine import disturbances
 from orchestrator.machine.disturbances import GpuSeen, Seen
 from orchestrator.machine.gpu_facts import GpuGoneError, GpuHealth, GpuPulse, GpuSample
+from orchestrator.machine.neighbours import Neighbours
 from orchestrator.machine.own_work import OwnWork
 from orchestrator.machine.sample_log import SampleLog, rounded
 from orchestrator.machine.watched_gpu import WatchedGpu
@@ -101,8 +102,10 @@ class GpuWatch:
         interval: float,
         make_source: Callable[[], GpuSource],
         warn: Callable[[str], None],
+        neighbours: Sequence[str] = (),
     ) -> None:
         self._log = log
+        self._neighbours = Neighbours(neighbours)
         self._interval = interval
         self._make_source = make_source
         self._warn = warn
@@ -164,7 +167,8 @@ class GpuWatch:
 
     def summary(self) -> dict[str, Metric]:
         """Return minima, means and maxima within the window, energy, and shares of reasons."""
-        return {name: metric for one in self._gpus.values() for name, metric in one.metrics()}
+        found = {name: metric for one in self._gpus.values() for name, metric in one.metrics()}
+        return found | dict(self._neighbours.metrics(self._window))
 
     def cost(self) -> tuple[float, float]:
         """Return the CPU seconds of the thread and the longest pause between two rounds."""
@@ -247,6 +251,8 @@ class GpuWatch:
                 break
             whole = last or (self._rounds + self._gpus[uuid].number) % SLOW == 0
             self._try(uuid, self._look_well if whole else self._look)
+        if self._rounds % SLOW == 0 and self._source is not None:
+            self._neighbours.look(self._source.sample, began)
         self._rounds += 1
         if last or self._rounds % SORTED == 0:
             self._sort_out()

@@ -40,8 +40,8 @@ def _nvml() -> GpuSource:
 class Monitor:
     """Takes samples in threads until the `with` block ends.
 
-    `gpus` are UUIDs, `interval` and `gpu_interval` seconds; tests replace `gpu_source` and
-    `host_source`.
+    `gpus` are UUIDs, `neighbours` those of GPUs that the run does not use, `interval` and
+    `gpu_interval` seconds; tests replace `gpu_source` and `host_source`.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Monitor:
         path: Path,
         *,
         gpus: Sequence[str] = (),
+        neighbours: Sequence[str] = (),
         interval: float = 1.0,
         gpu_interval: float = GPU_INTERVAL,
         baseline: float = 0.1,
@@ -66,7 +67,12 @@ class Monitor:
             from orchestrator.machine.gpu_watch import GpuWatch
 
             self._gpus = GpuWatch(
-                gpus, self._log, interval=gpu_interval, make_source=gpu_source, warn=self._warn
+                gpus,
+                self._log,
+                interval=gpu_interval,
+                make_source=gpu_source,
+                warn=self._warn,
+                neighbours=neighbours,
             )
         self._busy_before = ""
         self._whole = Tally()

@@ -16,6 +16,8 @@ from orchestrator.run import feeding, program_rules
 
 # What each level does; a framework may not support it in some number type.
 LEVELS: Mapping[str, Phase] = {"P1": "inference", "P2": "inference", "P3": "training"}
+# Compares several ranks with one.
+OF_RANKS: Mapping[str, Phase] = {"P4": "training"}
 
 GpuChoice = Literal["all", "none"] | tuple[int, ...]
 
@@ -32,6 +34,12 @@ class Setting:
     env: Mapping[str, str] = field(default_factory=dict)
     prefix: str | None = None
     python: Path | None = None
+    ranks: int | None = None
+
+    @property
+    def levels(self) -> Mapping[str, Phase]:
+        """Return the levels that can be compared: with several ranks or without."""
+        return OF_RANKS if (self.ranks or 1) > 1 else LEVELS
 
     @property
     def device(self) -> Device:
@@ -49,6 +57,7 @@ class Setting:
             data=data,
             dtype=self.dtype,
             gpus=self.gpus,
+            ranks=self.ranks,
             image=self.image,
             runtime=self.runtime,
             env=dict(self.env),
@@ -91,7 +100,8 @@ def choose(wanted: WantedParity) -> list[Work]:
         if getattr(wanted.setting, name):
             raise RequestError(f"{option} needs exactly one framework", hint="add -f FRAMEWORK")
     models = wanted.models or tuple(zoo.names())
-    levels = wanted.levels or tuple(LEVELS)
+    _check_levels(wanted)
+    levels = wanted.levels or tuple(wanted.setting.levels)
     if wanted.frameworks:
         frameworks = [_named(name, wanted) for name in wanted.frameworks]
     else:
@@ -110,12 +120,27 @@ def choose(wanted: WantedParity) -> list[Work]:
     return [one for one in work if one.models and one.levels]
 
 
+def _check_levels(wanted: WantedParity) -> None:
+    """Refuse a level that compares several ranks, or one that does not. Raises RequestError."""
+    known = wanted.setting.levels
+    if known is OF_RANKS and wanted.setting.gpus != "none":
+        raise RequestError("--ranks compares on the CPU", hint="remove --gpus or --ranks")
+    for level in wanted.levels:
+        if level in known:
+            continue
+        if known is OF_RANKS:
+            raise RequestError(f"{level} compares one rank", hint="remove --ranks, or use P4")
+        raise RequestError(f"{level} compares several ranks", hint="add --ranks 2")
+
+
 def _all(wanted: WantedParity) -> list[Framework]:
     """Return the frameworks that support this type on this device."""
     on_device = [
         framework
         for framework in OURS
-        if framework.is_our_program and wanted.setting.device in framework.images
+        if framework.is_our_program
+        and wanted.setting.device in framework.images
+        and (framework.ranks or wanted.setting.levels is LEVELS)
     ]
     frameworks = [
         framework
@@ -141,6 +166,8 @@ def _named(name: str, wanted: WantedParity) -> Framework:
             f"{name} runs a vendor's program, which prints no logits to compare",
             hint=_possible(wanted),
         )
+    if wanted.setting.levels is OF_RANKS and not framework.ranks:
+        raise RequestError(f"{name} has no --ranks", hint=_possible(wanted))
     known = _dtypes(framework, device)
     chosen = wanted.setting.image is not None or wanted.setting.python is not None
     if not known or (device not in framework.images and not chosen):
@@ -176,16 +203,18 @@ def _fitting(framework: Framework, levels: Sequence[str], wanted: WantedParity) 
 
     def fits(level: str) -> bool:
         return wanted.setting.dtype in framework.dtypes.get(
-            (wanted.setting.device, LEVELS[level]), ()
+            (wanted.setting.device, known[level]), ()
         )
+
+    known = wanted.setting.levels
 
     if wanted.frameworks and wanted.levels:
         for level in levels:
             if not fits(level):
                 raise RequestError(
-                    f"{framework.name} does not support {LEVELS[level]} in {wanted.setting.dtype} "
+                    f"{framework.name} does not support {known[level]} in {wanted.setting.dtype} "
                     f"on the {wanted.setting.device.upper()}, so it has no {level}",
-                    hint=f"use {' and '.join(one for one in LEVELS if fits(one))}",
+                    hint=f"use {' and '.join(one for one in known if fits(one))}",
                 )
     return tuple(level for level in levels if fits(level))
 

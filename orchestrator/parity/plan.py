@@ -17,9 +17,10 @@ from orchestrator.run.place import Place
 
 @dataclass(frozen=True, kw_only=True)
 class ParityContext(LauncherContext):
-    """The values that the parity launcher may write."""
+    """The values that the parity launcher may write; `processes` compare together."""
 
     backend: str
+    processes: int = 1
     levels: tuple[str, ...]
     models: tuple[str, ...]
 
@@ -38,5 +39,6 @@ def parity_plan(
     return planner.plan_program(
         request, framework, target, place, folder,
         program="parity", context=ParityContext,
+        processes=target.count if framework.starts_processes({}) else 1,
         backend=framework.backend, levels=tuple(levels), models=tuple(models),
     )  # fmt: skip

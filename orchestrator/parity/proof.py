@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import RequestError
 from orchestrator.frameworks.record import Framework
-from orchestrator.parity.comparisons import LEVELS, Setting, Work
+from orchestrator.parity.comparisons import Setting, Work
 from orchestrator.parity.plan import parity_plan
 from orchestrator.parsers.parity import ParityCell
 from orchestrator.request import Request
@@ -34,7 +34,7 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
     started.
     """
     framework = work.framework
-    request = setting.request(work.models[0], framework, LEVELS[work.levels[0]])
+    request = setting.request(work.models[0], framework, setting.levels[work.levels[0]])
     decision = _decided(request)
     folder = new_folder("parity", framework.name)
     clock = StageClock(view)
@@ -61,9 +61,9 @@ def prove(work: Work, setting: Setting, view: View) -> Proof:
 def _decided(request: Request) -> Decision:
     """Decide on the device. Raises MachineError without a GPU, RequestError for several."""
     decision = decide(request, ThisMachine()).accepted()
-    if decision.target.count > 1:
+    if len(decision.target.gpus) > 1:
         raise RequestError(
-            f"parity runs on one GPU, not on {decision.target.count}",
+            f"parity runs on one GPU, not on {len(decision.target.gpus)}",
             hint="name one GPU, such as --gpus 0",
         )
     return decision

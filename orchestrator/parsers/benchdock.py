@@ -103,6 +103,8 @@ class Parser:
         told = self._begin.model_dump(exclude={"event"}) if self._begin else {}
         if self._data is not None:
             told["reader"] = self._data.model_dump(exclude={"event", "crc"})
+        if rank_times := self._samples.rank_times():
+            told["rank_times"] = rank_times
         return told
 
     def _line(self, raw: bytes) -> None:
@@ -152,7 +154,9 @@ class Parser:
             case events.End():
                 self._on_end(event, line)
             case events.Error():
-                self._failure = self._failure or failure_of(event, line)
+                # What a lost rank makes the others say is printed first.
+                if self._failure is None or event.signal is not None:
+                    self._failure = failure_of(event, line)
             case _:
                 assert_never(event)
 

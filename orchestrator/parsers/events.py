@@ -67,11 +67,24 @@ class Warmup(Event):
     seconds: Time
 
 
+class Rank(Event):
+    """A block of steps as one of several processes saw it.
+
+    It lasted from `began` to `ended`, on the system's monotonic clock. `own` is the median time of
+    a step until the process waited for the others.
+    """
+
+    began: Time
+    ended: Time
+    own: Time
+
+
 class Steps(Event):
     """A block of timed steps; `block_seconds` is the clock around the whole block.
 
     `ended` is when the block ended, on the system's monotonic clock. `waited` is how long its steps
-    waited for data, `cpu_seconds` the CPU time of all the program's processes.
+    waited for data, `cpu_seconds` the CPU time of all the program's processes; `ranks` are those
+    processes if there are several.
     """
 
     event: Literal["steps"]
@@ -82,6 +95,7 @@ class Steps(Event):
     ended: Time | None = None
     waited: Time | None = None
     cpu_seconds: Time | None = None
+    ranks: Annotated[list[Rank], Field(min_length=2)] | None = None
 
 
 class Data(Event):
@@ -109,11 +123,12 @@ class End(Event):
 
 
 class Error(Event):
-    """Why there will be no result."""
+    """Why there will be no result; `signal` killed one of several processes."""
 
     event: Literal["error"]
     kind: Literal["out_of_memory", "unsupported", "data", "internal"]
     message: str
+    signal: Count | None = None
 
 
 AnyEvent = Begin | Data | Warmup | Steps | End | Error

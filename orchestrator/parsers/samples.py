@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator import stats
 from orchestrator.parsers.events import Steps
 from orchestrator.result import INTERVAL, Metric, StepSamples
-from orchestrator.units import SAMPLES_PER_SECOND, SECONDS, share
+from orchestrator.units import PERCENT, SAMPLES_PER_SECOND, SECONDS, share
 
 MOST_STEPS = 10_000_000  # the maximum in a request
 MOST_RECORDED = 1_000_000  # in a result; statistics use all of them
@@ -35,6 +35,7 @@ class Samples:
         self._per_step = array("q")
         self._block_seconds = array("d")
         self._total_samples = 0
+        self._own: list[array[float]] = []  # by rank: a block's median time before the exchange
         self._waited = self._cpu_seconds = 0.0
         self._timed_cpu = True
 
@@ -54,6 +55,12 @@ class Samples:
             return f"timed steps continue at {block.first} after {self.count} steps"
         if self.count + len(block.seconds) > MOST_STEPS:
             return f"more than {MOST_STEPS} timed steps"
+        ranks = block.ranks or []
+        if self._starts and len(ranks) != len(self._own):
+            return f"a block is of {len(ranks)} ranks after one of {len(self._own)}"
+        self._own = self._own or [array("d") for _ in ranks]
+        for mine, rank in zip(self._own, ranks, strict=True):
+            mine.append(rank.own)
         self._starts.append(block.first)
         self._per_step.append(block.samples)
         self._block_seconds.append(block.block_seconds or math.fsum(block.seconds))
@@ -87,11 +94,25 @@ class Samples:
             rates = [self._block_throughput(i) for i in range(len(self._starts))]
             found["throughput_min"] = Metric(value=min(rates), unit=SAMPLES_PER_SECOND)
             found["throughput_max"] = Metric(value=max(rates), unit=SAMPLES_PER_SECOND)
+        if rank_times := self.rank_times():
+            slowest, fastest = max(rank_times), min(rank_times)
+            usual = stats.median(rank_times)
+            found["rank_time_min"] = Metric(value=fastest, unit=SECONDS)
+            found["rank_time_max"] = Metric(value=slowest, unit=SECONDS)
+            if usual > 0:
+                found["rank_skew"] = Metric(value=100 * (slowest - fastest) / usual, unit=PERCENT)
         if self._waited:
             found["data_wait"] = Metric(value=self._waited / self.count, unit=SECONDS)
         if self._timed_cpu and self.count:
             found["cpu_time"] = Metric(value=self._cpu_seconds / self.count, unit=SECONDS)
         return found
+
+    def rank_times(self) -> list[float]:
+        """Return the seconds of a step of each rank until it waits for the others, [] for one.
+
+        The median of its blocks' medians.
+        """
+        return [stats.median(mine) for mine in self._own]
 
     def interval(self, samples: int, seconds: float) -> Interval:
         """Return how exactly the throughput is known, from enough steps."""

@@ -203,8 +203,9 @@ def _of_gpus(request: Request, plan: Plan) -> Iterator[Disagreement]:
     if request.devices is not None:
         asked = f"--devices {request.devices}"
         fits = fits and plan.device_count == request.devices
-    elif request.gpus == "none":
-        fits = plan.device == "cpu"
+    elif request.is_for_cpu:
+        asked = f"--gpus none --ranks {request.ranks or 1}"
+        fits = plan.device == "cpu" and plan.device_count == (request.ranks or 1)
     elif request.gpus is None:
         asked, fits = "one device", plan.device_count == 1
     elif isinstance(request.gpus, tuple):

@@ -21,6 +21,8 @@ KEYS = ("model", "framework", "phase", "dtype", "device", "devices", "batch")
 GLOBAL_BATCH = "global_batch"
 TITLES = {GLOBAL_BATCH: "global batch"}
 
+NOBODY: Mapping[str, float] = {}
+
 Scaling = Literal["weak", "strong"]
 Key = tuple[str | int, ...]
 
@@ -54,7 +56,8 @@ LAYOUTS: Mapping[str, Layout] = {
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """The runs of one benchmark: `samples` per step of all devices; the median, smallest and
-    largest throughput, in samples/s.
+    largest throughput, in samples/s. `neighbours` is how many other GPUs of the machine were busy,
+    the median of the runs that know it.
     """
 
     runs: int
@@ -62,6 +65,7 @@ class Cell:
     throughput: float
     low: float
     high: float
+    neighbours: float | None = None
 
     @property
     def time(self) -> float:
@@ -116,9 +120,12 @@ def why_unusable(run: Summary) -> str:
     return "" if facts(run) else "their batch or devices are unknown"
 
 
-def pivot(runs: Iterable[Summary], layout: Layout) -> Pivot:
-    """Put runs into the cells of a table."""
+def pivot(
+    runs: Iterable[Summary], layout: Layout, neighbours: Mapping[str, float] = NOBODY
+) -> Pivot:
+    """Put runs into the cells of a table; `neighbours` are busy ones by the name of a run."""
     found: dict[tuple[Key, str | int], list[tuple[float, int]]] = {}
+    busy: dict[tuple[Key, str | int], list[float]] = {}
     left_out: dict[str, int] = {}
     for run in runs:
         known = facts(run)
@@ -128,11 +135,13 @@ def pivot(runs: Iterable[Summary], layout: Layout) -> Pivot:
         place = tuple(known[key] for key in layout.rows), known[layout.column]
         samples = int(known[GLOBAL_BATCH])
         found.setdefault(place, []).append((run.throughput.value, samples))
+        if run.run in neighbours:
+            busy.setdefault(place, []).append(neighbours[run.run])
     return Pivot(
         layout=layout,
         columns=tuple(sorted({column for _, column in found}, key=_order)),
         rows=tuple(sorted({row for row, _ in found}, key=lambda row: list(map(_order, row)))),
-        cells={place: _cell(values) for place, values in found.items()},
+        cells={place: _cell(values, busy.get(place, ())) for place, values in found.items()},
         left_out=left_out,
     )
 
@@ -141,7 +150,7 @@ def _order(value: str | int) -> tuple[int, str]:
     return (value, "") if isinstance(value, int) else (0, value)
 
 
-def _cell(values: Sequence[tuple[float, int]]) -> Cell:
+def _cell(values: Sequence[tuple[float, int]], neighbours: Sequence[float]) -> Cell:
     throughputs = [throughput for throughput, _ in values]
     return Cell(
         runs=len(values),
@@ -149,4 +158,5 @@ def _cell(values: Sequence[tuple[float, int]]) -> Cell:
         throughput=median(throughputs),
         low=min(throughputs),
         high=max(throughputs),
+        neighbours=median(neighbours) if neighbours else None,
     )

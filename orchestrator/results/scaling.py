@@ -16,6 +16,7 @@ from typing import Literal
 from orchestrator.results.pivot import Cell, Key, Pivot
 
 Measure = Literal["time", "throughput", "speedup", "efficiency"]
+Shown = Measure | Literal["neighbours"]  # in a table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,20 @@ class Row:
     values: tuple[float | None, ...]
 
 
-def measures(pivot: Pivot) -> tuple[Measure, ...]:
-    """Return the measures that a table has: efficiency is defined for scaling only."""
-    usual: tuple[Measure, ...] = ("time", "throughput", "speedup")
-    return (*usual, "efficiency") if pivot.layout.scaling else usual
+def measures(pivot: Pivot) -> tuple[Shown, ...]:
+    """Return the measures that a table has: efficiency is defined for scaling only.
+
+    Neighbours are how many of the machine's other GPUs were busy, if that is known: a GPU gets more
+    power and cooling while the others rest.
+    """
+    usual: tuple[Shown, ...] = ("time", "throughput", "speedup")
+    if not pivot.layout.scaling:
+        return usual
+    known = any(cell.neighbours is not None for cell in pivot.cells.values())
+    return (*usual, "efficiency", "neighbours") if known else (*usual, "efficiency")
 
 
-def table(pivot: Pivot, measure: Measure) -> Iterator[Row]:
+def table(pivot: Pivot, measure: Shown) -> Iterator[Row]:
     """Yield the rows of one of the tables; times in seconds, speed-up and efficiency as ratios."""
     for key in pivot.rows:
         cells = [pivot.cell(key, column) for column in pivot.columns]
@@ -46,7 +54,7 @@ def table(pivot: Pivot, measure: Measure) -> Iterator[Row]:
 
 
 def _value(
-    pivot: Pivot, measure: Measure, first: Cell | None, cell: Cell | None, column: str | int
+    pivot: Pivot, measure: Shown, first: Cell | None, cell: Cell | None, column: str | int
 ) -> float | None:
     if cell is None:
         return None
@@ -57,6 +65,8 @@ def _value(
             return cell.throughput
         case "speedup":
             return cell.throughput / first.throughput if first else None
+        case "neighbours":
+            return cell.neighbours
         case "efficiency":
             return _efficiency(pivot, first, cell, column) if first else None
 

@@ -104,7 +104,8 @@ def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disa
     """Yield what this version plans differently for the same request on an equal machine."""
     try:
         framework = _framework(request, plan)
-        target = Target(device=plan.device, gpus=plan.gpus)
+        ranks = 1 if plan.gpus else plan.device_count
+        target = Target(device=plan.device, gpus=plan.gpus, ranks=ranks)
         asked = _with_folders(request, plan)
         place, folder = _place(plan), _folder(result, plan)
         expected = planner.plan_of(asked, framework, target, place, folder, found=_found(plan))

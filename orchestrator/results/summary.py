@@ -108,8 +108,8 @@ def _asked(request: Request | None) -> dict[str, Any]:
     if request is None:
         return {}
     device, devices = None, None
-    if request.gpus == "none":
-        device, devices = "cpu", 1
+    if request.is_for_cpu:
+        device, devices = "cpu", request.ranks or 1
     elif isinstance(request.gpus, tuple) and request.gpus:
         device, devices = "gpu", len(request.gpus)
     elif request.devices is not None:

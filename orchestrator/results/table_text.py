@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.results import scaling
 from orchestrator.results.pivot import TITLES, Pivot
-from orchestrator.results.scaling import Measure
+from orchestrator.results.scaling import Shown
 from orchestrator.units import DIMENSIONLESS, PERCENT, counted, quantity
 
 _MISSING = "-"
@@ -57,20 +57,21 @@ def title(key: str) -> str:
     return TITLES.get(key, key)
 
 
-def _heading(found: Pivot, measure: Measure, by: str) -> str:
+def _heading(found: Pivot, measure: Shown, by: str) -> str:
     first = f"{title(found.layout.column)} {found.columns[0]}"
     step = "t(first) / t" if by == "weak" else "n(first) * t(first) / (n * t)"
     words = {
         "time": "Time of a step in ms",
         "throughput": "Throughput in samples/s",
         "speedup": f"Speed-up: throughput over that with {first}",
+        "neighbours": "Other GPUs of the machine that were busy",
         "efficiency": f"Efficiency, {by} scaling: {step}",
     }
     per_device = " per device" if found.layout.column == "batch" else ""
     return f"{words[measure]}, by {title(found.layout.column)}{per_device}"
 
 
-def _cells(found: Pivot, measure: Measure, keys: Sequence[str]) -> Iterator[list[str]]:
+def _cells(found: Pivot, measure: Shown, keys: Sequence[str]) -> Iterator[list[str]]:
     for row in scaling.table(found, measure):
         named = dict(zip(found.layout.rows, row.key, strict=True))
         cells = []
@@ -81,13 +82,13 @@ def _cells(found: Pivot, measure: Measure, keys: Sequence[str]) -> Iterator[list
         yield [*(str(named[key]) for key in keys), *cells]
 
 
-def _number(measure: Measure, value: float) -> str:
+def _number(measure: Shown, value: float) -> str:
     match measure:
         case "time":
             return quantity(value * 1000, DIMENSIONLESS)
         case "efficiency":
             return quantity(value * 100, PERCENT)
-        case "throughput" | "speedup":
+        case "throughput" | "speedup" | "neighbours":
             return quantity(value, DIMENSIONLESS)
 
 

@@ -240,7 +240,12 @@ def _execute(
     """Run a plan and keep the outcome in the draft."""
     draft.plan = plan
     write_launcher(draft.folder, plan)
-    with Monitor(draft.folder.monitor, gpus=plan.gpus, host_source=host) as monitor:
+    with Monitor(
+        draft.folder.monitor,
+        gpus=plan.gpus,
+        neighbours=_neighbours(draft.machine, plan.gpus),
+        host_source=host,
+    ) as monitor:
         draft.monitor = monitor
         draft.outcome = execute(
             plan,
@@ -253,6 +258,13 @@ def _execute(
         )
     if plan.runtime == "docker":
         draft.banner = banner.of_run(draft.folder)
+
+
+def _neighbours(machine: MachineFacts, gpus: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the UUIDs of the GPUs that a run does not use; none for one on a part of a GPU."""
+    if any(uuid.startswith("MIG-") for uuid in gpus):
+        return ()
+    return tuple(one.uuid for one in machine.gpus if one.uuid and one.uuid not in gpus)
 
 
 def _file(

@@ -76,6 +76,15 @@ def _whole_check(asked: Question) -> str:
     return f"run `benchdock data check {asked.request.data} -f {asked.framework.name}`"
 
 
+def _ranks(asked: Question) -> None:
+    able = [one.name for one in catalogue.FRAMEWORKS.values() if one.ranks]
+    if (asked.request.ranks or 1) > 1 and not asked.framework.ranks:
+        raise RequestError(
+            f"{asked.framework.name} has no --ranks: it uses all CPUs from one process",
+            hint=f"remove --ranks, or use -f with {', '.join(able)}",
+        )
+
+
 def _python(asked: Question) -> None:
     if asked.request.python is not None and not asked.framework.package:
         raise RequestError(
@@ -88,6 +97,7 @@ CHECKS: tuple[Callable[[Question], None], ...] = (
     _network_file,
     _counts,
     _program,
+    _ranks,
     _dataset,
     _python,
 )

@@ -90,6 +90,5 @@ def thread_notes(framework: Framework, request: Request, devices: int, cpus: int
 
 
 def _processes(framework: Framework, request: Request, devices: int) -> int:
-    return (
-        devices if framework.starts_processes(program_rules.options_of(framework, request)) else 1
-    )
+    shared = framework.starts_processes(program_rules.options_of(framework, request))
+    return devices if shared or request.ranks else 1

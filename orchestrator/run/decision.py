@@ -82,7 +82,8 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
     DataError if no machine could run the request, and MachineError if this one has nothing to run
     it in. Everything else that the machine lacks is a refusal of the decision.
     """
-    gpu = _NOT_WANTED if request.gpus == "none" else facts.gpu
+    on_cpu = request.gpus == "none" or request.ranks is not None
+    gpu = _NOT_WANTED if on_cpu else facts.gpu
     target, lacking = _devices(request, gpu)
     framework = _framework(request, target, gpu, elsewhere=facts.elsewhere)
     engine, reason = _runtime(request, facts, lacking)

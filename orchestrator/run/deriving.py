@@ -66,7 +66,9 @@ def _ceiling(result: Result, plan: Plan) -> float | None:
         found = ceilings.known(ceilings.CPU)
         if found is None:
             return None
-        return ceilings.multiplying_on_cpu(found, plan.dtype, result.program.threads)
+        each = result.program.threads
+        threads = each and each * plan.device_count
+        return ceilings.multiplying_on_cpu(found, plan.dtype, threads)
     total = 0.0
     for uuid in plan.gpus:
         one = ceilings.known(uuid)

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The devices of a run: `gpus` is what the engine gets, empty on the CPU."""
+    """The devices of a run: `gpus` is what the engine gets, empty on the CPU.
+
+    `ranks` is how many share the CPUs.
+    """
 
     device: Device
     gpus: tuple[str, ...] = ()
+    ranks: int = 1
 
     @cached_property
     def count(self) -> int:
-        """Number of devices that work in parallel."""
-        return len(self.gpus) or 1
+        """Number of devices, or of ranks on the CPU, that work in parallel."""
+        return len(self.gpus) or self.ranks
 
 
 CPU = Target(device="cpu")
@@ -37,7 +41,9 @@ def choose(request: Request, report: GpuReport) -> Target:
     Raises MachineError if a GPU was requested and there is none, saying what is missing, and
     RequestError for an index that does not exist.
     """
-    if request.gpus == "none" or (request.leaves_device_open and not report.gpus):
+    if request.is_for_cpu:
+        return Target(device="cpu", ranks=request.ranks or 1)
+    if request.leaves_device_open and not report.gpus:
         return CPU
     if not report.gpus:
         raise MachineError(

@@ -75,7 +75,7 @@ def fit(
     uses; MachineError if not even one would work.
     """
     fitted = _fit(request, framework, target, site, image=image)
-    if fitted.target.count > 1 and not fitted.framework.multi_gpu:
+    if len(fitted.target.gpus) > 1 and not fitted.framework.multi_gpu:
         for refusal in fitted.refusals():
             raise refusal
         raise RequestError(

@@ -25,6 +25,7 @@ OPTION = "--trust"
 HARMLESS = frozenset(
     {
         "schema_version", "model", "framework", "phase", "dtype", "batch", "gpus", "devices",
+        "ranks",
         "steps", "warmup", "timeout", "first_output_timeout", "silence_timeout", "memory", "pids",
         "shm_size", "threads", "seed", "measure", "pattern", "unit", "estimator",
     }

@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.frameworks import catalogue
 from orchestrator.paths import RunFolder
 from orchestrator.record_files import LARGEST_NOTE, read_json
+from orchestrator.request import Request
 from orchestrator.result import Metric, Result
 from orchestrator.store import identity
 
@@ -147,7 +148,7 @@ def _undecided(result: Result, machine: str) -> Values:
         told = identity.without_values({"env": {}, **told})
         told |= {"framework": catalogue.without_alias(result.request.framework)}
         told |= {"phase": result.request.phase, "dtype": result.request.dtype}
-        told |= _requested_devices(result.request.gpus)
+        told |= _requested_devices(result.request)
     else:
         stated = result.program.stated()
         told = {key: stated[key] for key in _TOLD_BY_LOG if key in stated}
@@ -163,10 +164,11 @@ def _undecided(result: Result, machine: str) -> Values:
 _TOLD_BY_LOG = ("model", "framework", "phase", "dtype", "batch", "device", "devices")
 
 
-def _requested_devices(gpus: object) -> Values:
+def _requested_devices(request: Request) -> Values:
     """Return what the request says without a plan; which GPUs "all" means is decided later."""
-    if gpus == "none":
-        return {"device": "cpu", "devices": 1}
+    if request.is_for_cpu:
+        return {"device": "cpu", "devices": request.ranks or 1}
+    gpus = request.gpus
     return {"device": "gpu", "devices": len(gpus)} if isinstance(gpus, tuple) and gpus else {}
 
 

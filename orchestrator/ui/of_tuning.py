@@ -97,6 +97,7 @@ def command_of(found: Tuned) -> str:
         "batch": asked.batch,
         "gpus": _gpus(asked.gpus),
         "devices": asked.devices,
+        "ranks": asked.ranks,
         "steps": asked.steps,
         "warmup": asked.warmup,
         "threads": asked.threads,

@@ -9,7 +9,7 @@ from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder, runs
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.result import INTERVAL, Metric, Result
-from orchestrator.units import counted, quantity
+from orchestrator.units import SECONDS, counted, quantity
 
 Row = tuple[str, str]
 LAST_LINES = 8
@@ -46,7 +46,9 @@ def progress_words(progress: Progress) -> str:
 
 
 def devices(device: str, count: int) -> str:
-    """Format the devices: "cpu", "2 x gpu"."""
+    """Format the devices: "cpu", "2 x gpu", "2 ranks on the cpu"."""
+    if count > 1 and device == "cpu":
+        return f"{count} ranks on the cpu"
     return f"{count} x {device}" if count > 1 else device
 
 
@@ -55,7 +57,8 @@ def subject(result: Result) -> str:
     plan, told = result.plan, result.request
     if plan is not None:
         where = devices(plan.device, plan.device_count)
-        batch = f"batch {plan.batch}" + (" per device" if plan.device_count > 1 else "")
+        each = " per rank" if plan.device == "cpu" else " per device"
+        batch = f"batch {plan.batch}" + (each if plan.device_count > 1 else "")
         return f"{plan.model} {plan.phase}, {plan.framework}, {plan.dtype}, {batch}, {where}"
     if told is not None:
         return f"{told.model} {told.phase}, {told.framework}, {told.dtype}"
@@ -89,6 +92,7 @@ def rows(result: Result, last_lines: tuple[str, ...] = ()) -> list[Row]:
         found += _failure_rows(result, last_lines)
     else:
         found += _metric_rows(result.metrics)
+        found += _rank_rows(result)
         found += _memory_rows(result)
         found += [("page cache", str(result.page_cache))] if result.page_cache else []
         found += _derived_rows(result.derived)
@@ -128,12 +132,28 @@ def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:
         yield "step time", ", ".join(times)
 
 
+def _rank_rows(result: Result) -> Iterator[Row]:
+    """Say how unequal the ranks are, and which is the slowest."""
+    times = result.program.rank_times
+    if "rank_skew" not in result.metrics or not times:
+        return
+    slowest, fastest = max(times), min(times)
+    yield (
+        "ranks",
+        f"skew {_written(result.metrics, 'rank_skew')}: rank {times.index(slowest)} computes "
+        f"{quantity(slowest, SECONDS)} per step before it waits for the others, rank "
+        f"{times.index(fastest)} {quantity(fastest, SECONDS)}",
+    )
+
+
 def _memory_rows(result: Result) -> Iterator[Row]:
     """Say what used the memory: on the CPU it is that of the program's process."""
     if "peak_memory" not in result.metrics:
         return
     device = result.plan.device if result.plan else result.program.device
     where = "in the process" if device == "cpu" else "on the device"
+    if device == "cpu" and result.plan and result.plan.device_count > 1:
+        where = "in a rank"
     yield "memory", f"{_written(result.metrics, 'peak_memory')} at most {where}"
 
 

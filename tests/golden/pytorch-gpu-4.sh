@@ -23,8 +23,7 @@ export NCCL_DEBUG=WARN
 # From here on all output belongs to the program.
 exec >>/benchdock/run/log.txt 2>&1
 
-exec python3 -m torch.distributed.run --nnodes=1 --nproc-per-node=4 --max-restarts=0 \
-  --rdzv-backend=c10d --rdzv-endpoint=127.0.0.1:0 --local-addr=127.0.0.1 -m backends.pytorch \
+exec python3 -m backends.harness.ranks 4 backends.pytorch \
   --model=resnet50 \
   --phase=inference \
   --dtype=bfloat16 \

@@ -23,7 +23,7 @@ export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashr
 exec >>/benchdock/run/log.txt 2>&1
 
 model="$(mktemp -d)/model.onnx"
-python3 -m backends.onnx write --batch=8 --seed=0 -- resnet50 "$model"
+python3 -m backends.onnx write --batch=8 --seed=0 --dtype=float16 -- resnet50 "$model"
 printf -v warm_up_ms '%.0f' 2.0e3
 exec trtexec --onnx="$model" --device=0 \
   --fp16 \

@@ -27,6 +27,12 @@ def start(command, **environment):
     return done, [json.loads(line[len(TAG) :]) for line in lines]  # Python 3.7
 
 
+def several(words, count=2):
+    """The command of a backend, whose words these are, as several ranks."""
+    assert words[0] == "-m"
+    return [sys.executable, "-m", "backends.harness.ranks", str(count), *words[1:]]
+
+
 class Backend:
     """One backend: its program, its options, its comparisons with the referee."""
 
@@ -57,7 +63,7 @@ class Backend:
     def compare(self, level, model, *pairs, dtype="float32"):
         """The verdict on a model of the zoo, or on a graph, with these options."""
         graph = zoo.draw(model) if isinstance(model, str) else model
-        asked = arguments.ParitySettings((), (), dtype, "cpu", self.options(*pairs))
+        asked = arguments.ParitySettings((), (), dtype, "cpu", self.options(*pairs), 1)
         return parity.check(level, self.step, graph, asked)
 
     def prove(self, level, model, *pairs, dtype="float32"):

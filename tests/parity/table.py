@@ -78,7 +78,7 @@ PYTORCH = Row(
     runs=tuple(dict(phase, dtype=dtype) for phase in BOTH for dtype in ("float32", "bfloat16")),
     failures=(
         (dict(INFERENCE, dtype="float16"), "unsupported", "needs a GPU"),
-        (dict(INFERENCE, devices="2"), "unsupported", "torchrun"),
+        (dict(INFERENCE, devices="2"), "unsupported", "backends.harness.ranks"),
         MISSING,
         HUGE,
     ),
@@ -116,7 +116,7 @@ TENSORFLOW = Row(
     ),
     failures=(
         (dict(INFERENCE, dtype="float16"), "unsupported", "needs a GPU"),
-        (dict(INFERENCE, devices="2"), "unsupported", "a CPU counts as one"),
+        (dict(INFERENCE, devices="2"), "unsupported", "backends.harness.ranks"),
         (dict(INFERENCE, device="gpu"), "unsupported", "GPU"),
         MISSING,
         HUGE,

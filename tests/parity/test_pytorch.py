@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import pytest
 
@@ -13,7 +12,7 @@ from backends.zoo import weights
 torch = pytest.importorskip("torch", reason="PyTorch is not installed in this environment")
 
 from backends.pytorch import build, option_defaults, releases, step  # noqa: E402 - only with PyTorch
-from tests.parity.running import Backend, start  # noqa: E402
+from tests.parity.running import Backend, several, start  # noqa: E402
 
 pytestmark = pytest.mark.parity
 
@@ -58,17 +57,17 @@ def test_values_are_dropped_after_their_last_use():
 
 
 def test_several_processes_report_once():
-    """Two CPU processes as torchrun starts them; samples count over both."""
-    import torch.distributed.run  # noqa: F401 - absent from old versions
-
-    # As the launcher does: a container without network cannot look up its own name.
-    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=1", "--nproc-per-node=2"]
-    command += ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]
-    command += BACKEND.words(steps=4, devices=2, threads=1)
-    done, events = start(command)
+    """Two CPU processes as the launcher starts them; samples count over both."""
+    done, events = start(several(BACKEND.words(steps=4, devices=2, threads=1)))
     assert done.returncode == 0, done.stderr
     assert "FutureWarning" not in done.stderr
     assert [event["event"] for event in events].count("begin") == 1
     assert events[0]["devices"] == 2
     assert len(events[0]["device_names"]) == 2
+    (block,) = [event for event in events if event["event"] == "steps"]
+    one, other = block["ranks"]
+    begun, ended = (pick(one[name], other[name]) for pick, name in ((min, "began"), (max, "ended")))
+    assert block["block_seconds"] == pytest.approx(ended - begun)
+    # Without the exchange and the update.
+    assert all(0 < rank["own"] < sum(block["seconds"]) for rank in (one, other))
     assert events[-1]["samples"] == 4 * 4 * 2

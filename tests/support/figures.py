@@ -26,7 +26,7 @@ def summary(throughput=100.0, *, unit="samples/s", **changes):
     return Summary(**usual | changes)
 
 
-def store(name, throughput=100.0, *, failure=None, **planned):
+def store(name, throughput=100.0, *, failure=None, monitor=None, **planned):
     """Store a run of vgg16 with this throughput, or one that failed."""
     metrics = {"throughput": Metric(value=throughput, unit="samples/s")}
     stored(
@@ -35,6 +35,7 @@ def store(name, throughput=100.0, *, failure=None, **planned):
         status="failed" if failure else "ok",
         failure=failure,
         metrics={} if failure else metrics,
+        monitor=monitor or {},
     )
 
 

@@ -106,6 +106,7 @@ def cases(plain):
         ),
         "tensorrt-8": of_row(gpu_inference, "tensorrt", "vgg16", "8", dtype="int8"),
         "tensorrt-11": of_row(gpu_inference, "tensorrt", "vgg16", "11"),
+        "tensorrt-11-int8": of_row(gpu_inference, "tensorrt", "vgg16", "11", dtype="int8"),
         "tensorrt-gpu": of_row(
             gpu_inference,
             "tensorrt",

@@ -46,6 +46,7 @@ OWN = PurePosixPath("/benchdock/model/my net's.onnx")
 
 CASES = {
     "pytorch-cpu": PLAIN,
+    "pytorch-ranks": replace(PLAIN, devices=2, threads=1),
     "pytorch-gpu-4": replace(
         PLAIN,
         device="gpu",
@@ -72,6 +73,8 @@ CASES = {
     ),
     "mxnet-cpu": replace(PLAIN, options={"optimizer": "plain"}),
     "mxnet-gpu-4": replace(PLAIN, device="gpu", devices=4, dtype="tf32", threads=None),
+    "mxnet-ranks": replace(PLAIN, devices=2, threads=1),
+    "tensorflow-ranks": replace(PLAIN, devices=2, threads=1),
     "tensorflow-cpu": replace(PLAIN, options={"xla": "on"}),
     "tensorflow-gpu-4": replace(PLAIN, device="gpu", devices=4, threads=None),
     "onnxruntime-cpu": replace(PLAIN, phase="inference", options={"io_binding": "off"}),
@@ -92,6 +95,9 @@ CASES = {
     "intel_caffe-cpu": PLAIN,
     "openvino-cpu": replace(PLAIN, phase="inference", options={"hint": "throughput"}),
     "parity-cpu": PARITY,
+    "parity-ranks": replace(
+        PARITY, backend="backends.pytorch", levels=("P4",), devices=2, processes=2, threads=1
+    ),
     "parity-gpu": replace(
         PARITY,
         device="gpu",

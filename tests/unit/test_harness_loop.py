@@ -188,3 +188,32 @@ def test_a_failing_step_leaves_what_was_measured(clock, log):
     with pytest.raises(MemoryError):
         measure(clock, log, duration, steps=20, warmup=2)
     assert sum(len(block["seconds"]) for block in log.of("steps")) == 10
+
+
+class OneOfTwo(TimedJob):
+    """The first of two processes; the other one starts earlier and ends later, and is slower."""
+
+    processes = 2
+
+    def share(self, numbers):
+        began, ended, own, waited, used = numbers
+        return [list(numbers), [began - 0.25, ended + 0.5, 2 * own, waited + 1, used + 3]]
+
+
+def test_a_block_of_several_processes_is_all_of_their_time(clock, log):
+    job = OneOfTwo(clock, 0.5)
+    window = loop.timed(job, 4, 0.5, log, clock)
+    blocks = log.of("steps")
+    assert [block["block_seconds"] for block in blocks] == pytest.approx([1.75, 1.75])
+    assert window.seconds == pytest.approx(3.5)
+    assert window.samples == 4 * 8
+    first = blocks[0]
+    assert [rank["own"] for rank in first["ranks"]] == pytest.approx([0.5, 1.0])
+    assert first["ended"] == first["ranks"][1]["ended"]
+    assert first["waited"] == 1
+    assert first["cpu_seconds"] >= 3
+
+
+def test_one_process_has_no_ranks(clock, log):
+    measure(clock, log, 0.5, steps=2)
+    assert all("ranks" not in block for block in log.of("steps"))

@@ -18,7 +18,9 @@ def small():
 
 
 def check(level, backend, graph, dtype="float32", device="cpu"):
-    return parity.check(level, backend, graph, arguments.ParitySettings((), (), dtype, device, {}))
+    return parity.check(
+        level, backend, graph, arguments.ParitySettings((), (), dtype, device, {}, 1)
+    )
 
 
 class Numpy:

@@ -128,7 +128,7 @@ class Backend:
 
 
 def check(backend, graph, dtype="float32", device="cpu"):
-    asked = arguments.ParitySettings((), (), dtype, device, {})
+    asked = arguments.ParitySettings((), (), dtype, device, {}, 1)
     return parity.check("P3", backend, graph, asked)
 
 

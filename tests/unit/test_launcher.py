@@ -120,12 +120,11 @@ def test_arguments(host):
     ]
 
 
-def test_several_devices_are_started_by_torchrun(host):
+def test_several_devices_are_several_ranks(host):
     assert host.run(host.context(devices=4)) == 0
     words = host.words("argv")
-    assert words[:2] == ["-m", "torch.distributed.run"]
-    assert "--nproc-per-node=4" in words
-    assert words[words.index("-m", 2) :][:3] == ["-m", "backends.pytorch", "--model=resnet50"]
+    assert words[:4] == ["-m", "backends.harness.ranks", "4", "backends.pytorch"]
+    assert words[4] == "--model=resnet50"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,47 @@ def test_a_good_log():
     assert Measurement.model_validate_json(found.model_dump_json()) == found
 
 
+def ranks(*own):
+    return [{"began": 1.0, "ended": 2.0, "own": value} for value in own]
+
+
+def of_ranks(*blocks):
+    """Return a log of two ranks."""
+    lines = [
+        {**steps(10 * index, [0.1] * 10, block_seconds=1.0), **({"ranks": told} if told else {})}
+        for index, told in enumerate(blocks)
+    ]
+    end = {"event": "end", "samples": 160 * len(blocks), "seconds": float(len(blocks))}
+    return log([{**BEGIN, "steps": 10 * len(blocks)}, WARMUP, *lines, end])
+
+
+def test_the_skew_of_ranks_is_that_before_they_wait():
+    found = measure(of_ranks(ranks(0.08, 0.06), ranks(0.1, 0.06), ranks(0.09, 0.07)))
+    assert found.failure is None
+    assert found.begin.rank_times == pytest.approx((0.09, 0.06))
+    metrics = {name: one.value for name, one in found.metrics.items() if name.startswith("rank")}
+    assert metrics == pytest.approx(
+        {"rank_time_min": 0.06, "rank_time_max": 0.09, "rank_skew": 100 * 0.03 / 0.075}
+    )
+    assert found.metrics["rank_skew"].unit == "%"
+    assert not any(name.startswith("rank") for name in measure(log(GOOD)).metrics)
+
+
+@pytest.mark.parametrize("second", [None, ranks(0.1, 0.1, 0.1)])
+def test_ranks_that_come_and_go_are_not_one_run(second):
+    found = measure(of_ranks(ranks(0.1, 0.1), second))
+    assert found.failure.kind == "no_result"
+    assert "ranks after one of 2" in found.failure.message
+
+
+def test_a_killed_rank_explains_what_the_others_say():
+    lost = {"event": "error", "kind": "internal", "message": "RuntimeError: connection closed"}
+    why = {**lost, "message": "rank 1 of 2 was killed by SIGKILL", "rank": 1, "signal": 9}
+    for told in ([lost, why], [why, lost]):
+        found = measure(log([*GOOD[:3], *told]), exit_code=137)
+        assert (found.failure.kind, found.failure.message) == ("crashed", why["message"])
+
+
 def test_what_a_reader_read_is_kept():
     facts = {"format": "lmdb", "samples": 200, "labels": "ab", "pixels": "cd", "workers": 3}
     began, *rest = GOOD

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.arguments.results_table import BY
 from orchestrator.cli import main
-from orchestrator.result import Failure
+from orchestrator.result import Failure, Metric
 from orchestrator.results import scaling
 from orchestrator.results.pivot import LAYOUTS, pivot
 from tests.support.figures import store, store_sweep
@@ -74,6 +74,27 @@ def test_a_line_without_the_first_column_has_no_speed_up():
     assert values(runs, "weak", "speedup")["vgg19", *run_key()] == (None, None, None)
     assert values(runs, "weak", "throughput")["vgg19", *run_key()] == (None, 50, None)
     assert scaling.without_first(pivot(runs, LAYOUTS["weak"])) == 1
+
+
+def test_scaling_says_how_many_neighbours_were_busy():
+    found = pivot(
+        [*WEAK, run(110, devices=1, run="again")], LAYOUTS["weak"], {"again": 3.0, "other": 1.0}
+    )
+    assert scaling.measures(found)[-2:] == ("efficiency", "neighbours")
+    (row,) = scaling.table(found, "neighbours")
+    assert row.values == (3.0, None, None)
+    assert scaling.measures(pivot(WEAK, LAYOUTS["weak"]))[-1] == "efficiency"
+
+
+def test_busy_neighbours_are_read_from_results_of_gpus(capsys):
+    busy = {"neighbours.busy": Metric(value=2.0, unit="GPUs")}
+    store("20260101T000001-x", 100.0, device="gpu", device_count=1, monitor=busy)
+    store("20260101T000002-x", 180.0, device="gpu", device_count=2)
+    assert main(["results", "table", "--by", "weak", "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [cell["neighbours"] for cell in cells] == [2.0, None]
+    assert main(["results", "table", "--by", "weak"]) == 0
+    assert "Other GPUs of the machine that were busy, by devices" in capsys.readouterr().out
 
 
 def run_key():

@@ -82,6 +82,7 @@ NOT_IN_REQUEST = {
     "batch": 17,
     "gpus": "all",
     "devices": 2,
+    "ranks": 2,  # the plan has their number as its devices
     "steps": 99,
     "warmup": 9,
     "runtime": "docker",

@@ -50,5 +50,15 @@ def test_every_release_that_reads_onnx_is_looked_at():
     assert {name for name, row in rows.items() if row.launcher == "tensorrt"} == set(LACKS)
 
 
+@pytest.mark.parametrize("release", LACKS)
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_the_file_says_its_types_in_every_release(release, dtype):
+    context = of_row(PLAIN, "tensorrt", "resnet50", release, dtype=dtype, phase="inference")
+    script = render("tensorrt", context)
+    assert f"backends.onnx write --batch={context.batch} --seed=0 --dtype={dtype} -- " in script
+    allowed = {"float16": "--fp16", "int8": "--int8 --fp16"}[dtype]
+    assert (f"{allowed} " in script) == (release != "11")
+
+
 def test_before_11_the_graph_and_the_transfers_are_requested():
     assert {"useCudaGraph", "noDataTransfers"} <= flags("10", "float16")

@@ -191,24 +191,22 @@ def test_each_release_refuses_what_it_cannot_do(release, changes, says):
         framework_for(request, "gpu")
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8"])
 @pytest.mark.parametrize(
     "told", [{"options": {"release": "11"}}, {"image": "nvcr.io/nvidia/pytorch:26.07-py3"}]
 )
-def test_tensorrt_11_computes_as_the_network_is_written(dtype, told):
+def test_tensorrt_11_computes_as_the_network_is_written(told):
     request = Request(
-        framework="tensorrt", model="resnet50", phase="inference", dtype=dtype, **told
+        framework="tensorrt", model="resnet50", phase="inference", dtype="bfloat16", **told
     )
     gpu = Target(device="gpu", gpus=("0",))
     with pytest.raises(RequestError) as refused:
         framework_for(request, gpu.device)
     assert str(refused.value) == (
-        f"tensorrt does not support inference of resnet50 in {dtype}: "
-        "TensorRT 11 computes in the types "
-        "that a network is written in, which here is float32 (TensorRT 10, in images up to 26.05, "
-        "can); use one of float32, tf32"
+        "tensorrt does not support inference of resnet50 in bfloat16: TensorRT 11 computes in the "
+        "types that a network is written in, and the ONNX that benchdock writes has no bfloat16 "
+        "(TensorRT 10, in images up to 26.05, can); use one of float32, tf32, float16, int8"
     )
-    for other in ("float32", "tf32"):
+    for other in ("float32", "tf32", "float16", "int8"):
         row = framework_for(request.model_copy(update={"dtype": other}), gpu.device)
         assert (of(row), row.launcher) == ("11", "tensorrt")
 
@@ -305,3 +303,15 @@ def test_our_own_programs_for_other_forks_have_no_engine(framework):
     assert "engine" not in catalogue.framework(framework).options
     engine = catalogue.framework("intel_caffe").options["engine"]
     assert engine.values == ("auto", "MKLDNN", "CAFFE", "MKL2017")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_tensorrt_11_cannot_change_the_types_of_your_file(dtype, tmp_path):
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(b"")
+    request = Request(
+        framework="tensorrt", model="mine", model_file=file, phase="inference", dtype=dtype,
+        options={"release": "11"},
+    )  # fmt: skip
+    with pytest.raises(RequestError, match="in the types that your file is written in; use one of"):
+        framework_for(request, "gpu")

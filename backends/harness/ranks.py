@@ -1,0 +1,195 @@
+"""``python3 -m backends.harness.ranks N MODULE ...``: a program as N processes, its ranks.
+
+Every rank gets the variables that PyTorch's own launchers set, with a fixed address and ports of
+this machine: nothing has to be looked up, so it works in a container without network, which does
+not know its own name. Nothing is needed but Python, so it works with every release.
+
+If a rank fails, the others wait for it in their next exchange. They are stopped, and the first one
+that was killed by a signal is reported; one that ends with an exit status has reported its error.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections import OrderedDict, namedtuple
+
+from backends.harness import events, machine
+
+ADDRESS = "127.0.0.1"
+CPUS = "BENCHDOCK_RANK_CPUS"
+PORTS = "BENCHDOCK_RANK_PORTS"
+
+# Seconds in which the other ranks may fail by themselves and say why, and then end when told to.
+LAST_WORDS = 2.0
+GRACE = 2.0
+POLL = 0.05
+
+Ended = namedtuple("Ended", "rank signal code")
+Ended.__doc__ = """How a rank ended: the signal that killed it, else 0 and its exit status."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A signal asks to end."""
+
+
+def main(argv, emit=None):
+    """Start the ranks and wait for them; return the exit status."""
+    if len(argv) < 2 or not argv[0].isdigit() or int(argv[0]) < 1:
+        sys.stderr.write("usage: python3 -m backends.harness.ranks N MODULE ARGUMENTS...\n")
+        return 2
+    size, words = int(argv[0]), argv[1:]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _stop)
+    running = OrderedDict()  # type: OrderedDict
+    try:
+        start(size, words, running)
+        failed = first_failure(running)
+        if failed is None:
+            return 0
+        if failed.signal:
+            (emit or events.Emitter())("error", **report(failed, size))
+            return 128 + failed.signal
+        sys.stderr.write(
+            "rank %d of %d ended with exit status %d\n" % (failed.rank, size, failed.code)
+        )
+        return failed.code
+    except Stopped as stopped:
+        return 128 + stopped.args[0]
+    finally:
+        stop(running)
+
+
+def _stop(number, _frame):
+    raise Stopped(number)
+
+
+def start(size, words, running):
+    """Start every rank on its share of the CPUs; `running` gets their numbers by process id."""
+    ports, shares = free_ports(size), shares_of_cpus(size) if "--device=cpu" in words else []
+    before = os.sched_getaffinity(0)
+    command = [sys.executable, "-m"] + words
+    for rank in range(size):
+        if shares:
+            os.sched_setaffinity(0, shares[rank])
+        told = dict(os.environ, **environment(rank, size, ports, shares))
+        running[os.spawnve(os.P_NOWAIT, sys.executable, command, told)] = rank
+    os.sched_setaffinity(0, before)
+
+
+def environment(rank, size, ports, shares=()):
+    """The variables of one rank, beside those of the user, which win where nobody else decides."""
+    told = {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": ADDRESS,
+        "MASTER_PORT": str(ports[0]),
+        PORTS: ",".join(map(str, ports)),
+    }
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        # There may be no other interface, and NCCL uses this one only if it is named.
+        told[name] = os.environ.get(name, "lo")
+    if shares:
+        told[CPUS] = " ".join(machine.cpu_list(share) for share in shares)
+    return told
+
+
+def free_ports(count):
+    """Ports that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind((ADDRESS, 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def shares_of_cpus(size):
+    """Equal shares of whole cores; none if there are more ranks than CPUs."""
+    cpus = machine.cpus_by_core()
+    each = len(cpus) // size
+    return [cpus[rank * each : (rank + 1) * each] for rank in range(size)] if each else []
+
+
+def cpus_of_ranks():
+    """The CPUs of each rank, such as "0-3"; none outside of ranks, and if they have no shares."""
+    return os.environ.get(CPUS, "").split()
+
+
+def share_of_cpus():
+    """How many CPUs this rank may use; outside of ranks all of the process."""
+    ranks = 1 if cpus_of_ranks() else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, machine.cpus() // ranks)
+
+
+def first_failure(running):
+    """Wait for all ranks; return the `Ended` to blame if one fails, None if none does."""
+    while running:
+        ended = _reaped(running, os.wait())
+        if ended is not None and (ended.signal or ended.code):
+            return to_blame([ended] + _last_words(running))
+    return None
+
+
+def _reaped(running, found):
+    """Take a rank out of those that run; None for a process that is not a rank."""
+    pid, status = found
+    rank = running.pop(pid, None)
+    if rank is None:
+        return None
+    if os.WIFSIGNALED(status):
+        return Ended(rank, os.WTERMSIG(status), 0)
+    return Ended(rank, 0, os.WEXITSTATUS(status))
+
+
+def _last_words(running):
+    """The ranks that end soon after the first failure, in their order."""
+    ended, deadline = [], time.time() + LAST_WORDS
+    while running and time.time() < deadline:
+        found = os.waitpid(-1, os.WNOHANG)
+        if found[0] == 0:
+            time.sleep(POLL)
+            continue
+        one = _reaped(running, found)
+        ended += [] if one is None else [one]
+    return ended
+
+
+def to_blame(ended):
+    """The failure that explains the others, from ranks in the order in which they ended.
+
+    Those that lose a rank raise an error or abort.
+    """
+    killed = [one for one in ended if one.signal not in (0, signal.SIGABRT)]
+    failed = [one for one in ended if one.signal or one.code]
+    return (killed or failed)[0]
+
+
+def report(failed, size):
+    """The error event of a rank that was killed."""
+    name = signal.Signals(failed.signal).name
+    message = "rank %d of %d was killed by %s; the others were stopped" % (failed.rank, size, name)
+    return {"kind": "internal", "message": message, "rank": failed.rank, "signal": failed.signal}
+
+
+def stop(running):
+    """End the ranks that still run."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in running:
+            os.kill(pid, number)
+        deadline = time.time() + GRACE
+        while running and (number == signal.SIGKILL or time.time() < deadline):
+            found = os.waitpid(-1, os.WNOHANG)
+            if found[0] == 0:
+                time.sleep(POLL)
+            else:
+                _reaped(running, found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
