@@ -8,15 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import (
-    BenchdockError,
-    DataError,
-    ExitStatus,
-    ImageError,
-    Interrupted,
-    MachineError,
-    machine_fault,
-)
+from orchestrator.errors import BenchdockError, ExitStatus, MachineError, machine_fault
 from orchestrator.machine.facts import MachineFacts
 from orchestrator.machine.host_samples import HostSource, watched_host
 from orchestrator.machine.monitor import Monitor
@@ -24,12 +16,12 @@ from orchestrator.paths import RunFolder
 from orchestrator.plan import Plan
 from orchestrator.program_facts import ProgramFacts
 from orchestrator.request import Request
-from orchestrator.result import Environment, Failure, FailureKind, PageCache, Result
+from orchestrator.result import Environment, Failure, PageCache, Result
 from orchestrator.run import feeding, sharing
 from orchestrator.run.decision import Decision, decide
 from orchestrator.run.deriving import derived
 from orchestrator.run.facts import OtherMachine, ThisMachine
-from orchestrator.run.failures import exit_status
+from orchestrator.run.failures import exit_status, kind_of
 from orchestrator.run.filing import Desk, tell_killed, write_launcher
 from orchestrator.run.judging import judged
 from orchestrator.run.place import Place
@@ -111,21 +103,6 @@ class _Draft:
         doubts = self.machine.doubts() if on_cpu else self.banner.warnings()
         cached = self.cache.doubts() if self.cache else ()
         return (*told, *notes, *seen, *doubts, *cached)
-
-
-def kind_of(error: BenchdockError) -> FailureKind:
-    """Return the failure kind under which an error is filed."""
-    match error:
-        case Interrupted():
-            return "interrupted"
-        case ImageError():
-            return "image"
-        case DataError():
-            return "data"
-        case MachineError():
-            return "engine"
-        case _:
-            return "crashed"
 
 
 def run(

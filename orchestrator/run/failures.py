@@ -6,14 +6,36 @@ import re
 import signal
 from collections.abc import Iterable
 
-from orchestrator.errors import ExitStatus
-from orchestrator.result import Failure, Measurement, Result
+from orchestrator.errors import (
+    BenchdockError,
+    DataError,
+    ExitStatus,
+    ImageError,
+    Interrupted,
+    MachineError,
+)
+from orchestrator.result import Failure, FailureKind, Measurement, Result
 from orchestrator.runtimes.contract import Exit
 
 # Messages of init programs, shells and thread libraries; of Python; of LLVM's OpenMP.
 _NO_PROCESS = re.compile(
     r"Resource temporarily unavailable|can't start new thread|OMP: Error #34\b"
 )
+
+
+def kind_of(error: BenchdockError) -> FailureKind:
+    """Return the failure kind under which an error is filed."""
+    match error:
+        case Interrupted():
+            return "interrupted"
+        case ImageError():
+            return "image"
+        case DataError():
+            return "data"
+        case MachineError():
+            return "engine"
+        case _:
+            return "crashed"
 
 
 def failure_of(measurement: Measurement, ended: Exit, stopped: Failure | None) -> Failure | None:

@@ -12,6 +12,7 @@ from orchestrator.paths import RunFolder, runs
 from orchestrator.request import Request
 from orchestrator.result import INTERVAL, Failure, Metric, Result
 from orchestrator.run import benchmark
+from orchestrator.run.failures import kind_of
 from orchestrator.run.sharing import EXCLUSIVE, Sharing
 from orchestrator.units import DIMENSIONLESS, SAMPLES_PER_SECOND
 from orchestrator.view import View
@@ -146,7 +147,7 @@ def measure(request: Request, asked: int, run: RunOnce) -> Series:
     except BenchdockError as error:
         if not results:
             raise
-        failure = Failure(kind=benchmark.kind_of(error), message=str(error))
+        failure = Failure(kind=kind_of(error), message=str(error))
         return _ended(asked, results, error.exit_status, failure)
     return _ended(asked, results, ExitStatus.OK, None)
 
