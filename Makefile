@@ -31,7 +31,7 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self bench-store bench-report bench-monitor quiet-runs gpu-check clean
+.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self defaults bench-store bench-report bench-monitor quiet-runs gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -207,6 +207,10 @@ gpu-check: setup ## try all that needs a GPU, in 8 minutes, without engine or ne
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench
+
+defaults: export MODELS := $(if $(filter command line,$(origin MODELS)),$(MODELS),resnet50)
+defaults: $(VENV)/.setup-dev ## are the default options the fastest here? it resumes: make defaults MODELS="vgg16 alexnet"
+	$(VENV)/bin/python -m tests.bench.defaults $$MODELS
 
 bench-monitor: $(VENV)/.setup-dev ## CPU time of the monitor per GPU, over the stand-in of NVML
 	$(VENV)/bin/python -m tests.bench.monitor_cost stub

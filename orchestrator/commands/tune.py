@@ -133,7 +133,7 @@ class Stages:
         plan = planning.plan(loaded, expansion.expand(loaded), self._decider)
         preflight.check(plan, home())
         if stage not in self._folders:
-            where = sessions.unfinished(loaded) if self._resume else None
+            where = sessions.newest_of(loaded) if self._resume else None
             self._folders[stage] = where or folder.create(loaded, datetime.now())
         where = self._folders[stage]
         with closing(SessionLines(where.log, quiet=self._quiet)) as view:

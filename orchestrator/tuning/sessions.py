@@ -37,7 +37,7 @@ def suite_of(base: Mapping[str, Any], stage: str, changes: Sequence[Change], pas
     return Loaded(suite=Suite.model_validate(told), folder=Path.cwd())
 
 
-def unfinished(loaded: Loaded) -> SessionFolder | None:
+def newest_of(loaded: Loaded) -> SessionFolder | None:
     """Return the newest session of the same request and stage, None if there is none."""
     wanted = _identity(writer.plain(loaded.suite))
     for where in reversed(folder.existing()):
