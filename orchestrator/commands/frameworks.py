@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.errors import ExitStatus
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.catalogue import FRAMEWORKS
-from orchestrator.frameworks.record import FLAG, Framework, Option, VendorProgram
+from orchestrator.frameworks.record import FLAG, OF_BENCHDOCK, Framework, Option, VendorProgram
 from orchestrator.ui.tables import print_table
 
 
@@ -125,5 +125,7 @@ def _show_more(framework: Framework) -> None:
     for which, one in _variants(framework):
         own = {name: o for name, o in one.options.items() if name not in framework.options}
         _show_options(f"{which}more options", own)
+    if "data" not in vendor.refuses:
+        _show_options("options with --data", OF_BENCHDOCK)
     if vendor.flags:
         print(f"\n--option {FLAG}NAME=VALUE passes --NAME=VALUE to the program")

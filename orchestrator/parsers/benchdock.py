@@ -102,7 +102,7 @@ class Parser:
         """Return what the program said before its first step."""
         told = self._begin.model_dump(exclude={"event"}) if self._begin else {}
         if self._data is not None:
-            told["reader"] = self._data.model_dump(exclude={"event", "crc"})
+            told["reader"] = self._data.model_dump(exclude={"event", "crc"}, exclude_none=True)
         if rank_times := self._samples.rank_times():
             told["rank_times"] = rank_times
         return told

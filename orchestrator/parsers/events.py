@@ -99,15 +99,18 @@ class Steps(Event):
 
 
 class Data(Event):
-    """How a program reads images, and digests of the first of them. All keys are kept."""
+    """How a program reads images, and digests of the first of them, unless it crops at random.
+
+    All keys are kept.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     event: Literal["data"]
     format: str
-    samples: Count
-    labels: str
-    pixels: str
+    samples: Count | None = None
+    labels: str | None = None
+    pixels: str | None = None
 
 
 class End(Event):

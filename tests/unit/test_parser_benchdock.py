@@ -95,6 +95,11 @@ def test_a_killed_rank_explains_what_the_others_say():
 
 def test_what_a_reader_read_is_kept():
     facts = {"format": "lmdb", "samples": 200, "labels": "ab", "pixels": "cd", "workers": 3}
+
+
+@pytest.mark.parametrize("digests", [{"samples": 200, "labels": "ab", "pixels": "cd"}, {}])
+def test_what_a_reader_read_is_kept(digests):
+    facts = {"format": "lmdb", **digests, "workers": 3}
     began, *rest = GOOD
     found = measure(log([began, {"event": "data", **facts}, *rest]))
     assert found.failure is None
