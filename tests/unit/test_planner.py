@@ -200,7 +200,7 @@ def test_the_plan_names_the_network_and_the_caller(tmp_path):
 def test_more_than_one_gpu_starts_one_process_each(tmp_path):
     made = plan(tmp_path, target=Target(device="gpu", gpus=("GPU-a", "GPU-b")))
     assert made.device_count == 2
-    assert "--nproc-per-node=2" in made.script
+    assert "-m backends.harness.ranks 2 backends.pytorch" in made.script
 
 
 def test_a_parity_plan_runs_the_parity_program(tmp_path):
