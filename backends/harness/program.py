@@ -45,6 +45,8 @@ def leave(status):
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    if status == 0:
+        ranks.wait_for_all()
     os._exit(status)
 
 

@@ -20,6 +20,7 @@ from backends.harness import events, machine
 ADDRESS = "127.0.0.1"
 CPUS = "BENCHDOCK_RANK_CPUS"
 PORTS = "BENCHDOCK_RANK_PORTS"
+PIPE = "BENCHDOCK_RANK_PIPE"
 
 # Seconds in which the other ranks may fail by themselves and say why, and then end when told to.
 LAST_WORDS = 2.0
@@ -70,12 +71,31 @@ def start(size, words, running):
     ports, shares = free_ports(size), shares_of_cpus(size) if "--device=cpu" in words else []
     before = os.sched_getaffinity(0)
     command = [sys.executable, "-m"] + words
+    pipe = os.pipe()
+    for end in pipe:
+        os.set_inheritable(end, True)
     for rank in range(size):
         if shares:
             os.sched_setaffinity(0, shares[rank])
         told = dict(os.environ, **environment(rank, size, ports, shares))
+        told[PIPE] = "%d,%d" % pipe
         running[os.spawnve(os.P_NOWAIT, sys.executable, command, told)] = rank
     os.sched_setaffinity(0, before)
+    for end in pipe:
+        os.close(end)
+
+
+def wait_for_all():
+    """Return when every rank has called this or ended; at once outside of ranks.
+
+    What a framework exchanged last may still be fetched from a rank that is done with it. Nobody
+    writes to the pipe: it ends when no rank has its end for writing any more.
+    """
+    ends = os.environ.pop(PIPE, "")
+    if ends:
+        reading, writing = map(int, ends.split(","))
+        os.close(writing)
+        os.read(reading, 1)
 
 
 def environment(rank, size, ports, shares=()):

@@ -11,6 +11,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from backends.harness import trajectory
 from backends.harness.findings import Findings, deviation, length
 from backends.zoo import calibration, weights
 from backends.zoo.graph import without_dropout
@@ -19,10 +20,6 @@ BATCH = 2  # of each rank
 SEED = 7
 STEPS = 3
 LOSS = 1e-5  # in float32; other types have one tolerance for everything
-
-# Small velocities have no meaningful relative error: norms below this share of the largest count as
-# that share.
-NORM_FLOOR = 1e-2
 
 # The movement that rounding a float32 weight to the next one can hide, in each step of each job.
 HIDDEN = 2 * STEPS * 2.0**-24
@@ -115,10 +112,11 @@ def compare(found, tolerance, loss, several, one):
         weight, reference = several.after.weights[name], one.after.weights[name]
         found.add("weights", name, deviation(weight, reference), tolerance)
         found.add("movement", name, _misplaced(name, several, one), tolerance)
-        difference = length(several.after.velocities[name] - velocity.astype(np.float64))
-        found.add(
-            "velocity", name, difference / max(length(velocity), NORM_FLOOR * largest), tolerance
-        )
+        difference = several.after.velocities[name] - velocity.astype(np.float64)
+        along, across = trajectory.apart(difference, velocity)
+        size = max(length(velocity), trajectory.NORM_FLOOR * largest)
+        found.add("velocity", name, along / size, tolerance)
+        found.add("direction", name, across / size, min(0.5, trajectory.ACROSS * tolerance))
 
 
 def _misplaced(name, several, one):

@@ -172,9 +172,7 @@ def _compare_velocities(found, tolerance, before, after, gradients, step):
         expected = MOMENTUM * before.velocities[name] + gradient + DECAY * weight
         difference = after.velocities[name] - expected
         lengths[name], slopes[name] = length(expected), length(gradient)
-        along = abs(float(np.vdot(difference, expected))) / (lengths[name] or 1.0)
-        across = length(difference)
-        off[name] = _above_zero(along - FORGIVEN * across), across
+        off[name] = apart(difference, expected)
         decayed += float(np.vdot(difference, weight))
         weighed += float(np.vdot(weight, weight))
     largest, steepest = max(lengths.values()), max(slopes.values())
@@ -188,6 +186,13 @@ def _compare_velocities(found, tolerance, before, after, gradients, step):
     found.add(
         "decay", step, abs(decayed) / weighed, tolerance * max(LEAST_DECAY, DECAY_SHARE * steep)
     )
+
+
+def apart(difference, expected):
+    """How far off a velocity is along the expected one, and as a whole; see `ACROSS`."""
+    across = length(difference)
+    along = abs(float(np.vdot(difference, expected))) / (length(expected) or 1.0)
+    return _above_zero(along - FORGIVEN * across), across
 
 
 def _misplaced(moved, expected, weight):

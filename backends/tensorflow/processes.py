@@ -99,4 +99,6 @@ class Collectives(object):
     def average(self, tensors):
         """The mean over all processes of each tensor."""
         replica = tf.distribute.get_replica_context()
-        return replica.all_reduce(tf.distribute.ReduceOp.MEAN, list(tensors))
+        with tf.device(self._strategy.extended.worker_devices[0]):  # it wants to see a device
+            placed = [tf.identity(tensor) for tensor in tensors]
+        return replica.all_reduce(tf.distribute.ReduceOp.MEAN, placed)

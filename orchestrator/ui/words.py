@@ -152,7 +152,7 @@ def _memory_rows(result: Result) -> Iterator[Row]:
         return
     device = result.plan.device if result.plan else result.program.device
     where = "in the process" if device == "cpu" else "on the device"
-    if device == "cpu" and result.plan and result.plan.device_count > 1:
+    if device == "cpu" and result.program.rank_times:
         where = "in a rank"
     yield "memory", f"{_written(result.metrics, 'peak_memory')} at most {where}"
 

@@ -176,6 +176,7 @@ OTHERWISE: dict[str, list] = {
     "as_root": [True],
     "env": [{"A": "b"}],
     "devices": [3],
+    "ranks": [2, 3],
     "prefix": ["nice -n 5"],
     "network": ["bridge"],
     "python": [Path("/opt/theirs"), Path("/opt/theirs/bin/python3")],

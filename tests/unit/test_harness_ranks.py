@@ -28,6 +28,12 @@ if rank == 1:
 elif sys.argv[1] != "pass":
     if sys.argv[2:] == ["stubborn"]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.argv[2:] == ["waits"]:
+        from backends.harness import ranks
+        began = time.monotonic()
+        ranks.wait_for_all()
+        os.write(1, b"%.3f\\n" % (time.monotonic() - began))
+        sys.exit()
     if sys.argv[2:] == ["loses"]:
         time.sleep(0.5)
         sys.exit(1)
@@ -65,6 +71,21 @@ def test_all_ranks_run_and_end(program):
     assert status == 0
     assert events == []
     assert sorted(printed.splitlines()) == ["rank 0 of 3", "rank 1 of 3", "rank 2 of 3"]
+
+
+def test_ranks_leave_together(program):
+    """The others are done at once, and wait for rank 1 all the same."""
+    wait = "from backends.harness import ranks; ranks.wait_for_all()"
+    status, printed, _, _ = finished(program(f"time.sleep(0.5); {wait}", "waits"))
+    assert status == 0
+    waited = [float(word) for word in printed.split() if word[0].isdigit() and "." in word]
+    assert len(waited) == 2
+    assert min(waited) > 0.4
+
+
+def test_outside_of_ranks_nobody_is_waited_for(monkeypatch):
+    monkeypatch.delenv(ranks.PIPE, raising=False)
+    ranks.wait_for_all()
 
 
 @pytest.mark.slow
