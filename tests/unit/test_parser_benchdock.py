@@ -93,10 +93,6 @@ def test_a_killed_rank_explains_what_the_others_say():
         assert (found.failure.kind, found.failure.message) == ("crashed", why["message"])
 
 
-def test_what_a_reader_read_is_kept():
-    facts = {"format": "lmdb", "samples": 200, "labels": "ab", "pixels": "cd", "workers": 3}
-
-
 @pytest.mark.parametrize("digests", [{"samples": 200, "labels": "ab", "pixels": "cd"}, {}])
 def test_what_a_reader_read_is_kept(digests):
     facts = {"format": "lmdb", **digests, "workers": 3}
