@@ -110,7 +110,7 @@ def _doubt_of(file_system: int) -> str:
 
 
 def _doubt_about(path: Path, about: os.stat_result) -> str:
-    """Return why the kernel does not tell what is in memory of a file, "" if it does."""
+    """Return why it is not known what is in memory of a file, "" if it does."""
     may = os.geteuid() in (0, about.st_uid) or os.access(path, os.W_OK, effective_ids=True)
     return "" if may else "the kernel only tells the owner of the files"
 

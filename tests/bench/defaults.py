@@ -27,7 +27,7 @@ PHASES: tuple[Phase, ...] = ("inference", "training")
 
 
 def cases() -> Iterator[tuple[Framework, Phase]]:
-    """Yield what has options to try on a CPU, in an image of ours."""
+    """Yield what has options to try on a CPU, in one of our images."""
     for framework in OURS:
         options = BY_FRAMEWORK.get(framework.name, ())
         for phase in PHASES:
