@@ -110,7 +110,7 @@ def _doubt_of(file_system: int) -> str:
 
 
 def _doubt_about(path: Path, about: os.stat_result) -> str:
-    """Return why nobody knows what is in memory of a file, "" if this user does."""
+    """Return why it is unknown what is in memory of a file, "" if it can be known."""
     may = os.geteuid() in (0, about.st_uid) or os.access(path, os.W_OK, effective_ids=True)
     return "" if may else "the files belong to another user"
 
