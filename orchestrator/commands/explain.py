@@ -62,3 +62,5 @@ def _lines(found: Limits) -> Iterator[str]:
             f"reading is {share(found.reading)} of the CPU time"
         )
     yield found.verdict
+    for doubt in found.doubts:
+        yield f"doubt: {doubt}"

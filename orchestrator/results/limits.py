@@ -8,7 +8,7 @@ the least time of a step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from backends.options import DATA_PLACE
@@ -53,7 +53,8 @@ class Limits:
 
     `cold` is E with the data on the disk, `fetch` how much longer that takes than from memory.
     `noise` names those of copy, stall, idle and fetch whose two runs do not differ beyond their
-    intervals.
+    intervals. `doubts` are runs whose figures cannot be trusted, and why: an interval covers
+    only what its run saw, not what disturbed one of them.
     """
 
     parts: Mapping[Measure, Part]
@@ -69,6 +70,7 @@ class Limits:
     least: float | None
     reading: float | None
     verdict: str
+    doubts: tuple[str, ...] = ()
 
 
 def explain(results: Sequence[Result]) -> Limits:
@@ -87,7 +89,14 @@ def explain(results: Sequence[Result]) -> Limits:
     on_cpu = whole.plan is not None and whole.plan.device == "cpu"
     cpu = whole.environment.cpu
     cores = cpu.usable if on_cpu and cpu is not None else None
-    return _limits(parts, cores, _part(cold) if cold is not None else None)
+    found = _limits(parts, cores, _part(cold) if cold is not None else None)
+    return replace(found, doubts=tuple(_doubts(results)))
+
+
+def _doubts(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        if result.verdict is not None and result.verdict.trust != "valid":
+            yield f"{result.run} ({_part_of(result)}) is {result.verdict.in_words(())}"
 
 
 def _limits(parts: Mapping[Measure, Part], cores: int | None, cold: Part | None) -> Limits:

@@ -1,7 +1,7 @@
 """Takes a dataset out of the machine's page cache before a run, or reads all of it into the cache.
 
-Any user may do that for files that they can read. What is in the cache then, the kernel only tells
-their owner and those who may write them; it tells others that everything is (mm/mincore.c).
+Any user may do that for files that they can read. Only their owner, and users who may write them,
+then learn from the kernel what is in the cache; for others everything seems to be (mm/mincore.c).
 """
 
 from __future__ import annotations
@@ -104,15 +104,15 @@ def _read(descriptor: int) -> None:
 
 
 def _doubt_of(file_system: int) -> str:
-    """Return why what the kernel tells about a file system is not all, "" if it is."""
+    """Return why a file system may hold data elsewhere in memory, "" if it does not."""
     known = file_system in _TRUSTED or file_system in _IN_MEMORY
     return "" if known else "its file system may have a cache of its own"
 
 
 def _doubt_about(path: Path, about: os.stat_result) -> str:
-    """Return why it is not known what is in memory of a file, "" if it does."""
+    """Return why it is unknown what is in memory of a file, "" if it can be known."""
     may = os.geteuid() in (0, about.st_uid) or os.access(path, os.W_OK, effective_ids=True)
-    return "" if may else "the kernel only tells the owner of the files"
+    return "" if may else "the files belong to another user"
 
 
 def _resident_of(path: Path) -> int:
@@ -128,7 +128,7 @@ def _resident_of(path: Path) -> int:
 def _resident(descriptor: int, start: int, length: int) -> int:
     pages = -(-length // mmap.PAGESIZE)
     states = (ctypes.c_ubyte * pages)()
-    # ctypes only tells the address of memory that it could write to: a private copy.
+    # ctypes gives only the address of memory that it could write to: a private copy.
     with mmap.mmap(descriptor, length, access=mmap.ACCESS_COPY, offset=start) as view:
         first = ctypes.c_char.from_buffer(view)
         address = ctypes.c_void_p(ctypes.addressof(first))

@@ -12,12 +12,15 @@ from orchestrator.commands import explain as command
 from orchestrator.errors import RequestError
 from orchestrator.metric import Metric
 from orchestrator.results import limits
+from orchestrator.trust.verdict import Reason, Verdict
 
 PARTS = {"compute": 0.08, "copy": 0.10, "input": 0.20, "end-to-end": 0.22}
 BATCH = 10
 
 
-def run(part, seconds, *, noise=0.0, wait=0.0, cpu=None, device="gpu", options=None, **plan):
+def run(
+    part, seconds, *, noise=0.0, wait=0.0, cpu=None, device="gpu", options=None, doubt="", **plan
+):
     rate = BATCH / seconds
     values = {
         "throughput": rate,
@@ -38,6 +41,7 @@ def run(part, seconds, *, noise=0.0, wait=0.0, cpu=None, device="gpu", options=N
             batch=BATCH, device=device, device_count=1, gpus=(), data=None,
             options=options or {},
         ),
+        verdict=Verdict.of([Reason(code="busy", level="suspect", text=doubt)] if doubt else []),
         environment=SimpleNamespace(cpu=SimpleNamespace(usable=4)),
         metrics={
             name: Metric(value=value, unit="x")
@@ -116,6 +120,17 @@ def test_a_copy_to_another_place_is_not_compared():
         RequestError, match="differ in the option data_place: pinned and the default"
     ):
         limits.explain([run(part, time, options=options.get(part)) for part, time in PARTS.items()])
+
+
+def test_a_run_that_was_disturbed_is_named(monkeypatch, capsys):
+    *others, whole = runs()
+    assert limits.explain([*others, whole]).doubts == ()
+    found = limits.explain([*others, run("end-to-end", 0.22, doubt="the machine was busy")])
+    assert found.doubts == ("run-end-to-end (end-to-end) is suspect: the machine was busy",)
+    monkeypatch.setattr(command.limits, "explain", lambda _: found)
+    monkeypatch.setattr(command, "load", lambda word: SimpleNamespace(result=word))
+    command.execute(Namespace(runs=list("abcd"), json=False))
+    assert "doubt: run-end-to-end (end-to-end) is suspect" in capsys.readouterr().out
 
 
 def test_copy_is_not_needed():

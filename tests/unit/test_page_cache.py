@@ -82,7 +82,7 @@ def test_what_the_kernel_does_not_tell_is_not_verified(on_disk, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     found = page_cache.prepare(on_disk, "cold")
     assert found.resident is None
-    assert str(found) == "cold, not verified: the kernel only tells the owner of the files"
+    assert str(found) == "cold, not verified: the files belong to another user"
     monkeypatch.undo()
     monkeypatch.setattr(page_cache, "_TRUSTED", set())
     found = page_cache.prepare(on_disk, "warm")
