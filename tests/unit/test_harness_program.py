@@ -133,6 +133,7 @@ def test_failing_before_the_start(log):
         ([*ARGUMENTS, "--option", "x=y"], "unknown option 'x'"),
         (["self-check", "please"], "no arguments"),
         (["parity", "--level", "P1"], "MODEL"),
+        (["parity", "--level=P4", "--devices=2", "alexnet", "vgg11"], "compare one model"),
     ],
 )
 def test_wrong_arguments_are_error_events(log, argv, message):
