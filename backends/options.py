@@ -9,6 +9,18 @@ from collections import namedtuple
 Option = namedtuple("Option", "name values help")
 Option.__doc__ = """An option of a backend; `values` are what may be typed besides "auto"."""
 
+# The best first; what they need is in `backends.harness.blas_kernel`.
+BLAS_KERNELS = (
+    "SkylakeX",
+    "Cooperlake",
+    "SapphireRapids",
+    "Zen",
+    "Haswell",
+    "Sandybridge",
+    "Nehalem",
+    "Core2",
+    "Prescott",
+)
 ON_OFF = ("on", "off")
 _FOLD = Option("fold_batch_norm", ON_OFF, "inference: normalization inside convolutions")
 
@@ -17,6 +29,12 @@ BY_FRAMEWORK = {
         Option("layout", ("contiguous", "channels_last"), "memory order of images"),
         _FOLD,
         Option("freeze", ON_OFF, "inference: TorchScript with constant weights"),
+        Option(
+            "optimize",
+            ("fusion", "layouts", "off"),
+            "CPU inference: the frozen network fused by oneDNN Graph, or in oneDNN's layouts "
+            "(optimize_for_inference)",
+        ),
         Option("compile", ("off", "default", "max-autotune"), "torch.compile"),
         Option("cuda_graphs", ON_OFF, "GPU: replay the whole step as one graph"),
         Option("optimizer", ("fused", "foreach", "plain"), "training: how SGD updates"),
@@ -47,8 +65,17 @@ BY_FRAMEWORK = {
             ("simple", "dag", "async_scheduling"),
             "one operator after the other, or those at a time that can be",
         ),
+        Option("engine", ("ideep", "native"), "CPU: Intel's operators on oneDNN, or Caffe2's own"),
+        _FOLD,
     ),
-    "bvlc_caffe": (),
+    "bvlc_caffe": (
+        Option(
+            "blas_kernel",
+            ("library",) + BLAS_KERNELS,
+            "OpenBLAS's code for a kind of CPU; auto: the best that this one supports",
+        ),
+        _FOLD,
+    ),
     "nvidia_caffe": (),
     "intel_caffe": (
         Option("engine", ("MKLDNN", "CAFFE", "MKL2017"), "the library that computes the layers"),

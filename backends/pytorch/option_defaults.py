@@ -13,6 +13,7 @@ from backends.options import BY_FRAMEWORK
 
 OPTIONS = BY_FRAMEWORK["pytorch"]
 
+FUSION = (2, 0)  # oneDNN Graph was experimental before
 CHANNELS_LAST = (1, 5)  # the first release whose networks can have that order
 
 Facts = namedtuple(
@@ -92,24 +93,36 @@ def _refusals(settings, kind, facts):
     else:
         refused["optimizer"] = "only for training"
     if settings.device == "cpu":
-        refused["cuda_graphs"] = refused["cudnn_benchmark"] = "only for GPUs"
-    elif settings.devices > 1 and settings.phase == "training":
-        refused["cuda_graphs"] = "not if GPUs exchange gradients"
-    elif settings.devices > 1 and facts.version < (2, 2):
-        refused["cuda_graphs"] = "NCCL's watchdog of PyTorch %d.%d disturbs them" % facts.version
-    elif kind == "speech":
-        refused["cuda_graphs"] = "CTC reads its lengths on the host"
-    elif _scales_on_the_host(settings, facts):
-        refused["cuda_graphs"] = "the loss scaler asks the host before an SGD that is not fused"
-    elif not facts.cuda_graphs:
-        refused["cuda_graphs"] = "PyTorch %d.%d does not have it" % facts.version
+        refused["cudnn_benchmark"] = "only for GPUs"
+    graphs = _without_graphs(settings, kind, facts)
+    if graphs:
+        refused["cuda_graphs"] = graphs
     if not facts.torchscript:
         refused.setdefault("freeze", "TorchScript is not reliable in these versions")
+    if "freeze" in refused:
+        refused["optimize"] = refused["freeze"]
+    elif (settings.device, settings.dtype) != ("cpu", "float32"):
+        refused["optimize"] = "only for float32 on a CPU"  # it converts nothing else to oneDNN
     if facts.version < (2, 0):
         refused["compile"] = "PyTorch %d.%d does not have it" % facts.version
     elif not facts.compiler:
         refused["compile"] = "no C++ compiler here, or on a GPU no Triton"
     return refused
+
+
+def _without_graphs(settings, kind, facts):
+    """Why a step cannot be a CUDA graph, "" if it can."""
+    if settings.device == "cpu":
+        return "only for GPUs"
+    if settings.devices > 1 and settings.phase == "training":
+        return "not if GPUs exchange gradients"
+    if settings.devices > 1 and facts.version < (2, 2):
+        return "NCCL's watchdog of PyTorch %d.%d disturbs them" % facts.version
+    if kind == "speech":
+        return "CTC reads its lengths on the host"
+    if _scales_on_the_host(settings, facts):
+        return "the loss scaler asks the host before an SGD that is not fused"
+    return "" if facts.cuda_graphs else "PyTorch %d.%d does not have it" % facts.version
 
 
 def _scales_on_the_host(settings, facts):
@@ -121,6 +134,12 @@ def _scales_on_the_host(settings, facts):
 def _check_together(used, facts):
     if used["freeze"] == "on" and used["compile"] != "off":
         raise Unsupported("freeze and compile exclude each other")
+    if used["optimize"] != "off" and used["freeze"] == "off":
+        raise Unsupported("option optimize=%s needs freeze=on" % used["optimize"])
+    if used["optimize"] == "fusion" and facts.version < FUSION:
+        raise Unsupported(
+            "option optimize=fusion needs PyTorch %d.%d or newer; use layouts or off" % FUSION
+        )
     if used["layout"] == "channels_last" and facts.version < CHANNELS_LAST:
         raise Unsupported(
             "PyTorch %d.%d has no channels last: use PyTorch %d.%d or newer"
@@ -154,6 +173,14 @@ def _freeze(settings, kind, _facts, _used):
     return "on" if suits and unasked else "off"
 
 
+def _optimize(_settings, _kind, facts, used):
+    # Weights stay in the layout that the convolutions need, which else are reordered in each step;
+    # and oneDNN adds and takes maxima while it has the values at hand.
+    if used["freeze"] == "off":
+        return "off"
+    return "fusion" if facts.version >= FUSION else "layouts"
+
+
 def _compile(_settings, _kind, _facts, _used):
     # Compiling takes minutes before the first number, and not every image has a compiler: a default
     # must not depend on that.
@@ -180,6 +207,7 @@ _DEFAULTS = {
     "layout": _layout,
     "fold_batch_norm": _fold,
     "freeze": _freeze,
+    "optimize": _optimize,
     "compile": _compile,
     "cuda_graphs": _cuda_graphs,
     "optimizer": _optimizer,

@@ -77,6 +77,7 @@ BVLC_CAFFE = Framework(
     launcher="bvlc_caffe",
     package="caffe",
     backend="backends.bvlc_caffe",
+    options=_options("bvlc_caffe"),
     # The public GPU image, bvlc/caffe:gpu, has pycaffe for Python 2 only.
     dtypes={("cpu", p): f for p, f in _FLOAT32.items()},
     images={"cpu": "legacy-cpu"},

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from backends import zoo
+from backends.harness import blas_kernel, machine
 from orchestrator import paths
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.catalogue import OURS
@@ -157,3 +158,21 @@ def test_it_measures_in_a_real_container(home, row, phase):
     log = home / "runs" / result["run"] / "log.txt"
     parsed = benchdock(home, "parse", "benchdock", str(log), "--json")
     assert json.loads(parsed.stdout)["metrics"] == result["metrics"]
+
+
+@pytest.mark.parametrize("option", ["blas_kernel=auto", "blas_kernel=Prescott"])
+def test_the_kernel_of_openblas_fits_this_cpu_unless_another_is_asked_for(home, option):
+    done = benchdock(
+        home, "run", "deep_mnist", "-f", "bvlc_caffe", "--phase=inference", "--batch=2",
+        "--steps=3", "--warmup=1", "--gpus=none", "--runtime=docker", "--option", option, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    ran, flags = result["program"]["options"]["blas_kernel"], machine.cpu_flags()
+    assert f" {ran} " in result["program"]["options"]["blas"]
+    told = [text for text in result["warnings"] if text.startswith("OpenBLAS ran its kernel")]
+    if option.endswith("auto"):
+        assert blas_kernel.fallback(ran, flags) == ""
+    else:
+        assert ran == "Prescott"
+    assert told == [text for text in (blas_kernel.fallback(ran, flags),) if text]

@@ -66,6 +66,9 @@ PYTORCH = Row(
         ("freeze=off",),
         ("freeze=off", "fold_batch_norm=off"),
         ("freeze=on", "fold_batch_norm=off"),
+        ("freeze=on", "optimize=off"),
+        ("freeze=on", "optimize=layouts"),
+        ("freeze=on", "layout=contiguous"),
         ("freeze=off", "layout=contiguous"),
     ),
     halves=(
