@@ -7,7 +7,7 @@ oneDNN, so they are copied for operators that only Caffe2's own code has.
 from caffe2.proto import caffe2_pb2
 from caffe2.python import core, workspace
 
-# Unless told that they train, they keep weights as they were in the first step.
+# Their argument `training_mode`: without it they keep the weights of the first step.
 TRAINING_MODE = ("Conv", "FC", "MaxPool", "AveragePool")
 
 TO_NATIVE, FROM_NATIVE = "CopyIDEEPToCPU", "CopyCPUToIDEEP"

@@ -82,7 +82,7 @@ def settle(argv):
     options = dict(word.partition("=")[::2] for word in given.option)
     asked = options.get(OPTION, AUTO)
     if asked == AUTO and os.environ.get(VARIABLE):
-        asked = OF_LIBRARY  # whoever set the variable has chosen
+        asked = OF_LIBRARY  # the user or the image has chosen
     found = decide(asked, machine.cpu_flags(), tried)
     if found.kernel:
         os.environ[VARIABLE] = found.kernel
