@@ -21,6 +21,18 @@ class Option(namedtuple("Option", "name values help phase device")):
         return super(Option, cls).__new__(cls, name, values, help, phase, device)
 
 
+# The best first; what they need is in `backends.harness.blas_kernel`.
+BLAS_KERNELS = (
+    "SkylakeX",
+    "Cooperlake",
+    "SapphireRapids",
+    "Zen",
+    "Haswell",
+    "Sandybridge",
+    "Nehalem",
+    "Core2",
+    "Prescott",
+)
 ON_OFF = ("on", "off")
 NUMBER = ("N",)
 MOST = 4096
@@ -54,6 +66,14 @@ BY_FRAMEWORK = {
         Option("layout", ("contiguous", "channels_last"), "memory order of images"),
         _FOLD,
         Option("freeze", ON_OFF, "inference: TorchScript with constant weights", "inference"),
+        Option(
+            "optimize",
+            ("fusion", "layouts", "off"),
+            "CPU inference: the frozen network fused by oneDNN Graph, or in oneDNN's layouts "
+            "(optimize_for_inference)",
+            "inference",
+            "cpu",
+        ),
         Option("compile", ("off", "default", "max-autotune"), "torch.compile"),
         Option("cuda_graphs", ON_OFF, "GPU: replay the whole step as one graph", None, "gpu"),
         Option("optimizer", ("fused", "foreach", "plain"), "training: how SGD updates", "training"),
@@ -97,8 +117,25 @@ BY_FRAMEWORK = {
             ("simple", "dag", "async_scheduling"),
             "one operator after the other, or those at a time that can be",
         ),
+        Option(
+            "engine",
+            ("ideep", "native"),
+            "CPU: Intel's operators on oneDNN, or Caffe2's own",
+            None,
+            "cpu",
+        ),
+        _FOLD,
     ),
-    "bvlc_caffe": (),
+    "bvlc_caffe": (
+        Option(
+            "blas_kernel",
+            ("library",) + BLAS_KERNELS,
+            "OpenBLAS's code for a kind of CPU; auto: the best that this one supports",
+            None,
+            "cpu",
+        ),
+        _FOLD,
+    ),
     "nvidia_caffe": (),
     "intel_caffe": (
         Option("engine", ("MKLDNN", "CAFFE", "MKL2017"), "the library that computes the layers"),

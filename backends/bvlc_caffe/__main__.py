@@ -2,8 +2,12 @@
 
 import sys
 
-from backends.caffe import step
-from backends.harness import program
+from backends.harness import blas_kernel
 
 if __name__ == "__main__":
-    program.leave(program.main(step.Backend("bvlc_caffe"), sys.argv[1:]))
+    kernel = blas_kernel.settle(sys.argv[1:])
+    # Both import NumPy, which loads OpenBLAS.
+    from backends.caffe import step
+    from backends.harness import program
+
+    program.leave(program.main(step.Backend("bvlc_caffe", kernel), sys.argv[1:]))

@@ -11,11 +11,11 @@ GAPS = {"sequence": RECURRENT, "rnn": RECURRENT, "per_step": RECURRENT}
 
 def _conv(writer, node):
     check_conv(node)
-    a = node.attrs
-    fields = [("num_output", a["filters"]), ("bias_term", a["bias"])] + window_fields(node)
+    biased = node.attrs["bias"] or node in writer.choices.absorbs
+    fields = [("num_output", node.attrs["filters"]), ("bias_term", biased)] + window_fields(node)
     param = ("convolution_param", fields + writer.filler(True))
     writer.unary("Convolution", node, param)
-    writer.holds(node, ("weight", "bias")[: 1 + a["bias"]])
+    writer.holds(node, ("weight", "bias")[: 1 + biased])
 
 
 def _dense(writer, node):
@@ -26,6 +26,9 @@ def _dense(writer, node):
 
 
 def _batch_norm(writer, node):
+    if node.inputs[0] in writer.choices.absorbs:
+        writer.skip(node)
+        return
     a = node.attrs
     frozen = [("param", [("lr_mult", 0.0), ("decay_mult", 0.0)])] * 3
     fields = [

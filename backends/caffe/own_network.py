@@ -127,7 +127,7 @@ class _Own(Placed):
     """Common to both phases: one input, and in training its labels."""
 
     def __init__(self, backend, settings, network):
-        super(_Own, self).__init__(settings)
+        super(_Own, self).__init__(settings, backend.kernel)
         self.backend = backend
         self.net = self.open(settings, network)
         self.options.update(rewritten(backend.dialect, self.net, network.text, network.active()))

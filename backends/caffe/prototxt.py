@@ -25,7 +25,8 @@ def network(graph, dialect, batch, training, **choices):
     `choices`: `dtype` ("float32"), `source` (`INPUT`), `devices` (1), `plain` (False), `fillers`
     (False: only a program without weights needs Caffe to generate some), `round_mode` (False:
     pooling's round_mode of August 2018), `tensorrt` (False; for TensorRT's reader, a `plain`
-    network without Flatten), `engine` ("auto"; see `dialects.head`).
+    network without Flatten), `engine` ("auto"; see `dialects.head`), `absorbs` ({}: convolutions
+    with the normalization folded into their values, which has no layers then).
     """
     writer = Writer(graph, dialect, batch, training, _Choices(**choices))
     for node in graph.nodes:
@@ -82,6 +83,7 @@ class _Choices(object):
         self.fillers = given.pop("fillers", False)
         self.round_mode = given.pop("round_mode", False)
         self.engine = given.pop("engine", "auto")
+        self.absorbs = given.pop("absorbs", {})
         # It ignores a sum's coefficients, and before release 5 it had no Flatten.
         self.tensorrt = given.pop("tensorrt", False)
         self.plain = self.plain or self.tensorrt

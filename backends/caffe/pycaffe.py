@@ -3,7 +3,7 @@
 import os
 
 from backends.caffe import arrays
-from backends.harness import blas, job, machine
+from backends.harness import blas, blas_kernel, job, machine
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM
 
 # Caffe logs a description of every layer it creates; warnings stay.
@@ -68,8 +68,8 @@ def smallest(net):
 class Placed(job.Fed):
     """A job of pycaffe on its device."""
 
-    def __init__(self, settings):
-        """Set threads, and the reported facts about the place."""
+    def __init__(self, settings, kernel):
+        """Set threads, and the reported facts about the place; `kernel` is the backend's."""
         super(Placed, self).__init__()
         self.samples = settings.batch
         self.device_names = [machine.cpu_name() if settings.device == "cpu" else "GPU 0"]
@@ -78,6 +78,16 @@ class Placed(job.Fed):
             self.timing = "host clock around each step; a step ends with a copy to the host"
         library, self.threads = blas.set_threads(settings.threads or machine.cpus())
         self.options["blas"] = library
+        if not self.gpu:
+            self._tell_kernel(kernel)
+
+    def _tell_kernel(self, settled):
+        """Record OpenBLAS's kernel, and what is doubtful about it."""
+        running = blas.kernel()
+        if running is None:
+            return
+        self.options[blas_kernel.OPTION] = running
+        self.doubts += blas_kernel.doubts(settled, running, machine.cpu_flags())
 
     def peak_memory(self):
         """Of the process; pycaffe does not report a GPU's."""

@@ -29,8 +29,9 @@ from backends.caffe.pycaffe import (
 )
 from backends.caffe.text import as_file
 from backends.caffe.writer import LOSS
-from backends.harness import data, job, smoke
+from backends.harness import blas_kernel, data, job, smoke
 from backends.harness.errors import Unsupported
+from backends.harness.folding import foldable, folded
 from backends.harness.sgd import LEARNING_RATE
 from backends.options import BY_FRAMEWORK
 
@@ -49,14 +50,18 @@ if TYPE_CHECKING:
     )
 
 
+FOLD = "fold_batch_norm"
+
+
 class Backend(object):
     """One fork of Caffe."""
 
     FILES = (".prototxt",)
 
-    def __init__(self, name):
-        """`name` is the framework's id."""
+    def __init__(self, name, kernel=blas_kernel.UNSETTLED):
+        """`name` is the framework's id; `kernel` what was settled before OpenBLAS was loaded."""
         self.FRAMEWORK = name
+        self.kernel = kernel
         self.OPTIONS = BY_FRAMEWORK[name]
         self.dialect = dialects.DIALECTS[name]
         # The forks' Data layers were not tried.
@@ -89,6 +94,8 @@ class Backend(object):
     def prepare_file(self, settings: "Settings", network: "OwnNetwork") -> "Job":
         """A ready job of the user's network, which was run once."""
         self._check(settings)
+        if settings.options.get(FOLD) == "on":
+            raise Unsupported("option %s=on: your network runs as its file says" % FOLD)
         return own_network.prepare(self, settings, network)
 
     def _check(self, settings):
@@ -98,8 +105,12 @@ class Backend(object):
                 "%s on the %s does not support %s"
                 % (self.dialect.title, settings.device, settings.dtype)
             )
+        if self.kernel.refusal:
+            raise Unsupported(self.kernel.refusal)
         if settings.devices != 1:
             raise Unsupported("pycaffe runs one device; `caffe train` runs several")
+        if settings.phase == "training" and settings.options.get(FOLD) == "on":
+            raise Unsupported("option %s=on: only for inference" % FOLD)
         choose_device(settings.device)
 
     def choices(self, **choices):
@@ -137,7 +148,8 @@ class Backend(object):
         A node that is computed as part of another for inference has its shape in training.
         """
         load().set_mode_cpu()
-        networks = [self.open_network(graph, 1)]
+        folds = any(option.name == FOLD for option in self.OPTIONS)
+        networks = [self.open_network(graph, 1, absorbs=foldable(graph) if folds else {})]
         if self.dialect.rewrites:
             networks.append(self._open_training(graph))
         for node in graph.nodes:
@@ -187,6 +199,16 @@ def fork(schema):
     return dialects.BVLC
 
 
+def folds(settings):
+    """Whether normalization is computed inside convolutions: by default if it can be."""
+    return settings.phase == "inference" and settings.options.get(FOLD, "off") != "off"
+
+
+def absorbed(settings, graph):
+    """Convolutions that also normalize, and the normalization."""
+    return foldable(graph) if folds(settings) else {}
+
+
 def gap(graph):
     """Why Caffe does not support a graph, or None."""
     return next((GAPS[n.op] for n in graph.nodes if n.op in GAPS), None)
@@ -201,7 +223,7 @@ class _Step(Placed):
     """Common to training and inference."""
 
     def __init__(self, backend, settings, graph, values):
-        super(_Step, self).__init__(settings)
+        super(_Step, self).__init__(settings, backend.kernel)
         self.backend = backend
         self.graph = graph
         self.options["pooling_round_mode"] = backend.choices()["round_mode"]
@@ -209,6 +231,9 @@ class _Step(Placed):
         self.feeds = [(source, self.feed)]
         self.net, self.ours = self.open(settings, graph)
         self.options.update(rewritten(backend.dialect, self.net, self.ours.text))
+        if FOLD in settings.options:
+            self.options[FOLD] = "on" if folds(settings) else "off"
+        values = folded(values, absorbed(settings, graph))
         fill(self.net, self.ours, values, backend.dialect, graph)
         self.feed(*source.next())
 
@@ -229,7 +254,9 @@ class Inference(_Step, Forward):
 
     def open(self, settings, graph):
         """See `_Step`."""
-        net, ours = self.backend.open_network(graph, settings.batch, **chosen(settings))
+        net, ours = self.backend.open_network(
+            graph, settings.batch, absorbs=absorbed(settings, graph), **chosen(settings)
+        )
         self._logits = net.blobs[ours.output]
         self.read_out(net, self._logits)
         return net, ours

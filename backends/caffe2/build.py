@@ -9,7 +9,9 @@ from collections import OrderedDict, namedtuple
 import numpy as np
 from caffe2.python import core, workspace
 
+from backends.caffe2 import fusion, ideep
 from backends.harness.errors import Unsupported
+from backends.harness.folding import foldable
 from backends.harness.sgd import MOMENTUM
 
 DATA = "data"
@@ -34,14 +36,15 @@ def build(graph, training, gpu=False, **choices):
     """The `Built` net of a graph.
 
     `choices`: `plain` (False), `exhaustive` (False: cuDNN tries every algorithm in the first
-    run), `net_type` ("simple").
+    run), `net_type` ("simple"), `ideep` (False: with Intel's operators), `fold` (False: with
+    normalization inside convolutions, whose values must be folded).
     """
     for node in graph.nodes:
         if node.op in GAPS:
             raise Unsupported("Caffe2 does not support %s: %s" % (graph.name, GAPS[node.op]))
     writer = _Writer(graph, training, gpu, choices)
     for node in graph.nodes:
-        OPERATORS[node.op](writer, node)
+        writer.write(node)
         writer.settle(node)
     if training:
         _train(writer)
@@ -59,9 +62,34 @@ class _Writer(object):
         self.gpu = gpu
         self.plain = choices.get("plain", False)
         self.exhaustive = choices.get("exhaustive", False)
+        self.ideep = choices.get("ideep", False)
+        self.absorbs = foldable(graph) if choices.get("fold", False) else {}
+        fuses = self.ideep and not self.plain and not training
+        self._fusions = fusion.fusions(graph, self.absorbs) if fuses else {}
         self.blobs = OrderedDict()
         self._shared = set()
         self._readers = graph.readers
+
+    def write(self, node):
+        """Add what the node's value needs."""
+        if node not in self._fusions:
+            OPERATORS[node.op](self, node)
+        elif self._fusions[node] is not None:
+            self._fuse(self._fusions[node])
+
+    def _fuse(self, fused):
+        """Add a convolution that also does what follows it."""
+        conv, top = fused.conv, fused.last.name
+        inputs = [self.blobs[conv.inputs[0].name]] + parameters_of(conv, self.absorbs)
+        if fused.addend is not None:
+            top = self.blobs[fused.addend.name]
+            inputs.append(top)
+        arguments = dict(_window(conv), fusion_type=fused.kind, training_mode=0)
+        ideep.add(self.net, "ConvFusion", inputs, [top], **arguments)
+        parts = (conv, self.absorbs.get(conv), fused.last) + fused.last.inputs[:1]
+        for part in parts:
+            if part is not None:
+                self.blobs[part.name] = top
 
     def add(self, kind, node, roles=(), more=(), **arguments):
         """Add an operator that reads the node's inputs and its arrays of these roles."""
@@ -71,15 +99,30 @@ class _Writer(object):
         self.blobs[node.name] = top
         if self.gpu and kind in CUDNN:
             arguments.setdefault("engine", "CUDNN")
-        getattr(self.net, kind)(inputs, [top] + list(more), **arguments)
+        if self.ideep and kind in ideep.TRAINING_MODE:
+            arguments["training_mode"] = int(self.training)
+        outputs = [top] + list(more)
+        if self.ideep and ideep.lacks(kind, arguments):
+            self._add_native(kind, inputs, outputs, arguments)
+        else:
+            getattr(self.net, kind)(inputs, outputs, **arguments)
+
+    def _add_native(self, kind, inputs, outputs, arguments):
+        """Add an operator of Caffe2's own among Intel's."""
+        read, written = outputs[0] + "_read", outputs[0] + "_written"
+        ideep.add(self.net, ideep.TO_NATIVE, inputs[:1], [read])
+        getattr(self.net, kind)(
+            [read] + inputs[1:], [written] + outputs[1:], device_option=ideep.native(), **arguments
+        )
+        ideep.add(self.net, ideep.FROM_NATIVE, [written], outputs[:1])
 
     def skip(self, node):
         """Give the node the value of its input."""
         self.blobs[node.name] = self.blobs[node.inputs[0].name]
 
     def settle(self, node):
-        """Call once a node's blob is known."""
-        if len(self._readers[node]) > 1:
+        """Call after a node was written; a part of a fusion may not have a blob yet."""
+        if len(self._readers[node]) > 1 and node.name in self.blobs:
             self._shared.add(self.blobs[node.name])
 
     def _overwrites(self, node):
@@ -97,6 +140,8 @@ def _train(writer):
     for parameter in writer.graph.parameters:
         name = parameter.name
         gradient = str(found[name])
+        if writer.ideep and len(parameter.shape) > 1:
+            gradient = ideep.in_plain_order(net, gradient)
         # Turns the gradient into what is subtracted: rate * gradient + momentum * before.
         net.MomentumSGDUpdate(
             [gradient, momentum_of(name), RATE, name],
@@ -129,9 +174,17 @@ def _conv(writer, node):
     arguments = _window(node)
     if writer.gpu and writer.exhaustive:
         arguments["exhaustive_search"] = 1
-    bias = node.attrs["bias"]
-    # Without a bias the operator takes two inputs.
-    writer.add("Conv", node, ("weight", "bias")[: 1 + bias], **arguments)
+    writer.add("Conv", node, _roles(node, writer.absorbs), **arguments)
+
+
+def _roles(conv, absorbs):
+    """Without a bias the operator takes two inputs."""
+    return ("weight", "bias")[: 1 + (conv.attrs["bias"] or conv in absorbs)]
+
+
+def parameters_of(conv, absorbs):
+    """Names of the blobs with a convolution's parameters."""
+    return ["%s.%s" % (conv.name, role) for role in _roles(conv, absorbs)]
 
 
 def _dense(writer, node):
@@ -141,6 +194,9 @@ def _dense(writer, node):
 
 
 def _batch_norm(writer, node):
+    if node.inputs[0] in writer.absorbs:
+        writer.skip(node)
+        return
     a = node.attrs
     arguments = {"epsilon": a["eps"], "momentum": a["decay"], "order": "NCHW"}
     roles = ("gamma", "beta", "mean", "variance")

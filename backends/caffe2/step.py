@@ -5,7 +5,7 @@ workspace, so a process holds one job at a time.
 """
 
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 
 import numpy as np
 
@@ -17,25 +17,25 @@ from caffe2.python import core, workspace  # noqa: E402
 
 from backends import zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
-from backends.caffe2 import reader  # noqa: E402
+from backends.caffe2 import ideep, option_defaults, reader  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
 from backends.harness import arguments, blas, data, errors, job, machine, smoke  # noqa: E402
 from backends.harness.errors import Unsupported  # noqa: E402
+from backends.harness.folding import foldable, folded  # noqa: E402
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
-from backends.options import BY_FRAMEWORK  # noqa: E402
 
 TYPE_CHECKING = False  # mypy takes it for true; typing has it since Python 3.5.2 only
 if TYPE_CHECKING:
     from backends.harness.contract import Array, Arrays, Graph, Job, Kind, Settings, Shapes, Values
 
 FRAMEWORK = "caffe2"
-OPTIONS = BY_FRAMEWORK["caffe2"]
+OPTIONS = option_defaults.OPTIONS
 READER = reader
 
-# Max pooling sends its whole gradient to every value that equals the largest; cuDNN chooses one.
-EVERY_LARGEST = ("cpu",)
-
 _MEMORY_WORDS = ("defaultcpuallocator",)
+
+Place = namedtuple("Place", "device gpu")
+Place.__doc__ = """Where nets run: a DeviceOption, None for Caffe2's own operators on the CPU."""
 
 
 def version() -> str:
@@ -55,7 +55,16 @@ def classify(error: Exception) -> "Kind":
 def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     """A ready job; see the contract."""
     kind = Training if settings.phase == "training" else Inference
-    return kind(settings, graph, values, open_device(settings))
+    return kind(settings, graph, values)
+
+
+def open_place(settings):
+    """The `Place` and the options used; raises `Unsupported` for what cannot run."""
+    device = open_device(settings)
+    used = option_defaults.resolve(settings, option_defaults.Facts(ideep=ideep.available()))
+    if used["engine"] == option_defaults.IDEEP:
+        return Place(ideep.device(), False), used
+    return Place(device, device is not None), used
 
 
 def open_device(settings):
@@ -92,29 +101,33 @@ def start(settings):
 class Step(job.Fed):
     """Common to training and inference: one net, and its batch in the workspace."""
 
-    def __init__(self, settings, graph, values, where):
+    def __init__(self, settings, graph, values):
         """Feed the arrays, create the net."""
         super(Step, self).__init__()
+        self._place, used = open_place(settings)
         self.samples = settings.batch
-        self.device_names = ["GPU 0" if where else machine.cpu_name()]
+        self.device_names = ["GPU 0" if self._place.gpu else machine.cpu_name()]
+        self.options.update(used)
         self.options["blas"], self.threads = start(settings)
-        self._where, self._graph = where, graph
+        self._graph = graph
         self._training = settings.phase == "training"
+        # oneDNN and cuDNN choose one.
+        self.every_largest = self._place.device is None
+        self.biased_variance = used["engine"] == option_defaults.IDEEP
         source = data.source(settings, graph, reader=READER)
         self.feeds = [(source, self.feed)]
         self._net = None  # the net that a step runs
-        self._built = built_for(settings, graph, where, exhaustive=True)
-        self.options["net_type"] = self._built.net.Proto().type
-        if where:
+        self._built = built_for(settings, graph, self._place, used, exhaustive=True)
+        if self._place.gpu:
             self.options["cudnn_exhaustive_search"] = "on"
-        place(values, where)
+        feed(values_for(graph, values, used), self._place.device)
         self.feed(*source.next())
 
     def feed(self, inputs, labels):
         """Copy a batch into the blobs that the net reads; inference has no labels."""
-        workspace.FeedBlob(DATA, inputs, self._where)
+        workspace.FeedBlob(DATA, inputs, self._place.device)
         if self._training:
-            workspace.FeedBlob(LABEL, labels.astype(np.int32), self._where)
+            workspace.FeedBlob(LABEL, labels.astype(np.int32), self._place.device)
 
     def work(self):
         """One run of the net, which returns when all its operators are done."""
@@ -122,7 +135,7 @@ class Step(job.Fed):
 
     def peak_memory(self):
         """Of the process; Caffe2 does not report a GPU's."""
-        return None if self._where else super(Step, self).peak_memory()
+        return None if self._place.gpu else super(Step, self).peak_memory()
 
     def close(self):
         """Stop reading data, free the arrays."""
@@ -133,9 +146,9 @@ class Step(job.Fed):
 class Inference(Step):
     """Forward to logits with the running statistics."""
 
-    def __init__(self, settings, graph, values, where):
+    def __init__(self, settings, graph, values):
         """See `Step`."""
-        super(Inference, self).__init__(settings, graph, values, where)
+        super(Inference, self).__init__(settings, graph, values)
         self._net = create(self._built.net, self.threads)
 
     def logits(self):
@@ -146,14 +159,16 @@ class Inference(Step):
 class Training(Step):
     """Forward, loss, backward and a momentum SGD update."""
 
-    def __init__(self, settings, graph, values, where):
+    def __init__(self, settings, graph, values):
         """See `Step`."""
-        super(Training, self).__init__(settings, graph, values, where)
+        super(Training, self).__init__(settings, graph, values)
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
-        place({builder.RATE: np.array([LEARNING_RATE], dtype=np.float32)}, where)
+        rate = np.array([LEARNING_RATE], dtype=np.float32)
+        # Intel's operators read it from an array of Caffe2's own.
+        feed({builder.RATE: rate}, self._place.device if self._place.gpu else None)
         for parameter in graph.parameters:
             zeros = np.zeros(parameter.shape, dtype=np.float32)
-            place({builder.momentum_of(parameter.name): zeros}, where)
+            feed({builder.momentum_of(parameter.name): zeros}, self._place.device)
         self._net = create(self._built.net, self.threads)
 
     def loss(self):
@@ -175,32 +190,34 @@ class Training(Step):
         return job.State(fetched(names), velocities, statistics)
 
 
-def built_for(settings, graph, where, **choices):
-    """The `build.Built` of a benchmark; `choices` are the builder's."""
-    net_type = settings.options["net_type"]
-    if net_type == "auto":
-        # On a CPU the operators share its threads already; on a GPU the other types wait for the
-        # device after every operator.
-        net_type = "async_scheduling" if where else "simple"
-    training = settings.phase == "training"
-    built = builder.build(graph, training, bool(where), net_type=net_type, **choices)
-    if where:
-        built.net.Proto().device_option.CopyFrom(where)
+def built_for(settings, graph, place, used, **choices):
+    """The `build.Built` of a benchmark with these options; `choices` are the builder's."""
+    choices["ideep"] = used["engine"] == option_defaults.IDEEP
+    choices["net_type"] = used["net_type"]
+    choices["fold"] = used["fold_batch_norm"] == "on"
+    built = builder.build(graph, settings.phase == "training", place.gpu, **choices)
+    if place.device:
+        built.net.Proto().device_option.CopyFrom(place.device)
     return built
+
+
+def values_for(graph, values, used):
+    """The values that the net of a benchmark with these options reads."""
+    return folded(values, foldable(graph)) if used["fold_batch_norm"] == "on" else values
 
 
 def create(net, threads):
     """Make the net runnable; return its name. Nets of other types than "simple" have workers."""
-    if net.Proto().type != "simple" and not net.Proto().HasField("device_option"):
+    if net.Proto().type != "simple" and net.Proto().device_option.device_type != caffe2_pb2.CUDA:
         net.Proto().num_workers = threads
     workspace.CreateNet(net, True)
     return net.Name()
 
 
-def place(arrays, where):
+def feed(arrays, device):
     """Copy arrays into the workspace's blobs of the same names."""
     for name, array in arrays.items():
-        workspace.FeedBlob(name, array, where)
+        workspace.FeedBlob(name, array, device)
 
 
 def fetched(names):
@@ -213,11 +230,13 @@ def fetched(names):
 
 def walk(settings, graph, values, inputs, plain):
     """Run a net for inference; yield every node's name and the value of its blob."""
-    where = open_device(settings)
+    place, used = open_place(settings)
+    if plain:
+        used["fold_batch_norm"] = "off"
     _, threads = start(settings)
-    built = built_for(settings, graph, where, plain=plain)
-    place(values, where)
-    workspace.FeedBlob(DATA, inputs, where)
+    built = built_for(settings, graph, place, used, plain=plain)
+    feed(values_for(graph, values, used), place.device)
+    workspace.FeedBlob(DATA, inputs, place.device)
     workspace.RunNet(create(built.net, threads))
     for node in graph.nodes:
         yield node.name, workspace.FetchBlob(built.blobs[node.name])

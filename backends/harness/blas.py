@@ -18,6 +18,16 @@ SETTERS = (
 )
 
 
+def kernel(maps=MAPS):
+    """The kernel of the OpenBLAS that is loaded, None if there is none."""
+    for path in sorted(_loaded(maps)):
+        if "openblas" in os.path.basename(path):
+            told = ctypes.CDLL(path).openblas_get_corename
+            told.restype = ctypes.c_char_p
+            return told().decode("ascii").strip()
+    return None
+
+
 def set_threads(count, maps=MAPS):
     """Return (library, number of its threads): ("unknown", 1) if none is known."""
     for path in sorted(_loaded(maps)):

@@ -60,11 +60,9 @@ Feeds = Sequence[tuple[Source, Feed]]
 class Backend(Protocol):
     """What every backend has.
 
-    Parity reads three more names, if the framework differs from the zoo's definitions:
-    `BIASED_VARIANCE`, a tuple of the devices on which it feeds running variances the biased batch
-    variance; `EVERY_LARGEST`, a tuple of the devices on which max pooling sends the gradient to
-    every value that equals the largest; `REPLACES_STATISTICS`, True if the first step's statistics
-    replace the running ones. P3 then expects that.
+    Parity reads one more name, if the framework differs from the zoo's definitions:
+    `REPLACES_STATISTICS`, True if the first step's statistics replace the running ones. P3 then
+    expects that. Jobs have more: see `backends.harness.job`.
 
     `READER` is the module that reads images, if the framework has one: a `Reader`.
     """

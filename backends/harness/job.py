@@ -36,11 +36,14 @@ class Job(object):
     timing = "host clock around each step; the step ends when its result is there"
     waited = 0.0  # seconds that all steps so far waited for data
     only_reads = False  # a step reads a batch and does nothing with it
+    biased_variance = False  # running variances are fed the biased variance of the batch
+    every_largest = False  # max pooling sends its whole gradient to all that equal the largest
 
     def __init__(self):
         """Set the attributes after this."""
         self.device_names = []  # type: List[str]
         self.options = OrderedDict()  # type: OrderedDict  # each as it was really used
+        self.doubts = []  # type: List[str]  # sentences for the warnings of the result
         self._marks = []  # type: List[float]
 
     def step(self) -> None:
@@ -106,8 +109,7 @@ class Job(object):
         """A node's value after the last training step, None if it is unknown.
 
         It settles which of two values was the larger one for max pooling if they are equal but for
-        rounding. A backend whose pooling sends its whole gradient to every value that equals the
-        largest lists the devices on which it does so in its `EVERY_LARGEST`.
+        rounding.
         """
 
     def reads(self) -> "Optional[Mapping[str, Any]]":

@@ -2,6 +2,7 @@
 
 import os
 
+CPUINFO = "/proc/cpuinfo"
 CPU_MAX = "/sys/fs/cgroup/cpu.max"
 CFS_QUOTA = "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"
 CFS_PERIOD = "/sys/fs/cgroup/cpu/cpu.cfs_period_us"
@@ -71,13 +72,22 @@ def _running(pid):
     return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
 
 
-def cpu_name(path="/proc/cpuinfo"):
+def cpu_name(path=CPUINFO):
     """The processor's name as the kernel gives it."""
     for entry in _read(path).splitlines():
         key, _, value = entry.partition(":")
         if key.strip() == "model name":
             return value.strip()
     return os.uname().machine
+
+
+def cpu_flags(path=CPUINFO):
+    """The features of the first CPU, by the kernel's names."""
+    for entry in _read(path).splitlines():
+        key, _, words = entry.partition(":")
+        if key.strip() == "flags":
+            return frozenset(words.split())
+    return frozenset()
 
 
 def _read(path):

@@ -128,12 +128,10 @@ def _taken(job, inputs, labels):
 
 
 def _rules(backend, settings, job, number, mask):
-    biased = settings.device in getattr(backend, "BIASED_VARIANCE", ())
     replaces = getattr(backend, "REPLACES_STATISTICS", False) and number == 0
     # In half precision, values count as equal that are further apart than rounding explains here.
     held = job.held if settings.dtype == "float32" else None
-    every_largest = settings.device in getattr(backend, "EVERY_LARGEST", ())
-    return backward.Rules(biased, replaces, mask, held, every_largest)
+    return backward.Rules(job.biased_variance, replaces, mask, held, job.every_largest)
 
 
 def _values(state):

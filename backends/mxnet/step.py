@@ -28,7 +28,6 @@ FRAMEWORK = "mxnet"
 OPTIONS = option_defaults.OPTIONS
 READER = reader
 LEAST = (1, 0)
-BIASED_VARIANCE = ("cpu",)
 
 # Keeps small gradients above float16's smallest number.
 LOSS_SCALE = 128.0
@@ -66,6 +65,7 @@ class Step(Fed, device.DeviceJob):
         """Bind, fill and feed every device."""
         super(Step, self).__init__(settings, places)
         self.options = OrderedDict(used)
+        self.biased_variance = settings.device == "cpu"
         world = len(places)
         sources = [data.source(settings, graph, rank, world, READER) for rank in range(world)]
         self._network = network_of(settings, graph, used)

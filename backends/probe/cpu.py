@@ -6,11 +6,11 @@ import mmap
 import platform
 import random
 
+from backends.harness import machine
 from backends.probe import machine_code, threads
 
 SECONDS = 3.0
 SINGLE_SECONDS = 1.0
-CPUINFO = "/proc/cpuinfo"
 MEMINFO = "/proc/meminfo"
 # Larger than what one core can cache; copied in parts, so that a round ends in time.
 LARGEST_BUFFER = 256 << 20
@@ -51,21 +51,11 @@ def measure(emit, count=None, seconds=SECONDS):
 
 def _instructions():
     """Name and lanes of the instructions that this CPU has."""
-    flags = features()
+    flags = machine.cpu_flags()
     if platform.machine() != "x86_64" or not {"fma", "avx2"} <= flags:
         return []
     wide = [("AVX-512", 16)] if "avx512f" in flags else []
     return [("AVX2", 8)] + wide
-
-
-def features(path=CPUINFO):
-    """The features of the first CPU."""
-    with open(path) as lines:
-        for line in lines:
-            name, _, words = line.partition(":")
-            if name.strip() == "flags":
-                return set(words.split())
-    return set()
 
 
 def values(lanes):

@@ -13,6 +13,7 @@ from backends.options import BY_FRAMEWORK, meaningless
 
 OPTIONS = BY_FRAMEWORK["pytorch"]
 
+FUSION = (2, 0)  # oneDNN Graph was experimental before
 CHANNELS_LAST = (1, 5)  # the first release whose networks can have that order
 
 Facts = namedtuple(
@@ -92,6 +93,10 @@ def _refusals(settings, kind, facts):
         refused.setdefault("cuda_graphs", graphs)
     if not facts.torchscript:
         refused.setdefault("freeze", "TorchScript is not reliable in these versions")
+    if "freeze" in refused:
+        refused["optimize"] = refused["freeze"]
+    elif (settings.device, settings.dtype) != ("cpu", "float32"):
+        refused["optimize"] = "only for float32 on a CPU"  # it converts nothing else to oneDNN
     if facts.version < (2, 0):
         refused["compile"] = "PyTorch %d.%d does not have it" % facts.version
     elif not facts.compiler:
@@ -121,6 +126,12 @@ def _scales_on_the_host(settings, facts):
 def _check_together(used, facts):
     if used["freeze"] == "on" and used["compile"] != "off":
         raise Unsupported("freeze and compile exclude each other")
+    if used["optimize"] != "off" and used["freeze"] == "off":
+        raise Unsupported("option optimize=%s needs freeze=on" % used["optimize"])
+    if used["optimize"] == "fusion" and facts.version < FUSION:
+        raise Unsupported(
+            "option optimize=fusion needs PyTorch %d.%d or newer; use layouts or off" % FUSION
+        )
     if used["layout"] == "channels_last" and facts.version < CHANNELS_LAST:
         raise Unsupported(
             "PyTorch %d.%d has no channels last: use PyTorch %d.%d or newer"
@@ -154,6 +165,14 @@ def _freeze(settings, kind, _facts, _used):
     return "on" if suits and unasked else "off"
 
 
+def _optimize(_settings, _kind, facts, used):
+    # Weights stay in the layout that the convolutions need, which else are reordered in each step;
+    # and oneDNN adds and takes maxima while it has the values at hand.
+    if used["freeze"] == "off":
+        return "off"
+    return "fusion" if facts.version >= FUSION else "layouts"
+
+
 def _compile(_settings, _kind, _facts, _used):
     # Compiling takes minutes before the first number, and not every image has a compiler: a default
     # must not depend on that.
@@ -180,6 +199,7 @@ _DEFAULTS = {
     "layout": _layout,
     "fold_batch_norm": _fold,
     "freeze": _freeze,
+    "optimize": _optimize,
     "compile": _compile,
     "cuda_graphs": _cuda_graphs,
     "optimizer": _optimizer,

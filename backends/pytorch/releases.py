@@ -23,6 +23,20 @@ def no_gradients():
     return getattr(torch, "inference_mode", torch.no_grad)()
 
 
+@contextlib.contextmanager
+def onednn_graph(wanted):
+    """Let TorchScript fuse with oneDNN Graph what it compiles inside, if `wanted` (1.12)."""
+    if not wanted:
+        yield
+        return
+    before = torch.jit.onednn_fusion_enabled()
+    torch.jit.enable_onednn_fusion(True)
+    try:
+        yield
+    finally:
+        torch.jit.enable_onednn_fusion(before)
+
+
 def clear_gradients(optimizer):
     """Free the gradients; `zero_grad` can do it since 1.7."""
     for group in optimizer.param_groups:

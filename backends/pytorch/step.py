@@ -26,6 +26,9 @@ FRAMEWORK = "pytorch"
 OPTIONS = option_defaults.OPTIONS
 READER = reader
 
+# Calls after which TorchScript has seen the shapes and fused its graph.
+FUSED_AFTER = 2
+
 _MEMORY_WORDS = ("you tried to allocate",)
 _UNSUPPORTED_WORDS = errors.GPU_WORDS + ("not implemented for '",)
 
@@ -202,7 +205,7 @@ def inference_network(graph, values, used, example):
     network = build(graph, fold=used["fold_batch_norm"] == "on")
     network = placed(network.load(values).eval(), example).to(example.device, **layout(used))
     if used["freeze"] == "on":
-        return frozen(network, example)
+        return frozen(network, example, used["optimize"])
     return compiled(network, used)
 
 
@@ -217,15 +220,24 @@ def placed(network, example):
     return network
 
 
-def frozen(network, example):
-    """TorchScript with constant weights. Deprecated, but still the fastest on a CPU."""
-    with torch.no_grad(), warnings.catch_warnings():
+def frozen(network, example, optimize):
+    """TorchScript with constant weights. Deprecated, but still the fastest on a CPU.
+
+    `optimize` is the option: "layouts" keeps them, and what one layer passes to the next, in
+    oneDNN's layouts; "fusion" also lets it compute several layers at a time.
+    """
+    with torch.no_grad(), warnings.catch_warnings(), releases.onednn_graph(optimize == "fusion"):
         # TorchScript cannot save tensors of inference mode, hence no_grad.
         warnings.simplefilter("ignore", DeprecationWarning)
         # Only empty batches would take another path through the network.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         traced = torch.jit.trace(network, example, check_trace=False)
-        return torch.jit.freeze(traced.eval())
+        made = torch.jit.freeze(traced.eval())
+        if optimize == "layouts":
+            return torch.jit.optimize_for_inference(made)
+        for _ in range(FUSED_AFTER if optimize == "fusion" else 0):
+            made(example)
+        return made
 
 
 def make_optimizer(network, how, rate):

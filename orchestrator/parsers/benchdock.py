@@ -100,7 +100,7 @@ class Parser:
 
     def _told(self) -> dict[str, Any]:
         """Return what the program said before its first step."""
-        told = self._begin.model_dump(exclude={"event"}) if self._begin else {}
+        told = self._begin.model_dump(exclude={"event", "doubts"}) if self._begin else {}
         if self._data is not None:
             told["reader"] = self._data.model_dump(exclude={"event", "crc"}, exclude_none=True)
         if rank_times := self._samples.rank_times():
@@ -283,6 +283,7 @@ class Parser:
         assert begin is not None
         found = stats.doubts(self._samples.seconds, window=end.seconds)
         found += self._samples.doubts()
+        found += (shown(text.encode("utf-8", "replace")) for text in begin.doubts)
         if begin.steps is not None and begin.steps != self._samples.count:
             found.append(f"{begin.steps} steps were requested, {self._samples.count} were timed")
         if end.loss is not None and not math.isfinite(end.loss):

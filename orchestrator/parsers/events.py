@@ -43,7 +43,10 @@ class Event(BaseModel):
 
 
 class Begin(Event):
-    """What is measured. All keys are kept, even unknown ones."""
+    """What is measured. All keys are kept, even unknown ones.
+
+    `doubts` are what the program itself has to say against its figures, as warnings of the result.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
@@ -57,6 +60,7 @@ class Begin(Event):
     devices: Positive = 1
     steps: Count | None = None
     warmup: Count | None = None
+    doubts: list[str] = []
 
 
 class Warmup(Event):

@@ -20,6 +20,7 @@ ENERGY, ABOVE_IDLE, PER_WATT = (
     "throughput_per_watt",
 )
 ACHIEVED, CEILING, SHARE = "achieved_flops", "ceiling_flops", "share_of_ceiling"
+SHARE_BY_CPU_TIME = "share_of_ceiling_by_cpu_time"
 
 
 def derived(result: Result) -> Result:
@@ -41,6 +42,21 @@ def _compute(result: Result, plan: Plan) -> Iterator[tuple[str, Metric]]:
     if ceiling:
         yield CEILING, Metric(value=ceiling, unit=FLOPS)
         yield SHARE, Metric(value=100 * achieved / ceiling, unit=PERCENT)
+        yield from _share_by_cpu_time(result, plan, ceiling, flop)
+
+
+def _share_by_cpu_time(
+    result: Result, plan: Plan, ceiling: float, flop: int
+) -> Iterator[tuple[str, Metric]]:
+    """Yield the share that does not depend on what else the CPUs do: of the probe's rate per
+    second of CPU time, which the program's threads used.
+    """
+    used, threads = result.metrics.get("cpu_time"), result.program.threads
+    if plan.device != "cpu" or used is None or used.value <= 0 or not threads:
+        return
+    per_step = flop * plan.batch * plan.device_count
+    share = 100 * per_step / used.value / (ceiling / threads)
+    yield SHARE_BY_CPU_TIME, Metric(value=share, unit=PERCENT)
 
 
 def flop_per_sample(plan: Plan) -> int | None:

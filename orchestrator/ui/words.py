@@ -165,6 +165,8 @@ def _derived_rows(derived: Mapping[str, Metric]) -> Iterator[Row]:
                 _written(derived, f"{n}") for n in ("share_of_ceiling", "ceiling_flops")
             )
             text += f", {share} of the {ceiling} that `benchdock probe` measured here"
+        if "share_of_ceiling_by_cpu_time" in derived:
+            text += f" ({_written(derived, 'share_of_ceiling_by_cpu_time')} by CPU time)"
         yield "compute", text
     if "energy_per_sample" in derived:
         text = f"{_written(derived, 'energy_per_sample')} per sample"

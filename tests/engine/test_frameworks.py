@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from backends import zoo
+from backends.harness import blas_kernel, machine
 from orchestrator import paths
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.catalogue import OURS
@@ -173,3 +174,21 @@ def test_the_fastest_options_are_looked_for_and_used(home):
     used = benchdock(home, "run", *asked, "--tuned", "--json")
     assert used.returncode == 0, used.stdout + used.stderr
     assert json.loads(used.stdout)["request"]["options"] == told["best"]["options"]
+
+
+@pytest.mark.parametrize("option", ["blas_kernel=auto", "blas_kernel=Prescott"])
+def test_the_kernel_of_openblas_fits_this_cpu_unless_another_is_asked_for(home, option):
+    done = benchdock(
+        home, "run", "deep_mnist", "-f", "bvlc_caffe", "--phase=inference", "--batch=2",
+        "--steps=3", "--warmup=1", "--gpus=none", "--runtime=docker", "--option", option, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    ran, flags = result["program"]["options"]["blas_kernel"], machine.cpu_flags()
+    assert f" {ran} " in result["program"]["options"]["blas"]
+    told = [text for text in result["warnings"] if text.startswith("OpenBLAS ran its kernel")]
+    if option.endswith("auto"):
+        assert blas_kernel.fallback(ran, flags) == ""
+    else:
+        assert ran == "Prescott"
+    assert told == [text for text in (blas_kernel.fallback(ran, flags),) if text]

@@ -66,6 +66,9 @@ PYTORCH = Row(
         ("freeze=off",),
         ("freeze=off", "fold_batch_norm=off"),
         ("freeze=on", "fold_batch_norm=off"),
+        ("freeze=on", "optimize=off"),
+        ("freeze=on", "optimize=layouts"),
+        ("freeze=on", "layout=contiguous"),
         ("freeze=off", "layout=contiguous"),
     ),
     halves=(
@@ -165,6 +168,7 @@ CAFFE = Row(
     trains=FEW,
     logits=("deep_mnist", "alexnet", "googlenet", "resnet50_v1.5"),
     gaps=(SPEECH,),
+    options=(("fold_batch_norm=off",),),
     runs=BOTH,
     ignores=OLD,
     own=("test_caffe.py",),
@@ -174,6 +178,9 @@ CAFFE2 = CAFFE._replace(
     framework="caffe2",
     module="caffe2",
     operators="backends.caffe2.build",
+    trains=("deep_mnist", "alexnet", "resnet18"),
+    options=(("engine=native",), ("fold_batch_norm=off",)),
+    jobs=(("engine=ideep",), ("engine=native",)),
     failures=(MISSING, HUGE),
 )
 ONNXRUNTIME = Row(

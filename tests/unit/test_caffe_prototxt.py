@@ -283,3 +283,17 @@ def test_the_program_names_the_output_and_takes_a_seed():
         [*command, "solver", "googlenet", "--seed=5"], capture_output=True, text=True, check=True
     )
     assert "random_seed: 5\n" in done.stdout
+
+
+def test_a_folded_normalization_has_no_layer():
+    graph = Graph("tiny", (3, 8, 8), 4)
+    conv = graph.conv(graph.input, 4, 3, bias=False)
+    norm = graph.batch_norm(conv, 1e-5)
+    x = graph.relu(norm)
+    graph.finish(graph.dense(graph.flatten(x), 4))
+    made = prototxt.network(graph, BVLC, 2, False, absorbs={conv: norm})
+    assert "BatchNorm" not in made.text
+    assert "Scale" not in made.text
+    assert "bias_term: true" in layers(made.text)["conv1"]
+    assert made.arrays["conv1.bias"] == ("conv1", 1)
+    assert made.blobs["batch_norm1"] == made.blobs["relu1"] == "conv1"

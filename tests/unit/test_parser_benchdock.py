@@ -102,6 +102,14 @@ def test_what_a_reader_read_is_kept(digests):
     assert found.begin.reader == facts
 
 
+def test_what_a_program_doubts_is_a_warning():
+    began, *rest = GOOD
+    found = measure(log([{**began, "doubts": ["OpenBLAS ran its \x1b[1mold kernel"]}, *rest]))
+    assert found.failure is None
+    assert found.warnings == ("OpenBLAS ran its \N{REPLACEMENT CHARACTER}[1mold kernel",)
+    assert "doubts" not in found.begin.model_dump()
+
+
 def run_of(seconds):
     block = steps(0, seconds, block_seconds=sum(seconds))
     end = {"event": "end", "samples": 16 * len(seconds), "seconds": sum(seconds)}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from backends.harness import events
+from backends.harness import events, machine
 from backends.probe import cpu, gpu, machine_code, threads
 from backends.probe.__main__ import main as program
 from backends.zoo import draw
@@ -19,16 +19,17 @@ from orchestrator.errors import ExitStatus, MachineError
 from orchestrator.machine.facts import DriverFacts, GpuFacts
 from orchestrator.metric import Metric
 from orchestrator.parsers import parser_for
+from orchestrator.program_facts import ProgramFacts
 from orchestrator.result import Environment, Failure, Result, StepSamples
 from orchestrator.run.deriving import derived, flop_per_sample
 from orchestrator.ui.words import rows
 from tests.fakes import plan
 
 able = pytest.mark.skipif(
-    platform.machine() != "x86_64" or not {"fma", "avx2"} <= cpu.features(),
+    platform.machine() != "x86_64" or not {"fma", "avx2"} <= machine.cpu_flags(),
     reason="this CPU has no FMA and AVX2",
 )
-LANES = [8, *([16] if "avx512f" in cpu.features() else [])]
+LANES = [8, *([16] if "avx512f" in machine.cpu_flags() else [])]
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -256,6 +257,20 @@ def test_achieved_operations_and_their_share():
     assert found.derived["share_of_ceiling"] == Metric(value=10.0, unit="%")
     (text,) = [text for label, text in rows(found) if label == "compute"]
     assert "10.0 % of the" in text
+
+
+def test_the_share_by_cpu_time_is_of_the_ceiling_per_thread():
+    """Half of the CPU time of the probe's loop, however long the step took."""
+    flop = 2 * draw("alexnet").macs
+    ceilings.keep(device(figure(best=1000 * flop), figure(devices=1, best=500 * flop)))
+    busy = measured(program=ProgramFacts.made_of({"threads": 2}))
+    batch = busy.plan.batch
+    assert "share_of_ceiling_by_cpu_time" not in derived(busy).derived
+    used = Metric(value=2 * batch / 500, unit="s")
+    found = derived(busy.model_copy(update={"metrics": {**busy.metrics, "cpu_time": used}}))
+    assert found.derived["share_of_ceiling_by_cpu_time"].value == pytest.approx(50.0)
+    (text,) = [text for label, text in rows(found) if label == "compute"]
+    assert text.endswith("measured here (50.0 % by CPU time)")
 
 
 def test_training_counts_three_passes():

@@ -36,6 +36,7 @@ def test_every_option_gets_a_value_it_declares():
 def test_nothing_but_numbers_on_old_versions():
     used = resolve(OLD_CPU, phase="inference")
     assert (used["freeze"], used["layout"], used["compile"]) == ("off", "contiguous", "off")
+    assert used["optimize"] == "off"
     assert resolve(OLD_CPU)["optimizer"] == "plain"
 
 
@@ -47,7 +48,22 @@ def test_compilation_is_never_a_default():
 def test_freezing_gives_way_to_compilation():
     able = NEW_CPU._replace(compiler=True)
     used = resolve(able, options=["compile=default"], phase="inference")
-    assert (used["freeze"], used["compile"]) == ("off", "default")
+    assert (used["freeze"], used["optimize"], used["compile"]) == ("off", "off", "default")
+
+
+def test_what_is_frozen_is_optimized_on_a_cpu():
+    assert resolve(NEW_CPU, phase="inference")["optimize"] == "fusion"
+    older = NEW_CPU._replace(version=(1, 13))
+    assert resolve(older, phase="inference")["optimize"] == "layouts"
+    with pytest.raises(Unsupported, match=r"needs PyTorch 2\.0 or newer; use layouts or off"):
+        resolve(older, phase="inference", options=["optimize=fusion"])
+    assert resolve(NEW_CPU, phase="inference", options=["optimize=off"])["freeze"] == "on"
+    assert resolve(NEW_CPU, phase="inference", options=["freeze=off"])["optimize"] == "off"
+    assert resolve(NEW_CPU, "speech", phase="inference")["optimize"] == "off"
+    on_gpu = resolve(NEW_GPU, phase="inference", device="gpu", options=["freeze=on"])
+    assert on_gpu["optimize"] == "off"
+    with pytest.raises(Unsupported, match="optimize=layouts needs freeze=on"):
+        resolve(NEW_CPU, phase="inference", options=["freeze=off", "optimize=layouts"])
 
 
 @pytest.mark.parametrize(
@@ -90,6 +106,12 @@ def test_a_scaled_loss_is_captured_only_with_a_fused_update(facts, options, grap
         ("cuda_graphs=on", {}, "only for GPUs"),
         ("cuda_graphs=on", {"device": "gpu", "devices": 2}, "exchange gradients"),
         ("freeze=on", {}, "only for inference"),
+        ("optimize=fusion", {}, "only for inference"),
+        (
+            "optimize=fusion",
+            {"phase": "inference", "dtype": "bfloat16"},
+            "only for float32 on a CPU",
+        ),
         ("optimizer=fused", {"phase": "inference"}, "only for training"),
         ("compile=default", {}, "no C++ compiler"),
     ],
@@ -106,6 +128,7 @@ def test_contradictions_are_refused_before_anything_runs(option, changed, messag
         (OLD_CPU, ["optimizer=fused"], "no fused SGD"),
         (OLD_CPU, ["optimizer=foreach"], "no foreach SGD"),
         (OLD_CPU, ["freeze=on"], "only for inference"),
+        (OLD_CPU, ["optimize=layouts"], "only for inference"),
         (OLD_CPU, ["compile=default"], r"PyTorch 1\.7 does not have it"),
     ],
 )

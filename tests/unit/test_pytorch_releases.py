@@ -74,6 +74,21 @@ def test_float16_before_1_10_has_an_autocast_of_its_own(releases):
     assert module.autocast(SimpleNamespace(type="cuda"), "float16") == "of CUDA"
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_onednn_graph_is_on_only_inside_and_only_if_wanted(releases, before):
+    state = [before]
+    jit = SimpleNamespace(
+        onednn_fusion_enabled=lambda: state[0],
+        enable_onednn_fusion=lambda enabled: state.__setitem__(0, enabled),
+    )
+    module = releases(torch(jit=jit))
+    with module.onednn_graph(True):
+        assert state == [True]
+    assert state == [before]
+    with releases(torch()).onednn_graph(False):  # needs nothing of an old release
+        pass
+
+
 def test_gradients_are_freed_without_zero_grad(releases):
     parameters = [SimpleNamespace(grad=1.0), SimpleNamespace(grad=None)]
     groups = [{"params": parameters[:1]}, {"params": parameters[1:]}]

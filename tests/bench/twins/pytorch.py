@@ -160,7 +160,7 @@ def twin_step(network, options, x, y):
     if "optimizer" not in options or options["optimizer"] == "off":
         network.eval().requires_grad_(False)
         if options["freeze"] == "on":
-            network = step.frozen(network, x)
+            network = step.frozen(network, x, options["optimize"])
 
         def infer():
             with releases.no_gradients():
