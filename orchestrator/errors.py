@@ -106,6 +106,12 @@ def quoted(word: str) -> str:
     return repr(word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}...")
 
 
+def either(words: Iterable[str]) -> str:
+    """Write a choice as in a sentence: a, b or c."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that a word most likely misspells, the first of equally near ones."""
     matcher = difflib.SequenceMatcher(b=word[: 4 * _LONGEST_WORD].lower())

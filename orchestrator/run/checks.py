@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import DataError, RequestError
+from orchestrator.errors import DataError, RequestError, either
 from orchestrator.frameworks import catalogue, record
 from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
@@ -81,7 +81,7 @@ def _ranks(asked: Question) -> None:
     if (asked.request.ranks or 1) > 1 and not asked.framework.ranks:
         raise RequestError(
             f"{asked.framework.name} has no --ranks: it uses all CPUs from one process",
-            hint=f"remove --ranks, or use -f with {', '.join(able)}",
+            hint=f"remove --ranks, or use -f {either(able)}",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from backends.options import AUGMENT, DATA_PLACE, PLACING, READING, WORKERS, misplaced
-from orchestrator.errors import RequestError
+from orchestrator.errors import RequestError, either
 from orchestrator.frameworks.record import PAGE_CACHE, Framework
 from orchestrator.request import Device, Request
 
@@ -41,10 +41,10 @@ def check(framework: Framework, request: Request, device: Device) -> None:
 def check_known(framework: Framework, name: str) -> None:
     """Raise RequestError for an option that other frameworks have, and say which."""
     if name in _KNOWN:
-        having = ", ".join(one for one in _KNOWN[name] if name in _names(one))
+        having = either(one for one in _KNOWN[name] if name in _names(one))
         raise RequestError(
             f"{framework.name} has no choice of {_option(name)}",
-            hint=f"remove it, or use -f with {having}",
+            hint=f"remove it, or use -f {having}",
         )
 
 

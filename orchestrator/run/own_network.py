@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import DataError, RequestError
+from orchestrator.errors import DataError, RequestError, either
 from orchestrator.record_files import refuse_stream
 from orchestrator.run import onnx_shape, prototxt
 
@@ -75,10 +75,8 @@ def check(framework: Framework, request: Request, frameworks: Iterable[Framework
         return
     suffix = path.suffix.lower()
     if suffix not in framework.files:
-        others = ", ".join(other.name for other in frameworks if suffix in other.files)
-        raise RequestError(
-            f"{framework.name} cannot run {suffix} files", hint=f"use -f with {others}"
-        )
+        others = either(other.name for other in frameworks if suffix in other.files)
+        raise RequestError(f"{framework.name} cannot run {suffix} files", hint=f"use -f {others}")
     if request.data is not None:
         raise RequestError(f"{path.name} can only run on synthetic data", hint="remove --data")
     _check_readable(path)

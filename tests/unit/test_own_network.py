@@ -182,7 +182,7 @@ def refusal(path, framework="onnxruntime", **changes):
 @pytest.mark.parametrize(
     ("framework", "words"),
     [
-        ("pytorch", "pytorch cannot run .onnx files; use -f with onnxruntime, openvino"),
+        ("pytorch", "pytorch cannot run .onnx files; use -f onnxruntime, openvino, "),
         ("bvlc_caffe", "bvlc_caffe cannot run .onnx files"),
         ("caffe2", "caffe2 cannot run .onnx files"),
     ],

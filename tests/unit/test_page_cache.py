@@ -165,7 +165,7 @@ def test_what_has_no_effect_is_refused_before_the_start(capsys, words, says):
     ("framework", "words", "says"),
     [
         ("mxnet", ("--data-place", "pageable"), "mxnet has no choice of --data-place"),
-        ("mxnet", ("--data-place", "pageable"), "remove it, or use -f with pytorch"),
+        ("mxnet", ("--data-place", "pageable"), "remove it, or use -f pytorch"),
         ("bvlc_caffe", ("--option", "workers=2"), "bvlc_caffe has no choice of --option workers"),
     ],
 )  # fmt: skip
