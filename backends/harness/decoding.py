@@ -13,6 +13,8 @@ import numpy as np
 from backends.harness import folders
 from backends.harness.errors import DataProblem, Unsupported
 
+PNG = b"\x89PNG\r\n\x1a\n"
+
 
 class Crops(object):
     """The images of a folder, each cropped, by their place in an endless order."""
@@ -66,6 +68,8 @@ def _decoder():
         return _pillow()
 
     def decode(content):
+        if content.startswith(PNG):
+            raise ValueError("it is a PNG, and simplejpeg reads only JPEG; save it as a JPEG")
         return simplejpeg.decode_jpeg(content, "RGB", fastdct=False, fastupsample=False)
 
     return "simplejpeg, accurate", decode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from types import SimpleNamespace
 
@@ -217,6 +218,16 @@ def test_threads_name_the_image_that_cannot_be_decoded(tmp_path):
         for _ in range(3):
             source.next()
     source.close()
+
+
+def test_a_png_is_named_where_only_jpeg_is_read(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setitem(sys.modules, "simplejpeg", SimpleNamespace())
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "a" / "x.jpg", "PNG")
+    with pytest.raises(DataProblem, match=r"a/x\.jpg cannot be decoded: it is a PNG"):
+        decoding.Crops(reading(tmp_path)).at(0)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
