@@ -186,7 +186,7 @@ def test_a_node_that_another_computes_has_its_shape_in_training(monkeypatch, for
     inference = shaped(graph, made, missing=["conv1", "batch_norm1"])
     training = shaped(graph, made, missing=[])
     monkeypatch.setattr(step, "load", lambda: SimpleNamespace(set_mode_cpu=lambda: None))
-    monkeypatch.setattr(backend, "open_network", lambda *_: (inference, made))
+    monkeypatch.setattr(backend, "open_network", lambda *_, **choices: (inference, made))
     monkeypatch.setattr(backend, "_open_training", lambda *_: (training, made))
     shapes = dict(backend.shapes(graph))
     assert shapes["relu1"] == (40, 4, 4)
