@@ -167,10 +167,9 @@ def _freeze(settings, kind, _facts, _used):
 
 def _optimize(_settings, _kind, facts, used):
     # Weights stay in the layout that the convolutions need, which else are reordered in each step;
-    # and oneDNN adds and takes maxima while it has the values at hand.
-    if used["freeze"] == "off":
-        return "off"
-    return "fusion" if facts.version >= FUSION else "layouts"
+    # and oneDNN adds and takes maxima while it has the values at hand. Only layouts lose more than
+    # that where values are concatenated, in another layout: 0.6 times as fast for GoogLeNet.
+    return "fusion" if used["freeze"] == "on" and facts.version >= FUSION else "off"
 
 
 def _compile(_settings, _kind, _facts, _used):

@@ -54,7 +54,9 @@ def test_freezing_gives_way_to_compilation():
 def test_what_is_frozen_is_optimized_on_a_cpu():
     assert resolve(NEW_CPU, phase="inference")["optimize"] == "fusion"
     older = NEW_CPU._replace(version=(1, 13))
-    assert resolve(older, phase="inference")["optimize"] == "layouts"
+    assert resolve(older, phase="inference")["optimize"] == "off"
+    asked = resolve(older, phase="inference", options=["optimize=layouts"])
+    assert asked["optimize"] == "layouts"
     with pytest.raises(Unsupported, match=r"needs PyTorch 2\.0 or newer; use layouts or off"):
         resolve(older, phase="inference", options=["optimize=fusion"])
     assert resolve(NEW_CPU, phase="inference", options=["optimize=off"])["freeze"] == "on"
