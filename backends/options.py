@@ -192,10 +192,14 @@ def feeding(framework):
 
 def accepts(option, text):
     """Whether an option may have a value."""
-    if option.values != NUMBER:
-        return text == "auto" or text in option.values
-    number = len(text) <= len(str(MOST)) and text.isdecimal()
-    return text == "auto" or (number and 1 <= int(text) <= MOST)
+    if text == "auto" or option.values != NUMBER:
+        return text in ("auto",) + tuple(option.values)
+    return is_number(text)
+
+
+def is_number(text):
+    """Whether text is a value of `NUMBER`."""
+    return len(text) <= len(str(MOST)) and text.isdecimal() and 1 <= int(text) <= MOST
 
 
 def misplaced(place, device, real, measure):

@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from orchestrator.errors import MachineError, RequestError
+from orchestrator.errors import RequestError
 from orchestrator.machine import inventory
-from orchestrator.paths import probes, write_aside
+from orchestrator.paths import keep_text, probes
 from orchestrator.record_files import read_file
 from orchestrator.request import Device, Dtype, LenientRecord
 
@@ -64,14 +64,7 @@ def folder() -> Path:
 def keep(found: DeviceCeilings) -> Path:
     """Replace what is known of a device; return the file. Raises MachineError."""
     path = folder() / f"{found.device}.json"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, found.model_dump_json(indent=2, by_alias=True) + "\n")
-    except OSError as error:
-        raise MachineError(
-            f"cannot write {path}: {error.strerror or error}",
-            hint="set BENCHDOCK_HOME to a writable folder",
-        ) from None
+    keep_text(path, found.model_dump_json(indent=2, by_alias=True) + "\n")
     return path
 
 

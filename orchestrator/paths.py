@@ -193,6 +193,18 @@ def write_aside(path: Path, text: str, *, durable: bool = True) -> None:
         stream.write(text.encode("utf-8"))
 
 
+def keep_text(path: Path, text: str) -> None:
+    """Write one of our files as `write_aside` does, and its folder before. Raises MachineError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(path, text)
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="set BENCHDOCK_HOME to a writable folder",
+        ) from None
+
+
 @contextmanager
 def written_aside(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Yield a new file that replaces `path` at the end, as `write_aside` does. Raises OSError."""

@@ -160,3 +160,8 @@ class Plan(LenientRecord):
     warnings: tuple[str, ...] = ()
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @property
+    def global_batch(self) -> int:
+        """Return the number of samples of one step on all devices."""
+        return self.batch * max(1, self.device_count)

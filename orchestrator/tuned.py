@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from orchestrator.errors import MachineError, RequestError
+from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
 from orchestrator.machine import inventory
-from orchestrator.paths import tuned, write_aside
+from orchestrator.paths import keep_text, tuned
 from orchestrator.record_files import read_file
 from orchestrator.request import Device, LenientRecord, Request
 
@@ -67,14 +67,7 @@ def _path(request: Request, device: Device) -> Path:
 def keep(found: Tuned) -> Path:
     """Replace what is known of a request; return the file. Raises MachineError."""
     path = _path(found.asked, found.device)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, found.model_dump_json(indent=2, by_alias=True) + "\n")
-    except OSError as error:
-        raise MachineError(
-            f"cannot write {path}: {error.strerror or error}",
-            hint="set BENCHDOCK_HOME to a writable folder",
-        ) from None
+    keep_text(path, found.model_dump_json(indent=2, by_alias=True) + "\n")
     return path
 
 

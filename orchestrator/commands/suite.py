@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -46,9 +45,6 @@ from orchestrator.suites.state import RERUN
 from orchestrator.ui.of_session import SessionLines
 from orchestrator.units import SECONDS, counted, quantity
 from orchestrator.view import View
-
-if TYPE_CHECKING:
-    pass
 
 RESUME = "benchdock suite --resume"
 # Seconds for which a session waits for GPUs at least: after a kill, the last runs are still ending.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from backends.options import MOST, NUMBER
+from backends.options import NUMBER, is_number
 from orchestrator.errors import RequestError
 from orchestrator.units import counted
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # `--option flag.NAME=VALUE` passes --NAME=VALUE to the program.
 FLAG = "flag."
-_DIGITS = len(str(MOST))
 # Short names of frameworks, or names of their programs: too different from the name to be found as
 # its misspelling.
 SHORT_NAMES = {
@@ -48,8 +47,7 @@ class Option:
         """Whether the option may have a value."""
         if not self.values or text in self.values:
             return True
-        number = NUMBER[0] in self.values and len(text) <= _DIGITS and text.isdecimal()
-        return number and 1 <= int(text) <= MOST
+        return NUMBER[0] in self.values and is_number(text)
 
 
 # Options of benchdock itself, which every program that reads data has.

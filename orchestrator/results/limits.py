@@ -14,7 +14,6 @@ from itertools import combinations
 from backends.options import DATA_PLACE
 from orchestrator.errors import RequestError
 from orchestrator.frameworks.record import PAGE_CACHE
-from orchestrator.plan import Plan
 from orchestrator.request import Measure
 from orchestrator.result import INTERVAL, Result
 
@@ -213,7 +212,7 @@ def _enough_was_read(runs: Mapping[Measure, Result]) -> None:
     result = runs.get("input")
     if result is None or result.plan is None:
         return
-    per_step = _samples_of_step(result.plan)
+    per_step = result.plan.global_batch
     if result.plan.steps * per_step < LEAST_READ:
         raise RequestError(
             f"{result.run} timed {result.plan.steps * per_step} samples, which may have been read "
@@ -233,7 +232,7 @@ def _lacks(result: Result, part: str) -> RequestError:
 
 def _part(result: Result) -> Part:
     assert result.plan is not None
-    samples = _samples_of_step(result.plan)
+    samples = result.plan.global_batch
     value = {name: metric.value for name, metric in result.metrics.items()}
     low, high = (value.get(name, value["throughput"]) for name in INTERVAL)
     return Part(
@@ -243,7 +242,3 @@ def _part(result: Result) -> Part:
         cpu=value.get("cpu_time"),
         wait=value.get("data_wait"),
     )
-
-
-def _samples_of_step(plan: Plan) -> int:
-    return plan.batch * max(1, plan.device_count)

@@ -54,7 +54,7 @@ def _share_by_cpu_time(
     used, threads = result.metrics.get("cpu_time"), result.program.threads
     if plan.device != "cpu" or used is None or used.value <= 0 or not threads:
         return
-    per_step = flop * plan.batch * plan.device_count
+    per_step = flop * plan.global_batch
     share = 100 * per_step / used.value / (ceiling / threads)
     yield SHARE_BY_CPU_TIME, Metric(value=share, unit=PERCENT)
 

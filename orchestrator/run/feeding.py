@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from backends.options import AUGMENT, DATA_PLACE, PLACING, READING, WORKERS, misplaced
+from backends.options import AUGMENT, DATA_PLACE, PLACING, READING, WORKERS, feeding, misplaced
 from orchestrator.errors import RequestError, either
 from orchestrator.frameworks.record import PAGE_CACHE, Framework
 from orchestrator.request import Device, Request
@@ -74,8 +74,7 @@ def _known(framework: Framework) -> tuple[str, ...]:
 
 
 def _names(framework: str) -> tuple[str, ...]:
-    found = (*READING.get(framework, ()), *PLACING.get(framework, ()))
-    return tuple(option.name for option in found)
+    return tuple(option.name for option in feeding(framework))
 
 
 def _option(name: str) -> str:

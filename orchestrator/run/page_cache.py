@@ -80,7 +80,7 @@ def prepare(folder: Path, state: State) -> PageCache:
 def notes(folder: Path, state: State, plan: Plan) -> Iterator[str]:
     """Yield a note if a run reads a cold dataset more than once."""
     found = manifest.read(folder) if state == "cold" else None
-    read = plan.batch * max(1, plan.device_count) * (plan.steps + plan.warmup)
+    read = plan.global_batch * (plan.steps + plan.warmup)
     if found is not None and read > found.samples:
         yield (
             f"the run takes {read:,} samples of {found.samples:,}: only the first time they come "

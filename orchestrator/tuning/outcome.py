@@ -36,7 +36,7 @@ def speed_of(result: Result) -> Speed | None:
     if result.failure is not None or "throughput" not in result.metrics:
         return None
     cpu, plan = result.metrics.get("cpu_time"), result.plan
-    per_step = plan.batch * plan.device_count if plan else None
+    per_step = plan.global_batch if plan else None
     return Speed(
         throughput=result.metrics["throughput"].value,
         per_cpu_second=per_step / cpu.value if per_step and cpu and cpu.value else None,

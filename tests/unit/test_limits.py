@@ -38,7 +38,7 @@ def run(
         ),
         plan=SimpleNamespace(
             **{**planned, "steps": 200, **plan},
-            batch=BATCH, device=device, device_count=1, gpus=(), data=None,
+            batch=BATCH, global_batch=BATCH, device=device, device_count=1, gpus=(), data=None,
             options=options or {},
         ),
         verdict=Verdict.of([Reason(code="busy", level="suspect", text=doubt)] if doubt else []),
