@@ -51,7 +51,7 @@ def _share_by_cpu_time(
     """Yield the share that does not depend on what else the CPUs do: of the probe's rate per
     second of CPU time, which the program's threads used.
     """
-    used, threads = result.metrics.get("cpu_time"), result.program.threads
+    used, threads = result.metrics.get("cpu_time"), _threads(result, plan)
     if plan.device != "cpu" or used is None or used.value <= 0 or not threads:
         return
     per_step = flop * plan.global_batch
@@ -82,9 +82,7 @@ def _ceiling(result: Result, plan: Plan) -> float | None:
         found = ceilings.known(ceilings.CPU)
         if found is None:
             return None
-        each = result.program.threads
-        threads = each and each * plan.device_count
-        return ceilings.multiplying_on_cpu(found, plan.dtype, threads)
+        return ceilings.multiplying_on_cpu(found, plan.dtype, _threads(result, plan))
     total = 0.0
     for uuid in plan.gpus:
         one = ceilings.known(uuid)
@@ -93,6 +91,12 @@ def _ceiling(result: Result, plan: Plan) -> float | None:
             return None
         total += most
     return total
+
+
+def _threads(result: Result, plan: Plan) -> int | None:
+    """Return the threads of all ranks on the CPU; None if the program does not say."""
+    each = result.program.threads
+    return each and each * plan.device_count
 
 
 def _energy(result: Result, plan: Plan) -> Iterator[tuple[str, Metric]]:

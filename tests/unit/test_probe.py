@@ -273,6 +273,18 @@ def test_the_share_by_cpu_time_is_of_the_ceiling_per_thread():
     assert text.endswith("measured here (50.0 % by CPU time)")
 
 
+def test_the_share_by_cpu_time_counts_the_threads_of_all_ranks():
+    """Two ranks of one thread each do what one rank of two threads does."""
+    flop = 2 * draw("alexnet").macs
+    ceilings.keep(device(figure(best=1000 * flop), figure(devices=1, best=500 * flop)))
+    one = measured(program=ProgramFacts.made_of({"threads": 1}))
+    ranks = one.plan.model_copy(update={"device_count": 2})
+    used = Metric(value=2 * ranks.global_batch / 500, unit="s")
+    told = {"plan": ranks, "metrics": {**one.metrics, "cpu_time": used}}
+    found = derived(one.model_copy(update=told))
+    assert found.derived["share_of_ceiling_by_cpu_time"].value == pytest.approx(50.0)
+
+
 def test_training_counts_three_passes():
     training = measured().plan.model_copy(update={"phase": "training"})
     assert flop_per_sample(training) == 6 * draw("alexnet").macs
