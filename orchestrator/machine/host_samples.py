@@ -83,8 +83,8 @@ class HostSource:
         return replace(sample, cpu=max(0.0, sample.cpu - own))
 
     def watch(self, work: OwnWork) -> None:
-        """Tell the program of the run from all others, from now on."""
-        self._program_before = work.usage().cpu
+        """Tell the program of the run from all others; it has started since the last sample."""
+        self._program_before = 0.0
         self._work = work
 
     def close(self) -> None:

@@ -188,13 +188,12 @@ def test_power_and_clock_where_they_are_readable(tmp_path: Path) -> None:
 
 
 def test_the_program_is_told_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = 1.0
+    used = 0.02
     work = OwnWork(os.getpid())
     monkeypatch.setattr(OwnWork, "usage", lambda _: Usage(cpu=used, memory=77))
     source = HostSource()
-    source.watch(work)
     time.sleep(0.05)
-    used = 1.0 + 0.02
+    source.watch(work)  # some time after it has started, just before a sample
     sample = source.sample()
     assert sample.program_memory == 77
     assert sample.program_cpu is not None
