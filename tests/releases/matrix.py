@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-MODELS = ("deep_mnist", "resnet18")
-LONG = ("googlenet", "inception3")
+MODELS = ("deep_mnist", "resnet18", "googlenet", "inception3")
 LEVELS = ("P1", "P2", "P3")
 PHASES = ("training", "inference")
 
@@ -54,7 +53,6 @@ def _line(name: str, framework: dict[str, Any], fields: dict[str, Any]) -> Line:
         release=fields["release"],
         python=fields["python"],
         packages=(f"{wheel}=={fields['release']}", *pins),
-        models=MODELS + (LONG if fields.get("long") else ()),
         levels=tuple(framework.get("levels", LEVELS)),
         phases=tuple(framework.get("phases", PHASES)),
         skip=fields.get("skip", ""),

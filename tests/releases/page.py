@@ -8,12 +8,12 @@ from orchestrator.paths import PROJECT
 from orchestrator.vendor_images import proven
 from orchestrator.vendor_images.proven import ProvenRelease
 from tests.releases import matrix
-from tests.releases.matrix import LONG, MODELS, Line
+from tests.releases.matrix import MODELS, Line
 
 PAGE = PROJECT / "docs" / "releases.md"
 BEGIN = "<!-- written by make releases -->\n"
 END = "<!-- end -->\n"
-COLUMNS = [f"{model} {level}" for model in (*MODELS, *LONG) for level in ("P2", "P3")]
+COLUMNS = [f"{model} {level}" for model in MODELS for level in ("P2", "P3")]
 HEADER = "\n".join(
     (
         f"| framework | release | Python | {' | '.join(COLUMNS)} | jobs | |",
@@ -25,7 +25,7 @@ HEADER = "\n".join(
 def row(record: ProvenRelease) -> str:
     """Return a record as a row of Markdown."""
     cells = [record.framework, record.release, record.python]
-    for model in (*MODELS, *LONG):
+    for model in MODELS:
         pair = (record.deviations.get(f"{level} {model}") for level in ("P2", "P3"))
         cells += ["-" if found is None else f"{found:.1e}" for found in pair]
     cells.append(", ".join(record.jobs) or "-")
