@@ -26,6 +26,9 @@ LOG_FORMATS = (
     "horovod",
     "onnxruntime_perf_test",
     "openvino_benchmark_app",
+    "nccl_tests",
+    "nvbandwidth",
+    "iperf3",
     "dlbs",
     "custom",
 )

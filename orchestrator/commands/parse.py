@@ -51,8 +51,8 @@ def explanation(program: ProgramFacts, *, failed: bool = False) -> Iterator[str]
         if several:
             yield f"block {index}: {block.problem}".rstrip() + "\n"
         evidence = block.evidence or ()
-        if evidence and not (block.problem if several else failed):
-            how, scope = _ESTIMATORS[block.estimator or ""], _SCOPES[block.scope or ""]
+        if evidence and block.estimator and not (block.problem if several else failed):
+            how, scope = _ESTIMATORS[block.estimator], _SCOPES[block.scope or ""]
             yield f"the program's figure is {how}, of {scope}\n"
         yield from _removed(block)
         if block.windows:

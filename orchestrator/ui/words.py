@@ -130,6 +130,9 @@ def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:
     ]
     if times:
         yield "step time", ", ".join(times)
+    elif "throughput" not in metrics:  # of a program that measures no network
+        for name in metrics:
+            yield name.replace("_", " "), _written(metrics, name)
 
 
 def _rank_rows(result: Result) -> Iterator[Row]:
