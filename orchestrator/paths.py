@@ -163,6 +163,11 @@ def probes() -> Path:
     return home() / "probes"
 
 
+def nodes() -> Path:
+    """Return the folder that holds one folder per check of nodes."""
+    return home() / "nodes"
+
+
 def wheelhouse(image_id: str) -> Path:
     """Return the folder of the wheels that are installed in an image."""
     return home() / "wheels" / image_id

@@ -13,7 +13,7 @@ COMMANDS = (
     *("run", "plan", "suite", "tune", "results", "compare", "explain", "parse"),
     *("nightly", "report", "accept", "mute"),
     *("parity", "published", "reproduce", "replay", "bundle", "verify"),
-    *("models", "frameworks", "images", "data", "probe", "doctor"),
+    *("models", "frameworks", "images", "data", "probe", "check-node", "doctor"),
     *("import-dlbs", "demo", "completion"),
 )
 
