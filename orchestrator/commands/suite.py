@@ -212,7 +212,7 @@ def take_in(view: SessionLines) -> None:
     from orchestrator.store import location, reading
 
     try:
-        reading.use(location.here(), lambda _: None, view.note)
+        reading.use_patiently(location.here(), lambda _: None, view.note)
     except BenchdockError as error:  # the run folders are the truth; the next reader takes them in
         view.note(f"the database is not up to date: {error}")
 

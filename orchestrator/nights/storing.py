@@ -45,7 +45,7 @@ def why_not_stored(nights: Iterable[Night]) -> str:
             store(connection, night, decisions.read(night.suite))
 
     try:
-        reading.use(location.here(), work, lambda _: None)
+        reading.use_patiently(location.here(), work, lambda _: None)
     except BenchdockError as error:
         return f"the database is not up to date: {error}"
     return ""

@@ -8,11 +8,12 @@ from typing import Any
 
 from orchestrator.nights.record import Night, NightSeries
 from orchestrator.nights.telling import machine
-from orchestrator.report import conditions, findings
+from orchestrator.report import conditions, findings, node_tables
 from orchestrator.report.panels import Panel, drawn
 from orchestrator.report.series_chart import series_chart
 from orchestrator.report.series_page import listed
 from orchestrator.report.status import STATUSES, kind
+from orchestrator.report.stored import Stored
 from orchestrator.report.tables import Table
 from orchestrator.report.timeline import Bar, timeline
 from orchestrator.report.window import Line, Window
@@ -25,7 +26,7 @@ _NAMED = 3
 _LONGEST = 7 * 86400.0
 
 
-def context(window: Window) -> dict[str, Any]:
+def context(window: Window, stored: Stored) -> dict[str, Any]:
     """Return what the template needs."""
     night = window.tonight
     seen = list(conditions.conditions(night))
@@ -42,6 +43,8 @@ def context(window: Window) -> dict[str, Any]:
         )
         if hot
         else "",
+        "checked": node_tables.checked(),
+        "elsewhere": node_tables.elsewhere(night, stored),
         "failures": _failures(night),
         "timeline": timeline(_bars(night), f"the runs of {night.night} over the time of day"),
         "length": quantity(max(0.0, night.finished - night.started), SECONDS),

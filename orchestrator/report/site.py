@@ -84,7 +84,7 @@ def pages(told: Told) -> Iterator[Page]:
 
     yield page(_FIRST, f"{night.night}", "night", night_page.context(window))
     yield page(_COMPARE, "Compare", "compare", compare_page.context(told.stored))
-    yield page(_MACHINE, "Machine", "machine", machine_page.context(window))
+    yield page(_MACHINE, "Machine", "machine", machine_page.context(window, told.stored))
     for series in night.series:
         name = f"series/{slug(series.key)}"
         yield page(name, series.title, "series", series_page.context(window, series))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
@@ -17,6 +18,7 @@ from orchestrator.stats import median
 from orchestrator.store import queries, rows
 from orchestrator.store.reading import read
 from orchestrator.store.wanted import Wanted
+from orchestrator.units import SAMPLES_PER_SECOND
 
 # What is explored by hand may be older than a night.
 DAYS = 30
@@ -40,11 +42,15 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """Runs of a night and of the weeks before it; `why` says why there are none."""
+    """Runs of a night and of the weeks before it; `why` says why there are none.
+
+    `machines` are the throughputs of the weeks' runs by the `what` of a series and by machine.
+    """
 
     tonight: tuple[Summary, ...] = ()
     weeks: tuple[Summary, ...] = ()
     figures: tuple[Figures, ...] = ()
+    machines: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     why: str = ""
 
 
@@ -62,12 +68,37 @@ def gather(night: Night, tell: Callable[[str], None]) -> Stored:
             tonight=find(connection, tonight, None).rows,
             weeks=find(connection, recent, _MOST).rows,
             figures=tuple(_figures(queries.exported(connection, tonight).mappings())),
+            machines=_machines(connection, night, recent.since),
         )
 
     try:
         return read(work, tell)
     except MachineError as error:
         return Stored(why=str(error))
+
+
+def _machines(
+    connection: Connection, night: Night, since: datetime | None
+) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Return the throughputs of the night's series on every machine of the database."""
+    whats = {one.what for one in night.series if one.what}
+    if not whats or since is None:
+        return {}
+    runs = queries.on_machines(connection, whats, since.timestamp())
+    names = _names({(row["key"], row["hostname"] or row["key"]) for row in runs})
+    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    for row in runs:
+        if row["unit"] == SAMPLES_PER_SECOND:
+            of_it = found.setdefault(row["what"], {})
+            name = names[row["key"]]
+            of_it[name] = (*of_it.get(name, ()), row["throughput"])
+    return found
+
+
+def _names(machines: set[tuple[str, str]]) -> dict[str, str]:
+    """Return the host names of machines by their keys, with the key if it is needed."""
+    counts = Counter(name for _, name in machines)
+    return {key: name if counts[name] == 1 else f"{name} ({key[:8]})" for key, name in machines}
 
 
 def _figures(found: Iterable[RowMapping]) -> Iterable[Figures]:

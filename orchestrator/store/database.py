@@ -147,8 +147,23 @@ def _postgresql(location: Location) -> Engine:
 
 def _prepare(connection: Connection, location: Location) -> None:
     """Make the tables, or bring those of an older benchdock up to date."""
-    if _revision(connection) == schema.HEAD:
+    before = _revision(connection)
+    if before == schema.HEAD:
         return
+    try:
+        _migrate(connection, location)
+    except DBAPIError as error:
+        if not faults.is_forbidden(error):
+            raise
+        state = "has no tables yet" if before is None else "has tables of an older benchdock"
+        raise faults.ForbiddenError(
+            f"the database {location} {state}, and this user may not change that",
+            hint="run `benchdock results` once as its owner",
+        ) from None
+
+
+def _migrate(connection: Connection, location: Location) -> None:
+    """Change the tables, one process at a time: the others wait and find it done."""
     with writing(connection):
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})

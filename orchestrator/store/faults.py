@@ -27,13 +27,15 @@ _SQLITE = (
 _POSTGRESQL = (
     ("28", "refuses this user or password", "correct BENCHDOCK_DATABASE or ~/.pgpass"),
     ("3D", "does not exist", "create it with `createdb`, or correct BENCHDOCK_DATABASE"),
-    ("42501", "may not be changed by this user", "let its owner `GRANT ALL` on its schema public"),
+    ("42501", "may not be changed by this user", "use the role of a writer in BENCHDOCK_DATABASE"),
     ("25006", "is read-only", "use the primary server in BENCHDOCK_DATABASE"),
     ("55P03", "is locked by another program", "end that program, or try again later"),
     ("53100", "has a full disk", "free some space on the server"),
     ("53", "has no room for this connection", "try again later"),
     ("57P", "is shutting down", "try again later"),
 )
+_FORBIDDEN = ("42501", "25006")
+_AWAY = ("53", "57P")
 
 # A refused connection has no SQLSTATE, only words.
 _REFUSALS = (
@@ -52,6 +54,14 @@ class NewerError(MachineError):
     """A newer benchdock wrote the database."""
 
 
+class ForbiddenError(MachineError):
+    """This user may not write to the database, or nobody may."""
+
+
+class AwayError(MachineError):
+    """The server of the database does not answer, or not now."""
+
+
 def translated(error: DBAPIError, location: Location) -> MachineError | None:
     """Return the error of a database for the user, None if it is our bug."""
     if location.path is not None:
@@ -59,10 +69,22 @@ def translated(error: DBAPIError, location: Location) -> MachineError | None:
     state = getattr(error.orig, "sqlstate", None)
     for begins, what, hint in _POSTGRESQL:
         if state is not None and state.startswith(begins):
-            return MachineError(f"the database {location} {what}", hint=hint)
+            kind = _kind(begins)
+            return kind(f"the database {location} {what}", hint=hint)
     if state is None and isinstance(error, OperationalError):
         return _unreachable(str(error.orig), location)
     return None
+
+
+def _kind(begins: str) -> type[MachineError]:
+    if begins in _FORBIDDEN:
+        return ForbiddenError
+    return AwayError if begins in _AWAY else MachineError
+
+
+def is_forbidden(error: DBAPIError) -> bool:
+    """Whether PostgreSQL refuses what this user asked for."""
+    return getattr(error.orig, "sqlstate", None) in _FORBIDDEN
 
 
 def _of_sqlite(name: str, location: Location) -> MachineError | None:
@@ -82,7 +104,7 @@ def _unreachable(said: str, location: Location) -> MachineError:
         if words in said:
             what, hint = next((what, hint) for begins, what, hint in _POSTGRESQL if begins == state)
             return MachineError(f"the database {location} {what}", hint=hint)
-    return MachineError(
+    return AwayError(
         f"the database {location} does not answer",
         hint="start its server, correct BENCHDOCK_DATABASE, or unset it to use SQLite",
     )

@@ -261,6 +261,35 @@ def history(connection: Connection, series: Collection[int], since: float) -> Se
     return connection.execute(statement).mappings().all()
 
 
+def on_machines(
+    connection: Connection, whats: Collection[str], since: float
+) -> Sequence[RowMapping]:
+    """Return the good runs of some requests on all machines since a time, oldest first.
+
+    Columns are `what`, `key` and `hostname` of the machine, `throughput` and `unit`.
+    """
+    machine = schema.machine.c
+    statement = (
+        select(
+            _series.c.what,
+            machine.key,
+            machine.facts["hostname"].as_string().label("hostname"),
+            _run.c.throughput,
+            _run.c.unit,
+        )
+        .join(_series, _run.c.series_id == _series.c.id)
+        .join(schema.machine, _series.c.machine_id == machine.id)
+        .where(
+            _series.c.what.in_(whats),
+            _run.c.started >= since,
+            _run.c.status == "ok",
+            _run.c.throughput > 0,
+        )
+        .order_by(_run.c.started)
+    )
+    return connection.execute(statement).mappings().all()
+
+
 def exported(connection: Connection, wanted: Wanted) -> Result[Any]:
     """Return the matching runs, oldest first, with everything that is known of them.
 
