@@ -38,7 +38,7 @@ def here() -> Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class Offset:
-    """By how many seconds a node's clock is ahead of ours, at least and at most."""
+    """By how many seconds a node's clock is ahead of the clock here, at least and at most."""
 
     low: float
     high: float

@@ -23,7 +23,7 @@ LIMIT = 0.05
 # With two nodes, nothing says which of them is the slow one.
 FEWEST_NODES = 3
 
-Verdict = Literal["ok", "slow", "unclear", "alone"]
+Verdict = Literal["ok", "slow", "unclear", "unjudged"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +99,14 @@ def row(
     half = (len(ordered) - 1) // 2
     middle = [logs[node] for node in ordered[half : len(ordered) - half]]
     center = mean([mean(one) for one in middle])
-    alone = len(ordered) < FEWEST_NODES
+    few = len(ordered) < FEWEST_NODES
     return Row(
         name=name,
         unit=unit,
         hardware=hardware,
         median=math.exp(sign * center),
         nodes=tuple(
-            _compared(node, logs[node], middle, sign, None if alone else limit) for node in values
+            _compared(node, logs[node], middle, sign, None if few else limit) for node in values
         ),
     )
 
@@ -127,7 +127,7 @@ def _compared(
         change=math.expm1(difference),
         low=low,
         high=high,
-        verdict="alone" if limit is None else _verdict(math.expm1(difference), high, limit),
+        verdict="unjudged" if limit is None else _verdict(math.expm1(difference), high, limit),
     )
 
 

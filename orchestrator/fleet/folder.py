@@ -1,4 +1,4 @@
-"""The folder of a check: a record per node, which nodes write and whoever compares them reads."""
+"""The folder of a check: nodes write their records there, and a comparison reads them."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Seen(LenientRecord):
 
 
 class Launch(LenientRecord):
-    """Who was asked for a record, by the name of the node, and what was seen of it.
+    """Which nodes were asked, by name, and what was seen of each.
 
     `absent` says why nodes of the partition were not asked.
     """

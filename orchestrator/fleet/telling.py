@@ -15,7 +15,8 @@ _NAMED = 3
 TITLES = ("figure", "median", "slowest", "value", "to the median", "95 % interval", "verdict")
 ALL_TITLES = ("figure", "node", "value", "to the median", "95 % interval", "verdict")
 RIGHT, ALL_RIGHT = (1, 3, 4, 5), (2, 3, 4)
-_WORDS = {"ok": "ok", "slow": "slow", "unclear": "may be slow", "alone": ""}
+_WORDS = {"ok": "ok", "slow": "slow", "unclear": "may be slow", "unjudged": ""}
+NOTICED = (_WORDS["slow"], _WORDS["unclear"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def sentences(fleet: Fleet) -> Iterator[str]:
     for record in fleet.records:
         for note in record.notes:
             yield f"{record.node}: {note}"
-    if any(one.verdict == "alone" for row in fleet.rows for one in row.nodes):
+    if any(one.verdict == "unjudged" for row in fleet.rows for one in row.nodes):
         yield "fewer than 3 nodes have the same hardware: nothing says which of them is slow"
 
 

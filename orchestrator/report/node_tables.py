@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import MachineError
@@ -40,7 +40,7 @@ def checked() -> Nodes | None:
         table=Table(
             caption="Nodes",
             titles=telling.ALL_TITLES,
-            rows=tuple(telling.everything(fleet.rows)[:_MOST_ROWS]),
+            rows=_shown(fleet.rows),
             right=telling.ALL_RIGHT,
         ),
     )
@@ -48,15 +48,21 @@ def checked() -> Nodes | None:
 
 def elsewhere(night: Night, stored: Stored) -> Table | None:
     """Compare the machines of the database by the night's series, None with one machine."""
-    rows = telling.everything(tuple(_rows(night, stored)))[:_MOST_ROWS]
+    rows = _shown(tuple(_rows(night, stored)))
     if not rows:
         return None
     return Table(
         caption=f"The same on all machines, in the last {DAYS} days",
         titles=("series", "machine", *telling.ALL_TITLES[2:]),
-        rows=tuple(rows),
+        rows=rows,
         right=telling.ALL_RIGHT,
     )
+
+
+def _shown(rows: Sequence[comparison.Row]) -> tuple[tuple[str, ...], ...]:
+    """Return the lines of a table, first those of slow nodes, then figure by figure."""
+    lines = telling.everything(rows)
+    return tuple(sorted(lines, key=lambda line: line[-1] not in telling.NOTICED)[:_MOST_ROWS])
 
 
 def _rows(night: Night, stored: Stored) -> Iterator[comparison.Row]:

@@ -293,20 +293,6 @@ def test_a_server_that_refuses(server, home, monkeypatch, capsys, change, told):
     assert FIRST in said.out
 
 
-def test_a_server_that_may_not_be_written(new_postgresql, home, monkeypatch, capsys):
-    import psycopg
-
-    stored(FIRST)
-    with psycopg.connect(new_postgresql, autocommit=True) as connection:
-        connection.execute("CREATE ROLE reader LOGIN PASSWORD 'secret'")
-    monkeypatch.setenv("BENCHDOCK_DATABASE", new_postgresql.replace("benchdock@", "reader:secret@"))
-    assert main(["results"]) == ExitStatus.OK
-    said = capsys.readouterr()
-    assert "may not be changed by this user; let its owner `GRANT ALL`" in said.err
-    assert "secret" not in said.err
-    assert FIRST in said.out
-
-
 def test_a_locked_table_is_waited_for(new_postgresql, home, monkeypatch, capsys):
     import psycopg
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 USER = "benchdock"
 
@@ -32,20 +33,35 @@ def server(folder_of_programs: Path) -> Iterator[str]:
         as_whom = _other_user(root)
         data = root / "data"
 
-        def run(program: str, *words: str) -> None:
-            argv = [*as_whom, str(folder_of_programs / program), *words]
-            done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=root)
-            if done.returncode:
-                raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
-
-        run("initdb", "--auth=trust", f"--username={USER}", "--no-sync", f"--pgdata={data}")
-        options = f"-c listen_addresses= -c unix_socket_directories={root}"
-        log = root / "server.log"
-        run("pg_ctl", "start", "-w", f"--pgdata={data}", f"--log={log}", f"--options={options}")
+        initdb = (str(folder_of_programs / "initdb"), "--auth=trust", f"--username={USER}")
+        _run(root, [*as_whom, *initdb, "--no-sync", f"--pgdata={data}"])
+        control(folder_of_programs, root, "start")
         try:
             yield f"postgresql://{USER}@/{{}}?host={root}"
         finally:
-            run("pg_ctl", "stop", "-w", "-m", "immediate", f"--pgdata={data}")
+            control(folder_of_programs, root, "stop")
+
+
+def control(folder_of_programs: Path, root: Path, action: Literal["start", "stop"]) -> None:
+    """Start the server of a folder, or stop it at once, without a farewell to its clients."""
+    data = root / "data"
+    if action == "stop" and not (data / "postmaster.pid").exists():
+        return
+    how = {
+        "start": (
+            f"--log={root / 'server.log'}",
+            f"--options=-c listen_addresses= -c unix_socket_directories={root}",
+        ),
+        "stop": ("-m", "immediate"),
+    }
+    argv = [str(folder_of_programs / "pg_ctl"), action, "-w", f"--pgdata={data}", *how[action]]
+    _run(root, [*_other_user(root), *argv])
+
+
+def _run(root: Path, argv: list[str]) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=root)
+    if done.returncode:
+        raise RuntimeError(f"{argv}: {done.stdout}{done.stderr}")
 
 
 def _other_user(root: Path) -> list[str]:
