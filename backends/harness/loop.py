@@ -10,7 +10,7 @@ memory does not grow with the number of steps.
 import time
 from collections import OrderedDict, namedtuple
 
-from backends.harness import machine
+from backends.harness import machine, ranks
 
 BLOCK_SECONDS = 1.0
 WARMUP_REPORT_SECONDS = 0.5
@@ -62,9 +62,10 @@ def timed(job, steps, estimate, emit, clock):
         used = max(0.0, machine.cpu_seconds() - used)
         each = [round(value, 9) for value in job.intervals(size)]
         own = job.own(size) if job.processes > 1 else 0.0
-        ranks = [Rank(*told) for told in job.share((start, end, own, job.waited - waited, used))]
+        told = [Rank(*told) for told in job.share((start, end, own, job.waited - waited, used))]
         # perf_counter is the system's monotonic clock on Linux, which all processes share.
-        start, end = min(rank.began for rank in ranks), max(rank.ended for rank in ranks)
+        found = told if ranks.nodes() == 1 else aligned(told)
+        start, end = min(rank.began for rank in found), max(rank.ended for rank in found)
         seconds = end - start
         emit(
             "steps",
@@ -73,20 +74,29 @@ def timed(job, steps, estimate, emit, clock):
             samples=job.samples,
             block_seconds=seconds,
             ended=end,
-            waited=max(rank.waited for rank in ranks),
-            cpu_seconds=sum(rank.cpu_seconds for rank in ranks),
-            **_by_rank(ranks),
+            waited=max(rank.waited for rank in found),
+            cpu_seconds=sum(rank.cpu_seconds for rank in found),
+            **_by_rank(found),
         )
         first, total = first + size, total + seconds
         estimate = job.agree(seconds) / size
     return Window(steps * job.samples, total)
 
 
-def _by_rank(ranks):
+def aligned(found):
+    """Ranks of several nodes, which have clocks of their own, by the clock of the first.
+
+    All start a block together, after a barrier, so it lasts as long as the slowest rank needs.
+    """
+    began = found[0].began
+    return [rank._replace(began=began, ended=began + rank.ended - rank.began) for rank in found]
+
+
+def _by_rank(found):
     """What several processes report of a block."""
-    if len(ranks) == 1:
+    if len(found) == 1:
         return {}
-    return {"ranks": [OrderedDict(zip(Rank._fields, rank)) for rank in ranks]}
+    return {"ranks": [OrderedDict(zip(Rank._fields, rank)) for rank in found]}
 
 
 def block_size(left, estimate):

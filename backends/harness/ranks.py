@@ -4,13 +4,18 @@ Every rank gets the variables that PyTorch's own launchers set, with a fixed add
 this machine: nothing has to be looked up, so it works in a container without network, which does
 not know its own name. Nothing is needed but Python, so it works with every release.
 
+With ``BENCHDOCK_NODES`` and as a task of `srun` on each of so many nodes, the N ranks are divided
+among the nodes and meet at the first one, by the name or address that Slurm has for it.
+
 If a rank fails, the others wait for it in their next exchange. They are stopped, and the first one
 that was killed by a signal is reported; one that ends with an exit status has reported its error.
 """
 
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections import OrderedDict, namedtuple
@@ -21,6 +26,9 @@ ADDRESS = "127.0.0.1"
 CPUS = "BENCHDOCK_RANK_CPUS"
 PORTS = "BENCHDOCK_RANK_PORTS"
 PIPE = "BENCHDOCK_RANK_PIPE"
+NODES = "BENCHDOCK_NODES"
+# Below the ports that Linux gives to programs by itself, so that it is most likely free.
+FIRST_PORT, PORT_COUNT = 20000, 12000
 
 # Seconds in which the other ranks may fail by themselves and say why, and then end when told to.
 LAST_WORDS = 2.0
@@ -29,6 +37,13 @@ POLL = 0.05
 
 Ended = namedtuple("Ended", "rank signal code")
 Ended.__doc__ = """How a rank ended: the signal that killed it, else 0 and its exit status."""
+
+
+Node = namedtuple("Node", "count number address port")
+Node.__doc__ = """This node: which of how many, and where the first rank of all listens.
+
+The port is None on a single node: a free one is looked for.
+"""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
@@ -41,11 +56,15 @@ def main(argv, emit=None):
         sys.stderr.write("usage: python3 -m backends.harness.ranks N MODULE ARGUMENTS...\n")
         return 2
     size, words = int(argv[0]), argv[1:]
+    here = node(os.environ)
+    if size % here.count:
+        sys.stderr.write("%d ranks cannot be divided among %d nodes\n" % (size, here.count))
+        return 2
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
     running = OrderedDict()  # type: OrderedDict
     try:
-        start(size, words, running)
+        start(size, words, running, here)
         failed = first_failure(running)
         if failed is None:
             return 0
@@ -66,20 +85,58 @@ def _stop(number, _frame):
     raise Stopped(number)
 
 
-def start(size, words, running):
-    """Start every rank on its share of the CPUs; `running` gets their numbers by process id."""
-    ports, shares = free_ports(size), shares_of_cpus(size) if "--device=cpu" in words else []
+def node(told):
+    """The `Node` that the variables of a process describe."""
+    count = int(told.get(NODES, "1"))
+    if count == 1:
+        return Node(1, 0, ADDRESS, None)
+    job, step = int(told["SLURM_JOB_ID"]), int(told["SLURM_STEP_ID"])
+    port = FIRST_PORT + (131 * job + 17 * step) % PORT_COUNT
+    address = address_of(first_host(told["SLURM_STEP_NODELIST"]))
+    return Node(count, int(told["SLURM_PROCID"]), address, port)
+
+
+def first_host(listed):
+    """The first name of Slurm's list of hosts: n[07-09,12],m3 begins with n07."""
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])+", listed).group()
+    return re.sub(r"\[(\d+)[^\]]*\]", r"\1", first)
+
+
+def address_of(host):
+    """The name of a host if it can be looked up, else the address that Slurm itself uses."""
+    try:
+        socket.getaddrinfo(host, None)
+        return host
+    except socket.gaierror:
+        pass
+    try:
+        said = subprocess.check_output(["scontrol", "--oneliner", "show", "node", host])
+    except (OSError, subprocess.CalledProcessError):
+        return host
+    found = re.search(r" NodeAddr=(\S+)", said.decode("utf-8", "replace"))
+    return found.group(1) if found else host
+
+
+def start(size, words, running, here=Node(1, 0, ADDRESS, None)):  # noqa: B008 - a constant
+    """Start the ranks of this node, each on its share of the CPUs.
+
+    `size` counts those of all nodes; `running` gets their numbers by process id.
+    """
+    size_here = size // here.count
+    ports = free_ports(size_here) if here.port is None else [here.port]
+    shares = shares_of_cpus(size_here) if "--device=cpu" in words else []
     before = os.sched_getaffinity(0)
     command = [sys.executable, "-m"] + words
     pipe = os.pipe()
     for end in pipe:
         os.set_inheritable(end, True)
-    for rank in range(size):
+    for rank in range(size_here):
         if shares:
             os.sched_setaffinity(0, shares[rank])
-        told = dict(os.environ, **environment(rank, size, ports, shares))
+        told = dict(os.environ, **environment(rank, size, ports, shares, here))
         told[PIPE] = "%d,%d" % pipe
-        running[os.spawnve(os.P_NOWAIT, sys.executable, command, told)] = rank
+        process = os.spawnve(os.P_NOWAIT, sys.executable, command, told)
+        running[process] = here.number * size_here + rank
     os.sched_setaffinity(0, before)
     for end in pipe:
         os.close(end)
@@ -98,22 +155,31 @@ def wait_for_all():
         os.read(reading, 1)
 
 
-def environment(rank, size, ports, shares=()):
-    """The variables of one rank, beside those of the user, which win where nobody else decides."""
+def nodes():
+    """On how many nodes the ranks are."""
+    return int(os.environ.get(NODES, "1"))
+
+
+def environment(rank, size, ports, shares=(), here=Node(1, 0, ADDRESS, None)):  # noqa: B008
+    """The variables of one rank, beside those of the user, which win where nobody else decides.
+
+    `rank` is that on this node, `size` counts the ranks of all nodes.
+    """
+    size_here = size // here.count
     told = {
-        "RANK": str(rank),
+        "RANK": str(here.number * size_here + rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(size),
-        "LOCAL_WORLD_SIZE": str(size),
-        "MASTER_ADDR": ADDRESS,
+        "LOCAL_WORLD_SIZE": str(size_here),
+        "MASTER_ADDR": here.address,
         "MASTER_PORT": str(ports[0]),
         PORTS: ",".join(map(str, ports)),
     }
-    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if here.count == 1 else ():
         # There may be no other interface, and NCCL uses this one only if it is named.
         told[name] = os.environ.get(name, "lo")
-    if shares:
-        told[CPUS] = " ".join(machine.cpu_list(share) for share in shares)
+    if shares:  # those of the other nodes, which are alike
+        told[CPUS] = " ".join([machine.cpu_list(share) for share in shares] * here.count)
     return told
 
 

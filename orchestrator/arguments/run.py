@@ -104,6 +104,15 @@ def add_gpus(command: ArgumentParser) -> None:
     )
 
 
+def _add_nodes(run: ArgumentParser) -> None:
+    run.add_argument(
+        "--nodes",
+        type=values.whole(2, MOST_RANKS),
+        metavar="N",
+        help="with --ranks, in a job of Slurm: divide the ranks among N of its nodes (pytorch)",
+    )
+
+
 def add_steps(command: ArgumentParser) -> None:
     """Add the numbers of steps."""
     command.add_argument("--steps", type=values.positive, metavar="N", help="number of timed steps")
@@ -120,6 +129,7 @@ def _add_benchmark(run: ArgumentParser) -> None:
     add_what(run)
     run.add_argument("--batch", type=values.positive, metavar="N", help="batch size per device")
     add_gpus(run)
+    _add_nodes(run)
     add_steps(run)
     add_data(run)
     _add_feeding(run)

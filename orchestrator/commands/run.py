@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from orchestrator.commands import gpu_sharing
+from orchestrator.commands import gpu_sharing, over_nodes
 from orchestrator.data import registry
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 def make_request(arguments: argparse.Namespace) -> Request:
     """Turn the command line into a request. Raises RequestError."""
     model, model_file = own_network.split(arguments.model)
+    runtime, prefix = over_nodes.chosen(arguments)
     try:
         return Request(
             model=model,
@@ -52,7 +53,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             data=registry.resolve(arguments.data) if arguments.data is not None else None,
             measure=arguments.measure,
             image=arguments.image,
-            runtime=arguments.runtime,
+            runtime=runtime,
             timeout=arguments.timeout,
             first_output_timeout=arguments.first_output,
             silence_timeout=arguments.silence,
@@ -69,7 +70,7 @@ def make_request(arguments: argparse.Namespace) -> Request:
             unit=arguments.unit,
             estimator=arguments.estimator,
             env=dict(arguments.env),
-            prefix=arguments.prefix,
+            prefix=prefix,
             network=arguments.network,
             python=Path(arguments.python) if arguments.python is not None else None,
         )

@@ -120,15 +120,20 @@ def _compared(
 ) -> Compared:
     difference = mean(own) - mean([mean(one) for one in middle])
     ends = _interval(own, middle, difference)
-    low, high = (None, None) if ends is None else (math.expm1(end) for end in ends)
+    low, high = (None, None) if ends is None else map(_share, ends)
     return Compared(
         node=node,
         value=math.exp(sign * mean(own)),
-        change=math.expm1(difference),
+        change=_share(difference),
         low=low,
         high=high,
-        verdict="unjudged" if limit is None else _verdict(math.expm1(difference), high, limit),
+        verdict="unjudged" if limit is None else _verdict(_share(difference), high, limit),
     )
+
+
+def _share(logarithm: float) -> float:
+    """Return a difference of logarithms as a share; what is beyond e^700 is infinite anyway."""
+    return math.expm1(min(logarithm, 700.0))
 
 
 def _interval(

@@ -12,7 +12,7 @@ from pathlib import Path
 from orchestrator.ceilings import Ceiling, DeviceCeilings
 from orchestrator.errors import BenchdockError, ExitStatus, Interrupted, RequestError
 from orchestrator.fleet import clock, programs
-from orchestrator.fleet.record import Figure, NodeRecord, Source
+from orchestrator.fleet.record import LEAST, MOST, Figure, NodeRecord, Source
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport, gpus_in_words
 from orchestrator.metric import Metric
@@ -70,7 +70,7 @@ class _Draft:
     notes: dict[str, None] = field(default_factory=dict)
 
     def add(self, source: Source, name: str, metric: Metric) -> None:
-        if metric.value > 0:
+        if LEAST < metric.value < MOST:
             self.values.setdefault((source, name, metric.unit), []).append(metric.value)
 
     def figures(self) -> tuple[Figure, ...]:

@@ -1,14 +1,15 @@
 """The records of a check: one of each node, and one of who started it."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from orchestrator.request import LenientRecord
 from orchestrator.units import SECONDS
 
-Value = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Anything else is damaged, and would make differences that no number holds.
+LEAST, MOST = 1e-15, 1e24
+Value = Annotated[float, Field(gt=LEAST, lt=MOST)]
 Source = Literal["probe", "control", "nccl_tests", "nvbandwidth", "iperf3"]
 
 
@@ -50,8 +51,8 @@ class NodeRecord(LenientRecord):
     machine: str | None = None
     benchdock: str
     commit: str | None = None
-    started: datetime
-    finished: datetime
+    started: AwareDatetime
+    finished: AwareDatetime
     clock: Clock = Clock()
     hardware: str
     driver: str | None = None
@@ -64,8 +65,8 @@ class NodeRecord(LenientRecord):
 class Seen(LenientRecord):
     """When the one who started a check saw that a node began and ended, by the clock here."""
 
-    began: datetime | None = None
-    ended: datetime | None = None
+    began: AwareDatetime | None = None
+    ended: AwareDatetime | None = None
 
 
 class Launch(LenientRecord):
@@ -80,7 +81,7 @@ class Launch(LenientRecord):
     benchdock: str
     host: str
     partition: str
-    started: datetime
+    started: AwareDatetime
     asked: tuple[str, ...]
     absent: dict[str, str] = Field(default_factory=dict)
     seen: dict[str, Seen] = Field(default_factory=dict)

@@ -1,0 +1,86 @@
+"""`benchdock run --nodes N`: one program whose ranks are on several nodes of a job of Slurm.
+
+`srun` starts the program once on each node, and there `backends.harness.ranks` starts its share of
+the ranks. The environment and the run's folder must be on file systems that the nodes share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+from collections.abc import Mapping
+
+from orchestrator.errors import MachineError, RequestError
+
+FRAMEWORK = "pytorch"
+
+
+def chosen(
+    arguments: argparse.Namespace, environment: Mapping[str, str] = os.environ
+) -> tuple[str, str | None]:
+    """Return runtime and prefix of a request. Raises RequestError, MachineError."""
+    runtime, prefix = str(arguments.runtime), arguments.prefix
+    if arguments.nodes is None:
+        return runtime, prefix
+    _check_request(arguments)
+    _check_job(arguments.nodes, environment)
+    start = shlex.join(_srun(arguments.nodes))
+    return "host", f"{start} {prefix}" if prefix is not None else start
+
+
+def _srun(nodes: int) -> list[str]:
+    return [
+        "srun",
+        f"--nodes={nodes}",
+        "--relative=0",
+        "--ntasks-per-node=1",
+        "--overlap",
+        "--mem=0",
+        "--cpu-bind=none",
+        "--kill-on-bad-exit=1",
+        "--input=none",
+        f"--export=ALL,BENCHDOCK_NODES={nodes}",
+    ]
+
+
+def _check_request(arguments: argparse.Namespace) -> None:
+    nodes, ranks = arguments.nodes, arguments.ranks
+    if arguments.framework != FRAMEWORK:
+        raise RequestError("--nodes only works with pytorch", hint=f"use -f {FRAMEWORK}")
+    if ranks is None or ranks % nodes:
+        raise RequestError(
+            f"--nodes {nodes} needs a number of ranks that is a multiple of {nodes}, and supports "
+            "no GPUs",
+            hint=f"add --ranks {nodes}",
+        )
+    if arguments.runtime == "docker":
+        raise RequestError(
+            "a container cannot start a program on other nodes", hint="use --runtime host"
+        )
+
+
+def _check_job(nodes: int, environment: Mapping[str, str]) -> None:
+    have = environment.get("SLURM_JOB_NUM_NODES", "")
+    if not have.isdigit():
+        raise MachineError(
+            "--nodes needs a job of Slurm, and this is not in one",
+            hint=f"type it in a script for `sbatch --nodes={nodes}`",
+        )
+    if int(have) < nodes:
+        raise MachineError(
+            f"this job has {have} of the {nodes} nodes", hint=f"use `sbatch --nodes={nodes}`"
+        )
+    if environment.get("SLURMD_NODENAME") != _first(environment.get("SLURM_JOB_NODELIST", "")):
+        # The window of the steps is by the clock of the first node, the monitor's by that of this.
+        raise MachineError(
+            "this is not the first node of the job, where the steps are timed",
+            hint="type it in a script for `sbatch`, which runs there",
+        )
+
+
+def _first(listed: str) -> str:
+    """Return the first name of Slurm's list of hosts: n[07-09,12],m3 begins with n07."""
+    found = re.match(r"(?:[^,\[]|\[[^\]]*\])+", listed)
+    return re.sub(r"\[(\d+)[^\]]*\]", r"\1", found[0]) if found else ""

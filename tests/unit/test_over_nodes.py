@@ -1,0 +1,135 @@
+"""Ranks on several nodes: what `srun` starts, who they are, and how long a block lasted."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backends.harness import loop, ranks
+from backends.harness.loop import Rank
+from orchestrator.commands import over_nodes
+from orchestrator.errors import MachineError, RequestError
+
+ROOT = Path(__file__).parents[2]
+JOB = {
+    "SLURM_JOB_ID": "41",
+    "SLURM_JOB_NUM_NODES": "3",
+    "SLURM_JOB_NODELIST": "n[07-09]",
+    "SLURMD_NODENAME": "n07",
+}
+STEP = {
+    **JOB,
+    "BENCHDOCK_NODES": "2",
+    "SLURM_STEP_ID": "1",
+    "SLURM_STEP_NODELIST": "n[07-08]",
+    "SLURM_PROCID": "1",
+}
+
+
+def arguments(**told):
+    usual = {
+        "nodes": 2, "ranks": 4, "framework": "pytorch", "runtime": "auto", "prefix": None,
+    }  # fmt: skip
+    return argparse.Namespace(**{**usual, **told})
+
+
+def test_a_request_becomes_a_prefix_of_srun():
+    runtime, prefix = over_nodes.chosen(arguments(prefix="numactl -N 0"), JOB)
+    assert runtime == "host"
+    assert prefix.startswith("srun --nodes=2 --relative=0 --ntasks-per-node=1 ")
+    assert prefix.endswith(" --export=ALL,BENCHDOCK_NODES=2 numactl -N 0")
+    assert over_nodes.chosen(arguments(nodes=None, prefix="x"), {}) == ("auto", "x")
+
+
+@pytest.mark.parametrize(
+    ("told", "environment", "error", "said"),
+    [
+        ({"framework": "mxnet"}, {}, RequestError, "use -f pytorch"),
+        ({"ranks": None}, {}, RequestError, "add --ranks 2"),
+        ({"ranks": 3}, {}, RequestError, "a multiple of 2"),
+        ({"runtime": "docker"}, {}, RequestError, "use --runtime host"),
+        ({}, {"SLURM_JOB_NUM_NODES": ""}, MachineError, "not in one; type it in a script for"),
+        ({"nodes": 4}, {}, MachineError, "has 3 of the 4 nodes"),
+        ({}, {"SLURMD_NODENAME": "login"}, MachineError, "not the first node of the job"),
+    ],
+)
+def test_why_a_request_is_refused(told, environment, error, said):
+    with pytest.raises(error, match=said):
+        over_nodes.chosen(arguments(**told), {**JOB, **environment})
+
+
+@pytest.mark.parametrize(
+    ("listed", "first"),
+    [
+        ("n1", "n1"),
+        ("n[1-2]", "n1"),
+        ("n[07-09,12],m3", "n07"),
+        ("gpu-a[2,4],gpu-b1", "gpu-a2"),
+        ("r[0-1]n[3-4]", "r0n3"),
+        ("m3,n[1-2]", "m3"),
+    ],
+)
+def test_the_first_host_of_a_list(listed, first):
+    assert ranks.first_host(listed) == first
+    assert over_nodes._first(listed) == first
+
+
+def test_the_ranks_of_a_node(monkeypatch):
+    monkeypatch.setattr(ranks, "address_of", lambda host: "address of " + host)
+    here = ranks.node(STEP)
+    assert (here.count, here.number, here.address) == (2, 1, "address of n07")
+    assert here.port == ranks.node({**STEP, "SLURM_PROCID": "0"}).port
+    assert here.port != ranks.node({**STEP, "SLURM_STEP_ID": "2"}).port
+    told = ranks.environment(1, 4, [here.port], [[0], [1]], here)
+    assert [told[name] for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")] == [
+        *("3", "1", "4", "2")
+    ]
+    assert (told["MASTER_ADDR"], told["MASTER_PORT"]) == ("address of n07", str(here.port))
+    assert told[ranks.CPUS] == "0 1 0 1"
+    assert "GLOO_SOCKET_IFNAME" not in told
+    assert ranks.node({}) == ranks.Node(1, 0, "127.0.0.1", None)
+
+
+def test_the_address_of_a_name_that_cannot_be_looked_up(monkeypatch, tmp_path):
+    assert ranks.address_of("localhost") == "localhost"
+    program = tmp_path / "scontrol"
+    program.write_text("#!/bin/sh\necho NodeName=$4 Arch=x NodeAddr=10.1.2.3 NodeHostName=h\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert ranks.address_of("no-such-host.invalid") == "10.1.2.3"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert ranks.address_of("no-such-host.invalid") == "no-such-host.invalid"
+
+
+def test_each_node_starts_its_share_of_the_ranks(tmp_path):
+    (tmp_path / "program.py").write_text(
+        "import os\nprint(os.environ['RANK'], os.environ['WORLD_SIZE'], os.environ['MASTER_ADDR'])\n"
+    )
+
+    def start(number, size="4"):
+        return subprocess.run(
+            [sys.executable, "-m", "backends.harness.ranks", size, "program"],
+            env={
+                **STEP, "SLURM_PROCID": number, "SLURM_STEP_NODELIST": "localhost",
+                "PYTHONPATH": f"{ROOT}:{tmp_path}",
+            },
+            capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+
+    said = [sorted(start(number).stdout.splitlines()) for number in ("0", "1")]
+    assert said == [
+        ["0 4 localhost", "1 4 localhost"],
+        ["2 4 localhost", "3 4 localhost"],
+    ]
+    odd = start("0", "3")
+    assert odd.returncode == 2
+    assert "3 ranks cannot be divided among 2 nodes" in odd.stderr
+
+
+def test_clocks_of_nodes_do_not_count():
+    """The second node's clock started at another time; its rank is the slower one."""
+    found = loop.aligned([Rank(100.0, 101.0, 0.9, 0.0, 1.0), Rank(7.0, 8.25, 1.2, 0.0, 1.0)])
+    assert [(one.began, one.ended) for one in found] == [(100.0, 101.0), (100.0, 101.25)]
+    assert [one.own for one in found] == [0.9, 1.2]
