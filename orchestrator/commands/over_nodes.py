@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 from collections.abc import Mapping
 
@@ -72,15 +71,9 @@ def _check_job(nodes: int, environment: Mapping[str, str]) -> None:
         raise MachineError(
             f"this job has {have} of the {nodes} nodes", hint=f"use `sbatch --nodes={nodes}`"
         )
-    if environment.get("SLURMD_NODENAME") != _first(environment.get("SLURM_JOB_NODELIST", "")):
+    if environment.get("SLURM_NODEID") != "0":
         # The window of the steps is by the clock of the first node, the monitor's by that of this.
         raise MachineError(
             "this is not the first node of the job, where the steps are timed",
             hint="type it in a script for `sbatch`, which runs there",
         )
-
-
-def _first(listed: str) -> str:
-    """Return the first name of Slurm's list of hosts: n[07-09,12],m3 begins with n07."""
-    found = re.match(r"(?:[^,\[]|\[[^\]]*\])+", listed)
-    return re.sub(r"\[(\d+)[^\]]*\]", r"\1", found[0]) if found else ""
