@@ -29,8 +29,11 @@ class Fleet:
 
     @classmethod
     def of(cls, found: Sequence[tuple[NodeRecord, Launch | None]]) -> Fleet:
-        """Compare records."""
-        records = tuple(record for record, _ in found)
+        """Compare records; machines with the same name get their key behind it."""
+        counts = Counter(record.node for record, _ in found)
+        records = tuple(
+            record if counts[record.node] == 1 else _distinct(record) for record, _ in found
+        )
         launches = tuple(launch for _, launch in found)
         return cls(records=records, launches=launches, rows=tuple(compare(records)))
 
@@ -43,6 +46,11 @@ class Fleet:
     def incomplete(self) -> bool:
         """Whether a node could not be checked, or a part of its check failed."""
         return any(record.problems for record in self.records) or bool(tuple(_silent(self)))
+
+
+def _distinct(record: NodeRecord) -> NodeRecord:
+    name = f"{record.node} ({(record.machine or 'unknown')[:8]})"
+    return record.model_copy(update={"node": name})
 
 
 def sentences(fleet: Fleet) -> Iterator[str]:

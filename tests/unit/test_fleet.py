@@ -122,6 +122,12 @@ def test_only_like_is_compared_with_like():
     assert any(one.startswith("big has 8 x Other GPU") for one in told(records))
 
 
+def test_machines_with_one_name_are_two_nodes():
+    twins = [record("localhost", machine=f"abc{number}") for number in range(3)]
+    (row,) = Fleet.of([(one, None) for one in twins]).rows
+    assert [one.node for one in row.nodes] == [f"localhost (abc{number})" for number in range(3)]
+
+
 def test_other_versions_are_named():
     records = [*fleet(3), record("n4", benchdock="1.2.2"), record("n5", commit="abc")]
     said = told(records)
