@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.metric import Metric
 from orchestrator.parsers.contract import LogParser, ParseHints
-from orchestrator.parsers.numbers import Line
+from orchestrator.parsers.numbers import Line, as_number
 from orchestrator.parsers.reports import (
     Form,
     Refused,
@@ -34,7 +34,7 @@ _SUMMARY = re.compile(
     r"\[ *(?P<stream>\d{1,6}|SUM)\](?P<role>\[[TR]X-[CS]\])?\s+"
     rf"(?P<start>\d+\.\d+)-(?P<end>\d+\.\d+)\s+sec\s+(?P<size>{_DIGITS}) (?P<bytes>[KMGT]?)Bytes"
     rf"\s+(?P<rate>{_DIGITS}) (?P<bits>[KMGT]?)bits/sec"
-    r"(?:\s+(?P<jitter>\d+\.\d{3}) ms\s+(?P<lost>\d+)/(?P<packets>\d+) \([^)]{1,12}\)"
+    r"(?:\s+(?P<jitter>\d+\.\d{3}) ms\s+(?P<lost>\d+)/(?P<packets>\d+) \((?P<share>[\d.e+-]{1,10})%\)"
     r"|\s+(?P<again>\d{1,9}))?"
     r"\s+(?P<who>sender|receiver)$"
 )
@@ -102,6 +102,9 @@ def _row(line: Line, found: re.Match[str]) -> _Row:
     if abs(8 * size / seconds / rate - 1) > slack:
         raise Refused("the rate is not the bytes over the time", line, "contradiction")
     packets = int(found["packets"]) if found["packets"] else 0
+    lost = int(found["lost"]) / packets if packets else None
+    if lost is not None and not _is_share(lost, found["share"]):
+        raise Refused("the lost packets are not that share of all", line, "contradiction")
     return _Row(
         stream=found["stream"],
         direction=(found["role"] or "").strip("[]").partition("-")[0],
@@ -109,9 +112,15 @@ def _row(line: Line, found: re.Match[str]) -> _Row:
         rate=rate / 8,
         again=int(found["again"]) if found["again"] else None,
         jitter=float(found["jitter"]) * 1e-3 if found["jitter"] else None,
-        lost=int(found["lost"]) / packets if packets else None,
+        lost=lost,
         line=line,
     )
+
+
+def _is_share(lost: float, percent: str) -> bool:
+    """Whether a share is the printed percentage, which has two digits."""
+    told = as_number(percent)
+    return told is not None and abs(100 * lost - told) <= 0.06 * max(told, 100 * lost)
 
 
 def _rounding(text: str) -> float:
