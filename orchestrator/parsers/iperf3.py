@@ -34,7 +34,8 @@ _SUMMARY = re.compile(
     r"\[ *(?P<stream>\d{1,6}|SUM)\](?P<role>\[[TR]X-[CS]\])?\s+"
     rf"(?P<start>\d+\.\d+)-(?P<end>\d+\.\d+)\s+sec\s+(?P<size>{_DIGITS}) (?P<bytes>[KMGT]?)Bytes"
     rf"\s+(?P<rate>{_DIGITS}) (?P<bits>[KMGT]?)bits/sec"
-    r"(?:\s+(?P<jitter>\d+\.\d{3}) ms\s+(?P<lost>\d+)/(?P<packets>\d+) \((?P<share>[\d.e+-]{1,10})%\)"
+    r"(?:\s+(?P<jitter>\d+\.\d{3}) ms"
+    r"\s+(?P<lost>\d+)/(?P<packets>\d+) \((?P<share>[\d.e+-]{1,10})%\)"
     r"|\s+(?P<again>\d{1,9}))?"
     r"\s+(?P<who>sender|receiver)$"
 )
