@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.fleet.clock import offset
-from orchestrator.fleet.comparison import Compared, Row, compare, with_verdict
+from orchestrator.fleet.comparison import FEWEST_NODES, Compared, Row, compare, with_verdict
 from orchestrator.fleet.record import Launch, NodeRecord
 from orchestrator.units import counted, quantity
 
@@ -76,8 +76,13 @@ def sentences(fleet: Fleet) -> Iterator[str]:
     for record in fleet.records:
         for note in record.notes:
             yield f"{record.node}: {note}"
-    if any(one.verdict == "unjudged" for row in fleet.rows for one in row.nodes):
-        yield "fewer than 3 nodes have the same hardware: nothing says which of them is slow"
+    sizes = Counter(record.hardware for record in fleet.records)
+    few = [record.node for record in fleet.records if sizes[record.hardware] < FEWEST_NODES]
+    if few:
+        yield (
+            f"fewer than {FEWEST_NODES} nodes have the hardware of {', '.join(few)}: nothing says "
+            "which of them is slow"
+        )
 
 
 def summary(fleet: Fleet) -> str:

@@ -75,7 +75,7 @@ def test_two_nodes_do_not_say_which_is_slow():
     records = fleet(2, {2: 0.5})
     assert set(verdicts(records).values()) == {"unjudged"}
     assert told(records) == [
-        "fewer than 3 nodes have the same hardware: nothing says which of them is slow"
+        "fewer than 3 nodes have the hardware of n1, n2: nothing says which of them is slow"
     ]
 
 
