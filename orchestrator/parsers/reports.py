@@ -104,10 +104,10 @@ class ReportParser:
             begin = {"evidence": evidence} if evidence else {}
             return Measurement(program=program, begin=begin, failure=failure)
         lines = tuple(line.evidence() for line in found.evidence)
-        begin = {**found.facts, **({"evidence": lines} if lines else {}), **blocks}
+        told = {**found.facts, **({"evidence": lines} if lines else {}), **blocks}
         return Measurement(
             program=program,
-            begin=ProgramFacts.model_validate(begin),
+            begin=ProgramFacts.model_validate(told),
             metrics=dict(found.metrics),
             warnings=found.warnings,
         )

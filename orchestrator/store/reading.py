@@ -79,7 +79,8 @@ def use_patiently(place: Location, work: Callable[[Connection], T], tell: Tell) 
         wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
         reraise=True,
     )
-    return retrying(use, place, work, tell)
+    found: T = retrying(use, place, work, tell)
+    return found
 
 
 def _roots() -> tuple[Path, ...]:

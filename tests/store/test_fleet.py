@@ -34,6 +34,11 @@ def as_role(url, role):
     return url.replace(f"{postgresql.USER}@", f"benchdock_{role}@")
 
 
+def name_of(url):
+    """Return the name of the database of a URL."""
+    return url.partition("@/")[2].partition("?")[0]
+
+
 def names(url):
     """Return the runs in a database."""
     import psycopg
@@ -59,7 +64,7 @@ def shared(server, roles, new_postgresql):
     """The URL of a database that has the roles of the documentation, and tables of its owner."""
     import psycopg
 
-    name = new_postgresql.rpartition("/")[2].partition("?")[0]
+    name = name_of(new_postgresql)
     with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} OWNER TO benchdock_owner")
     with psycopg.connect(as_role(new_postgresql, "owner"), autocommit=True) as connection:
@@ -140,7 +145,7 @@ def test_many_processes_change_the_tables_once(
             )
             with connected(place):
                 pass
-    name = new_postgresql.rpartition("/")[2].partition("?")[0]
+    name = name_of(new_postgresql)
     with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} SET log_statement = 'ddl'")
     log = Path(server.partition("host=")[2]) / "server.log"
@@ -201,7 +206,7 @@ def test_a_server_that_is_away_costs_nothing(own_server, capsys):
 
 def test_the_end_of_a_suite_waits_for_a_server(own_server):
     stored(FIRST)
-    told = []
+    told: list[str] = []
     own_server("stop")
     timer = threading.Timer(2.0, own_server, ["start"])
     timer.start()

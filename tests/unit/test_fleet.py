@@ -347,7 +347,7 @@ def test_a_check_that_takes_too_long_is_ended(cluster, capsys):
 @pytest.fixture
 def node(monkeypatch):
     """A node whose probe and control series are quick; `runs` are the requests that ran."""
-    runs = []
+    runs: list[Request] = []
 
     def probe(wanted, view):
         found = Ceiling(
