@@ -22,6 +22,7 @@ from orchestrator.probing.measuring import Wanted, probe
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.run import benchmark
+from orchestrator.trust.verdict import TRUSTS, Verdict
 from orchestrator.units import SAMPLES_PER_SECOND, counted
 from orchestrator.version import VERSION
 from orchestrator.view import View
@@ -67,7 +68,8 @@ class _Draft:
 
     values: dict[tuple[Source, str, str], list[float]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    doubted: list[Verdict] = field(default_factory=list)
 
     def add(self, source: Source, name: str, metric: Metric) -> None:
         if LEAST < metric.value < MOST:
@@ -92,7 +94,7 @@ def measure(check: Check, node: str, folder: Path, view: View) -> NodeRecord:
     draft = _Draft()
     usable, cpus = inventory.usable_cpus(), os.cpu_count() or 1
     if usable < cpus:
-        draft.notes[f"benchdock may use {usable} of {cpus} CPUs (affinity)"] = None
+        draft.notes.append(f"benchdock may use {usable} of {cpus} CPUs (affinity)")
     for log in check.logs:
         _take(draft, programs.read(log))
     shown = _WithoutResults(view)
@@ -119,7 +121,7 @@ def measure(check: Check, node: str, folder: Path, view: View) -> NodeRecord:
         passes=check.passes,
         figures=draft.figures(),
         problems=tuple(draft.failed.values()),
-        notes=tuple(draft.notes),
+        notes=(*draft.notes, *_doubts(draft.doubted, check.passes)),
     )
 
 
@@ -196,7 +198,18 @@ def _control(draft: _Draft, request: Request, view: View) -> None:
     name = f"control {request.model} {request.phase}, {request.framework}, {request.dtype}"
     draft.add("control", name, throughput)
     if result.verdict is not None and result.verdict.trust != "valid":
-        draft.notes[f"control series: {result.verdict.in_words(result.warnings)}"] = None
+        draft.doubted.append(result.verdict)
+
+
+def _doubts(doubted: Sequence[Verdict], passes: int) -> Iterator[str]:
+    """Say which runs of the control series are doubtful, and why."""
+    for trust in TRUSTS[1:]:
+        of_it = [one for one in doubted if one.trust == trust]
+        if of_it:
+            reasons = (why for one in of_it for why in one.reasons if why.level != "note")
+            told = ", ".join(dict.fromkeys(why.words for why in reasons))
+            verb = "is" if len(of_it) == 1 else "are"
+            yield f"{len(of_it)} of {counted(passes, 'control run')} {verb} {trust}: {told}"
 
 
 def _fail(draft: _Draft, part: str, error: BenchdockError) -> None:

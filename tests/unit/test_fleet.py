@@ -22,6 +22,7 @@ from orchestrator.probing.measuring import Probed, Wanted
 from orchestrator.request import Request
 from orchestrator.result import Failure
 from orchestrator.run import benchmark
+from orchestrator.trust.verdict import Reason, Verdict
 from orchestrator.ui.plain import SilentView
 from orchestrator.version import VERSION
 from tests.support import nodes as made
@@ -384,6 +385,20 @@ def test_a_node_is_measured_in_passes(node, home, tmp_path):
     assert found.benchdock == VERSION
     assert found.hardware.startswith(f"{os.cpu_count()} CPU")
     assert found.started <= found.finished
+
+
+def test_doubtful_runs_of_the_control_series_are_counted(node, monkeypatch, tmp_path):
+    reason = Reason(code="busy_host", level="suspect", text="other programs ran")
+    run = benchmark.run
+
+    def doubtful(request, view):
+        found, status = run(request, view)
+        verdict = Verdict.of((reason,) if len(node) < 3 else ())
+        return found.model_copy(update={"verdict": verdict}), status
+
+    monkeypatch.setattr(benchmark, "run", doubtful)
+    found = measuring.measure(CHECK, "n1", tmp_path, SilentView())
+    assert found.notes == ("2 of 3 control runs are suspect: busy host",)
 
 
 def test_a_part_that_fails_is_a_problem_of_the_record(node, monkeypatch, tmp_path, capsys):
