@@ -107,7 +107,8 @@ def add_gpus(command: ArgumentParser) -> None:
 def _add_nodes(run: ArgumentParser) -> None:
     run.add_argument(
         "--nodes",
-        type=values.whole(2, MOST_RANKS),
+        type=values.positive,
+        default=1,
         metavar="N",
         help="with --ranks, in a job of Slurm: divide the ranks among N of its nodes (pytorch)",
     )

@@ -18,14 +18,11 @@ FRAMEWORK = "pytorch"
 
 def chosen(
     arguments: argparse.Namespace, environment: Mapping[str, str] = os.environ
-) -> tuple[str, str | None]:
+) -> tuple[str, str]:
     """Return runtime and prefix of a request. Raises RequestError, MachineError."""
-    runtime, prefix = str(arguments.runtime), arguments.prefix
-    if arguments.nodes is None:
-        return runtime, prefix
     _check_request(arguments)
     _check_job(arguments.nodes, environment)
-    start = shlex.join(_srun(arguments.nodes))
+    start, prefix = shlex.join(_srun(arguments.nodes)), arguments.prefix
     return "host", f"{start} {prefix}" if prefix is not None else start
 
 

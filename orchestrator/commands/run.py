@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from orchestrator.commands import gpu_sharing, over_nodes
+from orchestrator.commands import gpu_sharing
 from orchestrator.data import registry
 from orchestrator.errors import ExitStatus, RequestError, quoted
 from orchestrator.frameworks import catalogue
@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 def make_request(arguments: argparse.Namespace) -> Request:
     """Turn the command line into a request. Raises RequestError."""
     model, model_file = own_network.split(arguments.model)
-    runtime, prefix = over_nodes.chosen(arguments)
+    runtime, prefix = arguments.runtime, arguments.prefix
+    if arguments.nodes > 1:
+        from orchestrator.commands import over_nodes
+
+        runtime, prefix = over_nodes.chosen(arguments)
     try:
         return Request(
             model=model,
