@@ -66,6 +66,8 @@ def sentences(fleet: Fleet) -> Iterator[str]:
     yield from _versions(fleet.records)
     yield from _hardware(fleet.records)
     for node, figures in with_verdict(fleet.rows, "unclear").items():
+        if node in fleet.slow:
+            continue
         row, one = figures[0]
         told = (
             f"the interval is {interval(one)}; repeat it with more --passes"

@@ -57,7 +57,7 @@ def environment(plan: Plan, token: str) -> dict[str, str]:
     if plan.gpus:
         # Usually below HOME, which need not be writable; then each run compiles again.
         visible["CUDA_CACHE_PATH"] = str(cuda_cache())
-    return handed_on.variables() | visible | plan.environment | {TOKEN: token}
+    return handed_on.variables(plan.prefix) | visible | plan.environment | {TOKEN: token}
 
 
 class HostRuntime:
