@@ -1,4 +1,4 @@
-"""`benchdock run --nodes N`: one program whose ranks are on several nodes of a job of Slurm.
+"""`--nodes N` of `benchdock run`: one program whose ranks are on several nodes of a job of Slurm.
 
 `srun` starts the program once on each node, and there `backends.harness.ranks` starts its share of
 the ranks. The environment and the run's folder must be on file systems that the nodes share.

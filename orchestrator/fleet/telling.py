@@ -63,7 +63,7 @@ def sentences(fleet: Fleet) -> Iterator[str]:
         for problem in record.problems:
             yield f"{record.node} has no figures of the {problem}"
     yield from _apart(fleet)
-    yield from _versions(fleet.records)
+    yield from _versions(fleet)
     yield from _hardware(fleet.records)
     for node, figures in with_verdict(fleet.rows, "unclear").items():
         if node in fleet.slow:
@@ -160,27 +160,27 @@ def _silent(fleet: Fleet) -> Iterator[tuple[str, str]]:
 
 
 def _apart(fleet: Fleet) -> Iterator[str]:
-    unknown = []
+    unset = [record.node for record in fleet.records if record.clock.synchronised is False]
+    if len(unset) == len(fleet.records):  # as in virtual machines whose host sets the clock
+        unset = []
     for record, launch in zip(fleet.records, fleet.launches, strict=True):
         difference = offset(record, launch)
         if launch is not None and difference is not None and difference.apart:
             yield f"the clock of {record.node} is {difference} of {launch.host}'s"
-        elif record.clock.synchronised is False:
-            unknown.append(record.node)
-    if unknown and len(unknown) < len(fleet.records):
-        yield f"nothing sets the clock of {', '.join(unknown)} (NTP), as it does on other nodes"
+        elif record.node in unset:
+            yield f"nothing sets the clock of {record.node} (NTP), as it does on other nodes"
 
 
-def _versions(records: Sequence[NodeRecord]) -> Iterator[str]:
-    counts = Counter((record.benchdock, record.commit) for record in records)
-    if len(counts) < 2:
-        return
-    (version, commit), _ = counts.most_common(1)[0]
-    for record in records:
-        if record.benchdock != version:
-            yield f"{record.node} has benchdock {record.benchdock}, most nodes {version}"
-        elif record.commit != commit:
-            yield f"{record.node} has another commit of benchdock {version} than most nodes"
+def _versions(fleet: Fleet) -> Iterator[str]:
+    """Compare with the benchdock that started the check, else with that of most nodes."""
+    counts = Counter((record.benchdock, record.commit) for record in fleet.records)
+    (most, commit), _ = counts.most_common(1)[0] if counts else (("", None), 0)
+    for record, launch in zip(fleet.records, fleet.launches, strict=True):
+        usual = launch.benchdock if launch is not None else most
+        if record.benchdock != usual:
+            yield f"{record.node} has benchdock {record.benchdock} instead of {usual}"
+        elif record.benchdock == most and record.commit != commit:
+            yield f"{record.node} has another commit of benchdock {most} than most nodes"
 
 
 def _hardware(records: Sequence[NodeRecord]) -> Iterator[str]:
