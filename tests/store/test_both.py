@@ -16,7 +16,15 @@ from orchestrator.cli import main
 from orchestrator.errors import ExitStatus
 from orchestrator.result import Failure, Metric
 from orchestrator.run.filing import to_json
-from orchestrator.store import database, durations, location, migrating, queries, schema
+from orchestrator.store import (
+    database,
+    durations,
+    location,
+    migrating,
+    queries,
+    schema,
+    taking_in,
+)
 from orchestrator.store.database import connected
 from tests.support.run_folders import filed, in_session, result, stored
 
@@ -308,3 +316,26 @@ def test_a_locked_table_is_waited_for(new_postgresql, home, monkeypatch, capsys)
     assert "is locked by another program; end that program, or try again later" in said.err
     assert SECOND in said.out
     assert len(listed(capsys)) == 2
+
+
+def test_the_same_runs_on_several_machines_are_found(place):
+    for number, machine in enumerate(("m1", "m2")):
+        told = {**HERE, "machine": machine, "hostname": f"box{number}"}
+        for minute in range(2):
+            name = f"20260101T12{minute:02}00-pytorch-x-{number:06x}"
+            moment = datetime(2026, 1, 1, 12, minute, tzinfo=UTC)
+            metrics = {"throughput": Metric(value=10.0 + number, unit="samples/s")}
+            stored(name, environment=told, started=moment, metrics=metrics)
+    with connected(place) as connection:
+        taking_in.take_in(connection, lambda _: None)
+        whats = set(connection.execute(select(schema.series.c.what)).scalars())
+        found = queries.on_machines(connection, whats, since=0.0)
+        rows = [(row["key"], row["hostname"], row["throughput"], row["unit"]) for row in found]
+        assert sorted(rows) == sorted(
+            (f"m{number + 1}", f"box{number}", 10.0 + number, "samples/s")
+            for number in (0, 1)
+            for _ in range(2)
+        )
+        assert len({row["what"] for row in found}) == 1
+        assert queries.on_machines(connection, whats, since=2e9) == []
+        assert queries.on_machines(connection, {"other"}, since=0.0) == []
