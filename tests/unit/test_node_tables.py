@@ -1,16 +1,22 @@
 """The page of the machine compares nodes by their checks, and machines by their runs."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select
 
 from orchestrator.fleet import folder
+from orchestrator.metric import Metric
 from orchestrator.report import machine_page, node_tables, site
 from orchestrator.report.site import Told
-from orchestrator.report.stored import Stored
+from orchestrator.report.stored import Stored, gather
 from orchestrator.report.window import window
+from orchestrator.store import location, schema
+from orchestrator.store.database import connected
+from orchestrator.store.taking_in import take_in
 from tests.support.nights import night, series
 from tests.support.nodes import fleet, record
+from tests.support.run_folders import stored
 
 MACHINES = {
     "w1": {"alpha": (100.0, 101.0, 99.0), "beta": (100.5, 99.5), "gamma": (80.0, 81.0, 80.5)},
@@ -55,6 +61,25 @@ def test_machines_are_compared_by_the_same_runs():
         ("vgg16 pytorch", "gamma", "slow"),
         *(("vgg16 pytorch", name, "ok") for name in ("alpha", "beta")),
     ]
+
+
+def test_the_runs_of_all_machines_are_gathered():
+    """Two machines have one host name: their keys tell them apart."""
+    machines = {"abc": "box", "abd": "box", "xyz": "other"}
+    for number, (key, host) in enumerate(machines.items()):
+        stored(
+            f"20261101T12{number:02}00-pytorch-x-0a1b2c",
+            environment={"machine": key, "hostname": host},
+            started=datetime(2026, 11, 1, 12, number, tzinfo=UTC),
+            metrics={"throughput": Metric(value=10.0 + number, unit="samples/s")},
+        )
+    with connected(location.here()) as connection:
+        take_in(connection, lambda _: None)
+        (what,) = connection.execute(select(schema.series.c.what).distinct()).scalars()
+    ended = datetime(2026, 11, 2, tzinfo=UTC).timestamp()
+    tonight = night(1, series(what=what), started=ended - 3600, finished=ended)
+    found = gather(tonight, pytest.fail)
+    assert found.machines == {what: {"box (abc)": (10.0,), "box (abd)": (11.0,), "other": (12.0,)}}
 
 
 def test_the_page_shows_both_tables_as_text():
