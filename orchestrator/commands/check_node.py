@@ -86,7 +86,8 @@ def _this_node(arguments: argparse.Namespace) -> ExitStatus:
     node = measuring.node_name()
     where = Path(arguments.into).absolute() if arguments.into is not None else files.new()
     check = _wanted(arguments)
-    files.begin(where, node)
+    if arguments.into is not None:  # somebody waits for it
+        files.begin(where, node)
     view = ui.choose(result_on_stdout=False)
     try:
         with interruptible():

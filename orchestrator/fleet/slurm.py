@@ -29,7 +29,7 @@ _ENDING = 15.0
 _IDLE = "idle"
 _LOG = "srun.log"
 # As --label marks the lines of a task.
-_OF_A_NODE = re.compile(r" *\d+: (benchdock: .+)")
+_OF_A_NODE = re.compile(r" *\d+: (?:slurmstepd-[^:]+: error: execve\(\): )?(benchdock: .+|/.+: .+)")
 _NOT_HERE = "run it where `sinfo` works, or `benchdock check-node` on each node"
 
 
@@ -188,7 +188,7 @@ def _follow(process: subprocess.Popen[bytes], watch: _Watch, timeout: float) -> 
 
 
 def _complaint(log: Path) -> str:
-    """Return the last complaint of benchdock on a node, else of srun; "" without any."""
+    """Return the last complaint of a node, else of srun; "" without any."""
     try:
         lines = log.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -337,6 +337,22 @@ def test_why_a_partition_cannot_be_checked(cluster, monkeypatch, capsys):
     assert "Slurm is not on this machine" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("2: slurmstepd-n3: error: execve(): /x/benchdock: No such file or directory",
+         "/x/benchdock: No such file or directory"),
+        ("12: benchdock: unknown model 'a'", "benchdock: unknown model 'a'"),
+        ("2: record: /shared/nodes/n1.node.json", "srun: error: n3: task 2: Exited"),
+    ],
+)  # fmt: skip
+def test_what_a_node_complains_about(tmp_path, line, said):
+    log = tmp_path / "srun.log"
+    log.write_text(f"{line}\nsrun: error: n3: task 2: Exited\n")
+    assert slurm._complaint(log) == said
+    assert slurm._complaint(tmp_path / "absent") == ""
+
+
 def test_a_check_that_takes_too_long_is_ended(cluster, capsys):
     path = cluster / "bin/node"
     path.write_text(

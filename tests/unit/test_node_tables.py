@@ -18,7 +18,7 @@ from tests.support.nights import night, series
 from tests.support.nodes import fleet, record
 from tests.support.run_folders import stored
 
-MACHINES = {
+MACHINES: dict[str, dict[str, tuple[float, ...]]] = {
     "w1": {"alpha": (100.0, 101.0, 99.0), "beta": (100.5, 99.5), "gamma": (80.0, 81.0, 80.5)},
     "w2": {"alpha": (5.0, 5.1)},
 }
