@@ -8,6 +8,10 @@ from pydantic import ConfigDict, Field
 from orchestrator.request import Device, Dtype, LenientRecord, Phase
 
 NO_NETWORK = "none"
+MACHINE_NETWORK = "host"
+RuntimeName = Literal["docker", "host", "podman", "apptainer", "srun"]
+# What a program that starts containers may not be able to give one.
+Lack = Literal["network", "capabilities", "memory", "pids", "shm_size", "ulimits"]
 # A float cannot hold every integer above this, and nothing counted here comes near it.
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -119,7 +123,8 @@ class Plan(LenientRecord):
     are None on the host runtime. `script` is the rendered launcher; `argv` starts it. `pattern`,
     `unit` and `estimator` say how to read the program `custom`. `source` and `data` describe the
     contents of `--source` and `--data`. `prefix` are the words before the program's command in the
-    script. `interpreter` is the user's Python on the host runtime.
+    script. `interpreter` is the user's Python on the host runtime. `lacks` names what the runtime
+    cannot give a container.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -135,7 +140,7 @@ class Plan(LenientRecord):
     steps: Count
     warmup: Count
     fingerprint: str | None = None
-    runtime: Literal["docker", "host"]
+    runtime: RuntimeName
     runtime_reason: str
     image: str | None = None
     image_id: str | None = None
@@ -146,6 +151,7 @@ class Plan(LenientRecord):
     mounts: tuple[Mount, ...] = ()
     user: str | None = None
     network: str = NO_NETWORK
+    lacks: tuple[Lack, ...] = ()
     capabilities: tuple[str, ...] = ()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
@@ -160,6 +166,11 @@ class Plan(LenientRecord):
     warnings: tuple[str, ...] = ()
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @property
+    def in_container(self) -> bool:
+        """Whether the program runs in a container."""
+        return self.runtime != "host"
 
     @property
     def global_batch(self) -> int:

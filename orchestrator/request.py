@@ -58,6 +58,9 @@ class RuntimeChoice(StrEnum):
     AUTO = "auto"
     DOCKER = "docker"
     HOST = "host"
+    PODMAN = "podman"
+    APPTAINER = "apptainer"
+    SRUN = "srun"
 
 
 class StrictRecord(BaseModel):

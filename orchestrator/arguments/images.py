@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     images = command(
         commands,
         "images",
-        "list, fetch, build, pull and prune the images",
+        "list, fetch, build, pull, export and prune the images",
         "images",
         "images --all",
         "images fetch pytorch-cpu",
@@ -24,12 +24,13 @@ def add(commands: Any) -> None:
         "images pull nightly.yaml",
         "images bootstrap",
         "images bootstrap python:3.6-slim",
+        "images export pytorch-cpu --format oci pytorch-cpu.tar",
         "images prune --dry-run",
     )
     images.add_argument(
         "action",
         nargs="?",
-        choices=("list", "fetch", "build", "pull", "pin", "bootstrap", "prune"),
+        choices=("list", "fetch", "build", "pull", "pin", "bootstrap", "export", "prune"),
         default="list",
         metavar="ACTION",
         help="list (default): show the images; fetch: download wheels into the wheelhouse; build: "
@@ -37,14 +38,16 @@ def add(commands: Any) -> None:
         "needs (built here if no registry has it); pin: look up the "
         "digests of vendors' images and write dockerfiles/digests.toml; bootstrap: build the base "
         "images from Debian packages, without a registry (those of old Pythons also from an "
-        "interpreter of this machine); prune: remove images of benchdock that "
+        "interpreter of this machine); export: write IMAGE to a FILE for programs without an "
+        "engine; prune: remove images of benchdock that "
         "nothing needs any more",
     )
     images.add_argument(
         "names",
         nargs="*",
         metavar="IMAGE",
-        help="default: all CPU images for fetch and build, all vendors' images for pin, the bases "
+        help="for export one image and its file (default: IMAGE.tar or IMAGE.sqsh in this folder); "
+        "default: all CPU images for fetch and build, all vendors' images for pin, the bases "
         "of our images for bootstrap, all images of benchdock for prune",
     )
     _add_options(images)
@@ -81,4 +84,11 @@ def _add_options(images: ArgumentParser) -> None:
     )
     images.add_argument(
         "--dry-run", action="store_true", help="with prune: only show what would be removed"
+    )
+    images.add_argument(
+        "--format",
+        choices=("oci", "sqsh"),
+        metavar="FORMAT",
+        help="with export: oci (an archive for podman, Apptainer and skopeo), or sqsh (for pyxis; "
+        "needs enroot)",
     )

@@ -9,7 +9,7 @@ from orchestrator.arguments.parser import Collect
 
 PHASES = ("training", "inference")
 DTYPES = ("float32", "tf32", "float16", "bfloat16", "int8")
-RUNTIMES = ("auto", "docker", "host")
+RUNTIMES = ("auto", "docker", "host", "podman", "apptainer", "srun")
 
 
 def json(parser: argparse._ActionsContainer) -> None:
@@ -44,7 +44,8 @@ def runtime(parser: argparse.ArgumentParser) -> None:
         choices=RUNTIMES,
         default="auto",
         metavar="RUNTIME",
-        help="docker, host, or auto (default): docker if it answers, else host",
+        help="docker, host, or auto (default): docker if it answers, else host; or a program that "
+        "starts containers: podman, apptainer, or srun (with pyxis, inside an allocation)",
     )
 
 

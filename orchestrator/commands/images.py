@@ -1,4 +1,4 @@
-"""`benchdock images`: list, fetch, build, pull and pin images."""
+"""`benchdock images`: list, fetch, build, pull, export and pin images."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
         return prune_images.execute(arguments, table, _tell)
     match arguments.action:
+        case "export":
+            from orchestrator.commands import export_image
+
+            done = export_image.done(table, arguments.names, arguments.format, _tell)
         case "fetch":
             done = _fetch(table, arguments.names, arguments.source)
         case "build":
@@ -79,6 +83,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         ("--keep", arguments.keep is not None, ("prune",)),
         ("--ignore-results", arguments.ignore_results, ("prune",)),
         ("--dry-run", arguments.dry_run, ("prune",)),
+        ("--format", arguments.format is not None, ("export",)),
     ):
         if given and action not in actions:
             raise RequestError(

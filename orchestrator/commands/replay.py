@@ -80,6 +80,7 @@ def _show_plan(prepared: Replay, *, as_json: bool) -> None:
         "pull": f"in the same image, pulled as {source.registry}",
         "ours": "in today's image",
         "host": "on this host",
+        "program": f"in an image of {prepared.plan.runtime}",
     }[source.how]
     print(clean(f"{prepared.stored.name}: {subject(prepared.stored.result)}"))
     print(f"would run {place}")

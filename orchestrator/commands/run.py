@@ -300,6 +300,10 @@ def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
     for name, value in plan.model_dump(mode="json", exclude=shown_apart).items():
         if value not in (None, {}, []):
             yield name.replace("argv", "command").replace("_", " "), _shown(value)
+    if plan.runtime not in ("docker", "host"):
+        from orchestrator.run import program_place
+
+        yield "started by", program_place.command_of(plan)
     if plan.source is not None and str(plan.source):
         yield "program folder", str(plan.source)
     if plan.interpreter is not None:

@@ -17,6 +17,7 @@ from orchestrator.doctor.host import (
     leftover_findings,
     memory_finding,
 )
+from orchestrator.doctor.programs import program_findings
 from orchestrator.errors import ExitStatus
 from orchestrator.machine import description, gpu, inventory
 from orchestrator.machine.description import Machine, MachineFile
@@ -36,7 +37,8 @@ def examine() -> Examination:
     if not report.gpus:
         report = replace(report, on_bus=inventory.has_nvidia_device())
     engine, no_engine, found = examine_engine(report)
-    found = [installation_finding(), *found, *host_findings(), *gpu_findings(report)]
+    found = [installation_finding(), *found, *host_findings(), *program_findings()]
+    found += gpu_findings(report)
     found += [home_finding(paths.home()), memory_finding(inventory.memory())]
     found += governor_findings(inventory.governors())
     return Examination(

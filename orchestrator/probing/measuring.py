@@ -105,7 +105,7 @@ def _decided(wanted: Wanted) -> Decision:
     if request.gpus is None and facts.gpu.gpus:
         request = request.model_copy(update={"gpus": "all"})
     decision = decide(request, facts).accepted()
-    on_host = decision.engine is None and decision.target.device == "cpu"
+    on_host = decision.on_host and decision.target.device == "cpu"
     # The loop needs only a Python, not the packages of a framework.
     return replace(decision, image=None) if on_host else decision
 

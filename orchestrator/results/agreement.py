@@ -141,7 +141,7 @@ def _of_request(request: Request, plan: Plan) -> Iterator[Disagreement]:
         if plan.environment.get(key) != text:
             yield Disagreement(f"variable {key}", REQUEST, text, PLAN, plan.environment.get(key))
     yield from _of_python(request.python, plan.interpreter)
-    if plan.runtime == "docker":
+    if plan.in_container:
         yield from _of_mounts(request, plan)
 
 

@@ -115,7 +115,7 @@ def _prefix(result: Result) -> object:
 
 def _network(result: Result) -> object:
     """Return the container's network; the host runtime uses that of the machine."""
-    return result.plan.network if result.plan and result.plan.runtime == "docker" else None
+    return result.plan.network if result.plan and result.plan.in_container else None
 
 
 def _python(found: Interpreter) -> object:

@@ -85,8 +85,8 @@ def _of_command(request: Request, command: str, plan: Plan) -> Iterator[Disagree
     """Compare the words of the user's command, which follow the last `exec`."""
     asked = _with_folders(request, plan)
     folders = {
-        "data": DATA if plan.runtime == "docker" else asked.data,
-        "source": SOURCE if plan.runtime == "docker" else asked.source,
+        "data": DATA if plan.in_container else asked.data,
+        "source": SOURCE if plan.in_container else asked.source,
     }
     try:
         words = command_line.words(command, {**arguments(plan), **folders})
@@ -129,7 +129,7 @@ def _knows_paths(request: Request, plan: Plan) -> bool:
     Those were relative to the folder of the original run, which nothing else records.
     """
     named = [path for path in (request.data, request.source) if path is not None]
-    return plan.runtime == "docker" or all(path.is_absolute() for path in named)
+    return plan.in_container or all(path.is_absolute() for path in named)
 
 
 # The folders and files that a request names; the rest was where it was on that machine.
@@ -202,6 +202,7 @@ def _place(plan: Plan) -> Place:
         code=_word(code[1]) if code else CODE,
         mount_code=any(mount.target == mounted for mount in plan.mounts),
         environment=plan.environment,
+        lacks=plan.lacks,
         needs=Needs(
             capabilities=plan.capabilities,
             shm_size=plan.limits.shm_size,

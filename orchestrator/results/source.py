@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from orchestrator.runtimes.docker.client import Engine
     from orchestrator.runtimes.docker.images import ImageInfo
 
-How = Literal["exact", "pull", "ours", "host"]
+How = Literal["exact", "pull", "ours", "host", "program"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Where the program comes from: the `exact` image is here, it can be pulled, or neither.
+
+    A `program` that starts containers by command line finds the image itself.
 
     `registry` is the reference for pulling it, `why` says what became of it.
     """
@@ -43,11 +45,13 @@ class Source:
 
 
 def find(request: Request, plan: Plan, facts: DecisionFacts, *, own: bool) -> Source:
-    """Look for the place of a plan. Raises as `runtime_choice.engine` does."""
-    engine, _ = runtime_choice.engine(request, facts)
-    if engine is None:
+    """Look for the place of a plan. Raises as `runtime_choice.choose` does."""
+    chosen = runtime_choice.choose(request, facts)
+    if chosen.program is not None:
+        return Source(how="program")
+    if chosen.engine is None:
         return Source(how="host")
-    return find_image(plan, cast("Engine", engine), own=own)
+    return find_image(plan, cast("Engine", chosen.engine), own=own)
 
 
 def pull(source: Source, decision: Decision, view: View) -> Source:

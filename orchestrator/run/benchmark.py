@@ -174,6 +174,7 @@ def _run(
         with clock.stage("image", "looking for a place to run"):
             place, runtime = find_place(decision, view)
         planned = plan(decision, place, draft.folder)
+        draft.notes = (*draft.notes, *_lacking(planned))
         _prepare_cache(draft, planned)
         _execute(draft, planned, runtime, view, host)
 
@@ -211,6 +212,15 @@ def plan(decision: Decision, place: Place, folder: RunFolder) -> Plan:
     return make_plan(decision.request, decision.framework, decision.target, place, folder)
 
 
+def _lacking(plan: Plan) -> tuple[str, ...]:
+    """Return what the runtime cannot give the container, in sentences."""
+    if not plan.lacks:
+        return ()
+    from orchestrator.runtimes.by_command import lacking  # only then
+
+    return tuple(lacking.notes(plan))
+
+
 def _execute(
     draft: _Draft, plan: Plan, runtime: Runtime, view: View, host: Callable[[], HostSource]
 ) -> None:
@@ -233,7 +243,7 @@ def _execute(
             on_progress=lambda now: monitor.stage(now.stage, now.window),
             on_start=lambda started: monitor.started(started.root()),
         )
-    if plan.runtime == "docker":
+    if plan.in_container:
         draft.banner = banner.of_run(draft.folder)
 
 
@@ -327,5 +337,5 @@ def dry_run(request: Request, machine: Machine | None = None) -> Result:
         fingerprint=planned.fingerprint,
         environment=machine.model_dump(mode="json") if machine else {},
         warnings=planned.warnings,
-        notes=decision.notes,
+        notes=(*decision.notes, *_lacking(planned)),
     )

@@ -35,11 +35,16 @@ def choose(request: Request) -> str:
     if request.as_root:
         return ROOT
     if os.geteuid() != 0:
-        return f"{os.getuid()}:{os.getgid()}"
+        return caller()
     sudo = (os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", ""))
     if all(text.isascii() and text.isdecimal() and int(text) for text in sudo):
         return ":".join(sudo)
     return f"{NOBODY}:{NOBODY}"
+
+
+def caller() -> str:
+    """Return the user who calls benchdock."""
+    return f"{os.getuid()}:{os.getgid()}"
 
 
 def check_readable(request: Request) -> None:

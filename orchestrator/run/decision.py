@@ -15,7 +15,7 @@ from orchestrator.errors import BenchdockError, DataError, MachineError, Request
 from orchestrator.frameworks.record import Framework
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.plan import Interpreter
-from orchestrator.request import Request
+from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run import (
     checks,
     container_user,
@@ -29,6 +29,9 @@ from orchestrator.run.facts import DecisionFacts
 if TYPE_CHECKING:
     from orchestrator.images.image_table import Image
     from orchestrator.machine.description import EngineFacts
+    from orchestrator.plan import RuntimeName
+    from orchestrator.run.runtime_choice import Chosen
+    from orchestrator.runtimes.by_command.platforms import ContainerProgram
     from orchestrator.runtimes.docker.client import Engine
 
 _NOT_WANTED = GpuReport(state="no_gpu", reason="none was requested")
@@ -39,12 +42,12 @@ class Decision:
     """What a request means on a machine.
 
     `image` is the image of our table that works there, None if the request names one or a Python,
-    or for a command that runs on the host as it is. `engine` is None for the host, for the
-    `reason`. `refusals` say why nothing works on this machine, though the request itself is sound.
-    `first` must be printed before anything else: why the CPU is used although there are GPUs.
-    `doubts` are reasons to doubt what works, `notes` say why the image is not the newest, and
-    `unchecked` what could not be looked at from here. `python` is the user's, None on a machine
-    elsewhere.
+    or for a command that runs on the host as it is. `engine` or `program` starts the container, for
+    the `reason`; without both it is the host. `refusals` say why nothing works on this machine,
+    though the request itself is sound. `first` must be printed before anything else: why the CPU is
+    used although there are GPUs. `doubts` are reasons to doubt what works, `notes` say why the
+    image is not the newest, and `unchecked` what could not be looked at from here. `python` is the
+    user's, None on a machine elsewhere.
     """
 
     request: Request
@@ -55,6 +58,7 @@ class Decision:
     cpus: int
     engine: Engine | EngineFacts | None
     reason: str
+    program: ContainerProgram | None = None
     elsewhere: bool = False
     python: Interpreter | None = None
     refusals: tuple[BenchdockError, ...] = ()
@@ -62,6 +66,20 @@ class Decision:
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the program runs on the host, not in a container."""
+        return self.engine is None and self.program is None
+
+    @property
+    def runtime(self) -> RuntimeName:
+        """Return the runtime, as plans name it."""
+        if self.program is not None:
+            return self.program.platform.name
+        if self.engine is None:
+            return "host"
+        return "podman" if self.request.runtime is RuntimeChoice.PODMAN else "docker"
 
     def accepted(self) -> Decision:
         """Return this. Raises MachineError or DataError if nothing works on this machine."""
@@ -86,14 +104,16 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
     gpu = _NOT_WANTED if on_cpu else facts.gpu
     target, lacking = _devices(request, gpu)
     framework = _framework(request, target, gpu, elsewhere=facts.elsewhere)
-    engine, reason = _runtime(request, facts, lacking)
-    site = fitting.Site(gpu=gpu, on_host=engine is None, elsewhere=facts.elsewhere)
+    place = _runtime(request, facts, lacking)
+    in_container = place.engine is not None or place.program is not None
+    site = fitting.Site(gpu=gpu, on_host=not in_container, elsewhere=facts.elsewhere)
     fitted = fitting.fit(request, framework, target, site, image=image)
     refusals: tuple[BenchdockError, ...] = (*lacking, *fitted.refusals())
     chosen = runtime_choice.image(request, fitted.framework, fitted.target, site)
     if image is None and not refusals:
         runtime_choice.check_image(chosen, site)
-    if engine is not None and not facts.elsewhere:
+    as_caller = place.program is not None and place.program.platform.as_caller
+    if in_container and not as_caller and not facts.elsewhere:
         refusals += _unreadable(request)
     return Decision(
         request=request,
@@ -102,8 +122,9 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
         image=chosen,
         gpu=gpu,
         cpus=facts.cpus,
-        engine=engine,
-        reason=reason,
+        engine=place.engine,
+        program=place.program,
+        reason=place.reason,
         elsewhere=facts.elsewhere,
         python=facts.interpreter(request, fitted.framework),
         refusals=refusals,
@@ -126,12 +147,10 @@ def _devices(request: Request, gpu: GpuReport) -> tuple[Target, tuple[MachineErr
         return devices.requested(request), (error,)
 
 
-def _runtime(
-    request: Request, facts: DecisionFacts, lacking: tuple[MachineError, ...]
-) -> tuple[Engine | EngineFacts | None, str]:
-    """Choose the engine or the host; of two things that the machine lacks, name the GPU."""
+def _runtime(request: Request, facts: DecisionFacts, lacking: tuple[MachineError, ...]) -> Chosen:
+    """Choose where it runs; of two things that the machine lacks, name the GPU."""
     try:
-        return runtime_choice.engine(request, facts)
+        return runtime_choice.choose(request, facts)
     except BenchdockError:
         for refusal in lacking:
             raise refusal from None

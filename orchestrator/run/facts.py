@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.machine.description import EngineFacts, Machine
     from orchestrator.plan import Interpreter
     from orchestrator.request import Request
+    from orchestrator.runtimes.by_command.platforms import ContainerProgram
     from orchestrator.runtimes.docker.client import Engine
 
 
@@ -53,6 +54,12 @@ class DecisionFacts(Protocol):
     def container_engine(self) -> EngineAnswer:
         """Its container engine, or why there is none."""
 
+    def container_program(self, runtime: str) -> ContainerProgram:
+        """Return a program that starts containers. Raises MachineError if it cannot be used."""
+
+    def engine_of(self, program: ContainerProgram) -> Engine | None:
+        """Return the engine behind a program whose API does more, None if there is none."""
+
     def interpreter(self, request: Request, framework: Framework) -> Interpreter | None:
         """Look at the Python that a request names; None without one, or if it is out of reach.
 
@@ -72,6 +79,7 @@ class ThisMachine:
     def __init__(self, no_engine: str = "") -> None:
         self._no_engine = no_engine
         self._interpreters: dict[object, Interpreter] = {}
+        self._programs: dict[str, ContainerProgram] = {}
 
     @cached_property
     def cpus(self) -> int:
@@ -103,6 +111,27 @@ class ThisMachine:
         except EngineError as error:
             return EngineAnswer(why_not=error.what, hint=error.hint)
 
+    def container_program(self, runtime: str) -> ContainerProgram:
+        """Look for a program that starts containers. Raises MachineError."""
+        # Imported only here: no other run needs it.
+        from orchestrator.runtimes.by_command import finding
+
+        if runtime not in self._programs:
+            self._programs[runtime] = finding.look(runtime)
+        return self._programs[runtime]
+
+    def engine_of(self, program: ContainerProgram) -> Engine | None:
+        """Connect to podman's API, from the version on that gives containers GPUs."""
+        from orchestrator.runtimes.docker import cdi
+        from orchestrator.runtimes.docker.client import Engine
+
+        if not program.socket or not cdi.is_known_to_podman(program.version):
+            return None
+        try:
+            return Engine.connect(f"unix://{program.socket}")
+        except EngineError:  # a socket without a service; the command line works too
+            return None
+
     def interpreter(self, request: Request, framework: Framework) -> Interpreter | None:
         """Start the Python that a request names. Raises RequestError or MachineError."""
         if request.python is None:
@@ -131,6 +160,16 @@ class OtherMachine:
         self.container_engine = EngineAnswer(
             engine=machine.engine, why_not="" if machine.engine else why
         )
+
+    def container_program(self, runtime: str) -> ContainerProgram:
+        """Return a program of the table, which is taken to be there."""
+        from orchestrator.runtimes.by_command.platforms import PLATFORMS, ContainerProgram
+
+        platform = PLATFORMS[runtime]
+        return ContainerProgram(platform=platform, lacks=platform.lacks, rootless=True)
+
+    def engine_of(self, _: ContainerProgram) -> None:
+        """Return None: nothing can be asked there."""
 
     def interpreter(self, *_: object) -> None:
         """Return None: a Python of another machine cannot be started here."""

@@ -16,7 +16,7 @@ def hints_of(plan: Plan) -> ParseHints:
     named = "prototxt" not in plan.options or not plan.options["prototxt"]
     return ParseHints(
         planned=True,
-        isolated=plan.runtime == "docker" and plan.network == NO_NETWORK,
+        isolated=plan.in_container and plan.network == NO_NETWORK,
         model=plan.model if named else None,
         network=(framework.networks or {}).get(plan.model) if framework else None,
         fingerprint=plan.fingerprint,

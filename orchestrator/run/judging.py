@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from orchestrator.machine.disturbances import Seen
 from orchestrator.machine.facts import GpuFacts
@@ -53,7 +54,17 @@ def facts(result: Result, seen: Seen) -> Facts:
         fed=dict(_fed(result, gpus)),
         clocks=tuple(_clocks(result, gpus)),
         memory=tuple(_memory(result, gpus)),
+        **_lacking(result),
     )
+
+
+def _lacking(result: Result) -> dict[str, Any]:
+    """Return what the runtime could not give the container."""
+    if result.plan is None or not result.plan.lacks:
+        return {}
+    from orchestrator.runtimes.by_command import lacking  # only then
+
+    return {"missed": tuple(lacking.missed(result.plan)), "shared": lacking.shared(result.plan)}
 
 
 def _clocks(result: Result, gpus: Mapping[str, GpuFacts]) -> Iterator[Clock]:
@@ -91,7 +102,8 @@ def _memory(result: Result, gpus: Mapping[str, GpuFacts]) -> Iterator[Filled]:
     totals = [one.memory_total for one in gpus.values() if one.memory_total]
     if peak is not None and totals:
         yield Filled(what="the memory of the GPU", used=peak.value, total=min(totals))
-    limit = result.plan.limits.memory if result.plan else None
+    plan = result.plan
+    limit = plan.limits.memory if plan is not None and "memory" not in plan.lacks else None
     if peak is not None and limit and not gpus:
         yield Filled(what="the memory limit", used=peak.value, total=limit)
     total, free = result.environment.memory_total, result.monitor.get("memory_available.min")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from orchestrator.machine import inventory
-from orchestrator.plan import Interpreter, Ulimit
+from orchestrator.plan import Interpreter, Lack, RuntimeName, Ulimit
 
 # Paths inside a container; the images put the in-image code at CODE themselves.
 RUN = "/benchdock/run"
@@ -32,10 +31,11 @@ class Place:
     """Where a script runs: which files it sees under which names, and in what image.
 
     `cpus` is the number of CPUs that a program may use there. `interpreter` describes `python` if
-    it is the user's.
+    it is the user's. `lacks` names what cannot be given to a container there, and `as_caller` says
+    that a container runs as the caller of benchdock, whoever that is.
     """
 
-    runtime: Literal["docker", "host"]
+    runtime: RuntimeName
     reason: str
     python: str
     interpreter: Interpreter | None = None
@@ -47,4 +47,11 @@ class Place:
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Needs = Needs()
     cpus: int = field(default_factory=inventory.usable_cpus)
+    lacks: tuple[Lack, ...] = ()
+    as_caller: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def in_container(self) -> bool:
+        """Whether the script runs in a container."""
+        return self.runtime != "host"

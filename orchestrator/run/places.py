@@ -40,13 +40,25 @@ def ready_place(decision: Decision, view: View) -> tuple[Place, Runtime]:
         engine = live(decision)
         _tell_reaped(reap(engine), view)
         return _container(decision, engine, events), engine
+    if decision.program is not None:
+        from orchestrator.run import program_place
+        from orchestrator.runtimes.by_command.runtime import CommandLineRuntime
+
+        _tell_reaped((*_reap_processes(), *program_place.reaped(decision.program)), view)
+        place = program_place.ready(decision, _needs, events)
+        return place, CommandLineRuntime(decision.program)
     # Imported only for the host: a run in a container would wait for it in vain.
-    from orchestrator.runtimes.host.running import reap_host
     from orchestrator.runtimes.host.runtime import HostRuntime
 
-    _tell_reaped(reap_host(), view)
+    _tell_reaped(_reap_processes(), view)
     view.note(f"runtime host: {decision.reason}")
     return _host_place(decision, events), HostRuntime()
+
+
+def _reap_processes() -> tuple[str, ...]:
+    from orchestrator.runtimes.host.running import reap_host
+
+    return reap_host()
 
 
 def live(decision: Decision) -> Engine:
@@ -116,7 +128,7 @@ def _container(decision: Decision, engine: Engine, events: OnEvent) -> Place:
 def place_in(ready: ReadyImage, decision: Decision) -> Place:
     """Return a container of an image as the place to run in, with what the image needs."""
     return Place(
-        runtime="docker",
+        runtime=decision.runtime,
         reason=decision.reason,
         python="python3",
         image=ready.reference,
@@ -143,6 +155,10 @@ def _needs(image: Image | None) -> Needs:
 
 def planned_place(decision: Decision) -> Place:
     """Return the place that a run would have, without building, pulling or starting anything."""
+    if decision.program is not None:
+        from orchestrator.run import program_place
+
+        return program_place.planned(decision, _needs)
     if decision.engine is None:
         image = decision.image
         return _bare_host(decision) if image is None else _planned_host(decision, image)
@@ -200,7 +216,7 @@ def _named_image(decision: Decision) -> tuple[Image | None, str]:
 
 def _planned_container(decision: Decision, image: Image | None, reference: str) -> Place:
     return Place(
-        runtime="docker",
+        runtime=decision.runtime,
         reason=decision.reason,
         python="python3",
         image=reference,

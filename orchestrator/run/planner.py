@@ -9,7 +9,15 @@ from pathlib import Path
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.paths import BACKENDS, RunFolder
-from orchestrator.plan import NO_NETWORK, Limits, Mount, Plan, ProgramFolder, Timeouts
+from orchestrator.plan import (
+    MACHINE_NETWORK,
+    NO_NETWORK,
+    Limits,
+    Mount,
+    Plan,
+    ProgramFolder,
+    Timeouts,
+)
 from orchestrator.request import Request
 from orchestrator.run import (
     container_user,
@@ -45,10 +53,8 @@ def make_plan(
     Raises RequestError for values that cannot be written to a script, DataError if the container's
     user could not read our programs.
     """
-    if place.runtime == "docker" and place.mount_code and framework.backend:
-        container_user.check_path(
-            BACKENDS, container_user.choose(request), "the programs of benchdock"
-        )
+    if place.in_container and place.mount_code and framework.backend:
+        container_user.check_path(BACKENDS, _user(request, place), "the programs of benchdock")
     return plan_of(
         own_network.with_batch(request),
         framework,
@@ -81,7 +87,7 @@ def plan_of(
 ) -> Plan:
     """Decide as `make_plan` does, without reading files; the request has the fixed batch."""
     context = context_of(request, framework, target, place, folder)
-    in_container = place.runtime == "docker"
+    in_container = place.in_container
     run = RUN if in_container else str(folder.root)
     return Plan(
         model=request.model,
@@ -105,8 +111,9 @@ def plan_of(
         prefix=context.prefix,
         environment={**place.environment, **request.env},
         mounts=_mounts(request, framework, place, folder, found) if in_container else (),
-        user=container_user.choose(request) if in_container else None,
-        network=request.network or NO_NETWORK,
+        user=_user(request, place) if in_container else None,
+        network=_network(request, place),
+        lacks=place.lacks,
         capabilities=_capabilities(request, place) if in_container else (),
         limits=_limits(request, framework, place, context),
         timeouts=_timeouts(request),
@@ -156,7 +163,7 @@ def _limits(
     request: Request, framework: Framework, place: Place, context: LauncherContext
 ) -> Limits:
     needed = place.needs.shm_size
-    if request.data is not None and place.runtime == "docker":
+    if request.data is not None and place.in_container:
         shared = data_folder.shared_memory(framework, context, place.cpus)
         needed = max(needed or 0, shared) or None
     return Limits(
@@ -184,6 +191,17 @@ def _warnings(
     yield from thread_notes(framework, request, target.count, place.cpus)
     if found.source is not None:
         yield from program_folder.notes(found.source)
+
+
+def _user(request: Request, place: Place) -> str:
+    return container_user.caller() if place.as_caller else container_user.choose(request)
+
+
+def _network(request: Request, place: Place) -> str:
+    """Return the network of the program: that of this machine if no other can be given."""
+    if "network" in place.lacks:
+        return MACHINE_NETWORK
+    return request.network or NO_NETWORK
 
 
 def _capabilities(request: Request, place: Place) -> tuple[str, ...]:

@@ -197,8 +197,9 @@ def execute(
     if run.stopped is not None or run.lost is not None:
         # Figures of a part might be mistaken for those of the whole.
         measurement = measurement.model_copy(update={"metrics": {}})
-    # On the host no such limit is set.
-    limit = plan.limits.pids if plan.runtime == "docker" else None
+    # On the host, and where it cannot be given, no such limit is set.
+    limited = plan.in_container and "pids" not in plan.lacks
+    limit = plan.limits.pids if limited else None
     return Outcome(
         measurement=measurement,
         failure=too_few_processes(failure, limit, parser.progress.last_lines),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import EngineError, RequestError
 from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table
 from orchestrator.images.image_table import Image
+from orchestrator.plan import MACHINE_NETWORK
 from orchestrator.request import Request, RuntimeChoice
 from orchestrator.run.devices import Target
 from orchestrator.run.fitting import Site
@@ -17,48 +19,88 @@ if TYPE_CHECKING:
 
     from orchestrator.machine.description import EngineFacts
     from orchestrator.run.facts import DecisionFacts
+    from orchestrator.runtimes.by_command.platforms import ContainerProgram
     from orchestrator.runtimes.docker.client import Engine
 
 _ASKED = "asked for"
+_ENGINE_OR_HOST = (RuntimeChoice.AUTO, RuntimeChoice.DOCKER, RuntimeChoice.HOST)
 
 
-def engine(request: Request, facts: DecisionFacts) -> tuple[Engine | EngineFacts | None, str]:
-    """Return the engine, or None for the host, and the reason.
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Where a request runs, for the `reason`: by an engine or a program, else on the host."""
 
-    Raises EngineError if the user asked for a container and no engine answers, and RequestError if
-    there is no engine for an image or a limit, or a container for a Python of this machine.
+    reason: str
+    engine: Engine | EngineFacts | None = None
+    program: ContainerProgram | None = None
+
+
+def choose(request: Request, facts: DecisionFacts) -> Chosen:
+    """Choose the engine or program that starts a container, or the host.
+
+    Raises EngineError if the user asked for an engine and none answers, MachineError if a program
+    was asked for and cannot be used, and RequestError if there is no engine for an image or a
+    limit, or a container for a Python of this machine.
     """
     if request.python is not None:
-        engine, reason = None, _of_python(request.python, request.runtime)
+        chosen = Chosen(reason=_of_python(request.python, request.runtime))
+    elif request.runtime in _ENGINE_OR_HOST:
+        chosen = _engine_or_host(request.runtime, facts)
     else:
-        engine, reason = _choose(request.runtime, facts)
-    if engine is None:
-        _check_host_can(request, reason)
-    return engine, reason
+        chosen = _program(request, facts)
+    if chosen.engine is None and chosen.program is None:
+        _check_host_can(request, chosen.reason)
+    return chosen
 
 
 def _of_python(python: Path, choice: RuntimeChoice) -> str:
     """Return why the run is on the host: a container does not see a Python of this machine."""
-    if choice is RuntimeChoice.DOCKER:
+    if choice not in (RuntimeChoice.AUTO, RuntimeChoice.HOST):
         raise RequestError(
-            f"--python {python} is used on the host, and --runtime docker runs in a container",
+            f"--python {python} is used on the host, and --runtime {choice} runs in a container",
             hint="remove one of them",
         )
     return "--python was given"
 
 
-def _choose(choice: RuntimeChoice, facts: DecisionFacts) -> tuple[Engine | EngineFacts | None, str]:
+def _engine_or_host(choice: RuntimeChoice, facts: DecisionFacts) -> Chosen:
     if choice is RuntimeChoice.HOST:
-        return None, _ASKED
+        return Chosen(reason=_ASKED)
     answer = facts.container_engine
     if answer.engine is not None:
         why = _ASKED if choice is RuntimeChoice.DOCKER else "an engine answers"
-        return answer.engine, f"{why}: {answer.engine.name} {answer.engine.version}"
+        told = f"{why}: {answer.engine.name} {answer.engine.version}"
+        return Chosen(engine=answer.engine, reason=told)
     if choice is RuntimeChoice.DOCKER:
         host = "use --runtime host"
         hint = f"{answer.hint}, or {host}" if answer.hint else host
         raise EngineError(answer.why_not, hint=hint)
-    return None, answer.why_not
+    return Chosen(reason=answer.why_not)
+
+
+def _program(request: Request, facts: DecisionFacts) -> Chosen:
+    """Return a program, or podman's API where that gives GPUs and there is a service."""
+    program = facts.container_program(str(request.runtime))
+    engine = facts.engine_of(program)
+    if engine is not None:
+        return Chosen(engine=engine, reason=f"{_ASKED}: {program}, by its API")
+    _check_program_can(request, program)
+    return Chosen(program=program, reason=f"{_ASKED}: {program}")
+
+
+def _check_program_can(request: Request, program: ContainerProgram) -> None:
+    """Refuse what has no meaning there; a limit that is not applied is noted in the result."""
+    asked = {
+        "--network": "network" in program.lacks and request.network not in (None, MACHINE_NETWORK),
+        "--as-root": program.platform.as_caller and request.as_root,
+    }
+    for option, given in asked.items():
+        if given:
+            raise RequestError(
+                f"{option} does not work with --runtime {request.runtime}, whose containers have "
+                "this machine's network and run as the caller",
+                hint=f"remove {option}, or use --runtime docker",
+            )
 
 
 def _check_host_can(request: Request, reason: str) -> None:

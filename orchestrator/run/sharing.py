@@ -17,6 +17,7 @@ from orchestrator.units import BYTES, SECONDS, quantity
 
 if TYPE_CHECKING:
     from orchestrator.runtimes.docker.client import Engine
+    from orchestrator.runtimes.docker.reaper import Containers
 
 # Between two looks at a GPU that is in use.
 PAUSE = 1.0
@@ -91,7 +92,12 @@ def _who(decision: Decision) -> str:
 def _check_unused(decision: Decision) -> None:
     """Raise _InUseError if a container or a process uses a GPU of the run."""
     if decision.engine is not None:
-        _check_containers(cast("Engine", decision.engine), decision.target.gpus)
+        engine = cast("Engine", decision.engine)
+        _check_containers(engine, decision.target.gpus, engine.name)
+    elif decision.program is not None and decision.runtime == "podman":
+        from orchestrator.runtimes.by_command.containers import Podman
+
+        _check_containers(Podman(decision.program), decision.target.gpus, "podman")
     for gpu, found in _processes(decision.target.gpus):
         told = ", ".join(map(_told, found[:_MOST_SHOWN]))
         raise _InUseError(
@@ -101,7 +107,7 @@ def _check_unused(decision: Decision) -> None:
         )
 
 
-def _check_containers(engine: Engine, gpus: tuple[str, ...]) -> None:
+def _check_containers(engine: Containers, gpus: tuple[str, ...], program: str) -> None:
     """Remove containers whose benchdock was killed; refuse GPUs that another one still has."""
     from orchestrator.runtimes.docker import reaper
 
@@ -111,7 +117,7 @@ def _check_containers(engine: Engine, gpus: tuple[str, ...]) -> None:
         if container.running and shared:
             raise _InUseError(
                 f"GPU {min(shared)} is in use by the container {container.name}",
-                hint=f"run `docker rm -f {container.name}`, or use --allow-shared",
+                hint=f"run `{program} rm -f {container.name}`, or use --allow-shared",
             )
 
 

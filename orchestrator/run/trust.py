@@ -31,6 +31,8 @@ HARMLESS = frozenset(
     }
 )  # fmt: skip
 
+_LESS_ISOLATED = (RuntimeChoice.APPTAINER, RuntimeChoice.SRUN)
+
 # A number, a word or a path below the current folder; not a flag, and no way out of that folder.
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_+:,]|\.(?!\.))(?:[A-Za-z0-9_+:,/-]|\.(?!\.))*", re.ASCII)
 
@@ -69,6 +71,8 @@ def _is_given(request: Request, field: str) -> bool:
 def _runtime(request: Request, _: str) -> Iterator[str]:
     if request.runtime is RuntimeChoice.HOST:
         yield "run on this host, outside of any container"
+    elif request.runtime in _LESS_ISOLATED:
+        yield f"run in a container of {request.runtime}, which has this machine's network"
 
 
 def _command(request: Request, _: str) -> Iterator[str]:

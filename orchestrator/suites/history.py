@@ -100,7 +100,7 @@ def _as_planned(decision: Decision) -> Plan:
         steps=steps,
         warmup=warmup,
         data=_examined(request.data),
-        runtime="host" if decision.engine is None else "docker",
+        runtime=decision.runtime,
         runtime_reason=decision.reason,
         argv=(),
         script="",

@@ -30,6 +30,8 @@ REASONS: tuple[Find, ...] = (
     steps.few_steps,
     machine.slow_input,
     machine.memory_full,
+    machine.limit_missed,
+    machine.isolation,
 )
 
 

@@ -32,7 +32,8 @@ class Facts:
 
     `reads_data` says that the run reads data while it is timed. `seconds` are the times of the
     timed steps, in order. `gpus` are the names of the GPUs by `gpu0`, `gpu1`, ... `fed` is the mean
-    utilisation (a share) of those that trained on real data.
+    utilisation (a share) of those that trained on real data. `missed` are the requested limits that
+    were not applied, `shared` says how a container was less isolated than usual.
     """
 
     on_cpu: bool
@@ -43,3 +44,5 @@ class Facts:
     fed: Mapping[str, float] = field(default_factory=dict)
     clocks: tuple[Clock, ...] = ()
     memory: tuple[Filled, ...] = ()
+    missed: tuple[str, ...] = ()
+    shared: str = ""

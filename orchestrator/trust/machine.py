@@ -125,3 +125,15 @@ def memory_full(facts: Facts) -> Iterator[Reason]:
                 level="note",
                 text=f"{one.what} was nearly full: {100 * one.used / one.total:.1f} % was used",
             )
+
+
+def limit_missed(facts: Facts) -> Iterator[Reason]:
+    """Doubt a run without the limits that it was to have."""
+    for text in facts.missed:
+        yield Reason(code=Code.LIMIT_MISSED, level="suspect", text=text)
+
+
+def isolation(facts: Facts) -> Iterator[Reason]:
+    """Note a container that shares more of its machine than usual."""
+    if facts.shared:
+        yield Reason(code=Code.ISOLATION, level="note", text=facts.shared)

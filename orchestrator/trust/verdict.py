@@ -36,6 +36,8 @@ class Code(StrEnum):
     CPU_STOLEN = "cpu_stolen"
     SLOW_INPUT = "slow_input"
     MEMORY_FULL = "memory_full"
+    LIMIT_MISSED = "limit_missed"
+    ISOLATION = "isolation"
 
 
 class Reason(LenientRecord):

@@ -113,7 +113,8 @@ def _place_rows(result: Result) -> Iterator[Row]:
     else:
         user = result.plan.user
         said = f", as user {user.partition(':')[0]}" if user else ""
-        yield "where", f"container of {result.plan.image}{said}"
+        by = "" if result.plan.runtime == "docker" else f", started by {result.plan.runtime}"
+        yield "where", f"container of {result.plan.image}{said}{by}"
 
 
 def _metric_rows(metrics: Mapping[str, Metric]) -> Iterator[Row]:

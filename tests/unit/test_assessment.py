@@ -98,6 +98,14 @@ CASES = {
         Facts(on_cpu=False, memory=(Filled(what="the memory limit", used=98, total=100),)),
         "note",
     ),
+    Code.LIMIT_MISSED: (
+        Facts(on_cpu=True, seconds=STEADY, missed=("--memory (2 GiB) was not applied",)),
+        "suspect",
+    ),
+    Code.ISOLATION: (
+        Facts(on_cpu=True, seconds=STEADY, shared="pyxis isolates a container less: its network"),
+        "note",
+    ),
 }
 
 

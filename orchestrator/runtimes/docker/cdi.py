@@ -21,9 +21,14 @@ def names(
     """Return the CDI names of GPUs (UUIDs); empty if the engine must be asked in the older way."""
     wanted = tuple(f"{PREFIX}{gpu}" for gpu in gpus)
     if engine == "podman":
-        return wanted if _numbers(version) >= _PODMAN else ()
+        return wanted if is_known_to_podman(version) else ()
     known = {device.get("ID") for device in info.get("DiscoveredDevices") or ()}
     return wanted if known.issuperset(wanted) else ()
+
+
+def is_known_to_podman(version: str) -> bool:
+    """Whether podman takes the names over Docker's API."""
+    return _numbers(version) >= _PODMAN
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,13 @@ from orchestrator.runtimes.docker import stock
 from orchestrator.runtimes.docker.errors import RefusedError
 from orchestrator.runtimes.docker.execution import ContainerExecution, discard, launch
 from orchestrator.runtimes.docker.images import BuildError, ImageInfo, PullProgress
-from orchestrator.runtimes.docker.reaper import LABEL_GPUS, LABEL_KEEP, LABEL_RUN, LabelledContainer
+from orchestrator.runtimes.docker.reaper import (
+    LABEL_GPUS,
+    LABEL_KEEP,
+    LABEL_RUN,
+    LabelledContainer,
+    container_name,
+)
 from orchestrator.runtimes.docker.sdk import Sdk
 from orchestrator.runtimes.docker.stock import StockedImage
 from orchestrator.signals import held
@@ -72,12 +76,13 @@ class Engine:
         self._patience = patience
 
     @classmethod
-    def connect(cls, *, patience: float = PATIENCE) -> Self:
-        """Connect as Docker's command line does: to DOCKER_HOST, else to the current context.
+    def connect(cls, address: str | None = None, *, patience: float = PATIENCE) -> Self:
+        """Connect to an address, or as Docker's command line does: to DOCKER_HOST, else to the
+        current context.
 
         Raises EngineError if no engine answers, access is denied, or it is too old.
         """
-        return cls(Sdk.connect(), patience=patience)
+        return cls(Sdk.connect(address), patience=patience)
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +124,7 @@ class Engine:
             labels[LABEL_GPUS] = ",".join(plan.gpus)
         if keep:
             labels[LABEL_KEEP] = "1"
-        name = _container_name(run_id)
+        name = container_name(run_id)
         execution = None
         try:
             container, notes = launch(self._sdk, plan, name=name, labels=labels)
@@ -260,6 +265,10 @@ class Engine:
         except RefusedError as refused:
             raise ImageError(f"image {reference} stays: {refused.text}") from refused
 
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Yield an image as a tar file in the engine's layout. Raises EngineError."""
+        yield from self._sdk.save(reference)
+
     # The engine itself
 
     def info(self) -> EngineInfo:
@@ -286,8 +295,3 @@ class Engine:
             memory=info.get("MemTotal", 0),
             warnings=tuple(info.get("Warnings") or ()),
         )
-
-
-def _container_name(run_id: str) -> str:
-    """Return a name that no other container has: one engine may serve many homes and hosts."""
-    return f"benchdock-{re.sub(r'[^a-zA-Z0-9_.-]', '-', run_id)}-{secrets.token_hex(3)}"

@@ -6,6 +6,8 @@ start time. A container is removed only if it is ours and its process is certain
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +30,11 @@ class LabelledContainer:
     name: str
     labels: Mapping[str, str]
     running: bool
+
+
+def container_name(run_id: str) -> str:
+    """Return a name that no other container has: one engine may serve many homes and hosts."""
+    return f"benchdock-{re.sub(r'[^a-zA-Z0-9_.-]', '-', run_id)}-{secrets.token_hex(3)}"
 
 
 class Containers(Protocol):

@@ -122,16 +122,16 @@ class Sdk:
         self.version = version
 
     @classmethod
-    def connect(cls) -> Sdk:
+    def connect(cls, chosen: str | None = None) -> Sdk:
         """Find the engine with one `/_ping`, whose headers name it (`/version` takes six times
-        longer).
+        longer). It is at the `chosen` address, else where Docker's settings say.
 
         Raises EngineError if it is unreachable, denies access, or is too old.
         """
         address = os.environ.get("DOCKER_HOST", "the current Docker context")
         lowest = ".".join(map(str, LOWEST_API))
         try:
-            address, arguments = _arguments()
+            address, arguments = (chosen, {"base_url": chosen}) if chosen else _arguments()
             if address.startswith("npipe:"):
                 raise ValueError("named pipes only work on Windows")
             with APIClient(
@@ -311,6 +311,11 @@ class Sdk:
         repository, tag = parse_repository_tag(reference)
         with self._translated():
             self._api.import_image(str(archive), repository, tag, changes=list(changes))
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Yield an image as a tar file in the engine's layout."""
+        with self._translated():
+            yield from self._api.get_image(reference)
 
     # The engine itself
 

@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
@@ -60,6 +60,18 @@ def environment(plan: Plan, token: str) -> dict[str, str]:
     return handed_on.variables(plan.prefix) | visible | plan.environment | {TOKEN: token}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What is started on this host in place of a plan's own words: a client with its environment.
+
+    `notes` are for the result.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
 class HostRuntime:
     """Starts plans as processes of this machine."""
 
@@ -75,11 +87,12 @@ class HostExecution:
     the context, so that no other process can get its number meanwhile.
     """
 
-    def __init__(self, plan: Plan, run_id: str) -> None:
+    def __init__(self, plan: Plan, run_id: str, client: Command | None = None) -> None:
         self._plan = plan
+        self._client = client
         self._run_id = run_id
         self._token = secrets.token_hex(16)
-        self._notes = list(_limit_notes(plan))
+        self._notes = list(_limit_notes(plan) if client is None else client.notes)
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: int | None = None
         self._pidfd: int | None = None
@@ -146,6 +159,14 @@ class HostExecution:
             stream.write(mark)
             _copy(source, stream, size - tail, tail)
 
+    def said(self, limit: int) -> str:
+        """Return the last `limit` bytes of what was printed before the script took over."""
+        if self._output is None:
+            return ""
+        source = self._output.fileno()
+        size = os.fstat(source).st_size
+        return os.pread(source, limit, max(0, size - limit)).decode("utf-8", "replace")
+
     def root(self) -> int | None:
         """Return the keeper, the ancestor of the program's processes."""
         return self._keeper.pid
@@ -161,15 +182,19 @@ class HostExecution:
         return self._process
 
     def _start(self) -> None:
-        plan, given = self._plan, environment(self._plan, self._token)
-        program = _find(plan, given["PATH"])
+        plan, client = self._plan, self._client
+        argv = plan.argv if client is None else client.argv
+        given = environment(plan, self._token)
+        if client is not None:
+            given = {**client.environment, TOKEN: self._token}
+        program = _find(plan, argv[0], given.get("PATH", os.defpath))
         folder = runs() / self._run_id
         where = folder if folder.is_dir() else None
         try:
             self._output = tempfile.TemporaryFile(dir=where)  # noqa: SIM115 (closed in _clean_up)
             self._record = RunningRecord(run_id=self._run_id, token=self._token, owner=Owner.here())
             self._record.write()
-            self._process = self._start_keeper([program, *plan.argv[1:]], given, where)
+            self._process = self._start_keeper([program, *argv[1:]], given, where)
             self._note_leader(self._process.pid)
         except OSError as error:
             raise MachineError(f"cannot start the program on the host: {error}") from error
@@ -269,14 +294,13 @@ class HostExecution:
                 self._record.path.unlink()
 
 
-def _find(plan: Plan, path: str) -> str:
-    """Return the path of the plan's program. Raises MachineError if something is missing."""
+def _find(plan: Plan, name: str, path: str) -> str:
+    """Return the path of a program. Raises MachineError if it or a mount is missing."""
     for mount in plan.mounts:
         if not mount.source.exists():
             raise MachineError(f"{mount.source} does not exist")
-    program = shutil.which(plan.argv[0], path=path)
+    program = shutil.which(name, path=path)
     if program is None:
-        name = plan.argv[0]
         raise MachineError(
             f"{name} is not on PATH", hint=f"install it, e.g. with apt-get install {name}"
         )
