@@ -101,6 +101,7 @@ class FakeEngine:
         self.headers = {"Api-Version": "1.41", "Server": "Docker/20.10.24 (linux)"}
         self.containers: dict[str, FakeContainer] = {}
         self.images: dict[str, dict[str, Any]] = {}
+        self.archives: dict[str, bytes] = {}  # as `docker save` writes them
         self.requests: list[str] = []
         self.warnings: list[str] = []
         self.info: dict[str, Any] = {"SecurityOptions": ["name=seccomp,profile=default"]}
@@ -249,6 +250,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _on_image(self, request: str) -> Answer:
         images = self.server.engine.images
+        saved = re.match(r"GET /images/(.+)/get$", request)
+        if saved is not None:
+            return Answer(raw=self.server.engine.archives[saved[1]])
         found = re.match(r"(GET|DELETE) /images/(.+?)(/json)?$", request)
         if found is None:
             return Answer(501, {"message": f"not faked: {request}"})

@@ -19,7 +19,13 @@ from orchestrator.run.decision import Decision
 from orchestrator.run.place import Needs, Place
 from orchestrator.runtimes.by_command import finding, references
 from orchestrator.runtimes.by_command.containers import Podman
-from orchestrator.runtimes.by_command.platforms import APPTAINER, PLATFORMS, PODMAN, SRUN, ContainerProgram
+from orchestrator.runtimes.by_command.platforms import (
+    APPTAINER,
+    PLATFORMS,
+    PODMAN,
+    SRUN,
+    ContainerProgram,
+)
 from orchestrator.runtimes.by_command.rendering import rendered
 from orchestrator.runtimes.docker.images import ImageInfo
 from orchestrator.runtimes.docker.reaper import reap

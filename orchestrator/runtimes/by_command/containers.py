@@ -26,18 +26,10 @@ class Podman:
     def our_containers(self) -> tuple[LabelledContainer, ...]:
         """Return the containers that have our label. Raises EngineError."""
         words = ("ps", "--all", "--filter", f"label={LABEL_RUN}", "--format", "json")
-        found = []
-        for one in self._told(*words):
-            name = (one.get("Names") or [str(one["Id"])[:12]])[0]
-            found.append(
-                LabelledContainer(
-                    id=str(one["Id"]),
-                    name=str(name),
-                    labels=one.get("Labels") or {},
-                    running=one.get("State") in _RUNNING,
-                )
-            )
-        return tuple(found)
+        try:
+            return tuple(map(_as_container, self._told(*words)))
+        except (KeyError, TypeError, IndexError) as error:
+            raise EngineError(f"podman lists containers in an unknown form: {error}") from None
 
     def remove_container(self, container: str) -> None:
         """Remove one, running or not; no error if it is gone. Raises EngineError."""
@@ -104,6 +96,15 @@ class Podman:
                 hint="is it podman? see `benchdock doctor`",
             )
         return found
+
+
+def _as_container(told: Mapping[str, Any]) -> LabelledContainer:
+    return LabelledContainer(
+        id=str(told["Id"]),
+        name=str((told.get("Names") or [told["Id"][:12]])[0]),
+        labels=told.get("Labels") or {},
+        running=told.get("State") in _RUNNING,
+    )
 
 
 def _as_info(reference: str, found: Mapping[str, Any]) -> ImageInfo:
