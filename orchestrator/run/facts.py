@@ -168,7 +168,7 @@ class OtherMachine:
         platform = PLATFORMS[runtime]
         return ContainerProgram(platform=platform, lacks=platform.lacks, rootless=True)
 
-    def engine_of(self, _: ContainerProgram) -> None:
+    def engine_of(self, *_: object) -> None:
         """Return None: nothing can be asked there."""
 
     def interpreter(self, *_: object) -> None:

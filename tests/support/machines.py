@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.machine.gpu_facts import GpuReport
 from orchestrator.run.facts import EngineAnswer
+from orchestrator.runtimes.by_command.platforms import PLATFORMS, ContainerProgram
 
 CPU = "AMD EPYC 7R13 48-Core Processor"
 NO_GPU = GpuReport(state="no_library", reason="no NVIDIA driver is installed")
@@ -30,3 +31,10 @@ class Known:
 
     def interpreter(self, *_: object) -> None:
         """Return None: no Python is looked at."""
+
+    def container_program(self, runtime: str) -> ContainerProgram:
+        """Return a program of the table as it is usually."""
+        return ContainerProgram(platform=PLATFORMS[runtime], lacks=PLATFORMS[runtime].lacks)
+
+    def engine_of(self, *_: object) -> None:
+        """Return None: no program has an engine."""

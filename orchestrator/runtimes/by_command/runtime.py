@@ -26,6 +26,7 @@ from orchestrator.runtimes.host.runtime import Command, HostExecution
 from orchestrator.signals import held
 
 _SAID: Final = 8192  # bytes
+_CLIENT_PATIENCE: Final = 5.0  # seconds for podman to see that its container has ended
 # Variables that the clients of Slurm and pyxis read.
 _OF_SLURM: Final = ("SLURM", "PYXIS_", "ENROOT_")
 _OF_CONTAINERS: Final = ("APPTAINERENV_", "SINGULARITYENV_")
@@ -134,6 +135,7 @@ class PodmanExecution(ClientExecution):
         if self.wait(0) is None:
             with suppress(EngineError):  # it may not have made the container yet
                 self._podman.stop_container(self._name, grace)
+                self.wait(_CLIENT_PATIENCE)
         return super().stop(grace)
 
     def __exit__(self, *told: object) -> None:
