@@ -82,3 +82,19 @@ def parse_reference(text: str) -> Reference:
         release=month["release"] if month else "",
         suffix=(month["suffix"] or "") if month else "",
     )
+
+
+def parse_any(text: str) -> Reference:
+    """Parse a name of an image as any platform writes it; a file's path is its repository.
+
+    Raises RequestError for what no platform reads.
+    """
+    if _REFERENCE.fullmatch(text) is None:
+        from orchestrator.runtimes.by_command import references  # only for other platforms' names
+
+        if references.is_file(text):
+            return Reference(
+                registry="", repository=text, tag="", digest="", release="", suffix=""
+            )
+        text = references.plain(text)
+    return parse_reference(text)

@@ -14,7 +14,7 @@ from orchestrator.errors import DataError, RequestError, either
 from orchestrator.frameworks import catalogue, record
 from orchestrator.frameworks.record import Framework
 from orchestrator.images.reference import parse_reference
-from orchestrator.request import Device, Request
+from orchestrator.request import Device, Request, RuntimeChoice
 from orchestrator.run import feeding, own_network, program_rules, surroundings, variants
 
 
@@ -103,6 +103,15 @@ CHECKS: tuple[Callable[[Question], None], ...] = (
 )
 
 
+def _check_image(name: str, runtime: RuntimeChoice) -> None:
+    if runtime in (RuntimeChoice.PODMAN, RuntimeChoice.APPTAINER, RuntimeChoice.SRUN):
+        from orchestrator.runtimes.by_command import references  # only for these
+
+        references.written(name, runtime.value)
+    else:
+        parse_reference(name)
+
+
 def framework_for(
     request: Request,
     device: Device,
@@ -116,7 +125,7 @@ def framework_for(
     is known to work (`fitting.fit`). Raises RequestError, DataError.
     """
     if request.image is not None:
-        parse_reference(request.image)
+        _check_image(request.image, request.runtime)
     surroundings.check(request)
     framework = catalogue.framework(request.framework)
     if images is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.frameworks import catalogue, record
 from orchestrator.frameworks.record import Framework
-from orchestrator.images.reference import parse_reference
+from orchestrator.images.reference import parse_any
 from orchestrator.paths import RunFolder
 from orchestrator.request import Request
 from orchestrator.run import program_rules, surroundings
@@ -63,7 +63,7 @@ def context_of(
 
 def _python(place: Place) -> str:
     """Return the interpreter: `python` in NVIDIA's oldest images is Python 2.7."""
-    old = place.image is not None and parse_reference(place.image).has_python_2
+    old = place.image is not None and parse_any(place.image).has_python_2
     return "python" if old else place.python
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from orchestrator.errors import RequestError
 from orchestrator.frameworks.record import Framework, LaterSource
 from orchestrator.images import image_table
-from orchestrator.images.reference import parse_reference
+from orchestrator.images.reference import parse_any
 from orchestrator.request import Device, Request
 
 
@@ -48,5 +48,5 @@ def _release_in(image: str, framework: str) -> str:
     ours = image_table.load().image_of_tag(image)
     if ours is not None:
         return listed.facts_of(ours).version if ours.framework == framework else ""
-    found = shipped().describe(parse_reference(image))
+    found = shipped().describe(parse_any(image))
     return found.facts.version if found is not None and found.family.name == framework else ""

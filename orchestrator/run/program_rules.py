@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from orchestrator.errors import RequestError, unknown
 from orchestrator.frameworks.record import FLAG, OF_BENCHDOCK, Framework
-from orchestrator.images.reference import parse_reference
+from orchestrator.images.reference import parse_any
 from orchestrator.request import Device, Request
 from orchestrator.run import command_line, feeding, program_release
 
@@ -145,7 +145,7 @@ def _check_image(framework: Framework, request: Request) -> None:
     """Refuse an image whose tag shows that it has a different program, or too old a Python."""
     if request.image is None:
         return
-    reference = parse_reference(request.image)
+    reference = parse_any(request.image)
     if framework.backend and reference.has_python_2:
         raise RequestError(
             f"{framework.name} runs code of benchdock, which needs Python 3, but {reference.short} "

@@ -13,7 +13,7 @@ from orchestrator.errors import RequestError, unknown
 from orchestrator.frameworks import catalogue
 from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table
-from orchestrator.images.reference import parse_reference
+from orchestrator.images.reference import parse_any
 from orchestrator.request import Device, Request
 from orchestrator.run import later_source
 
@@ -101,7 +101,7 @@ def _fork(image: str) -> str | None:
     ours = image_table.load().image_of_tag(image)
     if ours is not None:
         return _OUR_FORKS.get(ours.framework)
-    reference = parse_reference(image)
+    reference = parse_any(image)
     family = _vendors_containers().family_of(reference)
     if family is None:
         return None
@@ -112,7 +112,7 @@ def _fork(image: str) -> str | None:
 def _tensorrt(image: str) -> str | None:
     """Return the major release of TensorRT in an image of NVIDIA, by its month."""
     table = _vendors_containers()
-    reference = parse_reference(image)
+    reference = parse_any(image)
     if not reference.release or table.family_of(reference) is None:
         return None
     months = [month for month in table.tensorrt_since if month <= reference.release]

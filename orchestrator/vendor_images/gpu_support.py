@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.images.reference import Reference, parse_reference
+from orchestrator.images.reference import Reference, parse_any
 from orchestrator.vendor_images import proven
 from orchestrator.vendor_images.vendor_table import (
     Family,
@@ -88,7 +88,7 @@ def assess(
     invalid image reference.
     """
     table = table or shipped()
-    named = parse_reference(reference)
+    named = parse_any(reference)
     image = table.describe(named)
     if image is None:
         return GpuSupport(warnings=_unknown(table, named))
@@ -290,7 +290,7 @@ def fitting_image(
     }
     for month in sorted(months, reverse=True):
         reference = family.image(month, like)
-        image = table.describe(parse_reference(reference))
+        image = table.describe(parse_any(reference))
         if image is None or not image.facts.architectures:
             continue
         enough = not driver or numbers(driver) >= numbers(image.facts.driver)

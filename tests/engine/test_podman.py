@@ -96,7 +96,7 @@ def test_a_limit_that_is_not_applied_is_in_the_verdict(user: Account, image: str
     assert status == 4
     assert result["verdict"]["trust"] == "suspect"
     assert "limit_missed" in {one["code"] for one in result["verdict"]["reasons"]}
-    assert any("--memory (512 MiB) was not applied" in text for text in result["notes"])
+    assert any("--memory (512.0 MiB) was not applied" in text for text in result["notes"])
 
 
 def test_an_interrupted_run_leaves_no_container(user: Account, image: str) -> None:

@@ -41,9 +41,8 @@ class Programs:
         tools.mkdir()
         for name in names:
             program = tools / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable} {PROGRAM} {name} "$@"\n')
+            program.write_text(f'#!/bin/sh\nFAKE_CONTAINERS={self._file} exec {sys.executable} {PROGRAM} {name} "$@"\n')
             program.chmod(0o755)
-        patch.setenv("FAKE_CONTAINERS", str(self._file))
         patch.setenv("PATH", f"{tools}:/usr/bin:/bin")
 
     def change(self, **told: Any) -> None:

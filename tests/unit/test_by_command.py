@@ -23,7 +23,7 @@ from orchestrator.machine.processes import Owner
 from orchestrator.paths import PROJECT, RunFolder, runs
 from orchestrator.plan import Lack, Limits, Mount, Plan, Ulimit
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.run import benchmark
+from orchestrator.run import benchmark, runtime_choice
 from orchestrator.run.decision import decide
 from orchestrator.run.facts import ThisMachine
 from orchestrator.runtimes.by_command import finding, lacking, references, runtime
@@ -246,7 +246,7 @@ def test_podman_runs_the_image_that_was_looked_at(programs: Programs) -> None:
 def test_a_limit_that_is_not_applied_is_a_reason_to_doubt(name: str, programs: Programs) -> None:
     result, _ = benchmark.run(request(name, memory=2**30, pids=100), View())
     assert ("limit_missed", "suspect") in codes(result)
-    assert [text for text in result.notes if "--memory (1 GiB) was not applied" in text]
+    assert [text for text in result.notes if "--memory (1.000 GiB) was not applied" in text]
     assert [text for text in result.notes if "--pids (100) was not applied" in text]
 
 
@@ -468,12 +468,14 @@ def test_ulimits_above_those_of_the_caller_are_dropped(monkeypatch) -> None:
     ],
 )
 def test_what_has_no_meaning_there_is_refused(name, changes, told, programs: Programs) -> None:
+    asked = request(name).model_copy(update=changes)
     with pytest.raises(RequestError, match=told):
-        decide(request(name, **changes), ThisMachine())
+        runtime_choice.choose(asked, ThisMachine())
 
 
 def test_a_dry_run_shows_the_command(programs: Programs, capsys) -> None:
     words = ["run", "mine", "-f", "custom", "--command", "true", "--gpus", "none", "--dry-run"]
+    words += ["--pattern", "(.+)"]
     for name in NAMES:
         assert main([*words, "--runtime", name, "--image", WAYS[name]]) == 0
         out = capsys.readouterr().out
@@ -545,6 +547,7 @@ def test_a_killed_benchdock_leaves_nothing_running(programs: Programs, tmp_path:
     asked = request("podman", f"echo $$ > {marker}; sleep 60")
     words = ["run", "mine", "-f", "custom", "--command", str(asked.command), "--gpus", "none"]
     words += ["--runtime", "podman", "--image", WAYS["podman"], "--quiet"]
+    words += ["--pattern", "(.+)"]
     process = subprocess.Popen([sys.executable, "-m", "orchestrator", *words], cwd=PROJECT)
     wait_for(lambda: marker.exists() and bool(marker.read_text().strip()))
     inner = int(marker.read_text())

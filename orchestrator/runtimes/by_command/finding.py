@@ -121,7 +121,7 @@ def _of_version(platform: Platform, path: str, words: Sequence[str]) -> Containe
     found = _VERSION.search(done.stdout)
     if done.returncode or found is None:
         raise EngineError(
-            f"{platform.title} does not work here: {last_line(done.stderr or done.stdout)}",
+            f"{platform.programs[0]} does not work here: {last_line(done.stderr or done.stdout)}",
             hint=f"run `{platform.programs[0]} {' '.join(words)}` to see why",
         )
     return ContainerProgram(platform=platform, path=path, version=found[0], lacks=platform.lacks)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import RequestError, quoted
-from orchestrator.plan import RuntimeName
 
 # Files of each platform; enroot's are squashfs images.
-_SUFFIXES: Final[Mapping[RuntimeName, str]] = {"apptainer": ".sif", "srun": ".sqsh"}
+_SUFFIXES: Final[Mapping[str, str]] = {"apptainer": ".sif", "srun": ".sqsh"}
 _SOURCES: Final = re.compile(r"(docker|oras|library|oci|oci-archive|docker-archive)://?")
 # The grammar of engines: a first part with a dot or a port, or "localhost", is a registry.
-_REGISTRY: Final = re.compile(r"(?:localhost|[^/]*[.:][^/]*)/")
+_REGISTRY: Final = re.compile(r"(?:localhost|[^/#]*[.:][^/#]*)/")
 
 
 def is_file(text: str) -> bool:
@@ -29,11 +28,11 @@ def is_file(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Return a registry's reference as engines write it."""
-    return text.removeprefix("docker://").replace("#", "/", 1)
+    """Return a reference of a registry as engines write it."""
+    return re.sub(r"^(docker|oras|library)://", "", text).replace("#", "/", 1)
 
 
-def written(text: str, runtime: RuntimeName) -> str:
+def written(text: str, runtime: str) -> str:
     """Return an image's name as a platform writes it; a file with its whole path.
 
     Raises RequestError for a name that only another platform reads.
@@ -49,7 +48,7 @@ def written(text: str, runtime: RuntimeName) -> str:
     return _for_enroot(text) if runtime == "srun" else text
 
 
-def _file(text: str, runtime: RuntimeName) -> str:
+def _file(text: str, runtime: str) -> str:
     suffix = _SUFFIXES.get(runtime)
     if suffix is None:
         raise RequestError(
@@ -71,7 +70,7 @@ def _for_enroot(text: str) -> str:
     return text if registry is None else text.replace("/", "#", 1)
 
 
-def _refuse(text: str, runtime: RuntimeName, *, of_other: bool) -> None:
+def _refuse(text: str, runtime: str, *, of_other: bool) -> None:
     if of_other:
         raise RequestError(
             f"--runtime {runtime} does not read the image name {quoted(text)}",

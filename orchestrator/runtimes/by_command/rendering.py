@@ -77,7 +77,8 @@ def _podman(
     words += _podman_devices(plan, program)
     for key, text in plan.environment.items():
         words += ["--env", f"{key}={text}"]
-    return Rendered(argv=(*words, plan.image_id or _image(plan), *plan.argv))
+    image = plan.image_id.removeprefix("sha256:") if plan.image_id else _image(plan)
+    return Rendered(argv=(*words, image, *plan.argv))
 
 
 def _podman_user(user: str, program: ContainerProgram) -> str:
