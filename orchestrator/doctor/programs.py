@@ -18,6 +18,7 @@ from orchestrator.runtimes.by_command.platforms import (
     Platform,
 )
 from orchestrator.runtimes.docker import reaper
+from orchestrator.units import counted
 
 _WORDS = {
     "network": "no network none",
@@ -80,7 +81,7 @@ def _leftovers(podman: Podman) -> Iterator[Finding]:
         yield Finding(
             name="leftovers",
             state="warning",
-            detail=f"{len(dead)} containers of dead runs; the next run with --runtime podman "
-            "removes them",
+            detail=f"{counted(len(dead), 'container')} of dead runs; the next run with --runtime "
+            "podman removes what is left",
             remedy=f"podman rm -f {' '.join(dead)}",
         )

@@ -101,7 +101,7 @@ def _rewritten(source: tarfile.TarFile, name: str, stream: IO[bytes]) -> None:
     if len(diffs) != len(saved["Layers"]):
         raise ValueError(f"{len(diffs)} layers in its configuration, {len(saved['Layers'])} saved")
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as target:
-        layers = []
+        layers: list[dict[str, Any]] = []
         for path, digest in zip(saved["Layers"], diffs, strict=True):
             size = source.getmember(path).size
             if digest not in {one["digest"] for one in layers}:  # empty layers are alike

@@ -93,8 +93,6 @@ def parse_any(text: str) -> Reference:
         from orchestrator.runtimes.by_command import references  # only for other platforms' names
 
         if references.is_file(text):
-            return Reference(
-                registry="", repository=text, tag="", digest="", release="", suffix=""
-            )
+            return Reference(registry="", repository=text, tag="", digest="", release="", suffix="")
         text = references.plain(text)
     return parse_reference(text)

@@ -36,7 +36,7 @@ def of_machine(found: Sequence[Change], decision: Decision, place: Place) -> Ite
 def _expected(before: Result, decision: Decision, plan: Plan, place: Place) -> Result:
     """Return what is known about the new result in advance."""
     request = decision.request
-    inside = place.in_container and not place.mount_code and request.model_file is None
+    inside = place.runtime != "host" and not place.mount_code and request.model_file is None
     same = before.plan is not None and before.plan.fingerprint == plan.fingerprint
     if (
         before.plan is not None

@@ -22,7 +22,7 @@ def context_of(
 ) -> LauncherContext:
     """Return the values that a launcher may write; the request has the fixed batch."""
     batch, steps, warmup = record.settle_counts(framework, request, target.device)
-    in_container = place.in_container
+    in_container = place.runtime != "host"
     data = _seen(request.data, DATA, in_container=in_container)
     mounted = _seen(request.source, SOURCE, in_container=in_container)
     own = request.model_file

@@ -32,7 +32,7 @@ class Place:
 
     `cpus` is the number of CPUs that a program may use there. `interpreter` describes `python` if
     it is the user's. `lacks` names what cannot be given to a container there, and `as_caller` says
-    that a container runs as the caller of benchdock, whoever that is.
+    that a container runs as the caller of benchdock, also if that is root.
     """
 
     runtime: RuntimeName
@@ -50,8 +50,3 @@ class Place:
     lacks: tuple[Lack, ...] = ()
     as_caller: bool = False
     warnings: tuple[str, ...] = ()
-
-    @property
-    def in_container(self) -> bool:
-        """Whether the script runs in a container."""
-        return self.runtime != "host"

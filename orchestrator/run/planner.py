@@ -53,7 +53,7 @@ def make_plan(
     Raises RequestError for values that cannot be written to a script, DataError if the container's
     user could not read our programs.
     """
-    if place.in_container and place.mount_code and framework.backend:
+    if place.runtime != "host" and place.mount_code and framework.backend:
         container_user.check_path(BACKENDS, _user(request, place), "the programs of benchdock")
     return plan_of(
         own_network.with_batch(request),
@@ -87,7 +87,7 @@ def plan_of(
 ) -> Plan:
     """Decide as `make_plan` does, without reading files; the request has the fixed batch."""
     context = context_of(request, framework, target, place, folder)
-    in_container = place.in_container
+    in_container = place.runtime != "host"
     run = RUN if in_container else str(folder.root)
     return Plan(
         model=request.model,
@@ -163,7 +163,7 @@ def _limits(
     request: Request, framework: Framework, place: Place, context: LauncherContext
 ) -> Limits:
     needed = place.needs.shm_size
-    if request.data is not None and place.in_container:
+    if request.data is not None and place.runtime != "host":
         shared = data_folder.shared_memory(framework, context, place.cpus)
         needed = max(needed or 0, shared) or None
     return Limits(

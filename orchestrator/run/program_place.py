@@ -108,8 +108,8 @@ def _of(decision: Decision) -> ContainerProgram:
 def _named(decision: Decision) -> tuple[Image | None, str]:
     """Return the image of our table that is meant, if any, and the name that the plan gets.
 
-    Raises RequestError for a name that the platform does not read, ImageError for an image of ours
-    that only a file can have.
+    Raises RequestError for a name that the platform does not read, ImageError for one of our images
+    that must be a file there.
     """
     program, table, asked = _of(decision), image_table.load(), decision.request.image
     known = decision.image if asked is None else table.image_of_tag(asked)
@@ -165,7 +165,7 @@ def _in_podman(
 def _found(image: Image | None, name: str, podman: Podman) -> ImageInfo | None:
     """Return an image of podman's store, None if a registry may have it.
 
-    Raises ImageError for an image of ours that is not here, or not with today's programs.
+    Raises ImageError for one of our images that is not here, or not with today's programs.
     """
     found = podman.image(name)
     if found is None and image is not None:

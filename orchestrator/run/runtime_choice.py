@@ -39,7 +39,7 @@ def choose(request: Request, facts: DecisionFacts) -> Chosen:
     """Choose the engine or program that starts a container, or the host.
 
     Raises EngineError if the user asked for an engine and none answers, MachineError if a program
-    was asked for and cannot be used, and RequestError if there is no engine for an image or a
+    was requested and cannot be used, and RequestError if there is no engine for an image or a
     limit, or a container for a Python of this machine.
     """
     if request.python is not None:

@@ -40,6 +40,7 @@ class Account:
         self._ids: dict[str, Any] = {}
         if uid != os.geteuid():
             self._ids = {"user": uid, "group": gid, "extra_groups": []}
+        self.uid = uid
         self.folder = folder
         self.home = folder / "benchdock"
         runtime = "runc" if shutil.which("runc") else "crun"

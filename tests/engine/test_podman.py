@@ -14,6 +14,7 @@ from orchestrator.images import exporting
 from tests import misbehaving
 from tests.engine import rootless
 from tests.engine.rootless import Account
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -109,23 +110,36 @@ def test_an_interrupted_run_leaves_no_container(user: Account, image: str) -> No
     assert containers(user) == []
 
 
+def living(user: Account) -> list[str]:
+    """The conmons of benchdock's containers, each the parent of one container's processes."""
+    told = user.run("ps", "-U", str(user.uid), "-o", "args=").stdout.splitlines()
+    return [line for line in told if "/conmon " in line and " benchdock-" in line]
+
+
+@pytest.mark.parametrize("keeper", [True, False])
 def test_what_a_killed_benchdock_leaves_is_removed_by_the_next_run(
-    user: Account, image: str
+    keeper: bool, user: Account, image: str
 ) -> None:
     process = start(user, image, "stalls")
     wait_for_container(user)
-    os.kill(process.pid, signal.SIGKILL)
+    killed = [process.pid]
+    if not keeper:  # which would end the container's processes
+        told = user.run("ps", "--ppid", str(process.pid), "-o", "pid=,args=").stdout
+        killed.insert(0, *[int(row.split()[0]) for row in told.splitlines() if "keeper.py" in row])
+        assert len(killed) == 2
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    deadline = time.monotonic() + 30
-    while containers(user, running=True):  # its keeper ends the processes
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    if keeper:
+        wait_for(lambda: not living(user))
+    else:
+        assert len(living(user)) == 1
     doctor = user.run(user.python, "-m", "orchestrator", "doctor").stdout
     assert "podman rm -f benchdock-" in doctor
     status, _, err = run(user, image, "good")
     assert status == 0
     assert "removed leftovers of a killed benchdock: benchdock-" in err
-    assert containers(user) == []
+    assert (containers(user), living(user)) == ([], [])
 
 
 def test_a_missing_image_of_ours(user: Account) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 PROGRAM = Path(__file__).with_name("container_program.py")
-INFO = {
+INFO: dict[str, Any] = {
     "host": {
         "cgroupVersion": "v1",
         "cgroupControllers": [],
@@ -41,7 +41,8 @@ class Programs:
         tools.mkdir()
         for name in names:
             program = tools / name
-            program.write_text(f'#!/bin/sh\nFAKE_CONTAINERS={self._file} exec {sys.executable} {PROGRAM} {name} "$@"\n')
+            command = f"FAKE_CONTAINERS={self._file} exec {sys.executable} {PROGRAM} {name}"
+            program.write_text(f'#!/bin/sh\n{command} "$@"\n')
             program.chmod(0o755)
         patch.setenv("PATH", f"{tools}:/usr/bin:/bin")
 

@@ -218,6 +218,7 @@ def codes(result: Any) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_run(name: str, programs: Programs) -> None:
     view = View()
     result, status = benchmark.run(request(name), view)
@@ -234,6 +235,7 @@ def test_a_run(name: str, programs: Programs) -> None:
     assert any("network" in text for text in result.notes) == less
 
 
+@pytest.mark.slow
 def test_podman_runs_the_image_that_was_looked_at(programs: Programs) -> None:
     result, _ = benchmark.run(request("podman"), View())
     assert result.plan is not None
@@ -243,6 +245,7 @@ def test_podman_runs_the_image_that_was_looked_at(programs: Programs) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_limit_that_is_not_applied_is_a_reason_to_doubt(name: str, programs: Programs) -> None:
     result, _ = benchmark.run(request(name, memory=2**30, pids=100), View())
     assert ("limit_missed", "suspect") in codes(result)
@@ -250,6 +253,7 @@ def test_a_limit_that_is_not_applied_is_a_reason_to_doubt(name: str, programs: P
     assert [text for text in result.notes if "--pids (100) was not applied" in text]
 
 
+@pytest.mark.slow
 def test_podman_with_the_controllers_of_cgroups_limits(programs: Programs) -> None:
     host = {**INFO["host"], "cgroupVersion": "v2", "cgroupControllers": ["cpu", "memory", "pids"]}
     programs.change(info={**INFO, "host": host})
@@ -258,6 +262,7 @@ def test_podman_with_the_controllers_of_cgroups_limits(programs: Programs) -> No
     assert {f"--memory={2**30}b", "--pids-limit=100"} <= set(programs.ran)
 
 
+@pytest.mark.slow
 def test_a_program_that_fails_is_no_fault_of_the_platform(programs: Programs) -> None:
     for name in NAMES:
         result, status = benchmark.run(request(name, "echo oh no; exit 5"), View())
@@ -294,6 +299,7 @@ def test_a_program_that_fails_is_no_fault_of_the_platform(programs: Programs) ->
         ("srun", "srun: error: Unable to create step: x", "engine", "Unable to create step"),
     ],
 )
+@pytest.mark.slow
 def test_what_a_platform_refuses(name, said, kind, message, programs: Programs) -> None:
     programs.change(refusal=said)
     result, status = benchmark.run(request(name), View())
@@ -305,6 +311,7 @@ def test_what_a_platform_refuses(name, said, kind, message, programs: Programs) 
 
 
 @pytest.mark.parametrize("name", ["apptainer", "srun"])
+@pytest.mark.slow
 def test_an_image_file(name: str, programs: Programs, tmp_path: Path) -> None:
     suffix = {"apptainer": "sif", "srun": "sqsh"}[name]
     file = tmp_path / f"mine.{suffix}"
@@ -334,6 +341,7 @@ def test_an_image_file(name: str, programs: Programs, tmp_path: Path) -> None:
         ("srun", "must be a file; run `benchdock images export pytorch-cpu --format sqsh`"),
     ],
 )
+@pytest.mark.slow
 def test_an_image_of_ours_that_is_not_there(name: str, told: str, programs: Programs) -> None:
     asked = Request(
         model="deep_mnist", framework="pytorch", gpus="none", runtime=RuntimeChoice(name)
@@ -344,6 +352,7 @@ def test_an_image_of_ours_that_is_not_there(name: str, told: str, programs: Prog
     assert re.search(told, result.failure.message)
 
 
+@pytest.mark.slow
 def test_podman_pulls_what_it_does_not_have(programs: Programs) -> None:
     programs.change(images={}, registry={"me/mine:1": IMAGE})
     result, _ = benchmark.run(request("podman"), View())
@@ -380,6 +389,7 @@ def test_srun_without_pyxis(programs: Programs) -> None:
         finding.look("srun")
 
 
+@pytest.mark.slow
 def test_srun_outside_of_an_allocation(programs: Programs, monkeypatch) -> None:
     monkeypatch.delenv("SLURMD_NODENAME")
     result, status = benchmark.run(request("srun"), View())
@@ -395,6 +405,7 @@ def test_a_podman_that_does_not_work(programs: Programs) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_it_is_stopped(name: str, programs: Programs) -> None:
     asked = request(name, "echo started; sleep 60")
     timed = asked.model_copy(update={"timeout": 1.5})
@@ -406,6 +417,7 @@ def test_it_is_stopped(name: str, programs: Programs) -> None:
     assert programs.containers == []
 
 
+@pytest.mark.slow
 def test_podman_containers_of_killed_runs_are_removed(programs: Programs) -> None:
     here = Owner.here()
     gone = {**here.labels(), "benchdock.pid": "999999", reaper.LABEL_RUN: "old"}
@@ -423,6 +435,7 @@ def test_podman_containers_of_killed_runs_are_removed(programs: Programs) -> Non
     assert "removed leftovers of a killed benchdock: benchdock-old" in view.notes
 
 
+@pytest.mark.slow
 def test_a_container_can_be_kept(programs: Programs, monkeypatch) -> None:
     monkeypatch.setenv("BENCHDOCK_KEEP_CONTAINER", "1")
     result, _ = benchmark.run(request("podman"), View())
@@ -431,6 +444,7 @@ def test_a_container_can_be_kept(programs: Programs, monkeypatch) -> None:
     assert any(f"podman rm -f {left['Names'][0]}" in text for text in result.warnings)
 
 
+@pytest.mark.slow
 def test_what_a_container_of_srun_gets_of_the_environment(programs: Programs, monkeypatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "secret")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/host/lib")
@@ -439,6 +453,7 @@ def test_what_a_container_of_srun_gets_of_the_environment(programs: Programs, mo
     assert programs.environment["SLURM_JOB_ID"] == "7"
 
 
+@pytest.mark.slow
 def test_apptainer_gets_variables_only_from_benchdock(programs: Programs, monkeypatch) -> None:
     monkeypatch.setenv("APPTAINERENV_LEFT", "over")
     benchmark.run(request("apptainer", env={"A": "x,y"}), View())
@@ -473,6 +488,7 @@ def test_what_has_no_meaning_there_is_refused(name, changes, told, programs: Pro
         runtime_choice.choose(asked, ThisMachine())
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_command(programs: Programs, capsys) -> None:
     words = ["run", "mine", "-f", "custom", "--command", "true", "--gpus", "none", "--dry-run"]
     words += ["--pattern", "(.+)"]
@@ -541,6 +557,7 @@ def test_an_answer_that_is_not_podmans(answer: str, tmp_path: Path) -> None:
         podman.image("x")
 
 
+@pytest.mark.slow
 def test_a_killed_benchdock_leaves_nothing_running(programs: Programs, tmp_path: Path) -> None:
     """The keeper ends the client, and with podman the container's processes, its descendants."""
     marker = tmp_path / "pid"

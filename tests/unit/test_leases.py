@@ -127,6 +127,8 @@ def test_a_folder_that_is_not_for_everybody_is_passed_over(monkeypatch, tmp_path
 
 
 class Engine:
+    name = "docker"
+
     def __init__(self, *containers):
         self.containers = list(containers)
 
@@ -148,6 +150,7 @@ def decision(*gpus, engine=None):
         gpu=REPORT,
         target=SimpleNamespace(gpus=gpus),
         engine=engine,
+        program=None,
         request=SimpleNamespace(model="resnet50", framework="pytorch"),
     )
 

@@ -47,7 +47,7 @@ class CommandLineRuntime:
 def client_environment(program: ContainerProgram) -> dict[str, str]:
     """Return the environment of a client.
 
-    Podman and Apptainer hand nothing of it to the container; srun hands on everything.
+    Podman and Apptainer keep it from the container; srun passes everything on.
     """
     if program.platform is not SRUN:
         return {k: v for k, v in os.environ.items() if not k.startswith(_OF_CONTAINERS)}
