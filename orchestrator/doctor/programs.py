@@ -55,6 +55,13 @@ def _of_program(platform: Platform) -> Iterator[Finding]:
         )
         return
     yield Finding(name=f"runtime {platform.name}", state="ok", detail=_detail(program))
+    if program.storage == "vfs":
+        yield Finding(
+            name="podman's storage",
+            state="warning",
+            detail="the driver vfs copies the image for each container: a start takes long",
+            remedy="sudo apt-get install fuse-overlayfs, then podman system reset",
+        )
     if platform is PODMAN:
         yield from _leftovers(Podman(program))
 

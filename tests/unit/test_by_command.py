@@ -23,7 +23,7 @@ from orchestrator.machine.processes import Owner
 from orchestrator.paths import PROJECT, RunFolder, runs
 from orchestrator.plan import Lack, Limits, Mount, Plan, Ulimit
 from orchestrator.request import Request, RuntimeChoice
-from orchestrator.run import benchmark, runtime_choice
+from orchestrator.run import benchmark, runtime_choice, trust
 from orchestrator.run.decision import decide
 from orchestrator.run.facts import ThisMachine
 from orchestrator.runtimes.by_command import finding, lacking, references, runtime
@@ -528,6 +528,20 @@ def test_the_doctor_says_which_are_there(programs: Programs, monkeypatch, tmp_pa
     (absent,) = program_findings()
     assert absent.state == "ok"
     assert "podman, apptainer, srun" in absent.detail
+
+
+def test_the_doctor_warns_of_storage_that_copies(programs: Programs) -> None:
+    programs.change(info={**INFO, "store": {"graphDriverName": "vfs"}})
+    found = {one.name: one for one in program_findings()}
+    assert found["podman's storage"].state == "warning"
+    programs.change(info={**INFO, "store": {"graphDriverName": "overlay"}})
+    assert "podman's storage" not in {one.name for one in program_findings()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stranger_may_not_choose_a_less_isolated_container(name: str) -> None:
+    (told,) = [text for text in trust.asks(request(name)) if "container" in text] or [""]
+    assert bool(told) == (name != "podman")
 
 
 def test_every_lack_has_words() -> None:

@@ -93,6 +93,7 @@ def _podman(path: str) -> ContainerProgram:
             rootless=bool(security["rootless"]),
             selinux=bool(security.get("selinuxEnabled")),
             can_init=any(map(os.path.exists, _INIT)),
+            storage=str((told.get("store") or {}).get("graphDriverName", "")),
             socket=_socket(socket),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

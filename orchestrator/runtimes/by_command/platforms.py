@@ -61,8 +61,8 @@ class ContainerProgram:
 
     `lacks` is what it cannot give there. `node` and `cpus` are of the allocation in which srun is
     called. The rest is podman's: whether root in a container is the caller, whether files need
-    SELinux's labels, whether there is an init program for containers, and the socket of its API if
-    that exists.
+    SELinux's labels, whether there is an init program for containers, its storage driver, and the
+    socket of its API if that exists.
     """
 
     platform: Platform
@@ -74,6 +74,7 @@ class ContainerProgram:
     rootless: bool = False
     selinux: bool = False
     can_init: bool = False
+    storage: str = ""
     socket: str = ""
 
     @property
