@@ -34,6 +34,8 @@ def done(
             hint=f"use `benchdock images export pytorch-cpu --format {form} FILE`",
         )
     name, file = names[0], _file(names, form)
+    if form == "sqsh":
+        exporting.enroot()  # before an image is built for nothing
     with Engine.connect() as engine:
         ready = store.resolve(name, table, engine, store.Policy.AUTO, tell)
         tell(BuildEvent("stage", f"writing {ready.reference} to {file}"))

@@ -53,22 +53,25 @@ def oci(engine: SavingEngine, name: str, file: Path) -> None:
                 _rewritten(source, name, stream)
 
 
-def sqsh(name: str, file: Path) -> None:
-    """Write an image of Docker as a squashfs file of enroot, which must be installed.
-
-    Raises ImageError or MachineError.
-    """
-    enroot = shutil.which("enroot")
-    if enroot is None:
+def enroot() -> str:
+    """Return enroot, which writes squashfs files. Raises MachineError if it is missing."""
+    found = shutil.which("enroot")
+    if found is None:
         raise MachineError(
             "enroot is not on PATH, which writes squashfs files with an image's environment",
             hint="install it (https://github.com/NVIDIA/enroot), or use --format oci, and `podman "
             "load -i FILE` and `enroot import podman://NAME` where both are",
         )
+    return found
+
+
+def sqsh(name: str, file: Path) -> None:
+    """Write an image of Docker as a squashfs file of enroot. Raises ImageError or MachineError."""
+    program = enroot()
     with _faults(file), tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder) / file.name
         done = subprocess.run(
-            (enroot, "import", "--output", str(made), f"dockerd://{name}"),
+            (program, "import", "--output", str(made), f"dockerd://{name}"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -281,6 +281,8 @@ def test_a_program_that_fails_is_no_fault_of_the_platform(programs: Programs) ->
             "does not know the device nvidia.com/gpu=x",
         ),
         ("podman", "some new trouble", "engine", "some new trouble"),
+        ("podman", "runc: error setting rlimit type 8", "engine", "set default_ulimits"),
+        ("podman", "me/mine:1: image not known", "image", "podman has no image me/mine:1"),
         ("apptainer", "could not open image /a.sif: not here", "image", "could not open image"),
         ("apptainer", "no space for session directory", "engine", "no space for session"),
         (

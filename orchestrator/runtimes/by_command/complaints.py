@@ -24,6 +24,20 @@ _NETWORK: Final = "check the name and the network, or make a file of it where th
 # Pattern in what the client said, class, message (groups and {image} filled in), hint. The first
 # match counts. Pyxis 0.24 prints these; Apptainer's fatal errors begin with FATAL.
 _ROWS: Final[Mapping[str, tuple[_Row, ...]]] = {
+    "podman": (
+        (
+            r"error setting rlimit",
+            MachineError,
+            "the host refuses a ulimit that podman sets for every container",
+            'set default_ulimits in containers.conf, such as ["nofile=8192:8192"]',
+        ),
+        (
+            r"image not known|no such image",
+            ImageError,
+            "podman has no image {image}",
+            "run `podman images` to list those that it has",
+        ),
+    ),
     "srun": (
         (
             r"source path does not exist: (?P<path>.+)",
@@ -93,15 +107,14 @@ _ROWS: Final[Mapping[str, tuple[_Row, ...]]] = {
 
 def explained(program: ContainerProgram, code: int, said: str, image: str) -> BenchdockError | None:
     """Return why a client ended with this code, None if that was the program's own end."""
-    if program.platform is PODMAN:
-        # Of a program that ended with such a code podman says nothing.
-        if code not in _PODMAN_FAILED or "Error: " not in said:
-            return None
-        return explain(RefusedError(500, last_line(said)), image=image)
+    is_podman = program.platform is PODMAN
+    # Of a program that ended with such a code itself, podman says nothing.
+    if is_podman and (code not in _PODMAN_FAILED or "Error: " not in said):
+        return None
     for pattern, kind, what, hint in _ROWS[program.platform.name]:
         found = re.search(pattern, said)
         if found is not None:
             words = {name: text or "" for name, text in found.groupdict().items()}
             told = what.format(image=image, **words).rstrip(": ")
             return kind(told, hint=hint)
-    return None
+    return explain(RefusedError(500, last_line(said)), image=image) if is_podman else None
