@@ -51,7 +51,7 @@ def _check_request(arguments: argparse.Namespace) -> None:
             "no GPUs",
             hint=f"add --ranks {nodes}",
         )
-    if arguments.runtime == "docker":
+    if arguments.runtime not in ("auto", "host"):
         raise RequestError(
             "a container cannot start a program on other nodes", hint="use --runtime host"
         )
