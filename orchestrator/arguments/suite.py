@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from typing import Any
 
 from orchestrator.arguments import shared, slurm, values
@@ -57,6 +58,15 @@ def add(commands: Any) -> None:
         "GPUs for; runs on the CPU come one by one)",
     )
     shared.gpu_sharing(suite)
+    _add_cluster(suite)
+    suite.add_argument("--schema", action="store_true", help="print the JSON Schema of suite files")
+    suite.add_argument("--quiet", action="store_true", help="print only failures and the summary")
+    shared.json(suite)
+    suite.set_defaults(handler="suite")
+
+
+def _add_cluster(suite: ArgumentParser) -> None:
+    """Add what concerns sessions that go on elsewhere."""
     slurm.add(suite)
     suite.add_argument(
         "--detach", action="store_true", help="with --on slurm: submit, and do not wait for the end"
@@ -68,7 +78,3 @@ def add(commands: Any) -> None:
     others.add_argument(
         "--cancel", action="store_true", help="cancel what a session still has in Slurm's queue"
     )
-    suite.add_argument("--schema", action="store_true", help="print the JSON Schema of suite files")
-    suite.add_argument("--quiet", action="store_true", help="print only failures and the summary")
-    shared.json(suite)
-    suite.set_defaults(handler="suite")

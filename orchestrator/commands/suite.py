@@ -162,8 +162,9 @@ def _run(
             )
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
-            on_this = isinstance(decider, deciding.MachineDecider)
-            answers = suite_summary.answers(series, decider) if on_this else []
+            # On a cluster, claims are refused.
+            here = decider if isinstance(decider, deciding.MachineDecider) else None
+            answers = suite_summary.answers(series, here) if here else []
             suite_summary.show(where, plan, series, answers, as_json=arguments.json)
             take_in(view)
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status

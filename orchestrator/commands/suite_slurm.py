@@ -91,8 +91,8 @@ class Cluster:
         arrays.save(ClusterFolder.of(where).settings, site.as_text(self.site))
 
 
-def _elsewhere(*_: object) -> NoReturn:
-    raise AssertionError("runs are made by tasks")
+def _elsewhere(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("tasks make the runs")
 
 
 def _gpus(plan: SuitePlan) -> dict[str, int]:

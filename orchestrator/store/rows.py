@@ -118,7 +118,7 @@ def _node(where: Any) -> Values:
 
 
 def _machine(result: Result, node: str | None) -> Values:
-    """Describe the machine. Nodes of a cluster often run one image, with one id: their names count."""
+    """Describe the machine. Nodes of a cluster may share an image and its id: their names count."""
     told = result.environment.model_dump(mode="json")
     facts = {
         key: told.get(key)

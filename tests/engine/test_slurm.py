@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ from tests.support.slurm_cluster import SlurmCluster, missing, running
 RUNS = 20
 
 
-@pytest.fixture(scope="module")
+# One for each test: after a SIGKILL of its controller, Slurm 22.05 may count GPUs as used for ever.
+@pytest.fixture
 def cluster() -> Iterator[SlurmCluster]:
     if reason := missing():
         if os.environ.get("CI"):
@@ -25,14 +28,17 @@ def cluster() -> Iterator[SlurmCluster]:
         pytest.skip(reason)
     # Not tmp_path: a socket's path must be shorter than 108 bytes.
     root = Path(tempfile.mkdtemp(prefix="benchdock-slurm-"))
-    with running(root) as started:
-        yield started
+    try:
+        with running(root) as started:
+            yield started
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
 def session(cluster: SlurmCluster, tmp_path: Path) -> Session:
     one = Session(cluster, tmp_path / "home", tmp_path / "tools")
-    one.suite.write_text(suite(RUNS, 1.0))
+    one.suite.write_text(suite(RUNS, 0.5))
     return one
 
 
@@ -54,7 +60,7 @@ def test_every_run_is_made_once_whatever_fails(session: Session) -> None:
     cluster.start_controller()
     session.wait_for(lambda: session.done() >= 8)
     process.send_signal(signal.SIGKILL)  # the watcher; its tasks go on
-    process.wait()
+    process.communicate()
     session.wait_for(session.going_on)
     cluster.run("scancel", session.going_on()[-1])
     out = session.end(session.resume())
@@ -63,7 +69,7 @@ def test_every_run_is_made_once_whatever_fails(session: Session) -> None:
         session.end(session.resume())
     seen = session.check(RUNS)
     assert seen["ok"] == RUNS
-    assert seen["interrupted"] >= 2
+    assert seen["interrupted"] >= 1
     nodes = {one["note"]["slurm"]["node"] for one in session.results()}
     assert nodes == {"n1", "n2", "n3"}
 
@@ -87,48 +93,48 @@ def test_a_folder_that_is_not_shared_is_named_and_the_other_nodes_do_the_work(
     session: Session,
 ) -> None:
     cluster = session.cluster
+    session.suite.write_text(suite(5, 0.2))  # three of them need a whole node each
     cluster.run(*cluster.inside("n3", "mount", "-t", "tmpfs", "none", str(session.home)))
     try:
         out = session.end(session.submit())
     finally:
         cluster.run(*cluster.inside("n3", "umount", str(session.home)))
     assert "n3 does not see " in out
-    assert session.check(RUNS)["ok"] == RUNS
+    assert session.check(5)["ok"] == 5
 
 
-@pytest.mark.parametrize(
-    ("words", "status", "told"),
-    [
-        (("--partition=big",), 2, "this cluster has no partition 'big'; use one of bench"),
-        (("--nodes=n9",), 2, "partition bench has no node n9"),
-        (("--constraint=h100",), 2, "Slurm refuses 0001-gpu1.sbatch: Invalid feature"),
-        (("--sbatch=array=7",), 2, "benchdock sets array itself"),
-    ],
-)
-def test_what_the_cluster_does_not_have_is_one_line(
-    session: Session, words: tuple[str, ...], status: int, told: str
-) -> None:
-    process = session.submit(*words)
-    out = session.end(process)
-    assert told in out
-    assert "Traceback" not in out
-    assert process.returncode == status
-
-
-def test_gpus_that_no_node_has_are_refused(session: Session) -> None:
-    session.suite.write_text(suite(RUNS, 1.0).replace("devices: 8", "devices: 9"))
-    process = session.command("--on=slurm", "--detach", str(session.suite))
-    out = session.end(process)
+def test_what_the_cluster_does_not_have_is_one_line(session: Session) -> None:
+    cases = {
+        "--partition=big": "this cluster has no partition 'big'; use one of bench",
+        "--nodes=n9": "partition bench has no node n9",
+        "--constraint=h100": "Slurm refuses 0001-gpu1.sbatch: Invalid feature",
+        "--sbatch=array=7": "benchdock sets array itself",
+    }
+    for word, told in cases.items():
+        process = session.command("--on=slurm", str(session.suite), word)
+        out = session.end(process)
+        assert told in out
+        assert "Traceback" not in out
+        assert process.returncode == 2
+    session.suite.write_text(re.sub("devices: .", "devices: 9", suite(RUNS, 1.0)))
+    out = session.end(session.submit())
     assert "no node of partition bench has 9 GPUs; the largest has 8" in out
+
+
+def test_a_cancelled_job_leaves_no_container(session: Session, engine, misbehaving_image) -> None:
+    text = suite(4, 300.0).replace(
+        "runtime: host", f"runtime: docker\n  image: {misbehaving_image}"
+    )
+    session.suite.write_text(re.sub("devices: .", "gpus: none", text))
+
+    def containers() -> list[str]:
+        runs = {path.name for path in (session.home / "runs").glob("*")}
+        return [
+            one.name for one in engine.our_containers() if one.labels.get("benchdock.run") in runs
+        ]
+
+    session.end(session.submit("--detach"))
+    session.wait_for(containers)
     session.end(session.command("--cancel"))
-
-
-def test_a_cluster_without_a_controller_says_so(session: Session) -> None:
-    session.cluster.kill_controller()
-    try:
-        process = session.submit()
-        out = process.communicate()[0]
-    finally:
-        session.cluster.start_controller()
-    assert "no Slurm controller answers: Unable to contact slurm controller" in out
-    assert process.returncode == 3
+    session.wait_for(lambda: not containers())
+    session.wait_for(lambda: not session.cluster.run("squeue", "--noheader"))

@@ -126,6 +126,20 @@ def time_limit(cluster: SlurmCluster, root: Path) -> None:
     assert set(kinds) == {"timeout"}
 
 
+def no_controller(cluster: SlurmCluster, root: Path) -> None:
+    """Submit while no controller runs. Raises AssertionError."""
+    session = Session(cluster, root / "none", root / "none-tools")
+    session.suite.write_text(suite(3, 1.0))
+    cluster.kill_controller()
+    began = time.monotonic()
+    process = session.submit()
+    out, _ = process.communicate()
+    cluster.start_controller()
+    print(f"no controller, after {time.monotonic() - began:.0f} s: {out.splitlines()[-1]}")
+    assert "no Slurm controller answers: Unable to contact slurm controller" in out
+    assert process.returncode == 3
+
+
 def submission(cluster: SlurmCluster, root: Path, runs: int) -> None:
     """Measure how long it takes to submit very many runs."""
     session = Session(cluster, root / "many", root / "many-tools", "many")
@@ -160,6 +174,7 @@ def main() -> None:
             attack(cluster, root, asked.runs, asked.faults)
             one_by_one(cluster, root)
             time_limit(cluster, root)
+            no_controller(cluster, root)
             submission(cluster, root, asked.submit)
     finally:
         subprocess.run(("umount", "--lazy", str(root / "shared")), check=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from orchestrator.paths import home
 from orchestrator.slurm.arrays import Array, Sent
@@ -57,7 +57,7 @@ def lanes(bench: Bench, slurm: FakeSlurm, gpus: int = 1, *, detach: bool = False
     )
 
 
-_PLACE = {
+_PLACE: dict[str, Any] = {
     "session": "nightly-20261130-0100",
     "home": Path("/shared/bench's home"),
     "orders": Path("/shared/bench's home/sessions/nightly-20261130-0100/slurm/0001.jsonl"),

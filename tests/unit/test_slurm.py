@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -302,7 +303,7 @@ def test_requests_travel_through_the_file_of_an_array(tmp_path: Path) -> None:
         arrays.read(tmp_path / "absent", 0)
 
 
-def claim(node: str = "n1", **told: object) -> Claim:
+def claim(node: str = "n1", **told: Any) -> Claim:
     return Claim.model_validate({"job": "7_0", "attempt": 0, "node": node, **told})
 
 
@@ -360,7 +361,7 @@ def test_a_silent_attempt_is_followed_and_learns_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("told", [{"released": True}, {}])
-def test_who_gave_up_or_is_gone_is_not_waited_for(tmp_path: Path, told: dict[str, object]) -> None:
+def test_who_gave_up_or_is_gone_is_not_waited_for(tmp_path: Path, told: dict[str, Any]) -> None:
     files = Attempts(tmp_path)
     files.take("a-1", 1, claim(**told))
     mine = wait(files, patience=3600.0, gone=not told)

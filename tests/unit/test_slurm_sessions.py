@@ -138,7 +138,7 @@ def test_a_result_that_was_filed_before_the_task_died_counts(
 ) -> None:
     """As on a full disk, or if the node dies between the result and the end."""
     file = task.Attempts.file
-    lost = []
+    lost: list[str | None] = []
 
     def sometimes(self: task.Attempts, name: str, end: task.End) -> bool:
         if not lost and end.status == "ok":
@@ -256,7 +256,7 @@ def test_ctrl_c_leaves_the_tasks_and_says_how_to_end_them(bench: Bench) -> None:
     cancel = f"`benchdock suite --cancel --name {bench.where.name}` ends them"
     assert bench.lines.said[-1] == f"its tasks go on in Slurm; {cancel}"
     assert all(one.is_live for one in slurm.queue)
-    slurm.__class__ = FakeSlurm
+    slurm.__class__ = FakeSlurm  # type: ignore[assignment]
     assert go(bench, slurm) is ExitStatus.OK
     assert len(slurm.ran) == RUNS
 
