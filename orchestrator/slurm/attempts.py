@@ -73,7 +73,7 @@ class Numbered(NamedTuple):
 class Seen(NamedTuple):
     """The runs that have ended, and those that were claimed with the number of the last claim."""
 
-    ends: tuple[str, ...]
+    ends: frozenset[str]
     claims: dict[str, int]
 
 
@@ -90,14 +90,14 @@ class Attempts:
 
     def look(self) -> Seen:
         """Return what is there."""
-        ends, claims = [], dict[str, int]()
+        ends, claims = set[str](), dict[str, int]()
         with suppress(FileNotFoundError):
             for entry in os.listdir(self._folder):
                 if entry.endswith(".end"):
-                    ends.append(entry.removesuffix(".end"))
+                    ends.add(entry.removesuffix(".end"))
                 elif match := _CLAIM.fullmatch(entry):
                     claims[match[1]] = max(int(match[2]), claims.get(match[1], 0))
-        return Seen(tuple(ends), claims)
+        return Seen(frozenset(ends), claims)
 
     def last(self, name: str, number: int = 0) -> Numbered | None:
         """Return the last claim of a run; it is at least the one of that number."""

@@ -126,8 +126,8 @@ class ArrayLanes:
                 self.sleep(POLL)
 
     def _take_ends(self, work: Work, seen: Seen, *, fresh: bool) -> None:
-        for name in seen.ends:
-            end = self._attempts.end(name) if name in self._left else None
+        for name in [name for name in self._left if name in seen.ends]:
+            end = self._attempts.end(name)
             if end is None:
                 continue
             turn = self._left.pop(name)
@@ -253,7 +253,7 @@ class ArrayLanes:
                 hint="fix it, then run `benchdock suite --resume`",
             )
         names = {self._folder.job_name(array) for array, _ in self._tasks.values()}
-        self._slurm.exclude({task.job for task in self._slurm.tasks(names) if task.is_live}, bad)
+        self._slurm.exclude(self._slurm.tasks(names), bad)
         work.note(f"{end.node} is not used any more: {end.message}")
 
     def _bad_nodes(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import MachineError, RequestError
+from orchestrator.machine.inventory import ranges
 from orchestrator.slurm.queue import Task, ended_tasks, read_queue
 
 # Slurm itself gives up after 9 s if no controller answers, and retries a busy one for longer.
@@ -173,11 +174,18 @@ class Slurm:
         for start in range(0, len(jobs), 500):  # a command line has a limited length
             self._asked("scancel", "--quiet", *state, *jobs[start : start + 500])
 
-    def exclude(self, jobs: Iterable[str], nodes: Iterable[str]) -> None:
-        """Keep tasks that have not started away from nodes; no error if a job is gone."""
-        listed = ",".join(sorted(nodes))
-        for job in sorted(jobs):
-            self._call(("scontrol", "update", f"jobid={job}", f"excnodelist={listed}"))
+    def exclude(self, tasks: Iterable[Task], nodes: Iterable[str]) -> None:
+        """Keep tasks that have not started away from nodes; no error if one is gone.
+
+        A task that runs must not be changed: Slurm 22.05 then never frees its GPUs.
+        """
+        waiting: dict[str, list[int]] = {}
+        for task in tasks:
+            if task.state == "PENDING":
+                waiting.setdefault(task.job, []).append(task.index)
+        listed = f"excnodelist={','.join(sorted(nodes))}"
+        for job, indices in waiting.items():
+            self._call(("scontrol", "update", f"jobid={job}_[{ranges(indices)}]", listed))
 
     def release(self, task: str) -> None:
         """Let a held task start; no error if it is gone."""

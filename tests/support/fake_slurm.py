@@ -98,7 +98,7 @@ class FakeSlurm:
             if one.id == task:
                 self.queue[self.queue.index(one)] = replace(one, reason="")
 
-    def exclude(self, jobs: Iterable[str], nodes: Iterable[str]) -> None:
+    def exclude(self, tasks: Iterable[Task], nodes: Iterable[str]) -> None:
         self.excluded += sorted(nodes)
 
     def _set(self, one: Task, state: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,19 @@ def test_the_environment_of_an_enclosing_job_does_not_reach_slurms_programs() ->
     assert programs._environment(told) == {
         "SLURM_CONF": "/c", "PATH": "/bin", "SLURM_BITSTR_LEN": "0",
     }  # fmt: skip
+
+
+def test_only_tasks_that_have_not_started_are_kept_away_from_a_node() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def call(argv: Sequence[str]) -> Answer:
+        asked.append(tuple(argv))
+        return Answer(0, "", "")
+
+    states = ["RUNNING", "PENDING", "PENDING", "COMPLETED", "PENDING"]
+    tasks = [Task(job="7", index=at, name="a", state=one) for at, one in enumerate(states)]
+    Slurm(call).exclude(tasks, {"n2", "n1"})
+    assert asked == [("scontrol", "update", "jobid=7_[1-2,4]", "excnodelist=n1,n2")]
 
 
 def test_nodes_and_their_gpus_are_read() -> None:
