@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -165,26 +165,38 @@ class ArrayLanes:
 
     def _look_at_queue(self, work: Work) -> None:
         """Find tasks that ended without filing how, and settle those runs."""
-        names = {self._folder.job_name(array) for array, _ in self._tasks.values()}
+        names = map(self._folder.job_name, self._folder.arrays())
         try:
             known = {(task.name, task.index): task for task in self._slurm.tasks(names)}
         except MachineError as error:  # it restarts; the tasks go on meanwhile
             self._say_once(work, f"{error.what}; waiting for it", about="Slurm")
             return
         self._said.discard("Slurm")
+        self._free(known)
         lost: dict[str, Task | None] = {}
         for name, (array, index) in self._tasks.items():
             task = known.get((self._folder.job_name(array), index))
             if task is not None and task.is_live:
                 self._absent.pop(name, None)
-                if task.reason in HELD:
-                    self._slurm.release(task.id)
                 continue
             self._absent[name] += 1
             if self._absent[name] >= LOOKS:
                 lost[name] = task
         if lost:
             self._settle_all(work, lost)
+
+    def _free(self, known: Mapping[tuple[str, int], Task]) -> None:
+        """Free tasks that Slurm holds: the arrays after theirs wait for them.
+
+        One whose run has ended is cancelled, which is also quicker than to start it for nothing.
+        """
+        held = {place for place, task in known.items() if task.is_live and task.reason in HELD}
+        wanted = {(self._folder.job_name(array), index) for array, index in self._tasks.values()}
+        for place in held & wanted:
+            self._slurm.release(known[place].id)
+        if ended := held - wanted:
+            with suppress(MachineError):
+                self._slurm.cancel([known[place].id for place in sorted(ended)])
 
     def _settle_all(self, work: Work, lost: dict[str, Task | None]) -> None:
         forgotten = {self._tasks[name][0] for name, task in lost.items() if task is None}

@@ -17,9 +17,9 @@ ENDED = frozenset(
         *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
     }
 )
-# Slurm holds a task after it could not start it: after a restart of the controller it does so even
-# if the task ran to its end.
-HELD = frozenset({"launch_failed_requeued_held", "JobHoldMaxRequeue"})
+# Slurm holds a task that it could not start for ever: after a kill of the controller, also one that
+# ran to its end. In 22.05 only the description of the state says so.
+HELD = frozenset({"launch failed requeued held", "JobHoldMaxRequeue"})
 _TASK = re.compile(r"(\d+)_(\d+)$", re.ASCII)
 
 
@@ -72,7 +72,9 @@ def _tasks(told: dict[str, Any]) -> Iterator[Task]:
             index=one,
             name=str(told["name"]),
             state=_word(told["job_state"]),
-            reason=_word(told.get("state_reason")),
+            reason=str(told.get("state_description") or told.get("state_reason") or "").replace(
+                "_", " "
+            ),
             node=str(told.get("nodes") or ""),
             code=_exit_code(told.get("exit_code")),
         )

@@ -38,14 +38,14 @@ def cluster() -> Iterator[SlurmCluster]:
 @pytest.fixture
 def session(cluster: SlurmCluster, tmp_path: Path) -> Session:
     one = Session(cluster, tmp_path / "home", tmp_path / "tools")
-    one.suite.write_text(suite(RUNS, 0.5))
+    one.suite.write_text(suite(RUNS, 1.0))
     return one
 
 
 def test_every_run_is_made_once_whatever_fails(session: Session) -> None:
     cluster = session.cluster
     process = session.submit()
-    session.wait_for(lambda: session.going_on("n2"))
+    session.working_task("n2")
     # A power cut, and Slurm learns of it at once instead of after minutes.
     cluster.power_cut("n2")
     cluster.run("scontrol", "update", "nodename=n2", "state=down", "reason=power")
@@ -54,15 +54,13 @@ def test_every_run_is_made_once_whatever_fails(session: Session) -> None:
     session.wait_for(lambda: session.done() >= 4)
     cluster.up("n2")
     cluster.run("scontrol", "update", "nodename=n2", "state=resume")
-    session.wait_for(session.going_on)
-    cluster.run("scontrol", "requeue", session.going_on()[0], check=False)
+    cluster.run("scontrol", "requeue", session.working_task(), check=False)
     cluster.kill_controller()
     cluster.start_controller()
     session.wait_for(lambda: session.done() >= 8)
     process.send_signal(signal.SIGKILL)  # the watcher; its tasks go on
     process.communicate()
-    session.wait_for(session.going_on)
-    cluster.run("scancel", session.going_on()[-1])
+    cluster.run("scancel", session.working_task())
     out = session.end(session.resume())
     if not session.state.finished:  # what somebody cancelled is left to another command
         assert "its task was cancelled in Slurm" in out
@@ -77,7 +75,7 @@ def test_every_run_is_made_once_whatever_fails(session: Session) -> None:
 def test_status_and_cancel_from_another_terminal(session: Session) -> None:
     session.suite.write_text(suite(RUNS, 60.0))
     assert "left: continue with" in session.end(session.submit("--detach"))
-    session.wait_for(session.going_on)
+    session.wait_for(lambda: list(session.home.glob("runs/*/launcher.sh")))
     status = json.loads(session.end(session.command("--status", "--json")))
     assert (status["left"], status["finished"]) == (RUNS, False)
     assert status["queue"]["running"] >= 1

@@ -104,6 +104,22 @@ class Session:
         pairs = [line.split() for line in told.splitlines()]
         return [pair[0] for pair in pairs if len(pair) == 2 and node in ("", pair[1])]
 
+    def working_task(self, node: str = "") -> str:
+        """Return a task whose program runs, of a node if it is named, as soon as there is one."""
+        attempts, found = Attempts(self.where / "slurm/attempts"), list[str]()
+
+        def look() -> bool:
+            seen = attempts.look()
+            for name, number in seen.claims.items():
+                last = attempts.last(name, number)
+                at_work = last and last.claim.run and not last.claim.released
+                if last and at_work and name not in seen.ends and node in ("", last.claim.node):
+                    found.append(last.claim.job)
+            return bool(found)
+
+        self.wait_for(look)
+        return found[0]
+
     def wait_for(self, met: Callable[[], object], patience: float = 60.0) -> None:
         """Wait, and let what Slurm requeued start at once."""
         until = time.monotonic() + patience

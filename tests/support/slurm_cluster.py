@@ -185,8 +185,18 @@ class SlurmCluster:
         return ("nsenter", f"--target={first}", "--pid", "--mount", "--uts", *argv)
 
     def hurry(self) -> None:
-        """Start what was requeued: Slurm holds it for two minutes."""
-        for line in self.run("squeue", "--noheader", "--format=%i %r", "--array").splitlines():
+        """Start what was requeued, which Slurm holds for two minutes, and resume drained nodes.
+
+        That is what an administrator does: a controller that was killed drains nodes which run
+        what it has forgotten ("Duplicate jobid").
+        """
+        drained = self.run(
+            "sinfo", "--noheader", "--Node", "--states=drained", "--format=%N", check=False
+        )
+        for node in drained.split():
+            self.run("scontrol", "update", f"nodename={node}", "state=resume", check=False)
+        waiting = ("squeue", "--noheader", "--format=%i %r", "--array")
+        for line in self.run(*waiting, check=False).splitlines():
             task, _, reason = line.partition(" ")
             if reason == "BeginTime":
                 self.run("scontrol", "update", f"jobid={task}", "starttime=now", check=False)

@@ -22,7 +22,7 @@ from orchestrator.slurm import arrays, attempts, deciding, fate, programs, site,
 from orchestrator.slurm.attempts import Attempts, Claim, End, Pulses
 from orchestrator.slurm.deciding import NodeDecider
 from orchestrator.slurm.programs import Answer, Slurm, UnheardError
-from orchestrator.slurm.queue import Task, ended_tasks, numbers, read_queue
+from orchestrator.slurm.queue import HELD, Task, ended_tasks, numbers, read_queue
 from orchestrator.slurm.site import Site
 from orchestrator.suites.state import key_of
 from orchestrator.suites.turns import Turn
@@ -90,6 +90,14 @@ def test_the_queue_is_read_in_the_forms_of_several_releases() -> None:
         ("7_1", "FAILED", "n2", 72),
     ]
     assert [one.is_live for one in found] == [True] * 4 + [False]
+
+
+def test_what_slurm_holds_is_known_by_the_description_of_its_state() -> None:
+    told = {"state_reason": "JobHeldUser", "state_description": "launch failed requeued held"}
+    (first, *_) = read_queue(json.dumps({"jobs": [PENDING | told]}))
+    assert first.reason in HELD
+    (first, *_) = read_queue(json.dumps({"jobs": [PENDING | {"state_reason": "JobHeldUser"}]}))
+    assert first.reason not in HELD  # somebody wants it
 
 
 @pytest.mark.parametrize(

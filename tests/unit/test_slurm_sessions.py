@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -315,20 +316,25 @@ def test_a_controller_that_is_away_is_waited_for(bench: Bench) -> None:
     assert waits == ["no Slurm controller answers: connect failure; waiting for it"]
 
 
-def test_a_task_that_slurm_holds_after_a_crash_is_released(bench: Bench) -> None:
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_task_that_slurm_holds_after_a_crash_does_not_keep_others_waiting(
+    bench: Bench, ended: bool
+) -> None:
+    """It holds tasks that it could not start, and such that ran to their end."""
+
     class Holding(FakeSlurm):
-        def submit(self, script: Path, *, after: object = ()) -> str:
-            job = super().submit(script, after=after)  # type: ignore[arg-type]
-            self.queue = [
-                one.__class__(**{**vars(one), "reason": "launch_failed_requeued_held"})
-                if one.job == "2" and one.index == 1
-                else one
-                for one in self.queue
-            ]
-            return job
+        def _run(self, one: Task) -> None:
+            self.__class__ = FakeSlurm if one.job == "2" else Holding  # type: ignore[assignment]
+            if ended or one.job != "2":
+                FakeSlurm._run(self, one)
+            if one.job == "2":
+                place = next(at for at, told in enumerate(self.queue) if told.id == one.id)
+                held = {"state": "PENDING", "reason": "launch failed requeued held"}
+                self.queue[place] = replace(self.queue[place], **held)
 
     assert go(bench, Holding()) is ExitStatus.OK
     assert bench.state.count("ok") == RUNS
+    assert bench.state.finished
 
 
 def test_a_stop_cancels_what_waits_and_finishes_what_runs(bench: Bench) -> None:
