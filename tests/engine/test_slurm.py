@@ -36,10 +36,11 @@ def cluster() -> Iterator[SlurmCluster]:
 
 
 @pytest.fixture
-def session(cluster: SlurmCluster, tmp_path: Path) -> Session:
+def session(cluster: SlurmCluster, tmp_path: Path) -> Iterator[Session]:
     one = Session(cluster, tmp_path / "home", tmp_path / "tools")
     one.suite.write_text(suite(RUNS, 1.0))
-    return one
+    yield one
+    one.close()
 
 
 def test_every_run_is_made_once_whatever_fails(session: Session) -> None:

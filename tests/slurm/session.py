@@ -56,6 +56,7 @@ class Session:
 
     def __init__(self, cluster: SlurmCluster, home: Path, tools: Path, name: str = "s") -> None:
         self.cluster, self.home, self.tools, self.name = cluster, home, tools, name
+        self._started: list[subprocess.Popen[str]] = []
         home.mkdir(parents=True, exist_ok=True)
         tools.mkdir(exist_ok=True)
         stub = Stub.build(tools)
@@ -78,11 +79,20 @@ class Session:
     def command(self, *words: str) -> subprocess.Popen[str]:
         """Start `benchdock suite`."""
         environment = {**self.cluster.environment, "BENCHDOCK_HOME": str(self.home)}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "orchestrator", "suite", *words],
             env=environment, cwd=PROJECT, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End the commands that still run, as after a failure."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def submit(self, *words: str) -> subprocess.Popen[str]:
         """Start the session."""
