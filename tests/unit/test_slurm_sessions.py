@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import ExitStatus, Interrupted, MachineError
-from orchestrator.paths import runs
+from orchestrator.paths import RunFolder, runs
+from orchestrator.record_files import read_file
 from orchestrator.request import Request
+from orchestrator.result import Result
 from orchestrator.slurm import arrays, task
 from orchestrator.slurm.folder import ClusterFolder
 from orchestrator.slurm.programs import UnheardError
 from orchestrator.slurm.queue import Task
 from orchestrator.slurm.task import Given
+from orchestrator.store import rows
 from orchestrator.suites import journal
 from tests.support import slurm_cases
 from tests.support.fake_slurm import FakeSlurm, Fate
@@ -109,6 +112,19 @@ def test_the_journal_names_job_node_and_attempt(bench: Bench) -> None:
     ]  # fmt: skip
     end = next(one for one in events if one["event"] == "end")
     assert (end["job"], end["node"], end["attempt"]) == ("1_0", "n1", 0)
+
+
+def test_the_node_is_part_of_the_place_of_a_series(bench: Bench) -> None:
+    """Nodes that share a system image have one machine id."""
+    go(bench, FakeSlurm())
+    machines: dict[str, set[str]] = {}
+    for folder in map(RunFolder, runs().iterdir()):
+        node = json.loads(folder.session.read_text())["slurm"]["node"]
+        row = rows.of(folder, read_file(Result, folder.result), imported=False)
+        machines.setdefault(node, set()).add(row.machine["key"])
+        assert "node" not in row.session
+    assert all(key.endswith(f" {node}") for node, (key,) in machines.items())
+    assert len(machines) == 3
 
 
 @pytest.mark.parametrize("state", ["REQUEUED", "NODE_FAIL", "FAILED"])
@@ -329,8 +345,8 @@ def test_a_task_that_slurm_holds_after_a_crash_does_not_keep_others_waiting(
                 FakeSlurm._run(self, one)
             if one.job == "2":
                 place = next(at for at, told in enumerate(self.queue) if told.id == one.id)
-                held = {"state": "PENDING", "reason": "launch failed requeued held"}
-                self.queue[place] = replace(self.queue[place], **held)
+                reason = "launch failed requeued held"
+                self.queue[place] = replace(self.queue[place], state="PENDING", reason=reason)
 
     assert go(bench, Holding()) is ExitStatus.OK
     assert bench.state.count("ok") == RUNS
