@@ -47,7 +47,7 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     else:
         if machine is not None:
             print(clean(f"machine: {machine}"))
-        _show(plan)
+        _show(plan, "its node" if cluster else "this host")
         _show_arrays(arrays)
     return ExitStatus.OK if plan.rows else ExitStatus.MACHINE_CANNOT
 
@@ -96,16 +96,17 @@ def _device(row: Row) -> str:
     return "cpu" if decided.device == "cpu" else counted(decided.devices, "GPU")
 
 
-def _where(row: Row) -> str:
+def _where(row: Row, host: str) -> str:
     need = row.decided.need
-    return need.reference if need else "this host"
+    return need.reference if need else host
 
 
 def _each(row: Row) -> str:
     return _UNKNOWN if row.seconds is None else quantity(row.seconds, SECONDS)
 
 
-def _show(plan: SuitePlan) -> None:
+def _show(plan: SuitePlan, host: str = "this host") -> None:
+    """Print the plan; `host` is where a run without an image is made."""
     print(clean(_headline(plan)))
     if plan.rows:
         print()
@@ -113,7 +114,7 @@ def _show(plan: SuitePlan) -> None:
         lines = [
             (
                 str(number), *_settings(row.cell.settings), _device(row), _more(row),
-                row.cell.origin.group, str(row.runs), _each(row), _where(row),
+                row.cell.origin.group, str(row.runs), _each(row), _where(row, host),
             )
             for number, row in enumerate(plan.rows, start=1)
         ]  # fmt: skip

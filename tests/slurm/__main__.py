@@ -22,6 +22,7 @@ SLURMD_TIMEOUT = 5
 
 def power_cut(session: Session) -> None:
     """Cut the power of a node that works, and give it back once Slurm has noticed."""
+    session.working_task("n2")
     session.cluster.power_cut("n2")
     session.wait_for(lambda: "down" in session.cluster.state("n2"), 120)
     session.cluster.up("n2")
@@ -29,6 +30,7 @@ def power_cut(session: Session) -> None:
 
 def slurmd_dies(session: Session) -> None:
     """Kill slurmd while its tasks live, until Slurm requeues them."""
+    session.working_task("n3")
     session.cluster.kill_slurmd("n3")
     session.wait_for(lambda: "down" in session.cluster.state("n3"), 120)
     session.cluster.start_slurmd("n3")
@@ -43,18 +45,19 @@ def controller_dies(session: Session) -> None:
 
 def requeue(session: Session) -> None:
     """Requeue all that runs."""
+    session.working_task()
     for task in session.going_on():
         session.cluster.run("scontrol", "requeue", task, check=False)
 
 
 def scancel(session: Session) -> None:
     """Cancel two tasks that run."""
-    for task in session.going_on()[:2]:
-        session.cluster.run("scancel", task)
+    session.cluster.run("scancel", session.working_task())
 
 
 def full_disk(session: Session) -> None:
     """Fill the shared disk for a while."""
+    session.working_task()
     path = session.home / "filler"
     with path.open("wb") as stream:
         try:
@@ -87,7 +90,7 @@ def attack(cluster: SlurmCluster, root: Path, runs: int, faults: int) -> None:
     log = (root / "commands.log").open("w")
     for number, fault in enumerate(FAULTS[:faults], start=1):
         at = runs * number // (len(FAULTS[:faults]) + 2)
-        while session.done() < at or not session.going_on("n2") or not session.going_on("n3"):
+        while session.done() < at:
             session.cluster.hurry()
             time.sleep(0.3)
             if process.poll() is not None:

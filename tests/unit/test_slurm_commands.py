@@ -50,6 +50,7 @@ def test_a_plan_shows_the_arrays(slurm: FakeSlurm, capsys: pytest.CaptureFixture
         "   4  2              1 GPU                 2",
         "   5  last controls  a whole node, CPU     1",
     ]
+    assert "this host" not in out
     told = json.loads(said(capsys, "plan", "suite.yaml", "--on", "slurm", "--json"))
     assert told["arrays"][1] == {"part": 2, "pass": 1, "control": False, "gpus": 8, "runs": 2}
     assert not slurm.orders
