@@ -243,10 +243,12 @@ def wait_for_turn(
     while attempts.end(name) is None:
         last = attempts.last(name, number)
         number = last.number if last else 0
-        if last is not None and not last.claim.released:
-            if not is_gone(last.claim) and not pulses.is_silent(name, number):
+        if last is not None:
+            over = last.claim.released or is_gone(last.claim)
+            if not over and not pulses.is_silent(name, number):
                 sleep(min(_POLL, patience / _BEATS))
                 continue
+            # Also of one that gave up: the signal may have come just after its result was filed.
             found = attempts.left_behind(last.claim)
             if found is not None:
                 attempts.file(name, found)

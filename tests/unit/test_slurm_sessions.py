@@ -178,6 +178,34 @@ def test_a_result_that_was_filed_before_the_task_died_counts(
     assert lost[0] in {end.run for end in bench.state.ended.values()}
 
 
+def test_a_signal_just_after_a_result_was_filed_does_not_repeat_the_run(bench: Bench) -> None:
+    """As `benchmark.run` does for a signal that came while it filed its result."""
+
+    class Late(FakeSlurm):
+        def _file(self, request: Request, on_folder: task.OnFolder, fate: Fate) -> Result:
+            result = super()._file(request, on_folder, None)
+            if fate == "late":
+                raise Interrupted(15)
+            return result
+
+        def _run(self, one: Task) -> None:
+            super()._run(one)
+            if one.id == "2_0" and one.id not in self.restarts:
+                self.restarts[one.id] = 1
+                place = next(at for at, told in enumerate(self.queue) if told.id == one.id)
+                self.queue[place] = replace(one, state="PENDING")
+
+    first_of_all = ("2", 0, 0)
+    slurm = Late(
+        fate=lambda _, told: (
+            "late" if (told.array, told.index, told.attempt) == first_of_all else None
+        )
+    )
+    assert go(bench, slurm) is ExitStatus.OK
+    assert len(slurm.ran) == RUNS + 1
+    assert len(list(runs().iterdir())) == RUNS
+
+
 def test_a_time_limit_is_a_failure_and_is_not_tried_again(bench: Bench) -> None:
     slurm = first("TIMEOUT")
     assert go(bench, slurm) is ExitStatus.BENCHMARK_FAILED
