@@ -30,7 +30,7 @@ from orchestrator.record_files import may_exist, read_file
 from orchestrator.request import LenientRecord
 from orchestrator.result import Result
 from orchestrator.suites import state
-from orchestrator.suites.state import UNDONE, Ended
+from orchestrator.suites.state import Ended
 
 _CLAIM = re.compile(r"(.+)\.(\d+)\.claim", re.ASCII)
 _BEATS = 8  # signs of life within the patience of others
@@ -145,9 +145,9 @@ class Attempts:
             return 0
 
     def left_behind(self, claim: Claim) -> End | None:
-        """Return the end of a run whose attempt died after filing its result, None if it had not.
+        """Return the end of a run whose attempt filed a good result, and then could file no end.
 
-        What its machine failed, or a signal ended, is not an end.
+        A failure does not count: what ended the attempt may have ended its program before.
         """
         if claim.run is None:
             return None
@@ -157,7 +157,7 @@ class Attempts:
         except RequestError:
             return None
         end = state.of_result(result)
-        return None if end.kind in UNDONE else placed(end, claim)
+        return placed(end, claim) if end.status == "ok" else None
 
     def _end(self, name: str) -> Path:
         return self._folder / f"{name}.end"
