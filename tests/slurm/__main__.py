@@ -20,6 +20,15 @@ PROGRAM = 1.0
 SLURMD_TIMEOUT = 5
 
 
+_OPEN: list[Session] = []
+
+
+def opened(session: Session) -> Session:
+    """Return a session whose commands are ended with this program."""
+    _OPEN.append(session)
+    return session
+
+
 def power_cut(session: Session) -> None:
     """Cut the power of a node that works, and give it back once Slurm has noticed."""
     session.working_task("n2")
@@ -84,7 +93,7 @@ FAULTS: tuple[Callable[[Session], None], ...] = (
 def attack(cluster: SlurmCluster, root: Path, runs: int, faults: int) -> None:
     """Run one session with all faults in its course. Raises AssertionError."""
     home = root / "shared"
-    session = Session(cluster, home / "home", root / "tools")
+    session = opened(Session(cluster, home / "home", root / "tools"))
     session.suite.write_text(suite(runs, PROGRAM))
     process, began, commands = session.submit(), time.monotonic(), 1
     log = (root / "commands.log").open("w")
@@ -111,8 +120,8 @@ def attack(cluster: SlurmCluster, root: Path, runs: int, faults: int) -> None:
 
 
 def one_by_one(cluster: SlurmCluster, root: Path, runs: int = 12) -> None:
-    """Measure what a task takes beside its program; half a second is the aim, on a quiet machine."""
-    session = Session(cluster, root / "single", root / "single-tools")
+    """Measure what a task takes beside its program: at most 0.5 s on a machine that is quiet."""
+    session = opened(Session(cluster, root / "single", root / "single-tools"))
     session.suite.write_text(re.sub(r"devices: \d", "devices: 1", suite(runs, 0.2)))
     session.end(session.submit("--jobs=1"), 300)
     session.check(runs)
@@ -122,7 +131,7 @@ def one_by_one(cluster: SlurmCluster, root: Path, runs: int = 12) -> None:
 
 def time_limit(cluster: SlurmCluster, root: Path) -> None:
     """Let Slurm's time limit end a run. Raises AssertionError."""
-    session = Session(cluster, root / "limit", root / "limit-tools")
+    session = opened(Session(cluster, root / "limit", root / "limit-tools"))
     text = suite(3, 600.0)
     session.suite.write_text(text.partition("control:")[0] + text[text.index("groups:") :])
     session.end(session.submit("--sbatch=time=1"), 600)
@@ -133,7 +142,7 @@ def time_limit(cluster: SlurmCluster, root: Path) -> None:
 
 def no_controller(cluster: SlurmCluster, root: Path) -> None:
     """Submit while no controller runs. Raises AssertionError."""
-    session = Session(cluster, root / "none", root / "none-tools")
+    session = opened(Session(cluster, root / "none", root / "none-tools"))
     session.suite.write_text(suite(3, 1.0))
     cluster.kill_controller()
     began = time.monotonic()
@@ -147,7 +156,7 @@ def no_controller(cluster: SlurmCluster, root: Path) -> None:
 
 def submission(cluster: SlurmCluster, root: Path, runs: int) -> None:
     """Measure how long it takes to submit very many runs."""
-    session = Session(cluster, root / "many", root / "many-tools", "many")
+    session = opened(Session(cluster, root / "many", root / "many-tools", "many"))
     models = ", ".join(f"m{number}" for number in range(runs // 10))
     session.suite.write_text(
         "schema: 1\nname: many\nrepeat: 10\ndefaults: {framework: custom, runtime: host, "
@@ -182,6 +191,8 @@ def main() -> None:
             attack(cluster, root, asked.runs, asked.faults)
             time_limit(cluster, root)
     finally:
+        for session in _OPEN:
+            session.close()
         subprocess.run(("umount", "--lazy", str(root / "shared")), check=False)
 
 
