@@ -31,7 +31,7 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress bench-self defaults bench-store bench-report bench-monitor quiet-runs gpu-check clean
+.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress slurm-faults bench-self defaults bench-store bench-report bench-monitor quiet-runs gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -200,6 +200,9 @@ fuzz: $(VENV)/.setup-dev ## look for invented figures in 500,000 mutated logs, s
 
 stress: $(VENV)/.setup-dev ## attack the command for long: arguments, wrong answers, kills
 	$(VENV)/bin/python -m tests.stress $(ARGS)
+
+slurm-faults: $(VENV)/.setup-dev ## break a Slurm cluster of virtual nodes during sessions; needs root, slurm-wlm and munge
+	$(VENV)/bin/python -m tests.slurm $(ARGS)
 
 gpu-check: export CHECK_PYTHON := $(call GIVEN,PYTHON)
 gpu-check: setup ## try all that needs a GPU, in 8 minutes, without engine or network: PYTHON=PATH of one with PyTorch

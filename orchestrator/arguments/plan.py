@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from orchestrator.arguments import shared, values
+from orchestrator.arguments import shared, slurm, values
 from orchestrator.arguments.parser import Collect, Once, command
 
 
@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
         "plan nightly.yaml --machine server.json",
         "plan --matrix model=resnet50,vgg16 --matrix batch=32,64 -f pytorch",
         "plan nightly.yaml --csv > plan.csv",
+        "plan nightly.yaml --on slurm",
         status="0 success, 2 the suite is wrong, 3 this machine can run none of it",
     )
     add_suite(plan)
@@ -28,6 +29,7 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="plan for the machine described in FILE (from `benchdock doctor --json`)",
     )
+    slurm.add(plan)
     kinds = plan.add_mutually_exclusive_group()
     kinds.add_argument("--csv", action="store_true", help="print comma-separated values")
     shared.json(kinds)

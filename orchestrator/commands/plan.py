@@ -12,8 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from orchestrator.commands import suite_slurm
 from orchestrator.errors import ExitStatus, RequestError
 from orchestrator.machine import description
+from orchestrator.slurm.arrays import Array
 from orchestrator.suites import deciding, expansion, inline, loading, planning
 from orchestrator.suites.cells import Settings, shown
 from orchestrator.suites.loading import Loaded
@@ -31,16 +33,22 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     loaded = chosen(arguments)
     machine = description.read(Path(arguments.machine)) if arguments.machine else None
     expanded = expansion.expand(loaded, most=arguments.max_runs or expansion.MOST_RUNS)
-    decider = deciding.MachineDecider(machine, folder=loaded.folder)
-    plan = planning.plan(loaded, expanded, decider)
+    cluster = suite_slurm.chosen(arguments)
+    if cluster is not None and machine is not None:
+        raise RequestError("--machine does not apply to --on slurm", hint="remove --machine")
+    local = deciding.MachineDecider(machine, folder=loaded.folder)
+    plan = planning.plan(loaded, expanded, cluster.decider() if cluster else local)
+    arrays = cluster.arrays(plan) if cluster else []
     if arguments.json:
-        print(json.dumps(_document(plan), indent=2))
+        told = {"arrays": [one.as_json() for one in arrays]} if cluster else {}
+        print(json.dumps({**_document(plan), **told}, indent=2))
     elif arguments.csv:
         _print_csv(plan)
     else:
         if machine is not None:
             print(clean(f"machine: {machine}"))
-        _show(plan)
+        _show(plan, "its node" if cluster else "this host")
+        _show_arrays(arrays)
     return ExitStatus.OK if plan.rows else ExitStatus.MACHINE_CANNOT
 
 
@@ -88,16 +96,17 @@ def _device(row: Row) -> str:
     return "cpu" if decided.device == "cpu" else counted(decided.devices, "GPU")
 
 
-def _where(row: Row) -> str:
+def _where(row: Row, host: str) -> str:
     need = row.decided.need
-    return need.reference if need else "this host"
+    return need.reference if need else host
 
 
 def _each(row: Row) -> str:
     return _UNKNOWN if row.seconds is None else quantity(row.seconds, SECONDS)
 
 
-def _show(plan: SuitePlan) -> None:
+def _show(plan: SuitePlan, host: str = "this host") -> None:
+    """Print the plan; `host` is where a run without an image is made."""
     print(clean(_headline(plan)))
     if plan.rows:
         print()
@@ -105,7 +114,7 @@ def _show(plan: SuitePlan) -> None:
         lines = [
             (
                 str(number), *_settings(row.cell.settings), _device(row), _more(row),
-                row.cell.origin.group, str(row.runs), _each(row), _where(row),
+                row.cell.origin.group, str(row.runs), _each(row), _where(row, host),
             )
             for number, row in enumerate(plan.rows, start=1)
         ]  # fmt: skip
@@ -167,6 +176,22 @@ def _show_images(plan: SuitePlan) -> None:
     if plan.rows:
         roughly = "at least" if any(need.size is None for need in missing) else "about"
         print(f"\ndisk: {roughly} {quantity(plan.disk, BYTES)}")
+
+
+def _show_arrays(arrays: list[Array]) -> None:
+    """Print the arrays of a cluster; each part waits for the one before."""
+    if not arrays:
+        return
+    print("\narrays, of which each part waits for the one before")
+    titles = ("part", "pass", "each run needs", "runs")
+    lines = [
+        (
+            str(one.part + 1), one.what,
+            counted(one.gpus, "GPU") if one.gpus else "a whole node, CPU", str(len(one.turns)),
+        )
+        for one in arrays
+    ]  # fmt: skip
+    print_table(titles, lines, right=(0, 3))
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -11,16 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from orchestrator.commands import gpu_sharing, suite_summary
+from orchestrator.commands import gpu_sharing, suite_slurm, suite_summary
 from orchestrator.commands import plan as plans
 from orchestrator.errors import BenchdockError, ExitStatus, RequestError
 from orchestrator.paths import RunFolder, home
-from orchestrator.record_files import first_mistake
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.run.sharing import Sharing
+from orchestrator.slurm.folder import ClusterFolder
 from orchestrator.suites import (
     deciding,
     expansion,
@@ -33,6 +31,7 @@ from orchestrator.suites import (
     summary,
 )
 from orchestrator.suites.cells import Cell
+from orchestrator.suites.decisions import Decider
 from orchestrator.suites.fetching import Fetcher
 from orchestrator.suites.folder import Facts, SessionFolder
 from orchestrator.suites.journal import Journal
@@ -57,6 +56,8 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     if arguments.schema:
         print(json.dumps(Suite.model_json_schema(by_alias=True), indent=2))
         return ExitStatus.OK
+    if arguments.status or arguments.cancel:
+        return suite_slurm.execute(arguments)
     if arguments.rerun is not None and not arguments.resume:
         raise RequestError("--rerun only works with --resume", hint="add --resume")
     if arguments.resume:
@@ -64,13 +65,23 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
     else:
         where, loaded = None, plans.chosen(arguments)
     expanded = expansion.expand(loaded, most=arguments.max_runs or expansion.MOST_RUNS)
+    cluster = suite_slurm.chosen(arguments, where)
+    if cluster is not None:
+        plan = planning.plan(loaded, expanded, cluster.decider())
+        preflight.check(plan, home())
+        return _on_cluster(cluster, plan, where, arguments)
     decider = deciding.MachineDecider(folder=loaded.folder)
     plan = planning.plan(loaded, expanded, decider)
     preflight.check(plan, home())
     with folder.only_session(where.name if where else loaded.suite.name):
         if where is None:
             where = folder.create(loaded, datetime.now(), arguments.name)
-        return _run(where, plan, decider, arguments)
+
+        def tools_for(_: session.Job, view: SessionLines) -> session.Tools:
+            share = gpu_sharing.chosen(arguments, least=LEAST_WAIT)
+            return tools_of(plan, decider, view, share, most=arguments.jobs)
+
+        return _run(where, plan, decider, arguments, tools_for)
 
 
 def _unfinished(arguments: argparse.Namespace) -> tuple[SessionFolder, Loaded]:
@@ -108,20 +119,32 @@ def _newest(suite: str | None, also_finished: bool) -> SessionFolder:
 
 
 def _as_it_was(where: SessionFolder, facts: Facts) -> Loaded:
-    try:
-        return Loaded(suite=Suite.model_validate(facts.suite), folder=facts.folder)
-    except ValidationError as error:
-        raise RequestError(
-            f"cannot read {where.facts}: suite: {first_mistake(error)}",
-            hint="name the suite's file too",
-        ) from None
+    return Loaded(suite=folder.suite_of(where, facts), folder=facts.folder)
+
+
+def _on_cluster(
+    cluster: suite_slurm.Cluster,
+    plan: SuitePlan,
+    where: SessionFolder | None,
+    arguments: argparse.Namespace,
+) -> ExitStatus:
+    """Begin or continue a session on a cluster; two of them do not disturb each other."""
+    where = where or folder.create(plan.loaded, datetime.now(), arguments.name)
+    with ClusterFolder.of(where).watched():
+        cluster.keep(where)
+
+        def tools_for(job: session.Job, view: SessionLines) -> session.Tools:
+            return cluster.tools(where, plan, job.note, view, arguments)
+
+        return _run(where, plan, cluster.decider(), arguments, tools_for)
 
 
 def _run(
     where: SessionFolder,
     plan: SuitePlan,
-    decider: deciding.MachineDecider,
+    decider: Decider,
     arguments: argparse.Namespace,
+    tools_for: Callable[[session.Job, SessionLines], session.Tools],
 ) -> ExitStatus:
     """Run what is left, and report it whatever happens."""
     facts = folder.read_facts(where)
@@ -129,27 +152,25 @@ def _run(
         _announce(plan, where, view)
         job = job_of(plan, decider, facts, arguments.budget)
         try:
-            share = gpu_sharing.chosen(arguments, least=LEAST_WAIT)
-            tools = tools_of(plan, decider, view, share, most=arguments.jobs)
             status = carry_out(
                 where,
                 job,
-                tools,
+                tools_for(job, view),
                 view,
                 rerun=arguments.rerun,
                 new_budget=arguments.budget is not None,
             )
         finally:
             series = summary.of_session(job.cells, resuming.read(where).ended)
-            answers = suite_summary.answers(series, decider)
+            # On a cluster, claims are refused.
+            here = decider if isinstance(decider, deciding.MachineDecider) else None
+            answers = suite_summary.answers(series, here) if here else []
             suite_summary.show(where, plan, series, answers, as_json=arguments.json)
             take_in(view)
     return ExitStatus.BENCHMARK_FAILED if plan.refused else status
 
 
-def job_of(
-    plan: SuitePlan, decider: deciding.MachineDecider, facts: Facts, budget: float | None
-) -> session.Job:
+def job_of(plan: SuitePlan, decider: Decider, facts: Facts, budget: float | None) -> session.Job:
     """Return what a session runs; `budget`, in seconds, replaces the suite's."""
     suite = plan.loaded.suite
     return session.Job(
@@ -264,7 +285,7 @@ def _runner(decider: deciding.MachineDecider, share: Sharing) -> session.Runner:
     return measure
 
 
-def _requests(plan: SuitePlan, decider: deciding.MachineDecider) -> Callable[[Cell], Request]:
+def _requests(plan: SuitePlan, decider: Decider) -> Callable[[Cell], Request]:
     def make(cell: Cell) -> Request:
         limit = plan.loaded.suite.budget.run
         if cell.claim is None:

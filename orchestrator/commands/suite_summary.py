@@ -40,6 +40,17 @@ def show(
         print(json.dumps(_document(where, plan, series, answers), indent=2))
         return
     print()
+    print_series(series)
+    for answer in answers:
+        print(clean(str(answer)))
+    left = sum(one.left for one in series)
+    if left:
+        resume = f"`benchdock suite --resume --name {where.name}`"
+        print(f"{counted(left, 'run')} left: continue with {resume}")
+
+
+def print_series(series: list[SeriesSummary]) -> None:
+    """Print a line for each series, and why runs have no result."""
     print_table(
         ("series", "group", "measured", "median", "CV"),
         [
@@ -56,12 +67,6 @@ def show(
     for one in series:
         for why, count in one.problems().items():
             print(clean(f"{one.cell.title}: {count} x {why}"))
-    for answer in answers:
-        print(clean(str(answer)))
-    left = sum(one.left for one in series)
-    if left:
-        resume = f"`benchdock suite --resume --name {where.name}`"
-        print(f"{counted(left, 'run')} left: continue with {resume}")
 
 
 def _document(

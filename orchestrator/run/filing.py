@@ -176,10 +176,15 @@ def file_killed() -> tuple[str, ...]:
     for folder in unfinished.killed():
         with suppress(OSError):
             if may_exist(folder.root) and not may_exist(folder.result):
-                write_aside(folder.result, to_json(_killed(folder)))
+                file_as_killed(folder)
                 filed.append(folder.run_id)
             unfinished.forget(folder.run_id)
     return tuple(filed)
+
+
+def file_as_killed(folder: RunFolder) -> None:
+    """File the result of a run whose benchdock is gone. Raises OSError."""
+    write_aside(folder.result, to_json(_killed(folder)))
 
 
 def tell_killed(tell: Callable[[str], None]) -> None:

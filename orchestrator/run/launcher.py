@@ -167,7 +167,12 @@ def render(template: str, context: LauncherContext) -> str:
     values = {f.name: getattr(context, f.name) for f in fields(context)}
     for name in _COMPUTED:
         values[name] = getattr(context, name)
-    return _environment().get_template(f"{template}.sh.j2").render(values)
+    return rendered(f"{template}.sh.j2", values)
+
+
+def rendered(name: str, values: Mapping[str, Any]) -> str:
+    """Return the script from the template in the file `launchers/<name>`."""
+    return _environment().get_template(name).render(values)
 
 
 def parsed(name: str) -> nodes.Template:

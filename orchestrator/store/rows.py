@@ -49,7 +49,7 @@ class Row:
 def of(folder: RunFolder, result: Result, *, imported: bool) -> Row:
     """Return what the database keeps of a run that has a result."""
     told = session(folder)
-    machine = _machine(result)
+    machine = _machine(result, told.pop("node", None))
     return Row(
         machine=machine,
         series=_series(result, machine["key"]),
@@ -108,16 +108,24 @@ def session(folder: RunFolder) -> Values:
         return {}
     texts = {key: told.get(key) for key in ("name", "suite", "digest", "night")}
     kept = {key: _text(text) if isinstance(text, str) else None for key, text in texts.items()}
-    return {**kept, "pass": told.get("pass")}
+    return {**kept, "pass": told.get("pass"), **_node(told.get("slurm"))}
 
 
-def _machine(result: Result) -> Values:
+def _node(where: Any) -> Values:
+    """Return the node of a cluster on which a session's run was made; nothing on one machine."""
+    node = where.get("node") if isinstance(where, dict) else None
+    return {"node": _text(node)} if isinstance(node, str) and node else {}
+
+
+def _machine(result: Result, node: str | None) -> Values:
+    """Describe the machine. Nodes of a cluster may share an image and its id: their names count."""
     told = result.environment.model_dump(mode="json")
     facts = {
         key: told.get(key)
         for key in ("hostname", "os", "architecture", "memory_total", "cpu", "gpu")
     }
     key = told.get("machine") or f"host {facts['hostname'] or 'unknown'}"
+    key = f"{key} {node}" if node else key
     return {"key": _text(str(key)), "facts": facts}
 
 

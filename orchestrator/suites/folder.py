@@ -16,14 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from orchestrator.errors import MachineError, RequestError, nearest, quoted
 from orchestrator.paths import sessions, write_aside
-from orchestrator.record_files import read_file
+from orchestrator.record_files import first_mistake, read_file
 from orchestrator.request import LenientRecord
 from orchestrator.suites import writer
 from orchestrator.suites.loading import Loaded
+from orchestrator.suites.models import Suite
 from orchestrator.version import VERSION
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,80}", re.ASCII)
@@ -160,6 +161,17 @@ def named(name: str) -> SessionFolder:
 def read_facts(folder: SessionFolder) -> Facts:
     """Return what a session is. Raises RequestError, for one of another version too."""
     return read_file(Facts, folder.facts)
+
+
+def suite_of(folder: SessionFolder, facts: Facts) -> Suite:
+    """Return the suite of a session as it was. Raises RequestError, for an older version's too."""
+    try:
+        return Suite.model_validate(facts.suite)
+    except ValidationError as error:
+        raise RequestError(
+            f"cannot read {folder.facts}: suite: {first_mistake(error)}",
+            hint="name the suite's file too",
+        ) from None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from orchestrator.errors import MachineError
@@ -20,8 +21,10 @@ class SessionNote:
     night: str
 
 
-def write(folder: RunFolder, note: SessionNote, turn: Turn) -> None:
-    """Write the note. Raises MachineError."""
+def write(
+    folder: RunFolder, note: SessionNote, turn: Turn, *, where: Mapping[str, object] | None = None
+) -> None:
+    """Write the note; `where` is the place of a run on a cluster. Raises MachineError."""
     told = {
         "schema": 1,
         **asdict(note),
@@ -29,6 +32,7 @@ def write(folder: RunFolder, note: SessionNote, turn: Turn) -> None:
         "request": turn.cell.digest,
         "group": turn.cell.origin.group,
         "tags": list(turn.cell.origin.tags),
+        **({"slurm": where} if where else {}),
     }
     try:
         write_aside(folder.session, json.dumps(told, indent=2) + "\n")

@@ -125,7 +125,8 @@ def carry_out(job: Job, before: State, log: Journal, tools: Tools) -> ExitStatus
 class Work:
     """One process's part of a session: what is left, and what becomes of it.
 
-    `queue` are the runs that are left, in order.
+    `queue` are the runs that are left, in order, and `forgotten` the names of results that do not
+    count any more, because their runs are to run again.
     """
 
     def __init__(self, job: Job, before: State, log: Journal, tools: Tools) -> None:
@@ -140,6 +141,7 @@ class Work:
             for turn in every
             if before.is_done(turn)
         }
+        self.forgotten = frozenset(before.forgotten)
         self._failed = sum(end.status == "failed" for end in self._ended.values())
         self._reserved = [turn for turn in self.queue if turn.is_last_control]
         self._forecast = Forecast(self.queue, job.known, job.usual)
@@ -163,10 +165,14 @@ class Work:
 
     def skip(self, turn: Turn) -> bool:
         """Skip a run that makes no sense, or does not fit into what is left of the budget."""
-        why = self._memory.why_not(turn) or self._over_budget(turn)
+        why = self.why_not(turn)
         if why:
             self.end(turn, Ended(status="skipped", message=why))
         return bool(why)
+
+    def why_not(self, turn: Turn) -> str:
+        """Say why a run makes no sense, or does not fit into what is left of the budget, or ""."""
+        return self._memory.why_not(turn) or self._over_budget(turn)
 
     def finish(self) -> ExitStatus:
         """Write that the session is finished, or stopped; return its status."""
@@ -190,6 +196,10 @@ class Work:
         """Note that a run has a folder, before anything starts in it."""
         notes.write(folder, self._job.note, turn)
         self._log.append("start", **_named(turn), run=folder.run_id, at=stamp())
+
+    def submitted(self, job: str, array: str, runs: int) -> None:
+        """Note that runs are waiting in the queue of a cluster."""
+        self._log.append("submit", job=job, array=array, runs=runs, at=stamp())
 
     def retry(self, turn: Turn, end: Ended) -> None:
         """Note that the machine failed a run, which is tried again."""

@@ -63,6 +63,8 @@ def of_refusal(error: BenchdockError) -> Ended:
 class State:
     """The runs by content and pass; `open` were started and have no end, with their folders.
 
+    `forgotten` are the names of results that a rerun replaces.
+
     `spent` are the seconds that all processes of the session took, by clocks that do not jump.
     """
 
@@ -70,6 +72,7 @@ class State:
     open: dict[Key, str] = field(default_factory=dict)
     finished: bool = False
     begins: int = 0
+    forgotten: set[str] = field(default_factory=set)
     spent: float = 0.0
     _spent_so_far: float = 0.0  # by the process whose events come now
 
@@ -82,9 +85,12 @@ class State:
         """Forget runs and the budget they took, so that they run again; skipped ones always do."""
         self.finished = False
         self.spent = 0.0
-        self.ended = {
+        kept = {
             key: end for key, end in self.ended.items() if what == "failed" and end.status == "ok"
         }
+        gone = (end.run for key, end in self.ended.items() if key not in kept)
+        self.forgotten.update(run for run in gone if run is not None)
+        self.ended = kept
 
     def spend(self, seconds: float) -> None:
         """Note how long the current process has been at it; a smaller number is of a new one."""
