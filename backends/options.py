@@ -125,6 +125,13 @@ BY_FRAMEWORK = {
             "cpu",
         ),
         _FOLD,
+        Option(
+            "nccl",
+            ON_OFF,
+            "training on several GPUs: NCCL sums gradients, or Caffe2's own copies and sums",
+            "training",
+            "gpu",
+        ),
     ),
     "bvlc_caffe": (
         Option(
