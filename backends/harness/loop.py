@@ -62,6 +62,7 @@ def timed(job, steps, estimate, emit, clock):
         used = max(0.0, machine.cpu_seconds() - used)
         each = [round(value, 9) for value in job.intervals(size)]
         own = job.own(size) if job.processes > 1 else 0.0
+        owns = job.owns()
         ranks = [Rank(*told) for told in job.share((start, end, own, job.waited - waited, used))]
         # perf_counter is the system's monotonic clock on Linux, which all processes share.
         start, end = min(rank.began for rank in ranks), max(rank.ended for rank in ranks)
@@ -75,18 +76,22 @@ def timed(job, steps, estimate, emit, clock):
             ended=end,
             waited=max(rank.waited for rank in ranks),
             cpu_seconds=sum(rank.cpu_seconds for rank in ranks),
-            **_by_rank(ranks),
+            **_by_rank(ranks, owns),
         )
         first, total = first + size, total + seconds
         estimate = job.agree(seconds) / size
     return Window(steps * job.samples, total)
 
 
-def _by_rank(ranks):
-    """What several processes report of a block."""
-    if len(ranks) == 1:
+def _by_rank(ranks, owns):
+    """What several processes report of a block, or one that drives several devices."""
+    if len(ranks) > 1:
+        return {"ranks": [OrderedDict(zip(Rank._fields, rank)) for rank in ranks]}
+    if not owns:
         return {}
-    return {"ranks": [OrderedDict(zip(Rank._fields, rank)) for rank in ranks]}
+    (whole,) = ranks
+    names = ("began", "ended", "own")
+    return {"ranks": [OrderedDict(zip(names, (whole.began, whole.ended, own))) for own in owns]}
 
 
 def block_size(left, estimate):
