@@ -175,6 +175,8 @@ READING = {
     "mxnet": (_WORKERS, _AUGMENT),
     "caffe2": (_WORKERS, _AUGMENT),
     "bvlc_caffe": (_AUGMENT,),
+    "nvidia_caffe": (_AUGMENT,),
+    "intel_caffe": (_AUGMENT,),
     "onnxruntime": (_WORKERS,),
     "openvino": (_WORKERS,),
 }

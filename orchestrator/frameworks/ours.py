@@ -97,6 +97,7 @@ NVIDIA_CAFFE = Framework(
     launcher="nvidia_caffe",
     package="caffe",
     backend="backends.nvidia_caffe",
+    options=_options("nvidia_caffe"),
     dtypes={("gpu", p): (*f, "float16") for p, f in _FLOAT32.items()},
     images={"gpu": "ngc-caffe-20-03"},
     files=(".prototxt",),
