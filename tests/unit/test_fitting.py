@@ -223,11 +223,12 @@ def test_a_release_is_that_of_the_chosen_image(benchdock: Benchdock) -> None:
     words = ("run", "resnet50", "-f", "tensorrt", "--phase", "inference", "--dry-run", "--json")
     plan = planned(benchdock(machines.V100, *words))["plan"]
     assert plan["image"] == "nvcr.io/nvidia/pytorch:22.11-py3"
-    assert plan["options"] == {"release": "8", "workspace": "4096"}
+    running = {"cuda_graph": "on", "transfers": "off", "streams": "1"}
+    assert plan["options"] == {"release": "8", "workspace": "4096", **running}
     plan = planned(benchdock(machines.B200, *words))["plan"]
     assert (plan["image"], plan["options"]) == (
         "nvcr.io/nvidia/pytorch:25.02-py3",
-        {"release": "10"},
+        {"release": "10", **running},
     )
 
 
