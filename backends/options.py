@@ -125,6 +125,13 @@ BY_FRAMEWORK = {
             "cpu",
         ),
         _FOLD,
+        Option(
+            "nccl",
+            ON_OFF,
+            "training on several GPUs: NCCL sums gradients, or Caffe2's own copies and sums",
+            "training",
+            "gpu",
+        ),
     ),
     "bvlc_caffe": (
         Option(
@@ -168,6 +175,8 @@ READING = {
     "mxnet": (_WORKERS, _AUGMENT),
     "caffe2": (_WORKERS, _AUGMENT),
     "bvlc_caffe": (_AUGMENT,),
+    "nvidia_caffe": (_AUGMENT,),
+    "intel_caffe": (_AUGMENT,),
     "onnxruntime": (_WORKERS,),
     "openvino": (_WORKERS,),
 }

@@ -13,7 +13,7 @@ from collections import OrderedDict
 import numpy as np
 
 from backends import zoo
-from backends.caffe import arrays, dialects, own_network, prototxt, reader
+from backends.caffe import arrays, dialects, own_network, prototxt
 from backends.caffe.history import Snapshots
 from backends.caffe.inputs import DATA, LABEL
 from backends.caffe.layers import GAPS
@@ -27,6 +27,7 @@ from backends.caffe.pycaffe import (
     parse,
     rewritten,
 )
+from backends.caffe.reader import DataLayer
 from backends.caffe.text import as_file
 from backends.caffe.writer import LOSS
 from backends.harness import blas_kernel, data, job, smoke
@@ -64,8 +65,7 @@ class Backend(object):
         self.kernel = kernel
         self.OPTIONS = BY_FRAMEWORK[name]
         self.dialect = dialects.DIALECTS[name]
-        # The forks' Data layers were not tried.
-        self.READER = reader if self.dialect is dialects.BVLC else None
+        self.READER = DataLayer(self.dialect)
         self.REPLACES_STATISTICS = self.dialect.averages
 
     def version(self) -> str:

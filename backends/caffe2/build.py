@@ -7,6 +7,7 @@ its input if nothing else needs it; a `plain` net overwrites nothing.
 from collections import OrderedDict, namedtuple
 
 import numpy as np
+from caffe2.proto import caffe2_pb2
 from caffe2.python import core, workspace
 
 from backends.caffe2 import fusion, ideep
@@ -33,31 +34,43 @@ Built.__doc__ = """A core.Net, and the names of its blobs by node."""
 
 
 def build(graph, training, gpu=False, **choices):
-    """The `Built` net of a graph.
+    """The `Built` net of a graph; see `write` for the choices, to which `net_type` ("simple") adds
+    how the net runs.
+    """
+    net_type = choices.pop("net_type", "simple")
+    writer = write(core.Net(graph.name), graph, training, gpu, **choices)
+    if training:
+        found = writer.net.AddGradientOperators([add_loss(writer)])
+        for parameter in graph.parameters:
+            add_update(writer, parameter, found[parameter.name])
+    writer.net.Proto().type = net_type
+    return Built(writer.net, writer.blobs)
+
+
+def write(net, graph, training, gpu=False, **choices):
+    """Add a graph's operators to a net, in the current scope; return the `Writer`.
 
     `choices`: `plain` (False), `exhaustive` (False: cuDNN tries every algorithm in the first
-    run), `net_type` ("simple"), `ideep` (False: with Intel's operators), `fold` (False: with
-    normalization inside convolutions, whose values must be folded).
+    run), `ideep` (False: with Intel's operators), `fold` (False: with normalization inside
+    convolutions, whose values must be folded).
     """
     for node in graph.nodes:
         if node.op in GAPS:
             raise Unsupported("Caffe2 does not support %s: %s" % (graph.name, GAPS[node.op]))
-    writer = _Writer(graph, training, gpu, choices)
+    writer = Writer(net, graph, training, gpu, choices)
     for node in graph.nodes:
         writer.write(node)
         writer.settle(node)
-    if training:
-        _train(writer)
-    writer.net.Proto().type = choices.get("net_type", "simple")
-    return Built(writer.net, writer.blobs)
+    return writer
 
 
-class _Writer(object):
-    """The operators added so far."""
+class Writer(object):
+    """The operators added so far; `blobs` are their results by node, without the scope."""
 
-    def __init__(self, graph, training, gpu, choices):
+    def __init__(self, net, graph, training, gpu, choices):
+        """See `write`."""
         self.graph = graph
-        self.net = core.Net(graph.name)
+        self.net = net
         self.training = training
         self.gpu = gpu
         self.plain = choices.get("plain", False)
@@ -131,24 +144,24 @@ class _Writer(object):
         return self.blobs[node.inputs[0].name] not in self._shared
 
 
-def _train(writer):
-    """Add loss, gradients and updates."""
-    net = writer.net
+def add_loss(writer, scale=1.0):
+    """Add the mean loss of the batch, multiplied by a number; return its blob."""
     logits = writer.blobs[writer.graph.output.name]
-    net.SoftmaxWithLoss([logits, LABEL], ["softmax", LOSS])
-    found = net.AddGradientOperators([LOSS])
-    for parameter in writer.graph.parameters:
-        name = parameter.name
-        gradient = str(found[name])
-        if writer.ideep and len(parameter.shape) > 1:
-            gradient = ideep.in_plain_order(net, gradient)
-        # Turns the gradient into what is subtracted: rate * gradient + momentum * before.
-        net.MomentumSGDUpdate(
-            [gradient, momentum_of(name), RATE, name],
-            [gradient, momentum_of(name), name],
-            momentum=MOMENTUM,
-            nesterov=0,
-        )
+    return writer.net.SoftmaxWithLoss([logits, LABEL], ["softmax", LOSS], scale=scale)[1]
+
+
+def add_update(writer, parameter, gradient):
+    """Add the update of a parameter by the blob of its gradient."""
+    net, name = writer.net, parameter.name
+    if writer.ideep and len(parameter.shape) > 1:
+        gradient = ideep.in_plain_order(net, gradient)
+    # Turns the gradient into what is subtracted: rate * gradient + momentum * before.
+    net.MomentumSGDUpdate(
+        [gradient, momentum_of(name), RATE, name],
+        [gradient, momentum_of(name), name],
+        momentum=MOMENTUM,
+        nesterov=0,
+    )
 
 
 def momentum_of(parameter):
@@ -261,18 +274,20 @@ def _avg_pool(writer, node):
 def counts_padding():
     """Whether this Caffe2's AveragePool supports count_include_pad, added in late 2018."""
     x, y = "count_padding_x", "count_padding_y"
-    workspace.FeedBlob(x, np.ones((1, 1, 2, 2), dtype=np.float32))
-    operator = core.CreateOperator(
-        "AveragePool",
-        [x],
-        [y],
-        kernels=[2, 2],
-        strides=[2, 2],
-        pads=[1, 1, 1, 1],
-        count_include_pad=1,
-        order="NCHW",
-    )
-    workspace.RunOperatorOnce(operator)
+    # Not where and under which name a net is being written.
+    with core.DeviceScope(core.DeviceOption(caffe2_pb2.CPU)), core.NameScope("", reset=True):
+        workspace.FeedBlob(x, np.ones((1, 1, 2, 2), dtype=np.float32))
+        operator = core.CreateOperator(
+            "AveragePool",
+            [x],
+            [y],
+            kernels=[2, 2],
+            strides=[2, 2],
+            pads=[1, 1, 1, 1],
+            count_include_pad=1,
+            order="NCHW",
+        )
+        workspace.RunOperatorOnce(operator)
     return float(workspace.FetchBlob(y)[0, 0, 0, 0]) == 0.25
 
 

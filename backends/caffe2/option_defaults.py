@@ -11,9 +11,15 @@ from backends.options import BY_FRAMEWORK, meaningless
 OPTIONS = BY_FRAMEWORK["caffe2"]
 
 IDEEP, NATIVE = "ideep", "native"
+# The type of net that crashes with Intel's operators, which have no events to wait for.
+ASYNC = "async_scheduling"
 
-Facts = namedtuple("Facts", "ideep")
-Facts.__doc__ = """What this Caffe2 has: `ideep` are Intel's operators, which use oneDNN."""
+Facts = namedtuple("Facts", "ideep nccl")
+Facts.__doc__ = """What this Caffe2 has.
+
+`ideep` are Intel's operators, which use oneDNN; `nccl` those that exchange arrays between GPUs
+with NVIDIA's library.
+"""
 
 
 def resolve(settings, facts):
@@ -36,13 +42,22 @@ def _refusals(settings, facts):
     refused = meaningless("caffe2", settings.phase, settings.device)
     if not facts.ideep:
         refused.setdefault("engine", "this Caffe2 was built without them")
+    elif settings.options["net_type"] == ASYNC:
+        refused.setdefault("engine", "a net of the type %s crashes with them" % ASYNC)
+    if settings.devices == 1:
+        refused.setdefault("nccl", "only for several GPUs")
+    elif not facts.nccl:
+        refused.setdefault("nccl", "this Caffe2 was built without it")
     return refused
 
 
 def _net_type(settings, _refused):
-    # On a CPU the operators share its threads already; on a GPU the other types wait for the
-    # device after every operator.
-    return "async_scheduling" if settings.device == "gpu" else "simple"
+    # On a GPU the other types wait for the device after every operator. On a CPU the operators of
+    # one copy share its threads already, and several copies only run at a time if their operators
+    # do.
+    if settings.device == "gpu":
+        return ASYNC
+    return "dag" if settings.devices > 1 else "simple"
 
 
 def _engine(_settings, refused):
@@ -54,4 +69,13 @@ def _fold(_settings, refused):
     return "off" if refused else "on"
 
 
-_DEFAULTS = {"net_type": _net_type, "engine": _engine, "fold_batch_norm": _fold}
+def _nccl(_settings, refused):
+    return "off" if refused else "on"
+
+
+_DEFAULTS = {
+    "net_type": _net_type,
+    "engine": _engine,
+    "fold_batch_norm": _fold,
+    "nccl": _nccl,
+}

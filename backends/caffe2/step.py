@@ -5,7 +5,7 @@ workspace, so a process holds one job at a time.
 """
 
 import logging
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 
 import numpy as np
 
@@ -13,14 +13,14 @@ import numpy as np
 logging.getLogger().setLevel(logging.ERROR)
 
 from caffe2.proto import caffe2_pb2  # noqa: E402
-from caffe2.python import core, workspace  # noqa: E402
+from caffe2.python import workspace  # noqa: E402
 
 from backends import zoo  # noqa: E402
 from backends.caffe2 import build as builder  # noqa: E402
-from backends.caffe2 import ideep, option_defaults, reader  # noqa: E402
+from backends.caffe2 import option_defaults, reader  # noqa: E402
 from backends.caffe2.build import DATA, LABEL, LOSS  # noqa: E402
-from backends.harness import arguments, blas, data, errors, job, machine, smoke  # noqa: E402
-from backends.harness.errors import Unsupported  # noqa: E402
+from backends.caffe2.device import open_place, start  # noqa: E402
+from backends.harness import arguments, data, errors, job, machine, smoke  # noqa: E402
 from backends.harness.folding import foldable, folded  # noqa: E402
 from backends.harness.sgd import LEARNING_RATE, MOMENTUM  # noqa: E402
 
@@ -33,9 +33,6 @@ OPTIONS = option_defaults.OPTIONS
 READER = reader
 
 _MEMORY_WORDS = ("defaultcpuallocator",)
-
-Place = namedtuple("Place", "device gpu")
-Place.__doc__ = """Where nets run: a DeviceOption, None for Caffe2's own operators on the CPU."""
 
 
 def version() -> str:
@@ -58,80 +55,56 @@ def prepare(settings: "Settings", graph: "Graph", values: "Arrays") -> "Job":
     return kind(settings, graph, values)
 
 
-def open_place(settings):
-    """The `Place` and the options used; raises `Unsupported` for what cannot run."""
-    device = open_device(settings)
-    used = option_defaults.resolve(settings, option_defaults.Facts(ideep=ideep.available()))
-    if used["engine"] == option_defaults.IDEEP:
-        return Place(ideep.device(), False), used
-    return Place(device, device is not None), used
-
-
-def open_device(settings):
-    """The GPU's DeviceOption, None for the CPU; raises `Unsupported` for missing devices."""
-    if settings.dtype != "float32":
-        raise Unsupported("Caffe2 does not support %s here; use float32" % settings.dtype)
-    if settings.devices != 1:
-        raise Unsupported("this backend runs Caffe2 on one device")
-    if settings.device == "cpu":
-        return None
-    if not workspace.has_gpu_support:
-        raise Unsupported("this Caffe2 was built without CUDA")
-    return core.DeviceOption(caffe2_pb2.CUDA, 0)
-
-
-def start(settings):
-    """Initialize Caffe2 and clear its workspace; return the algebra library and the threads.
-
-    Its default is one thread on any machine.
-    """
-    workspace.ResetWorkspace()
-    threads = settings.threads or machine.cpus()
-    core.GlobalInit(
-        [
-            "caffe2",
-            "--caffe2_log_level=3",
-            "--caffe2_omp_num_threads=%d" % threads,
-            "--caffe2_mkl_num_threads=%d" % threads,
-        ]
-    )
-    return blas.set_threads(threads)[0], threads
-
-
 class Step(job.Fed):
-    """Common to training and inference: one net, and its batch in the workspace."""
+    """Common to training and inference: one net, and its batches in the workspace."""
 
     def __init__(self, settings, graph, values):
         """Feed the arrays, create the net."""
         super(Step, self).__init__()
         self._place, used = open_place(settings)
-        self.samples = settings.batch
-        self.device_names = ["GPU 0" if self._place.gpu else machine.cpu_name()]
+        copies = self._place.copies
+        self.samples = settings.batch * len(copies)
+        self.device_names = [
+            "GPU %d" % index if self._place.gpu else machine.cpu_name()
+            for index in range(len(copies))
+        ]
         self.options.update(used)
         self.options["blas"], self.threads = start(settings)
         self._graph = graph
         self._training = settings.phase == "training"
         # oneDNN and cuDNN choose one.
-        self.every_largest = self._place.device is None
+        self.every_largest = copies[0].device is None
         self.biased_variance = used["engine"] == option_defaults.IDEEP
-        source = data.source(settings, graph, reader=READER)
+        # A process has one reader, so one source has the batches of all copies.
+        source = data.source(settings._replace(batch=self.samples), graph, reader=READER)
         self.feeds = [(source, self.feed)]
         self._net = None  # the net that a step runs
         self._built = built_for(settings, graph, self._place, used, exhaustive=True)
         if self._place.gpu:
             self.options["cudnn_exhaustive_search"] = "on"
-        feed(values_for(graph, values, used), self._place.device)
+        if len(copies) > 1:
+            self.options["parallel"] = "data_parallel_model"
+        feed(values_for(graph, values, used), copies)
         self.feed(*source.next())
 
     def feed(self, inputs, labels):
         """Copy a batch into the blobs that the net reads; inference has no labels."""
-        workspace.FeedBlob(DATA, inputs, self._place.device)
-        if self._training:
-            workspace.FeedBlob(LABEL, labels.astype(np.int32), self._place.device)
+        copies = self._place.copies
+        parts = zip(np.split(inputs, len(copies)), np.split(labels, len(copies)))
+        for (prefix, device), (x, y) in zip(copies, parts):
+            workspace.FeedBlob(prefix + DATA, x, device)
+            if self._training:
+                workspace.FeedBlob(prefix + LABEL, y.astype(np.int32), device)
 
     def work(self):
         """One run of the net, which returns when all its operators are done."""
         workspace.RunNet(self._net)
+
+    def _fetched(self, name):
+        """The values of a blob, of all copies one after the other."""
+        return np.concatenate(
+            [workspace.FetchBlob(copy.prefix + name) for copy in self._place.copies]
+        )
 
     def peak_memory(self):
         """Of the process; Caffe2 does not report a GPU's."""
@@ -152,8 +125,8 @@ class Inference(Step):
         self._net = create(self._built.net, self.threads)
 
     def logits(self):
-        """Of the last step."""
-        return workspace.FetchBlob(self._built.blobs[self._graph.output.name])
+        """Of the last step, of all copies."""
+        return self._fetched(self._built.blobs[self._graph.output.name])
 
 
 class Training(Step):
@@ -164,40 +137,51 @@ class Training(Step):
         super(Training, self).__init__(settings, graph, values)
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
         rate = np.array([LEARNING_RATE], dtype=np.float32)
-        # Intel's operators read it from an array of Caffe2's own.
-        feed({builder.RATE: rate}, self._place.device if self._place.gpu else None)
-        for parameter in graph.parameters:
-            zeros = np.zeros(parameter.shape, dtype=np.float32)
-            feed({builder.momentum_of(parameter.name): zeros}, self._place.device)
+        for prefix, device in self._place.copies:
+            # Intel's operators read it from an array of Caffe2's own.
+            workspace.FeedBlob(prefix + builder.RATE, rate, device if self._place.gpu else None)
+        zeros = OrderedDict(
+            (builder.momentum_of(parameter.name), np.zeros(parameter.shape, dtype=np.float32))
+            for parameter in graph.parameters
+        )
+        feed(zeros, self._place.copies)
         self._net = create(self._built.net, self.threads)
 
     def loss(self):
-        """Of the last step."""
-        return float(workspace.FetchBlob(LOSS))
+        """Of the last step, the mean of all copies; each has its share of it."""
+        return float(sum(workspace.FetchBlob(c.prefix + LOSS) for c in self._place.copies))
 
     def held(self, node):
         """What the last step left as a node's value."""
-        return workspace.FetchBlob(self._built.blobs[node.name])
+        return self._fetched(self._built.blobs[node.name])
 
     def state(self):
-        """Copies of what the net updates; it stores velocities multiplied by the rate."""
+        """Copies of what the net updates on the first device; it stores velocities multiplied by
+        the rate.
+        """
+        prefix = self._place.copies[0].prefix
         names = [parameter.name for parameter in self._graph.parameters]
-        rate = workspace.FetchBlob(builder.RATE)
-        velocities = OrderedDict(
-            (name, workspace.FetchBlob(builder.momentum_of(name)) / rate) for name in names
-        )
-        statistics = fetched(statistic.name for statistic in self._graph.statistics)
-        return job.State(fetched(names), velocities, statistics)
+        rate = workspace.FetchBlob(prefix + builder.RATE)
+        kept = fetched(prefix, [builder.momentum_of(name) for name in names])
+        velocities = OrderedDict((name, kept[builder.momentum_of(name)] / rate) for name in names)
+        statistics = fetched(prefix, [statistic.name for statistic in self._graph.statistics])
+        return job.State(fetched(prefix, names), velocities, statistics)
 
 
 def built_for(settings, graph, place, used, **choices):
     """The `build.Built` of a benchmark with these options; `choices` are the builder's."""
+    training = settings.phase == "training"
     choices["ideep"] = used["engine"] == option_defaults.IDEEP
     choices["net_type"] = used["net_type"]
     choices["fold"] = used["fold_batch_norm"] == "on"
-    built = builder.build(graph, settings.phase == "training", place.gpu, **choices)
-    if place.device:
-        built.net.Proto().device_option.CopyFrom(place.device)
+    if len(place.copies) > 1:
+        from backends.caffe2 import parallel  # imports more packages than one device needs
+
+        return parallel.build(graph, training, place, nccl=used["nccl"] == "on", **choices)
+    built = builder.build(graph, training, place.gpu, **choices)
+    (copy,) = place.copies
+    if copy.device:
+        built.net.Proto().device_option.CopyFrom(copy.device)
     return built
 
 
@@ -207,22 +191,28 @@ def values_for(graph, values, used):
 
 
 def create(net, threads):
-    """Make the net runnable; return its name. Nets of other types than "simple" have workers."""
-    if net.Proto().type != "simple" and net.Proto().device_option.device_type != caffe2_pb2.CUDA:
-        net.Proto().num_workers = threads
+    """Make the net runnable; return its name.
+
+    Nets of other types than "simple" have workers: on the CPU as many as there are threads, unless
+    it says.
+    """
+    proto = net.Proto()
+    if proto.type != "simple" and proto.device_option.device_type != caffe2_pb2.CUDA:
+        proto.num_workers = proto.num_workers or threads
     workspace.CreateNet(net, True)
     return net.Name()
 
 
-def feed(arrays, device):
-    """Copy arrays into the workspace's blobs of the same names."""
-    for name, array in arrays.items():
-        workspace.FeedBlob(name, array, device)
+def feed(arrays, copies):
+    """Copy arrays into the workspace's blobs of the same names, of every copy."""
+    for prefix, device in copies:
+        for name, array in arrays.items():
+            workspace.FeedBlob(prefix + name, array, device)
 
 
-def fetched(names):
+def fetched(prefix, names):
     """Name -> a copy of the blob's value, which `FetchBlob` makes on any device."""
-    return OrderedDict((name, workspace.FetchBlob(name)) for name in names)
+    return OrderedDict((name, workspace.FetchBlob(prefix + name)) for name in names)
 
 
 # -- parity and the self check -------------------------------------------------------------
@@ -235,8 +225,8 @@ def walk(settings, graph, values, inputs, plain):
         used["fold_batch_norm"] = "off"
     _, threads = start(settings)
     built = built_for(settings, graph, place, used, plain=plain)
-    feed(values_for(graph, values, used), place.device)
-    workspace.FeedBlob(DATA, inputs, place.device)
+    feed(values_for(graph, values, used), place.copies)
+    feed({DATA: inputs}, place.copies)
     workspace.RunNet(create(built.net, threads))
     for node in graph.nodes:
         yield node.name, workspace.FetchBlob(built.blobs[node.name])

@@ -78,6 +78,10 @@ class Job(object):
         """
         return statistics.median(self.intervals(count))
 
+    def owns(self) -> "List[float]":
+        """The same of each device of this process; [] if it has only one, or it is unknown."""
+        return []
+
     def peak_memory(self) -> "Optional[int]":
         """Most bytes of device memory in use at a time, of the fullest device; None if unknown.
 

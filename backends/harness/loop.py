@@ -62,10 +62,12 @@ def timed(job, steps, estimate, emit, clock):
         used = max(0.0, machine.cpu_seconds() - used)
         each = [round(value, 9) for value in job.intervals(size)]
         own = job.own(size) if job.processes > 1 else 0.0
-        told = [Rank(*told) for told in job.share((start, end, own, job.waited - waited, used))]
-        # perf_counter is the system's monotonic clock on Linux, which all processes share.
-        found = told if ranks.nodes() == 1 else aligned(told)
-        start, end = min(rank.began for rank in found), max(rank.ended for rank in found)
+        owns = job.owns()
+        every = [Rank(*told) for told in job.share((start, end, own, job.waited - waited, used))]
+        # perf_counter is the system's monotonic clock on Linux, which all processes of a node share.
+        if ranks.nodes() > 1:
+            every = aligned(every)
+        start, end = min(rank.began for rank in every), max(rank.ended for rank in every)
         seconds = end - start
         emit(
             "steps",
@@ -74,29 +76,33 @@ def timed(job, steps, estimate, emit, clock):
             samples=job.samples,
             block_seconds=seconds,
             ended=end,
-            waited=max(rank.waited for rank in found),
-            cpu_seconds=sum(rank.cpu_seconds for rank in found),
-            **_by_rank(found),
+            waited=max(rank.waited for rank in every),
+            cpu_seconds=sum(rank.cpu_seconds for rank in every),
+            **_by_rank(every, owns),
         )
         first, total = first + size, total + seconds
         estimate = job.agree(seconds) / size
     return Window(steps * job.samples, total)
 
 
-def aligned(found):
+def aligned(every):
     """Ranks of several nodes, which have clocks of their own, by the clock of the first.
 
     All start a block together, after a barrier, so it lasts as long as the slowest rank needs.
     """
-    began = found[0].began
-    return [rank._replace(began=began, ended=began + rank.ended - rank.began) for rank in found]
+    began = every[0].began
+    return [rank._replace(began=began, ended=began + rank.ended - rank.began) for rank in every]
 
 
-def _by_rank(found):
-    """What several processes report of a block."""
-    if len(found) == 1:
+def _by_rank(every, owns):
+    """What several processes report of a block, or one that drives several devices."""
+    if len(every) > 1:
+        return {"ranks": [OrderedDict(zip(Rank._fields, rank)) for rank in every]}
+    if not owns:
         return {}
-    return {"ranks": [OrderedDict(zip(Rank._fields, rank)) for rank in found]}
+    (whole,) = every
+    names = ("began", "ended", "own")
+    return {"ranks": [OrderedDict(zip(names, (whole.began, whole.ended, own))) for own in owns]}
 
 
 def block_size(left, estimate):

@@ -62,10 +62,11 @@ def fill(network, executor, values):
     network.load(values, executor.aux_dict)
 
 
-def trained(executor):
-    """Name -> gradient of everything that is updated."""
+def trained(network, executor):
+    """Name -> gradient of everything that is updated, from the network's input on."""
     found = executor.grad_dict
-    return OrderedDict((name, found[name]) for name in found if found[name] is not None)
+    names = network.logits.list_arguments()  # a dictionary of Python 3.5 has no order
+    return OrderedDict((name, found[name]) for name in names if found[name] is not None)
 
 
 class Updater(object):

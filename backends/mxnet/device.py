@@ -1,13 +1,14 @@
 """Devices: which ones there are, their names, and when their work is done."""
 
 import ctypes
+import statistics
 import time
 
 import mxnet as mx
 
 from backends.harness import job, machine, release
 from backends.harness.errors import Unsupported
-from backends.mxnet import environment
+from backends.mxnet import environment, watch
 from backends.mxnet.option_defaults import Facts
 
 # Attributes of cuDeviceGetAttribute: compute capability, major and minor.
@@ -113,6 +114,8 @@ class DeviceJob(job.Job):
         gpu = settings.device == "gpu"
         self.device_names = [gpu_name(p.device_id) if gpu else machine.cpu_name() for p in places]
         self._waiting = []
+        # On a CPU one worker runs the operators of all copies: none is ready before another.
+        self._watch = watch.Watch(len(places)) if gpu and len(places) > 1 else None
         self._free = [_free_memory(place) for place in places] if gpu else None
 
     def markers(self):
@@ -123,8 +126,12 @@ class DeviceJob(job.Job):
         """The end of a step, if not of this one then of the one before it."""
         if index == 0:
             self._marks = [time.perf_counter()]
+            if self._watch is not None:
+                self._watch.restart()
             return
         self._waiting.append(self.markers())
+        if self._watch is not None:
+            self._watch.note(watch.DONE, self._waiting[-1])
         if len(self._waiting) > AHEAD:
             self._wait()
 
@@ -133,11 +140,31 @@ class DeviceJob(job.Job):
             marker.wait_to_read()
         self._marks.append(time.perf_counter())
 
+    def ready(self, arrays):
+        """Call when the work is queued after which devices wait for each other, with an array of
+        each that can be read when it is done.
+        """
+        if self._watch is not None:
+            self._watch.note(watch.READY, arrays)
+
+    def owns(self):
+        """From the end of each device's step before until it was ready, or had done this one."""
+        if self._watch is None:
+            return []
+        medians = []
+        for moments in self._watch.moments():
+            begins = [self._marks[0]] + moments[watch.DONE][:-1]
+            ends = moments[watch.READY] or moments[watch.DONE]
+            medians.append(statistics.median(e - b for b, e in zip(begins, ends)))
+        return medians
+
     def synchronize(self):
         """Wait for all devices."""
         while self._waiting:
             self._wait()
         mx.nd.waitall()
+        if self._watch is not None:
+            self._watch.moments()
 
     def peak_memory(self):
         """The memory that MXNet took on the fullest GPU, because its pool gives nothing back."""
@@ -147,6 +174,17 @@ class DeviceJob(job.Job):
         if None in now:
             return None
         return max(before - after for before, after in zip(self._free, now))
+
+    def close(self):
+        """End the threads that watch the devices."""
+        super(DeviceJob, self).close()
+        if self._watch is not None:
+            self._watch.close()
+
+
+def first_value(array):
+    """A marker: a number of an array, copied when the array can be read."""
+    return mx.nd.slice(array.reshape((-1,)), (0,), (1,))
 
 
 def _free_memory(place):

@@ -91,7 +91,7 @@ class Step(Fed, device.DeviceJob):
 
     def markers(self):
         """A number of the last result per device."""
-        return [mx.nd.slice(last, (0,), (1,)) for last in self._last()]
+        return [device.first_value(last) for last in self._last()]
 
     def _last(self):
         raise NotImplementedError
@@ -154,7 +154,7 @@ class Training(Step):
         self._updaters = [
             bound.Updater(how, LEARNING_RATE, MOMENTUM, rescale, self._half) for _ in places
         ]
-        self._gradients = [bound.trained(executor) for executor in self._executors]
+        self._gradients = [bound.trained(self._network, one) for one in self._executors]
         self.options.update(learning_rate=LEARNING_RATE, momentum=MOMENTUM)
         if self._half:
             self.options.update(mixed_precision="multi_precision SGD", loss_scale=LOSS_SCALE)
@@ -178,6 +178,9 @@ class Training(Step):
             executor.forward(is_train=True)
             executor.backward()
         if self._store is not None:
+            # The gradient of the first layer is the last one.
+            first = next(iter(self._gradients[0]))
+            self.ready([device.first_value(slopes[first]) for slopes in self._gradients])
             self._exchange()
         for executor, gradients, updater in zip(self._executors, self._gradients, self._updaters):
             updater(gradients, executor.arg_dict)
@@ -191,7 +194,7 @@ class Training(Step):
 
     def _last(self):
         name = list(self._gradients[0])[-1]
-        return [executor.arg_dict[name].reshape((-1,)) for executor in self._executors]
+        return [executor.arg_dict[name] for executor in self._executors]
 
     def loss(self):
         """Of the last step, the mean of all devices."""

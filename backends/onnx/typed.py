@@ -3,15 +3,17 @@
 TensorRT 11 has no flags for types, and computes as a network is written; older releases read the
 same files.
 
-* **float16**: weights and values are float16. Input and output stay float32, and so does local
-  response normalization, whose squares do not fit into float16.
+* **float16**, **bfloat16**: weights and values have this type. Input and output stay float32, and
+  so does local response normalization, whose squares do not fit into float16, and which TensorRT
+  does not compute in bfloat16. ONNX allows bfloat16 in convolutions and pooling since opset 22,
+  so only TensorRT 11 is given such files; releases 9 and 10 get a flag.
 * **int8**: what convolutions and dense layers read passes QuantizeLinear and DequantizeLinear,
   symmetric and without zero point: values with one scale per tensor, from the largest magnitude on
   calibration inputs, weights with one scale per output channel. The rest is float32, because these
   operators take nothing else before opset 19.
 
-In both, batch normalization is part of the convolution before it, as readers would compute it: its
-small variances do not survive a rounding of their own.
+In all of them, batch normalization is part of the convolution before it, as readers would compute
+it: its small variances do not survive a rounding of their own.
 """
 
 import numpy as np
@@ -23,7 +25,7 @@ from backends.harness.folding import foldable, folded
 from backends.onnx.build import build
 from backends.zoo import referee, weights
 
-DTYPES = ("float32", "float16", "int8")
+DTYPES = ("float32", "float16", "bfloat16", "int8")
 
 CALIBRATION = 4  # samples
 CALIBRATION_SEED = 1000  # added to the seed of the weights: not the inputs of any benchmark
@@ -39,25 +41,48 @@ def serialised(graph, seed, batch, dtype):
 
 
 def typed(graph, values, batch, dtype, seed):
-    """A ModelProto in float16 or int8; `seed` is that of the calibration inputs."""
+    """A ModelProto in one of `DTYPES` but float32; `seed` is that of the calibration inputs."""
     absorbs = foldable(graph)
     model = build(graph, folded(values, absorbs), batch, absorbs)
-    if dtype == "float16":
-        return halved(model.proto)
+    if dtype == "bfloat16":
+        model.proto.opset_import[0].version, model.proto.ir_version = BFLOAT16_OPSET, BFLOAT16_IR
+    if dtype in HALVES:
+        return halved(model.proto, *HALVES[dtype])
     if dtype == "int8":
         return quantized(model.proto, ranges(graph, values, model, seed + CALIBRATION_SEED))
     raise Unsupported("ONNX files are written in %s, not in %s" % (", ".join(DTYPES), dtype))
 
 
-# -- float16 -------------------------------------------------------------------------------
+# -- float16 and bfloat16 ------------------------------------------------------------------
 
 PLAIN = ("LRN",)  # operators that compute in float32
 
+# The first that allow bfloat16 in every operator here; they compute the same as before.
+BFLOAT16_OPSET, BFLOAT16_IR = 22, 10
 
-def halved(proto):
-    """The model in float16."""
+
+def as_float16(array):
+    """The numbers, rounded."""
+    return array.astype("<f2")
+
+
+def as_bfloat16(array):
+    """The upper halves of float32 numbers, rounded to the nearest and, between two, to the even."""
+    bits = array.astype("<f4").view("<u4")
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+
+
+# Their type in ONNX, and how numbers become it.
+HALVES = {
+    "float16": (TensorProto.FLOAT16, as_float16),
+    "bfloat16": (TensorProto.BFLOAT16, as_bfloat16),
+}
+
+
+def halved(proto, kind, rounded):
+    """The model in a type of half the size."""
     given, result = proto.graph.input[0].name, proto.graph.output[0].name
-    nodes = [_cast(given, given + "_half", TensorProto.FLOAT16)]
+    nodes = [_cast(given, given + "_half", kind)]
     for node in proto.graph.node:
         inputs = [given + "_half" if name == given else name for name in node.input]
         outputs = [result + "_half" if name == result else name for name in node.output]
@@ -65,7 +90,7 @@ def halved(proto):
             (x,), (y,) = inputs, outputs
             nodes.append(_cast(x, y + "_input", TensorProto.FLOAT))
             nodes.append(_renamed(node, [y + "_input"], [y + "_float"]))
-            nodes.append(_cast(y + "_float", y, TensorProto.FLOAT16))
+            nodes.append(_cast(y + "_float", y, kind))
         else:
             # A value may be an input later under the output's name too.
             inputs = [result + "_half" if name == result else name for name in inputs]
@@ -73,8 +98,8 @@ def halved(proto):
     nodes.append(_cast(result + "_half", result, TensorProto.FLOAT))
     for tensor in proto.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
-            array = np.frombuffer(tensor.raw_data, "<f4").astype("<f2")
-            tensor.data_type, tensor.raw_data = TensorProto.FLOAT16, array.tobytes()
+            array = np.frombuffer(tensor.raw_data, "<f4")
+            tensor.data_type, tensor.raw_data = kind, rounded(array).tobytes()
     return _with_nodes(proto, nodes)
 
 

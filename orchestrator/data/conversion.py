@@ -109,10 +109,13 @@ class Conversion:
         if rows.count == len(samples) and not place.part(shard).exists():
             return  # it has its final name
         writer = self._writer(shard, place, rows)
+        decodes = self.job.decode or self.job.resize is not None
+        each = 1 if decodes else parallel.QUICK
         for _ in range(rows.count):
             watcher.advance()
         try:
-            for one in parallel.ordered(self._sample, samples[rows.count :], self.job.threads):
+            left = samples[rows.count :]
+            for one in parallel.ordered(self._sample, left, self.job.threads, each=each):
                 rows.add(_row(one, writer.add(one)))
                 if rows.pending == COMMIT:
                     writer.commit()

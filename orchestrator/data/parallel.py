@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -17,18 +18,32 @@ Result = TypeVar("Result")
 _AHEAD = 8
 
 
+# Items that a thread is given at a time if the work on each is short: one by one they cost 20 us
+# more of CPU time each, of 370. A thread still has two such pieces, so it works while results are
+# used.
+QUICK = 4
+
+
 def ordered(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, *, each: int = 1
 ) -> Iterator[Result]:
-    """Yield the result of each item in order; raises what the work raised for the first one."""
-    waiting: deque[Future[Result]] = deque()
+    """Yield the result of each item in order; raises what the work raised for the first one.
+
+    A thread is given `each` items at a time.
+    """
+    waiting: deque[Future[list[Result]]] = deque()
     pool = ThreadPoolExecutor(threads)
+    source = iter(items)
+
+    def all_of(some: list[Item]) -> list[Result]:
+        return [work(item) for item in some]
+
     try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= _AHEAD * threads:
-                yield waiting.popleft().result()
+        while some := list(islice(source, each)):
+            waiting.append(pool.submit(all_of, some))
+            if len(waiting) * each >= _AHEAD * threads:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)

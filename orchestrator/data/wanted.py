@@ -46,6 +46,8 @@ NATIVE: Mapping[str, Format] = {
     "tensorflow": "tfrecord",
     "mxnet": "recordio",
     "bvlc_caffe": "lmdb",
+    "nvidia_caffe": "lmdb",
+    "intel_caffe": "lmdb",
     "caffe2": "lmdb",
     "onnxruntime": "images",
     "openvino": "images",

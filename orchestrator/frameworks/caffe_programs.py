@@ -81,6 +81,7 @@ CAFFE_TIME = _forks(
         images={"cpu": "legacy-cpu", "gpu": "ngc-caffe-20-03"},
         gaps={"deep_speech2": "Caffe has no CTC loss"},
         multi_gpu=False,
+        on_several_gpus="caffe_train",
         options=_OPTIONS,
         vendor=VendorProgram(
             refuses={"data": "it times layers, on constants in memory"},
@@ -124,6 +125,7 @@ CAFFE2_NET = Framework(
     dtypes={(device, phase): _FLOAT32 for device in ("cpu", "gpu") for phase in _PHASES},
     images={"cpu": "legacy-cpu", "gpu": "ngc-caffe2-18-08"},
     multi_gpu=False,
+    on_several_gpus="caffe2",
     networks={
         "alexnet_owt": "AlexNet",
         "googlenet": "Inception",

@@ -164,6 +164,8 @@ def check(framework: Framework, request: Request, device: Device) -> None:
     if request.phase not in phases:
         elsewhere = sorted({f"{phase} on the {where.upper()}" for where, phase in framework.dtypes})
         can = f"{' and '.join(phases)} there" if phases else " and ".join(elsewhere)
+        if device == "gpu" and request.phase == "training" and framework.on_several_gpus:
+            can += f"; {framework.on_several_gpus} trains the same networks on GPUs"
         raise RequestError(
             f"{framework.name} does not support {request.phase} on the {device.upper()}",
             hint=f"it supports {can}",

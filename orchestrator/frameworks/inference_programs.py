@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from backends.options import NUMBER
 from orchestrator.frameworks.record import Framework, Option, StepRules, Unfit, VendorProgram
 
 if TYPE_CHECKING:
@@ -14,15 +15,20 @@ _RELEASES = ("3", "4", "5", "6", "7", "8", "9", "10", "11")
 _RELEASE = Option("TensorRT's major release", values=_RELEASES)
 _WORKSPACE = Option("memory for its algorithms, in MiB", "1024")
 _OLD: tuple[Dtype, ...] = ("float32", "float16", "int8")
+# How trtexec runs an engine; the flags differ between releases.
+_RUNNING = {
+    "cuda_graph": Option("launch all kernels of a batch at once, as a graph", "on", ("on", "off")),
+    "transfers": Option(
+        "copy input to the GPU and output from it for each batch: then both are in the throughput",
+        "off",
+        ("off", "on"),
+    ),
+    "streams": Option("batches computed side by side, each in a CUDA stream", "1", NUMBER),
+}
 # Release 11 has no flags such as --fp16, and does not choose types by itself.
 _AS_WRITTEN = (
     Unfit(
-        dtypes=("bfloat16",),
-        why="TensorRT 11 computes in the types that a network is written in, and the ONNX that "
-        "benchdock writes has no bfloat16 (TensorRT 10, in images up to 26.05, can)",
-    ),
-    Unfit(
-        dtypes=("float16", "int8"),
+        dtypes=("float16", "bfloat16", "int8"),
         files=True,
         why="TensorRT 11 computes in the types that your file is written in",
     ),
@@ -55,7 +61,7 @@ _TENSORRT = Framework(
 def _onnx(release: str) -> Framework:
     """Return the entry of a release that reads ONNX as our writer writes it."""
     dtypes: tuple[Dtype, ...] = ("float32", "tf32", "float16", "int8")
-    options = {"release": replace(_RELEASE, default=release)}
+    options = {"release": replace(_RELEASE, default=release), **_RUNNING}
     unfit = _AS_WRITTEN if release == "11" else ()
     if release == "8":
         # Before 8.4 the default is 16 MiB, too little for the fast algorithms.

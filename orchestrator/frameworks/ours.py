@@ -64,12 +64,12 @@ CAFFE2 = Framework(
     program="benchdock",
     launcher="caffe2",
     package="caffe2",
+    ranks=True,
     backend="backends.caffe2",
     options=_options("caffe2"),
     dtypes={(d, p): f for d in ("cpu", "gpu") for p, f in _FLOAT32.items()},
     images={"cpu": "legacy-cpu", "gpu": "ngc-caffe2-18-08"},
     gaps={"deep_speech2": _NO_CTC},
-    multi_gpu=False,
 )
 
 BVLC_CAFFE = Framework(
@@ -87,6 +87,7 @@ BVLC_CAFFE = Framework(
     files=(".prototxt",),
     gaps={"deep_speech2": _NO_CTC},
     multi_gpu=False,
+    on_several_gpus="caffe_train",
 )
 
 NVIDIA_CAFFE = Framework(
@@ -96,11 +97,14 @@ NVIDIA_CAFFE = Framework(
     launcher="nvidia_caffe",
     package="caffe",
     backend="backends.nvidia_caffe",
+    options=_options("nvidia_caffe"),
     dtypes={("gpu", p): (*f, "float16") for p, f in _FLOAT32.items()},
     images={"gpu": "ngc-caffe-20-03"},
     files=(".prototxt",),
     gaps={"deep_speech2": _NO_CTC},
+    # Its pycaffe has no NCCL (NVIDIA/caffe#318); its `caffe` binary starts a solver on each GPU.
     multi_gpu=False,
+    on_several_gpus="caffe_train",
 )
 
 # Intel published recipes for images, but no image that is still available: use --image with yours.

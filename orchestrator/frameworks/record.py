@@ -226,6 +226,8 @@ class Framework:
     unfit: what it does not support with some of these networks.
     variants: the entry of each fork or release, by the value of the option `variant_option`; if
         that is not given the image decides (`variants.settle`).
+    multi_gpu: whether it uses several GPUs; if not, `on_several_gpus` is the framework that can
+        train the same networks on them, "" if there is none.
     processes: whether its launcher starts one process per device: "always", "never", or the option
         `NAME=VALUE` that makes it do so.
     ranks: whether several ranks can share the CPUs.
@@ -247,6 +249,7 @@ class Framework:
     aliases: tuple[str, ...] = ()
     gaps: Mapping[str, str] = field(default_factory=dict)
     multi_gpu: bool = True
+    on_several_gpus: str = ""
     networks: Mapping[str, str] | None = None
     any_network: bool = False
     unfit: tuple[Unfit, ...] = ()

@@ -84,7 +84,7 @@ def choose(names: Sequence[str], models: Sequence[str], folders: Sequence[Path])
         raise RequestError(f"{needs.model} does not take images in colour", hint=f"use {MODEL}")
     by_format = {kind: folder for folder, kind in _formats(folders)}
     readings, missing = [], []
-    for name in names or wanted.NATIVE:
+    for name in names or _with_image():
         framework = catalogue.framework(name)
         native = wanted.NATIVE.get(framework.name)
         if native is None:
@@ -101,6 +101,11 @@ def choose(names: Sequence[str], models: Sequence[str], folders: Sequence[Path])
             f"no framework reads {' or '.join(map(str, folders))}", hint=conversion(missing[0][1])
         )
     return Chosen(model=needs.model, side=side, readings=tuple(readings), missing=tuple(missing))
+
+
+def _with_image() -> list[str]:
+    """Return the frameworks that decode images and have one of our images for the CPU."""
+    return [name for name in wanted.NATIVE if "cpu" in catalogue.framework(name).images]
 
 
 def _formats(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:

@@ -44,6 +44,9 @@ def conclude(run: Run, hints: ParseHints) -> None:
     own, other = run.throughput, run.metrics.get("throughput_recomputed")
     if own and other and abs(other.value / own - 1) > _AGREE:
         run.warn(f"the times printed give {other.value:.6g} samples/s, the program {own:.6g}")
+    streams = run.facts.get("streams", 1)
+    if streams > 1:
+        run.warn(f"{streams} streams share the GPU: a batch takes longer than with one")
     for text in said:
         run.warn(f"trtexec says: {text}")
 

@@ -81,9 +81,17 @@ def fit(
         raise RequestError(
             f"{fitted.framework.name} uses only one GPU in benchdock, {fitted.target.count} were "
             "requested",
-            hint="use --gpus 0",
+            hint=_fewer_gpus(request, fitted.framework),
         )
     return fitted
+
+
+def _fewer_gpus(request: Request, framework: Framework) -> str:
+    """Say what to type instead of several GPUs, and what would use them all."""
+    other = request.model_copy(update={"framework": framework.on_several_gpus, "options": {}})
+    if not framework.on_several_gpus or not checks.is_able(other, "gpu"):
+        return "use --gpus 0"
+    return f"use -f {framework.on_several_gpus}, which trains on several GPUs, or --gpus 0"
 
 
 def _fit(

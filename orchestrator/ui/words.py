@@ -157,7 +157,7 @@ def _memory_rows(result: Result) -> Iterator[Row]:
     device = result.plan.device if result.plan else result.program.device
     where = "in the process" if device == "cpu" else "on the device"
     if device == "cpu" and result.program.rank_times:
-        where = "in a rank"
+        where = "in a process"
     yield "memory", f"{_written(result.metrics, 'peak_memory')} at most {where}"
 
 

@@ -101,6 +101,7 @@ def timing(home):
         ("pytorch", "resnet18"),  # the only one of them with batch normalization
         ("tensorflow", "deep_mnist"),
         ("mxnet", "deep_mnist"),
+        ("caffe2", "deep_mnist"),
     ],
 )
 def test_two_ranks_are_one_with_twice_the_batch(home, framework, model):

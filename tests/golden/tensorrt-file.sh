@@ -28,5 +28,5 @@ printf -v warm_up_ms '%.0f' 2.0e3
 exec trtexec --onnx="$model" --device=0 \
   --noTF32 \
   --warmUp="$warm_up_ms" \
-  --useCudaGraph --noDataTransfers \
+  --infStreams=4 \
   --iterations=20 --duration=0

@@ -29,5 +29,6 @@ exec trtexec --onnx="$model" --device=0 \
   --fp16 \
   --warmUp="$warm_up_ms" \
   --builderOptimizationLevel=5 \
-  --useCudaGraph --noDataTransfers \
+  --useCudaGraph \
+  --noDataTransfers \
   --iterations=20 --duration=0

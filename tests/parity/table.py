@@ -174,7 +174,7 @@ CAFFE = Row(
     own=("test_caffe.py",),
 )
 CAFFE2 = CAFFE._replace(
-    own=(),
+    own=("test_caffe2.py",),
     framework="caffe2",
     module="caffe2",
     operators="backends.caffe2.build",

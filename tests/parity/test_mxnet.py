@@ -14,7 +14,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a library that was finished before its dependencies were
     mx = pytest.importorskip("mxnet", reason="MXNet is not installed in this environment")
 
-from backends.mxnet import bound, build, device, step
+from backends.mxnet import bound, build, device, step, watch
 from tests.parity.running import Backend
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -138,6 +138,7 @@ def test_devices_stay_alike_and_the_step_is_that_of_both_batches():
     assert job.samples == 4
     assert len(job.intervals(3)) == 3
     assert all(seconds >= 0 for seconds in job.intervals(3))
+    assert job.owns() == []  # one worker runs both
     for name, gradient in backward.step(graph, values, *batch).gradients.items():
         assert deviation(velocities[name], gradient) < 1e-5, name
     assert isinstance(job, step.Training)
@@ -147,6 +148,28 @@ def test_devices_stay_alike_and_the_step_is_that_of_both_batches():
         if name not in ("input", bound.LABELS):
             assert np.array_equal(array.asnumpy(), second[name].asnumpy()), name
     job.close()
+
+
+def test_devices_that_are_watched_are_ready_before_they_have_taken_the_step(monkeypatch):
+    """As GPUs are; a CPU's worker also notes when an array can be read."""
+    graph = zoo.draw("deep_mnist")
+    for phase in ("training", "inference"):
+        job = step.prepare(given(phase, devices=2), graph, weights.for_graph(graph, 1))
+        assert isinstance(job, device.DeviceJob)
+        monkeypatch.setattr(job, "_watch", watch.Watch(2))
+        for _ in range(2):  # blocks
+            job.synchronize()
+            job.mark(0)
+            for index in range(1, 4):
+                job.step()
+                job.mark(index)
+            job.synchronize()
+            assert len(job.owns()) == 2
+            assert all(0 < seconds < sum(job.intervals(3)) for seconds in job.owns())
+        moments = job._watch.moments()
+        assert [len(of[watch.DONE]) for of in moments] == [3, 3]
+        assert [len(of[watch.READY]) for of in moments] == [3 if phase == "training" else 0] * 2
+        job.close()
 
 
 def test_half_precision_weights_have_master_copies():

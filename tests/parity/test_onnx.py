@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backends import zoo
@@ -108,20 +109,74 @@ def typed_deviation(model, dtype, batch=2):
     return deviation(logits[1], logits[0])
 
 
-def test_a_float16_file_has_float16_weights_and_float32_ends(tmp_path):
+@pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "resnet18", "googlenet"])
+def test_a_bfloat16_file_computes_the_network(model):
+    """ONNX Runtime has no kernels for it: they compute in float32, and each value is rounded."""
+    ort = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed here")
+    graph, seed, batch = zoo.draw(model), 3, 2
+    content = typed.serialised(graph, seed, batch, "bfloat16")
+    rounding = rounded_to_bfloat16(onnx.load_model_from_string(content))
+    unchanged = ort.SessionOptions()
+    unchanged.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    logits = []
+    for file in (build.serialised(graph, seed, batch), rounding.SerializeToString()):
+        session = ort.InferenceSession(file, unchanged, providers=["CPUExecutionProvider"])
+        logits.append(session.run(None, {"input": weights.inputs(graph, batch, seed)})[0])
+    assert 1e-4 < deviation(logits[1], logits[0]) <= 6 * 2.0**-8
+
+
+def rounded_to_bfloat16(model):
+    """Return the model with float32 in place of bfloat16, each value rounded after its operator."""
+    half, whole = onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT
+    for tensor in model.graph.initializer:
+        if tensor.data_type == half:
+            bits = np.frombuffer(tensor.raw_data, "<u2").astype("<u4") << 16
+            tensor.data_type, tensor.raw_data = whole, bits.tobytes()
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        (name,) = node.output
+        target = {a.i for a in node.attribute if node.op_type == "Cast" and a.name == "to"}
+        if whole in target or node.op_type in typed.PLAIN:
+            model.graph.node.append(node)
+            continue
+        exact, short = name + "_exact", name + "_short"
+        if half in target:
+            exact = node.input[0]
+        else:
+            node.output[0] = exact
+            model.graph.node.append(node)
+        model.graph.node.append(onnx.helper.make_node("Cast", [exact], [short], to=half))
+        model.graph.node.append(onnx.helper.make_node("Cast", [short], [name], to=whole))
+    return model
+
+
+def test_numbers_are_rounded_to_the_nearest_bfloat16():
+    numbers = np.array([1.0, 1.00390625, 1.01171875, -3.0e-39, 65504.0, 1e30], np.float32)
+    found = (typed.as_bfloat16(numbers).astype("<u4") << 16).view("<f4")
+    # The second and third are between two: to the even one.
+    assert list(found[:3]) == [1.0, 1.0, 1.015625]
+    assert deviation(found[3:], numbers[3:]) < 2.0**-8
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [("float16", onnx.TensorProto.FLOAT16), ("bfloat16", onnx.TensorProto.BFLOAT16)],
+)
+def test_half_precision_files_have_such_weights_and_float32_ends(tmp_path, dtype, kind):
     path = tmp_path / "m.onnx"
-    done = write("alexnet", path, "--batch", 2, "--dtype", "float16")
+    done = write("alexnet", path, "--batch", 2, "--dtype", dtype)
     assert done.returncode == 0, done.stderr
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     kinds = {tensor.data_type for tensor in model.graph.initializer}
-    assert kinds == {onnx.TensorProto.FLOAT16}
+    assert kinds == {kind}
     ends = [*model.graph.input, *model.graph.output]
     assert {end.type.tensor_type.elem_type for end in ends} == {onnx.TensorProto.FLOAT}
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph.value_info
     types = {value.name: value.type.tensor_type.elem_type for value in inferred}
     outputs = {node.op_type: types[node.output[0]] for node in model.graph.node[:-1]}
-    assert outputs["Conv"] == outputs["Gemm"] == onnx.TensorProto.FLOAT16
+    assert outputs["Conv"] == outputs["Gemm"] == kind
     assert outputs["LRN"] == onnx.TensorProto.FLOAT
 
 

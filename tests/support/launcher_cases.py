@@ -87,7 +87,7 @@ CASES = {
         warmup_seconds=2.0,
         model="my_net",
         model_file=OWN,
-        options={"release": "10"},
+        options={"release": "10", "cuda_graph": "off", "transfers": "on", "streams": "4"},
     ),
     "caffe2-cpu": replace(PLAIN, options={"net_type": "simple"}),
     "bvlc_caffe-cpu": PLAIN,

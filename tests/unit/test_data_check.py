@@ -262,8 +262,8 @@ def test_a_lock_file_is_named(copy):
         (
             "images",
             "intel_caffe",
-            "it is a folder of images, but intel_caffe reads NumPy arrays; run `benchdock data "
-            "convert DIR NEW --to arrays --resize 227`",
+            "it is a folder of images, but intel_caffe reads an LMDB or NumPy arrays; run "
+            "`benchdock data convert DIR NEW --to lmdb`",
         ),
         (
             "images",

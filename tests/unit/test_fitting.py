@@ -143,7 +143,7 @@ def test_gpus_that_are_requested_get_the_reason_and_the_commands_that_work(
     benchdock: Benchdock, gpus: str, more: tuple[str, ...]
 ) -> None:
     done = benchdock(machines.H200, "run", "vgg19", "-f", "caffe2", "--gpus", gpus, *more)
-    if gpus == "0" and more:  # one GPU can be planned
+    if more:  # it can be planned
         assert done.returncode == ExitStatus.OK
         assert "warning         caffe2:18.08-py3 was built with CUDA 9.0" in done.stdout
         return
@@ -160,11 +160,43 @@ def test_gpus_that_are_requested_get_the_reason_and_the_commands_that_work(
 def test_a_program_of_one_gpu_names_the_one_to_ask_for(
     benchdock: Benchdock, more: tuple[str, ...]
 ) -> None:
-    done = benchdock(machines.V100, "run", "vgg19", "-f", "caffe2", "--gpus", "all", *more)
+    words = ("run", "resnet50", "-f", "tensorrt", "--gpus", "all", *more)
+    done = benchdock(machines.V100, *words)
     assert done.returncode == ExitStatus.BAD_REQUEST
     assert done.stderr == (
-        "benchdock: caffe2 uses only one GPU in benchdock, 8 were requested; use --gpus 0\n"
+        "benchdock: tensorrt uses only one GPU in benchdock, 8 were requested; use --gpus 0\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("phase", "instead"),
+    [
+        ("training", "use -f caffe_train, which trains on several GPUs, or --gpus 0"),
+        ("inference", "use --gpus 0"),
+    ],
+)
+def test_a_program_of_one_gpu_names_the_one_that_trains_on_several(
+    benchdock: Benchdock, phase: str, instead: str
+) -> None:
+    words = ("run", "vgg19", "--phase", phase, "--gpus", "all", "--dry-run")
+    done = benchdock(machines.V100, *words, "-f", "nvidia_caffe")
+    assert done.returncode == ExitStatus.BAD_REQUEST
+    assert done.stderr == (
+        f"benchdock: nvidia_caffe uses only one GPU in benchdock, 8 were requested; {instead}\n"
+    )
+    if phase == "training":
+        assert benchdock(machines.V100, *words, "-f", "caffe_train").returncode == ExitStatus.OK
+
+
+@pytest.mark.parametrize("name", ["V100", "P100"])
+def test_the_headline_command_takes_all_gpus(benchdock: Benchdock, name: str) -> None:
+    words = ("run", "vgg19", "-f", "caffe2", "--gpus", "all", "--dry-run", "--json")
+    plan = planned(benchdock(getattr(machines, name), *words))["plan"]
+    count = {"V100": 8, "P100": 4}[name]
+    assert (plan["device_count"], len(plan["gpus"])) == (count, count)
+    assert plan["image"] == "nvcr.io/nvidia/caffe2:18.08-py3"
+    assert f"--devices={count} " in plan["script"]
+    assert plan["limits"]["shm_size"] == 2**30
 
 
 def test_what_only_a_gpu_can_do_is_refused_without_a_detour(benchdock: Benchdock) -> None:
@@ -191,11 +223,12 @@ def test_a_release_is_that_of_the_chosen_image(benchdock: Benchdock) -> None:
     words = ("run", "resnet50", "-f", "tensorrt", "--phase", "inference", "--dry-run", "--json")
     plan = planned(benchdock(machines.V100, *words))["plan"]
     assert plan["image"] == "nvcr.io/nvidia/pytorch:22.11-py3"
-    assert plan["options"] == {"release": "8", "workspace": "4096"}
+    running = {"cuda_graph": "on", "transfers": "off", "streams": "1"}
+    assert plan["options"] == {"release": "8", "workspace": "4096", **running}
     plan = planned(benchdock(machines.B200, *words))["plan"]
     assert (plan["image"], plan["options"]) == (
         "nvcr.io/nvidia/pytorch:25.02-py3",
-        {"release": "10"},
+        {"release": "10", **running},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import time
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from backends import zoo
+from backends.caffe import dialects
 from backends.caffe import reader as caffe_reader
 from backends.harness import arguments, data, decoding, folders, images, program
 from backends.harness.errors import DataProblem, Unsupported
@@ -275,6 +277,22 @@ def test_caffe_crops_and_turns_gray_into_colour():
         assert words in text
     assert "mirror: false" in text
     assert "mirror: true" in caffe_reader.network(asked._replace(augment=True))
+    # What a fork or an old release would not know ends it.
+    assert "prefetch: 2" in text
+    assert "prefetch" not in caffe_reader.network(asked, known=())
+    assert not {"engine", "threads", "default_forward_type"} & set(re.findall(r"\w+", text))
+
+
+def test_the_forks_of_caffe_are_told_what_they_would_choose_themselves():
+    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0, False, 0)
+    fields = ("prefetch", "threads", "parser_threads")
+    nvidia = caffe_reader.network(asked, dialects.NVIDIA, fields)
+    assert "    threads: 1\n    parser_threads: 1\n" in nvidia
+    assert "default_forward_type: FLOAT\n" in nvidia
+    intel = caffe_reader.network(asked, dialects.INTEL)
+    assert 'engine: "CAFFE"\n' in intel
+    for text in (nvidia, intel):
+        assert "crop_size: 224" in text
 
 
 # -- the program ---------------------------------------------------------------------------

@@ -214,6 +214,18 @@ def test_a_block_of_several_processes_is_all_of_their_time(clock, log):
     assert first["cpu_seconds"] >= 3
 
 
+def test_one_process_reports_the_devices_that_it_drives(clock, log):
+    class TwoDevices(TimedJob):
+        def owns(self):
+            return [0.3, 0.4]
+
+    loop.timed(TwoDevices(clock, 0.5), 4, 0.5, log, clock)
+    first = log.of("steps")[0]
+    assert [rank["own"] for rank in first["ranks"]] == [0.3, 0.4]
+    assert {rank["ended"] for rank in first["ranks"]} == {first["ended"]}
+    assert {rank["began"] for rank in first["ranks"]} == {first["ended"] - first["block_seconds"]}
+
+
 def test_one_process_has_no_ranks(clock, log):
     measure(clock, log, 0.5, steps=2)
     assert all("ranks" not in block for block in log.of("steps"))

@@ -109,7 +109,7 @@ def test_datasets_of_other_images_differ(datasets, read, tmp_path, capsys):
     ("words", "data", "says"),
     [
         (["-f", "mxnet"], ("tfrecord",), "no framework reads"),
-        (["-f", "intel_caffe"], ("tfrecord",), "intel_caffe does not decode images; use one of"),
+        (["-f", "timm"], ("tfrecord",), "timm does not decode images; use one of"),
         (["deep_mnist"], ("tfrecord",), "deep_mnist does not take images in colour; use resnet50"),
         (["vgg16", "vgg19"], ("tfrecord",), "reads for one network; name one MODEL"),
         ([], ("absent",), "does not exist"),

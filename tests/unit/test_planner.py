@@ -119,10 +119,10 @@ def test_more_gpus_than_a_backend_can_use_are_refused():
     report = GpuReport(state="ok", reason="4 GPUs", gpus=tuple(four), driver="450.80.02")
     server = Known(gpu=report, container_engine=engine)
     with pytest.raises(
-        RequestError, match="caffe2 uses only one GPU in benchdock, 4 were requested"
+        RequestError, match="nvidia_caffe uses only one GPU in benchdock, 4 were requested"
     ):
-        decide(request(framework="caffe2", gpus="all"), server)
-    assert decide(request(framework="caffe2"), server).target.count == 1
+        decide(request(framework="nvidia_caffe", gpus="all"), server)
+    assert decide(request(framework="nvidia_caffe"), server).target.count == 1
     assert decide(request(gpus="all"), server).target.count == 4
 
 

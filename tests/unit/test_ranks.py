@@ -49,7 +49,7 @@ def test_what_ranks_cannot_be_is_one_line(options, told, capsys):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("framework", ["caffe2", "bvlc_caffe", "tf_cnn_benchmarks"])
+@pytest.mark.parametrize("framework", ["onnxruntime", "bvlc_caffe", "tf_cnn_benchmarks"])
 def test_a_framework_without_ranks_says_which_have_them(framework):
     with pytest.raises(RequestError, match="has no --ranks: it uses all CPUs") as refused:
         checks._ranks(
@@ -59,7 +59,7 @@ def test_a_framework_without_ranks_says_which_have_them(framework):
                 device="cpu",
             )
         )
-    assert "pytorch, tensorflow, mxnet or horovod_pytorch" in str(refused.value)
+    assert "pytorch, tensorflow, mxnet, caffe2 or horovod_pytorch" in str(refused.value)
 
 
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow", "mxnet", "horovod_pytorch"])
@@ -90,7 +90,7 @@ def test_the_summary_names_the_slowest_rank():
         "rank 1 80.00 ms"
     )
     assert rows["what"].endswith("batch 4 per rank, 2 ranks on the cpu")
-    assert rows["memory"] == "1.000 GiB at most in a rank"
+    assert rows["memory"] == "1.000 GiB at most in a process"
     assert "ranks" not in dict(words.rows(result(metrics={})))
 
 

@@ -15,16 +15,25 @@ from tests.support.launcher_cases import PLAIN
 
 WRITTEN = {
     "onnx", "device", "noTF32", "fp16", "bf16", "int8", "warmUp", "workspace", "iterations",
-    "duration", "useCudaGraph", "noDataTransfers",
+    "duration", "useCudaGraph", "noDataTransfers", "noCudaGraph", "includeDataTransfers", "streams",
+    "infStreams",
 }  # fmt: skip
 GONE_IN_10 = {"workspace", "buildOnly", "explicitBatch", "minTiming", "heuristic", "nvtxMode"}
 GONE_IN_11 = {"fp16", "bf16", "int8", "fp8", "int4", "best", "calib", "layerPrecisions"}
 OLD_IN_11 = {"useCudaGraph", "noDataTransfers", "useSpinWait"}  # it does all that unasked
-LACKS = {"8": {"bf16"}, "9": set(), "10": GONE_IN_10, "11": GONE_IN_10 | GONE_IN_11 | OLD_IN_11}
+NEW_IN_11 = {"noCudaGraph", "includeDataTransfers"}
+LACKS = {
+    "8": {"bf16", "infStreams"} | NEW_IN_11,
+    "9": {"streams"} | NEW_IN_11,
+    "10": {"streams"} | GONE_IN_10 | NEW_IN_11,
+    "11": {"streams"} | GONE_IN_10 | GONE_IN_11 | OLD_IN_11,
+}
 
 
-def flags(release, dtype):
-    context = of_row(PLAIN, "tensorrt", "resnet50", release, dtype=dtype, phase="inference")
+def flags(release, dtype, **options):
+    context = of_row(
+        PLAIN, "tensorrt", "resnet50", release, options, dtype=dtype, phase="inference"
+    )
     script = render("tensorrt", context)
     return set(re.findall(r"--(\w+)", script.partition("exec trtexec")[2]))
 
@@ -60,5 +69,27 @@ def test_the_file_says_its_types_in_every_release(release, dtype):
     assert (f"{allowed} " in script) == (release != "11")
 
 
+@pytest.mark.parametrize("release", ["9", "10", "11"])
+def test_bfloat16_is_a_flag_before_11_and_the_type_of_the_file_since(release):
+    context = of_row(PLAIN, "tensorrt", "resnet50", release, dtype="bfloat16", phase="inference")
+    script = render("tensorrt", context)
+    assert ("--dtype=bfloat16 -- " in script) == (release == "11")
+    assert ("--bf16 " in script) == (release != "11")
+
+
 def test_before_11_the_graph_and_the_transfers_are_requested():
     assert {"useCudaGraph", "noDataTransfers"} <= flags("10", "float16")
+
+
+@pytest.mark.parametrize("release", LACKS)
+def test_how_it_runs_is_told_in_the_words_of_the_release(release):
+    """Without the flag, release 11 does the opposite of the older ones."""
+    usual = flags(release, "float32")
+    graph, transfers = ({"noCudaGraph"}, {"includeDataTransfers"})
+    if release != "11":
+        graph, transfers = ({"useCudaGraph"}, {"noDataTransfers"})
+    assert usual ^ flags(release, "float32", cuda_graph="off") == graph
+    assert usual ^ flags(release, "float32", transfers="on") == transfers
+    several = {"streams"} if release == "8" else {"infStreams"}
+    assert usual ^ flags(release, "float32", streams="4") == several
+    assert not flags(release, "float32", cuda_graph="off", transfers="on") & LACKS[release]

@@ -195,18 +195,9 @@ def test_each_release_refuses_what_it_cannot_do(release, changes, says):
     "told", [{"options": {"release": "11"}}, {"image": "nvcr.io/nvidia/pytorch:26.07-py3"}]
 )
 def test_tensorrt_11_computes_as_the_network_is_written(told):
-    request = Request(
-        framework="tensorrt", model="resnet50", phase="inference", dtype="bfloat16", **told
-    )
+    request = Request(framework="tensorrt", model="resnet50", phase="inference", **told)
     gpu = Target(device="gpu", gpus=("0",))
-    with pytest.raises(RequestError) as refused:
-        framework_for(request, gpu.device)
-    assert str(refused.value) == (
-        "tensorrt does not support inference of resnet50 in bfloat16: TensorRT 11 computes in the "
-        "types that a network is written in, and the ONNX that benchdock writes has no bfloat16 "
-        "(TensorRT 10, in images up to 26.05, can); use one of float32, tf32, float16, int8"
-    )
-    for other in ("float32", "tf32", "float16", "int8"):
+    for other in ("float32", "tf32", "float16", "bfloat16", "int8"):
         row = framework_for(request.model_copy(update={"dtype": other}), gpu.device)
         assert (of(row), row.launcher) == ("11", "tensorrt")
 
@@ -272,7 +263,8 @@ def test_options_of_tensorrt_are_known_though_its_row_is_ours():
     request = Request(model="vgg16", framework="tensorrt", options={"flag.useSpinWait": ""})
     program_rules.check(row, request, "gpu")
     assert program_rules.flags_of(request) == {"useSpinWait": ""}
-    assert program_rules.options_of(row, request) == {"release": "10"}
+    running = {"cuda_graph": "on", "transfers": "off", "streams": "1"}
+    assert program_rules.options_of(row, request) == {"release": "10", **running}
     with pytest.raises(RequestError, match="unknown option of tensorrt 'builderLevel'"):
         program_rules.check(
             row, request.model_copy(update={"options": {"builderLevel": "5"}}), "gpu"
