@@ -64,7 +64,7 @@ def timed(job, steps, estimate, emit, clock):
         own = job.own(size) if job.processes > 1 else 0.0
         owns = job.owns()
         every = [Rank(*told) for told in job.share((start, end, own, job.waited - waited, used))]
-        # perf_counter is the system's monotonic clock on Linux, which all processes of a node share.
+        # perf_counter is the system's monotonic clock on Linux, one for all processes of a node.
         if ranks.nodes() > 1:
             every = aligned(every)
         start, end = min(rank.began for rank in every), max(rank.ended for rank in every)
