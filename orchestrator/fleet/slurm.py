@@ -19,8 +19,8 @@ from pathlib import Path
 from orchestrator.errors import MachineError, RequestError, quoted
 from orchestrator.fleet import folder as files
 from orchestrator.fleet.record import Launch, Seen
+from orchestrator.slurm.programs import Slurm
 
-_PATIENCE = 60.0  # of sinfo; an unreachable controller takes it 10 s
 _LOOK = 0.3
 # How long a record may take to show on a file system of a server after its writer has ended, and
 # srun to end after the last record.
@@ -44,22 +44,11 @@ class Partition:
 
 def look(name: str) -> Partition:
     """Ask Slurm for the nodes of a partition. Raises RequestError, MachineError."""
-    argv = ["sinfo", "--noheader", "--Node", f"--partition={name}", "--format=%N %T"]
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False
-        )
-    except FileNotFoundError:
-        raise MachineError("Slurm is not on this machine: no `sinfo`", hint=_NOT_HERE) from None
-    except subprocess.TimeoutExpired:
-        raise MachineError("`sinfo` does not answer", hint="run `scontrol ping`") from None
-    if done.returncode:
-        raise MachineError(f"sinfo: {_last(done.stderr)}", hint="run `scontrol ping`")
-    states = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    states = Slurm().states(name)
     if not states:
         raise RequestError(f"partition {quoted(name)} has no nodes", hint="`sinfo -s` lists them")
-    idle = tuple(sorted(node for node, state in states.items() if state.strip() == _IDLE))
-    others = {node: state.strip() for node, state in states.items() if node not in idle}
+    idle = tuple(sorted(node for node, state in states.items() if state == _IDLE))
+    others = {node: state for node, state in states.items() if node not in idle}
     if not idle:
         told = ", ".join(f"{node} is {state}" for node, state in sorted(others.items())[:5])
         raise MachineError(f"no node of {name} is idle: {told}", hint="`sinfo -R` says why")
@@ -196,7 +185,3 @@ def _complaint(log: Path) -> str:
     told = [found[1] for line in lines if (found := _OF_A_NODE.fullmatch(line))]
     told = told or [line for line in lines if line.startswith("srun: error: ")]
     return told[-1][:300] if told else ""
-
-
-def _last(text: str) -> str:
-    return (text.strip().splitlines() or ["it failed"])[-1][:300]

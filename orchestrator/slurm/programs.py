@@ -122,6 +122,12 @@ class Slurm:
         told = self._asked("sinfo", "--noheader", "--Node", "--format=%N|%P|%G")
         return tuple(_node(*line.split("|")) for line in told.split() if line.count("|") == 2)
 
+    def states(self, partition: str) -> dict[str, str]:
+        """Return the state of each node of a partition; none if there is no such partition."""
+        argv = ("sinfo", "--noheader", "--Node", f"--partition={partition}", "--format=%N %T")
+        lines = self._asked(*argv).splitlines()
+        return dict(map(str.split, filter(str.strip, lines)))
+
     def expand(self, nodes: str) -> tuple[str, ...]:
         """Return the names that n[1-3],n7 stands for. Raises RequestError."""
         answer = self._call(("scontrol", "show", "hostnames", nodes))

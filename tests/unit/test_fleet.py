@@ -334,7 +334,7 @@ def test_why_a_partition_cannot_be_checked(cluster, monkeypatch, capsys):
     assert "partition 'bench' has no nodes; `sinfo -s` lists them" in capsys.readouterr().err
     monkeypatch.setenv("PATH", "/nowhere")
     assert status() == ExitStatus.MACHINE_CANNOT
-    assert "Slurm is not on this machine" in capsys.readouterr().err
+    assert "sinfo is not installed here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
