@@ -68,8 +68,12 @@ def first_mistake(error: ValidationError, keys: Collection[str] = ()) -> str:
     if mistake["type"] == "missing":
         what = "it is missing"
     elif mistake["type"] in _UNKNOWN_KEY:
-        near = nearest(str(mistake["loc"][-1]), keys)
-        what = "unknown key" + (f", did you mean {near!r}?" if near else "")
+        key = str(mistake["loc"][-1])
+        near = nearest(key, keys)
+        if near == key:
+            what = "this key belongs elsewhere in the record"
+        else:
+            what = "unknown key" + (f", did you mean {near!r}?" if near else "")
     elif where == "schema":
         what += "; it was written by another version of benchdock"
     text = " ".join(f"{where}: {what}".split()) if where else what

@@ -177,6 +177,7 @@ GPUS = ("machine", "gpu", "gpus")
         (broken(("machine", "cpu"), {"usable": 0}), "machine.cpu.usable: it should be greater"),
         (broken(("machine", "cpus"), 8), "machine.cpus: unknown key, did you mean 'cpu'?"),
         (broken((*GPUS, 1), {"nmae": "A"}), "gpus.1.nmae: unknown key, did you mean 'name'?"),
+        (broken(("machine", "gpus"), []), "machine.gpus: this key belongs elsewhere in the record"),
         (broken((*GPUS, 1), {"uuid": "A"}), "machine.gpu.gpus.1.name: it is missing"),
         (broken((*GPUS, 1), "A100"), "machine.gpu.gpus.1: it should be an object"),
         (broken(GPUS, 8), "machine.gpu.gpus: it should be a valid"),
