@@ -185,11 +185,12 @@ def main() -> None:
     subprocess.run(mount, check=True)
     try:
         with running(root / "cluster") as cluster:
-            submission(cluster, root, asked.submit)
-            no_controller(cluster, root)
             one_by_one(cluster, root)
-            attack(cluster, root, asked.runs, asked.faults)
             time_limit(cluster, root)
+            no_controller(cluster, root)
+            attack(cluster, root, asked.runs, asked.faults)
+            # Last: a controller that is killed may forget that jobs were cancelled.
+            submission(cluster, root, asked.submit)
     finally:
         for session in _OPEN:
             session.close()
