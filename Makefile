@@ -112,7 +112,7 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.setup-dev lint type ## run every test this machine can run; says what it skips and why
 	$(VENV)/bin/python -m pytest -n auto tests/unit
 	@# tests/parity needs the frameworks: tests/engine runs it in their images.
-	$(VENV)/bin/python -m pytest tests --ignore tests/unit --ignore tests/parity
+	$(VENV)/bin/python -m pytest --durations=20 tests --ignore tests/unit --ignore tests/parity
 
 unit: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.setup-dev ## the unit tests without the slow ones, some 90 s on two cores

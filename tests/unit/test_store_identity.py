@@ -47,6 +47,7 @@ NOT_IN_PLAN = {
     "network": "host",
     "capabilities": ("SYS_NICE",),
     "limits": {"memory": 7},
+    "lacks": ("network",),  # the runtime says what it lacks
     "timeouts": {"total": 7},
     "options": {"xla": "1"},
     "pattern": "x",

@@ -87,7 +87,7 @@ def test_a_prefix_is_taken_apart_as_a_shell_would(words):
 
 
 def test_every_launcher_starts_its_program_behind_the_prefix():
-    for file in sorted(LAUNCHERS.glob("*.j2")):
+    for file in sorted(LAUNCHERS.glob("*.sh.j2")):
         starts = [line for line in file.read_text().splitlines() if line.startswith("exec ")]
         assert all(line.startswith("exec >>") for line in starts), (
             f"{file.name}: write {{{{ exec }}}} in place of exec, so that --prefix applies"
