@@ -17,7 +17,7 @@ from orchestrator.frameworks.record import Framework
 from orchestrator.images import image_table
 from orchestrator.images.reference import parse_reference
 from orchestrator.paths import RunFolder, runs
-from orchestrator.plan import Mount, Plan
+from orchestrator.plan import Lack, Mount, Plan
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.results.bundle import LAUNCHER, PLAN, REQUEST, RESULT
@@ -26,6 +26,7 @@ from orchestrator.run import command_line, planner, program_rules, variants
 from orchestrator.run.devices import Target
 from orchestrator.run.place import CODE, DATA, MODEL, SOURCE, Needs, Place
 from orchestrator.run.planner import OwnFiles
+from orchestrator.runtimes.by_command.platforms import PLATFORMS, PODMAN, ContainerProgram
 
 # Not stated elsewhere, or compared in another way.
 UNSTATED = frozenset(
@@ -202,13 +203,23 @@ def _place(plan: Plan) -> Place:
         code=_word(code[1]) if code else CODE,
         mount_code=any(mount.target == mounted for mount in plan.mounts),
         environment=plan.environment,
-        lacks=plan.lacks,
+        lacks=_lacks(plan),
         needs=Needs(
             capabilities=plan.capabilities,
             shm_size=plan.limits.shm_size,
             ulimits=plan.limits.ulimits,
         ),
     )
+
+
+def _lacks(plan: Plan) -> tuple[Lack, ...]:
+    """Return what the runtime of a plan lacks; of podman only the plan says it."""
+    platform = PLATFORMS.get(plan.runtime)
+    if platform is None:
+        return ()
+    if platform is PODMAN:
+        return plan.lacks
+    return ContainerProgram(platform=platform, lacks=platform.lacks).ordered_lacks
 
 
 def _folder(result: Result, plan: Plan) -> RunFolder:

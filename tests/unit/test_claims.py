@@ -254,6 +254,7 @@ WORDS = {
     "runtime": ["docker", "host"],
     "phase": OTHERWISE["phase"],
     "dtype": OTHERWISE["dtype"],
+    "lacks": [("network",), ("memory", "pids")],
 }
 
 
