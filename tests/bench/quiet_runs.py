@@ -5,8 +5,9 @@ count as false: a busy host is what it says. The load is recorded, because no ru
 machine.
 
 A virtual machine changes its speed with its neighbours, and a drift or two speeds that follow are
-true. They show as phases: slow steps come one after the other. By chance, slow and fast steps
-alternate as often as in shuffled ones, which the runs test of Wald and Wolfowitz (1940) tells.
+true. They show as phases: slow steps come one after the other, by the runs test of Wald and
+Wolfowitz (1940). That excuses no reason, because most runs without one have phases too: 206 of 281
+on such a machine. So it is only printed, and on such a machine this fails.
 
     python -m tests.bench.quiet_runs 200 [more options of `benchdock run`]
 """
@@ -51,10 +52,14 @@ class Seen:
         return not self.reasons & {*BUSY}
 
     @property
-    def false(self) -> bool:
-        """Return whether a quiet run has a statistical reason, and its steps have no phases."""
-        told = self.reasons & {*STATISTICAL}
-        return self.quiet and bool(told) and self.alternation > PHASES
+    def told(self) -> bool:
+        """Return whether a quiet run has a statistical reason."""
+        return self.quiet and bool(self.reasons & {*STATISTICAL})
+
+    @property
+    def has_phases(self) -> bool:
+        """Return whether slow and fast steps alternate more rarely than by chance."""
+        return self.alternation <= PHASES
 
 
 def alternation(seconds: Sequence[float]) -> float:
@@ -90,7 +95,7 @@ def _steps(folder: RunFolder) -> list[float]:
 
 
 def main() -> int:
-    """Make the runs; return 1 if too many of the quiet ones have a false verdict."""
+    """Make the runs; return 1 if too many of the quiet ones have a reason."""
     count, more = int(sys.argv[1]), tuple(sys.argv[2:])
     made = []
     for number in range(count):
@@ -102,10 +107,16 @@ def main() -> int:
             f"reasons: {words}",
             flush=True,
         )
-    quiet, false = sum(one.quiet for one in made), sum(one.false for one in made)
-    print(f"{count} runs, {quiet} of them quiet; {false} quiet ones with a false reason")
+    quiet = [one for one in made if one.quiet]
+    told = [one for one in quiet if one.told]
+    others = [one for one in quiet if not one.told]
+    print(f"{count} runs, {len(quiet)} of them quiet; {len(told)} quiet ones with a reason")
+    print(
+        f"phases: {sum(one.has_phases for one in told)} of the {len(told)} quiet runs with a "
+        f"reason, {sum(one.has_phases for one in others)} of the {len(others)} without"
+    )
     print(f"reasons of all runs: {dict(Counter(word for one in made for word in one.reasons))}")
-    return 1 if false > ALLOWED * quiet else 0
+    return 1 if len(told) > ALLOWED * len(quiet) else 0
 
 
 if __name__ == "__main__":

@@ -26,11 +26,10 @@ def test_equal_steps_have_no_phases():
     assert alternation([1.0] * 50) == 0.0
 
 
-def test_only_a_reason_of_a_quiet_run_without_phases_is_false():
-    def seen(*reasons, phases):
-        return Seen(reasons=frozenset(reasons), load=0.5, alternation=-9.0 if phases else 0.3).false
+def test_phases_excuse_no_reason_and_a_busy_host_does():
+    def told(*reasons):
+        return Seen(reasons=frozenset(reasons), load=0.5, alternation=-9.0).told
 
-    assert seen("drift", phases=False)
-    assert not seen("drift", phases=True)
-    assert not seen("drift", "busy_host", phases=False)
-    assert not seen(phases=False)
+    assert told("drift")
+    assert not told("drift", "busy_host")
+    assert not told()
