@@ -134,8 +134,7 @@ def hardware(report: GpuReport) -> str:
 
 def node_name() -> str:
     """Return Slurm's name of this node, outside of its jobs the host's."""
-    told = os.environ.get("SLURMD_NODENAME") if "SLURM_JOB_ID" in os.environ else None
-    return told or platform.node().partition(".")[0] or "unknown"
+    return inventory.slurm_node() or platform.node().partition(".")[0] or "unknown"
 
 
 def _take(draft: _Draft, reading: programs.Reading) -> None:

@@ -131,6 +131,11 @@ def machine_key(root: Path = ROOT) -> str | None:
     return hashlib.sha256(f"benchdock {told}".encode()).hexdigest()[:16]
 
 
+def slurm_node() -> str:
+    """Return what Slurm calls this node, "" outside of its jobs."""
+    return os.environ.get("SLURMD_NODENAME", "") if os.environ.get("SLURM_JOB_ID") else ""
+
+
 def os_name(root: Path = ROOT) -> str | None:
     """Return the distribution's name."""
     for name in ("etc/os-release", "usr/lib/os-release"):

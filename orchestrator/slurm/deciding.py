@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.errors import BenchdockError, RequestError
-from orchestrator.frameworks import catalogue, record
 from orchestrator.request import Device, Request
 from orchestrator.run import checks
 from orchestrator.slurm.programs import Node, Slurm
 from orchestrator.slurm.site import Site
 from orchestrator.suites.cells import Cell
+from orchestrator.suites.deciding import counts_refused
 from orchestrator.suites.decisions import Decided
 from orchestrator.units import counted
 
@@ -101,12 +101,7 @@ class NodeDecider:
 
     def counts(self, framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
         """Return why a framework refuses these numbers of steps, "" if it does not."""
-        request = Request(model="any", framework=framework, steps=steps, warmup=warmup)
-        try:
-            record.settle_counts(catalogue.framework(framework), request, device)
-        except RequestError as error:
-            return str(error)
-        return ""
+        return counts_refused(framework, device, steps, warmup)
 
     def claimed(self, cell: Cell) -> tuple[Request | None, Decided]:
         """Refuse a claim: which of its conditions a node meets is not known here."""

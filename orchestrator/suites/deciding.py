@@ -77,12 +77,7 @@ class MachineDecider:
 
     def counts(self, framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
         """Return why a framework refuses these numbers of steps, "" if it does not."""
-        request = Request(model="any", framework=framework, steps=steps, warmup=warmup)
-        try:
-            record.settle_counts(catalogue.framework(framework), request, device)
-        except RequestError as error:
-            return str(error)
-        return ""
+        return counts_refused(framework, device, steps, warmup)
 
     def set_up(self, cell: Cell) -> tuple[Claim, Setup]:
         """Return a cell's claim, and what would run for it. Raises BenchdockError."""
@@ -112,6 +107,16 @@ class MachineDecider:
             if key in told:
                 told[key] = self._folder / Path(told[key]).expanduser()
         return told
+
+
+def counts_refused(framework: str, device: Device, steps: int | None, warmup: int | None) -> str:
+    """Return why a framework refuses these numbers of steps, "" if it does not."""
+    request = Request(model="any", framework=framework, steps=steps, warmup=warmup)
+    try:
+        record.settle_counts(catalogue.framework(framework), request, device)
+    except RequestError as error:
+        return str(error)
+    return ""
 
 
 def _looked_up(image: Image | None, name: str, engine: Engine | None) -> Need:

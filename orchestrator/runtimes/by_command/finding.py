@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.errors import EngineError, MachineError
+from orchestrator.machine import inventory
 from orchestrator.plan import Lack
 from orchestrator.runtimes.by_command.platforms import (
     APPTAINER,
@@ -138,6 +139,6 @@ def _srun(platform: Platform, path: str) -> ContainerProgram:
         )
     return replace(
         found,
-        node=os.environ.get("SLURMD_NODENAME", "") if os.environ.get("SLURM_JOB_ID") else "",
+        node=inventory.slurm_node(),
         cpus=os.environ.get("SLURM_CPUS_ON_NODE", ""),
     )
