@@ -20,7 +20,7 @@ def done(
 ) -> Iterator[tuple[dict[str, Any], str]]:
     """Write an image and yield what happened.
 
-    Raises RequestError, ImageError, EngineError or MachineError; then there is no file.
+    Raises RequestError, ImageError, EngineError or MachineError; no file is left then.
     """
     from orchestrator.runtimes.docker.client import Engine
 

@@ -105,15 +105,14 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
     target, lacking = _devices(request, gpu)
     framework = _framework(request, target, gpu, elsewhere=facts.elsewhere)
     place = _runtime(request, facts, lacking)
-    in_container = place.engine is not None or place.program is not None
-    site = fitting.Site(gpu=gpu, on_host=not in_container, elsewhere=facts.elsewhere)
+    site = fitting.Site(gpu=gpu, on_host=place.on_host, elsewhere=facts.elsewhere)
     fitted = fitting.fit(request, framework, target, site, image=image)
     refusals: tuple[BenchdockError, ...] = (*lacking, *fitted.refusals())
     chosen = runtime_choice.image(request, fitted.framework, fitted.target, site)
     if image is None and not refusals:
         runtime_choice.check_image(chosen, site)
     as_caller = place.program is not None and place.program.platform.as_caller
-    if in_container and not as_caller and not facts.elsewhere:
+    if not place.on_host and not as_caller and not facts.elsewhere:
         refusals += _unreadable(request)
     return Decision(
         request=request,

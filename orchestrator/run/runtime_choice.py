@@ -34,6 +34,11 @@ class Chosen:
     engine: Engine | EngineFacts | None = None
     program: ContainerProgram | None = None
 
+    @property
+    def on_host(self) -> bool:
+        """Whether the program runs on the host, not in a container."""
+        return self.engine is None and self.program is None
+
 
 def choose(request: Request, facts: DecisionFacts) -> Chosen:
     """Choose the engine or program that starts a container, or the host.
@@ -48,7 +53,7 @@ def choose(request: Request, facts: DecisionFacts) -> Chosen:
         chosen = _engine_or_host(request.runtime, facts)
     else:
         chosen = _program(request, facts)
-    if chosen.engine is None and chosen.program is None:
+    if chosen.on_host:
         _check_host_can(request, chosen.reason)
     return chosen
 
