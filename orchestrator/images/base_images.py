@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator import paths
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import interpreters
+from orchestrator.images.building_engine import BuildingEngine
 from orchestrator.images.image_table import BaseImage, ImageTable
 from orchestrator.images.interpreters import BaseInterpreter, NoInterpreterError
 from orchestrator.runtimes.host.host_pip import KEPT_LINES, OnLine
@@ -38,28 +38,11 @@ _SLIM = (
 )
 
 
-class ImportingEngine(Protocol):
-    """The part of a container engine that a bootstrap needs; see
-    `orchestrator.runtimes.docker.client.Engine`.
-    """
-
-    def image(self, reference: str) -> ImageInfo | None:
-        """Look an image up."""
+class ImportingEngine(BuildingEngine, Protocol):
+    """The part of a container engine that a bootstrap needs."""
 
     def import_image(self, archive: Path, tag: str, *, changes: tuple[str, ...] = ()) -> ImageInfo:
         """Make an image from a tar file of a root file system; `changes` are Dockerfile lines."""
-
-    def build(
-        self,
-        context: Path,
-        *,
-        tag: str,
-        on_line: Callable[[str], None],
-        labels: Mapping[str, str] | None = None,
-        buildargs: Mapping[str, str] | None = None,
-        network_mode: str | None = None,
-    ) -> ImageInfo:
-        """Build an image; an ImageError's details are the build's last lines."""
 
 
 def bootstrap(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from orchestrator import file_lock, paths
 from orchestrator.errors import EngineError, ImageError
 from orchestrator.images import digests, interpreters, room
+from orchestrator.images.building_engine import BuildingEngine
 from orchestrator.images.image_table import BaseImage, Image, ImageTable
 
 if TYPE_CHECKING:
@@ -51,32 +52,17 @@ class BuildEvent:
 OnEvent = Callable[[BuildEvent], None]
 
 
-class ImageEngine(Protocol):
-    """The part of a container engine that images need; see `runtimes.docker.client.Engine`."""
+class ImageEngine(BuildingEngine, Protocol):
+    """The part of a container engine that our images need."""
 
     def info(self) -> EngineInfo:
         """Return what the engine says about itself."""
-
-    def image(self, reference: str) -> ImageInfo | None:
-        """Look an image up."""
 
     def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         """Pull an image from its registry."""
 
     def tag_image(self, image: str, name: str) -> None:
         """Give an image another name, which takes it from any other image."""
-
-    def build(
-        self,
-        context: Path,
-        *,
-        tag: str,
-        on_line: Callable[[str], None],
-        labels: Mapping[str, str] | None = None,
-        buildargs: Mapping[str, str] | None = None,
-        network_mode: str | None = None,
-    ) -> ImageInfo:
-        """Build an image; an ImageError's details are the build's last lines."""
 
 
 def build(
