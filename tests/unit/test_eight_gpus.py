@@ -16,10 +16,12 @@ GPU = {
     "compute_capability": "7.0",
     "memory_total": 34359738368,
 }
+# Two processors of 20 cores, whose second threads have the numbers from 40 on.
+NODES = ["0-19,40-59"] * 4 + ["20-39,60-79"] * 4
 SERVER = {
     "hostname": "server",
-    "cpu": {"usable": 80},
-    "gpu": {"driver": "450.119.03", "gpus": [GPU] * 8},
+    "cpu": {"usable": 80, "affinity": "0-79"},
+    "gpu": {"driver": "450.119.03", "gpus": [{**GPU, "local_cpus": one} for one in NODES]},
     "engine": {"name": "docker", "version": "20.10.7"},
 }
 RUNS = {
