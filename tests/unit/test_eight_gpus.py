@@ -31,7 +31,22 @@ RUNS = {
     "caffe2": "vgg19 -f caffe2",
     "caffe2-inference": "vgg19 -f caffe2 --phase inference",
     "caffe_train": "vgg19 -f caffe_train",
+    "caffe2_trainer": "resnet50_v1.5 -f caffe2_trainer",
     "horovod_tensorflow": "resnet50 -f horovod_tensorflow --source {source}",
+    "horovod_pytorch": "resnet50_v1.5 -f horovod_pytorch --source {source} --image mine/horovod:1",
+    "tf_cnn_benchmarks": "resnet50 -f tf_cnn_benchmarks --source {source}",
+    "tf_cnn_benchmarks-horovod": "resnet50 -f tf_cnn_benchmarks --source {source} "
+    "--option variable_update=horovod",
+    "nvcnn": "resnet50 -f nvcnn --source {source} --dtype float16 --image mine/tensorflow:1",
+    "nvtfcnn": "resnet50 -f nvtfcnn --dtype float16",
+    "deeplearningexamples_tensorflow": "resnet50_v1.5 -f deeplearningexamples_tensorflow "
+    "--source {source}",
+    "deeplearningexamples_pytorch": "resnet50_v1.5 -f deeplearningexamples_pytorch "
+    "--source {source}",
+    "deeplearningexamples_mxnet": "resnet50_v1.5 -f deeplearningexamples_mxnet --source {source}",
+    "mxnet_train_imagenet": "resnet50 -f mxnet_train_imagenet --source {source}",
+    "pytorch_imagenet": "resnet18 -f pytorch_imagenet --source {source}",
+    "torchvision_references": "resnet18 -f torchvision_references --source {source}",
 }
 
 
