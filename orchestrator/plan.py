@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from backends import near_cpus
 from orchestrator.request import Device, Dtype, LenientRecord, Phase
 
 NO_NETWORK = "none"
@@ -14,6 +15,8 @@ RuntimeName = Literal["docker", "host", "podman", "apptainer", "srun"]
 Lack = Literal["network", "capabilities", "memory", "pids", "shm_size", "ulimits"]
 # A float cannot hold every integer above this, and nothing counted here comes near it.
 Count = Annotated[int, Field(ge=0, le=2**53)]
+
+CpuList = Annotated[str, Field(pattern=f"^{near_cpus.LIST}$")]
 
 
 class Mount(LenientRecord):
@@ -119,7 +122,8 @@ class Plan(LenientRecord):
     """One execution, decided.
 
     `gpus` are the device ids given to the engine (UUIDs if NVML has them, else indices); empty
-    means CPU. `image` is the reference given to the engine, `image_id` what it resolved to; both
+    means CPU. `near_cpus` are the CPUs near each of them, if its process gets its share of these.
+    `image` is the reference given to the engine, `image_id` what it resolved to; both
     are None on the host runtime. `script` is the rendered launcher; `argv` starts it. `pattern`,
     `unit` and `estimator` say how to read the program `custom`. `source` and `data` describe the
     contents of `--source` and `--data`. `prefix` are the words before the program's command in the
@@ -137,6 +141,7 @@ class Plan(LenientRecord):
     device: Device
     device_count: Count = 1
     gpus: tuple[str, ...] = ()
+    near_cpus: tuple[CpuList, ...] = ()
     steps: Count
     warmup: Count
     fingerprint: str | None = None

@@ -135,7 +135,7 @@ def announce(report, backend, settings, graph, job):
         warmup=settings.warmup,
         warmup_seconds=settings.warmup_seconds,
         timing=job.timing,
-        doubts=job.doubts,
+        doubts=list(job.doubts) + ranks.doubts(),
     )
 
 

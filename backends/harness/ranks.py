@@ -20,6 +20,7 @@ import sys
 import time
 from collections import OrderedDict, namedtuple
 
+from backends import near_cpus
 from backends.harness import events, machine
 
 ADDRESS = "127.0.0.1"
@@ -124,7 +125,7 @@ def start(size, words, running, here=Node(1, 0, ADDRESS, None)):  # noqa: B008 -
     """
     size_here = size // here.count
     ports = free_ports(size_here) if here.port is None else [here.port]
-    shares = shares_of_cpus(size_here) if "--device=cpu" in words else []
+    shares = shares_of_cpus(size_here)
     before = os.sched_getaffinity(0)
     command = [sys.executable, "-m"] + words
     pipe = os.pipe()
@@ -196,10 +197,34 @@ def free_ports(count):
 
 
 def shares_of_cpus(size):
-    """Equal shares of whole cores; none if there are more ranks than CPUs."""
-    cpus = machine.cpus_by_core()
-    each = len(cpus) // size
-    return [cpus[rank * each : (rank + 1) * each] for rank in range(size)] if each else []
+    """Equal shares of whole cores, near the ranks' devices if it is known which those are.
+
+    In the order of the cores if that is not possible; none if there are more ranks than CPUs.
+    """
+    cpus, near = machine.cpus_by_core(), _near()
+    found = near_cpus.shares(near, cpus) if len(near) == size else []
+    return found or near_cpus.shares([frozenset(cpus)] * size, cpus)
+
+
+def _near():
+    return [near_cpus.numbers(text) for text in os.environ.get(near_cpus.VARIABLE, "").split()]
+
+
+def take_share():
+    """Bind this process to its share if Open MPI has started it beside others; see `start`."""
+    size = int(os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE", "1"))
+    shares = shares_of_cpus(size) if size > 1 else []
+    if shares:
+        os.sched_setaffinity(0, shares[int(os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])])
+        os.environ[CPUS] = " ".join(map(machine.cpu_list, shares))
+
+
+def doubts():
+    """Sentences about ranks that are not near their devices."""
+    bound = [near_cpus.numbers(text) for text in cpus_of_ranks()]
+    if all(cpus <= near for cpus, near in zip(bound, _near())):
+        return []
+    return ["the CPUs near the GPUs may not be used here: the ranks have CPUs in order"]
 
 
 def cpus_of_ranks():

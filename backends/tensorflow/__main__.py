@@ -2,11 +2,12 @@
 
 import sys
 
-from backends.harness import program, tf32
+from backends.harness import program, ranks, tf32
 
 if __name__ == "__main__":
     tf32.settle(sys.argv[1:])
-    # Imports TensorFlow, which loads what reads that variable.
+    ranks.take_share()
+    # Imports TensorFlow, which loads what reads that variable, and starts threads.
     from backends.tensorflow import step
 
     program.leave(program.main(step, sys.argv[1:]))

@@ -46,7 +46,7 @@ DEEPLEARNINGEXAMPLES = Framework(
     ),
     vendor=VendorProgram(
         source_help="the folder PyTorch/Classification/ConvNets of "
-        "github.com/NVIDIA/DeepLearningExamples (June 2020 or later)",
+        "github.com/NVIDIA/DeepLearningExamples (27 June 2020 or later)",
         entry="main.py",
         home="/workspace/rn50",
         remark="deeplearningexamples_pytorch leaves out no warm-up: its rate includes the first "

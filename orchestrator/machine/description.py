@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from backends import near_cpus
 from orchestrator.errors import RequestError
 from orchestrator.machine import inventory
 from orchestrator.machine.facts import CpuFacts, Source
@@ -24,11 +25,15 @@ _CAPABILITY = re.compile(r"\d+\.\d+", re.ASCII)
 
 
 class Cpu(StrictRecord):
-    """The CPUs: `logical` counts all of them, `usable` those that a program may use."""
+    """The CPUs: `logical` counts all of them, `usable` those that a program may use.
+
+    `affinity` are the numbers of the latter.
+    """
 
     model: str = ""
     logical: Annotated[int, Field(ge=1)] | None = None
     usable: Annotated[int, Field(ge=1, le=MOST_THREADS)]
+    affinity: str | None = None
     instruction_sets: tuple[str, ...] = ()
 
 
@@ -79,6 +84,10 @@ class Machine(StrictRecord):
         for name, text in (("driver", self.gpu.driver), ("cuda", self.gpu.cuda)):
             if text is not None and not _VERSION.fullmatch(text):
                 raise ValueError(f"gpu.{name} is not a version; write one such as 570.86.15")
+        lists = {f"gpu.gpus.{n}.local_cpus": one.local_cpus for n, one in enumerate(self.gpu.gpus)}
+        for name, text in {"cpu.affinity": self.cpu.affinity, **lists}.items():
+            if text is not None and not re.fullmatch(near_cpus.LIST, text):
+                raise ValueError(f"{name} is not a list of CPUs; write one such as 0-9,20-29")
         known: set[int | str] = set()
         for place, one in enumerate(self.gpu.gpus):
             told = one.compute_capability

@@ -45,6 +45,7 @@ class GpuFacts(Facts):
     memory_total: Annotated[Count, Fact("memory", unit="bytes")] = None
     compute_capability: Annotated[Text, Fact("compute capability")] = None
     bus_id: Annotated[Text, Fact("PCI address")] = None
+    local_cpus: Annotated[Text, Fact("CPUs of its NUMA node")] = None
     power_limit: Annotated[
         Number, Fact("power limit", "GPU power limit", "hardware", "W", ("GPU",))
     ] = None

@@ -107,6 +107,7 @@ def _describe(nvml: Any, index: int) -> Gpu:
         memory_total=size.total if size is not None else None,
         compute_capability=f"{capability[0]}.{capability[1]}" if capability else None,
         bus_id=pci.busId if pci is not None else None,
+        local_cpus=inventory.local_cpus(pci.busId) if pci is not None else None,
         power_limit=limit / 1000 if limit is not None else None,
         sm_clock_max=maybe(nvml.nvmlDeviceGetMaxClockInfo, handle, nvml.NVML_CLOCK_SM),
         ecc=bool(ecc[0]) if ecc else None,

@@ -29,7 +29,10 @@ class MigSlice:
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """One GPU; None if the board does not report a value. Bytes, watts, MHz."""
+    """One GPU; None if the board does not report a value. Bytes, watts, MHz.
+
+    `local_cpus` are those of its NUMA node, as the kernel writes them: 0-9,20-29.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = _STRICT
 
@@ -39,6 +42,7 @@ class Gpu:
     memory_total: int | None = None
     compute_capability: str | None = None
     bus_id: str | None = None
+    local_cpus: str | None = None
     power_limit: float | None = None
     sm_clock_max: int | None = None
     ecc: bool | None = None

@@ -43,6 +43,20 @@ def has_nvidia_device(root: Path = ROOT) -> bool:
     return False
 
 
+def local_cpus(address: str, root: Path = ROOT) -> str | None:
+    """Return the CPUs of a PCI device's NUMA node, such as "0-9,20-29"; None if it is unknown.
+
+    `address` is as NVML writes it, with eight digits of the domain: 00000000:1B:00.0.
+    """
+    domain, _, rest = address.lower().partition(":")
+    nodes = root / "sys/devices/system/node"
+    text = _text(root / "sys/bus/pci/devices" / f"{domain[-4:]}:{rest}" / "numa_node")
+    node = int(text) if re.fullmatch("-?[0-9]+", text) else -1
+    if node < 0 and len(found := list(nodes.glob("node[0-9]*"))) == 1:
+        return _text(found[0] / "cpulist") or None  # where there is one node, many do not name it
+    return _text(nodes / f"node{node}" / "cpulist") or None
+
+
 def cpu_model(root: Path = ROOT) -> str:
     """Return the name of the CPU, on ARM made from numbers; else that of the architecture."""
     described = _first_cpu(root)

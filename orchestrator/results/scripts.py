@@ -106,7 +106,7 @@ def planned_again(result: Result, request: Request, plan: Plan) -> Iterator[Disa
     try:
         framework = _framework(request, plan)
         ranks = 1 if plan.gpus else plan.device_count
-        target = Target(device=plan.device, gpus=plan.gpus, ranks=ranks)
+        target = Target(device=plan.device, gpus=plan.gpus, ranks=ranks, near_cpus=plan.near_cpus)
         asked = _with_folders(request, plan)
         place, folder = _place(plan), _folder(result, plan)
         expected = planner.plan_of(asked, framework, target, place, folder, found=_found(plan))

@@ -21,6 +21,7 @@ from orchestrator.run import (
     container_user,
     devices,
     fitting,
+    rank_cpus,
     runtime_choice,
 )
 from orchestrator.run.devices import Target
@@ -107,6 +108,7 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
     place = _runtime(request, facts, lacking)
     site = fitting.Site(gpu=gpu, on_host=place.on_host, elsewhere=facts.elsewhere)
     fitted = fitting.fit(request, framework, target, site, image=image)
+    target, far = _with_cpus(fitted.framework, fitted.target, gpu, facts)
     refusals: tuple[BenchdockError, ...] = (*lacking, *fitted.refusals())
     chosen = runtime_choice.image(request, fitted.framework, fitted.target, site)
     if image is None and not refusals:
@@ -117,7 +119,7 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
     return Decision(
         request=request,
         framework=fitted.framework,
-        target=fitted.target,
+        target=target,
         image=chosen,
         gpu=gpu,
         cpus=facts.cpus,
@@ -132,6 +134,7 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
             *devices.unused_gpus(request, gpu),
             *devices.silent_gpus(request, gpu),
             *fitted.doubts,
+            *far,
         ),
         notes=fitted.notes,
         unchecked=tuple(_unseen(request)) if facts.elsewhere else (),
@@ -144,6 +147,15 @@ def _devices(request: Request, gpu: GpuReport) -> tuple[Target, tuple[MachineErr
         return fitting.useful(request, devices.choose(request, gpu)), ()
     except MachineError as error:
         return devices.requested(request), (error,)
+
+
+def _with_cpus(
+    framework: Framework, target: Target, gpu: GpuReport, facts: DecisionFacts
+) -> tuple[Target, tuple[str, ...]]:
+    """Return the target with the CPUs near its GPUs, and what is to be said of them."""
+    if target.device == "cpu" or target.count == 1 or not gpu.gpus:
+        return target, ()
+    return rank_cpus.near(framework, target, gpu, facts.allowed_cpus)
 
 
 def _runtime(request: Request, facts: DecisionFacts, lacking: tuple[MachineError, ...]) -> Chosen:

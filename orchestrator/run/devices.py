@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from backends.near_cpus import numbers
+from backends.near_cpus import shares as near_shares
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.machine.gpu_facts import capabilities
 from orchestrator.request import Device, Request
@@ -19,17 +21,27 @@ if TYPE_CHECKING:
 class Target:
     """The devices of a run: `gpus` is what the engine gets, empty on the CPU.
 
-    `ranks` is how many share the CPUs.
+    `ranks` is how many share the CPUs. `near_cpus` are the CPUs near each GPU, such as "0-9,20-29",
+    if its process gets its share of them.
     """
 
     device: Device
     gpus: tuple[str, ...] = ()
     ranks: int = 1
+    near_cpus: tuple[str, ...] = ()
 
     @cached_property
     def count(self) -> int:
         """Number of devices, or of ranks on the CPU, that work in parallel."""
         return len(self.gpus) or self.ranks
+
+    def used_cpus(self, cpus: int) -> int:
+        """Return how many of the CPUs the devices' processes use, all of them together."""
+        if not self.near_cpus:
+            return cpus
+        places = [numbers(text) for text in self.near_cpus]
+        shares = near_shares(places, sorted(frozenset().union(*places)))
+        return min(cpus, sum(map(len, shares)))
 
 
 CPU = Target(device="cpu")

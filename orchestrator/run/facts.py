@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from backends.near_cpus import numbers
 from orchestrator.errors import EngineError
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import GpuReport
@@ -41,6 +43,10 @@ class DecisionFacts(Protocol):
     @property
     def cpus(self) -> int:
         """Number of CPUs that a program may use there."""
+
+    @property
+    def allowed_cpus(self) -> frozenset[int] | None:
+        """Their numbers, None if unknown."""
 
     @property
     def cpu_model(self) -> str:
@@ -85,6 +91,11 @@ class ThisMachine:
     def cpus(self) -> int:
         """Return the number of CPUs that a program may use."""
         return inventory.usable_cpus()
+
+    @cached_property
+    def allowed_cpus(self) -> frozenset[int]:
+        """Return their numbers."""
+        return frozenset(os.sched_getaffinity(0))
 
     @cached_property
     def cpu_model(self) -> str:
@@ -154,6 +165,8 @@ class OtherMachine:
 
     def __init__(self, machine: Machine) -> None:
         self.cpus = machine.cpu.usable
+        affinity = machine.cpu.affinity
+        self.allowed_cpus = numbers(affinity) if affinity is not None else None
         self.cpu_model = machine.cpu.model
         self.gpu = machine.gpu
         why = machine.no_engine or "that machine has no container engine"

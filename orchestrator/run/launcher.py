@@ -35,7 +35,8 @@ class LauncherContext:
     PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself. For
     vendors' programs: `network` is the program's name of the model, `source` its folder, `command`
     the user's words, `flags` are passed on as --name=value. `model_file` is the user's network,
-    `prefix` the words before the program's command. Raises RequestError, naming the field, for a
+    `prefix` the words before the program's command, `near_cpus` a list of CPUs for each process.
+    Raises RequestError, naming the field, for a
     value that cannot be written to a script.
     """
 
@@ -63,6 +64,7 @@ class LauncherContext:
     model_file: PurePath | None = None
     command: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
+    near_cpus: str = ""
     flags: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -99,6 +99,7 @@ def plan_of(
         device=target.device,
         device_count=target.count,
         gpus=target.gpus,
+        near_cpus=target.near_cpus,
         steps=context.steps,
         warmup=context.warmup,
         fingerprint=_fingerprint(request, framework, found),
@@ -188,7 +189,7 @@ def _warnings(
     yield from place.warnings
     yield from program_rules.notes(framework, request)
     yield from surroundings.notes(request)
-    yield from thread_notes(framework, request, target.count, place.cpus)
+    yield from thread_notes(framework, request, target.count, target.used_cpus(place.cpus))
     if found.source is not None:
         yield from program_folder.notes(found.source)
 

@@ -2,11 +2,19 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
 from orchestrator import paths
+from orchestrator.paths import RunFolder
+from orchestrator.request import Request
+from orchestrator.run import checks, planner
+from orchestrator.run.devices import Target
+from orchestrator.run.place import RUN, Place
+from tests.engine import in_image
 from tests.engine.test_frameworks import benchdock
+from tests.releases.programs import ACCEPTED, ARGUMENTS
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -88,3 +96,30 @@ def test_the_users_network_is_named_in_place_of_a_model(home, mine):
     result = measured(home, str(mine), "-f", "caffe_time", "--phase=inference", "--steps=5")
     assert result["fingerprint"].startswith("file:")
     assert "dim: 2\n" in (home / "runs" / result["run"] / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("changes", [{}, {"options": {"nccl": "on", "tensor_cores": "on"}}])
+def test_caffe2s_trainer_knows_all_flags_for_gpus(engine, tmp_path, count, changes):
+    """It only reads its command line: the image has no GPU."""
+    request = Request(
+        model="resnet18", framework="caffe2_trainer", dtype="float16", batch=2, steps=6, **changes
+    )
+    target = Target(device="gpu", gpus=tuple(map(str, range(count))))
+    files = RunFolder(tmp_path / "run")
+    files.make()
+    place = Place(runtime="docker", reason="a test", python="python3")
+    framework = checks.framework_for(request, "gpu")
+    plan = planner.make_plan(request, framework, target, place, files)
+    assert f"--num_gpus={count}" in plan.script
+    files.launcher.write_text(plan.script)
+    files.log.touch()
+    done = subprocess.run(
+        [
+            "docker", "run", "--rm", "--network=none", f"--volume={files.root}:{RUN}",
+            f"--volume={ARGUMENTS}:/arguments:ro", "--env=PYTHONPATH=/arguments",
+            "--env=BENCHDOCK_PARSE_ONLY=1", in_image.ready(engine, "legacy-cpu"), *plan.argv,
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ACCEPTED in files.log.read_text(), done.stderr + files.log.read_text()

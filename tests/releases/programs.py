@@ -25,6 +25,7 @@ from typing import Any
 from orchestrator import paths
 from orchestrator.errors import RequestError
 from orchestrator.frameworks import catalogue
+from orchestrator.frameworks.record import Framework
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.plan import Plan
@@ -62,6 +63,11 @@ class Program:
     steps: int | None = 6
     unasked: tuple[str, ...] = ()
     gpu: bool = False
+    only_flags: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    absent: str = ""
+    starters: str = ""
+    gflags: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +101,7 @@ def load(path: Path = HERE / "programs.toml") -> list[Program]:
 
 def _program(name: str, program: dict[str, Any], fields: dict[str, Any]) -> Program:
     line = Line(
-        framework=name,
+        framework=program.get("framework", name),
         release=fields["release"],
         python=fields["python"],
         packages=tuple(fields["packages"]),
@@ -111,6 +117,11 @@ def _program(name: str, program: dict[str, Any], fields: dict[str, Any]) -> Prog
         steps=program.get("steps", 6) or None,
         unasked=tuple(program.get("unasked", ())),
         gpu=program.get("gpu", False),
+        only_flags=program.get("only_flags", False),
+        options=tuple(program.get("options", {}).items()),
+        absent=" ".join(program.get("absent", ())),
+        starters=" ".join(program.get("starters", ())),
+        gflags=program.get("gflags", ""),
     )
 
 
@@ -149,7 +160,8 @@ def tried(
             yield Seen(program=program, run="-", fault=f"not run: {error}")
             return
         yield from accepted(program, source, python, folder)
-        for number, (model, phase) in enumerate(() if only_flags else program.runs):
+        runs = () if only_flags or program.only_flags else program.runs
+        for number, (model, phase) in enumerate(runs):
             yield one_run(program, model, phase, source, python, folder / str(number))
 
 
@@ -176,47 +188,66 @@ def accepted(program: Program, source: Path, python: Path, folder: Path) -> Iter
     for name, plan, files in cases(program, source, python, folder):
         files.launcher.write_text(plan.script)
         files.log.touch()
-        start(program, files, {"BENCHDOCK_PARSE_ONLY": "1"}, ARGUMENTS)
+        start(program, files, _asking(program, source, python), ARGUMENTS)
         log = files.log.read_text(errors="replace")
         asked += 1
-        if ACCEPTED not in log:
+        if ACCEPTED not in log or "refused: " in log:
             refused.append(f"{name}: {(log.strip().splitlines() or ['it said nothing'])[-1]}")
     yield Seen(program=program, run=f"flags of {asked} cases", fault="; ".join(refused))
+
+
+def _asking(program: Program, source: Path, python: Path) -> dict[str, str]:
+    """Return the variables with which a program only reads its command line."""
+    reads = {"BENCHDOCK_PARSE_ONLY": "1", "BENCHDOCK_STARTERS": program.starters}
+    if program.gflags:
+        reads = {"BENCHDOCK_GFLAGS": str(source / program.gflags)}
+    path = f"{ARGUMENTS}:{python.parent}:{os.environ['PATH']}"
+    return {**reads, "BENCHDOCK_ABSENT": program.absent, "PATH": path}
 
 
 def cases(
     program: Program, source: Path, python: Path, folder: Path
 ) -> Iterator[tuple[str, Plan, RunFolder]]:
     """Plan a run for each device, phase and number of devices, by default and with all changed."""
-    framework = catalogue.framework(program.line.framework)
+    framework = _framework(program)
     for (device, phase), dtypes in framework.dtypes.items():
-        for count in (1, 4) if device == "gpu" else (1,):
+        for count in (1, 2, 8) if device == "gpu" and framework.multi_gpu else (1,):
             gpus = tuple(map(str, range(count))) if device == "gpu" else ()
             target = Target(device=device, gpus=gpus)
             model = program.runs[0][0]
             fit = [
                 d for d in dtypes if not any(u.forbids(model, phase, d) for u in framework.unfit)
             ]
-            usual = {"model": model, "phase": phase, "dtype": fit[-1]}
+            options = dict(program.options)
+            usual = {"model": model, "phase": phase, "dtype": fit[-1], "options": options}
             changed = _changed(program, source, usual, target)
-            for options in ({}, changed) if changed else ({},):
-                name = f"{count} x {device}, {phase}, {' '.join(options) or 'by default'}"
-                changes = {**usual, "options": options}
+            for other in ({}, changed) if changed else ({},):
+                name = f"{count} x {device}, {phase}, {' '.join(other) or 'by default'}"
+                changes = {**usual, "options": {**options, **other}}
                 plan, files = planned(program, source, python, folder / name, target, changes)
                 yield name, plan, files
+
+
+def _framework(program: Program) -> Framework:
+    """Return the program's row of the table, in the fork or release that its options name."""
+    framework = catalogue.framework(program.line.framework)
+    return framework.variants.get(
+        dict(program.options).get(framework.variant_option, ""), framework
+    )
 
 
 def _changed(
     program: Program, source: Path, usual: dict[str, Any], target: Target
 ) -> dict[str, str]:
     """Return another value for every option, but for those that are refused before the start."""
-    framework = catalogue.framework(program.line.framework)
+    framework = _framework(program)
     found: dict[str, str] = {}
     for name, option in framework.options.items():
-        if not option.values[1:] or name in program.unasked:
+        if not option.values[1:] or name in (*program.unasked, *dict(program.options)):
             continue
         options = {name: next(v for v in reversed(option.values) if v != option.default)}
-        fields = {**usual, "framework": framework.name, "source": source, "options": options}
+        whole = {**usual["options"], **options}
+        fields = {**usual, "framework": framework.name, "source": source, "options": whole}
         try:
             checks.framework_for(Request.model_validate(fields), target.device)
         except RequestError:
@@ -257,7 +288,7 @@ def planned(
     request = Request.model_validate(
         {
             "framework": program.line.framework,
-            "source": source,
+            "source": None if program.gflags else source,
             "batch": 2,
             "steps": program.steps,
             **changes,
@@ -272,7 +303,7 @@ def planned(
 
 def start(program: Program, files: RunFolder, variables: dict[str, str], first: Path | None) -> int:
     """Run a launcher to its end and return its exit status; Python looks into `first` first."""
-    environment = {**os.environ, **variables, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **variables}
     environment["PATH"] = f"{STAND_INS}:{environment['PATH']}"
     if first is not None:
         environment["PYTHONPATH"] = f"{first}:{STAND_INS}"

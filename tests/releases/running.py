@@ -66,6 +66,8 @@ def tried(line: Line, python: Path) -> ProvenRelease:
 
 def environment(line: Line, folder: Path, wheels: Path) -> Path:
     """Make a virtual environment with a line's packages; return its interpreter."""
+    if not line.packages:
+        return interpreter(line.python)
     _done([str(interpreter(line.python)), "-m", "venv", str(folder)])
     python = folder / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--cache-dir", str(wheels)]

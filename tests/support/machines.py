@@ -27,6 +27,7 @@ class Known:
     cpu_model: str = CPU
     container_engine: EngineAnswer = NO_ENGINE
     cpus: int = 2
+    allowed_cpus: frozenset[int] | None = None
     elsewhere: bool = False
 
     def interpreter(self, *_: object) -> None:

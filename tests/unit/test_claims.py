@@ -255,6 +255,7 @@ WORDS = {
     "phase": OTHERWISE["phase"],
     "dtype": OTHERWISE["dtype"],
     "lacks": [("network",), ("memory", "pids")],
+    "near_cpus": [("0-1", "2-3"), ("0-3", "0-3")],
 }
 
 

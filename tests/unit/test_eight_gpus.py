@@ -16,10 +16,12 @@ GPU = {
     "compute_capability": "7.0",
     "memory_total": 34359738368,
 }
+# Two processors of 20 cores, whose second threads have the numbers from 40 on.
+NODES = ["0-19,40-59"] * 4 + ["20-39,60-79"] * 4
 SERVER = {
     "hostname": "server",
-    "cpu": {"usable": 80},
-    "gpu": {"driver": "450.119.03", "gpus": [GPU] * 8},
+    "cpu": {"usable": 80, "affinity": "0-79"},
+    "gpu": {"driver": "450.119.03", "gpus": [{**GPU, "local_cpus": one} for one in NODES]},
     "engine": {"name": "docker", "version": "20.10.7"},
 }
 RUNS = {
@@ -29,7 +31,22 @@ RUNS = {
     "caffe2": "vgg19 -f caffe2",
     "caffe2-inference": "vgg19 -f caffe2 --phase inference",
     "caffe_train": "vgg19 -f caffe_train",
+    "caffe2_trainer": "resnet50_v1.5 -f caffe2_trainer",
     "horovod_tensorflow": "resnet50 -f horovod_tensorflow --source {source}",
+    "horovod_pytorch": "resnet50_v1.5 -f horovod_pytorch --source {source} --image mine/horovod:1",
+    "tf_cnn_benchmarks": "resnet50 -f tf_cnn_benchmarks --source {source}",
+    "tf_cnn_benchmarks-horovod": "resnet50 -f tf_cnn_benchmarks --source {source} "
+    "--option variable_update=horovod",
+    "nvcnn": "resnet50 -f nvcnn --source {source} --dtype float16 --image mine/tensorflow:1",
+    "nvtfcnn": "resnet50 -f nvtfcnn --dtype float16",
+    "deeplearningexamples_tensorflow": "resnet50_v1.5 -f deeplearningexamples_tensorflow "
+    "--source {source}",
+    "deeplearningexamples_pytorch": "resnet50_v1.5 -f deeplearningexamples_pytorch "
+    "--source {source}",
+    "deeplearningexamples_mxnet": "resnet50_v1.5 -f deeplearningexamples_mxnet --source {source}",
+    "mxnet_train_imagenet": "resnet50 -f mxnet_train_imagenet --source {source}",
+    "pytorch_imagenet": "resnet18 -f pytorch_imagenet --source {source}",
+    "torchvision_references": "resnet18 -f torchvision_references --source {source}",
 }
 
 

@@ -22,6 +22,13 @@ import dataclasses, json
 from orchestrator.machine import gpu
 print(json.dumps(dataclasses.asdict(gpu.report())))
 """
+PLACED = """
+import dataclasses, json
+from pathlib import Path
+from orchestrator.machine import gpu, inventory
+inventory.local_cpus.__defaults__ = (Path({root!r}),)
+print(json.dumps([one.local_cpus for one in gpu.report().gpus]))
+"""
 SAMPLE = """
 import dataclasses, json
 from orchestrator.machine import gpu_sampler
@@ -77,6 +84,17 @@ def test_two_gpus(stub: Stub) -> None:
     assert first["sm_clock_max"] == 1980
     assert first["ecc"] is True
     assert first["mig"] is False
+
+
+def test_the_cpus_near_each_gpu_come_from_its_pci_address(stub: Stub, tmp_path: Path) -> None:
+    for address, node in (("0000:1b:00.0", 0), ("0000:43:00.0", 1)):
+        (tmp_path / "sys/bus/pci/devices" / address).mkdir(parents=True)
+        (tmp_path / "sys/bus/pci/devices" / address / "numa_node").write_text(f"{node}\n")
+        (tmp_path / f"sys/devices/system/node/node{node}").mkdir(parents=True)
+    cpus = tmp_path / "sys/devices/system/node/node0/cpulist"
+    cpus.write_text("0-9,20-29\n")
+    stub.answer(TWO_GPUS)
+    assert json.loads(stub.python(PLACED.format(root=str(tmp_path)))) == ["0-9,20-29", None]
 
 
 def test_a_board_that_tells_little_is_still_a_gpu(stub: Stub) -> None:

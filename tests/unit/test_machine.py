@@ -48,6 +48,29 @@ def test_an_empty_system_has_unknown_facts_and_no_errors(tmp_path: Path) -> None
     assert (found.cpu.governors, found.cpu.smt) == ((), None)
 
 
+@pytest.mark.parametrize(
+    ("told", "nodes", "cpus"),
+    [
+        ("1", {0: "0-9", 1: "10-19"}, "10-19"),
+        ("-1", {0: "0-9", 1: "10-19"}, None),
+        ("-1", {0: "0-19"}, "0-19"),  # the only node
+        (None, {0: "0-19"}, "0-19"),
+        (None, {}, None),
+        ("1", {0: "0-9", 1: ""}, None),  # only memory
+        ("2", {0: "0-9", 1: "10-19"}, None),
+        ("much", {0: "0-9", 1: "10-19"}, None),
+    ],
+)
+def test_cpus_near_a_pci_device(
+    tmp_path: Path, told: str | None, nodes: dict[int, str], cpus: str | None
+) -> None:
+    if told is not None:
+        write(tmp_path, "sys/bus/pci/devices/0000:1b:00.0/numa_node", f"{told}\n")
+    for number, text in nodes.items():
+        write(tmp_path, f"sys/devices/system/node/node{number}/cpulist", f"{text}\n")
+    assert inventory.local_cpus("00000000:1B:00.0", tmp_path) == cpus
+
+
 def test_cpu_of_x86(tmp_path: Path) -> None:
     entry = "processor\t: 0\nmodel name\t: Xeon: Gold\nflags\t: fpu avx2 amx_bf16 avx512f\n\n"
     write(tmp_path, "proc/cpuinfo", entry + entry.replace("Gold", "other"))

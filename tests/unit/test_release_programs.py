@@ -104,6 +104,73 @@ def test_it_says_which_variable_is_missing(monkeypatch, capsys):
     assert "BENCHDOCK_UPSTREAM does not say" in capsys.readouterr().err
 
 
+STARTER = """\
+import argparse, os, subprocess, sys, torch.nn
+class Net(torch.nn.Module):
+    layers = torch.nn.Sequential(torch.ones(2)[0])
+parser = argparse.ArgumentParser()
+parser.add_argument("--batch-size")
+known, others = parser.parse_known_args()
+sys.exit(subprocess.call(["horovodrun", "-np", "2", "python3", os.environ["LAST"], *others]))
+"""
+LAST = """\
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument({flag!r})
+parser.parse_args()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("flag", "accepted"), [("--network", True), ("--other", False)])
+def test_a_program_without_its_framework_is_asked_with_what_it_starts(
+    tmp_path, monkeypatch, flag, accepted
+):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "benchmark_score.py").write_text(f"# '--network', '--batch-size'\n{STARTER}")
+    (source / "last.py").write_text(LAST.format(flag=flag))
+    monkeypatch.setenv("LAST", str(source / "last.py"))
+    mine = program(runs=(("alexnet", "inference"),), absent="torch", starters="benchmark_score.py")
+    (seen,) = programs.accepted(mine, source, Path(sys.executable), tmp_path)
+    assert seen.run == "flags of 2 cases"
+    unknown = seen.fault.count("unrecognized arguments: --network=alexnet")
+    assert (seen.fault == "", unknown) == (accepted, 0 if accepted else 2)
+
+
+GFLAGS = """\
+DEFINE_string(gpu, "",
+    "Optional");
+DEFINE_string({solver}, "");
+int train() {{}}
+RegisterBrewFunction({brew});
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("solver", "brew", "fault"),
+    [
+        ("solver", "train", ""),
+        ("other", "train", "unknown command line flag 'solver'"),
+        ("solver", "time", "Unknown action: train"),
+    ],
+)
+def test_a_compiled_program_is_asked_by_its_source(tmp_path, solver, brew, fault):
+    (tmp_path / "caffe.cpp").write_text(GFLAGS.format(solver=solver, brew=brew))
+    line = Line(framework="caffe_train", release="1.0", python="3.8", packages=())
+    mine = program(
+        line=line,
+        runs=(("alexnet", "training"),),
+        gflags="caffe.cpp",
+        options=(("fork", "nvidia"),),
+        only_flags=True,
+    )
+    (seen,) = programs.accepted(mine, tmp_path, Path(sys.executable), tmp_path)
+    assert seen.run == "flags of 3 cases"
+    assert seen.fault.count(fault) == (3 if fault else len(seen.fault) + 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "fault"),
@@ -123,10 +190,10 @@ def test_a_program_is_asked_for_every_flag_of_the_launcher(tmp_path, flags, faul
     )
     mine = program(runs=(("alexnet", "inference"),))
     (seen,) = programs.accepted(mine, source, Path(sys.executable), tmp_path)
-    assert seen.run == "flags of 3 cases"
+    assert seen.run == "flags of 2 cases"
     if not fault:
         assert seen.fault == ""
         assert seen.row().endswith("| - | - | accepted |")
         return
     unknown = "unrecognized arguments: --batch-size=2" if read == "parse_args" else fault
-    assert seen.fault.count(unknown) == 3
+    assert seen.fault.count(unknown) == 2

@@ -35,6 +35,7 @@ IN_PLAN = {
 NOT_IN_PLAN = {
     "schema_version": 1,
     "gpus": ("GPU-1",),  # part of the place
+    "near_cpus": ("0-1",),  # follow from it
     "runtime_reason": "because",
     "image": "other:1",
     "image_id": "sha256:1",

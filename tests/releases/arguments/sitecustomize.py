@@ -18,20 +18,33 @@ def end(unknown=()):
     os._exit(3 if unknown else 0)
 
 
+def starts_another():
+    """Whether this program hands what it does not know to the one that it starts."""
+    return os.path.basename(sys.argv[0]) in os.environ.get("BENCHDOCK_STARTERS", "").split()
+
+
 def known_args(self, args=None, namespace=None):
-    end(READ(self, args, namespace)[1])
+    given, unknown = READ(self, args, namespace)
+    if not starts_another():
+        end(unknown)
+    return given, unknown
 
 
 def all_args(self, args=None, namespace=None):
     given, unknown = READ(self, args, namespace)
     if unknown:
         self.error("unrecognized arguments: {}".format(" ".join(unknown)))
-    end()
+    if not starts_another():
+        end()
     return given
 
 
 # Python starts itself with arguments of its own in programs that import multiprocessing.
 READ = argparse.ArgumentParser.parse_known_args
+if os.environ.get("BENCHDOCK_ABSENT"):
+    import absent
+
+    absent.install(os.environ["BENCHDOCK_ABSENT"].split())
 if os.environ.get("BENCHDOCK_PARSE_ONLY"):
     # Replaced for the whole process, which is all that this module is for.
     argparse.ArgumentParser.parse_known_args = known_args  # type: ignore[method-assign]
