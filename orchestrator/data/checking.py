@@ -14,6 +14,7 @@ from orchestrator.data import check_files, check_folders, manifest, packages
 from orchestrator.data.faults import Check, Fault
 from orchestrator.data.folder import SUFFIXES
 from orchestrator.data.manifest import Format, Manifest
+from orchestrator.data.tally import SamplesDigest
 from orchestrator.data.wanted import TITLES, Reader, Wanted
 from orchestrator.data.watching import Watcher
 from orchestrator.errors import DataError
@@ -152,6 +153,14 @@ def _faults(folder: Path, kind: Format, found: Manifest | None, state: Check) ->
         yield fault
     if not (count or state.light or kind in _WITHOUT_CLASSES):
         yield from _classes(folder, found, state)
+        if found is not None and state.digest is not None:
+            yield from _samples(folder, found.samples_digest, state.digest.hexdigest())
+
+
+def _samples(folder: Path, expected: str, seen: str) -> Iterator[Fault]:
+    if seen != expected:
+        text = "the digest of its samples is not the one in the manifest"
+        yield Fault(str(folder), text, "convert it again")
 
 
 def _classes(folder: Path, found: Manifest | None, state: Check) -> Iterator[Fault]:
@@ -209,6 +218,8 @@ def _listed(reader: Reader) -> str:
 def _against_manifest(folder: Path, found: Manifest, state: Check) -> Iterator[Fault]:
     """Compare the files with the manifest: their sizes, and unless it is light their digests."""
     state.first, state.listed = found.label_base, bool(found.files)
+    if found.by_samples and not state.light:
+        state.digest = SamplesDigest()
     for file in found.files:
         path = folder / file.name
         try:
@@ -219,7 +230,7 @@ def _against_manifest(folder: Path, found: Manifest, state: Check) -> Iterator[F
         if size != file.bytes:
             text = f"it has {size:,} bytes, and {file.bytes:,} in the manifest"
             yield Fault(str(path), text, "convert it again")
-        elif not state.light and manifest.digest(path) != file.sha256:
+        elif not (state.light or file.sha256 in (None, manifest.digest(path))):
             yield Fault(str(path), "its digest is not the one in the manifest", "convert it again")
     side = state.wanted.side
     if side is not None and found.widths is not None and found.heights is not None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from orchestrator.errors import DataError, quoted
@@ -34,11 +35,12 @@ class Source:
     entries: list[Entry] = field(repr=False)
     labels: list[int] = field(repr=False)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Return the bytes of all images."""
         return sum(entry.size for entry in self.entries)
 
+    @cached_property
     def digest(self) -> str:
         """Return a digest of the names and sizes of all images."""
         names = hashlib.sha256()

@@ -23,10 +23,11 @@ class Prepared:
     picture: Picture
 
 
-def read(path: Path) -> bytes:
+def read(path: str | Path) -> bytes:
     """Return a file's bytes. Raises DataError."""
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as stream:
+            return stream.read()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.data import checking, converting, datum, packages, wanted
+from orchestrator.data import checking, converting, datum, manifest, packages, wanted
 from orchestrator.data.checking import Report
 from orchestrator.data.manifest import NAME
 from orchestrator.errors import DataError
@@ -107,6 +107,44 @@ def test_a_truncated_record_io_without_index_is_found_before_a_run(copy):
         )
 
 
+@pytest.mark.parametrize("name", ["lmdb", "recordio", "tfrecord", "webdataset"])
+def test_the_digest_of_the_samples_proves_what_was_converted_with_trust(
+    all_formats, tmp_path, name
+):
+    folder = tmp_path / name
+    found = converting.convert(job(all_formats / "images", folder, name, decode=False), Silent())
+    whole = manifest.read(all_formats / name)
+    assert found.samples_digest == whole.samples_digest
+    assert {file.name for file in whole.files if file.sha256 is None} == set()
+    shards = {file.name for file in found.files if file.sha256 is None}
+    assert shards == {one.name for one in found.files if not one.name.endswith((".idx", ".lst"))}
+    assert faults(folder) == []
+    image = (all_formats / "images" / "class-001" / "00000001.jpg").read_bytes()
+    files = (path for path in folder.iterdir() if path.is_file())
+    (path,) = (path for path in files if image in path.read_bytes())
+    inside = path.read_bytes().index(image) + len(image) // 2
+    replaced(path, inside, bytes([path.read_bytes()[inside] ^ 1]))
+    (fault,) = faults(folder)
+    assert "checksum" in fault if name == "tfrecord" else "digest of its samples" in fault
+
+
+def test_an_index_of_a_conversion_with_trust_has_a_digest(all_formats, tmp_path):
+    folder = tmp_path / "recordio"
+    converting.convert(job(all_formats / "images", folder, "recordio", decode=False), Silent())
+    replaced(folder / "train.lst", 0, b"9")
+    assert faults(folder) == [
+        "DIR/train.lst: its digest is not the one in the manifest; convert it again"
+    ]
+
+
+def test_a_manifest_of_the_first_schema_is_read(copy):
+    folder = copy("recordio", listed=True)
+    text = (folder / NAME).read_text()
+    assert '"schema": 2' in text
+    (folder / NAME).write_text(text.replace('"schema": 2', '"schema": 1'))
+    assert faults(folder) == []
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_manifest_notices_any_changed_file_even_in_a_quick_check(copy, name):
     folder = copy(name, listed=True)
@@ -187,12 +225,12 @@ def test_raw_pixels_in_an_lmdb_are_checked(tmp_path):
             for number, record in enumerate(records):
                 writer.put(f"{number:08d}".encode(), record)
 
-    written(datum.encode(datum.Datum(bytes(12), 0, (3, 2, 2))))
+    written(b"".join(datum.encode(datum.Datum(bytes(12), 0, (3, 2, 2)))))
     assert faults(tmp_path) == []
     assert faults(tmp_path, "alexnet") == [
         "DIR, key 00000000: it is (3, 2, 2), alexnet takes (3, 227, 227)"
     ]
-    written(datum.encode(datum.Datum(bytes(11), 0, (3, 2, 2))), b"\x08")
+    written(b"".join(datum.encode(datum.Datum(bytes(11), 0, (3, 2, 2)))), b"\x08")
     assert faults(tmp_path) == [
         "DIR, key 00000000: 11 bytes are not 3 x 2 x 2",
         "DIR, key 00000001: it is not a Datum of Caffe: it ends within a number; convert it again",

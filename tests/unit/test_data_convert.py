@@ -253,6 +253,17 @@ def test_another_target_is_not_touched(images, tmp_path):
         converting.convert(job(images, tmp_path / "e", "lmdb"), Silent())
 
 
+def test_a_conversion_with_trust_says_how_to_decode_what_it_did_not(images, tmp_path):
+    target = tmp_path / "d"
+    converting.convert(job(images, target, "recordio", decode=False), Silent())
+    converting.convert(job(images, target, "recordio"), told := Silent())
+    assert told.notes == [
+        f"{target} is complete already",
+        "it was converted with --trust; "
+        f"`benchdock data check {target} --decode` decodes its images",
+    ]
+
+
 class Killer(Silent):
     """Kills its process at a moment: after some samples, or after some seconds."""
 
