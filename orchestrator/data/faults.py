@@ -45,7 +45,7 @@ class Check:
     digest: SamplesDigest | None = None
     samples: int = 0
     labels: Counter[int] = field(default_factory=Counter)
-    colours: Counter[str] = field(default_factory=Counter)
+    unusual: Counter[str] = field(default_factory=Counter)
 
     def examine(self, data: bytes) -> Picture | BadPicture:
         """Return what an image is, or what is wrong with it. It may run in any thread."""
@@ -69,7 +69,10 @@ class Check:
         if isinstance(found, BadPicture):
             yield Fault(where, str(found), "remove or replace it")
             return
-        self.colours[found.kind if found.kind == "png" else found.colour] += 1
+        self.unusual.update(found.unusual)
+        if found.kind == "png" and self.wanted.reader is not None and not self.wanted.reader.png:
+            png = f"it is a PNG, and {self.wanted.program} reads only JPEG"
+            yield Fault(where, png, "save it as a JPEG")
         side = self.wanted.side
         if side is not None and min(found.width, found.height) < side:
             size = (

@@ -86,7 +86,7 @@ def test_a_truncated_file_is_named(copy, name, file, part):
     os.truncate(folder / file, int(whole * part))
     for light in (False, True):
         (fault,) = faults(folder, light=light)
-        assert fault.startswith(f"DIR/{file}: ")
+        assert fault.startswith((f"DIR/{file}: ", f"DIR/{file}, record "))
     os.truncate(folder / file, 0)
     (fault,) = faults(folder)
     assert fault.startswith(f"DIR/{file}: ")
@@ -212,11 +212,65 @@ def test_links_and_empty_classes_are_named(tmp_path):
     assert faults(tmp_path / "data") == [
         f"DIR/a/x.jpg: it is a link to {tmp_path / 'x.jpg'}, which a container does not see; "
         "replace the link by the file",
-        "DIR/b: has no images, and some programs would number the classes after it differently; "
+        "DIR/b: it has no images, and some programs would number the classes after it differently; "
         "remove the folder or put images into it",
     ]
     (tmp_path / "data" / "b" / "y.jpg").symlink_to("nowhere")
-    assert "is a link to a file that does not exist" in faults(tmp_path / "data")[-1]
+    assert faults(tmp_path / "data")[-1] == (
+        "DIR/b/y.jpg: it is a link to a file that does not exist; remove it"
+    )
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_a_png_is_a_fault_only_for_readers_of_jpeg(tmp_path, light):
+    images = tmp_path / "images"
+    (images / "a").mkdir(parents=True)
+    (images / "a" / "x.jpg").write_bytes(jpeg(300, 300, kind="PNG"))
+    for framework in ("pytorch", "onnxruntime", "openvino"):
+        assert faults(images, "resnet18", framework, light=light) == [
+            f"DIR/a/x.jpg: it is a PNG, and {framework} reads only JPEG; save it as a JPEG"
+        ]
+    converting.convert(job(images, tmp_path / "lmdb", "lmdb"), Silent())
+    assert faults(tmp_path / "lmdb", "resnet18", "caffe2", light=light) == []
+
+
+def test_unusual_images_are_counted(tmp_path, capsys):
+    (tmp_path / "d" / "a").mkdir(parents=True)
+    for name, mode, kind in (("x", "L", "JPEG"), ("y", "CMYK", "JPEG"), ("z", "L", "PNG")):
+        (tmp_path / "d" / "a" / f"{name}.jpg").write_bytes(jpeg(mode=mode, kind=kind))
+    assert main(["data", "check", str(tmp_path / "d")]) == 0
+    assert "1 CMYK image, 1 PNG image, 2 gray images)" in capsys.readouterr().out
+    words = [str(tmp_path / "d"), str(tmp_path / "e"), "--to", "lmdb", "--quiet"]
+    assert main(["data", "convert", *words]) == 0
+    assert "  2 gray images\n  1 CMYK image\n  1 PNG image\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("light", [True, False])
+@pytest.mark.parametrize("name", ["lmdb", "recordio", "tfrecord", "webdataset"])
+def test_a_file_that_cannot_be_read_is_named(copy, monkeypatch, name, light):
+    folder = copy(name, listed=True)
+    path = max(folder.iterdir(), key=lambda one: one.stat().st_size)
+    opened = type(path).open
+
+    def denied(self, *how, **more):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(self, *how, **more)
+
+    monkeypatch.setattr(type(path), "open", denied)
+    assert faults(folder, light=light) == [f"DIR/{path.name}: it cannot be read: Permission denied"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("recordio", "train.rec"), ("tfrecord", "train-00000-of-00008")]
+)
+def test_the_record_that_is_cut_off_is_named(copy, name, file):
+    folder = copy(name)
+    os.truncate(folder / file, (folder / file).stat().st_size - 4)
+    before = {"recordio": 22, "tfrecord": 2}[name]
+    assert faults(folder) == [
+        f"DIR/{file}, record {before}: it is damaged: the file is cut off; convert it again"
+    ]
 
 
 def test_raw_pixels_in_an_lmdb_are_checked(tmp_path):
@@ -350,7 +404,7 @@ def test_splits_are_no_classes_of_our_reader(tmp_path):
         (tmp_path / path / "x.jpg").write_bytes(jpeg())
     assert faults(tmp_path, None, "pytorch_imagenet") == []
     assert faults(tmp_path, None, "pytorch") == [
-        "DIR: contains train and val, each with its own classes; use DIR/train"
+        "DIR: it contains train and val, each with its own classes; use DIR/train"
     ]
 
 
