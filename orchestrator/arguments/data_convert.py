@@ -76,7 +76,9 @@ def _add_options(convert: Command) -> None:
     )
     trust = convert.add_mutually_exclusive_group()
     trust.add_argument(
-        "--trust", action="store_true", help="do not decode the images to check them (faster)"
+        "--trust",
+        action="store_true",
+        help="do not decode the images to check them, and keep no digests of shards (faster)",
     )
     trust.add_argument(
         "--skip-bad",

@@ -52,4 +52,6 @@ def _show(report: Report) -> None:
         print(f"... and more; the first {checking.MOST_FAULTS} are shown")
     if not report.faults:
         held = f"{report.format}, {counted(report.samples, 'sample')}, {report.classes} classes"
+        for what, count in sorted(report.unusual.items()):
+            held += f", {counted(count, f'{what} image')}"
         print(clean(f"{report.folder}: no fault found ({held})"))

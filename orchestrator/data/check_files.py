@@ -119,7 +119,7 @@ def record_io(folder: Path, check: Check) -> Iterator[Fault]:
         index = path.with_suffix(".idx")
         if not index.exists() and indexed:
             yield Fault(str(index), "it is missing", _CONVERT)
-        yield from _guarded(path, _record_file(path, index, check))
+        yield from _guarded(path, check, _record_file(path, index, check))
     if indexed and not any(path.name == "train.rec" for path in files):
         yield Fault(str(folder), "it has no train.rec", f"rename {files[0].name} to train.rec")
 
@@ -170,7 +170,7 @@ def tf_record(folder: Path, check: Check) -> Iterator[Fault]:
     counts = []
     for path in shards:
         before = check.samples
-        yield from _guarded(path, _tf_shard(path, check, verify=verify))
+        yield from _guarded(path, check, _tf_shard(path, check, verify=verify))
         counts.append(check.samples - before)
     uneven = len(set(counts[:-1])) > 1 or counts[-1] > counts[0]
     if check.wanted.reader and check.wanted.reader.equal and uneven and not check.light:
@@ -226,7 +226,7 @@ def _tf_example(where: str, record: bytes, check: Check) -> Iterator[Fault]:
 def web_dataset(folder: Path, check: Check) -> Iterator[Fault]:
     """Check every tar file of a WebDataset."""
     for path in sorted(folder.glob("*.tar")):
-        yield from _guarded(path, _tar(path, check))
+        yield from _guarded(path, check, _tar(path, check))
 
 
 def _tar(path: Path, check: Check) -> Iterator[Fault]:
@@ -251,8 +251,9 @@ def _tar(path: Path, check: Check) -> Iterator[Fault]:
                     return
 
 
-def _guarded(path: Path, faults: Iterator[Fault]) -> Iterator[Fault]:
+def _guarded(path: Path, check: Check, faults: Iterator[Fault]) -> Iterator[Fault]:
     """Turn what is damaged in a file into a fault; what comes after it cannot be checked."""
+    before = check.samples
     try:
         with path.open("rb") as stream:
             head = stream.read(64)
@@ -263,4 +264,6 @@ def _guarded(path: Path, faults: Iterator[Fault]) -> Iterator[Fault]:
     except OSError as error:
         yield Fault(str(path), f"it cannot be read: {error.strerror or error}")
     except (tfrecord.FrameError, recordio.RecordError, tarfile.TarError, ValueError) as error:
-        yield Fault(str(path), f"it is damaged: {error}", _CONVERT)
+        # A light check also looks at the end, whose number is not known.
+        where = str(path) if check.light else f"{path}, record {check.samples - before}"
+        yield Fault(where, f"it is damaged: {error}", _CONVERT)

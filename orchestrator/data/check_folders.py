@@ -12,41 +12,41 @@ from typing import Any
 from orchestrator.data import folder as folders
 from orchestrator.data import packages, parallel, sample
 from orchestrator.data.faults import Check, Fault
+from orchestrator.data.folder import EntryError
 from orchestrator.data.picture import BadPicture, Picture
-from orchestrator.errors import DataError
 
 
 def images(folder: Path, check: Check) -> Iterator[Fault]:
     """Check a folder of images; memory holds the names of one class at a time."""
     try:
         classes = folders.class_names(folder)
-    except DataError as error:
-        yield _fault(folder, error)
+    except EntryError as error:
+        yield _fault(error)
         return
     for label, name in enumerate(classes):
         try:
             found = [folders.first(folder, name)] if check.light else folders.images(folder, name)
-        except DataError as error:
-            yield _fault(folder / name, error)
+        except EntryError as error:
+            yield _fault(error)
             continue
         paths = (folder / entry.path for entry in found)
         for path, seen in parallel.ordered(partial(_examined, check), paths, check.threads):
-            if isinstance(seen, DataError):
-                yield _fault(path, seen)
+            if isinstance(seen, EntryError):
+                yield _fault(seen)
                 continue
             if path.is_symlink():
                 yield from _link(folder, path)
             yield from check.judge(str(path), seen, label)
 
 
-def _fault(path: Path, error: DataError) -> Fault:
-    return Fault(str(path), error.what.removeprefix(f"{path} "), error.hint)
+def _fault(error: EntryError) -> Fault:
+    return Fault(error.path, f"it {error.says}", error.hint)
 
 
-def _examined(check: Check, path: Path) -> tuple[Path, Picture | BadPicture | DataError]:
+def _examined(check: Check, path: Path) -> tuple[Path, Picture | BadPicture | EntryError]:
     try:
         return path, check.examine(sample.read(path))
-    except DataError as error:
+    except EntryError as error:
         return path, error
 
 

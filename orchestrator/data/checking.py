@@ -6,14 +6,15 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from orchestrator.data import check_files, check_folders, manifest, packages
+from orchestrator.data import check_files, check_folders, manifest, packages, work
 from orchestrator.data.faults import Check, Fault
 from orchestrator.data.folder import SUFFIXES
 from orchestrator.data.manifest import Format, Manifest
+from orchestrator.data.tally import SamplesDigest
 from orchestrator.data.wanted import TITLES, Reader, Wanted
 from orchestrator.data.watching import Watcher
 from orchestrator.errors import DataError
@@ -55,7 +56,10 @@ _FOLDERS, _DEEPEST = 20, 3
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. `more` says that there are faults beyond the listed ones."""
+    """What a check found. `more` says that there are faults beyond the listed ones.
+
+    `unusual` counts images that are gray, CMYK or PNG.
+    """
 
     folder: Path
     format: Format
@@ -64,6 +68,7 @@ class Report:
     faults: tuple[Fault, ...]
     more: bool = False
     manifest: Manifest | None = None
+    unusual: Mapping[str, int] = field(default_factory=dict)
 
 
 def check(
@@ -75,6 +80,11 @@ def check(
     watcher: Watcher | None = None,
 ) -> Report:
     """Check a dataset. Raises DataError if it is none, MachineError if a package is missing."""
+    if work.is_unfinished(folder):
+        raise DataError(
+            f"{folder} holds an unfinished dataset",
+            hint="run the command that writes it again to continue",
+        )
     found = manifest.read(folder)
     kind = format_of(folder)
     if kind is None:
@@ -93,7 +103,7 @@ def check(
     more = next(faults, None) is not None
     classes = len(found.classes) if found is not None else len(state.labels)
     samples = found.samples if found is not None and light else state.samples
-    return Report(folder, kind, samples, classes, listed, more, found)
+    return Report(folder, kind, samples, classes, listed, more, found, state.unusual)
 
 
 def format_of(folder: Path) -> Format | None:
@@ -152,6 +162,14 @@ def _faults(folder: Path, kind: Format, found: Manifest | None, state: Check) ->
         yield fault
     if not (count or state.light or kind in _WITHOUT_CLASSES):
         yield from _classes(folder, found, state)
+        if found is not None and state.digest is not None:
+            yield from _samples(folder, found.samples_digest, state.digest.hexdigest())
+
+
+def _samples(folder: Path, expected: str, seen: str) -> Iterator[Fault]:
+    if seen != expected:
+        text = "the digest of its samples is not the one in the manifest"
+        yield Fault(str(folder), text, "convert it again")
 
 
 def _classes(folder: Path, found: Manifest | None, state: Check) -> Iterator[Fault]:
@@ -206,21 +224,31 @@ def _listed(reader: Reader) -> str:
     return " or ".join(dict.fromkeys(TITLES[one] for one in reader.formats))
 
 
+def _differs(path: Path, file: manifest.File, state: Check) -> str:
+    """Say how a file differs from what the manifest says, "" if it does not. Raises OSError."""
+    size = path.stat().st_size
+    if size != file.bytes:
+        return f"it has {size:,} bytes, and {file.bytes:,} in the manifest"
+    if not state.light and file.sha256 not in (None, manifest.digest(path)):
+        return "its digest is not the one in the manifest"
+    return ""
+
+
 def _against_manifest(folder: Path, found: Manifest, state: Check) -> Iterator[Fault]:
     """Compare the files with the manifest: their sizes, and unless it is light their digests."""
     state.first, state.listed = found.label_base, bool(found.files)
+    if found.by_samples and not state.light:
+        state.digest = SamplesDigest()
     for file in found.files:
         path = folder / file.name
         try:
-            size = path.stat().st_size
-        except OSError:
+            wrong = _differs(path, file, state)
+        except FileNotFoundError:
             yield Fault(str(path), "it is missing, but the manifest lists it")
-            continue
-        if size != file.bytes:
-            text = f"it has {size:,} bytes, and {file.bytes:,} in the manifest"
-            yield Fault(str(path), text, "convert it again")
-        elif not state.light and manifest.digest(path) != file.sha256:
-            yield Fault(str(path), "its digest is not the one in the manifest", "convert it again")
+        except OSError as error:
+            yield Fault(str(path), f"it cannot be read: {error.strerror}")
+        else:
+            yield from [Fault(str(path), wrong, "convert it again")] if wrong else []
     side = state.wanted.side
     if side is not None and found.widths is not None and found.heights is not None:
         smallest = min(found.widths[0], found.heights[0])

@@ -39,6 +39,11 @@ class Job:
     threads: int = 1
 
     @property
+    def decodes(self) -> bool:
+        """Whether each image is decoded: to check it, or to resize it."""
+        return self.decode or self.resize is not None
+
+    @property
     def layout(self) -> Layout:
         """Return the format."""
         return LAYOUTS[self.to]
@@ -81,7 +86,7 @@ class Conversion:
             job.split,
             self.encoder,
             list(self.source.classes),
-            self.source.digest(),
+            self.source.digest,
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -109,14 +114,13 @@ class Conversion:
         if rows.count == len(samples) and not place.part(shard).exists():
             return  # it has its final name
         writer = self._writer(shard, place, rows)
-        decodes = self.job.decode or self.job.resize is not None
-        each = 1 if decodes else parallel.QUICK
+        each = 1 if self.job.decodes else parallel.QUICK
         for _ in range(rows.count):
             watcher.advance()
         try:
             left = samples[rows.count :]
             for one in parallel.ordered(self._sample, left, self.job.threads, each=each):
-                rows.add(_row(one, writer.add(one)))
+                rows.add(Row(one.digest, writer.add(one), one.label, one.stored.picture))
                 if rows.pending == COMMIT:
                     writer.commit()
                     rows.commit()
@@ -140,13 +144,14 @@ class Conversion:
         label = self.source.labels[self._order[number]]
         path = self.path(number)
         try:
-            stored = prepare(self.job, sample.read(self.job.source / path))
+            stored = prepare(self.job, sample.read(f"{self.job.source}/{path}"))
         except BadPicture as error:
             raise DataError(
-                f"{self.job.source / path}: {error}",
+                f"{self.job.source}/{path}: {error}",
                 hint="remove it, or add --skip-bad to leave such images out",
             ) from None
-        return Sample(number, label, path, self.source.classes[label], stored)
+        digest = hashlib.sha256(stored.data).digest()
+        return Sample(number, label, path, self.source.classes[label], stored, digest)
 
 
 def prepare(job: Job, data: bytes) -> Prepared:
@@ -157,8 +162,3 @@ def prepare(job: Job, data: bytes) -> Prepared:
     found = sample.examine(data, decode=False)
     change = sample.square if job.layout.pixels else sample.resized
     return change(data, found, job.resize)
-
-
-def _row(one: Sample, end: int) -> Row:
-    digest = hashlib.sha256(one.stored.data).digest()
-    return Row(digest, end, one.label, one.stored.picture)

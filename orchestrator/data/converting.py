@@ -6,6 +6,7 @@ folder of the target; the manifest is written last, so a target with a manifest 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from orchestrator.data import finishing, folder, manifest, packages, parallel, sample, work
@@ -15,12 +16,17 @@ from orchestrator.data.picture import BadPicture
 from orchestrator.data.watching import Watcher
 from orchestrator.errors import DataError, RequestError
 
+_LIBRARIES = {
+    "lmdb": [packages.LMDB],
+    "recordio": [packages.NUMPY],
+    "tfrecord": [packages.CRC32C],
+}
+
 
 def check(job: Job) -> None:
     """Raise RequestError or MachineError for what can be known without looking at the images."""
     wanted = [packages.PILLOW] if job.decode or job.resize or job.skip_bad else []
-    wanted += {"lmdb": [packages.LMDB], "tfrecord": [packages.CRC32C]}.get(job.to, [])
-    wanted += [packages.NUMPY] if job.layout.pixels else []
+    wanted += _LIBRARIES.get(job.to, [packages.NUMPY] if job.layout.pixels else [])
     packages.need(f"--to {job.to}", *wanted)
     if job.layout.pixels and job.resize is None:
         raise RequestError(
@@ -84,6 +90,11 @@ def convert(job: Job, watcher: Watcher) -> manifest.Manifest:
     conversion = look(job, watcher)
     if (done := work.finished(job.target, conversion.identity)) is not None:
         watcher.note(f"{job.target} is complete already")
+        if done.by_samples and job.decode:
+            watcher.note(
+                "it was converted with --trust; "
+                f"`benchdock data check {shlex.quote(str(job.target))} --decode` decodes its images"
+            )
         return done
     with work.place(job.target, conversion.identity, watcher.note) as place:
         done = work.finished(job.target, conversion.identity)

@@ -21,17 +21,16 @@ class Datum:
     shape: tuple[int, int, int] | None = None
 
 
-def encode(datum: Datum) -> bytes:
-    """Encode a Datum. An encoded image has no shape, as `convert_imageset` writes it."""
+def encode(datum: Datum) -> list[bytes]:
+    """Encode a Datum, in parts. An encoded image has no shape, as `convert_imageset` writes it."""
     sizes = enumerate(datum.shape or (), start=1)
-    return b"".join(
-        (
-            *(protobuf.integer(field, size) for field, size in sizes),
-            protobuf.data(4, datum.data),
-            protobuf.integer(5, datum.label),
-            protobuf.integer(7, 1) if datum.shape is None else b"",
-        )
-    )
+    return [
+        *(protobuf.integer(field, size) for field, size in sizes),
+        protobuf.head(4, len(datum.data)),
+        datum.data,
+        protobuf.integer(5, datum.label),
+        protobuf.integer(7, 1) if datum.shape is None else b"",
+    ]
 
 
 def decode(record: bytes) -> Datum:

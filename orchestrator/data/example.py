@@ -7,32 +7,55 @@ Keys are written in order, so the same sample always has the same bytes. Protobu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from orchestrator.data import protobuf
 from orchestrator.data.protobuf import WireError
 
 Feature = bytes | int | tuple[float, ...]
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
+# A longer value is an image: it is not copied, and the next one is another.
+_SHORT = 4096
+# Most short features are those of every image, or of every image of a class.
+_REMEMBERED = 8192
 
 
-def encode(features: Mapping[str, Feature]) -> bytes:
-    """Encode an Example; a feature is one text, one integer, or a list of numbers."""
-    return protobuf.data(
-        1, b"".join(protobuf.data(1, _entry(key, features[key])) for key in sorted(features))
-    )
+def encode(features: Mapping[str, Feature]) -> list[bytes]:
+    """Encode an Example, in parts; a feature is one text, one integer, or a list of numbers."""
+    parts: list[bytes] = []
+    short: list[bytes] = []
+    for key in sorted(features):
+        value = features[key]
+        if isinstance(value, bytes) and len(value) > _SHORT:
+            short.append(_before(key, _BYTES_LIST, protobuf.head(1, len(value)), len(value)))
+            parts += (b"".join(short), value)
+            short.clear()
+        else:
+            short.append(_entry(key, value))
+    parts.append(b"".join(short))
+    return [protobuf.head(1, sum(map(len, parts))), *parts]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _entry(key: str, value: Feature) -> bytes:
-    return protobuf.data(1, key.encode()) + protobuf.data(2, _feature(value))
-
-
-def _feature(value: Feature) -> bytes:
     if isinstance(value, bytes):
-        return protobuf.data(_BYTES_LIST, protobuf.data(1, value))
-    if isinstance(value, int):
-        return protobuf.data(_INT64_LIST, protobuf.data(1, protobuf.varint(value)))
-    numbers = protobuf.data(1, protobuf.packed_floats(value)) if value else b""
-    return protobuf.data(_FLOAT_LIST, numbers)
+        kind, numbers = _BYTES_LIST, protobuf.data(1, value)
+    elif isinstance(value, int):
+        kind, numbers = _INT64_LIST, protobuf.data(1, protobuf.varint(value))
+    else:
+        kind = _FLOAT_LIST
+        numbers = protobuf.data(1, protobuf.packed_floats(value)) if value else b""
+    return _before(key, kind, numbers, 0)
+
+
+def _before(key: str, kind: int, start: bytes, left: int) -> bytes:
+    """Return the entry of a feature up to the last `left` bytes of its list, which `start` begins.
+
+    An entry is a key (1) and a feature (2), which is a list of some kind.
+    """
+    feature = protobuf.head(kind, len(start) + left) + start
+    entry = protobuf.data(1, key.encode()) + protobuf.head(2, len(feature) + left) + feature
+    return protobuf.head(1, len(entry) + left) + entry
 
 
 def decode(record: bytes) -> dict[str, bytes | int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.data import sample
 from orchestrator.data.picture import BadPicture, Picture
+from orchestrator.data.tally import SamplesDigest
 from orchestrator.data.wanted import Wanted
 
 
@@ -30,6 +32,7 @@ class Check:
 
     light: only what takes no time. decode: decode each image. advance: called for each sample.
     first: the number of the first class in the files. listed: the manifest lists the files.
+    digest: of the samples in files of records, if it is compared with that of the manifest.
     """
 
     wanted: Wanted
@@ -39,9 +42,10 @@ class Check:
     advance: Callable[[], None] = lambda: None
     first: int = 0
     listed: bool = False
+    digest: SamplesDigest | None = None
     samples: int = 0
     labels: Counter[int] = field(default_factory=Counter)
-    colours: Counter[str] = field(default_factory=Counter)
+    unusual: Counter[str] = field(default_factory=Counter)
 
     def examine(self, data: bytes) -> Picture | BadPicture:
         """Return what an image is, or what is wrong with it. It may run in any thread."""
@@ -52,6 +56,8 @@ class Check:
 
     def image(self, where: str, data: bytes, label: int | None) -> Iterator[Fault]:
         """Check an encoded image and its label as the files have it; yield what is wrong."""
+        if self.digest is not None and label is not None:
+            self.digest.add(label - self.first, hashlib.sha256(data).digest())
         return self.judge(where, self.examine(data), label)
 
     def judge(self, where: str, found: Picture | BadPicture, label: int | None) -> Iterator[Fault]:
@@ -63,7 +69,10 @@ class Check:
         if isinstance(found, BadPicture):
             yield Fault(where, str(found), "remove or replace it")
             return
-        self.colours[found.kind if found.kind == "png" else found.colour] += 1
+        self.unusual.update(found.unusual)
+        if found.kind == "png" and self.wanted.reader is not None and not self.wanted.reader.png:
+            png = f"it is a PNG, and {self.wanted.program} reads only JPEG"
+            yield Fault(where, png, "save it as a JPEG")
         side = self.wanted.side
         if side is not None and min(found.width, found.height) < side:
             size = (

@@ -18,7 +18,7 @@ SKIPPED = "benchdock-skipped.txt"
 
 def finish(conversion: Conversion, place: work.Place) -> Manifest:
     """Move the shards to their names, and write indexes and manifest. Raises OSError."""
-    files: list[Path] = []
+    files: dict[Path, bool] = {}
     for shard, samples in enumerate(conversion.ranges):
         file = place.target / conversion.job.layout.file(conversion.naming(shard))
         if place.part(shard).exists():
@@ -27,7 +27,8 @@ def finish(conversion: Conversion, place: work.Place) -> Manifest:
         told = indexes.Shard(
             file=file, first=samples.start, paths=paths, rows=Rows(place.rows(shard))
         )
-        files += [file, *indexes.write(conversion.job.to, told)]
+        files[file] = conversion.job.decodes
+        files |= dict.fromkeys(indexes.write(conversion.job.to, told), True)
     if conversion.skipped:
         write_aside(place.target / SKIPPED, "".join(f"{one}\n" for one in conversion.skipped))
     _sync(place.target)
@@ -44,12 +45,20 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _manifest(conversion: Conversion, place: work.Place, files: list[Path]) -> Manifest:
+def _manifest(conversion: Conversion, place: work.Place, files: dict[Path, bool]) -> Manifest:
+    """Return the manifest; `files` says which files get a digest."""
     job = conversion.job
     tally = Tally(len(conversion.source.classes))
     for row in _rows(conversion, place):
         tally.add(row)
-    digests = parallel.ordered(manifest.digest, files, job.threads)
+
+    def listed(path: Path) -> manifest.File:
+        return manifest.File(
+            name=path.relative_to(place.target).as_posix(),
+            bytes=path.stat().st_size,
+            sha256=manifest.digest(path) if files[path] else None,
+        )
+
     return Manifest.model_validate(
         {
             "format": job.to,
@@ -57,19 +66,12 @@ def _manifest(conversion: Conversion, place: work.Place, files: list[Path]) -> M
             "classes": conversion.source.classes,
             "label_base": job.layout.label_base,
             "skipped": len(conversion.skipped),
-            "source_digest": conversion.source.digest(),
+            "source_digest": conversion.source.digest,
             "order": "sorted" if job.seed is None else f"shuffled by {job.seed}",
             "resize": job.resize,
             "encoder": conversion.encoder,
             "conversion": conversion.identity,
-            "files": tuple(
-                manifest.File(
-                    name=path.relative_to(place.target).as_posix(),
-                    bytes=path.stat().st_size,
-                    sha256=found,
-                )
-                for path, found in zip(files, digests, strict=True)
-            ),
+            "files": tuple(parallel.ordered(listed, files, job.threads)),
             **tally.facts(),
         }
     )

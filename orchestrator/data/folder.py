@@ -9,12 +9,21 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from orchestrator.errors import DataError, quoted
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 _SPLITS = {"train", "val", "validation", "test"}
+
+
+class EntryError(DataError):
+    """A file or folder of a dataset, and what is wrong with it."""
+
+    def __init__(self, path: str | Path, says: str, *, hint: str = "") -> None:
+        super().__init__(f"{path} {says}", hint=hint)
+        self.path, self.says = str(path), says
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,12 @@ class Source:
     entries: list[Entry] = field(repr=False)
     labels: list[int] = field(repr=False)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Return the bytes of all images."""
         return sum(entry.size for entry in self.entries)
 
+    @cached_property
     def digest(self) -> str:
         """Return a digest of the names and sizes of all images."""
         names = hashlib.sha256()
@@ -48,7 +58,7 @@ class Source:
 
 
 def scan(folder: Path) -> Source:
-    """Find the images of a folder. Raises DataError."""
+    """Find the images of a folder. Raises EntryError."""
     classes = class_names(folder)
     entries: list[Entry] = []
     labels: list[int] = []
@@ -60,16 +70,16 @@ def scan(folder: Path) -> Source:
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
-    """Return the classes of a folder of images, in order. Raises DataError."""
+    """Return the classes of a folder of images, in order. Raises EntryError."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_dir()]
     except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}") from None
+        raise EntryError(folder, f"cannot be read: {error.strerror}") from None
     names.sort(key=os.fsencode)
     if not names:
-        raise DataError(
-            f"{folder} has no folders of images", hint="put the images of each class into a folder"
+        raise EntryError(
+            folder, "has no folders of images", hint="put the images of each class into a folder"
         )
     _refuse_splits(folder, names)
     for name in names:
@@ -79,26 +89,28 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 def _refuse_splits(folder: Path, names: list[str]) -> None:
     if "train" in names and _SPLITS.issuperset(names):
-        raise DataError(
-            f"{folder} contains {' and '.join(names)}, each with its own classes",
+        raise EntryError(
+            folder,
+            f"contains {' and '.join(names)}, each with its own classes",
             hint=f"use {folder / 'train'}",
         )
 
 
 def _refuse_name(folder: Path, name: str) -> None:
     if name.startswith("."):
-        raise DataError(
-            f"{folder / name} is hidden, but programs count it as a class", hint="remove it"
+        raise EntryError(
+            folder / name, "is hidden, but programs count it as a class", hint="remove it"
         )
     if not name.isprintable():
-        raise DataError(
-            f"the name {quoted(name)} in {folder} contains unprintable characters",
+        raise EntryError(
+            folder,
+            f"contains the name {quoted(name)}, which has unprintable characters",
             hint="rename it",
         )
 
 
 def images(folder: Path, name: str) -> list[Entry]:
-    """Return the images of a class, sorted by the bytes of their paths. Raises DataError."""
+    """Return the images of a class, sorted by the bytes of their paths. Raises EntryError."""
     found = sorted(_found(folder, name), key=lambda entry: os.fsencode(entry.path))
     if not found:
         raise _empty(folder, name)
@@ -106,16 +118,16 @@ def images(folder: Path, name: str) -> list[Entry]:
 
 
 def first(folder: Path, name: str) -> Entry:
-    """Return some image of a class, which takes no time. Raises DataError."""
+    """Return some image of a class, which takes no time. Raises EntryError."""
     for entry in _found(folder, name):
         return entry
     raise _empty(folder, name)
 
 
-def _empty(folder: Path, name: str) -> DataError:
-    return DataError(
-        f"{folder / name} has no images, and some programs would number the classes after it "
-        "differently",
+def _empty(folder: Path, name: str) -> EntryError:
+    return EntryError(
+        folder / name,
+        "has no images, and some programs would number the classes after it differently",
         hint="remove the folder or put images into it",
     )
 
@@ -124,7 +136,7 @@ def _found(folder: Path, name: str) -> Iterator[Entry]:
     try:
         yield from _walk(folder, name)
     except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from None
+        raise EntryError(error.filename, f"cannot be read: {error.strerror}") from None
 
 
 def _walk(folder: Path, inside: str) -> Iterator[Entry]:
@@ -144,6 +156,6 @@ def _size(entry: os.DirEntry[str]) -> int:
     try:
         return entry.stat().st_size
     except FileNotFoundError:
-        raise DataError(
-            f"{entry.path} is a link to a file that does not exist", hint="remove it"
+        raise EntryError(
+            entry.path, "is a link to a file that does not exist", hint="remove it"
         ) from None

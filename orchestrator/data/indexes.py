@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.data.layouts import INDEX_FOLDER
-from orchestrator.data.rows import Row
+from orchestrator.data.rows import Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,14 @@ class Shard:
     file: Path
     first: int
     paths: Sequence[str] = field(repr=False)
-    rows: Iterable[Row] = field(repr=False)
+    rows: Rows = field(repr=False)
 
     def extents(self) -> Iterator[tuple[int, int]]:
         """Yield start and size of each record."""
         start = 0
-        for row in self.rows:
-            yield start, row.end - start
-            start = row.end
+        for end, _ in self.rows.places():
+            yield start, end - start
+            start = end
 
 
 def write(to: str, shard: Shard) -> list[Path]:
@@ -49,8 +49,10 @@ def _recordio(shard: Shard) -> list[Path]:
     _write(
         listing,
         (
-            f"{number}\t{row.label:.6f}\t".encode() + os.fsencode(path) + b"\n"
-            for number, row, path in zip(numbers, shard.rows, shard.paths, strict=True)
+            f"{number}\t{label:.6f}\t".encode() + os.fsencode(path) + b"\n"
+            for number, (_, label), path in zip(
+                numbers, shard.rows.places(), shard.paths, strict=True
+            )
         ),
     )
     return [index, listing]
@@ -71,7 +73,7 @@ def _arrays(shard: Shard) -> list[Path]:
     path = shard.file.with_name(shard.file.name.replace("_x.npy", "_y.npy"))
     aside = path.with_name(f".{path.name}.part")
     with aside.open("wb") as stream:
-        np.save(stream, np.fromiter((row.label for row in shard.rows), np.int64))
+        np.save(stream, np.fromiter((label for _, label in shard.rows.places()), np.int64))
     aside.replace(path)
     return [path]
 

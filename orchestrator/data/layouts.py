@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from orchestrator.data import datum, example, recordio, tfrecord
 from orchestrator.data.manifest import Split
@@ -18,18 +19,22 @@ from orchestrator.data.sample import Prepared
 # Keys of LMDB are 511 bytes at most, as Debian and PyPI build it.
 LONGEST_KEY = 511
 INDEX_FOLDER = "dali-index"
+_BOXES = tuple(f"image/object/bbox/{corner}" for corner in ("xmin", "ymin", "xmax", "ymax"))
 _BLOCK = 512
+# In the header of a tar member: where the name, the size and the checksum are, and how long.
+_NAME, _SIZE, _CHECKSUM = (0, 100), (124, 12), (148, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample at its place in the order; `label` is from 0."""
+    """A sample at its place in the order: `label` is from 0, `digest` the SHA-256 of its data."""
 
     number: int
     label: int
     path: str
     class_name: str
     stored: Prepared
+    digest: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +56,15 @@ class Naming:
 class Layout:
     """A format. `overhead` is about how many bytes a sample takes beside its data.
 
-    record: the bytes of a sample in a shard. head, tail: what comes before and after all samples of
-    a shard, of which the number and the side of an image are known.
+    record: the bytes of a sample in a shard, in parts, so that images are not copied.
+    head, tail: what comes before and after all samples of a shard, of which the number and the side
+    of an image are known.
     shards: whether there may be several. pixels: whether it holds decoded images of one size.
     """
 
     title: str
     file: Callable[[Naming], str]
-    record: Callable[[Sample], bytes]
+    record: Callable[[Sample], Sequence[bytes]]
     label_base: int = 0
     overhead: int = 200
     shards: bool = True
@@ -72,20 +78,19 @@ def lmdb_key(number: int, path: str) -> bytes:
     return f"{number:08d}_".encode() + os.fsencode(path)
 
 
-def _datum(sample: Sample) -> bytes:
+def _datum(sample: Sample) -> Sequence[bytes]:
     return datum.encode(datum.Datum(sample.stored.data, sample.label))
 
 
-def _recordio(sample: Sample) -> bytes:
+def _recordio(sample: Sample) -> Sequence[bytes]:
     image = recordio.Image(sample.stored.data, (float(sample.label),), sample.number)
-    return recordio.frame(recordio.pack(image))
+    return recordio.frame(*recordio.pack(image))
 
 
-def _tfrecord(sample: Sample) -> bytes:
+def _tfrecord(sample: Sample) -> Sequence[bytes]:
     """Return an Example with the features of ImageNet's usual conversion, without boxes."""
     found = sample.stored.picture
     name = sample.class_name.encode("utf-8", "surrogateescape")
-    corners = ("xmin", "ymin", "xmax", "ymax")
     features: dict[str, example.Feature] = {
         "image/encoded": sample.stored.data,
         "image/class/label": sample.label + 1,
@@ -97,22 +102,39 @@ def _tfrecord(sample: Sample) -> bytes:
         "image/width": found.width,
         "image/channels": 3,
         "image/colorspace": b"RGB",
-        **{f"image/object/bbox/{corner}": () for corner in corners},
+        **dict.fromkeys(_BOXES, ()),
     }
     return tfrecord.frame(example.encode(features))
 
 
-def _webdataset(sample: Sample) -> bytes:
+def _webdataset(sample: Sample) -> Sequence[bytes]:
     ending = "png" if sample.stored.picture.kind == "png" else "jpg"
     name = f"{sample.number:08d}"
     label = str(sample.label).encode()
-    return _member(f"{name}.{ending}", sample.stored.data) + _member(f"{name}.cls", label)
+    return *_member(f"{name}.{ending}", sample.stored.data), *_member(f"{name}.cls", label)
 
 
-def _member(name: str, data: bytes) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    return b"".join((info.tobuf(tarfile.USTAR_FORMAT), data, bytes(-len(data) % _BLOCK)))
+def _member(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return a file in a tar: what `tarfile` writes of it, in a tenth of the time."""
+    header = _blank_header()[:]
+    _put(header, _NAME, name.encode())
+    _put(header, _SIZE, b"%011o" % len(data))
+    _put(header, _CHECKSUM, b"%06o\0" % sum(header))
+    return bytes(header), data, bytes(-len(data) % _BLOCK)
+
+
+def _put(header: bytearray, field: tuple[int, int], value: bytes) -> None:
+    start, length = field
+    assert len(value) <= length
+    header[start : start + len(value)] = value
+
+
+@cache
+def _blank_header() -> bytearray:
+    """Return the header of an empty file without a name; blanks stand for the checksum."""
+    header = bytearray(tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT))
+    _put(header, _CHECKSUM, b" " * _CHECKSUM[1])
+    return header
 
 
 def _array_head(count: int, side: int) -> bytes:
@@ -155,14 +177,14 @@ LAYOUTS: Mapping[str, Layout] = {
     "tensors": Layout(
         title="tensors (DLBS)",
         file=lambda one: f"images-{one.shard:05d}-{one.count}.tensors",
-        record=lambda sample: sample.stored.data,
+        record=lambda sample: (sample.stored.data,),
         overhead=0,
         pixels=True,
     ),
     "arrays": Layout(
         title="NumPy arrays (benchdock's own programs)",
         file=lambda one: f"{one.split}-{one.shard:05d}_x.npy",
-        record=lambda sample: sample.stored.data,
+        record=lambda sample: (sample.stored.data,),
         overhead=8,
         pixels=True,
         head=_array_head,

@@ -24,16 +24,20 @@ Count = Annotated[StrictInt, Field(ge=0)]
 
 
 class File(LenientRecord):
-    """A file of a dataset: its name in the folder, its size in bytes, and its digest."""
+    """A file of a dataset: its name in the folder, its size in bytes, and its digest.
+
+    The shards of a conversion with `--trust` have none: `samples_digest` proves what is in them.
+    """
 
     name: StrictStr
     bytes: Count
-    sha256: StrictStr
+    sha256: StrictStr | None = None
 
 
 class Manifest(LenientRecord):
     """A dataset. `samples_digest` is the same for one source in every format.
 
+    schema_version: in 1, every file has a digest.
     label_base: the number of the first class in the files.
     per_class: the number of samples of each class.
     widths, heights: smallest and largest, in pixels.
@@ -51,7 +55,7 @@ class Manifest(LenientRecord):
     model: the network that a set of features is for.
     """
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
+    schema_version: Literal[1, 2] = Field(default=2, alias="schema")
     format: Format
     split: Split = "train"
     samples: Count
@@ -76,6 +80,11 @@ class Manifest(LenientRecord):
     files: tuple[File, ...] = ()
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @property
+    def by_samples(self) -> bool:
+        """Whether only the digest of the samples says what is in some file."""
+        return any(file.sha256 is None for file in self.files)
 
 
 def path_in(folder: Path) -> Path:

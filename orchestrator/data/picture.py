@@ -23,6 +23,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 _ORIENTATION = 0x0112
 _COMPONENTS: dict[int, Colour] = {1: "gray", 3: "rgb", 4: "cmyk"}
+_UNUSUAL: dict[Colour, tuple[str, ...]] = {"gray": ("gray",), "cmyk": ("CMYK",)}
 _OTHERS = {
     b"GIF8": "a GIF image",
     b"BM": "a BMP image",
@@ -51,6 +52,12 @@ class Picture:
     height: int
     colour: Colour
     turned: int | None = None
+
+    @property
+    def unusual(self) -> tuple[str, ...]:
+        """Return what readers may treat in another way, in words for the user."""
+        colours = _UNUSUAL.get(self.colour, ())
+        return (*colours, "PNG") if self.kind == "png" else colours
 
 
 def read(data: bytes) -> Picture:

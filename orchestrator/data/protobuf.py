@@ -18,6 +18,8 @@ class WireError(ValueError):
 
 def varint(value: int) -> bytes:
     """Encode an integer; a negative one as 64 bits, as int32 and int64 do."""
+    if 0 <= value <= 0x7F:
+        return bytes((value,))
     value &= 2**64 - 1
     encoded = bytearray()
     while value > 0x7F:
@@ -32,9 +34,14 @@ def integer(field: int, value: int) -> bytes:
     return varint(field << 3 | VARINT) + varint(value)
 
 
+def head(field: int, length: int) -> bytes:
+    """Encode what comes before the bytes of a field that is bytes, text or a message."""
+    return varint(field << 3 | BYTES) + varint(length)
+
+
 def data(field: int, value: bytes) -> bytes:
     """Encode a field that is bytes, text, a message or packed numbers."""
-    return varint(field << 3 | BYTES) + varint(len(value)) + value
+    return head(field, len(value)) + value
 
 
 def read_varint(message: bytes, at: int) -> tuple[int, int]:

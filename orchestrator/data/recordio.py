@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-MAGIC = struct.pack("<I", 0xCED7230A)
+_MAGIC_NUMBER = 0xCED7230A
+MAGIC = struct.pack("<I", _MAGIC_NUMBER)
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 _LENGTH_BITS = 29
 LONGEST = 2**_LENGTH_BITS - 1
@@ -33,12 +34,12 @@ class Image:
     number: int
 
 
-def pack(image: Image) -> bytes:
-    """Return an image behind its header (IRHeader), as `recordio.pack` does."""
+def pack(image: Image) -> tuple[bytes, bytes]:
+    """Return the header of an image (IRHeader) and the image, as `recordio.pack` joins them."""
     if len(image.labels) == 1:
-        return _IMAGE.pack(0, image.labels[0], image.number, 0) + image.data
+        return _IMAGE.pack(0, image.labels[0], image.number, 0), image.data
     several = struct.pack(f"<{len(image.labels)}f", *image.labels)
-    return _IMAGE.pack(len(image.labels), 0.0, image.number, 0) + several + image.data
+    return _IMAGE.pack(len(image.labels), 0.0, image.number, 0) + several, image.data
 
 
 def unpack(record: bytes) -> Image:
@@ -53,32 +54,49 @@ def unpack(record: bytes) -> Image:
     return Image(record[start:], labels, number)
 
 
-def frame(record: bytes) -> bytes:
-    """Return a record as it stands in the file."""
-    parts = list(_parts(record))
-    if len(parts) == 1:
-        return _part(_WHOLE, parts[0])
-    kinds = (_FIRST, *(_MIDDLE for _ in parts[2:]), _LAST)
-    return b"".join(_part(kind, part) for kind, part in zip(kinds, parts, strict=True))
+def frame(header: bytes, data: bytes = b"") -> list[bytes]:
+    """Return a record as it stands in the file, in parts.
+
+    The record starts with the header, whose length is a multiple of 4.
+    """
+    if not (_has_magic(header) or _has_magic(data)):
+        return _part(_WHOLE, header, data)
+    pieces = list(_pieces(header + data))
+    kinds = (_FIRST, *(_MIDDLE for _ in pieces[2:]), _LAST)
+    return [part for kind, piece in zip(kinds, pieces, strict=True) for part in _part(kind, piece)]
 
 
-def _parts(record: bytes) -> Iterator[bytes]:
-    start, at = 0, record.find(MAGIC)
+def _has_magic(data: bytes) -> bool:
+    """Whether the magic number is at a multiple of 4; seven times as fast as to search it."""
+    import numpy as np
+
+    words = np.frombuffer(data, "<u4", len(data) // 4)
+    return bool((words == _MAGIC_NUMBER).any())
+
+
+def _magics(data: bytes) -> Iterator[int]:
+    """Yield where the magic number is at a multiple of 4."""
+    at = data.find(MAGIC)
     while at >= 0:
-        if at % 4:
-            at = record.find(MAGIC, at + 1)
-            continue
+        if at % 4 == 0:
+            yield at
+        at = data.find(MAGIC, at + (1 if at % 4 else len(MAGIC)))
+
+
+def _pieces(record: bytes) -> Iterator[bytes]:
+    start = 0
+    for at in _magics(record):
         yield record[start:at]
-        start = at + 4
-        at = record.find(MAGIC, start)
+        start = at + len(MAGIC)
     yield record[start:]
 
 
-def _part(kind: int, data: bytes) -> bytes:
-    if len(data) > LONGEST:
+def _part(kind: int, header: bytes, data: bytes = b"") -> list[bytes]:
+    length = len(header) + len(data)
+    if length > LONGEST:
         raise RecordError(f"it is larger than {LONGEST:,} bytes")
-    head = struct.pack("<I", kind << _LENGTH_BITS | len(data))
-    return b"".join((MAGIC, head, data, bytes(-len(data) % 4)))
+    head = MAGIC + struct.pack("<I", kind << _LENGTH_BITS | length)
+    return [head + header, data, bytes(-length % 4)]
 
 
 def read(stream: BinaryIO) -> Iterator[bytes]:

@@ -12,10 +12,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestrator.data.picture import COLOURS, Picture
 
 _ROW = struct.Struct("<32sQIIIBBB")
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,11 @@ class Row:
     @classmethod
     def unpacked(cls, data: bytes) -> Row:
         """Read a row."""
-        digest, end, label, width, height, colour, png, turned = _ROW.unpack(data)
+        return cls._of(_ROW.unpack(data))
+
+    @classmethod
+    def _of(cls, fields: tuple[Any, ...]) -> Row:
+        digest, end, label, width, height, colour, png, turned = fields
         kind, place = "png" if png else "jpeg", 0 if turned else None
         found = Picture(kind, width, height, COLOURS[colour], place)  # type: ignore[arg-type]
         return cls(digest, end, label, found)
@@ -52,9 +58,17 @@ class Rows:
         self.count = path.stat().st_size // _ROW.size if path.exists() else 0
 
     def __iter__(self) -> Iterator[Row]:
+        return map(Row._of, self._fields())
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Yield where each sample ends in its shard, and its label."""
+        return ((end, label) for _, end, label, *_ in self._fields())
+
+    def _fields(self) -> Iterator[tuple[Any, ...]]:
         with self._path.open("rb") as stream:
-            for _ in range(self.count):
-                yield Row.unpacked(stream.read(_ROW.size))
+            for start in range(0, self.count, _AT_ONCE):
+                some = min(_AT_ONCE, self.count - start)
+                yield from _ROW.iter_unpack(stream.read(some * _ROW.size))
 
     @property
     def end(self) -> int | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.data import picture
+from orchestrator.data.folder import EntryError
 from orchestrator.data.picture import BadPicture, Picture
-from orchestrator.errors import DataError
 
 # What torchvision and ImageNet's preparation scripts use, or better.
 QUALITY = 95
@@ -23,12 +23,13 @@ class Prepared:
     picture: Picture
 
 
-def read(path: Path) -> bytes:
-    """Return a file's bytes. Raises DataError."""
+def read(path: str | Path) -> bytes:
+    """Return a file's bytes. Raises EntryError."""
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as stream:
+            return stream.read()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        raise EntryError(path, f"cannot be read: {error.strerror}") from None
 
 
 def examine(data: bytes, *, decode: bool) -> Picture:

@@ -28,7 +28,7 @@ class Writer(Protocol):
         """Bring the samples so far to the disk. Raises OSError."""
 
     def finish(self) -> None:
-        """Complete and close the shard. Raises OSError."""
+        """Complete and close the shard after a commit. Raises OSError."""
 
     def abandon(self) -> None:
         """Close the shard as it is."""
@@ -54,7 +54,8 @@ class FlatWriter:
 
     def add(self, sample: Sample) -> int:
         """Add a record."""
-        self._end += self._stream.write(self._layout.record(sample))
+        for part in self._layout.record(sample):
+            self._end += self._stream.write(part)
         return self._end
 
     def commit(self) -> None:
@@ -64,8 +65,9 @@ class FlatWriter:
 
     def finish(self) -> None:
         """Write the tail, flush and close."""
-        self._stream.write(self._layout.tail())
-        self.commit()
+        if tail := self._layout.tail():
+            self._stream.write(tail)
+            self.commit()
         self._stream.close()
 
     def abandon(self) -> None:
@@ -108,7 +110,8 @@ class LmdbWriter:
         if self._transaction is None:
             self._transaction = self._database.begin(write=True)
         key = lmdb_key(sample.number, sample.path)
-        self._do(lambda one: one.put(key, self._layout.record(sample), append=True))
+        value = b"".join(self._layout.record(sample))
+        self._do(lambda one: one.put(key, value, append=True))
         return 0
 
     def commit(self) -> None:

@@ -9,22 +9,37 @@ from orchestrator.data.picture import COLOURS
 from orchestrator.data.rows import Row
 
 
+class SamplesDigest:
+    """SHA-256 over `number NUL label NUL sha256 LF` of samples in order, labels from 0."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.count = 0
+
+    def add(self, label: int, sha256: bytes) -> None:
+        """Take the next sample, with the digest of its data."""
+        self._digest.update(f"{self.count:08d}\0{label}\0{sha256.hex()}\n".encode())
+        self.count += 1
+
+    def hexdigest(self) -> str:
+        """Return the digest of the samples so far."""
+        return self._digest.hexdigest()
+
+
 class Tally:
     """What a manifest says about samples, counted one by one in order."""
 
     def __init__(self, classes: int) -> None:
-        self._samples = hashlib.sha256()
+        self._samples = SamplesDigest()
         self._per_class = [0] * classes
         self._colours: Counter[str] = Counter()
-        self._png = self._turned = self._count = 0
+        self._png = self._turned = 0
         self._widths: set[int] = set()
         self._heights: set[int] = set()
 
     def add(self, row: Row) -> None:
         """Count a sample."""
-        line = f"{self._count:08d}\0{row.label}\0{row.digest.hex()}\n"
-        self._samples.update(line.encode())
-        self._count += 1
+        self._samples.add(row.label, row.digest)
         self._per_class[row.label] += 1
         self._colours[row.picture.colour] += 1
         self._png += row.picture.kind == "png"
@@ -35,7 +50,7 @@ class Tally:
     def facts(self) -> dict[str, object]:
         """Return the fields of a manifest."""
         return {
-            "samples": self._count,
+            "samples": self._samples.count,
             "per_class": tuple(self._per_class),
             "colours": {name: self._colours[name] for name in COLOURS},
             "png": self._png,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 HEADER = 12
@@ -23,19 +23,21 @@ class FrameError(ValueError):
     """A record is damaged; the message says how."""
 
 
-def masked_crc(data: bytes) -> int:
-    """Return the masked CRC-32C of bytes."""
+def masked_crc(*parts: bytes) -> int:
+    """Return the masked CRC-32C of bytes, which may be in parts."""
     import google_crc32c
 
-    crc = int(google_crc32c.value(data))
+    crc = 0
+    for part in parts:
+        crc = int(google_crc32c.extend(crc, part))
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
-def frame(record: bytes) -> bytes:
-    """Return a record in its frame."""
-    length = struct.pack("<Q", len(record))
-    head, tail = struct.pack("<I", masked_crc(length)), struct.pack("<I", masked_crc(record))
-    return b"".join((length, head, record, tail))
+def frame(record: Sequence[bytes]) -> list[bytes]:
+    """Return a record, which is in parts, in its frame."""
+    length = struct.pack("<Q", sum(map(len, record)))
+    head, tail = struct.pack("<I", masked_crc(length)), struct.pack("<I", masked_crc(*record))
+    return [length + head, *record, tail]
 
 
 def read(stream: BinaryIO, *, verify: bool = True) -> Iterator[bytes]:

@@ -27,13 +27,14 @@ class Reader:
     """What a program reads: formats, the first one to convert to, and what else it needs.
 
     splits: it reads `train` and `val` in the folder. index: it needs train.rec and its index.
-    equal: it needs shards of equal length.
+    equal: it needs shards of equal length. png: it reads PNG too, whatever the file is called.
     """
 
     formats: tuple[Format, ...]
     splits: bool = False
     index: bool = False
     equal: bool = False
+    png: bool = True
 
 
 _TFRECORD = Reader(formats=("tfrecord",))
@@ -113,7 +114,10 @@ def of(model: str | None, framework: Framework | None) -> Wanted:
 def _own(program: str) -> Reader:
     """Return what one of our programs reads for a network that takes images."""
     native = NATIVE.get(program)
-    return Reader(formats=(native, *_DECODED)) if native is not None else _OURS
+    if native is None:
+        return _OURS
+    # A folder is read with simplejpeg (`backends/harness/decoding.py`).
+    return Reader(formats=(native, *_DECODED), png=native != "images")
 
 
 def _is_colour(shape: tuple[int, ...]) -> bool:

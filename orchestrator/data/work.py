@@ -56,6 +56,11 @@ class Place:
             )
 
 
+def is_unfinished(target: Path) -> bool:
+    """Whether a folder holds a dataset that is being written, or whose writing was interrupted."""
+    return Place(target).identity.exists() and not manifest.path_in(target).exists()
+
+
 def finished(target: Path, identity: str) -> manifest.Manifest | None:
     """Return the manifest of a target that holds just this conversion; None if there is none.
 

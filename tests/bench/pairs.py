@@ -49,12 +49,17 @@ def in_turn(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Paired:
-    """Run A B B A A B ... after one uncounted turn of each: neither always follows the other."""
+    """Time both in turn, after one uncounted turn of each."""
     ours(), theirs()
+    return alternate(lambda: seconds(ours, clock), lambda: seconds(theirs, clock), rounds)
+
+
+def alternate(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> Paired:
+    """Ask for seconds A B B A A B ...: neither always follows the other."""
     times: dict[int, list[float]] = {0: [], 1: []}
     for turn in range(rounds):
         for which in (turn % 2, 1 - turn % 2):
-            times[which].append(seconds((ours, theirs)[which], clock))
+            times[which].append((ours, theirs)[which]())
     return Paired(tuple(times[0]), tuple(times[1]))
 
 

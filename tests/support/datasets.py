@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from orchestrator.data import making
+from orchestrator.data import making, recordio, tfrecord
 from orchestrator.data.conversion import Job
 from orchestrator.data.pixels import Recipe
 
@@ -53,6 +53,16 @@ def jpeg(width=40, height=32, mode="RGB", *, orientation=None, kind="JPEG"):
         exif[0x0112] = orientation
     image.save(stream, kind, exif=exif)
     return stream.getvalue()
+
+
+def in_recordio(record: bytes) -> bytes:
+    """Return a record as it stands in a file of RecordIO."""
+    return b"".join(recordio.frame(record))
+
+
+def in_tfrecord(record: bytes) -> bytes:
+    """Return a record as it stands in a file of TFRecord."""
+    return b"".join(tfrecord.frame([record]))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.data import checking, converting, datum, packages, wanted
+from orchestrator.data import checking, converting, datum, manifest, packages, wanted
 from orchestrator.data.checking import Report
 from orchestrator.data.manifest import NAME
 from orchestrator.errors import DataError
@@ -86,7 +86,7 @@ def test_a_truncated_file_is_named(copy, name, file, part):
     os.truncate(folder / file, int(whole * part))
     for light in (False, True):
         (fault,) = faults(folder, light=light)
-        assert fault.startswith(f"DIR/{file}: ")
+        assert fault.startswith((f"DIR/{file}: ", f"DIR/{file}, record "))
     os.truncate(folder / file, 0)
     (fault,) = faults(folder)
     assert fault.startswith(f"DIR/{file}: ")
@@ -105,6 +105,44 @@ def test_a_truncated_record_io_without_index_is_found_before_a_run(copy):
             checks.Question(request=asked, framework=catalogue.framework("mxnet"), device="cpu"),
             folder,
         )
+
+
+@pytest.mark.parametrize("name", ["lmdb", "recordio", "tfrecord", "webdataset"])
+def test_the_digest_of_the_samples_proves_what_was_converted_with_trust(
+    all_formats, tmp_path, name
+):
+    folder = tmp_path / name
+    found = converting.convert(job(all_formats / "images", folder, name, decode=False), Silent())
+    whole = manifest.read(all_formats / name)
+    assert found.samples_digest == whole.samples_digest
+    assert {file.name for file in whole.files if file.sha256 is None} == set()
+    shards = {file.name for file in found.files if file.sha256 is None}
+    assert shards == {one.name for one in found.files if not one.name.endswith((".idx", ".lst"))}
+    assert faults(folder) == []
+    image = (all_formats / "images" / "class-001" / "00000001.jpg").read_bytes()
+    files = (path for path in folder.iterdir() if path.is_file())
+    (path,) = (path for path in files if image in path.read_bytes())
+    inside = path.read_bytes().index(image) + len(image) // 2
+    replaced(path, inside, bytes([path.read_bytes()[inside] ^ 1]))
+    (fault,) = faults(folder)
+    assert "checksum" in fault if name == "tfrecord" else "digest of its samples" in fault
+
+
+def test_an_index_of_a_conversion_with_trust_has_a_digest(all_formats, tmp_path):
+    folder = tmp_path / "recordio"
+    converting.convert(job(all_formats / "images", folder, "recordio", decode=False), Silent())
+    replaced(folder / "train.lst", 0, b"9")
+    assert faults(folder) == [
+        "DIR/train.lst: its digest is not the one in the manifest; convert it again"
+    ]
+
+
+def test_a_manifest_of_the_first_schema_is_read(copy):
+    folder = copy("recordio", listed=True)
+    text = (folder / NAME).read_text()
+    assert '"schema": 2' in text
+    (folder / NAME).write_text(text.replace('"schema": 2', '"schema": 1'))
+    assert faults(folder) == []
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -174,11 +212,65 @@ def test_links_and_empty_classes_are_named(tmp_path):
     assert faults(tmp_path / "data") == [
         f"DIR/a/x.jpg: it is a link to {tmp_path / 'x.jpg'}, which a container does not see; "
         "replace the link by the file",
-        "DIR/b: has no images, and some programs would number the classes after it differently; "
+        "DIR/b: it has no images, and some programs would number the classes after it differently; "
         "remove the folder or put images into it",
     ]
     (tmp_path / "data" / "b" / "y.jpg").symlink_to("nowhere")
-    assert "is a link to a file that does not exist" in faults(tmp_path / "data")[-1]
+    assert faults(tmp_path / "data")[-1] == (
+        "DIR/b/y.jpg: it is a link to a file that does not exist; remove it"
+    )
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_a_png_is_a_fault_only_for_readers_of_jpeg(tmp_path, light):
+    images = tmp_path / "images"
+    (images / "a").mkdir(parents=True)
+    (images / "a" / "x.jpg").write_bytes(jpeg(300, 300, kind="PNG"))
+    for framework in ("pytorch", "onnxruntime", "openvino"):
+        assert faults(images, "resnet18", framework, light=light) == [
+            f"DIR/a/x.jpg: it is a PNG, and {framework} reads only JPEG; save it as a JPEG"
+        ]
+    converting.convert(job(images, tmp_path / "lmdb", "lmdb"), Silent())
+    assert faults(tmp_path / "lmdb", "resnet18", "caffe2", light=light) == []
+
+
+def test_unusual_images_are_counted(tmp_path, capsys):
+    (tmp_path / "d" / "a").mkdir(parents=True)
+    for name, mode, kind in (("x", "L", "JPEG"), ("y", "CMYK", "JPEG"), ("z", "L", "PNG")):
+        (tmp_path / "d" / "a" / f"{name}.jpg").write_bytes(jpeg(mode=mode, kind=kind))
+    assert main(["data", "check", str(tmp_path / "d")]) == 0
+    assert "1 CMYK image, 1 PNG image, 2 gray images)" in capsys.readouterr().out
+    words = [str(tmp_path / "d"), str(tmp_path / "e"), "--to", "lmdb", "--quiet"]
+    assert main(["data", "convert", *words]) == 0
+    assert "  2 gray images\n  1 CMYK image\n  1 PNG image\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("light", [True, False])
+@pytest.mark.parametrize("name", ["lmdb", "recordio", "tfrecord", "webdataset"])
+def test_a_file_that_cannot_be_read_is_named(copy, monkeypatch, name, light):
+    folder = copy(name, listed=True)
+    path = max(folder.iterdir(), key=lambda one: one.stat().st_size)
+    opened = type(path).open
+
+    def denied(self, *how, **more):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(self, *how, **more)
+
+    monkeypatch.setattr(type(path), "open", denied)
+    assert faults(folder, light=light) == [f"DIR/{path.name}: it cannot be read: Permission denied"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("recordio", "train.rec"), ("tfrecord", "train-00000-of-00008")]
+)
+def test_the_record_that_is_cut_off_is_named(copy, name, file):
+    folder = copy(name)
+    os.truncate(folder / file, (folder / file).stat().st_size - 4)
+    before = {"recordio": 22, "tfrecord": 2}[name]
+    assert faults(folder) == [
+        f"DIR/{file}, record {before}: it is damaged: the file is cut off; convert it again"
+    ]
 
 
 def test_raw_pixels_in_an_lmdb_are_checked(tmp_path):
@@ -187,12 +279,12 @@ def test_raw_pixels_in_an_lmdb_are_checked(tmp_path):
             for number, record in enumerate(records):
                 writer.put(f"{number:08d}".encode(), record)
 
-    written(datum.encode(datum.Datum(bytes(12), 0, (3, 2, 2))))
+    written(b"".join(datum.encode(datum.Datum(bytes(12), 0, (3, 2, 2)))))
     assert faults(tmp_path) == []
     assert faults(tmp_path, "alexnet") == [
         "DIR, key 00000000: it is (3, 2, 2), alexnet takes (3, 227, 227)"
     ]
-    written(datum.encode(datum.Datum(bytes(11), 0, (3, 2, 2))), b"\x08")
+    written(b"".join(datum.encode(datum.Datum(bytes(11), 0, (3, 2, 2)))), b"\x08")
     assert faults(tmp_path) == [
         "DIR, key 00000000: 11 bytes are not 3 x 2 x 2",
         "DIR, key 00000001: it is not a Datum of Caffe: it ends within a number; convert it again",
@@ -312,7 +404,7 @@ def test_splits_are_no_classes_of_our_reader(tmp_path):
         (tmp_path / path / "x.jpg").write_bytes(jpeg())
     assert faults(tmp_path, None, "pytorch_imagenet") == []
     assert faults(tmp_path, None, "pytorch") == [
-        "DIR: contains train and val, each with its own classes; use DIR/train"
+        "DIR: it contains train and val, each with its own classes; use DIR/train"
     ]
 
 

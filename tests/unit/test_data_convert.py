@@ -13,8 +13,18 @@ import lmdb
 import numpy as np
 import pytest
 
+from orchestrator.data import (
+    checking,
+    converting,
+    datum,
+    example,
+    manifest,
+    recordio,
+    tfrecord,
+    wanted,
+    work,
+)
 from orchestrator.data import conversion as conversions
-from orchestrator.data import converting, datum, example, manifest, recordio, tfrecord, work
 from orchestrator.data.layouts import LAYOUTS
 from orchestrator.data.orders import divide
 from orchestrator.errors import BenchdockError, DataError
@@ -253,6 +263,17 @@ def test_another_target_is_not_touched(images, tmp_path):
         converting.convert(job(images, tmp_path / "e", "lmdb"), Silent())
 
 
+def test_a_conversion_with_trust_says_how_to_decode_what_it_did_not(images, tmp_path):
+    target = tmp_path / "d"
+    converting.convert(job(images, target, "recordio", decode=False), Silent())
+    converting.convert(job(images, target, "recordio"), told := Silent())
+    assert told.notes == [
+        f"{target} is complete already",
+        "it was converted with --trust; "
+        f"`benchdock data check {target} --decode` decodes its images",
+    ]
+
+
 class Killer(Silent):
     """Kills its process at a moment: after some samples, or after some seconds."""
 
@@ -317,6 +338,9 @@ def test_other_options_do_not_continue_an_unfinished_conversion(images, tmp_path
         converting.convert(job(images, tmp_path / "d", "recordio"), Stop())
     with pytest.raises(DataError, match="unfinished"):
         converting.convert(job(images, tmp_path / "d", "recordio", seed=3), Silent())
+    for light in (True, False):
+        with pytest.raises(DataError, match="d holds an unfinished dataset; run the command that"):
+            checking.check(tmp_path / "d", wanted.named(None, None), light=light)
     converting.convert(job(images, tmp_path / "d", "recordio"), told := Silent())
     assert told.notes == [f"continuing in {tmp_path / 'd'}"]
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.data import ends, recordio, tfrecord
+from orchestrator.data import ends, recordio
+from tests.support.datasets import in_recordio, in_tfrecord
 
 # Parts of the formats' own marks, so that data looks like the frames around it.
 PIECES = (recordio.MAGIC, bytes(4), bytes(9), struct.pack("<Q", 12), b"\xff\xd8", b"abc")
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
 
 @given(RECORDS, st.randoms(use_true_random=False))
 def test_every_cut_inside_a_record_is_found_in_record_io(folder, records, random):
-    frames = [recordio.frame(record) for record in records]
+    frames = [in_recordio(record) for record in records]
     whole = b"".join(frames)
     assert record_file(folder, whole) is None
     bounds = {sum(map(len, frames[:n])) for n in range(len(frames) + 1)}
@@ -52,7 +53,7 @@ def test_every_cut_inside_a_record_is_found_in_record_io(folder, records, random
 @given(RECORDS, st.randoms(use_true_random=False))
 def test_every_cut_inside_a_record_is_found_in_tf_record(folder, records, random):
     pytest.importorskip("google_crc32c")
-    frames = [tfrecord.frame(record) for record in records]
+    frames = [in_tfrecord(record) for record in records]
     whole = b"".join(frames)
     assert judged(folder, whole, ends.tf_record) is None
     at = random.randrange(1, len(whole))
@@ -72,10 +73,10 @@ def _looks_whole(content, start):
 
 def test_an_image_of_noise_is_no_record(folder):
     noise = random.Random(1).randbytes(200_000)
-    frame = tfrecord.frame(noise)
+    frame = in_tfrecord(noise)
     assert judged(folder, frame, ends.tf_record) is None
     assert judged(folder, frame[:-1], ends.tf_record) == ends.CUT_OFF
-    frame = recordio.frame(noise)
+    frame = in_recordio(noise)
     assert record_file(folder, frame) is None
     assert record_file(folder, frame[:-4]) == ends.CUT_OFF
 
@@ -90,7 +91,7 @@ def test_an_image_of_noise_is_no_record(folder):
     ],
 )
 def test_an_index_shows_that_whole_records_are_missing(tmp_path, cut, listed, says):
-    whole = recordio.frame(b"abcde") * 3
+    whole = in_recordio(b"abcde") * 3
     (tmp_path / "x.idx").write_text("".join(f"{n}\t{n * 16}\n" for n in range(listed)))
     assert record_file(tmp_path, whole[: len(whole) - cut]) == says
 
@@ -98,10 +99,10 @@ def test_an_index_shows_that_whole_records_are_missing(tmp_path, cut, listed, sa
 def test_an_index_shows_a_cut_record(tmp_path):
     (tmp_path / "x.idx").write_text("0\t0\n1\t16\n")
     with pytest.raises(recordio.RecordError, match="the file is cut off"):
-        record_file(tmp_path, (recordio.frame(b"abcde") * 2)[:-4])
+        record_file(tmp_path, (in_recordio(b"abcde") * 2)[:-4])
 
 
 def test_a_last_record_in_several_parts_is_whole(folder):
-    frame = recordio.frame(b"abcd" + recordio.MAGIC + b"efg")
+    frame = in_recordio(b"abcd" + recordio.MAGIC + b"efg")
     assert record_file(folder, frame) is None
     assert record_file(folder, frame[:12]) == ends.CUT_OFF

@@ -29,7 +29,8 @@ def test_the_first_fault_is_raised() -> None:
         found += parallel.ordered(work, range(40), 2, each=parallel.QUICK)
 
 
-def test_only_a_few_items_are_taken_before_their_results_are() -> None:
+@pytest.mark.parametrize("each", [1, parallel.QUICK])
+def test_only_a_few_items_are_taken_before_their_results_are(each: int) -> None:
     taken = []
 
     def items() -> Iterator[int]:
@@ -37,9 +38,9 @@ def test_only_a_few_items_are_taken_before_their_results_are() -> None:
             taken.append(item)
             yield item
 
-    results = parallel.ordered(lambda item: item, items(), 2, each=parallel.QUICK)
+    results = parallel.ordered(lambda item: item, items(), 2, each=each)
     assert next(results) == 0
-    assert len(taken) <= 16
+    assert len(taken) <= (16 if each == 1 else 4 * each)
 
 
 def test_the_next_piece_is_worked_on_while_a_result_is_used() -> None:
