@@ -31,7 +31,7 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress slurm-faults bench-self defaults bench-store bench-data bench-readers bench-report bench-monitor quiet-runs gpu-check clean
+.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress slurm-faults slurm-overhead bench-self defaults bench-store bench-data bench-readers bench-report bench-monitor quiet-runs gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -207,6 +207,9 @@ slurm-faults: $(VENV)/.setup-dev ## break a Slurm cluster of virtual nodes durin
 gpu-check: export CHECK_PYTHON := $(call GIVEN,PYTHON)
 gpu-check: setup ## try all that needs a GPU, in 8 minutes, without engine or network: PYTHON=PATH of one with PyTorch
 	@$(VENV)/bin/python -m tests.gpu_check $${CHECK_PYTHON:+--python="$$CHECK_PYTHON"} $(ARGS)
+
+slurm-overhead: $(VENV)/.setup-dev ## measure what a task of Slurm takes beside its program; needs what slurm-faults needs
+	$(VENV)/bin/python -m tests.slurm.overhead $(ARGS)
 
 bench-self: $(VENV)/.setup-dev ## measure benchdock itself, in pairs
 	$(VENV)/bin/python -m tests.bench

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 import signal
@@ -24,16 +23,6 @@ from orchestrator.errors import (
 
 # A run opens about this many files at once, with room for the program's libraries.
 FEWEST_OPEN_FILES = 64
-
-
-def _hurry() -> None:
-    """Save a third of the import time; code that runs for long turns garbage collection on again.
-
-    Imports allocate a lot and leave no garbage, and pydantic would read the metadata of every
-    installed package to find plug-ins.
-    """
-    gc.disable()
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 
 def main_inner(argv: Sequence[str] | None = None) -> ExitStatus:
@@ -143,7 +132,6 @@ def _check_process() -> None:
 
 def entry() -> NoReturn:
     """Run as a program. Exit without tearing down modules: the system frees them anyway."""
-    _hurry()
     output.open_streams()
     status = int(ExitStatus.INTERRUPTED)
     with suppress(KeyboardInterrupt):  # a second Ctrl-C while the first one is being reported

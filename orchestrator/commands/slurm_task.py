@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from orchestrator.errors import BenchdockError, ExitStatus, Interrupted, machine_fault
 from orchestrator.request import Request
@@ -19,7 +20,6 @@ from orchestrator.run.sharing import Sharing
 from orchestrator.signals import interruptible
 from orchestrator.slurm import arrays, task
 from orchestrator.slurm.task import OnFolder
-from orchestrator.suites.deciding import MachineDecider
 from orchestrator.ui.plain import PlainView
 
 
@@ -33,11 +33,8 @@ def main(orders: Path) -> ExitStatus:
     statuses = [ExitStatus.OK]
 
     def run(request: Request, on_folder: OnFolder) -> Result:
-        decided = MachineDecider().decision(request)
         view = PlainView(sys.stdout, sys.stderr)
-        result, status = benchmark.run(
-            request, view, decided=decided, on_folder=on_folder, share=share
-        )
+        result, status = benchmark.run(request, view, on_folder=on_folder, share=share)
         statuses.append(status)
         return result
 
@@ -59,8 +56,8 @@ def main(orders: Path) -> ExitStatus:
     return max(statuses[-1], ExitStatus.OK if end.status == "ok" else ExitStatus.BENCHMARK_FAILED)
 
 
-def entry() -> None:
-    """Run as a program."""
+def entry() -> NoReturn:
+    """Run as a program; `orchestrator.start_task` calls it."""
     try:
         status = main(Path(sys.argv[1]))
     except Interrupted as error:
@@ -74,7 +71,3 @@ def entry() -> None:
         status = ExitStatus.MACHINE_CANNOT
     sys.stdout.flush()
     os._exit(status)
-
-
-if __name__ == "__main__":
-    entry()

@@ -183,7 +183,7 @@ class ArrayLanes:
             if self._absent[name] >= LOOKS:
                 lost[name] = task
         if lost:
-            self._settle_all(work, lost)
+            self._settle_all(work, lost, {name for name, _ in known})
 
     def _free(self, known: Mapping[tuple[str, int], Task]) -> None:
         """Free tasks that Slurm holds: the arrays after theirs wait for them.
@@ -198,7 +198,8 @@ class ArrayLanes:
             with suppress(MachineError):
                 self._slurm.cancel([known[place].id for place in sorted(ended)])
 
-    def _settle_all(self, work: Work, lost: dict[str, Task | None]) -> None:
+    def _settle_all(self, work: Work, lost: dict[str, Task | None], listed: Set[str]) -> None:
+        """Settle runs whose tasks ended; `listed` are the jobs of which Slurm still knows tasks."""
         forgotten = {self._tasks[name][0] for name, task in lost.items() if task is None}
         jobs = [self._folder.job_name(array) for array in forgotten]
         told = {(one.name, one.index): one for one in self._slurm.ended(jobs)} if jobs else {}
@@ -207,7 +208,12 @@ class ArrayLanes:
             if name in seen.ends:
                 continue  # it is taken with the next look
             array, index = self._tasks[name]
-            found = task or told.get((self._folder.job_name(array), index))
+            job = self._folder.job_name(array)
+            found = task or told.get((job, index))
+            if found is None and name not in seen.claims and job in listed:
+                # Slurm forgets a task at once that is cancelled before it starts, and keeps others.
+                self._give_up(work, name)
+                continue
             self._settle(work, name, found, seen.claims.get(name, 0))
 
     def _settle(self, work: Work, name: str, task: Task | None, number: int) -> None:

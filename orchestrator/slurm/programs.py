@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.machine.inventory import ranges
-from orchestrator.slurm.queue import Task, ended_tasks, read_queue
+from orchestrator.slurm.queue import ENDED, Task, ended_tasks, read_queue
 
 # Slurm itself gives up after 9 s if no controller answers, and retries a busy one for longer.
 PATIENCE = 120.0
@@ -168,8 +168,10 @@ class Slurm:
         """Return the tasks of jobs that accounting knows; none if there is no accounting."""
         argv = ("sacct", "--noheader", "--parsable2", "--allocations", f"--name={','.join(names)}")
         fields = "--format=JobID,JobName,State,ExitCode,NodeList"
+        # Without a state, what was cancelled while it waited for another job is left out.
+        states = (f"--state={','.join(sorted(ENDED))}", "--endtime=now")
         try:
-            answer = self._call((*argv, f"--starttime=now-{_DAYS}days", fields))
+            answer = self._call((*argv, f"--starttime=now-{_DAYS}days", *states, fields))
         except MachineError:  # it is not installed, or busy
             return []
         return ended_tasks(answer.out) if answer.status == 0 else []

@@ -20,7 +20,8 @@ ENDED = frozenset(
 # Slurm holds a task that it could not start for ever: after a kill of the controller, also one that
 # ran to its end. In 22.05 only the description of the state says so.
 HELD = frozenset({"launch failed requeued held", "JobHoldMaxRequeue"})
-_TASK = re.compile(r"(\d+)_(\d+)$", re.ASCII)
+# Accounting has one record of tasks that were cancelled before any of them started: 12_[3-5].
+_TASK = re.compile(r"(\d+)_(\d+|\[[\d,:-]+(?:%\d+)?\])", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,19 +114,24 @@ def numbers(text: str) -> list[int]:
 
 
 def ended_tasks(text: str) -> list[Task]:
-    """Return the tasks in an answer of `sacct`."""
-    return list(_accounted(text.splitlines()))
+    """Return the tasks in an answer of `sacct` that have ended.
+
+    It is seconds late: it may still say that one of them runs.
+    """
+    return [task for task in _accounted(text.splitlines()) if not task.is_live]
 
 
 def _accounted(lines: Iterable[str]) -> Iterator[Task]:
     for line in lines:
         words = line.split("|")
-        found = _TASK.match(words[0])
-        if found and len(words) == 5:
-            _, name, state, code, node = words
+        found = _TASK.fullmatch(words[0])
+        if found is None or len(words) != 5:
+            continue
+        _, name, state, code, node = words
+        for index in numbers(found[2]):
             yield Task(
                 job=found[1],
-                index=int(found[2]),
+                index=index,
                 name=name,
                 state=_word(state),
                 node=node,

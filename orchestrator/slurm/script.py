@@ -15,7 +15,7 @@ from orchestrator.run import launcher
 from orchestrator.slurm.arrays import STARTING, Array
 from orchestrator.slurm.site import Options, Site
 
-TASK = "orchestrator.commands.slurm_task"
+TASK = "orchestrator.start_task"
 # Exit status of a task on a node that does not see the session's folder.
 NOT_SHARED = 72
 # Before the time limit, so that the run is stopped and filed. Slurm may signal a minute earlier.

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.request import Request
-from orchestrator.suites.reader import Steps
+
+if TYPE_CHECKING:
+    from orchestrator.suites.reader import Steps
 
 CONTROL = "control"
 SCHEMA = 1

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.session import Session, suite
+from tests.support import slurm_accounting
 from tests.support.slurm_cluster import SlurmCluster, missing, running
 
 RUNS = 20
@@ -137,3 +138,28 @@ def test_a_cancelled_job_leaves_no_container(session: Session, engine, misbehavi
     session.end(session.command("--cancel"))
     session.wait_for(lambda: not containers())
     session.wait_for(lambda: not session.cluster.run("squeue", "--noheader"))
+
+
+@pytest.mark.slow
+def test_accounting_knows_what_the_queue_forgot(tmp_path: Path) -> None:
+    if reason := missing() or slurm_accounting.missing():
+        pytest.skip(reason)
+    root = Path(tempfile.mkdtemp(prefix="benchdock-slurm-"))
+    with running(root, nodes=1, min_job_age=2, accounting=True) as cluster:
+        session = Session(cluster, tmp_path / "home", tmp_path / "tools")
+        session.suite.write_text(re.sub("devices: .", "devices: 8", suite(6, 300.0)))
+        process = session.submit()
+        try:
+            session.working_task()
+            process.send_signal(signal.SIGSTOP)  # it looks at the queue too late
+            known = ("squeue", "--noheader", "--states=all", "--format=%F")
+            job = max(cluster.run(*known).split())  # it waits for the others
+            cluster.run("scancel", job)
+            session.wait_for(lambda: job not in cluster.run(*known).split(), 120)
+            assert "CANCELLED" in cluster.run("sacct", f"--jobs={job}", "--allocations")
+            process.send_signal(signal.SIGCONT)
+            session.wait_for(lambda: "its task was" in session.log())
+            assert "its task was cancelled in Slurm" in session.log()
+        finally:
+            session.close()
+    shutil.rmtree(root, ignore_errors=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-import statistics
 import subprocess
 import tempfile
 import time
@@ -119,16 +117,6 @@ def attack(cluster: SlurmCluster, root: Path, runs: int, faults: int) -> None:
     print(f"{runs} runs in {time.monotonic() - began:.0f} s and {commands} commands: {dict(seen)}")
 
 
-def one_by_one(cluster: SlurmCluster, root: Path, runs: int = 12) -> None:
-    """Measure what a task takes beside its program: at most 0.5 s on a machine that is quiet."""
-    session = opened(Session(cluster, root / "single", root / "single-tools"))
-    session.suite.write_text(re.sub(r"devices: \d", "devices: 1", suite(runs, 0.2)))
-    session.end(session.submit("--jobs=1"), 300)
-    session.check(runs)
-    found = session.overheads(0.2)
-    print(f"beside the program: {found[0]:.2f} s, median {statistics.median(found):.2f} s")
-
-
 def time_limit(cluster: SlurmCluster, root: Path) -> None:
     """Let Slurm's time limit end a run. Raises AssertionError."""
     session = opened(Session(cluster, root / "limit", root / "limit-tools"))
@@ -185,7 +173,6 @@ def main() -> None:
     subprocess.run(mount, check=True)
     try:
         with running(root / "cluster") as cluster:
-            one_by_one(cluster, root)
             time_limit(cluster, root)
             no_controller(cluster, root)
             attack(cluster, root, asked.runs, asked.faults)

@@ -64,21 +64,27 @@ class Session:
             # GPUs of different machines have different ids.
             text = H200.replace("-0000-0000-0000-", f"-{int(node[1:]):04d}-0000-0000-")
             (tools / f"{node}.txt").write_text(text)
-        lines = [
+        self._setup = [
             f"export LD_LIBRARY_PATH={stub.folder}",
             f'export NVML_STUB="{tools}/${{SLURMD_NODENAME}}.txt"',
-            f'date +%s.%N > "{tools}/${{SLURM_JOB_ID}}.start"',
         ]
-        (home / "slurm.toml").write_text(f'patience = "{PATIENCE}"\nsetup = {json.dumps(lines)}\n')
+        self.set_up()
         self.suite = home / "eight.yaml"
 
     @property
     def where(self) -> Path:
         return self.home / "sessions" / self.name
 
+    def set_up(self, *lines: str) -> None:
+        """Let each task start with these lines, after those that give it its GPUs."""
+        told = json.dumps([*self._setup, *lines])
+        (self.home / "slurm.toml").write_text(f'patience = "{PATIENCE}"\nsetup = {told}\n')
+
     def command(self, *words: str) -> subprocess.Popen[str]:
         """Start `benchdock suite`."""
         environment = {**self.cluster.environment, "BENCHDOCK_HOME": str(self.home)}
+        # Tasks that would compile all modules again are not those of an installation.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         process = subprocess.Popen(
             [sys.executable, "-m", "orchestrator", "suite", *words],
             env=environment, cwd=PROJECT, text=True, stdin=subprocess.DEVNULL,
@@ -161,20 +167,6 @@ class Session:
                 told["note"] = json.loads(note.read_text()) if note.exists() else {}
                 found.append(told)
         return found
-
-    def overheads(self, program: float) -> list[float]:
-        """Return what each task took from its first line to its end, without the program.
-
-        Only tasks that run one by one are not slowed down by each other on this machine.
-        """
-        found = []
-        for event in journal.read(self.where / "journal.jsonl"):
-            if event["event"] == "end" and event["status"] == "ok":
-                folder = self.home / "runs" / event["run"]
-                started = json.loads((folder / "session.json").read_text())["slurm"]["id"]
-                began = float((self.tools / f"{started}.start").read_text())
-                found.append(event["clock"] - began - program)
-        return sorted(found)
 
     @property
     def state(self) -> State:

@@ -89,6 +89,9 @@ class FakeSlurm:
         return []
 
     def cancel(self, jobs: Sequence[str], *, only_pending: bool = False) -> None:
+        # Slurm 22.05 forgets a task at once that had not started and was cancelled by its number.
+        single = [one for one in self.queue if one.state == "PENDING" and one.id in jobs]
+        self.queue = [one for one in self.queue if one not in single]
         for one in self.queue:
             if one.is_live and (one.job in jobs or one.id in jobs):
                 self._set(one, "CANCELLED")

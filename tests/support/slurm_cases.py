@@ -62,7 +62,7 @@ _PLACE: dict[str, Any] = {
     "home": Path("/shared/bench's home"),
     "orders": Path("/shared/bench's home/sessions/nightly-20261130-0100/slurm/0001.jsonl"),
     "logs": Path("/shared/bench's home/sessions/nightly-20261130-0100/slurm/logs/0001"),
-    "command": ("/shared/venv/bin/python", "-m", "orchestrator.commands.slurm_task"),
+    "command": ("/shared/venv/bin/python", "-m", "orchestrator.start_task"),
     "code": Path("/shared/benchdock"),
 }
 SITE = Site(

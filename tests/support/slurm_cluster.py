@@ -17,6 +17,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from tests.support.slurm_accounting import Accounting
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "unshare")
 _SBIN = "/usr/sbin:/sbin"
@@ -51,16 +54,18 @@ InactiveLimit=0
 KillWait={kill_wait}
 BatchStartTimeout=10
 CompleteWait=0
-MinJobAge=300
+MinJobAge={min_job_age}
 MaxArraySize=1001
 MaxJobCount=30000
 JobRequeue=1
 PropagateResourceLimits=NONE
-AccountingStorageType=accounting_storage/none
-GresTypes=gpu
+{accounting}GresTypes=gpu
 {nodes}
 PartitionName=bench Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 """
+
+
+_NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none\n"
 
 
 def missing() -> str:
@@ -73,13 +78,29 @@ def missing() -> str:
 
 
 class SlurmCluster:
-    """Nodes n1, n2, ... with GPUs; `wait` in seconds for anything that takes time."""
+    """Nodes n1, n2, ... with GPUs; Slurm forgets ended tasks after `min_job_age` seconds.
 
-    def __init__(self, root: Path, *, nodes: int = 3, gpus: int = 8, cpus: int = 32) -> None:
+    With `accounting`, `sacct` remembers them.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        nodes: int = 3,
+        gpus: int = 8,
+        cpus: int = 32,
+        min_job_age: int = 300,
+        accounting: bool = False,
+    ) -> None:
         self.root = root
         self.nodes = tuple(f"n{number + 1}" for number in range(nodes))
         self._gpus, self._cpus = gpus, cpus
-        self._port = _free_ports(nodes + 1)
+        self._min_job_age = min_job_age
+        self._port = _free_ports(nodes + 2)
+        self._host = socket.gethostname().partition(".")[0]
+        last = self._port + nodes + 1
+        self._accounting = Accounting(root, self._host, last) if accounting else None
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SLURM")},
             "SLURM_CONF": str(root / "etc/slurm.conf"),
@@ -105,17 +126,19 @@ class SlurmCluster:
         munged = ("munged", "--force", f"--key-file={key}", f"--socket={self.root}/run/munge.sock")
         files = {"pid": "run/munged.pid", "log": "log/munged.log", "seed": "munge/seed"}
         self.run(*munged, *(f"--{name}-file={self.root}/{path}" for name, path in files.items()))
+        if (accounting := self._accounting) is not None:
+            accounting.start(self._daemon, self.wait_for, self._environment)
+            self.wait_for(lambda: _listens(accounting.port))
         self.start_controller()
         for node in self.nodes:
             self.up(node)
         self.wait_for(self._all_idle)
 
     def _write_configuration(self, slurmd_timeout: int, kill_wait: int) -> None:
-        host = socket.gethostname().partition(".")[0]
         lines, gres = [], ["AutoDetect=off"]
         for number, node in enumerate(self.nodes, start=1):
             lines.append(
-                f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 "
+                f"NodeName={node} NodeHostname={self._host} NodeAddr=127.0.0.1 "
                 f"Port={self._port + number} CPUs={self._cpus} RealMemory=4096 "
                 f"Gres=gpu:fake:{self._gpus} State=UNKNOWN"
             )
@@ -125,8 +148,10 @@ class SlurmCluster:
             # The number at the end becomes CUDA_VISIBLE_DEVICES.
             gres.append(f"NodeName={node} Name=gpu Type=fake File={device}[0-{self._gpus - 1}]")
         text = _CONF.format(
-            host=host, port=self._port, user="root", root=self.root, nodes="\n".join(lines),
-            slurmd_timeout=slurmd_timeout, kill_wait=kill_wait,
+            host=self._host, port=self._port, user="root", root=self.root,
+            nodes="\n".join(lines), slurmd_timeout=slurmd_timeout, kill_wait=kill_wait,
+            min_job_age=self._min_job_age,
+            accounting=self._accounting.lines if self._accounting else _NO_ACCOUNTING,
         )  # fmt: skip
         (self.root / "etc/slurm.conf").write_text(text)
         (self.root / "etc/gres.conf").write_text("\n".join(gres) + "\n")
@@ -238,6 +263,8 @@ class SlurmCluster:
         if self._controller is not None:
             self._controller.kill()
             self._controller.wait()
+        if self._accounting is not None:
+            self._accounting.stop()
         with suppress(OSError, ValueError):
             os.kill(int((self.root / "run/munged.pid").read_text()), signal.SIGTERM)
 
@@ -261,7 +288,7 @@ def _free_ports(count: int) -> int:
 
 
 @contextmanager
-def running(root: Path, **told: int) -> Iterator[SlurmCluster]:
+def running(root: Path, **told: Any) -> Iterator[SlurmCluster]:
     """Start a cluster for a block."""
     cluster = SlurmCluster(root, **told)
     try:

@@ -272,6 +272,19 @@ def test_what_somebody_cancelled_is_left_and_a_resumed_session_makes_it(
     assert [model for model, _ in rest.ran] == ["vgg16"] * 4
 
 
+def test_a_task_that_was_cancelled_before_it_started_is_left_too(bench: Bench) -> None:
+    def cancel(_request: Request, given: Given) -> Fate:
+        slurm.cancel([f"{given.array}_{given.index + 1}"])
+        return None
+
+    slurm = FakeSlurm(cancel)
+    assert go(bench, slurm) is ExitStatus.OK
+    assert not bench.state.finished
+    assert bench.state.count("ok") == len(slurm.ran)
+    assert any("its task was cancelled in Slurm" in line for line in bench.lines.said)
+    assert not any("does not know its task" in line for line in bench.lines.said)
+
+
 def test_a_watcher_that_died_loses_nothing_and_submits_nothing_twice(bench: Bench) -> None:
     class Killed(FakeSlurm):
         def sleep(self, seconds: float) -> None:
