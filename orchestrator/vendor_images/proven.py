@@ -21,8 +21,9 @@ FILE = Path(__file__).with_name("proven.json")
 class ProvenRelease(StrictRecord):
     """The outcome of a release on an interpreter.
 
-    `deviations` are those of parity by "LEVEL MODEL", `jobs` the phases that finished. `refused` is
-    the sentence with which our backend refuses the release.
+    `deviations` are those of parity by "LEVEL MODEL", `jobs` the phases that finished, `options`
+    what each phase's job chose by default, as parity's jobs do. `refused` is the sentence with
+    which our backend refuses the release.
     """
 
     framework: str
@@ -30,6 +31,7 @@ class ProvenRelease(StrictRecord):
     python: str
     deviations: dict[str, float] = Field(default_factory=dict)
     jobs: tuple[str, ...] = ()
+    options: dict[str, dict[str, str]] = Field(default_factory=dict)
     faults: tuple[str, ...] = ()
     refused: str = ""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator import paths
@@ -17,7 +18,7 @@ from tests.releases.matrix import Line
 
 
 def main() -> int:
-    """Run all lines, or those whose name starts with a word of the command line."""
+    """Run all lines, or those whose name starts with a word, in the order of the words."""
     parser = argparse.ArgumentParser(prog="make releases")
     parser.add_argument("--page", action="store_true", help="only write the page again")
     parser.add_argument("words", nargs="*", help="how the names of the lines begin")
@@ -25,7 +26,7 @@ def main() -> int:
     if asked.page:
         page.write(proven.read())
         return 0
-    lines = [line for line in matrix.load() if _wanted(line, tuple(asked.words))]
+    lines = _wanted(matrix.load(), asked.words)
     if not lines:
         names = ", ".join(line.name for line in matrix.load())
         print(f"no line of the matrix starts with {' or '.join(asked.words)}; there are {names}")
@@ -34,28 +35,41 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"records are in {folder}; delete one to run its line again")
     print(page.HEADER)
-    records = [_record(line, folder) for line in lines]
-    return 1 if any(record is None or record.faults for record in records) else 0
+    return 0 if _run(lines, folder) else 1
 
 
-def _wanted(line: Line, words: tuple[str, ...]) -> bool:
-    return line.name.startswith(words) if words else not line.skip
+def _wanted(lines: Sequence[Line], words: Sequence[str]) -> list[Line]:
+    """Return the lines whose name starts with a word, in the order of the words."""
+    if not words:
+        return [line for line in lines if not line.skip]
+    named = [line for word in words for line in lines if line.name.startswith(word)]
+    return list(dict.fromkeys(named))
 
 
-def _record(line: Line, folder: Path) -> ProvenRelease | None:
-    """Return the record of a line, which is run unless it has one."""
-    path = folder / f"{line.name}.json"
-    try:
-        if not path.exists():
-            path.write_text(running.run(line, folder / "wheels").model_dump_json())
-            running.trim(folder / "wheels")
-    except running.NotRunError as error:
-        print(f"{line.name} was not run: {error}", file=sys.stderr)
-        return None
-    record = ProvenRelease.model_validate_json(path.read_text())
+def _run(lines: Sequence[Line], folder: Path) -> bool:
+    """Run the lines that have no record, and show all; return whether none has a fault."""
+    left, sound = [], True
+    for line in lines:
+        path = folder / f"{line.name}.json"
+        if path.exists():
+            sound &= _show(ProvenRelease.model_validate_json(path.read_text()))
+        else:
+            left.append(line)
+    for line, found in running.run(left, folder / "wheels"):
+        if isinstance(found, running.NotRunError):
+            print(f"{line.name} was not run: {found}", file=sys.stderr)
+            sound = False
+            continue
+        (folder / f"{line.name}.json").write_text(found.model_dump_json())
+        sound &= _show(found)
+    return sound
+
+
+def _show(record: ProvenRelease) -> bool:
+    """Put a record into the page and print it; return whether it has no fault."""
     page.keep(record)
     print(page.row(record), flush=True)
-    return record
+    return not record.faults
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from tests.releases.matrix import Line
 
 TAG = "::benchdock "
 JOB = ["--dtype=float32", "--batch=4", "--device=cpu", "--steps=3", "--warmup=1"]
+# On a busy machine OpenBLAS's threads mostly wait for each other: with two of them a training step
+# of the referee took five times the CPU time.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 _TOO_OLD = " is too old: use "  # backends.harness.release
 # Wheels of PyTorch and NVIDIA's packages are GBs per release.
 CACHE_LIMIT = 6_000_000_000
@@ -37,21 +41,46 @@ def interpreter(version: str) -> Path:
     raise NotRunError(f"no CPython {version} here: pyenv install {version}")
 
 
-def run(line: Line, wheels: Path) -> ProvenRelease:
-    """Install a line into an environment that is deleted afterwards, and try it.
+def run(lines: Sequence[Line], wheels: Path) -> Iterator[tuple[Line, ProvenRelease | NotRunError]]:
+    """Try each line in an environment that is deleted afterwards, or say why it was not run.
 
-    Raises `NotRunError` if it cannot be installed.
+    The next line is installed meanwhile, because pip mostly waits for the index and the disk.
     """
-    with tempfile.TemporaryDirectory(prefix="benchdock-release-") as folder:
-        python = environment(line, Path(folder), wheels)
-        return tried(line, python)
+    if not lines:
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="benchdock-release-") as folder,
+        ThreadPoolExecutor(1) as pool,
+    ):
+
+        def install(line: Line) -> Path:
+            python = environment(line, Path(folder) / line.name, wheels)
+            trim(wheels)
+            return python
+
+        installed = pool.submit(install, lines[0])
+        for number, line in enumerate(lines, 1):
+            ready = installed
+            wait([ready])
+            if number < len(lines):
+                installed = pool.submit(install, lines[number])
+            yield line, _tried(line, ready)
+            shutil.rmtree(Path(folder) / line.name, ignore_errors=True)
+
+
+def _tried(line: Line, ready: Future[Path]) -> ProvenRelease | NotRunError:
+    try:
+        return tried(line, ready.result())
+    except NotRunError as error:
+        return error
 
 
 def tried(line: Line, python: Path) -> ProvenRelease:
     """Compare the models of a line and run its jobs with an interpreter that has the framework."""
     who = {"framework": line.framework, "release": line.release, "python": line.python}
     deviations, faults = _parity(python, line)
-    failed = {phase: _job(python, line, phase) for phase in line.phases}
+    jobs = {phase: _job(python, line, phase) for phase in line.phases}
+    failed = {phase: why for phase, (why, _) in jobs.items()}
     refusals = set(failed.values())
     if not deviations and len(refusals) == 1 and _TOO_OLD in min(refusals):
         return ProvenRelease(**who, refused=min(refusals))
@@ -60,6 +89,7 @@ def tried(line: Line, python: Path) -> ProvenRelease:
         **who,
         deviations=deviations,
         jobs=tuple(phase for phase, why in failed.items() if not why),
+        options={phase: options for phase, (_, options) in jobs.items() if options},
         faults=tuple(faults),
     )
 
@@ -68,15 +98,30 @@ def environment(line: Line, folder: Path, wheels: Path) -> Path:
     """Make a virtual environment with a line's packages; return its interpreter."""
     if not line.packages:
         return interpreter(line.python)
-    _done([str(interpreter(line.python)), "-m", "venv", str(folder)])
+    # A copy takes a tenth of the time in which `venv` installs pip.
+    shutil.copytree(_bare(line.python, wheels), folder, symlinks=True, dirs_exist_ok=True)
     python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--cache-dir", str(wheels)]
-    if line.python == "3.6":
-        # The pip of CPython 3.6 does not look at which interpreter a wheel needs.
-        _done([*pip, "--upgrade", "pip<22"])
     # A few of thousands of modules are imported: to compile them all takes longer than the rest.
-    _done([*pip, "--no-compile", *line.packages])
+    _done([*_install(python, wheels), "--no-compile", *line.packages])
     return python
+
+
+def _bare(version: str, wheels: Path) -> Path:
+    """Return an environment of this CPython that only has pip, made if it is not there yet."""
+    folder = wheels.with_name(f"bare-{version}")
+    if (folder / "complete").exists():
+        return folder
+    python = folder / "bin" / "python"
+    _done([str(interpreter(version)), "-m", "venv", "--clear", str(folder)])
+    if version == "3.6":
+        # The pip of CPython 3.6 does not look at which interpreter a wheel needs.
+        _done([*_install(python, wheels), "--upgrade", "pip<22"])
+    (folder / "complete").touch()
+    return folder
+
+
+def _install(python: Path, wheels: Path) -> list[str]:
+    return [str(python), "-m", "pip", "install", "--quiet", "--cache-dir", str(wheels)]
 
 
 def trim(folder: Path, limit: int = CACHE_LIMIT) -> None:
@@ -114,11 +159,13 @@ def _parity(python: Path, line: Line) -> tuple[dict[str, float], list[str]]:
     return deviations, faults
 
 
-def _job(python: Path, line: Line, phase: str) -> str:
-    """Run a short benchmark; return why it did not reach its end, or ""."""
+def _job(python: Path, line: Line, phase: str) -> tuple[str, dict[str, str]]:
+    """Run a short benchmark; return why it did not reach its end, or "", and its options."""
     arguments = ["--model", line.models[0], "--phase", phase, *JOB]
     events, last = _events(python, line.framework, *arguments)
-    return "" if any(_of_kind(events, "end")) else _complaint(events, last)
+    why = "" if any(_of_kind(events, "end")) else _complaint(events, last)
+    begin = next(_of_kind(events, "begin"), {})
+    return why, {name: str(used) for name, used in begin.get("options", {}).items()}
 
 
 def _complaint(events: list[dict[str, Any]], last: str) -> str:
@@ -138,7 +185,7 @@ def _events(python: Path, framework: str, *arguments: str) -> tuple[list[dict[st
         capture_output=True,
         text=True,
         cwd=PROJECT,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        env=os.environ | ONE_THREAD | {"PYTHONPATH": str(PROJECT)},
     )
     status = finished.returncode
     end = f"killed by {signal.Signals(-status).name}" if status < 0 else "it said nothing"

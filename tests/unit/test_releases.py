@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from orchestrator.vendor_images import proven
 from orchestrator.vendor_images.proven import ProvenRelease
+from orchestrator.vendor_images.vendor_table import numbers
 from tests.releases import __main__ as releases
 from tests.releases import matrix, page, running
 
@@ -140,6 +143,26 @@ def test_an_interpreter_of_pyenv_is_found(tmp_path, monkeypatch):
         running.interpreter("3.9")
 
 
+def test_pip_is_set_up_once_for_each_interpreter(tmp_path, monkeypatch):
+    commands = []
+
+    def done(command):
+        commands.append(" ".join(command[1:]).replace(str(tmp_path), ""))
+        if "venv" in command:
+            (Path(command[-1]) / "bin").mkdir(parents=True)
+
+    monkeypatch.setattr(running, "interpreter", lambda version: Path("python"))
+    monkeypatch.setattr(running, "_done", done)
+    for name in ("one", "two"):
+        python = running.environment(LINE, tmp_path / name, tmp_path / "wheels")
+        assert python == tmp_path / name / "bin" / "python"
+        assert python.parent.is_dir()
+    install = "-m pip install --quiet --cache-dir /wheels"
+    packages = f"{install} --no-compile mxnet==1.2.0"
+    upgrade = f"{install} --upgrade pip<22"
+    assert commands == ["-m venv --clear /bare-3.6", upgrade, packages, packages]
+
+
 def test_the_oldest_wheels_are_deleted_first(tmp_path):
     for age, name in enumerate(("new", "middle", "old")):
         path = tmp_path / name[0] / name
@@ -180,9 +203,60 @@ def test_a_line_that_is_skipped_is_run_if_it_is_named():
     line = matrix.Line(
         framework="mxnet", release="1.2.0", python="3.6", packages=(), skip="it wants a lake"
     )
-    assert not releases._wanted(line, ())
-    assert releases._wanted(line, ("mxnet-1",))
+    assert releases._wanted([line], []) == []
+    assert releases._wanted([line], ["mxnet-1"]) == [line]
     assert page.seen([line], []).endswith("Not run yet:\n\n- mxnet: 1.2.0 (it wants a lake)\n")
+
+
+def test_lines_are_run_in_the_order_of_the_words():
+    asked = ["openvino-2026", "pytorch-1.1", "pytorch-1.13", "openvino"]
+    names = [line.name for line in releases._wanted(matrix.load(), asked)]
+    assert names[:5] == [
+        "openvino-2026.4.1-py3.12",
+        "pytorch-1.1.0-py3.6",
+        "pytorch-1.10.2-py3.8",
+        "pytorch-1.11.0-py3.8",
+        "pytorch-1.12.1-py3.8",
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_the_next_line_is_installed_while_one_is_tried(kept, interpreter, monkeypatch, capsys):
+    python, begun = interpreter([*ALL, END]), threading.Event()
+
+    def environment(line, folder, wheels):
+        if line.release == "1.4.1":
+            raise running.NotRunError("no wheel")
+        folder.mkdir()
+        if line.release == "1.3.1":
+            begun.set()
+        return python
+
+    def tried(line, python):
+        if line.release == "1.2.0":
+            assert begun.wait(20)
+        return ProvenRelease(framework="mxnet", release=line.release, python=line.python)
+
+    monkeypatch.setattr(running, "environment", environment)
+    monkeypatch.setattr(running, "tried", tried)
+    monkeypatch.setattr(sys, "argv", ["releases", "mxnet-1.4", "mxnet-1.2", "mxnet-1.3"])
+    assert releases.main() == 1
+    assert [record.release for record in proven.read(proven.FILE)] == ["1.2.0", "1.3.1"]
+    assert capsys.readouterr().err == "mxnet-1.4.1-py3.6 was not run: no wheel\n"
+
+
+def test_a_record_has_the_options_that_the_jobs_chose(interpreter):
+    begin = {"event": "begin", "options": {"optimize": "fusion", "momentum": 0.9}}
+    found = running.tried(LINE, interpreter([*ALL, begin, END]))
+    chosen = {"optimize": "fusion", "momentum": "0.9"}
+    assert found.options == {"training": chosen, "inference": chosen}
+
+
+def test_pytorch_is_fused_by_default_in_every_release_that_can():
+    records = [one for one in proven.read() if one.framework == "pytorch" and one.options]
+    for record in records:
+        fuses = numbers(record.release) >= (2, 0)
+        assert (record.options["inference"]["optimize"] == "fusion") == fuses, record.release
 
 
 def test_a_line_that_is_not_there_names_those_that_are(monkeypatch, capsys):
