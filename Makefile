@@ -31,7 +31,7 @@ COUNT ?= 500000
 EXAMPLES ?= 500
 RUNS ?= 1000000
 
-.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress slurm-faults slurm-overhead bench-self defaults bench-store bench-data bench-readers bench-report bench-monitor quiet-runs gpu-check clean
+.PHONY: help setup bench sweep nightly test unit coverage explore lint format type fuzz images prune-images horovod-ranks parity mutants releases programs releases-page base-images engine simulations stress slurm-faults slurm-overhead bench-self defaults bench-store bench-data bench-files bench-readers bench-report bench-monitor quiet-runs gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -227,6 +227,10 @@ quiet-runs: $(VENV)/.setup-dev ## how often a quiet CPU run gets a false verdict
 
 bench-data: $(VENV)/.setup-dev ## CPU time of data convert beside bare loops, some 5 minutes: make bench-data ARGS=tfrecord
 	$(VENV)/bin/python -m tests.bench.conversion $(ARGS)
+
+bench-files: export FILES := $(if $(filter command line,$(origin FILES)),$(FILES),1000000)
+bench-files: $(VENV)/.setup-dev ## memory of data check with 1,000,000 files, some 5 minutes: make bench-files FILES=20000
+	$(VENV)/bin/python -m tests.bench.many_files $$FILES
 
 bench-readers: $(VENV)/.setup-dev ## CPU time of our readers beside pipelines written by hand, some 10 minutes: make bench-readers ARGS=mxnet
 	$(VENV)/bin/python -m tests.bench.readers $(ARGS)

@@ -1,6 +1,6 @@
 """CPU time per image of our readers and of pipelines written by hand, in turn, in their images.
 
-Exit status 1 if one of ours is slower than 0.95 of the other.
+Exit status 1 if our reader has less than 0.95 of the speed of the other one.
 """
 
 from __future__ import annotations
