@@ -34,6 +34,18 @@ _FILES = {
     "tags": "tags.json",
 }
 _STAMP = re.compile(r"\d{8}T\d{6}(?=-)", re.ASCII)
+_STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST = 100
+
+
+def slug(name: str) -> str:
+    """Return a name that is safe in a file's name and in an address; others keep theirs."""
+    safe = _STRANGE.sub("_", name).strip(".")[:_LONGEST]
+    if safe and safe == name:
+        return name
+    from hashlib import sha256  # only then: it loads OpenSSL
+
+    return f"{safe}-{sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def home() -> Path:

@@ -110,7 +110,8 @@ def _add_nodes(run: ArgumentParser) -> None:
         type=values.positive,
         default=1,
         metavar="N",
-        help="with --ranks, in a job of Slurm: divide the ranks among N of its nodes (pytorch)",
+        help="with --ranks, in a job of Slurm: divide the ranks among N of its nodes (pytorch, "
+        "horovod_pytorch)",
     )
 
 

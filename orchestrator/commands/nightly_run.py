@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -99,7 +98,7 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
     plan = planning.plan(loaded, expansion.expand(loaded), decider)
     preflight.check(plan, home())
     earlier = list(files.newest(name, past.MOST))
-    before = past.of(earlier, _machine())
+    before = past.of(earlier, inventory.machine_or_host())
     problems = (*attempts.lost(name), *_clock(before), *_missed(name, before))
     where = folder.create(loaded, datetime.now())
     attempts.note(name, "began", session=where.name)
@@ -116,7 +115,7 @@ def _run(loaded: Loaded, arguments: argparse.Namespace) -> ExitStatus:
             decided=decisions.read(name),
             number=files.next_number(name),
             night=datetime.now().date(),
-            machine=_machine(),
+            machine=inventory.machine_or_host(),
             budget=job.budget,
             problems=problems,
             in_old_image=_in_old_image(decider),
@@ -182,11 +181,6 @@ def _in_old_image(
         return measure
 
     return find
-
-
-def _machine() -> str:
-    """Return what identifies this machine, as in the database."""
-    return inventory.machine_key() or f"host {platform.node() or 'unknown'}"
 
 
 def _clock(before: Past) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """`--nodes N` of `benchdock run`: one program whose ranks are on several nodes of a job of Slurm.
 
 `srun` starts the program once on each node, and there `backends.harness.ranks` starts its share of
-the ranks. The environment and the run's folder must be on file systems that the nodes share.
+the ranks, also of Horovod's. The environment and the run's folder must be on file systems that the
+nodes share.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import shlex
 from collections.abc import Mapping
 
 from orchestrator.errors import MachineError, RequestError
+from orchestrator.run import surroundings
 
-FRAMEWORK = "pytorch"
+FRAMEWORKS = ("pytorch", "horovod_pytorch")
 
 
 def chosen(
@@ -37,14 +39,15 @@ def _srun(nodes: int) -> list[str]:
         "--cpu-bind=none",
         "--kill-on-bad-exit=1",
         "--input=none",
-        f"--export=ALL,BENCHDOCK_NODES={nodes}",
+        f"{surroundings.NODES}{nodes}",
     ]
 
 
 def _check_request(arguments: argparse.Namespace) -> None:
     nodes, ranks = arguments.nodes, arguments.ranks
-    if arguments.framework != FRAMEWORK:
-        raise RequestError("--nodes only works with pytorch", hint=f"use -f {FRAMEWORK}")
+    if arguments.framework not in FRAMEWORKS:
+        known = " and ".join(FRAMEWORKS)
+        raise RequestError(f"--nodes only works with {known}", hint=f"use -f {FRAMEWORKS[0]}")
     if ranks is None or ranks % nodes:
         raise RequestError(
             f"--nodes {nodes} needs a number of ranks that is a multiple of {nodes}, and supports "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -10,13 +9,12 @@ from pathlib import Path
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.fleet.record import Launch, NodeRecord
-from orchestrator.paths import keep_text, nodes
+from orchestrator.paths import keep_text, nodes, slug
 from orchestrator.record_files import read_bytes, read_json, read_record
 
 _LAUNCH = "launch.json"
 _BEGAN = ".began"
 _RECORD = ".node.json"
-_NO_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _LARGEST = 4 << 20
 _MOST_CHECKS = 50
 
@@ -29,12 +27,12 @@ def new() -> Path:
 
 def begin(folder: Path, node: str) -> None:
     """Leave a mark that the check of a node began. Raises MachineError."""
-    keep_text(folder / f"{_file_name(node)}{_BEGAN}", "")
+    keep_text(folder / f"{slug(node)}{_BEGAN}", "")
 
 
 def write(folder: Path, record: NodeRecord) -> Path:
     """Keep the record of a node; return its file. Raises MachineError."""
-    path = folder / f"{_file_name(record.node)}{_RECORD}"
+    path = folder / f"{slug(record.node)}{_RECORD}"
     keep_text(path, record.model_dump_json(indent=2, by_alias=True) + "\n")
     return path
 
@@ -46,12 +44,12 @@ def write_launch(folder: Path, launch: Launch) -> None:
 
 def began(folder: Path, node: str) -> bool:
     """Whether the check of a node began."""
-    return (folder / f"{_file_name(node)}{_BEGAN}").exists()
+    return (folder / f"{slug(node)}{_BEGAN}").exists()
 
 
 def ended(folder: Path, node: str) -> bool:
     """Whether the record of a node is there."""
-    return (folder / f"{_file_name(node)}{_RECORD}").exists()
+    return (folder / f"{slug(node)}{_RECORD}").exists()
 
 
 def launch_of(folder: Path) -> Launch | None:
@@ -111,7 +109,3 @@ def _read(path: Path) -> NodeRecord:
         return read_record(NodeRecord, read_bytes(path, _LARGEST), str(path))
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def _file_name(node: str) -> str:
-    return _NO_FILE_NAME.sub("-", node)[:100].lstrip(".-") or "node"

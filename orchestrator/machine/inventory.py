@@ -145,6 +145,11 @@ def machine_key(root: Path = ROOT) -> str | None:
     return hashlib.sha256(f"benchdock {told}".encode()).hexdigest()[:16]
 
 
+def machine_or_host() -> str:
+    """Return what identifies this machine in the database: its key, or its name without one."""
+    return machine_key() or f"host {platform.node() or 'unknown'}"
+
+
 def slurm_node() -> str:
     """Return what Slurm calls this node, "" outside of its jobs."""
     return os.environ.get("SLURMD_NODENAME", "") if os.environ.get("SLURM_JOB_ID") else ""

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from hashlib import sha256
 
-_STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST = 100
-
-
-def slug(name: str) -> str:
-    """Return a name that is safe in a file's name and in an address; others keep theirs."""
-    safe = _STRANGE.sub("_", name).strip(".")[:_LONGEST]
-    return safe if safe == name else f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
+from orchestrator.paths import slug
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.nights.record import NightSeries
-from orchestrator.paths import RunFolder, write_aside
+from orchestrator.paths import RunFolder, slug, write_aside
 from orchestrator.report import compare_page, machine_page, night_page, run_page, series_page
 from orchestrator.report.findings import host
-from orchestrator.report.links import Links, slug
+from orchestrator.report.links import Links
 from orchestrator.report.safe import finalized
 from orchestrator.report.stored import Stored
 from orchestrator.report.window import Window

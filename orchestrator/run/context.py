@@ -27,6 +27,7 @@ def context_of(
     mounted = _seen(request.source, SOURCE, in_container=in_container)
     own = request.model_file
     run = PurePath(RUN) if in_container else folder.root
+    nodes = surroundings.nodes_of(request)
     told: dict[str, Any] = {
         "model": request.model,
         "phase": request.phase,
@@ -44,7 +45,7 @@ def context_of(
         work_folder=run / folder.outputs.name,
         log=run / folder.log.name,
         python=_python(place),
-        module_path=(PurePath(place.code),) if framework.backend else (),
+        module_path=(PurePath(place.code),) if framework.backend or nodes > 1 else (),
         network="" if own else catalogue.network(framework, request.model),
         model_file=_seen(own, f"{MODEL}/{own.name}", in_container=in_container) if own else None,
         block=framework.step_rules.block,
@@ -56,6 +57,7 @@ def context_of(
         measure=request.measure,
         command=program_rules.command_of(request, told),
         prefix=surroundings.prefix_of(request),
+        nodes=nodes,
         environment=surroundings.exported(request),
         options=program_rules.options_of(framework, request),
         flags=program_rules.flags_of(request),

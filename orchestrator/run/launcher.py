@@ -35,9 +35,9 @@ class LauncherContext:
     PYTHONPATH. `environment` is set last, so it overrides what the launcher sets itself. For
     vendors' programs: `network` is the program's name of the model, `source` its folder, `command`
     the user's words, `flags` are passed on as --name=value. `model_file` is the user's network,
-    `prefix` the words before the program's command, `near_cpus` a list of CPUs for each process.
-    Raises RequestError, naming the field, for a
-    value that cannot be written to a script.
+    `prefix` the words before the program's command, which they start on so many `nodes`,
+    `near_cpus` a list of CPUs for each process. Raises RequestError, naming the field, for a value
+    that cannot be written to a script.
     """
 
     run_id: str
@@ -64,7 +64,11 @@ class LauncherContext:
     model_file: PurePath | None = None
     command: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
+<<<<<<< HEAD
     near_cpus: str = ""
+=======
+    nodes: int = 1
+>>>>>>> fleets
     flags: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -23,6 +23,8 @@ _OPTIONS = {
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "--dtype",
 }
 _OURS = "BENCHDOCK_"
+# What `srun` as a prefix passes on: that it starts the program on several nodes.
+NODES = "--export=ALL,BENCHDOCK_NODES="
 # Bash ends a script that sets one of these.
 _READ_ONLY = ("BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -82,6 +84,12 @@ def prefix_of(request: Request) -> tuple[str, ...]:
             hint="use --env to set a variable",
         )
     return tuple(words)
+
+
+def nodes_of(request: Request) -> int:
+    """Return on how many nodes the prefix starts the program."""
+    told = [word.removeprefix(NODES) for word in prefix_of(request) if word.startswith(NODES)]
+    return int(told[0]) if told and told[0].isdecimal() else 1
 
 
 def capabilities(request: Request) -> tuple[str, ...]:

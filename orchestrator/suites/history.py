@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
@@ -77,8 +76,11 @@ class History:
 @cache
 def _here() -> tuple[str, str, str]:
     """Return what identifies this machine, its CPU, and the CPUs that may be used."""
-    key = inventory.machine_key() or f"host {platform.node() or 'unknown'}"
-    return key, inventory.cpu_model(), inventory.ranges(os.sched_getaffinity(0))
+    return (
+        inventory.machine_or_host(),
+        inventory.cpu_model(),
+        inventory.ranges(os.sched_getaffinity(0)),
+    )
 
 
 def _as_planned(decision: Decision) -> Plan:

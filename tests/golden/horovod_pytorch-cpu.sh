@@ -23,11 +23,11 @@ export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 PYTHONIOENCODING=utf-8:backslashr
 exec >>/benchdock/run/log.txt 2>&1
 
 if command -v mpirun >/dev/null; then
-  start=(mpirun --allow-run-as-root --tag-output --bind-to none -np 1)
+  start=(mpirun --allow-run-as-root --tag-output --bind-to none -np 1 python3)
 else
-  start=(horovodrun --gloo --network-interface lo -np 1 -H localhost:1)
+  start=(horovodrun --gloo --network-interface lo -np 1 -H localhost:1 python3)
 fi
-exec "${start[@]}" python3 /benchdock/source/pytorch/pytorch_synthetic_benchmark.py \
+exec "${start[@]}" /benchdock/source/pytorch/pytorch_synthetic_benchmark.py \
   --no-cuda \
   --num-warmup-batches=3 --num-batches-per-iter=10 --num-iters=2 \
   --fp16-allreduce \

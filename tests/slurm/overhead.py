@@ -75,7 +75,7 @@ def main() -> None:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     print(f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after; {len(wall.ours)} pairs")
-    print(f"      a task {spread(wall.ours)}, the program alone {spread(wall.theirs)}")
+    print(f"      a task {spread(wall.ours)}, the program by itself {spread(wall.theirs)}")
     report("CPU time of a task, added to its program", cpu.difference, LIMIT, "s")
     kept = report("a task, added to its program in a bare script", wall.difference, LIMIT, "s")
     raise SystemExit(0 if kept else 1)

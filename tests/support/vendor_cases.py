@@ -19,7 +19,7 @@ def context(plain, name, model, *, options=None, source=SOURCE, **changes):
     return replace(
         plain,
         model=model,
-        module_path=plain.module_path if framework.backend else (),
+        module_path=plain.module_path if framework.backend or "nodes" in changes else (),
         network=catalogue.network(framework, model),
         block=framework.step_rules.block,
         source=source,
@@ -97,6 +97,13 @@ def cases(plain):
         "horovod_tensorflow-gpu-4": made("horovod_tensorflow", "resnet50", **four),
         "horovod_pytorch-cpu": made(
             "horovod_pytorch", "resnet50_v1.5", options={"fp16_allreduce": "on"}
+        ),
+        "horovod_pytorch-nodes": made(
+            "horovod_pytorch",
+            "resnet18",
+            devices=4,
+            prefix=("srun", "--nodes=2", "--export=ALL,BENCHDOCK_NODES=2"),
+            nodes=2,
         ),
         "pytorch_imagenet-cpu": made("pytorch_imagenet", "resnet18", phase="inference"),
         "pytorch_imagenet-gpu-4": made("pytorch_imagenet", "resnet50_v1.5", data=DATA, **four),

@@ -217,6 +217,15 @@ def test_the_newest_record_of_each_node_counts(monkeypatch):
     assert folder.began(where, "n1") is True
 
 
+def test_nodes_with_strange_names_have_files_of_their_own(tmp_path):
+    names = ["a b", "a/b", "a-b", ".a-b", "", "n" * 150, "n" * 151]
+    for name in names:
+        folder.begin(tmp_path, name)
+        folder.write(tmp_path, record(name))
+    assert sorted(one.node for one in folder.records(tmp_path)) == sorted(names)
+    assert len(list(tmp_path.glob("*.began"))) == len(names)
+
+
 def test_the_command_compares(capsys):
     where = filed(*fleet(4, {2: 0.7}))
     assert main(["check-node", "--compare", str(where)]) == ExitStatus.GATE_MISSED

@@ -1,13 +1,14 @@
 """Ranks on several nodes: what `srun` starts, who they are, and how long a block lasted."""
 
 import argparse
+import http.client
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from backends.harness import loop, ranks
+from backends.harness import horovod_rank, loop, ranks
 from backends.harness.loop import Rank
 from orchestrator.commands import over_nodes
 from orchestrator.errors import MachineError, RequestError
@@ -44,7 +45,7 @@ def test_a_request_becomes_a_prefix_of_srun():
 @pytest.mark.parametrize(
     ("told", "environment", "error", "said"),
     [
-        ({"framework": "mxnet"}, {}, RequestError, "use -f pytorch"),
+        ({"framework": "mxnet"}, {}, RequestError, "only works with pytorch and horovod_pytorch"),
         ({"ranks": None}, {}, RequestError, "add --ranks 2"),
         ({"ranks": 3}, {}, RequestError, "a multiple of 2"),
         ({"runtime": "docker"}, {}, RequestError, "use --runtime host"),
@@ -130,3 +131,64 @@ def test_clocks_of_nodes_do_not_count():
     found = loop.aligned([Rank(100.0, 101.0, 0.9, 0.0, 1.0), Rank(7.0, 8.25, 1.2, 0.0, 1.0)])
     assert [(one.began, one.ended) for one in found] == [(100.0, 101.0), (100.0, 101.25)]
     assert [one.own for one in found] == [0.9, 1.2]
+
+
+def test_horovod_is_told_who_a_rank_is():
+    told = ranks.environment(1, 4, [20001], (), ranks.Node(2, 1, "127.0.0.1", 20001))
+    found = horovod_rank.variables(told)
+    assert found == {
+        "HOROVOD_RANK": "3", "HOROVOD_SIZE": "4",
+        "HOROVOD_LOCAL_RANK": "1", "HOROVOD_LOCAL_SIZE": "2",
+        "HOROVOD_CROSS_RANK": "1", "HOROVOD_CROSS_SIZE": "2",
+        "HOROVOD_HOSTNAME": "node-1",
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1", "HOROVOD_GLOO_RENDEZVOUS_PORT": "20001",
+        "HOROVOD_CONTROLLER": "gloo", "HOROVOD_CPU_OPERATIONS": "gloo",
+        "HOROVOD_GLOO_IFACE": "lo",
+    }  # fmt: skip
+    mine = horovod_rank.variables({**told, "HOROVOD_GLOO_IFACE": "ib0"})
+    assert mine["HOROVOD_GLOO_IFACE"] == "ib0"
+
+
+def test_an_address_that_is_not_known_names_no_interface():
+    assert horovod_rank.interface_to("127.0.0.1") == "lo"
+    assert horovod_rank.interface_to("no-such-host.invalid") == ""
+
+
+def test_ranks_of_horovod_find_what_others_told():
+    """What http_store.cc does: PUT, GET until it is there, DELETE at the end."""
+    store = horovod_rank.serve(0)
+
+    def ask(method, path, body=None):
+        asked = http.client.HTTPConnection("127.0.0.1", store.server_address[1], timeout=5)
+        asked.request(method, path, body)
+        answer = asked.getresponse()
+        return answer.status, answer.read()
+
+    try:
+        assert ask("GET", "/global/0") == (404, b"")
+        assert ask("PUT", "/global/0", b"\0address\xff") == (200, b"")
+        assert ask("GET", "/global/0") == (200, b"\0address\xff")
+        assert ask("GET", "/local_node-0/0") == (404, b"")
+        assert ask("DELETE", "/global/0") == (200, b"")
+        with pytest.raises(SystemExit, match=r"cannot meet at port \d+: Address already in use"):
+            horovod_rank.serve(store.server_address[1])
+    finally:
+        store.shutdown()
+        store.server_close()
+
+
+def test_a_script_of_horovod_runs_on_each_node_as_typed(tmp_path):
+    (tmp_path / "beside.py").write_text("WORD = 'found'\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, beside\nassert __name__ == '__main__'\n"
+        "print(os.environ['HOROVOD_RANK'], beside.WORD, *sys.argv[1:])\n"
+    )
+    words = ("2", "backends.harness.horovod_rank", str(script), "--model=resnet18")
+    said = subprocess.run(
+        [sys.executable, "-m", "backends.harness.ranks", *words],
+        env={**STEP, "SLURM_PROCID": "0", "SLURM_STEP_NODELIST": "localhost",
+             "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=True, timeout=30,
+    ).stdout  # fmt: skip
+    assert said == "0 found --model=resnet18\n"
