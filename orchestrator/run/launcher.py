@@ -64,11 +64,8 @@ class LauncherContext:
     model_file: PurePath | None = None
     command: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
-<<<<<<< HEAD
     near_cpus: str = ""
-=======
     nodes: int = 1
->>>>>>> fleets
     flags: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
