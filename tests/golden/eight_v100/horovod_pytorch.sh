@@ -24,10 +24,10 @@ export NVIDIA_TF32_OVERRIDE=0
 exec >>/benchdock/run/log.txt 2>&1
 
 if command -v mpirun >/dev/null; then
-  start=(mpirun --allow-run-as-root --tag-output --bind-to none -np 8)
+  start=(mpirun --allow-run-as-root --tag-output --bind-to none -np 8 python3)
 else
-  start=(horovodrun --gloo --network-interface lo -np 8 -H localhost:8)
+  start=(horovodrun --gloo --network-interface lo -np 8 -H localhost:8 python3)
 fi
-exec "${start[@]}" python3 /benchdock/source/pytorch/pytorch_synthetic_benchmark.py \
+exec "${start[@]}" /benchdock/source/pytorch/pytorch_synthetic_benchmark.py \
   --num-warmup-batches=20 --num-batches-per-iter=10 --num-iters=10 \
   --model=resnet50 --batch-size=32
