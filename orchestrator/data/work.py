@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def finished(target: Path, identity: str) -> manifest.Manifest | None:
     """
     found = manifest.read(target)
     if found is not None and found.conversion == identity:
-        shutil.rmtree(Place(target).folder, ignore_errors=True)
+        _tidy(target)  # a kill after the manifest was written leaves work in progress behind
         return found
     if found is not None:
         raise DataError(f"{target} holds another dataset", hint="use another folder or remove it")
@@ -121,5 +121,11 @@ def _opened(target: Path, identity: str, note: Callable[[str], None]) -> Iterato
             note(f"continuing in {target}")
         write_aside(place.identity, identity)
         yield place
-        shutil.rmtree(place.folder, ignore_errors=True)
-        lock.unlink(missing_ok=True)
+        _tidy(target)
+
+
+def _tidy(target: Path) -> None:
+    """Remove what only a dataset in progress needs, if it may be removed."""
+    shutil.rmtree(Place(target).folder, ignore_errors=True)
+    with suppress(OSError):
+        (target / _LOCK).unlink(missing_ok=True)

@@ -329,6 +329,17 @@ def test_an_end_while_it_is_completed_is_repaired(images, tmp_path, monkeypatch,
     assert contents(tmp_path / "broken") == contents(tmp_path / "whole")
 
 
+def test_what_a_kill_after_the_manifest_leaves_behind_is_removed(images, tmp_path, monkeypatch):
+    target = tmp_path / "d"
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "_tidy", lambda _: None)
+        converting.convert(job(images, target, "recordio"), Silent())
+    assert {".benchdock-lock", ".benchdock-unfinished"} <= set(os.listdir(target))
+    converting.convert(job(images, target, "recordio"), Silent())
+    converting.convert(job(images, tmp_path / "whole", "recordio"), Silent())
+    assert contents(target) == contents(tmp_path / "whole")
+
+
 def test_other_options_do_not_continue_an_unfinished_conversion(images, tmp_path, monkeypatch):
     class Stop(Silent):
         def advance(self):
