@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from orchestrator.errors import BenchdockError, ExitStatus, Interrupted, machine_fault
+from orchestrator.machine import inventory
+from orchestrator.paths import slug
 from orchestrator.request import Request
 from orchestrator.result import Result
 from orchestrator.run import benchmark
@@ -28,6 +30,7 @@ def main(orders: Path) -> ExitStatus:
     given = task.environment()
     heading, order = arrays.read(orders, given.index)
     print(f"{given.array}_{given.index}, attempt {given.attempt}, on {given.node}", flush=True)
+    inventory.share_own_dirty(orders.parent / "nodes" / f"{slug(given.node)}.json")
     work = task.Work(orders.parent / "attempts", heading, order, given)
     share = Sharing(wait=heading.wait, allowed=heading.allow_shared)
     statuses = [ExitStatus.OK]

@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from orchestrator import installation
 from orchestrator.machine import git, meminfo
-from orchestrator.paths import PROJECT
+from orchestrator.paths import PROJECT, write_aside
 
 ROOT = Path("/")
 # Those of the CPU's flags for instruction sets that decide how fast networks are computed.
@@ -188,12 +190,31 @@ def own_dirty() -> bool | None:
 
     Git is asked once a minute: that takes a quarter of what a short job of a session costs.
     """
-    return _own_dirty(own_commit(), int(time.monotonic() // 60))
+    return _own_dirty(own_commit(), int(time.monotonic() // 60), *_shared)
+
+
+def share_own_dirty(path: Path) -> None:
+    """Keep the answer of `own_dirty` in a file, for the next processes on this node."""
+    _shared[:] = [path]
+
+
+_shared: list[Path] = []
 
 
 @lru_cache(maxsize=1)
-def _own_dirty(_commit: str | None, _minute: int) -> bool | None:
-    return dirty(PROJECT)
+def _own_dirty(commit: str | None, minute: int, shared: Path | None = None) -> bool | None:
+    asked = [commit, minute, str(PROJECT)]
+    if shared is not None:
+        with suppress(ValueError, TypeError):
+            *known, answer = json.loads(_text(shared) or "[null]")
+            if known == asked:
+                return bool(answer) if answer is not None else None
+    answer = dirty(PROJECT)
+    if shared is not None:
+        with suppress(OSError):  # the next process asks git again
+            shared.parent.mkdir(exist_ok=True)
+            write_aside(shared, json.dumps([*asked, answer]), durable=False)
+    return answer
 
 
 def commit(project: Path) -> str | None:

@@ -7,12 +7,16 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator.images import image_table, store
+from orchestrator.paths import PROJECT
 from tests.slurm.session import Session, suite
 from tests.support import slurm_accounting
 from tests.support.slurm_cluster import SlurmCluster, missing, running
@@ -163,3 +167,58 @@ def test_accounting_knows_what_the_queue_forgot(tmp_path: Path) -> None:
         finally:
             session.close()
     shutil.rmtree(root, ignore_errors=True)
+
+
+def _environment_of_horovod(engine, folder: Path) -> Path:  # type: ignore[no-untyped-def]
+    """Return a Python with the packages of the image horovod-cpu, on this host."""
+    table = image_table.load()
+    name = store.name_of(table.image("horovod-cpu"), table)
+    if engine.image(name) is None:
+        pytest.skip("needs the image horovod-cpu: run `benchdock images build horovod-cpu`")
+    made = subprocess.run(("docker", "create", name), check=True, capture_output=True, text=True)
+    container = made.stdout.strip()
+    try:
+        subprocess.run(("docker", "cp", f"{container}:/opt/fw", folder / "fw"), check=True)
+    finally:
+        subprocess.run(("docker", "rm", container), check=True, capture_output=True)
+    subprocess.run((sys.executable, "-m", "venv", "--without-pip", folder / "env"), check=True)
+    (packages,) = (folder / "env/lib").glob("python3.*/site-packages")
+    (packages / "framework.pth").write_text(f"{folder / 'fw'}\n")
+    return folder / "env/bin/python"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="needs the Python of the image: 3.11")
+def test_horovod_trains_on_two_nodes_as_on_one(session: Session, engine, tmp_path: Path) -> None:
+    python = _environment_of_horovod(engine, tmp_path)
+    script = tmp_path / "examples/pytorch/pytorch_synthetic_benchmark.py"
+    script.parent.mkdir(parents=True)
+    # It prints as upstream's program does, after the proof that the ranks train together.
+    script.write_text(
+        f"import runpy, sys, os\nassert '--no-cuda' in sys.argv\n"
+        f"runpy.run_path({str(PROJECT / 'tests/horovod/ranks.py')!r}, run_name='__main__')\n"
+        "import horovod.torch as hvd\n"
+        "if hvd.rank() == 0:\n"
+        "    print(f'Number of CPUs: {hvd.size()}, nodes: {hvd.cross_size()}')\n"
+        "    print('Iter #0: 10.0 img/sec per CPU')\n"
+        "    print(f'Img/sec per CPU: 10.0 +-0.0')\n"
+        "    print(f'Total img/sec on {hvd.size()} CPU(s): {10.0 * hvd.size()} +-0.0')\n"
+    )
+    words = (
+        "run resnet18 -f horovod_pytorch --phase training --ranks 4 --nodes 2 --steps 10 --json "
+        f"--python {python} --source {tmp_path / 'examples'}"
+    )
+    command = f"BENCHDOCK_HOME={session.home} {sys.executable} -m orchestrator {words}"
+    out = tmp_path / "out"
+    batch = ("sbatch", "--wait", "--nodes=2", "--exclusive", f"--chdir={PROJECT}")
+    done = subprocess.run(
+        (*batch, f"--output={out}", f"--wrap={command}"),
+        env=session.cluster.environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    (log,) = session.home.glob("runs/*/log.txt")
+    told = log.read_text()
+    assert done.returncode == 0, out.read_text() + told
+    assert "equal weights on 4 ranks" in told
+    assert "Number of CPUs: 4, nodes: 2" in told
+    (found,) = session.results()
+    assert (found["status"], found["metrics"]["throughput"]["value"]) == ("ok", 40.0)

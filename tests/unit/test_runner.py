@@ -1,5 +1,6 @@
 """Following an execution to its end, with a runtime that does as requested."""
 
+import gc
 import os
 import signal
 from contextlib import contextmanager
@@ -128,6 +129,20 @@ def test_a_log_that_grows_is_measured(folder):
     assert stages[-1] == "done"
     assert outcome.notes == ("a limit was dropped",)
     assert folder.engine_log.read_bytes() == b"banner"
+
+
+@pytest.mark.parametrize("in_a_hurry", [False, True])
+def test_garbage_is_collected_again_but_not_looked_for_in_modules(folder, in_a_hurry):
+    if in_a_hurry:
+        gc.disable()
+    try:
+        run(folder, BEGIN, STEPS + END, Exit(code=0))
+        assert gc.isenabled()
+        # A process that makes many runs must not keep the garbage of all of them.
+        assert (gc.get_freeze_count() > 0) is in_a_hurry
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(("runtime", "named"), [("docker", True), ("host", False)])
