@@ -21,14 +21,22 @@ def add(subcommands: Any) -> None:
         "results table --by weak -f pytorch --markdown",
         "results table --by strong --csv > scaling.csv",
     )
-    table.add_argument(
+    columns = table.add_mutually_exclusive_group(required=True)
+    columns.add_argument(
         "--by",
         action=Once,
         choices=BY,
-        required=True,
         metavar="WHAT",
         help="the columns: batch; weak or strong (scaling over devices, with the batch per device "
         "or of all devices fixed); framework, model, dtype or device",
+    )
+    columns.add_argument(
+        "--scaling",
+        dest="by",
+        action=Once,
+        choices=("weak", "strong"),
+        metavar="KIND",
+        help="the same as --by weak or --by strong",
     )
     how = table.add_mutually_exclusive_group()
     how.add_argument("--markdown", action="store_true", help="print Markdown")

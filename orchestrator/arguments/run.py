@@ -12,7 +12,6 @@ DATA_PLACE, PAGE_CACHE = "data_place", "page_cache"
 # The range that Linux accepts for a control group.
 MOST_PROCESSES = 4_194_304
 LARGEST_SEED = 2**63 - 1
-MOST_RANKS = 1024
 
 
 def add(commands: Any) -> None:
@@ -97,7 +96,7 @@ def add_gpus(command: ArgumentParser) -> None:
     )
     command.add_argument(
         "--ranks",
-        type=values.whole(1, MOST_RANKS),
+        type=values.positive,
         metavar="N",
         help="run N processes on the CPU, each on its share of the cores and with its own batch; "
         "in training they exchange gradients",

@@ -21,10 +21,11 @@ def near(
 
     `allowed` are the CPUs that a program may use, None if that is unknown.
     """
-    if not framework.is_our_program or not framework.starts_processes({}):
+    named = {name: one for one in report.gpus for name in (str(one.index), one.uuid)}
+    gpus = [named[name] for name in target.gpus if name in named]
+    bound = framework.is_our_program and framework.starts_processes({})
+    if not bound or len(gpus) < target.count:  # it lacks some: that is a refusal already
         return target, ()
-    told = {one.uuid or str(one.index): one for one in report.gpus}
-    gpus = [told[name] for name in target.gpus]
     unknown = [str(one.index) for one in gpus if one.local_cpus is None]
     if unknown:
         several = "s" if len(unknown) > 1 else ""
@@ -33,6 +34,8 @@ def near(
     places = [near_cpus.numbers(one.local_cpus) for one in gpus if one.local_cpus]
     if allowed is not None:
         places = [place & frozenset(allowed) for place in places]
+        if all(place == frozenset(allowed) for place in places):
+            return target, ()  # in order is near
     if not near_cpus.shares(places, sorted(frozenset().union(*places))):
         return target, (f"too few of the CPUs near the GPUs may be used: {_IN_ORDER}",)
     return replace(target, near_cpus=tuple(map(inventory.ranges, places))), ()

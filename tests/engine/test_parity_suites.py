@@ -69,6 +69,7 @@ def run_suite(image, runner, name, *words, cpus=None):
     return in_image.run_module(
         image,
         *("pytest", "--confcutdir=tests/parity", "-p", "no:cacheprovider", f"--backend={name}"),
+        *("-m", "not slow"),
         *(*words, *files),
         mounts=[f"{runner}:/pytest"],
         cpus=cpus,

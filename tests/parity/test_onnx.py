@@ -86,10 +86,15 @@ def test_weights_beyond_one_file_are_refused(monkeypatch):
 # Of the logits, relative to the largest: six units of float16's roundoff, as P2 allows. int8 rounds
 # each value to one of 255, the error of which adds up over the layers.
 TYPED = {"float16": 6 * 2.0**-11, "int8": 0.1}
+QUICK = ("deep_mnist", "alexnet_owt", "resnet18", "googlenet")
+# Of large networks the referee, which finds the scales of int8, takes minutes.
+MODELS = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in zoo.names()
+]
 
 
 @pytest.mark.parametrize("dtype", TYPED)
-@pytest.mark.parametrize("model", ["deep_mnist", "alexnet_owt", "resnet18", "googlenet"])
+@pytest.mark.parametrize("model", MODELS)
 def test_typed_files_compute_the_network(model, dtype):
     assert 1e-6 < typed_deviation(model, dtype) <= TYPED[dtype]
 
@@ -109,7 +114,7 @@ def typed_deviation(model, dtype, batch=2):
     return deviation(logits[1], logits[0])
 
 
-@pytest.mark.parametrize("model", ["deep_mnist", "alexnet", "resnet18", "googlenet"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_bfloat16_file_computes_the_network(model):
     """ONNX Runtime has no kernels for it: they compute in float32, and each value is rounded."""
     ort = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed here")

@@ -21,8 +21,11 @@ from orchestrator.frameworks import catalogue
 from orchestrator.machine import inventory
 from orchestrator.machine.gpu_facts import Gpu, GpuReport
 from orchestrator.paths import PROJECT
+from orchestrator.request import Request
 from orchestrator.run import rank_cpus
+from orchestrator.run.decision import decide
 from orchestrator.run.devices import Target
+from tests.support.machines import Known
 
 CPUS = st.frozensets(st.integers(0, 40))
 FOUR = ("0-3", "0-3", "4-7", "4-7")
@@ -101,6 +104,12 @@ def test_otherwise_it_is_said_that_cpus_come_in_order(local, allowed, why):
     found, notes = near(*local, allowed=allowed)
     assert (found.near_cpus, found.used_cpus(8)) == ((), 8)
     assert notes == (f"{why}the ranks get CPUs in order, near their GPUs or not",)
+
+
+@pytest.mark.parametrize("allowed", [{0, 1, 2, 3}, {1}])
+def test_with_one_node_there_is_nothing_to_choose(allowed):
+    found, notes = near("0-3", "0-3", "0-3", allowed=allowed)
+    assert (found.near_cpus, found.used_cpus(4), notes) == ((), 4, ())
 
 
 @pytest.mark.parametrize("framework", ["mxnet", "caffe2", "horovod_pytorch"])
@@ -208,6 +217,14 @@ def test_threads_follow_the_cpus_near_the_gpus(capsys, tmp_path):
     assert [one for one in plan["warnings"] if "unknown which CPUs are near GPUs 0, 1" in one]
     status, plan = dry_run(capsys, tmp_path, cpu, (None,) * 4)
     assert not [one for one in plan["warnings"] if "CPUs" in one]  # of one GPU
+
+
+def test_gpus_that_cannot_be_had_are_refused_as_usual():
+    parted = tuple(replace(one, mig=True) for one in report(*FOUR).gpus)
+    server = Known(gpu=replace(report(), gpus=parted[:1]))
+    asked = Request(model="resnet18", framework="pytorch", devices=2)
+    (refusal,) = decide(asked, server).refusals
+    assert "all are partitioned (MIG)" in str(refusal)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_busy_neighbours_are_read_from_results_of_gpus(capsys):
     assert main(["results", "table", "--by", "weak", "--json"]) == 0
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert [cell["neighbours"] for cell in cells] == [2.0, None]
-    assert main(["results", "table", "--by", "weak"]) == 0
+    assert main(["results", "table", "--scaling", "weak"]) == 0
     assert "Other GPUs of the machine that were busy, by devices" in capsys.readouterr().out
 
 
@@ -242,10 +242,12 @@ def test_filters_choose_runs(runs, capsys):
     ("words", "said"),
     [
         (["--by", "bach"], "did you mean 'batch'? (one of batch, weak, strong"),
-        ([], "--by"),
+        ([], "--by --scaling"),
         (["--by", "batch", "--phase", "inference"], "no stored run matches --phase inference"),
         (["--by", "batch", "--model", "vgg61"], "unknown model 'vgg61'; did you mean"),
         (["--by", "batch", "--csv", "--markdown"], "not allowed with argument"),
+        (["--by", "weak", "--scaling", "strong"], "not allowed with argument"),
+        (["--scaling", "week"], "did you mean 'weak'?"),
     ],
 )
 def test_a_wrong_request_is_one_line(runs, words, said, capsys):
