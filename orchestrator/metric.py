@@ -5,6 +5,9 @@ from typing import Any
 
 from orchestrator.request import LenientRecord
 
+# The ends of the throughput's 95 % interval, within this run.
+INTERVAL = ("throughput_ci95_low", "throughput_ci95_high")
+
 
 class Metric(LenientRecord):
     """A number with its unit."""

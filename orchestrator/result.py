@@ -31,9 +31,6 @@ FailureKind = Literal[
     "interrupted",
 ]
 
-# The ends of the throughput's 95 % interval, within this run.
-INTERVAL = ("throughput_ci95_low", "throughput_ci95_high")
-
 
 class Failure(LenientRecord):
     """Why there is no result: the kind, one line for the user, and the log line that shows it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from orchestrator.parsers.contract import Progress
-from orchestrator.result import Result
+if TYPE_CHECKING:
+    from orchestrator.progress import Progress
+    from orchestrator.result import Result
 
 
 class View(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.images import exporting, store
-from orchestrator.images.builder import BuildEvent, OnEvent
+from orchestrator.images.contract import BuildEvent, OnEvent
 from orchestrator.images.image_table import ImageTable
 from orchestrator.units import BYTES, quantity
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import EngineError, ExitStatus, ImageError, RequestError, unknown
 from orchestrator.images import base_images, image_table, pins, store, wheelhouse
-from orchestrator.images.builder import BuildEvent
+from orchestrator.images.contract import BuildEvent
 from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.images.interpreters import NoInterpreterError
 from orchestrator.ui.tables import print_table

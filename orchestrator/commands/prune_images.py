@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.errors import ExitStatus, ImageError, RequestError
 from orchestrator.images import pruning
-from orchestrator.images.builder import OnEvent
+from orchestrator.images.contract import OnEvent
 from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.images.pruning import Candidate
 from orchestrator.results import needs

@@ -20,17 +20,17 @@ from orchestrator.frameworks import catalogue
 from orchestrator.plan import Plan
 from orchestrator.record_files import first_mistake
 from orchestrator.request import Phase, Request
-from orchestrator.result import Result
 from orchestrator.run import own_network
 from orchestrator.run.filing import to_json
-from orchestrator.trust.verdict import Trust
 from orchestrator.ui.text import Outlet, clean
 from orchestrator.units import BYTES, SECONDS, quantity
 from orchestrator.view import View
 
 if TYPE_CHECKING:
     from orchestrator.machine.description import Machine
+    from orchestrator.result import Result
     from orchestrator.run.sharing import Sharing
+    from orchestrator.trust.verdict import Trust
 
 
 def make_request(arguments: argparse.Namespace) -> Request:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from orchestrator import paths
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import interpreters
-from orchestrator.images.building_engine import BuildingEngine
+from orchestrator.images.contract import BuildingEngine
 from orchestrator.images.image_table import BaseImage, ImageTable
 from orchestrator.images.interpreters import BaseInterpreter, NoInterpreterError
 from orchestrator.runtimes.host.host_pip import KEPT_LINES, OnLine

@@ -12,18 +12,16 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 from orchestrator import file_lock, paths
 from orchestrator.errors import EngineError, ImageError
 from orchestrator.images import digests, interpreters, room
-from orchestrator.images.building_engine import BuildingEngine
+from orchestrator.images.contract import BuildEvent, ImageEngine, OnEvent
 from orchestrator.images.image_table import BaseImage, Image, ImageTable
 
 if TYPE_CHECKING:
-    from orchestrator.runtimes.docker.client import EngineInfo
     from orchestrator.runtimes.docker.images import ImageInfo, PullProgress
 
 # Name of the variable that chooses the network of builds: "host" if containers behind the engine's
@@ -39,30 +37,6 @@ _FROM = re.compile(r"^FROM .*$", re.MULTILINE)
 _FULL_DISK = re.compile(r"no space left on device|\[Errno 28\]", re.IGNORECASE)
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 _PULL_STRIDE = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class BuildEvent:
-    """Progress: a `stage` of our work in words, a `line` of a program's output, a `warning`."""
-
-    kind: Literal["stage", "line", "warning"]
-    text: str
-
-
-OnEvent = Callable[[BuildEvent], None]
-
-
-class ImageEngine(BuildingEngine, Protocol):
-    """The part of a container engine that our images need."""
-
-    def info(self) -> EngineInfo:
-        """Return what the engine says about itself."""
-
-    def pull(self, reference: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
-        """Pull an image from its registry."""
-
-    def tag_image(self, image: str, name: str) -> None:
-        """Give an image another name, which takes it from any other image."""
 
 
 def build(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import file_lock
 from orchestrator.images import builder, digests
-from orchestrator.images.builder import BuildEvent, OnEvent
+from orchestrator.images.contract import BuildEvent, OnEvent
 from orchestrator.images.image_table import ImageTable
 
 if TYPE_CHECKING:

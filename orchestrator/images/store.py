@@ -1,4 +1,7 @@
-"""Images ready to run: built, pulled, or refused with the reason."""
+"""Images ready to run: built, pulled, or refused with the reason.
+
+What gets an image is imported only if one is missing.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestrator import file_lock
 from orchestrator.errors import ImageError, RequestError
-from orchestrator.images import builder, digests, interpreters
-from orchestrator.images.builder import BuildEvent, ImageEngine, OnEvent
+from orchestrator.images import digests
+from orchestrator.images.contract import BuildEvent, ImageEngine, OnEvent
 from orchestrator.images.image_table import Image, ImageTable
 from orchestrator.images.reference import parse_reference
 
@@ -92,6 +95,8 @@ def is_other_build(reference: str, image: Image, table: ImageTable) -> bool:
 
 def _obstacle(image: Image, table: ImageTable, engine: ImageEngine) -> str:
     """Say why this machine cannot build the base of an image; empty if it can, or has it."""
+    from orchestrator.images import interpreters  # only for an image that is missing
+
     base = table.bases[image.base]
     if not base.parent or engine.image(base.name) or interpreters.find(base.python):
         return ""
@@ -135,6 +140,8 @@ def ensure(
         how = _pull_command(image.id) if image.source == "vendor" else _build_command(image)
         raise ImageError(f"the image {now.name} is not here{other}", hint=f"`{how}`")
     if image.source == "vendor":
+        from orchestrator.images import builder
+
         found = builder.pull_image(image, table, engine, on_event)
         return _ready(image, found, "pulled", reference=image.tag)
     if now.kind == "stale":
@@ -165,6 +172,8 @@ def resolve(
     if found is None and policy is Policy.NEVER:
         raise ImageError(f"the image {reference} is not here", hint=f"`{_pull_command(reference)}`")
     if found is None or policy is Policy.FORCE:
+        from orchestrator.images import builder
+
         found, did = builder.pull(reference, engine, on_event), "pulled"
     if digests.BACKENDS in found.labels:
         _refuse_stale(reference, found)
@@ -193,6 +202,8 @@ def pull(name: str, table: ImageTable, engine: ImageEngine, on_event: OnEvent) -
     An image whose pinned digest is here already is not pulled again. Raises RequestError for an
     invalid reference or an image that is built here, ImageError and EngineError.
     """
+    from orchestrator.images import builder
+
     # One word is the id of a image, mistyped or not: other references have a tag or a registry.
     image = table.image_of_tag(name) if set(name) & set("/:@") else table.image(name)
     if image is None:
@@ -238,6 +249,8 @@ def _build(
     policy: Policy,
     on_event: OnEvent,
 ) -> ReadyImage:
+    from orchestrator.images import builder
+
     def say_waiting() -> None:
         on_event(BuildEvent("stage", f"waiting for another process that builds {image.id}"))
 

@@ -7,8 +7,9 @@ from array import array
 from dataclasses import dataclass, field
 
 from orchestrator import stats
+from orchestrator.metric import INTERVAL
 from orchestrator.parsers.events import Steps
-from orchestrator.result import INTERVAL, Metric, StepSamples
+from orchestrator.result import Metric, StepSamples
 from orchestrator.units import PERCENT, SAMPLES_PER_SECOND, SECONDS, share
 
 MOST_STEPS = 10_000_000  # the maximum in a request

@@ -14,8 +14,9 @@ from itertools import combinations
 from backends.options import DATA_PLACE
 from orchestrator.errors import RequestError
 from orchestrator.frameworks.record import PAGE_CACHE
+from orchestrator.metric import INTERVAL
 from orchestrator.request import Measure
-from orchestrator.result import INTERVAL, Result
+from orchestrator.result import Result
 
 # A smaller share of waiting is not worth a verdict.
 LEAST_WAIT = 0.05

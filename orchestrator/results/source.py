@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from orchestrator.images import builder, digests, image_table, store
-from orchestrator.images.builder import ImageEngine
+from orchestrator.images.contract import ImageEngine
 from orchestrator.images.reference import parse_reference
 from orchestrator.plan import Plan
 from orchestrator.request import Request

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestrator import stats
-from orchestrator.result import INTERVAL, Metric, Result
+from orchestrator.metric import INTERVAL
+from orchestrator.result import Metric, Result
 from orchestrator.results.comparison import Comparison, Side
 from orchestrator.units import quantity
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.errors import RequestError
 from orchestrator.machine import inventory
+from orchestrator.metric import INTERVAL
 from orchestrator.parsers import parser_for as _parser_for
 from orchestrator.parsers.collected import CollectedLog
 from orchestrator.parsers.contract import LogParser
@@ -15,7 +16,7 @@ from orchestrator.paths import PROJECT
 from orchestrator.plan import Plan
 from orchestrator.record_files import read_record
 from orchestrator.request import Request
-from orchestrator.result import INTERVAL, Measurement, Metric, Result
+from orchestrator.result import Measurement, Metric, Result
 from orchestrator.results import agreement
 from orchestrator.results.bundle import LAUNCHER, LOG, MONITOR, PLAN, REQUEST, Bundle
 from orchestrator.run.hints import hints_of

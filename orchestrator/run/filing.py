@@ -10,15 +10,18 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import MachineError, RequestError
 from orchestrator.paths import RunFolder, runs, write_aside
 from orchestrator.plan import Plan
 from orchestrator.record_files import may_exist, read_file
 from orchestrator.request import LenientRecord, Request, StrictRecord
-from orchestrator.result import Failure, Result
 from orchestrator.run import unfinished
 from orchestrator.version import VERSION
+
+if TYPE_CHECKING:
+    from orchestrator.result import Result
 
 # Held on disk during the run and released to write the result: a result with 10^5 step times is
 # about 2 MiB. The files hold inodes for the result, the note, and missing logs.
@@ -194,6 +197,8 @@ def tell_killed(tell: Callable[[str], None]) -> None:
 
 
 def _killed(folder: RunFolder) -> Result:
+    from orchestrator.result import Failure, Result  # a run needs them only at its end
+
     try:
         request = read_file(Request, folder.request)
     except RequestError:

@@ -262,18 +262,25 @@ def check_template(tree: nodes.Template) -> None:
         raise TypeError(f"line {call.lineno}: method calls are not allowed in a launcher")
 
 
-class _CheckedLoader(FileSystemLoader):
-    """Loads templates that pass `check_template`."""
+class _Loader(FileSystemLoader):
+    """Finds a missing template to be a fault of the installation."""
 
     def get_source(
         self, environment: Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
         try:
-            source, path, current = super().get_source(environment, template)
+            return super().get_source(environment, template)
         except TemplateNotFound:
             raise installation.without(LAUNCHERS / template) from None
-        check_template(environment.parse(source, template, path))
-        return source, path, current
+
+
+class _CheckedEnvironment(Environment):
+    """Compiles templates that pass `check_template`."""
+
+    def compile(self, source: str | nodes.Template, *more: Any, **named: Any) -> Any:
+        tree = self.parse(source, *more[:2]) if isinstance(source, str) else source
+        check_template(tree)
+        return super().compile(tree, *more, **named)
 
 
 @functools.cache
@@ -287,6 +294,6 @@ def _environment() -> Environment:
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
-    environment = Environment(loader=_CheckedLoader(LAUNCHERS), **options)
+    environment = _CheckedEnvironment(loader=_Loader(LAUNCHERS), **options)
     environment.globals.clear()
     return environment

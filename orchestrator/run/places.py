@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from orchestrator.images import image_table, store
-from orchestrator.images.builder import BuildEvent, OnEvent
+from orchestrator.images.contract import BuildEvent, OnEvent
 from orchestrator.images.image_table import Image
 from orchestrator.images.store import ReadyImage
 from orchestrator.paths import PROJECT

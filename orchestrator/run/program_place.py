@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import ImageError, MachineError
 from orchestrator.images import digests, image_table, store
-from orchestrator.images.builder import BuildEvent, OnEvent
+from orchestrator.images.contract import BuildEvent, OnEvent
 from orchestrator.images.image_table import Image
 from orchestrator.paths import home, write_aside
 from orchestrator.plan import Plan

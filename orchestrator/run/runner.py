@@ -1,45 +1,29 @@
-"""Executes one plan: start, follow, end, conclude. Leaves its files in the run folder."""
+"""Executes one plan: starts it, and leaves the rest to `following`.
+
+What only the rest needs is imported while the engine starts the container.
+"""
 
 from __future__ import annotations
 
 import gc
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
-from orchestrator.errors import BenchdockError, EngineError, Interrupted, MachineError
-from orchestrator.parsers import crash, module, parser_for
-from orchestrator.parsers.contract import LogParser, Progress
+from orchestrator.errors import EngineError, MachineError
 from orchestrator.paths import RunFolder
-from orchestrator.plan import Plan, Timeouts
-from orchestrator.result import Failure, Measurement
-from orchestrator.run.clocks import expired
-from orchestrator.run.container_user import hand_over, strip_set_ids
-from orchestrator.run.failures import failure_of, too_few_processes
-from orchestrator.run.hints import hints_of
+from orchestrator.plan import Plan
+from orchestrator.run.container_user import hand_over
 from orchestrator.run.log_guard import LogGuard, largest_file
-from orchestrator.runtimes.contract import Execution, Exit, Runtime
+from orchestrator.runtimes.contract import Execution, Runtime
 from orchestrator.tail import Tail
-from orchestrator.vendor_images import banner
 from orchestrator.view import View
 
-POLL_SECONDS = 0.25
-STOP_GRACE_SECONDS = 8.0
-ENGINE_LOG_LIMIT = 256 * 1024
-# Bytes read from the log between two checks of the clocks. A program that prints fast, or a slow
-# parser, must not prevent the checks of the time limit.
-SLICE = 64 * 1024 * 1024
-SLICE_SECONDS = 1.0
-# Output of a stopped program is read for this long: a runaway log has no end.
-LAST_WORDS_SECONDS = 3.0
-
-
-# What bash says about a launcher that cannot enter its folder or open its log.
-_UNWRITABLE = re.compile(r"(/benchdock/run\S*|cd): .*(Permission denied|Read-only file system)$")
+if TYPE_CHECKING:
+    from orchestrator.progress import Progress
+    from orchestrator.run.following import Following, Outcome
 
 
 class StageClock:
@@ -61,84 +45,6 @@ class StageClock:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The outcome of an execution; `signal_number` is set if the user ended it."""
-
-    measurement: Measurement
-    failure: Failure | None
-    exit_code: int | None
-    notes: tuple[str, ...] = ()
-    signal_number: int | None = None
-
-
-class _Follower:
-    """Feeds a growing log to its parser, and the parser's progress to the view."""
-
-    def __init__(
-        self, parser: LogParser, tail: Tail, view: View, on_progress: Callable[[Progress], None]
-    ) -> None:
-        self.last_output: float | None = None
-        self.ended: Exit | None = None
-        self._parser = parser
-        self._tail = tail
-        self._view = view
-        self._on_progress = on_progress
-        self._progress = parser.progress
-
-    def drain(self) -> bool:
-        """Feed at most a slice of new log; return whether there may be more."""
-        taken, more, began = 0, False, time.monotonic()
-        for block in self._tail.read():
-            self._parser.feed(block)
-            self._view.output(block)
-            taken += len(block)
-            more = taken >= SLICE or time.monotonic() - began >= SLICE_SECONDS
-            if more:
-                break
-        if taken:
-            self.last_output = time.monotonic()
-            self._progress = self._parser.progress
-            self._on_progress(self._progress)
-        # Even without news: a view shows the elapsed time.
-        self._view.progress(self._progress)
-        return more
-
-    def until_end(self, execution: Execution, timeouts: Timeouts) -> Failure | None:
-        """Follow until execution and log end, or a clock runs out.
-
-        `ended` is set once the execution has ended; reading its log may take longer.
-        """
-        started = time.monotonic()
-        behind = False
-        while True:
-            if self.ended is None:
-                self.ended = execution.wait(0.0 if behind else POLL_SECONDS)
-            ended = self.ended is not None
-            behind = self.drain()
-            if ended and not behind:
-                return None
-            clocks = Timeouts(total=timeouts.total) if ended else timeouts
-            now = time.monotonic()
-            failure = expired(clocks, now=now, started=started, last_output=self.last_output)
-            if failure is not None:
-                return failure
-
-    def last_words(self) -> str | None:
-        """Read what a stopped program printed, for a while; warn if there is more."""
-        began = time.monotonic()
-        while self.drain():
-            if time.monotonic() - began >= LAST_WORDS_SECONDS:
-                return f"the log was read only up to byte {self._tail.total}"
-        return None
-
-    def changed(self) -> str | None:
-        """Warn if the log is no longer what was read, because something wrote to it meanwhile."""
-        if self._tail.is_as_read():
-            return None
-        return f"the log {self._tail.path} was changed after its lines had been read"
-
-
 def _doing(plan: Plan) -> str:
     if plan.program == "parity":
         return f"comparing {plan.framework} with the referee"
@@ -156,14 +62,16 @@ def execute(
     *,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_start: Callable[[Execution], None] = lambda _: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run a plan until it ends in any way, and judge it.
 
-    `on_start` gets the started program, `on_progress` its progress whenever its log has grown.
+    `on_start` gets the started program, `on_progress` its progress whenever its log has grown;
+    `meanwhile` is called in a thread while the program is being started.
     Raises EngineError, ImageError or MachineError if it cannot be started or if the engine is gone
     for good, and Interrupted if a signal came before it was started.
     """
-    run = _Run()
+    following: Following | None = None
     try:
         with ExitStack() as stack:
             guard = stack.enter_context(LogGuard(folder.log, largest=largest_file(plan)))
@@ -171,44 +79,36 @@ def execute(
             if plan.user is not None:
                 _hand_over(folder, plan.user)
             with clock.stage("start", f"starting {plan.image or 'the program on this host'}"):
-                loading = _load_meanwhile(plan.program)
+                loading = _load_meanwhile(plan.program, meanwhile)
                 execution = stack.enter_context(runtime.start(plan, run_id=folder.run_id))
                 on_start(execution)
                 loading.join()
                 if not gc.isenabled():  # the start was in a hurry
                     gc.freeze()  # modules are not garbage, and a search of them takes 40 ms
                     gc.enable()
-            parser = parser_for(plan.program, hints_of(plan))
-            follower = _Follower(parser, tail, view, on_progress)
+            following = _following(plan, folder, view, tail, on_progress)
             with clock.stage("run", _doing(plan)):
-                run.follow(follower, execution, plan.timeouts, view)
-            run.complete = True
+                following.follow(execution)
             with clock.stage("collect"):
-                run.notes = (*run.notes, *execution.notes(), *strip_set_ids(folder.outputs))
-                run.collect(execution, folder.engine_log)
-                run.lost = guard.lost() or follower.changed()
+                following.collect(execution, guard)
     except EngineError as error:
-        if not run.complete:
+        if following is None or not following.complete:
             raise
         # The container could not be removed: say so, but keep the measurement.
-        run.notes = (*run.notes, str(error))
-    assert run.ended is not None
-    measurement = parser.finish(run.ended.code)
-    failure = run.incomplete(failure_of(measurement, run.ended, run.stopped))
-    failure = _with_evidence(folder, failure)
-    if run.stopped is not None or run.lost is not None:
-        # Figures of a part might be mistaken for those of the whole.
-        measurement = measurement.model_copy(update={"metrics": {}})
-    # On the host, and where it cannot be given, no such limit is set.
-    limited = plan.in_container and "pids" not in plan.lacks
-    limit = plan.limits.pids if limited else None
-    return Outcome(
-        measurement=measurement,
-        failure=too_few_processes(failure, limit, parser.progress.last_lines),
-        exit_code=run.ended.code,
-        notes=run.notes,
-        signal_number=run.signal_number,
-    )
+        following.note(str(error))
+    return following.outcome()
+
+
+def _following(
+    plan: Plan,
+    folder: RunFolder,
+    view: View,
+    tail: Tail,
+    on_progress: Callable[[Progress], None],
+) -> Following:
+    from orchestrator.run.following import Following  # imported meanwhile
+
+    return Following(plan, folder, view, tail, on_progress)
 
 
 def _hand_over(folder: RunFolder, user: str) -> None:
@@ -221,80 +121,15 @@ def _hand_over(folder: RunFolder, user: str) -> None:
         ) from None
 
 
-def _load_meanwhile(program: str) -> Thread:
-    """Import the parser while the engine starts the container and this thread would wait."""
+def _load_meanwhile(program: str, meanwhile: Callable[[], None]) -> Thread:
+    """Import what follows the program while the engine starts it and this thread would wait."""
 
     def load() -> None:
-        module(program)
-        Measurement.model_rebuild()
+        from orchestrator.run import following
+
+        following.prepare(program)
+        meanwhile()
 
     thread = Thread(target=load, daemon=True)
     thread.start()
     return thread
-
-
-@dataclass
-class _Run:
-    """How an execution went."""
-
-    ended: Exit | None = None
-    stopped: Failure | None = None
-    signal_number: int | None = None
-    notes: tuple[str, ...] = ()
-    complete: bool = False
-    lost: str | None = None
-
-    def incomplete(self, failure: Failure | None) -> Failure | None:
-        """Report a log that lost lines, unless benchdock stopped the run itself."""
-        if self.lost is None or self.stopped is not None:
-            return failure
-        evidence = (failure.evidence or failure.message) if failure else ""
-        return Failure(kind="crashed", message=self.lost, evidence=evidence)
-
-    def collect(self, execution: Execution, path: Path) -> None:
-        """Save what was printed before the launcher took over; never lose the measurement."""
-        try:
-            # The program may have put a link there.
-            path.unlink(missing_ok=True)
-            execution.collect_output(path, ENGINE_LOG_LIMIT)
-        except Interrupted:
-            raise
-        except (OSError, BenchdockError) as error:
-            why = error.strerror or error if isinstance(error, OSError) else error
-            self.notes = (*self.notes, f"could not save the output from before the log: {why}")
-
-    def follow(
-        self, follower: _Follower, execution: Execution, timeouts: Timeouts, view: View
-    ) -> None:
-        """Follow to the end; stop it if a clock runs out or a signal comes."""
-        try:
-            self.stopped = follower.until_end(execution, timeouts)
-        except Interrupted as interruption:
-            self.signal_number = interruption.signal_number
-            self.stopped = Failure(kind="interrupted", message=str(interruption))
-        self.ended = follower.ended
-        if self.stopped is None:
-            return
-        view.note(f"stopping: {self.stopped.message}")
-        if self.ended is None:
-            self.ended = execution.stop(STOP_GRACE_SECONDS)
-            unread = follower.last_words()
-            self.notes = (*self.notes, *([unread] if unread else []))
-
-
-def _with_evidence(folder: RunFolder, failure: Failure | None) -> Failure | None:
-    """Quote what was printed before the launcher took over, if the log itself shows nothing."""
-    if failure is None or failure.evidence:
-        return failure
-    said = banner.last_words(banner.head(folder.engine_log, ENGINE_LOG_LIMIT))
-    if _UNWRITABLE.search(said):
-        message = (
-            "the program cannot write to its run folder, because the engine maps user ids "
-            "or restricts files; run as another user or with --runtime host"
-        )
-        return Failure(kind="engine", message=message, evidence=said[:300])
-    # If an image has no shell, the container's init program says so there.
-    died = crash.evidence([said])
-    if died is not None and died.kind == "image":
-        return died
-    return failure.model_copy(update={"evidence": said[:300]}) if said else failure

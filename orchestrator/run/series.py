@@ -8,9 +8,10 @@ from typing import Any
 
 from orchestrator import stats
 from orchestrator.errors import BenchdockError, ExitStatus
+from orchestrator.metric import INTERVAL
 from orchestrator.paths import RunFolder, runs
 from orchestrator.request import Request
-from orchestrator.result import INTERVAL, Failure, Metric, Result
+from orchestrator.result import Failure, Metric, Result
 from orchestrator.run import benchmark
 from orchestrator.run.failures import kind_of
 from orchestrator.run.sharing import EXCLUSIVE, Sharing

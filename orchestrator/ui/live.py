@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.parsers.contract import Progress
+from orchestrator.progress import Progress
 from orchestrator.result import Result
 from orchestrator.ui import words
 from orchestrator.ui.plain import print_result

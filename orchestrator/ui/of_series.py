@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.result import INTERVAL
+from orchestrator.metric import INTERVAL
 from orchestrator.run.series import Series, folder_of
 from orchestrator.ui.text import clean
 from orchestrator.ui.words import Row, subject

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator import ui
 from orchestrator.errors import MachineError
-from orchestrator.parsers.contract import Progress as RunProgress
+from orchestrator.progress import Progress as RunProgress
 from orchestrator.result import Result
 from orchestrator.suites.session import Progress
 from orchestrator.suites.state import Ended

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from orchestrator.parsers.contract import Progress
-from orchestrator.result import Result
+from orchestrator.progress import Progress
 from orchestrator.ui import words
 from orchestrator.ui.text import Outlet, clean
+
+if TYPE_CHECKING:
+    from orchestrator.result import Result
 
 EVERY_SECONDS = 30.0
 _LONGEST_LINE = 64 * 1024

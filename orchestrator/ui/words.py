@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from orchestrator import compressed
-from orchestrator.parsers.contract import Progress
+from orchestrator.metric import INTERVAL
 from orchestrator.paths import RunFolder, runs
-from orchestrator.program_facts import ProgramFacts
-from orchestrator.result import INTERVAL, Metric, Result
+from orchestrator.progress import Progress
 from orchestrator.units import SECONDS, counted, quantity
+
+if TYPE_CHECKING:
+    from orchestrator.metric import Metric
+    from orchestrator.program_facts import ProgramFacts
+    from orchestrator.result import Result
 
 Row = tuple[str, str]
 LAST_LINES = 8

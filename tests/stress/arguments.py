@@ -100,7 +100,7 @@ def surroundings(folder: Path) -> Iterator[None]:
         patch.setattr(benchmark, "ready_place", _ready)
         patch.setattr(host_pip, "run", _no_pip)
         patch.setattr(environments, "_make", _no_pip)
-        patch.setattr("orchestrator.run.runner.POLL_SECONDS", 0.0)
+        patch.setattr("orchestrator.run.following.POLL_SECONDS", 0.0)
         patch.setattr("orchestrator.machine.monitor.Monitor._before", lambda _: None)
         # The parser takes most of the time, and the disk the rest.
         patch.setattr("orchestrator.cli.build_parser", functools.cache(build_parser))

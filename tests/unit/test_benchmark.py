@@ -15,7 +15,7 @@ from orchestrator.machine.processes import Owner
 from orchestrator.parsers import parse
 from orchestrator.paths import PROJECT, RunFolder
 from orchestrator.result import Result
-from orchestrator.run import benchmark
+from orchestrator.run import benchmark, conclusion
 from orchestrator.run.facts import ThisMachine
 from orchestrator.run.filing import to_json
 from orchestrator.run.place import Place
@@ -155,7 +155,7 @@ def test_a_result_from_which_nothing_can_be_derived_is_filed(monkeypatch, tmp_pa
     def refused(_result):
         raise RequestError("unknown model 'mine'")
 
-    monkeypatch.setattr(benchmark, "derived", refused)
+    monkeypatch.setattr(conclusion, "derived", refused)
     benchmark.run(request(), View())
     filed = Result.model_validate_json((folder(tmp_path) / "result.json").read_text())
     assert filed.failure.message == "unknown model 'mine'"

@@ -11,7 +11,7 @@ from orchestrator.errors import BenchdockError, EngineError, Interrupted
 from orchestrator.parsers.contract import Progress
 from orchestrator.paths import RunFolder
 from orchestrator.plan import Limits, Timeouts
-from orchestrator.run import runner
+from orchestrator.run import following
 from orchestrator.run.runner import StageClock, execute
 from orchestrator.runtimes.contract import Exit
 from tests.fakes import plan
@@ -182,13 +182,13 @@ def test_a_clock_stops_the_execution(folder):
 
 
 def test_a_program_that_prints_without_pause_does_not_outrun_its_clock(folder, monkeypatch):
-    monkeypatch.setattr(runner, "SLICE", 1)
+    monkeypatch.setattr(following, "SLICE", 1)
     outcome, _, _ = run(folder, *[b"x" * 100] * 50, timeouts=Timeouts(total=0.0001))
     assert outcome.failure.kind == "timeout"
 
 
 def test_what_takes_long_to_read_does_not_outrun_the_clock_either(folder, monkeypatch):
-    monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(following, "SLICE_SECONDS", 0.0)
     looks = []
 
     class Counting(View):
@@ -374,7 +374,7 @@ class Hasty(Script):
 
 
 def test_a_log_that_takes_longer_to_read_than_the_run_may_last_is_a_timeout(folder, monkeypatch):
-    monkeypatch.setattr(runner, "SLICE", 1)
+    monkeypatch.setattr(following, "SLICE", 1)
     view = View()
     script = Hasty(folder, BEGIN + (b"x" * 99 + b"\n") * 100_000)
     limited = plan(program="benchdock", timeouts=Timeouts(total=0.001))
@@ -384,7 +384,7 @@ def test_a_log_that_takes_longer_to_read_than_the_run_may_last_is_a_timeout(fold
 
 
 def test_a_signal_ends_the_reading_of_a_program_that_has_ended(folder, monkeypatch):
-    monkeypatch.setattr(runner, "SLICE", 1)
+    monkeypatch.setattr(following, "SLICE", 1)
 
     class Impatient(View):
         def output(self, block):
@@ -400,8 +400,8 @@ def test_a_signal_ends_the_reading_of_a_program_that_has_ended(folder, monkeypat
 
 
 def test_a_stopped_program_that_never_ceased_to_print_is_not_read_to_its_end(folder, monkeypatch):
-    monkeypatch.setattr(runner, "SLICE", 1)
-    monkeypatch.setattr(runner, "LAST_WORDS_SECONDS", 0.0)
+    monkeypatch.setattr(following, "SLICE", 1)
+    monkeypatch.setattr(following, "LAST_WORDS_SECONDS", 0.0)
     outcome, _, _ = run(folder, b"x" * 30_000_000, timeouts=Timeouts(total=0.0001))
     assert outcome.failure.kind == "timeout"
     assert any("was read only up to byte" in note for note in outcome.notes)
