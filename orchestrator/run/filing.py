@@ -54,7 +54,7 @@ def _no_folder(error: OSError) -> MachineError:
 def write_launcher(folder: RunFolder, plan: Plan) -> None:
     """Write the script that will run. Raises MachineError if that fails."""
     try:
-        write_aside(folder.launcher, plan.script)
+        write_aside(folder.launcher, plan.script, durable=False)
         folder.launcher.chmod(0o755)
     except OSError as error:
         raise MachineError(f"cannot write {folder.launcher}: {error.strerror}") from None

@@ -7,20 +7,32 @@ template's author; constructs that could join a value to text before that are re
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import shlex
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, nodes
+import jinja2
+from jinja2 import (
+    BytecodeCache,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateNotFound,
+    nodes,
+)
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from orchestrator import installation
 from orchestrator.errors import RequestError, quoted
-from orchestrator.paths import LAUNCHERS
+from orchestrator.paths import LAUNCHERS, written_aside
 from orchestrator.request import Device, Dtype, Phase
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -274,6 +286,38 @@ class _Loader(FileSystemLoader):
             raise installation.without(LAUNCHERS / template) from None
 
 
+class _BesideTemplates(BytecodeCache):
+    """Keeps the code of templates as Python keeps that of modules: beside them, in __pycache__.
+
+    Compiling one takes a tenth of the CPU time before a container starts.
+    """
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:  # noqa: ARG002
+        return name
+
+    def get_source_checksum(self, source: str) -> str:
+        """Identify the template and what checks, quotes and compiles it."""
+        parts = (source, jinja2.__version__, Path(__file__).read_text("utf-8"))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError), _code_of(bucket).open("rb") as file:
+            bucket.load_bytecode(file)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if sys.dont_write_bytecode:
+            return
+        path = _code_of(bucket)
+        with suppress(OSError):  # the folder is not ours
+            path.parent.mkdir(exist_ok=True)
+            with written_aside(path, durable=False) as file:
+                bucket.write_bytecode(file)
+
+
+def _code_of(bucket: Bucket) -> Path:
+    return LAUNCHERS / "__pycache__" / f"{bucket.key}.{sys.implementation.cache_tag}"
+
+
 class _CheckedEnvironment(Environment):
     """Compiles templates that pass `check_template`."""
 
@@ -294,6 +338,8 @@ def _environment() -> Environment:
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
-    environment = _CheckedEnvironment(loader=_Loader(LAUNCHERS), **options)
+    environment = _CheckedEnvironment(
+        loader=_Loader(LAUNCHERS), bytecode_cache=_BesideTemplates(), **options
+    )
     environment.globals.clear()
     return environment

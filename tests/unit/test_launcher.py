@@ -350,3 +350,58 @@ def test_a_template_that_needs_what_nobody_gave_does_not_render(tmp_path, monkey
             render("odd", PLAIN)
     finally:
         launcher._environment.cache_clear()
+
+
+# -- the code of templates -----------------------------------------------------------------
+
+
+@pytest.fixture
+def templates(tmp_path, monkeypatch):
+    """A folder with one template, and a way to render it as a new process would."""
+    monkeypatch.setattr(launcher, "LAUNCHERS", tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+
+    def render(text):
+        (tmp_path / "a.sh.j2").write_text(text)
+        launcher._environment.cache_clear()
+        return launcher.rendered("a.sh.j2", {"x": "a b"})
+
+    yield render
+    launcher._environment.cache_clear()
+
+
+def test_the_code_of_a_template_is_kept_beside_it(templates, tmp_path, monkeypatch):
+    assert templates("run {{ x }}") == "run 'a b'"
+    assert [path.name for path in (tmp_path / "__pycache__").iterdir()] == [
+        f"a.sh.j2.{sys.implementation.cache_tag}"
+    ]
+
+    def never(*_args, **_named):
+        raise AssertionError("it is compiled again")
+
+    monkeypatch.setattr(launcher._CheckedEnvironment, "compile", never)
+    assert templates("run {{ x }}") == "run 'a b'"
+
+
+def test_another_template_of_the_same_name_is_compiled_and_checked(templates):
+    templates("run {{ x }}")
+    assert templates("go {{ x }}") == "go 'a b'"
+    with pytest.raises(TypeError, match="Filter is not allowed"):
+        templates("go {{ x | upper }}")
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"spoilt"), None])
+def test_a_template_renders_without_its_kept_code(templates, tmp_path, monkeypatch, spoil):
+    folder = tmp_path / "__pycache__"
+    if spoil is None:
+        folder.write_text("not a folder")
+    else:
+        templates("run {{ x }}")
+        spoil(next(folder.iterdir()))
+    assert templates("run {{ x }}") == "run 'a b'"
+
+
+def test_no_code_is_kept_where_python_keeps_none(templates, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    templates("run {{ x }}")
+    assert not (tmp_path / "__pycache__").exists()
