@@ -3,7 +3,9 @@
 Its name matches no pattern by which programs look for data (`train-*`, `*.rec`).
 """
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -103,6 +105,8 @@ def read(folder: Path) -> Manifest | None:
     path = path_in(folder)
     if not may_exist(path):
         return None
+    if not os.access(path, os.R_OK):
+        raise DataError(f"{path} cannot be read: {os.strerror(errno.EACCES)}")
     try:
         return read_file(Manifest, path)
     except RequestError as error:

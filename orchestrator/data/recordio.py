@@ -67,7 +67,7 @@ def frame(header: bytes, data: bytes = b"") -> list[bytes]:
 
 
 def _has_magic(data: bytes) -> bool:
-    """Whether the magic number is at a multiple of 4; seven times as fast as to search it."""
+    """Whether the magic number is at a multiple of 4, in a tenth of the time of a search."""
     import numpy as np
 
     words = np.frombuffer(data, "<u4", len(data) // 4)

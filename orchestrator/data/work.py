@@ -58,7 +58,10 @@ class Place:
 
 def is_unfinished(target: Path) -> bool:
     """Whether a folder holds a dataset that is being written, or whose writing was interrupted."""
-    return Place(target).identity.exists() and not manifest.path_in(target).exists()
+    try:
+        return Place(target).identity.exists() and not manifest.path_in(target).exists()
+    except OSError:  # it may not be looked into, which reading the manifest says
+        return False
 
 
 def finished(target: Path, identity: str) -> manifest.Manifest | None:

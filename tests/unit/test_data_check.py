@@ -135,6 +135,13 @@ def test_an_index_of_a_conversion_with_trust_has_a_digest(all_formats, tmp_path)
     ]
 
 
+def test_a_manifest_that_may_not_be_read_needs_no_conversion(copy, monkeypatch):
+    folder = copy("recordio", listed=True)
+    monkeypatch.setattr(manifest.os, "access", lambda path, how: path != folder / NAME)
+    with pytest.raises(DataError, match=r"dataset\.json cannot be read: Permission denied$"):
+        faults(folder)
+
+
 def test_a_manifest_of_the_first_schema_is_read(copy):
     folder = copy("recordio", listed=True)
     text = (folder / NAME).read_text()
