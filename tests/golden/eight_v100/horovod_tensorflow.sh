@@ -27,10 +27,10 @@ if python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("tf
   export TF_USE_LEGACY_KERAS=1
 fi
 if command -v mpirun >/dev/null; then
-  start=(mpirun --allow-run-as-root --tag-output --bind-to none -np 8)
+  start=(mpirun --allow-run-as-root --tag-output --bind-to none -np 8 python3)
 else
-  start=(horovodrun --gloo --network-interface lo -np 8 -H localhost:8)
+  start=(horovodrun --gloo --network-interface lo -np 8 -H localhost:8 python3)
 fi
-exec "${start[@]}" python3 /benchdock/source/tensorflow2/tensorflow2_synthetic_benchmark.py \
+exec "${start[@]}" /benchdock/source/tensorflow2/tensorflow2_synthetic_benchmark.py \
   --num-warmup-batches=20 --num-batches-per-iter=10 --num-iters=10 \
   --model=ResNet50 --batch-size=32
