@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from backends.options import BLAS_KERNELS
 from orchestrator.frameworks.record import Framework, Option, StepRules, VendorProgram
 
 if TYPE_CHECKING:
@@ -23,15 +24,22 @@ _OPTIONS = {
     ),
     "prototxt": Option("your network: a file in the folder of --source"),
 }
-# Arguments that only one fork's binary has.
+# What only one fork has: an argument of its binary, or a BLAS that our image brings.
 _FORKS_OPTIONS = {
+    "bvlc": {
+        "blas_kernel": Option(
+            "OpenBLAS's code for a kind of CPU; auto: the best that this one supports",
+            "auto",
+            ("auto", "library", *BLAS_KERNELS),
+        )
+    },
     "intel": {
         "engine": Option(
             "the library that computes the layers; auto: the network's choice, or MKLDNN",
             "auto",
             ("auto", "MKLDNN", "CAFFE", "MKL2017"),
         )
-    }
+    },
 }
 
 

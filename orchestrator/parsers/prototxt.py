@@ -91,6 +91,14 @@ def _dropped(log: Log, found: Found) -> None:
         facts["folded_layers"] = facts.get("folded_layers", 0) + 1
 
 
+def _kernel(log: Log, found: Found) -> None:
+    log.run.fact("options", {"blas_kernel": found.text("kernel")})
+
+
+def _doubt(log: Log, found: Found) -> None:
+    log.run.warn(found.text("doubt"))
+
+
 def _backward(log: Log, found: Found) -> None:
     if log.state.get(_NETWORKS, 0) <= 1:
         log.run.notes[_BACKWARD if found.text("need") == "needs" else _NO_BACKWARD] = 1
@@ -140,6 +148,15 @@ RULES = (
         b"default_forward_type: ",
         re.compile(r"default_forward_type: (\w{1,20})$"),
         _number_type,
+    ),
+    # Printed by our launcher (backends/caffe/launch.py), before the binary starts.
+    Rule(
+        b"benchdock: OpenBLAS",
+        re.compile(r"benchdock: OpenBLAS runs its kernel (?P<kernel>\w{1,40})$"),
+        _kernel,
+    ),
+    Rule(
+        b"benchdock: warning: ", re.compile(r"benchdock: warning: (?P<doubt>\S.{0,299})$"), _doubt
     ),
     Rule(b'engine: "', re.compile(r'engine: "([\w:,]{1,40})"$'), _engine),
     Rule(b"Dropped ", re.compile(glog.PREFIX + r"Dropped [lL]ayer: \S"), _dropped),

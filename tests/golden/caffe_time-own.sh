@@ -34,5 +34,5 @@ flags="$(caffe --help 2>&1 || true)"
 if [[ $flags == *" -iterations "* && $flags != *" -phase "* ]]; then
   set --
 fi
-exec caffe time -logtostderr -model="$network" -iterations=20 \
+exec python3 -m backends.caffe.launch --kernel=auto -- caffe time -logtostderr -model="$network" -iterations=20 \
   "$@"

@@ -31,4 +31,4 @@ python3 -m backends.caffe rebatch --fork=bvlc_caffe --batch=8 --devices=1 \
 python3 -m backends.caffe solver --fork=bvlc_caffe --dtype=float32 --device=cpu \
   --steps=24 --display=3 --seed=0 \
   --net="$folder/train.prototxt" -- alexnet >"$folder/solver.prototxt"
-exec caffe train -logtostderr -solver="$folder/solver.prototxt"
+exec python3 -m backends.caffe.launch --kernel=auto -- caffe train -logtostderr -solver="$folder/solver.prototxt"
