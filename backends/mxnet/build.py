@@ -19,16 +19,27 @@ INPUT = "input"
 class Plan(object):
     """What the operators need to know about the whole graph."""
 
-    def __init__(self, graph, dtype="float32", fold=False, plain_lrn=False, cudnn_tune=None):
+    def __init__(
+        self,
+        graph,
+        dtype="float32",
+        fold=False,
+        plain_lrn=False,
+        keep_pooled=False,
+        cudnn_tune=None,
+    ):
         """`fold` folds batch normalisation into convolutions (inference only).
 
         `plain_lrn` is for training on a CPU: MXNet 1.9.1's gradient of LRN is wrong, by 80 %
         in googlenet, where oneDNN laid out input or gradient in blocks, as convolutions do;
-        exchanging height and width, which LRN does not see, undoes that. `cudnn_tune` is
-        for GPUs.
+        exchanging height and width, which LRN does not see, undoes that. `keep_pooled` is for
+        training on a CPU before MXNet 1.5, where the gradient of max pooling overwrites the input
+        that it still compares with the output, unless something else needs that: it is zero then.
+        `cudnn_tune` is for GPUs.
         """
         self.dtype = dtype
         self.plain_lrn = plain_lrn
+        self.keep_pooled = keep_pooled
         self.cudnn_tune = cudnn_tune
         self.absorbs = foldable(graph) if fold else OrderedDict()
 
@@ -131,10 +142,19 @@ def _convention(node):
     return "full" if rounded == node.shape[1:] else None
 
 
-def _max_pool(node, _plan, x):
+# Their gradients need their output.
+KEEPERS = ("relu", "max_pool")
+
+
+def _max_pool(node, plan, x):
     a, convention = node.attrs, _convention(node)
     if convention is None:
-        return _pooling(_padded(node, x, -np.inf), "max", a["kernel"], a["stride"])
+        x = _padded(node, x, -np.inf)
+    if plan.keep_pooled and (convention is None or node.inputs[0].op not in KEEPERS):
+        # The same values, and its gradient needs its output.
+        x = mx.sym.LeakyReLU(x, act_type="leaky", slope=1.0)
+    if convention is None:
+        return _pooling(x, "max", a["kernel"], a["stride"])
     return _pooling(x, "max", a["kernel"], a["stride"], a["pad"][:2], convention)
 
 

@@ -100,10 +100,12 @@ class Step(Fed, device.DeviceJob):
 def network_of(settings, graph, used, **changed):
     """The network of a benchmark, with changes; see `build.build`."""
     on_cpu = settings.device == "cpu"
+    trains_on_cpu = on_cpu and settings.phase == "training"
     choices = {
         "dtype": "float16" if settings.dtype == "float16" else "float32",
         "fold": used["fold_batch_norm"] == "on",
-        "plain_lrn": on_cpu and settings.phase == "training",
+        "plain_lrn": trains_on_cpu,
+        "keep_pooled": trains_on_cpu and device.facts().version < (1, 5),
         "cudnn_tune": None if on_cpu else used["cudnn_tune"],
     }
     return build.build(graph, **dict(choices, **changed))

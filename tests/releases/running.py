@@ -19,9 +19,9 @@ from tests.releases.matrix import Line
 
 TAG = "::benchdock "
 JOB = ["--dtype=float32", "--batch=4", "--device=cpu", "--steps=3", "--warmup=1"]
-# On a busy machine OpenBLAS's threads mostly wait for each other: with two of them a training step
-# of the referee took five times the CPU time.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+# On a busy machine the threads of OpenBLAS and OpenMP mostly wait for each other: with two of them
+# a training step of the referee took five times the CPU time.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _TOO_OLD = " is too old: use "  # backends.harness.release
 # Wheels of PyTorch and NVIDIA's packages are GBs per release.
 CACHE_LIMIT = 6_000_000_000

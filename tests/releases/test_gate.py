@@ -28,7 +28,12 @@ GATE = (
     "pytorch-1.5.1-py3.7",
     "pytorch-1.13.1-py3.8",
 )
-LINES = {line.name: replace(line, models=matrix.MODELS[:1]) for line in matrix.load()}
+# MXNet before 1.5 needs a way around its max pooling (backends.mxnet.build), as GoogLeNet shows.
+MODELS = {"mxnet-1.2.0-py3.6": ("deep_mnist", "googlenet")}
+LINES = {
+    line.name: replace(line, models=MODELS.get(line.name, ("deep_mnist",)))
+    for line in matrix.load()
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def installed(
 
 
 @pytest.mark.parametrize("name", GATE)
-def test_the_release_computes_the_smallest_network_and_runs_jobs(
+def test_the_release_computes_small_networks_and_runs_jobs(
     name: str, installed: dict[str, Future[Path]]
 ) -> None:
     line = LINES[name]
@@ -65,5 +70,5 @@ def test_the_release_computes_the_smallest_network_and_runs_jobs(
     found = running.tried(line, python)
     shutil.rmtree(python.parents[1])  # GBs each
     assert not found.faults
-    assert set(found.deviations) == {f"{level} deep_mnist" for level in line.levels}
+    assert set(found.deviations) == {f"{x} {model}" for x in line.levels for model in line.models}
     assert found.jobs == line.phases
