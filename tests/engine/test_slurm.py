@@ -169,7 +169,7 @@ def test_accounting_knows_what_the_queue_forgot(tmp_path: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
-def _environment_of_horovod(engine, folder: Path) -> Path:  # type: ignore[no-untyped-def]
+def _environment_of_horovod(engine, folder: Path) -> Path:
     """Return a Python with the packages of the image horovod-cpu, on this host."""
     table = image_table.load()
     name = store.name_of(table.image("horovod-cpu"), table)
