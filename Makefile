@@ -156,11 +156,12 @@ image-%: setup ## build one image: make image-pytorch-gpu
 prune-images: setup ## remove images of benchdock that nothing needs any more: make prune-images ARGS=--dry-run
 	$(BENCHDOCK) images prune $(ARGS)
 
-horovod-ranks: setup ## show two ranks of Horovod in the image horovod-cpu, compiled first
+horovod-ranks: $(VENV)/.setup-dev ## two ranks of Horovod in the image horovod-cpu, compiled first, and four on two nodes
 	$(BENCHDOCK) images build horovod-cpu
 	$(BENCHDOCK) run two_ranks -f custom --runtime docker --gpus none --image horovod-cpu \
 		--source tests/horovod --pattern 'all ranks: (\S+) samples/s' --unit samples/s --command \
 		'horovodrun --gloo --network-interface lo -np 2 -H localhost:2 python3 {source}/ranks.py'
+	$(VENV)/bin/python -m pytest -q -m "" tests/engine/test_slurm.py -k horovod
 
 base-images: setup ## make the base images from Debian's packages, where no registry answers
 	$(BENCHDOCK) images bootstrap
