@@ -38,7 +38,7 @@ def test_ranks_are_on_the_cpu_even_if_there_is_a_gpu():
         ("--ranks 2 --devices 1", "ranks are for the CPU, gpus and devices for GPUs"),
         ("--gpus 0 --devices 2", "devices is a number of GPUs and gpus says which"),
         ("--ranks 0", "0 is too small, the minimum is 1"),
-        ("--ranks 2000", "2000 is too large, the maximum is 1,024"),
+        ("--ranks 2000", "--ranks 2000 is too large; the maximum is 1024"),
     ],
 )
 def test_what_ranks_cannot_be_is_one_line(options, told, capsys):
