@@ -16,6 +16,7 @@ from orchestrator.data.pixels import Recipe
 from orchestrator.data.wanted import NATIVE
 from orchestrator.frameworks import catalogue
 from orchestrator.images import image_table, store
+from orchestrator.images.contract import BuildEvent
 from orchestrator.machine import inventory
 from orchestrator.paths import PROJECT
 from orchestrator.runtimes.docker.client import Engine
@@ -47,7 +48,8 @@ def compare(engine: Engine, framework: str, folder: Path) -> bool:
     """Compare the readers of one framework on a dataset."""
     table = image_table.load()
     name = catalogue.framework(framework).images["cpu"]
-    image = store.ensure(table.image(name), table, engine, store.Policy.AUTO, print).reference
+    ready = store.ensure(table.image(name), table, engine, store.Policy.AUTO, _say)
+    image = ready.reference
     pair = alternate(
         lambda: drain(image, framework, "ours", folder),
         lambda: drain(image, framework, "plain", folder),
@@ -56,6 +58,11 @@ def compare(engine: Engine, framework: str, folder: Path) -> bool:
     mine, theirs = pair.medians
     print(f"      {framework}: {mine:.0f} us per image, by hand {theirs:.0f}", flush=True)
     return report(f"{framework}: by hand / our reader", 1 / pair.ratio, LEAST, "x", at_least=True)
+
+
+def _say(event: BuildEvent) -> None:
+    if event.kind == "stage":
+        print(event.text)
 
 
 def main() -> int:

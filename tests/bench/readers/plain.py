@@ -50,7 +50,9 @@ def pytorch(folder, side, batch, workers):
             path, label = self.samples[index]
             return torch.from_numpy(np.ascontiguousarray(decoded(path, side))), label
 
-    loader = data.DataLoader(Folder(), batch_size=batch, num_workers=workers, drop_last=True)
+    loader = data.DataLoader(
+        Folder(), batch_size=batch, num_workers=workers, drop_last=True, persistent_workers=True
+    )
 
     def endless():
         while True:
