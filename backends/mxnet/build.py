@@ -153,9 +153,8 @@ def _max_pool(node, plan, x):
     if plan.keep_pooled and (convention is None or node.inputs[0].op not in KEEPERS):
         # The same values, and its gradient needs its output.
         x = mx.sym.LeakyReLU(x, act_type="leaky", slope=1.0)
-    if convention is None:
-        return _pooling(x, "max", a["kernel"], a["stride"])
-    return _pooling(x, "max", a["kernel"], a["stride"], a["pad"][:2], convention)
+    pad = (0, 0) if convention is None else a["pad"][:2]
+    return _pooling(x, "max", a["kernel"], a["stride"], pad, convention or "valid")
 
 
 def _avg_pool(node, _plan, x):

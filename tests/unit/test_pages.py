@@ -111,7 +111,7 @@ def problem(words):
     try:
         parser().parse_args(filled(words))
     except RequestError as error:
-        if not (only_named and "are required" in str(error)):
+        if not (only_named and re.search("(is|are) required", str(error))):
             return f"benchdock {shlex.join(words)}: {error}"
     except SystemExit:  # --help, --version
         pass

@@ -1,6 +1,7 @@
 """Flags that launchers write themselves cannot be passed by the user, in any spelling."""
 
 import re
+import shlex
 
 import pytest
 
@@ -10,6 +11,7 @@ from orchestrator.run import program_rules, written_flags
 from tests.support.launcher_cases import CASES, GOLDEN
 
 ENTRIES = [row for row in catalogue.FRAMEWORKS.values() if row.vendor and row.vendor.flags]
+FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w-]*)")
 EVERY = [variant for row in ENTRIES for variant in (row, *row.variants.values())]
 
 
@@ -19,12 +21,8 @@ def rendered(row):
         if case.split("-")[0] == row.launcher:
             script = (GOLDEN / f"{case}.sh").read_text(encoding="utf-8")
             command = script[script.index("\nexec ", script.index("2>&1")) :]
-            handed_on = set(CASES[case].flags)
-            yield from (
-                flag
-                for flag in re.findall(r"(?<![\w-])--([A-Za-z][\w-]*)", command)
-                if flag not in handed_on
-            )
+            handed_on = {*CASES[case].flags, *FLAG.findall(shlex.join(CASES[case].prefix))}
+            yield from (flag for flag in FLAG.findall(command) if flag not in handed_on)
 
 
 def refusal(row, name):
