@@ -34,17 +34,24 @@ _COMMAND = "benchdock run {model} -f {framework} --data {data} --measure {part}"
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Seconds per step of a run with its 95 % interval; CPU seconds and waiting if known."""
+    """Seconds per step of a run; its 95 % interval, CPU seconds and waiting if known.
+
+    Runs of few steps have no interval.
+    """
 
     seconds: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     cpu: float | None = None
     wait: float | None = None
 
     def differs(self, other: Part) -> bool:
-        """Whether the intervals do not overlap."""
-        return self.low > other.high or self.high < other.low
+        """Whether the intervals are known and do not overlap."""
+        return self.is_longer(other) or other.is_longer(self)
+
+    def is_longer(self, other: Part) -> bool:
+        """Whether this takes longer, beyond both intervals."""
+        return self.low is not None and other.high is not None and self.low > other.high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +140,9 @@ def _noise(compute: Part, copied: Part, whole: Part, cold: Part | None) -> Itera
 
 def _verdict(copied: Part, read: Part, wait: float | None) -> str:
     """Decide only outside the noise of both runs."""
-    if read.low > copied.high and (wait or 0) > LEAST_WAIT:
+    if read.is_longer(copied) and (wait or 0) > LEAST_WAIT:
         return "input-bound: reading a batch takes longer than computing it"
-    if read.high < copied.low and (wait or 0) <= LEAST_WAIT:
+    if copied.is_longer(read) and (wait or 0) <= LEAST_WAIT:
         return "compute-bound: reading keeps up"
     return "not decided: the difference is within the noise"
 
@@ -235,11 +242,11 @@ def _part(result: Result) -> Part:
     assert result.plan is not None
     samples = result.plan.global_batch
     value = {name: metric.value for name, metric in result.metrics.items()}
-    low, high = (value.get(name, value["throughput"]) for name in INTERVAL)
+    low, high = (value.get(name) for name in INTERVAL)
     return Part(
         seconds=samples / value["throughput"],
-        low=samples / high,
-        high=samples / low,
+        low=samples / high if high else None,
+        high=samples / low if low else None,
         cpu=value.get("cpu_time"),
         wait=value.get("data_wait"),
     )

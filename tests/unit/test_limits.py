@@ -24,8 +24,8 @@ def run(
     rate = BATCH / seconds
     values = {
         "throughput": rate,
-        "throughput_ci95_low": rate * (1 - noise),
-        "throughput_ci95_high": rate * (1 + noise),
+        "throughput_ci95_low": None if noise is None else rate * (1 - noise),
+        "throughput_ci95_high": None if noise is None else rate * (1 + noise),
         "data_wait": wait,
         "cpu_time": cpu,
     }
@@ -69,6 +69,16 @@ def test_what_is_within_the_noise_is_named():
     assert limits.explain(runs()).noise == ()
     assert limits.explain(runs(noise=0.15)).noise == ("copy",)
     assert limits.explain(runs(noise=0.6)).noise == ("copy", "stall", "idle")
+
+
+def test_a_run_without_an_interval_shows_no_difference(monkeypatch, capsys):
+    found = limits.explain(runs(noise=None))
+    assert found.noise == ("copy", "stall", "idle")
+    assert found.verdict == "not decided: the difference is within the noise"
+    stored = dict(zip("abcd", runs(noise=None), strict=True))
+    monkeypatch.setattr(command, "load", lambda word: SimpleNamespace(result=stored[word]))
+    command.execute(Namespace(runs=[*"abcd"], json=False))
+    assert " to " not in capsys.readouterr().out
 
 
 def test_runs_with_other_options_are_not_compared():
