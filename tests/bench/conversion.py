@@ -38,8 +38,8 @@ PER_SHARD = -(-SAMPLES // SHARDS)
 MAGIC = 0xCED7230A
 ROUNDS = {True: 5, False: 9}
 # With decoding, or without: then the digest of the samples takes as long as a copy.
-LEAST = {True: 0.8, False: 0.5}
-LEAST_OF_DIGEST = 0.75
+LEAST = {True: 0.8, False: 0.45}
+LEAST_OF_DIGEST = 0.65
 
 
 @dataclass(frozen=True, kw_only=True)
