@@ -247,7 +247,7 @@ def _find_batch(request: Request, arguments: argparse.Namespace) -> ExitStatus:
         of_batches.show(found)
     status = ExitStatus.BENCHMARK_FAILED if found.best is None else found.status
     if status is not ExitStatus.OK:  # otherwise a lack of memory is just where the search ended
-        Outlet(sys.stderr).line(f"benchdock: {found.tried[-1].failure}")
+        Outlet(sys.stderr).line(f"benchdock: {found.failure}")
     return _through_gate(found.best.results if found.best else (), arguments.require, status)
 
 

@@ -106,10 +106,14 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a search for the fastest batch gave, by batch; `status` is not OK if it was ended."""
+    """What a search for the fastest batch gave, by batch.
+
+    `status` is not OK if a run ended it, `failure` says why the last batch or that run failed.
+    """
 
     tried: tuple[Tried, ...]
     status: ExitStatus
+    failure: str
 
     @property
     def best(self) -> Tried | None:
@@ -147,11 +151,13 @@ def find(request: Request, passes: int, run: RunOnce) -> Found:
     """
     tried: list[Tried] = []
     status = _double(request, passes, run, tried)
+    last = tried[-1]
     for number in range(2, passes + 1):
         for one in tried:
             if status is ExitStatus.OK and not one.failure:
                 status = _run(request, one, f"pass {number} of {passes}", run)
-    return Found(tried=tuple(tried), status=status)
+                last = one if one.failure else last
+    return Found(tried=tuple(tried), status=status, failure=last.failure)
 
 
 def _double(request: Request, passes: int, run: RunOnce, tried: list[Tried]) -> ExitStatus:

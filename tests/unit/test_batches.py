@@ -132,6 +132,25 @@ def test_memory_ends_the_search_and_the_batch_is_not_repeated(machine, capsys):
     assert told.err == ""
 
 
+def test_a_search_that_was_interrupted_says_so_and_shows_what_it_has(machine, monkeypatch, capsys):
+    seen = machine(saturating)
+
+    def run(request, *words, **more):
+        result, status = seen.run(request, *words, **more)
+        if len(seen.ran) < 8:
+            return result, status
+        failure = Failure(kind="interrupted", message="interrupted by SIGINT")
+        failed = result.model_copy(update={"status": "failed", "failure": failure, "metrics": {}})
+        return failed, ExitStatus.INTERRUPTED
+
+    monkeypatch.setattr(benchmark, "run", run)
+    assert main([*WORDS, "--find-batch"]) == ExitStatus.INTERRUPTED
+    assert seen.ran == [1, 2, 4, 8, 16, 32, 1, 2]
+    told = capsys.readouterr()
+    assert told.err == "benchdock: interrupted by SIGINT\n"
+    assert "the fastest batch is 8" in told.out
+
+
 def test_a_smaller_batch_that_is_as_fast_is_named(machine, capsys):
     machine(lambda batch: {1: 50.0, 2: 99.5}.get(batch, 100.0))
     assert main([*WORDS, "--find-batch", "--runs=1"]) == ExitStatus.OK
