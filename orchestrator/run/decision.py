@@ -108,7 +108,7 @@ def decide(request: Request, facts: DecisionFacts, *, image: str | None = None) 
     place = _runtime(request, facts, lacking)
     site = fitting.Site(gpu=gpu, on_host=place.on_host, elsewhere=facts.elsewhere)
     fitted = fitting.fit(request, framework, target, site, image=image)
-    target, far = _with_cpus(fitted.framework, fitted.target, gpu, facts)
+    target, far = rank_cpus.near(fitted.framework, fitted.target, gpu, facts.allowed_cpus)
     refusals: tuple[BenchdockError, ...] = (*lacking, *fitted.refusals())
     chosen = runtime_choice.image(request, fitted.framework, fitted.target, site)
     if image is None and not refusals:
@@ -147,15 +147,6 @@ def _devices(request: Request, gpu: GpuReport) -> tuple[Target, tuple[MachineErr
         return fitting.useful(request, devices.choose(request, gpu)), ()
     except MachineError as error:
         return devices.requested(request), (error,)
-
-
-def _with_cpus(
-    framework: Framework, target: Target, gpu: GpuReport, facts: DecisionFacts
-) -> tuple[Target, tuple[str, ...]]:
-    """Return the target with the CPUs near its GPUs, and what is to be said of them."""
-    if target.device == "cpu" or target.count == 1 or not gpu.gpus:
-        return target, ()
-    return rank_cpus.near(framework, target, gpu, facts.allowed_cpus)
 
 
 def _runtime(request: Request, facts: DecisionFacts, lacking: tuple[MachineError, ...]) -> Chosen:

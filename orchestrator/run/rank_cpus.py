@@ -21,10 +21,12 @@ def near(
 
     `allowed` are the CPUs that a program may use, None if that is unknown.
     """
+    bound = framework.is_our_program and framework.starts_processes({})
+    if not bound or len(target.gpus) < 2:
+        return target, ()
     named = {name: one for one in report.gpus for name in (str(one.index), one.uuid)}
     gpus = [named[name] for name in target.gpus if name in named]
-    bound = framework.is_our_program and framework.starts_processes({})
-    if not bound or len(gpus) < target.count:  # it lacks some: that is a refusal already
+    if len(gpus) < len(target.gpus):  # it lacks some: that is a refusal already
         return target, ()
     unknown = [str(one.index) for one in gpus if one.local_cpus is None]
     if unknown:
