@@ -63,13 +63,8 @@ def show(found: Manifest, folder: Path, *, as_json: bool) -> None:
     print(clean(f"{text}, {found.format}"))
     if found.turned:
         print(f"  the EXIF orientation of {counted(found.turned, 'image')} was set to 1")
-    for what, count in (
-        ("gray", found.colours.get("gray", 0)),
-        ("CMYK", found.colours.get("cmyk", 0)),
-        ("PNG", found.png),
-    ):
-        if count:
-            print(f"  {counted(count, f'{what} image')}")
+    for what, count in found.unusual.items():
+        print(f"  {counted(count, f'{what} image')}")
     if found.skipped:
         print(f"  {counted(found.skipped, 'bad image')} left out: see benchdock-skipped.txt")
     print(f"  digest of the samples: {found.samples_digest}")

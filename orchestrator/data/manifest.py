@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
+from orchestrator.data.picture import PNG, UNUSUAL
 from orchestrator.errors import DataError, RequestError
 from orchestrator.paths import write_aside
 from orchestrator.record_files import may_exist, read_file
@@ -82,6 +83,12 @@ class Manifest(LenientRecord):
     files: tuple[File, ...] = ()
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    @property
+    def unusual(self) -> dict[str, int]:
+        """Return how many images are what `Picture.unusual` names."""
+        counts = {word: self.colours.get(colour, 0) for colour, word in UNUSUAL.items()}
+        return {word: count for word, count in {**counts, PNG: self.png}.items() if count}
 
     @property
     def by_samples(self) -> bool:

@@ -23,7 +23,9 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 _ORIENTATION = 0x0112
 _COMPONENTS: dict[int, Colour] = {1: "gray", 3: "rgb", 4: "cmyk"}
-_UNUSUAL: dict[Colour, tuple[str, ...]] = {"gray": ("gray",), "cmyk": ("CMYK",)}
+# What readers may treat in another way, in words for the user.
+UNUSUAL: dict[Colour, str] = {"gray": "gray", "cmyk": "CMYK"}
+PNG = "PNG"
 _OTHERS = {
     b"GIF8": "a GIF image",
     b"BM": "a BMP image",
@@ -56,8 +58,8 @@ class Picture:
     @property
     def unusual(self) -> tuple[str, ...]:
         """Return what readers may treat in another way, in words for the user."""
-        colours = _UNUSUAL.get(self.colour, ())
-        return (*colours, "PNG") if self.kind == "png" else colours
+        colours = (UNUSUAL[self.colour],) if self.colour in UNUSUAL else ()
+        return (*colours, PNG) if self.kind == "png" else colours
 
 
 def read(data: bytes) -> Picture:
