@@ -39,8 +39,9 @@ def execute(arguments: argparse.Namespace) -> ExitStatus:
 
 
 def _row(letter: str, name: str, part: Part) -> tuple[str, ...]:
-    ends = [quantity(end, SECONDS) if end is not None else "-" for end in (part.low, part.high)]
-    span = "-" if set(ends) == {"-"} else " to ".join(ends)
+    span = "-"
+    if part.low is not None and part.high is not None:
+        span = f"{quantity(part.low, SECONDS)} to {quantity(part.high, SECONDS)}"
     cpu = quantity(part.cpu, SECONDS) if part.cpu is not None else "-"
     return letter, name, quantity(part.seconds, SECONDS), span, cpu
 

@@ -245,10 +245,12 @@ def _against_manifest(folder: Path, found: Manifest, state: Check) -> Iterator[F
             wrong = _differs(path, file, state)
         except FileNotFoundError:
             yield Fault(str(path), "it is missing, but the manifest lists it")
+            continue
         except OSError as error:
             yield Fault(str(path), f"it cannot be read: {error.strerror}")
-        else:
-            yield from [Fault(str(path), wrong, "convert it again")] if wrong else []
+            continue
+        if wrong:
+            yield Fault(str(path), wrong, "convert it again")
     side = state.wanted.side
     if side is not None and found.widths is not None and found.heights is not None:
         smallest = min(found.widths[0], found.heights[0])

@@ -36,7 +36,6 @@ SLICE_SECONDS = 1.0
 # Output of a stopped program is read for this long: a runaway log has no end.
 LAST_WORDS_SECONDS = 3.0
 
-
 # What bash says about a launcher that cannot enter its folder or open its log.
 _UNWRITABLE = re.compile(r"(/benchdock/run\S*|cd): .*(Permission denied|Read-only file system)$")
 
