@@ -15,24 +15,25 @@ from tests.stress.kills import environment
 
 GPUS = tuple(f"GPU-{number:08d}" for number in range(4))
 MOST_AT_ONCE = 5
-# Holds some GPUs for a while. Each has a file that says which process has it: one that lives, and
-# is another, has the same GPU.
+# Holds some GPUs for a while. Each has a file that says which process has it: another that is not
+# gone has the same GPU.
 HOLDER = """
-import os, sys, time
+import json, os, sys, time
 from pathlib import Path
 from orchestrator import shared_lock
 from orchestrator.machine import leases
-from orchestrator.machine.processes import living
+from orchestrator.machine.processes import Owner
 folder, seconds, gpus = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
 shared_lock.FOLDERS = (folder,)
+here = Owner.here()
 try:
     with leases.held(gpus, f"process {os.getpid()}"):
         for gpu in gpus:
             path = folder / f"holder-{gpu}"
             other = path.read_text() if path.exists() else ""
-            if other and int(other) != os.getpid() and living(int(other)):
+            if other and not Owner.of(json.loads(other)).is_gone(here):
                 os._exit(9)
-            path.write_text(str(os.getpid()))
+            path.write_text(json.dumps(here.labels()))
         time.sleep(seconds)
         for gpu in gpus:
             (folder / f"holder-{gpu}").write_text("")

@@ -1,5 +1,6 @@
 """The reaper removes what is certainly left behind, and nothing else."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import EngineError
-from orchestrator.machine.processes import Owner
+from orchestrator.machine.processes import Owner, stat
 from orchestrator.runtimes.docker.reaper import LabelledContainer, is_orphan, reap
 
 HERE = Owner.here()
@@ -47,14 +48,39 @@ def test_a_process_number_used_again_is_another_process():
 def test_a_zombie_is_gone():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert child.stdin is not None
-    with open(f"/proc/{child.pid}/stat") as stat:
-        start = stat.read().rpartition(")")[2].split()[19]
-    owner = replace(HERE, pid=child.pid, start=start)
+    seen = stat(child.pid)
+    assert seen is not None
+    owner = replace(HERE, pid=child.pid, start=str(seen.start))
     assert not is_orphan(container(owner), HERE)
     child.stdin.close()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert is_orphan(container(owner), HERE)
     child.wait()
+
+
+def test_who_dropped_its_lock_by_dying_is_gone_at_once(tmp_path):
+    """The kernel closes a killed process's files before it makes it a zombie."""
+    code = (
+        "import fcntl, sys, time\n"
+        "lock = open(sys.argv[1], 'w')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\n"
+        "time.sleep(60)"
+    )
+    path = tmp_path / "lock"
+    for _ in range(20):
+        command = [sys.executable, "-S", "-c", code, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "held\n"
+            seen = stat(child.pid)
+            assert seen is not None
+            owner = replace(HERE, pid=child.pid, start=str(seen.start))
+            assert not owner.is_gone(HERE)
+            with path.open() as lock:
+                child.kill()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                assert owner.is_gone(HERE)
 
 
 @pytest.mark.parametrize(
