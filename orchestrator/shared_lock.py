@@ -1,4 +1,4 @@
-"""Lock files that all users of a machine share. The kernel drops a lock when its holder dies."""
+"""Lock files that all users of a machine share."""
 
 from __future__ import annotations
 
@@ -47,18 +47,3 @@ def opened(path: Path) -> int:
         ) from None
     os.fchmod(descriptor, 0o666)  # whatever the umask is
     return descriptor
-
-
-def write_holder(descriptor: int, who: str) -> None:
-    """Write who holds a lock, for those who wait for it."""
-    with suppress(OSError):  # a full disk; the lock is held all the same
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{who}\n".encode(errors="replace"), 0)
-
-
-def read_holder(descriptor: int) -> str:
-    """Return who wrote that it holds a lock, "" if nobody did."""
-    try:
-        return " ".join(os.pread(descriptor, 200, 0).decode("utf-8", "replace").split())
-    except OSError:
-        return ""

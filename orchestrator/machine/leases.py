@@ -7,12 +7,11 @@ never wait for each other, and all of them or none.
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from orchestrator import shared_lock
+from orchestrator import file_lock, shared_lock
 from orchestrator.errors import MachineError
 
 _STRANGE = re.compile(r"[^A-Za-z0-9-]")
@@ -52,16 +51,12 @@ def held(
 def _locked(gpu: str, mode: int, who: str) -> Iterator[None]:
     name = _STRANGE.sub("_", gpu.lower())
     descriptor = shared_lock.opened(shared_lock.folder() / f"benchdock-gpu-{name}")
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = shared_lock.read_holder(descriptor) or "another run of benchdock"
+            stack.enter_context(file_lock.held_at_once(descriptor, who, mode))
+        except file_lock.HeldError as error:
             raise TakenError(
-                f"GPU {gpu} is in use by {holder}",
+                f"GPU {gpu} is in use by {error.holder or 'another run of benchdock'}",
                 hint="use --wait 10m to wait for its end, or others with --gpus",
             ) from None
-        shared_lock.write_holder(descriptor, who)
         yield
-    finally:
-        os.close(descriptor)

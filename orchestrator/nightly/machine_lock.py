@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from orchestrator import shared_lock
+from orchestrator import file_lock, shared_lock
 from orchestrator.errors import MachineError
 
 NAME = "benchdock-night"
+_UNNAMED = "another night"
 
 
 class BusyError(MachineError):
@@ -26,27 +26,15 @@ def held(suite: str, folder: Path | None = None) -> Iterator[None]:
     """
     path = (folder or shared_lock.folder()) / NAME
     descriptor = shared_lock.opened(path)
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(f"{holder(path.parent) or 'another night'} is running") from None
-        shared_lock.write_holder(descriptor, f"the night of {suite} (process {os.getpid()})")
+            who = f"the night of {suite} (process {os.getpid()})"
+            stack.enter_context(file_lock.held_at_once(descriptor, who))
+        except file_lock.HeldError as error:
+            raise BusyError(f"{error.holder or _UNNAMED} is running") from None
         yield
-    finally:
-        os.close(descriptor)
 
 
 def holder(folder: Path | None = None) -> str:
     """Return who holds the lock, "" if nobody does."""
-    try:
-        descriptor = os.open((folder or shared_lock.folder()) / NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return shared_lock.read_holder(descriptor) or "another night"
-    finally:
-        os.close(descriptor)
-    return ""
+    return file_lock.holder((folder or shared_lock.folder()) / NAME, _UNNAMED)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator import file_lock
 from orchestrator.errors import MachineError
 from orchestrator.suites.folder import SessionFolder
+
+_UNNAMED = "another process"
 
 
 @dataclass(frozen=True)
@@ -55,36 +57,32 @@ class ClusterFolder:
         """Return what Slurm calls an array: it is found by it if its id was never heard."""
         return f"benchdock-{self.session}-{array}"
 
+    @property
+    def _lock(self) -> Path:
+        return self.root / "watcher"
+
     def watcher(self) -> str:
         """Return who watches the session, "" if nobody does."""
-        try:
-            with (self.root / "watcher").open() as stream:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return stream.read(200).strip() or "another process"
-        except OSError:
-            pass
-        return ""
+        return file_lock.holder(self._lock, _UNNAMED)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Let only one process submit and watch. Raises MachineError if another one does."""
         try:
             self.attempts.mkdir(parents=True, exist_ok=True)
-            stream = (self.root / "watcher").open("a+")
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise MachineError(
                 f"cannot write {self.root}: {error.strerror}",
                 hint="free some space or set BENCHDOCK_HOME",
             ) from None
-        with stream:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stream.seek(0)
+                who = f"process {os.getpid()} on {os.uname().nodename}"
+                stack.enter_context(file_lock.held_at_once(descriptor, who))
+            except file_lock.HeldError as error:
                 raise MachineError(
-                    f"{stream.read(200).strip() or 'another process'} watches this session",
+                    f"{error.holder or _UNNAMED} watches this session",
                     hint=f"run `benchdock suite --status --name {self.session}` to see it",
                 ) from None
             except OSError as error:  # no lock manager; attempts still cannot double a run
@@ -92,7 +90,4 @@ class ClusterFolder:
                     f"{self.root} is on a file system without locks: {error.strerror}",
                     hint="set BENCHDOCK_HOME to a shared folder with locks",
                 ) from None
-            stream.truncate(0)
-            stream.write(f"process {os.getpid()} on {os.uname().nodename}\n")
-            stream.flush()
             yield

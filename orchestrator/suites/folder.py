@@ -5,12 +5,11 @@ The journal is the truth about a session; everything else in the folder is there
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from orchestrator import file_lock
 from orchestrator.errors import MachineError, RequestError, nearest, quoted
 from orchestrator.paths import sessions, write_aside
 from orchestrator.record_files import first_mistake, read_file
@@ -183,19 +183,18 @@ def only_session(name: str) -> Iterator[None]:
     path = sessions() / ".lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a+")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise _unwritable(path, error) from None
-    with stream:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            other = " ".join(stream.read(200).split()) or "another session"
+            who = f"session {name} (process {os.getpid()})"
+            stack.enter_context(file_lock.held_at_once(descriptor, who))
+        except file_lock.HeldError as error:
             raise MachineError(
-                f"{other} is running", hint="wait for it, or stop it with `kill -USR1 PID`"
+                f"{error.holder or 'another session'} is running",
+                hint="wait for it, or stop it with `kill -USR1 PID`",
             ) from None
-        stream.truncate(0)
-        stream.write(f"session {name} (process {os.getpid()})\n")
-        stream.flush()
+        except OSError as error:  # a file system without locks
+            raise _unwritable(path, error) from None
         yield
