@@ -115,9 +115,43 @@ def interface_to(address):
     return ""
 
 
+def why_apart(address):
+    """Why this node's ranks cannot meet those of others through an address, "" if they can.
+
+    Horovod 0.28 opens further connections at the address of the node's own name, whatever the
+    interface (InitializeForProcessSet in horovod/common/gloo/gloo_context.cc), and aborts if there
+    is none. Debian gives the own name an address that other nodes cannot reach.
+    """
+    name = socket.gethostname()
+    try:
+        (_, _, _, _, own), *_ = socket.getaddrinfo(name, None, 0, socket.SOCK_STREAM)
+    except socket.gaierror:
+        return "Horovod needs an address of %s: add this node's name to its /etc/hosts" % name
+    if _is_loopback(own[0]) and not _is_loopback(_resolved(address)):
+        return (
+            "Horovod on other nodes cannot reach %s at %s: give this node's name an address of its "
+            "network in its /etc/hosts" % (name, own[0])
+        )
+    return ""
+
+
+def _resolved(host):
+    try:
+        return socket.gethostbyname(host)
+    except socket.gaierror:
+        return ""
+
+
+def _is_loopback(address):
+    return address.startswith("127.") or address == "::1"
+
+
 def main(argv):
     """Run the script as a rank."""
     told = variables(os.environ)
+    fault = why_apart(told["HOROVOD_GLOO_RENDEZVOUS_ADDR"])
+    if fault:
+        sys.exit(fault)
     os.environ.update(told)
     if told["HOROVOD_RANK"] == "0":
         serve(int(told["HOROVOD_GLOO_RENDEZVOUS_PORT"]))

@@ -9,7 +9,8 @@ itself tells: every second step and the steps between them see the same machine,
 other, but share no chance. A reason counts as false unless both halves show what it says. A drift
 must go the same way in both, by half its threshold and two standard errors (1 in 1,000 by chance).
 Of two speeds, slow steps must stand beside slow steps: a correlation of 0.5 between a step and the
-next. As a control, the same is asked of the steps in a random order and of runs without a reason.
+next. Too few steps is true if the run shows one of these, which makes its mean uncertain.
+As a control, the same is asked of the steps in a random order and of runs without a reason.
 
     python -m tests.bench.quiet_runs 200 [more options of `benchdock run`]
 """
@@ -67,9 +68,8 @@ class Seen:
 
 def shown_twice(reason: str, seconds: Sequence[float]) -> bool:
     """Return whether the odd and the even steps both show what a reason says."""
-    if reason == "drift":
-        return drifts_twice(seconds)
-    return reason == "two_speeds" and alike(seconds) >= ALIKE
+    shown = {"drift": drifts_twice(seconds), "two_speeds": alike(seconds) >= ALIKE}
+    return any(shown.values()) if reason == "few_steps" else shown[reason]
 
 
 def drifts_twice(seconds: Sequence[float]) -> bool:

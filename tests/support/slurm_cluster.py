@@ -179,11 +179,15 @@ class SlurmCluster:
         """Start a node."""
         (self.root / "spool" / node).mkdir(exist_ok=True)
         # `sleep` is the node's first process, so that slurmd can be killed and its tasks live on.
-        script = 'hostname "$0"; slurmd -D -N "$0" & exec sleep infinity'
-        spaces = ("--pid", "--uts", "--mount", "--mount-proc", "--fork", "--kill-child=SIGKILL")
-        self._hosts[node] = self._daemon(
-            "unshare", *spaces, "sh", "-c", script, node, log=f"slurmd-{node}.out"
+        script = (
+            'hostname "$0"; mount --bind "$1" /etc/hosts; slurmd -D -N "$0" & exec sleep infinity'
         )
+        # Nodes know each other's names.
+        names = self.root / "hosts"
+        names.write_text(f"127.0.0.1 localhost {self._host} {' '.join(self.nodes)}\n")
+        spaces = ("--pid", "--uts", "--mount", "--mount-proc", "--fork", "--kill-child=SIGKILL")
+        words = ("sh", "-c", script, node, str(names))
+        self._hosts[node] = self._daemon("unshare", *spaces, *words, log=f"slurmd-{node}.out")
 
     def power_cut(self, node: str) -> None:
         """End everything on a node at once."""

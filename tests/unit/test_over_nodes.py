@@ -2,6 +2,7 @@
 
 import argparse
 import http.client
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,33 @@ def test_horovod_is_told_who_a_rank_is():
 def test_an_address_that_is_not_known_names_no_interface():
     assert horovod_rank.interface_to("127.0.0.1") == "lo"
     assert horovod_rank.interface_to("no-such-host.invalid") == ""
+
+
+@pytest.mark.parametrize(
+    ("own", "first", "said"),
+    [
+        (None, "10.0.0.7", "Horovod needs an address of n08: add this node's name"),
+        ("127.0.1.1", "10.0.0.7", "cannot reach n08 at 127.0.1.1: give this node's name"),
+        ("127.0.1.1", "127.0.0.1", ""),
+        ("10.0.0.8", "10.0.0.7", ""),
+        ("10.0.0.8", None, ""),
+    ],
+)
+def test_a_node_that_horovod_on_others_cannot_reach_says_so(monkeypatch, own, first, said):
+    names = {"n08": own, "n07": first}
+
+    def look_up(name, *_):
+        if names[name] is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return names[name]
+
+    monkeypatch.setattr(socket, "gethostname", lambda: "n08")
+    monkeypatch.setattr(socket, "gethostbyname", look_up)
+    found = socket.AF_INET, socket.SOCK_STREAM, 6, ""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *of: [(*found, (look_up(*of), 0))])
+    told = horovod_rank.why_apart("n07")
+    assert said in told
+    assert bool(said) == bool(told)
 
 
 def test_ranks_of_horovod_find_what_others_told():
