@@ -129,14 +129,16 @@ def _support(
     # Every image works on a CPU, and nothing is known about a Python of the user's.
     if target.device == "cpu" or request.python is not None:
         return None
+    reference = image or request.image or framework.images.get(target.device, "")
+    if not reference:
+        return None
     from orchestrator.vendor_images import gpu_support, listed
 
-    reference = image or request.image or framework.images.get(target.device, "")
     known = image_table.load().image_of_tag(reference)
     gpus = devices.chosen(target, site.gpu)
     if known is not None and (not site.on_host or known.source == "build"):
         return listed.assess_image(known, gpus, site.gpu.driver)
-    if reference and not site.on_host:
+    if not site.on_host:
         return gpu_support.assess(reference, gpus, site.gpu.driver)
     return None
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import DataError, RequestError, either
 from orchestrator.record_files import refuse_stream
-from orchestrator.run import onnx_shape, prototxt
 
 if TYPE_CHECKING:
     from orchestrator.frameworks.record import Framework
     from orchestrator.request import Phase, Request
+    from orchestrator.run.prototxt import Network
 
 ONNX, PROTOTXT = ".onnx", ".prototxt"
 SUFFIXES = (ONNX, PROTOTXT)
@@ -57,7 +57,7 @@ def _name(path: Path) -> str:
 
     Two files with the same name have different fingerprints.
     """
-    known = prototxt.read(path, "inference") if path.suffix.lower() == PROTOTXT else None
+    known = _read(path, "inference") if path.suffix.lower() == PROTOTXT else None
     own = known.name if known else ""
     name = _OUTSIDE_NAME.sub("_", own or path.stem).lstrip("._+-")
     return name[:_LONGEST_NAME] or "network"
@@ -90,6 +90,13 @@ def check(framework: Framework, request: Request, frameworks: Iterable[Framework
         )
 
 
+def _read(path: Path, phase: Phase) -> Network | None:
+    # Few runs have a network of the user's, and every run would wait for this import.
+    from orchestrator.run import prototxt
+
+    return prototxt.read(path, phase)
+
+
 def default_phase(framework: Framework, usual: Phase, path: Path | None) -> Phase:
     """Return the default phase for a network: inference if it has no loss.
 
@@ -97,7 +104,7 @@ def default_phase(framework: Framework, usual: Phase, path: Path | None) -> Phas
     """
     if path is None or path.suffix.lower() != PROTOTXT or usual != "training":
         return usual
-    network = prototxt.read(path, usual)
+    network = _read(path, usual)
     lossless = network is not None and not network.has_loss
     return "inference" if lossless and _infers(framework) else usual
 
@@ -111,7 +118,7 @@ def _check_layers(framework: Framework, request: Request, path: Path, folder: Pa
 
     A database's path is relative to `folder`.
     """
-    network = prototxt.read(path, request.phase)
+    network = _read(path, request.phase)
     if network is None:
         return
     if request.phase == "training" and not network.has_loss:
@@ -159,6 +166,8 @@ def fixed_batch(path: Path) -> int | None:
     """Return the batch size that a file is made for; None if it is dynamic or unknown."""
     try:
         if path.suffix.lower() == ONNX:
+            from orchestrator.run import onnx_shape  # only for these
+
             return onnx_shape.fixed_batch(path)
         text = path.read_text("utf-8", errors="replace")
     except OSError as error:
