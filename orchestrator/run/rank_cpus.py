@@ -21,8 +21,7 @@ def near(
 
     `allowed` are the CPUs that a program may use, None if that is unknown.
     """
-    bound = framework.is_our_program and framework.starts_processes({})
-    if not bound or len(target.gpus) < 2:
+    if len(target.gpus) < 2 or not (framework.is_our_program and framework.starts_processes({})):
         return target, ()
     named = {name: one for one in report.gpus for name in (str(one.index), one.uuid)}
     gpus = [named[name] for name in target.gpus if name in named]
