@@ -24,7 +24,7 @@ PLAIN = "CAFFE"
 class DataLayer(object):
     """The reader of a fork."""
 
-    FORMAT = "lmdb"
+    FORMATS = ("lmdb",)
     # What Caffe cannot read ends the process.
     ERRORS = ()
 

@@ -9,7 +9,7 @@ from caffe2.python import core, workspace
 
 from backends.harness import images
 
-FORMAT = "lmdb"
+FORMATS = ("lmdb",)
 ERRORS = (RuntimeError, OSError)
 
 DB, PIXELS, LABELS = "reader_db", "reader_pixels", "reader_labels"

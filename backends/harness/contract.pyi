@@ -49,7 +49,7 @@ class Batches(Protocol):
 class Reader(Protocol):
     """A backend's module `reader`: see `backends.harness.images`."""
 
-    FORMAT: str
+    FORMATS: tuple[str, ...]
     ERRORS: tuple[type[Exception], ...]
     def opened(self, reading: Reading) -> Batches: ...
 

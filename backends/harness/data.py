@@ -36,7 +36,7 @@ def source(settings, graph, rank=0, world=1, reader=None):
     if settings.data is None:
         return Synthetic(graph, settings.batch, settings.seed + rank, fixed=not in_host(settings))
     if images.is_read_by(reader, settings.data, graph):
-        asked = images.reading(settings, graph, reader, rank, world)
+        asked = images.reading(settings, graph, rank, world)
         return _measured(images.Images(reader, asked, graph), settings)
     for name in (options.WORKERS, options.AUGMENT):
         if settings.options.get(name, "auto") != "auto":

@@ -1,4 +1,4 @@
-"""Images of a folder per class, decoded on the CPU, for frameworks that decode none themselves.
+"""Images in folders or tar files, decoded on the CPU, for frameworks that decode none themselves.
 
 simplejpeg decodes 1.15 times as fast as Pillow, which images without simplejpeg use. The order is
 that of `benchdock data convert`, so that a folder and what was converted from it are read alike.
@@ -7,42 +7,48 @@ that of `benchdock data convert`, so that a folder and what was converted from i
 import io
 import os
 import random
+from collections import namedtuple
 
 import numpy as np
 
-from backends.harness import folders
+from backends.harness import archives, folders, images
 from backends.harness.errors import DataProblem, Unsupported
 
+FORMATS = ("images", "webdataset")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+Sample = namedtuple("Sample", "path inside start size label")
+Sample.__doc__ = (
+    """An image: a file, or `size` bytes from `start` of an archive, where it is `inside`."""
+)
+
+
 class Crops(object):
-    """The images of a folder, each cropped, by their place in an endless order."""
+    """The images of a dataset, each cropped, by their place in an endless order."""
 
     def __init__(self, reading):
-        """List the folder; `filter` says what decodes."""
+        """List the images; `filter` says what decodes."""
         self.filter, self._decode = _decoder()
-        self._folder, self._side = reading.folder, reading.side
+        self._side = reading.side
         self._seed = reading.seed if reading.augment else None
-        self._listed = folders.listed(reading.folder)
+        self._samples = _samples(reading.folder)
 
     def at(self, place):
         """A crop, (side, side, 3), uint8, and its label: the centre, or a random one that only
         depends on seed and place. Raises DataProblem.
         """
-        path, label = self._listed[place % len(self._listed)]
-        path = os.path.join(self._folder, path)
+        sample = self._samples[place % len(self._samples)]
         try:
-            with open(path, "rb") as file:
-                image = self._decode(file.read())
+            image = self._decode(_stored(sample))
         except Exception as error:  # each decoder has its own
-            raise DataProblem("%s cannot be decoded: %s" % (path, error)) from error
+            raise DataProblem("%s cannot be decoded: %s" % (_name(sample), error)) from error
         room = [size - self._side for size in image.shape[:2]]
         if min(room) < 0:
-            raise DataProblem("%s is %d x %d, too small" % ((path,) + image.shape[1::-1]))
+            raise DataProblem("%s is %d x %d, too small" % ((_name(sample),) + image.shape[1::-1]))
         top, left, mirrored = self._chosen(place, room)
         crop = image[top : top + self._side, left : left + self._side]
-        return crop[:, ::-1] if mirrored else crop, label
+        return crop[:, ::-1] if mirrored else crop, sample.label
 
     def _chosen(self, place, room):
         """Where to crop, and whether to mirror."""
@@ -50,6 +56,24 @@ class Crops(object):
             return room[0] // 2, room[1] // 2, False
         numbers = random.Random("%d %d" % (self._seed, place))
         return numbers.randint(0, room[0]), numbers.randint(0, room[1]), numbers.random() < 0.5
+
+
+def _samples(folder):
+    if images.found_format(folder) == "images":
+        found = [(os.path.join(folder, inside), label) for inside, label in folders.listed(folder)]
+        return [Sample(path, "", 0, -1, label) for path, label in found]
+    paths = images.files(folder, images.SIGNS["webdataset"])
+    return [Sample(*one) for one in archives.listed(paths)]
+
+
+def _name(sample):
+    return sample.path + (", " + sample.inside if sample.inside else "")
+
+
+def _stored(sample):
+    with open(sample.path, "rb") as file:
+        file.seek(sample.start)
+        return file.read(sample.size)
 
 
 def turns(reading):

@@ -2,7 +2,7 @@
 
 A framework reads images by its own fast path, in the module `reader.py` of its backend:
 
-* `FORMAT`, the only format of images that it reads;
+* `FORMATS`, the formats of images that it reads;
 * `ERRORS`, the exceptions by which the framework reports bad data;
 * `opened(reading)`, an object with `next()`, `close()`, `filter` (how it decodes), the number of
   its `workers`, and `prefetch` (how many batches each reads ahead).
@@ -46,6 +46,7 @@ SIGNS = {
     "lmdb": r"data\.mdb",
     "recordio": r".*\.rec",
     "tfrecord": r"(train|validation|val)-\d+-of-\d+",
+    "webdataset": r".*\.tar",
 }
 LABEL_BASES = {"tfrecord": 1}
 
@@ -64,7 +65,7 @@ def is_read_by(reader, folder, graph):
     """Whether a folder has images in the format of a reader, which may be None."""
     if reader is None or len(graph.input_shape) != 3 or graph.input_shape[0] != 3:
         return False
-    return found_format(folder) == reader.FORMAT
+    return found_format(folder) in reader.FORMATS
 
 
 def found_format(folder):
@@ -110,9 +111,10 @@ def files(folder, pattern):
     return [os.path.join(folder, name) for name in train or names]
 
 
-def reading(settings, graph, reader, rank, world):
+def reading(settings, graph, rank, world):
     """The `Reading` of one process."""
-    base = manifest(settings.data).get("label_base", LABEL_BASES.get(reader.FORMAT, 0))
+    usual = LABEL_BASES.get(found_format(settings.data), 0)
+    base = manifest(settings.data).get("label_base", usual)
     asked = settings.options.get(options.WORKERS, "auto")
     workers = max(1, machine.cpus() // world - 1) if asked == "auto" else int(asked)
     return Reading(
@@ -140,7 +142,7 @@ class Images(object):
         self._source = self._guarded(lambda: reader.opened(asked))
         self.facts = OrderedDict(
             [
-                ("format", reader.FORMAT),
+                ("format", found_format(asked.folder)),
                 ("transform", (AUGMENTED if asked.augment else CENTRE_CROP) % asked.side),
                 ("filter", self._source.filter),
                 ("workers", self._source.workers),

@@ -14,6 +14,7 @@ from backends.harness import images
 from backends.harness.errors import DataProblem
 
 FORMAT = "recordio"
+FORMATS = (FORMAT,)
 ERRORS = (mx.base.MXNetError,)
 
 

@@ -1,6 +1,7 @@
-"""Images from a folder per class, on threads: the decoders hold no lock of Python while they work.
+"""Images from a folder per class or a WebDataset, on threads.
 
-The threads also bring pixels to float32, in arrays that are used again and again.
+The decoders hold no lock of Python while they work. The threads also bring pixels to float32, in
+arrays that are used again and again.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ import numpy as np
 
 from backends.harness import decoding, images
 
-FORMAT = "images"
+FORMATS = decoding.FORMATS
 ERRORS = ()
 
 

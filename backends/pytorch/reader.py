@@ -1,4 +1,4 @@
-"""Images from a folder per class, by PyTorch's DataLoader.
+"""Images from a folder per class or a WebDataset, by PyTorch's DataLoader.
 
 Workers send bytes: sending float32 through shared memory costs a quarter of the speed.
 """
@@ -10,7 +10,7 @@ from torch.utils import data
 from backends.harness import decoding, images
 from backends.harness.errors import DataProblem
 
-FORMAT = "images"
+FORMATS = decoding.FORMATS
 ERRORS = ()
 
 

@@ -12,6 +12,7 @@ from backends.harness.errors import DataProblem
 from backends.tensorflow.build import v1
 
 FORMAT = "tfrecord"
+FORMATS = (FORMAT,)
 ERRORS = ()
 
 IMAGE, LABEL = "image/encoded", "image/class/label"

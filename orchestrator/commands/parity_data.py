@@ -107,7 +107,7 @@ def _show(rows: Sequence[Row], chosen: Chosen) -> None:
     held = sum(row.holds for row in rows)
     samples = rows[0].expected.samples if rows else 0
     print(
-        f"\n{held} of {len(rows)} frameworks read what Pillow reads: the first {samples} samples, "
+        f"\n{held} of {len(rows)} readers read what Pillow reads: the first {samples} samples, "
         f"cropped to {chosen.side} x {chosen.side}"
     )
 
@@ -115,7 +115,7 @@ def _show(rows: Sequence[Row], chosen: Chosen) -> None:
 def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     seen = set()
     for row in rows:
-        kind = wanted.NATIVE[row.reading.framework.name]
+        kind = row.reading.kind
         if row.reading.folder not in seen:
             seen.add(row.reading.folder)
             told = row.expected

@@ -17,7 +17,7 @@ from orchestrator.data.manifest import Format, Manifest
 from orchestrator.data.tally import SamplesDigest
 from orchestrator.data.wanted import TITLES, Reader, Wanted
 from orchestrator.data.watching import Watcher
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, either
 from orchestrator.machine import inventory
 
 # Faults after these are not looked for: one broken disk would report a million.
@@ -221,7 +221,7 @@ def _what_is_read(wanted: Wanted) -> str:
 
 
 def _listed(reader: Reader) -> str:
-    return " or ".join(dict.fromkeys(TITLES[one] for one in reader.formats))
+    return either(dict.fromkeys(TITLES[one] for one in reader.formats))
 
 
 def _differs(path: Path, file: manifest.File, state: Check) -> str:

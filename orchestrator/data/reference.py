@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -102,6 +103,19 @@ def _lmdb(folder: Path) -> Iterator[tuple[int, bytes]]:
             yield found.label, found.data
 
 
+def _webdataset(folder: Path) -> Iterator[tuple[int, bytes]]:
+    for path in _files(folder, r".*\.tar"):
+        with tarfile.open(path, "r|") as archive:
+            image = b""
+            for member in archive:
+                inside = archive.extractfile(member)
+                data = inside.read() if inside is not None else b""
+                if not member.name.endswith(".cls"):
+                    image = data
+                else:
+                    yield int(data), image
+
+
 def _files(folder: Path, pattern: str) -> list[Path]:
     """Return the files of one split: of training, if there are several."""
     found = sorted(path for path in folder.iterdir() if re.fullmatch(pattern, path.name))
@@ -113,5 +127,6 @@ _SAMPLES: Mapping[str, Callable[[Path], Iterator[tuple[int, bytes]]]] = {
     "lmdb": _lmdb,
     "recordio": _recordio,
     "tfrecord": _tfrecord,
+    "webdataset": _webdataset,
 }
 _NEEDS = {"lmdb": (packages.LMDB,)}

@@ -41,7 +41,8 @@ _TFRECORD = Reader(formats=("tfrecord",))
 _FOLDERS = Reader(formats=("images",), splits=True)
 _DECODED: tuple[Format, ...] = ("arrays", "features")
 _OURS = Reader(formats=_DECODED)
-# What our own programs decode themselves; `backends/*/reader.py`.
+# What our own programs decode themselves; `backends/*/reader.py`. Those of folders of images also
+# read a WebDataset.
 NATIVE: Mapping[str, Format] = {
     "pytorch": "images",
     "tensorflow": "tfrecord",
@@ -113,11 +114,19 @@ def of(model: str | None, framework: Framework | None) -> Wanted:
 
 def _own(program: str) -> Reader:
     """Return what one of our programs reads for a network that takes images."""
+    decoded = decoded_by(program)
+    if not decoded:
+        return _OURS
+    # Folders and tar files are read with simplejpeg (`backends/harness/decoding.py`).
+    return Reader(formats=(*decoded, *_DECODED), png="images" not in decoded)
+
+
+def decoded_by(program: str) -> tuple[Format, ...]:
+    """Return the formats that one of our programs decodes, the usual one first."""
     native = NATIVE.get(program)
     if native is None:
-        return _OURS
-    # A folder is read with simplejpeg (`backends/harness/decoding.py`).
-    return Reader(formats=(native, *_DECODED), png=native != "images")
+        return ()
+    return (native, "webdataset") if native == "images" else (native,)
 
 
 def _is_colour(shape: tuple[int, ...]) -> bool:

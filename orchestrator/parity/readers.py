@@ -30,10 +30,11 @@ SAMPLES = 200  # `PROVEN` of backends.harness.images
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A framework, and the dataset in its format."""
+    """A framework, and a dataset in a format of its own."""
 
     framework: Framework
     folder: Path
+    kind: Format
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +87,20 @@ def choose(names: Sequence[str], models: Sequence[str], folders: Sequence[Path])
     readings, missing = [], []
     for name in names or _with_image():
         framework = catalogue.framework(name)
-        native = wanted.NATIVE.get(framework.name)
-        if native is None:
+        decoded = wanted.decoded_by(framework.name)
+        if not decoded:
             raise RequestError(
                 f"{framework.name} does not decode images",
                 hint=f"use one of {', '.join(wanted.NATIVE)}",
             )
-        if native in by_format:
-            readings.append(Reading(framework=framework, folder=by_format[native]))
-        else:
-            missing.append((framework.name, native))
+        found = [
+            Reading(framework=framework, folder=by_format[kind], kind=kind)
+            for kind in decoded
+            if kind in by_format
+        ]
+        readings += found
+        if not found:
+            missing.append((framework.name, decoded[0]))
     if not readings:
         raise DataError(
             f"no framework reads {' or '.join(map(str, folders))}", hint=conversion(missing[0][1])
@@ -128,9 +133,7 @@ def expected(chosen: Chosen) -> dict[Path, Digests]:
     """Return what Pillow reads in each dataset. Raises DataError, MachineError."""
     return {
         folder: reference.digests(folder, kind, chosen.side, SAMPLES)
-        for folder, kind in {
-            one.folder: wanted.NATIVE[one.framework.name] for one in chosen.readings
-        }.items()
+        for folder, kind in {one.folder: one.kind for one in chosen.readings}.items()
     }
 
 

@@ -61,15 +61,17 @@ def test_a_framework_reads_the_same_labels_and_pixels(engine, images, expected, 
     assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
-OURS = {
-    "pytorch": ("pytorch-cpu", "images"),
-    "tensorflow": ("tensorflow-cpu", "tfrecord"),
-    "mxnet": ("mxnet-cpu", "recordio"),
-    "bvlc_caffe": ("legacy-cpu", "lmdb"),
-    "caffe2": ("legacy-cpu", "lmdb"),
-    "onnxruntime": ("onnxruntime-cpu", "images"),
-    "openvino": ("openvino-cpu", "images"),
-}
+OURS = [
+    ("pytorch", "pytorch-cpu", "images"),
+    ("pytorch", "pytorch-cpu", "webdataset"),
+    ("tensorflow", "tensorflow-cpu", "tfrecord"),
+    ("mxnet", "mxnet-cpu", "recordio"),
+    ("bvlc_caffe", "legacy-cpu", "lmdb"),
+    ("caffe2", "legacy-cpu", "lmdb"),
+    ("onnxruntime", "onnxruntime-cpu", "images"),
+    ("onnxruntime", "onnxruntime-cpu", "webdataset"),
+    ("openvino", "openvino-cpu", "images"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +81,9 @@ def larger(tmp_path_factory):
     return made(folder / "images", 24, 5, side=360, height=270)
 
 
-@pytest.mark.parametrize("framework", OURS)
-def test_our_readers_read_what_pillow_reads(engine, larger, tmp_path, framework):
+@pytest.mark.parametrize(("framework", "image", "to"), OURS)
+def test_our_readers_read_what_pillow_reads(engine, larger, tmp_path, framework, image, to):
     """200 of 24 samples: the end of the dataset is in the middle of a batch."""
-    image, to = OURS[framework]
     tmp_path.chmod(0o755)
     folder = larger if to == "images" else tmp_path / to
     if folder != larger:

@@ -371,8 +371,8 @@ def test_a_lock_file_is_named(copy):
         (
             "tfrecord",
             "pytorch",
-            "it is TFRecord, but pytorch reads a folder of images or NumPy arrays; use a folder of "
-            "images, such as the one it was made from",
+            "it is TFRecord, but pytorch reads a folder of images, WebDataset or NumPy arrays; use "
+            "a folder of images, such as the one it was made from",
         ),
         (
             "tfrecord",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
+import shutil
 import sys
+import tarfile
 import time
 from types import SimpleNamespace
 
@@ -24,7 +27,7 @@ from tests.support.datasets import Silent, job, made
 
 GRAPH = zoo.draw("resnet18")
 SIDE = 224
-FORMATS = ("tfrecord", "recordio", "lmdb")
+FORMATS = ("tfrecord", "recordio", "lmdb", "webdataset")
 
 
 class Fake:
@@ -47,7 +50,7 @@ class Fake:
 
 
 def reader(opened=Fake, errors=(KeyError,)):
-    return SimpleNamespace(FORMAT="tfrecord", ERRORS=errors, opened=opened)
+    return SimpleNamespace(FORMATS=("tfrecord",), ERRORS=errors, opened=opened)
 
 
 def settings(folder, batch=64, **options):
@@ -86,7 +89,7 @@ def test_random_crops_are_not_proven_and_none_is_left_out(shards):
 )  # fmt: skip
 def test_options_reach_the_reader(shards, monkeypatch, options, workers, augment):
     monkeypatch.setattr(images.machine, "cpus", lambda: 9)
-    asked = images.reading(settings(shards, **options), GRAPH, reader(), rank=1, world=2)
+    asked = images.reading(settings(shards, **options), GRAPH, rank=1, world=2)
     assert (asked.workers, asked.augment) == (workers or 3, augment)
 
 
@@ -151,10 +154,10 @@ def test_what_a_framework_cannot_read_is_a_fault_of_the_data(shards):
 
 
 def test_a_manifest_says_the_first_label(shards):
-    asked = images.reading(settings(shards), GRAPH, reader(), rank=1, world=2)
+    asked = images.reading(settings(shards), GRAPH, rank=1, world=2)
     assert (asked.label_base, asked.rank, asked.side) == (1, 1, SIDE)
     (shards / images.MANIFEST).write_text(json.dumps({"format": "tfrecord", "label_base": 0}))
-    assert images.reading(settings(shards), GRAPH, reader(), 0, 1).label_base == 0
+    assert images.reading(settings(shards), GRAPH, 0, 1).label_base == 0
 
 
 def test_files_of_training_come_first(tmp_path):
@@ -230,6 +233,64 @@ def test_a_png_is_named_where_only_jpeg_is_read(tmp_path, monkeypatch):
     Image.new("RGB", (40, 40)).save(tmp_path / "a" / "x.jpg", "PNG")
     with pytest.raises(DataProblem, match=r"a/x\.jpg cannot be decoded: it is a PNG"):
         decoding.Crops(reading(tmp_path)).at(0)
+
+
+@pytest.fixture(scope="module")
+def shards_of_tar(folder, tmp_path_factory):
+    root = tmp_path_factory.mktemp("tar") / "webdataset"
+    converting.convert(job(folder, root, "webdataset", shards=3), Silent())
+    return root
+
+
+def test_tar_files_hold_what_their_folder_holds(folder, shards_of_tar):
+    assert len(list(shards_of_tar.glob("*.tar"))) == 3
+    assert images.is_read_by(threaded, str(shards_of_tar), SimpleNamespace(input_shape=(3, 32, 32)))
+    ours, theirs = (decoding.Crops(reading(one)) for one in (shards_of_tar, folder))
+    for place in range(2 * 11):
+        (crop, label), (other, expected) = ours.at(place), theirs.at(place)
+        assert label == expected
+        assert (crop == other).all()
+
+
+def test_tar_files_without_a_manifest_are_read_too(shards_of_tar, tmp_path):
+    for path in shards_of_tar.glob("*.tar"):
+        shutil.copy(path, tmp_path)
+    assert images.found_format(str(tmp_path)) == "webdataset"
+    assert len({label for _, label in map(decoding.Crops(reading(tmp_path)).at, range(11))}) == 3
+
+
+def archive(path, *members):
+    with tarfile.open(path, "w") as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ([("1.cls", b"0"), ("1.jpg", b"")], r"a\.tar, 1\.cls: its image is not before it"),
+        ([("1.jpg", b""), ("2.cls", b"0")], r"a\.tar, 2\.cls: its image is not before it"),
+        ([("1.jpg", b""), ("1.cls", b"cat")], r"a\.tar cannot be read: .*'cat'"),
+        ([("1.jpg", b"")], r"a\.tar, 1\.jpg: it has no label"),
+        ([("1.jpg", b""), ("2.jpg", b""), ("2.cls", b"0")], r"a\.tar, 1\.jpg: it has no label"),
+        ([("readme.txt", b"")], "has no images in its tar files"),
+    ],
+)
+def test_a_tar_file_that_is_no_dataset_is_named(tmp_path, members, says):
+    archive(tmp_path / "a.tar", *members)
+    with pytest.raises(DataProblem, match=says):
+        decoding.Crops(reading(tmp_path))
+
+
+def test_what_is_damaged_in_a_tar_file_is_named(tmp_path):
+    archive(tmp_path / "a.tar", ("1.jpg", b"no image"), ("1.cls", b"0"))
+    with pytest.raises(DataProblem, match=r"a\.tar, 1\.jpg cannot be decoded"):
+        decoding.Crops(reading(tmp_path)).at(0)
+    (tmp_path / "a.tar").write_bytes(b"x" * 700)
+    with pytest.raises(DataProblem, match=r"a\.tar cannot be read"):
+        decoding.Crops(reading(tmp_path))
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

@@ -68,10 +68,18 @@ def run(datasets, *words, data=("tfrecord", "recordio")):
 def test_each_framework_reads_its_format(datasets, read, capsys):
     assert run(datasets) == ExitStatus.OK
     out = capsys.readouterr().out
-    assert "2 of 2 frameworks read what Pillow reads: the first 200 samples" in out
+    assert "2 of 2 readers read what Pillow reads: the first 200 samples" in out
     assert "caffe2 reads an LMDB: run `benchdock data convert IMAGES NEW --to lmdb`" in out
     expected = reference.digests(datasets / "tfrecord", "tfrecord", 224, 200)
     assert out.count(expected.pixels[:16]) == 4  # Pillow and the framework, for each dataset
+
+
+def test_a_framework_reads_each_of_its_formats(datasets, read, capsys):
+    converting.convert(job(datasets / "images", datasets / "tar", "webdataset"), Silent())
+    assert run(datasets, "-f", "pytorch", data=("images", "tar")) == ExitStatus.OK
+    out = capsys.readouterr().out
+    assert "2 of 2 readers read what Pillow reads" in out
+    assert "the datasets differ" not in out
 
 
 @pytest.mark.parametrize("fault", [{"labels": "0" * 64}, {"pixels": "0" * 64}, {"samples": 199}])
@@ -80,7 +88,7 @@ def test_another_digest_fails(datasets, read, capsys, fault):
     assert run(datasets) == ExitStatus.BENCHMARK_FAILED
     out = capsys.readouterr().out
     assert "DIFFERS" in out
-    assert "1 of 2 frameworks" in out
+    assert "1 of 2 readers" in out
 
 
 def test_a_framework_that_does_not_read_fails(datasets, read, capsys):
