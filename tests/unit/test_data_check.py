@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import tarfile
 
 import lmdb
 import numpy as np
@@ -469,3 +471,34 @@ def test_a_dataset_is_checked_for_known_readers_only(tmp_path):
     (tmp_path / "x").touch()
     checks.check_dataset(tmp_path)
     assert wanted.named("resnet50", "custom").reader is None
+
+
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        (["1.cls", "1.jpg"], "DIR/a.tar, 1.cls: its image is not before it; convert it again"),
+        (["1.jpg", "2.cls"], "DIR/a.tar, 2.cls: its image is not before it; convert it again"),
+        (["1.jpg", "2.jpg", "2.cls"], "DIR/a.tar, 1.jpg: it has no label; convert it again"),
+        (["1.jpg"], "DIR/a.tar, 1.jpg: it has no label; convert it again"),
+        (["n1.tar", "n2.tar"], "DIR/a.tar: it has no image with a label; convert it again"),
+    ],
+)
+def test_a_tar_file_without_pairs_of_image_and_label_is_named(tmp_path, members, says, light):
+    contents = {"jpg": jpeg(), "cls": b"0", "tar": b""}
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in members:
+            data = contents[name.partition(".")[2]]
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    assert says in faults(tmp_path, light=light)
+
+
+def test_a_quick_check_of_a_tar_file_looks_at_its_first_members(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in (*(f"n{number}.tar" for number in range(30)), "1.jpg", "1.cls"):
+            tar.addfile(tarfile.TarInfo(name))
+    assert faults(tmp_path, light=True) == [
+        "DIR/a.tar: it has no image with a label; convert it again"
+    ]
