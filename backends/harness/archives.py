@@ -1,5 +1,6 @@
-"""Images in the tar files of a WebDataset: NAME.jpg and after it NAME.cls, its label in digits."""
+"""Images in tar files of a WebDataset: NAME.jpg, and beside it NAME.cls, the label in digits."""
 
+import itertools
 import os
 import tarfile
 
@@ -26,19 +27,31 @@ def listed(paths):
     return found
 
 
+def _parts(name):
+    """The name of a sample and the ending of one of its members: dots in folders do not count."""
+    folder, slash, last = name.rpartition("/")
+    stem, _, ending = last.partition(".")
+    return folder + slash + stem, ending
+
+
+def _is_image(ending):
+    """Whether members with an ending are images."""
+    return "." + ending.lower() in folders.SUFFIXES
+
+
 def _samples(path, archive):
-    image = None
-    for member in archive:
-        name, _, ending = member.name.partition(".")
-        if ending == LABEL:
-            if image is None or image.name.partition(".")[0] != name:
-                raise DataProblem("%s, %s: its image is not before it" % (path, member.name))
-            label = int(archive.extractfile(member).read().decode("ascii"))
-            yield path, image.name, image.offset_data, image.size, label
-            image = None
-        elif "." + ending.lower() in folders.SUFFIXES:
-            if image is not None:
-                break
-            image = member
-    if image is not None:
-        raise DataProblem("%s, %s: it has no label" % (path, image.name))
+    for _, members in itertools.groupby(archive, lambda one: _parts(one.name)[0]):
+        image = label = None
+        for member in members:
+            ending = _parts(member.name)[1]
+            if ending == LABEL:
+                label = member
+            elif _is_image(ending):
+                image = member
+        if image is not None and label is not None:
+            number = int(archive.extractfile(label).read().decode("ascii"))
+            yield path, image.name, image.offset_data, image.size, number
+        elif image is not None:
+            raise DataProblem("%s, %s: it has no label" % (path, image.name))
+        elif label is not None:
+            raise DataProblem("%s, %s: it has no image" % (path, label.name))

@@ -11,9 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.data import datum, ends, example, packages, picture, recordio, tfrecord
+from orchestrator.data import archives, datum, ends, example, packages, picture, recordio, tfrecord
 from orchestrator.data.faults import Check, Fault
-from orchestrator.data.folder import SUFFIXES
 from orchestrator.data.layouts import INDEX_FOLDER
 from orchestrator.data.protobuf import WireError
 
@@ -22,7 +21,6 @@ _TFRECORD_FIRST = 1
 _TAR_END = 1024
 # A quick check looks for a sample among these: ImageNet's own tar file, 138 GB, has only others.
 _FIRST_MEMBERS = 20
-_NO_LABEL = "it has no label"
 # Of an LMDB: page header, then the record MDB_meta (lmdb.h, mdb.c of OpenLDAP).
 _META = struct.Struct("<16xIIQQ" + "IHHQQQQQ" * 2 + "QQ")
 _META_MAGIC = 0xBEEFC0DE
@@ -241,43 +239,18 @@ def _tar(path: Path, check: Check) -> Iterator[Fault]:
             return
     empty = True
     with tarfile.open(path, "r:") as tar:
-        for member, label in _pairs(tar, _FIRST_MEMBERS if check.light else None):
+        for member, label in archives.pairs(tar, _FIRST_MEMBERS if check.light else None):
             empty = False
             where = f"{path}, {member.name}"
             if isinstance(label, str):
                 yield Fault(where, label, _CONVERT)
                 continue
-            yield from check.image(where, _content(tar, member), int(_content(tar, label)))
+            data, digits = archives.content(tar, member), archives.content(tar, label)
+            yield from check.image(where, data, int(digits))
             if check.light:
                 return
     if empty:
         yield Fault(str(path), "it has no image with a label", _CONVERT)
-
-
-def _pairs(
-    tar: tarfile.TarFile, most: int | None
-) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarInfo | str]]:
-    """Yield images with their labels among the first `most` members, or one with what it lacks."""
-    image = None
-    for member in islice(tar, most):
-        stem, _, ending = member.name.partition(".")
-        if f".{ending.lower()}" in SUFFIXES:
-            if image is not None:
-                yield image, _NO_LABEL
-            image = member
-        elif ending == "cls":
-            if image is not None and image.name.partition(".")[0] == stem:
-                yield image, member
-            else:
-                yield member, "its image is not before it"
-            image = None
-    if image is not None:
-        yield image, _NO_LABEL
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    inside = tar.extractfile(member)
-    return inside.read() if inside is not None else b""
 
 
 def _guarded(path: Path, check: Check, faults: Iterator[Fault]) -> Iterator[Fault]:

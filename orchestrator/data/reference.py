@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from orchestrator.data import datum, example, orders, packages, recordio, sample, tfrecord
+from orchestrator.data import archives, datum, example, orders, packages, recordio, sample, tfrecord
 from orchestrator.data import folder as folders
 from orchestrator.data.layouts import LAYOUTS
 from orchestrator.data.picture import BadPicture
@@ -105,15 +105,11 @@ def _lmdb(folder: Path) -> Iterator[tuple[int, bytes]]:
 
 def _webdataset(folder: Path) -> Iterator[tuple[int, bytes]]:
     for path in _files(folder, r".*\.tar"):
-        with tarfile.open(path, "r|") as archive:
-            image = b""
-            for member in archive:
-                inside = archive.extractfile(member)
-                data = inside.read() if inside is not None else b""
-                if not member.name.endswith(".cls"):
-                    image = data
-                else:
-                    yield int(data), image
+        with tarfile.open(path, "r:") as tar:
+            for image, label in archives.pairs(tar):
+                if isinstance(label, str):
+                    raise DataError(f"{path}, {image.name}: {label}", hint="convert it again")
+                yield int(archives.content(tar, label)), archives.content(tar, image)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

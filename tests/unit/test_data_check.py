@@ -477,9 +477,10 @@ def test_a_dataset_is_checked_for_known_readers_only(tmp_path):
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        (["1.cls", "1.jpg"], "DIR/a.tar, 1.cls: its image is not before it; convert it again"),
-        (["1.jpg", "2.cls"], "DIR/a.tar, 2.cls: its image is not before it; convert it again"),
+        (["1.cls", "2.cls"], "DIR/a.tar, 1.cls: it has no image; convert it again"),
+        (["1.cls", "2.jpg", "2.cls"], "DIR/a.tar, 1.cls: it has no image; convert it again"),
         (["1.jpg", "2.jpg", "2.cls"], "DIR/a.tar, 1.jpg: it has no label; convert it again"),
+        (["./x.y/1.jpg"], "DIR/a.tar, ./x.y/1.jpg: it has no label; convert it again"),
         (["1.jpg"], "DIR/a.tar, 1.jpg: it has no label; convert it again"),
         (["n1.tar", "n2.tar"], "DIR/a.tar: it has no image with a label; convert it again"),
     ],
@@ -488,7 +489,7 @@ def test_a_tar_file_without_pairs_of_image_and_label_is_named(tmp_path, members,
     contents = {"jpg": jpeg(), "cls": b"0", "tar": b""}
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         for name in members:
-            data = contents[name.partition(".")[2]]
+            data = contents[name.rpartition(".")[2]]
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))

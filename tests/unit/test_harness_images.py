@@ -18,7 +18,7 @@ import pytest
 from backends import zoo
 from backends.caffe import dialects
 from backends.caffe import reader as caffe_reader
-from backends.harness import arguments, data, decoding, folders, images, program
+from backends.harness import archives, arguments, data, decoding, folders, images, program
 from backends.harness.errors import DataProblem, Unsupported
 from backends.onnx import reader as threaded
 from orchestrator.data import converting, reference
@@ -267,11 +267,19 @@ def archive(path, *members):
             tar.addfile(member, io.BytesIO(content))
 
 
+def test_members_of_a_sample_have_any_order_and_its_name(tmp_path):
+    content = next(path.read_bytes() for path in made(tmp_path / "images", 1, 1).rglob("*.jpg"))
+    members = [("./a.b/1.cls", b"7"), ("./a.b/1.json", b"{}"), ("./a.b/1.JPEG", content)]
+    archive(tmp_path / "a.tar", ("./a.b/README", b""), *members)
+    (found,) = archives.listed([str(tmp_path / "a.tar")])
+    assert (found[1], found[3], found[4]) == ("./a.b/1.JPEG", len(content), 7)
+
+
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ([("1.cls", b"0"), ("1.jpg", b"")], r"a\.tar, 1\.cls: its image is not before it"),
-        ([("1.jpg", b""), ("2.cls", b"0")], r"a\.tar, 2\.cls: its image is not before it"),
+        ([("1.cls", b"0"), ("2.cls", b"0")], r"a\.tar, 1\.cls: it has no image"),
+        ([("1.jpg", b""), ("2.cls", b"0")], r"a\.tar, 1\.jpg: it has no label"),
         ([("1.jpg", b""), ("1.cls", b"cat")], r"a\.tar cannot be read: .*'cat'"),
         ([("1.jpg", b"")], r"a\.tar, 1\.jpg: it has no label"),
         ([("1.jpg", b""), ("2.jpg", b""), ("2.cls", b"0")], r"a\.tar, 1\.jpg: it has no label"),
