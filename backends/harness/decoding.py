@@ -32,7 +32,7 @@ class Crops(object):
         self.filter, self._decode = _decoder()
         self._side = reading.side
         self._seed = reading.seed if reading.augment else None
-        self._samples = _samples(reading.folder)
+        self._samples = _samples(reading)
 
     def at(self, place):
         """A crop, (side, side, 3), uint8, and its label: the centre, or a random one that only
@@ -58,12 +58,13 @@ class Crops(object):
         return numbers.randint(0, room[0]), numbers.randint(0, room[1]), numbers.random() < 0.5
 
 
-def _samples(folder):
-    if images.found_format(folder) == "images":
-        found = [(os.path.join(folder, inside), label) for inside, label in folders.listed(folder)]
-        return [Sample(path, "", 0, -1, label) for path, label in found]
-    paths = images.files(folder, images.SIGNS["webdataset"])
-    return [Sample(*one) for one in archives.listed(paths)]
+def _samples(reading):
+    folder = reading.folder
+    if reading.format == "webdataset":
+        paths = images.files(folder, images.SIGNS["webdataset"])
+        return [Sample(*one) for one in archives.listed(paths)]
+    found = folders.listed(folder)
+    return [Sample(os.path.join(folder, inside), "", 0, -1, label) for inside, label in found]
 
 
 def _name(sample):

@@ -51,13 +51,14 @@ SIGNS = {
 LABEL_BASES = {"tfrecord": 1}
 
 Reading = namedtuple(
-    "Reading", "folder side batch workers prefetch rank world label_base augment seed"
+    "Reading", "folder side batch workers prefetch rank world label_base augment seed format"
 )
 Reading.__doc__ = """What a reader shall read.
 
 `side` is that of the square images, `workers` the number of threads or processes that decode,
 `prefetch` how many batches may be ahead, `label_base` the number of the first class in the files,
-`augment` whether crops and mirroring are random, from the `seed` of this rank.
+`augment` whether crops and mirroring are random, from the `seed` of this rank. `format` is what
+`found_format` says of the folder.
 """
 
 
@@ -113,8 +114,8 @@ def files(folder, pattern):
 
 def reading(settings, graph, rank, world):
     """The `Reading` of one process."""
-    usual = LABEL_BASES.get(found_format(settings.data), 0)
-    base = manifest(settings.data).get("label_base", usual)
+    found = found_format(settings.data)
+    base = manifest(settings.data).get("label_base", LABEL_BASES.get(found, 0))
     asked = settings.options.get(options.WORKERS, "auto")
     workers = max(1, machine.cpus() // world - 1) if asked == "auto" else int(asked)
     return Reading(
@@ -128,6 +129,7 @@ def reading(settings, graph, rank, world):
         base,
         settings.options.get(options.AUGMENT) == "on",
         settings.seed + rank,
+        found,
     )
 
 
@@ -142,7 +144,7 @@ class Images(object):
         self._source = self._guarded(lambda: reader.opened(asked))
         self.facts = OrderedDict(
             [
-                ("format", found_format(asked.folder)),
+                ("format", asked.format),
                 ("transform", (AUGMENTED if asked.augment else CENTRE_CROP) % asked.side),
                 ("filter", self._source.filter),
                 ("workers", self._source.workers),

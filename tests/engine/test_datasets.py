@@ -71,6 +71,7 @@ OURS = [
     ("onnxruntime", "onnxruntime-cpu", "images"),
     ("onnxruntime", "onnxruntime-cpu", "webdataset"),
     ("openvino", "openvino-cpu", "images"),
+    ("openvino", "openvino-cpu", "webdataset"),
 ]
 
 

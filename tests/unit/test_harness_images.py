@@ -188,7 +188,8 @@ def folder(tmp_path_factory):
 
 
 def reading(folder, **changed):
-    usual = images.Reading(str(folder), 32, 4, 2, 2, 0, 1, 0, False, 5)
+    kind = images.found_format(str(folder))
+    usual = images.Reading(str(folder), 32, 4, 2, 2, 0, 1, 0, False, 5, kind)
     return usual._replace(**changed)
 
 
@@ -340,7 +341,7 @@ def test_random_crops_are_anywhere_and_half_of_them_are_mirrored(tmp_path, monke
 
 
 def test_caffe_crops_and_turns_gray_into_colour():
-    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0, False, 0)
+    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0, False, 0, "lmdb")
     text = caffe_reader.network(asked)
     for words in ('source: "/data"', "crop_size: 224", "force_color: true", "batch_size: 8"):
         assert words in text
@@ -353,7 +354,7 @@ def test_caffe_crops_and_turns_gray_into_colour():
 
 
 def test_the_forks_of_caffe_are_told_what_they_would_choose_themselves():
-    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0, False, 0)
+    asked = images.Reading("/data", 224, 8, 3, 2, 0, 1, 0, False, 0, "lmdb")
     fields = ("prefetch", "threads", "parser_threads")
     nvidia = caffe_reader.network(asked, dialects.NVIDIA, fields)
     assert "    threads: 1\n    parser_threads: 1\n" in nvidia
