@@ -47,9 +47,9 @@ class Function(object):
         """Another value for a variable."""
         variable.assign(array)
 
-    def value(self, variable):
-        """As an array."""
-        return variable.numpy()
+    def values(self, variables):
+        """As arrays, in their order."""
+        return [variable.numpy() for variable in variables]
 
     def array(self, tensor):
         """What a compiled callable returned, as an array; waits for the device."""
@@ -70,6 +70,7 @@ class Session(object):
             jit.global_jit_level = v1.OptimizerOptions.ON_1
         self._graph = tf.Graph()
         self._session = v1.Session(graph=self._graph, config=config)
+        self._initial = []
 
     def variable(self, name, array):
         """A variable on the device; its value is outside of the graph, which has at most 2 GiB."""
@@ -82,8 +83,20 @@ class Session(object):
                 trainable=False,
                 use_resource=True,
             )
-        self.assign(found, array)
+        self._initial.append((found, array))
         return found
+
+    def _initialize(self):
+        """Give the new variables their values.
+
+        All in one run: a run after the graph grew takes as long as the graph is large, so that one
+        for each variable of inception3 took two minutes (1.15.5).
+        """
+        if self._initial:
+            operations = [variable.initializer for variable, _ in self._initial]
+            feeds = {variable.initializer.inputs[1]: array for variable, array in self._initial}
+            self._session.run(operations, feeds)
+            self._initial = []
 
     def compile(self, work):
         """A callable that does the work and returns a list of arrays."""
@@ -91,15 +104,22 @@ class Session(object):
             tensors, operations = work()
             with tf.control_dependencies(operations):
                 tensors = [tf.identity(tensor) for tensor in tensors]
+        self._initialize()
         return self._session.make_callable(tensors)
 
     def assign(self, variable, array):
         """Another value for a variable."""
+        self._initialize()
         self._session.run(variable.initializer, {variable.initializer.inputs[1]: array})
 
-    def value(self, variable):
-        """As an array."""
-        return self._session.run(variable)
+    def values(self, variables):
+        """As arrays, in their order.
+
+        One run fetches them all: TensorFlow 1 prunes the whole graph for every new set of fetches,
+        seconds each in a large network.
+        """
+        self._initialize()
+        return self._session.run(list(variables))
 
     def array(self, array):
         """Sessions return arrays."""

@@ -137,15 +137,17 @@ class Trainer(object):
 
     def state(self):
         """Copies of all variables, as `job.State`."""
-        graph = self._network.graph
-        statistics = [statistic.name for statistic in graph.statistics]
-        return State(
-            self._arrays(self._variables, self._parameters),
-            self._arrays(self._velocities, self._parameters),
-            self._arrays(self._variables, statistics),
+        statistics = [statistic.name for statistic in self._network.graph.statistics]
+        parts = (
+            (self._variables, self._parameters),
+            (self._velocities, self._parameters),
+            (self._variables, statistics),
         )
+        wanted = [variables[name] for variables, names in parts for name in names]
+        arrays = iter(self._execution.values(wanted))
+        return State(*(self._canonical(names, arrays) for _, names in parts))
 
-    def _arrays(self, variables, names):
+    def _canonical(self, names, arrays):
         canonical = self._network.arrays.to_canonical
-        arrays = ((name, canonical(name, self._execution.value(variables[name]))) for name in names)
-        return OrderedDict((name, np.array(array, order="C")) for name, array in arrays)
+        pairs = ((name, canonical(name, next(arrays))) for name in names)
+        return OrderedDict((name, np.array(array, order="C")) for name, array in pairs)
