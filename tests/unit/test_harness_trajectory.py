@@ -202,3 +202,15 @@ def test_calibrated_channels_lie_on_one_side():
         if node.op == "batch_norm":
             seen = arrays[node.inputs[0]].var(axis=(0, 2, 3)).mean()
             assert seen == pytest.approx(calibration.EXPOSURE * node.attrs["eps"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("filters", "share"), [(16, 0.79), (64, 0.53), (192, 0.5)])
+def test_what_a_pooling_adds_along_a_velocity_is_forgiven_by_its_filters(filters, share):
+    """A turn by chance has a large part along a vector of few filters (Student's t)."""
+    expected = np.zeros((filters, 4))
+    expected[0] = 1.0
+    turned = np.zeros_like(expected)
+    turned[:2] = [[share - 0.01], [np.sqrt(1 - (share - 0.01) ** 2)]]
+    assert trajectory.apart(turned, expected)[0] == 0.0
+    along, across = trajectory.apart(expected, expected)
+    assert along == pytest.approx((1 - share) * across, rel=0.02)
