@@ -269,6 +269,10 @@ class Inference(_Step, Forward):
 class Training(_Step, Solving):
     """A solver's step: forward, loss, backward and a momentum SGD update."""
 
+    # SoftmaxWithLoss takes the logarithm of no less than FLT_MIN (softmax_loss_layer.cpp): its loss
+    # of a sample is at most 87.34.
+    least_probability = float(np.finfo(np.float32).tiny)
+
     def open(self, settings, graph):
         """See `_Step`."""
         self._snapshots = Snapshots()

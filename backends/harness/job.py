@@ -38,6 +38,7 @@ class Job(object):
     only_reads = False  # a step reads a batch and does nothing with it
     biased_variance = False  # running variances are fed the biased variance of the batch
     every_largest = False  # max pooling sends its whole gradient to all that equal the largest
+    least_probability = 0.0  # the loss takes a smaller probability of the right class for this one
 
     def __init__(self):
         """Set the attributes after this."""

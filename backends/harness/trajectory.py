@@ -135,7 +135,9 @@ def _rules(backend, settings, job, number, mask):
     replaces = getattr(backend, "REPLACES_STATISTICS", False) and number == 0
     # In half precision, values count as equal that are further apart than rounding explains here.
     held = job.held if settings.dtype == "float32" else None
-    return backward.Rules(job.biased_variance, replaces, mask, held, job.every_largest)
+    return backward.Rules(
+        job.biased_variance, replaces, mask, held, job.every_largest, job.least_probability
+    )
 
 
 def _values(state):

@@ -30,16 +30,26 @@ class Rules(object):
     and returns what that is multiplied by; nothing is dropped without it. `held(node)` is the
     node's value as the framework computed it, or None: of values that are equal except for
     rounding, max pooling uses the one that is largest there. `every_largest`: it sends its whole
-    gradient to each of several that are equal there, not only to the first.
+    gradient to each of several that are equal there, not only to the first. `least_probability`:
+    the loss takes a smaller probability of the right class for this one.
     """
 
-    def __init__(self, biased=False, replaces=False, mask=None, held=None, every_largest=False):
+    def __init__(
+        self,
+        biased=False,
+        replaces=False,
+        mask=None,
+        held=None,
+        every_largest=False,
+        least_probability=0.0,
+    ):
         """The zoo's own definition if nothing is given."""
         self.biased = biased
         self.replaces = replaces
         self.mask = mask
         self.held = held
         self.every_largest = every_largest
+        self.least_probability = least_probability
 
 
 def step(graph, values, inputs, labels, rules=None):
@@ -63,7 +73,8 @@ def step(graph, values, inputs, labels, rules=None):
             if source is not graph.input:
                 flowing[source] = flowing[source] + gradient if source in flowing else gradient
     ordered = OrderedDict((p.name, gradients[p.name]) for p in graph.parameters)
-    return Step(referee.loss(graph, logits, labels), ordered, statistics)
+    loss = referee.loss(graph, logits, labels, rules.least_probability)
+    return Step(loss, ordered, statistics)
 
 
 def forward(graph, values, inputs, rules):

@@ -46,13 +46,17 @@ def apply(node, values, arrays):
     return _OPERATORS[node.op](node, values, *arrays)
 
 
-def loss(graph, logits, labels):
-    """Mean loss of a batch: softmax cross entropy, or CTC with blank 0 for speech."""
+def loss(graph, logits, labels, least_probability=0.0):
+    """Mean loss of a batch: softmax cross entropy, or CTC with blank 0 for speech.
+
+    Cross entropy takes a smaller probability of the right class for `least_probability`.
+    """
     scores = _log_softmax(np.asarray(logits, dtype=np.float64))
     if graph.kind == "speech":
         losses = [_ctc(steps, target) for steps, target in zip(scores, labels)]
     else:
-        losses = -scores[np.arange(len(labels)), labels]
+        least = np.log(least_probability) if least_probability else -np.inf
+        losses = -np.maximum(scores[np.arange(len(labels)), labels], least)
     return float(np.mean(losses))
 
 

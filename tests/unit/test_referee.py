@@ -312,6 +312,12 @@ def test_cross_entropy():
     assert referee.loss(graph, logits, np.array([2, 1])) == pytest.approx((math.log(3) + 1000) / 2)
 
 
+def test_loss_of_a_framework_that_bounds_the_probability():
+    graph, logits = Graph("loss", (1,), 3, "vector"), [[0.0, 0.0, 0.0], [1000.0, 0.0, 0.0]]
+    bounded = referee.loss(graph, logits, np.array([2, 1]), least_probability=2.0**-126)
+    assert bounded == pytest.approx((math.log(3) + 126 * math.log(2)) / 2)
+
+
 def _spelt(path):
     merged = [symbol for symbol, _ in itertools.groupby(path)]
     return [symbol for symbol in merged if symbol]
