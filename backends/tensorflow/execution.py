@@ -70,7 +70,7 @@ class Session(object):
             jit.global_jit_level = v1.OptimizerOptions.ON_1
         self._graph = tf.Graph()
         self._session = v1.Session(graph=self._graph, config=config)
-        self._initial = []
+        self._pending = []  # variables and the values they are to get
 
     def variable(self, name, array):
         """A variable on the device; its value is outside of the graph, which has at most 2 GiB."""
@@ -83,20 +83,20 @@ class Session(object):
                 trainable=False,
                 use_resource=True,
             )
-        self._initial.append((found, array))
+        self._pending.append((found, array))
         return found
 
-    def _initialize(self):
-        """Give the new variables their values.
+    def _settle(self):
+        """Give variables their pending values.
 
         All in one run: a run after the graph grew takes as long as the graph is large, so that one
         for each variable of inception3 took two minutes (1.15.5).
         """
-        if self._initial:
-            operations = [variable.initializer for variable, _ in self._initial]
-            feeds = {variable.initializer.inputs[1]: array for variable, array in self._initial}
+        if self._pending:
+            operations = [variable.initializer for variable, _ in self._pending]
+            feeds = {variable.initializer.inputs[1]: array for variable, array in self._pending}
             self._session.run(operations, feeds)
-            self._initial = []
+            self._pending = []
 
     def compile(self, work):
         """A callable that does the work and returns a list of arrays."""
@@ -104,13 +104,13 @@ class Session(object):
             tensors, operations = work()
             with tf.control_dependencies(operations):
                 tensors = [tf.identity(tensor) for tensor in tensors]
-        self._initialize()
+        self._settle()
         return self._session.make_callable(tensors)
 
     def assign(self, variable, array):
         """Another value for a variable."""
-        self._initialize()
-        self._session.run(variable.initializer, {variable.initializer.inputs[1]: array})
+        self._pending.append((variable, array))
+        self._settle()
 
     def values(self, variables):
         """As arrays, in their order.
@@ -118,7 +118,7 @@ class Session(object):
         One run fetches them all: TensorFlow 1 prunes the whole graph for every new set of fetches,
         seconds each in a large network.
         """
-        self._initialize()
+        self._settle()
         return self._session.run(list(variables))
 
     def array(self, array):
