@@ -23,20 +23,6 @@ JOB = ["--dtype=float32", "--batch=4", "--device=cpu", "--steps=3", "--warmup=1"
 # On a busy machine the threads of OpenBLAS and OpenMP mostly wait for each other: with two of them
 # a training step of the referee took five times the CPU time.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
-def _fast_blas() -> dict[str, str]:
-    """Return the environment in which old NumPy computes fast.
-
-    Its OpenBLAS does not know CPUs of today: without this NumPy 1.19 and 1.21, and so the referee,
-    take four times as long on Zen 3.
-    """
-    flags = machine.cpu_flags()
-    fit = [one for one in blas_kernel.KERNELS if one.level == blas_kernel.AVX2]
-    best = next((one.name for one in fit if one.needs <= flags), None)
-    return {blas_kernel.VARIABLE: best} if best else {}
-
-
 _TOO_OLD = " is too old: use "  # backends.harness.release
 # Wheels of PyTorch and NVIDIA's packages are GBs per release.
 CACHE_LIMIT = 6_000_000_000
@@ -190,6 +176,18 @@ def _complaint(events: list[dict[str, Any]], last: str) -> str:
 
 def _of_kind(events: Iterable[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
     return (event for event in events if event["event"] == kind)
+
+
+def _fast_blas() -> dict[str, str]:
+    """Return the environment in which old NumPy computes fast.
+
+    Its OpenBLAS does not know CPUs of today: without this NumPy 1.19 and 1.21, and so the referee,
+    take four times as long on Zen 3.
+    """
+    flags = machine.cpu_flags()
+    fit = [one for one in blas_kernel.KERNELS if one.level == blas_kernel.AVX2]
+    best = next((one.name for one in fit if one.needs <= flags), None)
+    return {blas_kernel.VARIABLE: best} if best else {}
 
 
 def _events(python: Path, framework: str, *arguments: str) -> tuple[list[dict[str, Any]], str]:
